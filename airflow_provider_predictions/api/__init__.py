@@ -1,0 +1,1 @@
+"""What the services say: requests, answers, records, errors. Never imports Airflow."""

@@ -1,0 +1,151 @@
+"""What people give, checked: the filters of a list, and the values that a connection is made of.
+
+Every refusal is a ConfigurationError that starts with the name of the argument or field.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from ipaddress import ip_address
+from typing import Annotated, Any, Self, TypeVar
+from urllib.parse import urlsplit
+
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
+
+from airflow_provider_predictions.api.errors import ConfigurationError
+from airflow_provider_predictions.api.models import Prediction, as_time
+
+_Model = TypeVar("_Model", bound=BaseModel)
+
+
+def _words(value: object) -> object:
+    """A list, or the text that a template makes of one: ``"failed, cancelled"``."""
+    if isinstance(value, str):
+        value = [word.strip() for word in value.split(",") if word.strip()]
+    return value
+
+
+def _once(words: tuple[str, ...]) -> tuple[str, ...]:
+    """In one order, so that equal lists are equal arguments."""
+    return tuple(sorted(set(words)))
+
+
+def _time(value: object) -> object:
+    """Text without an offset is UTC (``{{ ds }}`` has none); the empty text of a template is nothing."""
+    if isinstance(value, str):
+        return (as_time(value.strip()) or value) if value.strip() else None
+    return value
+
+
+Words = Annotated[tuple[str, ...], BeforeValidator(_words), AfterValidator(_once)]
+Time = Annotated[AwareDatetime | None, BeforeValidator(_time)]
+
+
+class Filters(BaseModel):
+    """Which predictions of a list are wanted, in the words that hooks, operators and sensors share."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    statuses: Words | None = None
+    created_after: Time = None
+    created_before: Time = None
+    max_predictions: int | None = Field(default=None, ge=1)
+    page_size: int | None = Field(default=None, ge=1, le=1000)
+
+    @model_validator(mode="after")
+    def _window(self) -> Self:
+        after, before = self.created_after, self.created_before
+        if after and before and before < after:
+            raise ValueError(
+                f"created_before: {before.isoformat()} lies before created_after {after.isoformat()}"
+            )
+        return self
+
+    def admits(self, prediction: Prediction) -> bool:
+        """Whether a record is wanted; one without a creation time lies in every window."""
+        if self.statuses is not None and prediction.status not in self.statuses:
+            return False
+        created = prediction.created_at
+        if created is None:
+            return True
+        return not (
+            (self.created_after and created < self.created_after)
+            or (self.created_before and created >= self.created_before)
+        )
+
+    def is_past(self, created: datetime) -> bool:
+        """Whether nothing created at or before this time can be wanted."""
+        return self.created_after is not None and created < self.created_after
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def is_safe_url(url: str) -> bool:
+    """Whether credentials may travel to a URL: https, or plain http that stays on this machine."""
+    parts = urlsplit(url)
+    return bool(parts.hostname) and (
+        parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(parts.hostname or ""))
+    )
+
+
+def checked_url(value: str) -> str:
+    """A URL that credentials may be sent to, without its trailing slash."""
+    try:
+        parts = urlsplit(value)
+        _ = parts.port
+    except ValueError as error:
+        raise ValueError(f"is not a URL: {error}") from None
+    if not parts.hostname:
+        raise ValueError("has no host; give the whole URL, such as https://api.example.com/v1")
+    if not is_safe_url(value):
+        raise ValueError("must start with https:// (plain http is for loopback addresses only)")
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise ValueError("must hold neither credentials nor a query")
+    return value.rstrip("/")
+
+
+Url = Annotated[str, AfterValidator(checked_url)]
+
+
+def checked(model: type[_Model], values: dict[str, Any], prefix: str = "") -> _Model:
+    """Build a model from people's values, or say which one is wrong.
+
+    :param prefix: what stands before the names in the message, such as ``extra ``.
+    :raises ConfigurationError: for the first value that is wrong.
+    """
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        raise ConfigurationError(_explain(model, error, prefix)) from None
+
+
+def _explain(model: type[BaseModel], error: ValidationError, prefix: str) -> str:
+    first = error.errors()[0]
+    what = first["msg"].removeprefix("Value error, ")
+    if not first["loc"]:
+        return what
+    name = f"{prefix}{first['loc'][0]}"
+    if first["type"] == "extra_forbidden":
+        return f"{name}: unknown; known are {', '.join(sorted(model.model_fields))}"
+    # Our own validators name what they found, and leave out what may hold a secret.
+    found = "" if first["type"] == "value_error" else f"; found {first['input']!r}"
+    return f"{name}: {what}{found}"
+
+
+def utc(time: datetime) -> str:
+    """A time as the package writes it: ISO 8601, UTC, ``Z``."""
+    return time.astimezone(UTC).isoformat().replace("+00:00", "Z")

@@ -1,0 +1,264 @@
+"""Move requests and answers.
+
+What to ask, what an answer means and when to ask again is decided once, elsewhere and in ``_Core``; the two
+clients at the end of this module only send and wait.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any, Self, TypeVar
+from urllib.parse import urlsplit
+
+import httpx
+import msgspec
+import tenacity
+
+from airflow_provider_predictions import __version__
+from airflow_provider_predictions.api.auth import Auth
+from airflow_provider_predictions.api.errors import (
+    AuthenticationError,
+    InvalidRequestError,
+    NoAnswerError,
+    NotFoundError,
+    PredictionsError,
+    RateLimitedError,
+    ServerError,
+    TokenRefusedError,
+)
+from airflow_provider_predictions.api.models import Page, PageRequest, Prediction
+from airflow_provider_predictions.api.retry import ATTEMPTS, Budget, policy, retry_after
+from airflow_provider_predictions.api.service import Asking, Service
+
+T = TypeVar("T")
+
+_ERRORS: dict[int, type[PredictionsError]] = {
+    401: AuthenticationError,
+    403: AuthenticationError,
+    404: NotFoundError,
+    408: ServerError,
+    429: RateLimitedError,
+}
+LONGEST_MESSAGE = 300
+"""Characters of a service's own message that an error quotes."""
+
+
+class _WithoutQuery(logging.Filter):
+    """httpx logs whole URLs; page tokens and signatures of files stand in their queries."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if isinstance(record.args, tuple):
+            record.args = tuple(
+                arg.copy_with(query=None) if isinstance(arg, httpx.URL) else arg for arg in record.args
+            )
+        return True
+
+
+logging.getLogger("httpx").addFilter(_WithoutQuery())
+
+
+def message_in(body: bytes) -> str:
+    """The service's own words in the body of an error; none where it is not JSON of a known shape.
+
+    Seen are ``{"detail": "…"}``, ``{"detail": [{"loc", "msg"}]}``, ``{"detail": {"error": {"message"}}}`` and
+    ``{"error": {"message"}}`` of VLM Run, ``{"message": "…"}`` and ``{"Message": "…"}`` of Cradl.
+    """
+    try:
+        found = msgspec.json.decode(body)
+    except msgspec.DecodeError:
+        return ""
+    while isinstance(found, dict):
+        found = next((found[k] for k in ("detail", "message", "Message", "error") if k in found), None)
+    if isinstance(found, list):
+        found = "; ".join(_invalid(item) for item in found if isinstance(item, dict))
+    return " ".join(found.split())[:LONGEST_MESSAGE] if isinstance(found, str) else ""
+
+
+def _invalid(item: dict[str, Any]) -> str:
+    where = ".".join(map(str, item.get("loc") or ()))
+    return f"{where}: {item.get('msg')}"
+
+
+_budgets: dict[tuple[Auth, int | None], Budget] = {}
+
+
+def _options(service: Service[Any]) -> dict[str, Any]:
+    """How both kinds of httpx client are built."""
+    return {
+        "timeout": service.timeout,
+        "headers": {
+            "Accept": "application/json",
+            "User-Agent": f"airflow-provider-predictions/{__version__}",
+        },
+    }
+
+
+class _Core:
+    """Everything of a client but sending and waiting."""
+
+    _http: httpx.Client | httpx.AsyncClient
+
+    def __init__(self, service: Service[Any], attempts: int) -> None:
+        self.service = service
+        self.policy = policy(attempts)
+        self.requests = 0
+        """How many requests were sent, repeated ones included."""
+        key = (service.auth, service.requests_per_minute)
+        self._budget = _budgets.setdefault(key, Budget(service.requests_per_minute))
+
+    def turn(self) -> float:
+        """Take a turn of the connection's budget; seconds to wait for it."""
+        return self._budget.reserve(time.monotonic())
+
+    def build(self, request: PageRequest, token: str) -> httpx.Request:
+        """The request as it goes out; the token goes only to the hosts that it is for."""
+        self.requests += 1
+        url = self.service.url(request)
+        headers = {"Authorization": f"Bearer {token}"} if self.service.trusts(url) else {}
+        return self._http.build_request(
+            "GET", httpx.URL(url).copy_merge_params(dict(request.params)), headers=headers
+        )
+
+    def read(self, request: PageRequest, response: httpx.Response, token: str) -> bytes:
+        """The body of a good answer.
+
+        :raises PredictionsError: for any other.
+        """
+        if response.status_code != 401:
+            self.service.auth.accept(token)
+        if response.status_code == 200:
+            return response.content
+        raise self._error(request, response, token)
+
+    def _error(self, request: PageRequest, response: httpx.Response, token: str) -> PredictionsError:
+        status, service = response.status_code, self.service
+        message = service.auth.redact(message_in(response.content).replace(token, "***"))
+        kind = service.refusal(status, message) or _ERRORS.get(
+            status, ServerError if status >= 500 else InvalidRequestError
+        )
+        if status == 401 and service.trusts(service.url(request)) and service.auth.reject(token):
+            kind = TokenRefusedError
+        text = f"{service.title} answered {status} to GET {urlsplit(service.url(request)).path}"
+        if message:
+            text += f": {message}"
+        if issubclass(kind, AuthenticationError):
+            text += f". Check {service.credential_fields} of the connection"
+        elif kind is NotFoundError or 300 <= status < 400:
+            text += ". Check the id, and the base URL (host) of the connection"
+        after = retry_after(response.headers.get("Retry-After"), datetime.now(UTC))
+        return kind(text, status=status, retry_after=after)
+
+    @contextmanager
+    def wire(self) -> Iterator[None]:
+        """Turn httpx's errors into ours; used by both shells, since it does nothing but translate."""
+        try:
+            yield
+        except httpx.HTTPError as error:
+            raise NoAnswerError(
+                f"{self.service.title} did not answer at {urlsplit(self.service.base_url).netloc}: "
+                f"{type(error).__name__}"
+            ) from error
+
+
+class Client(_Core):
+    """Send and wait in the calling thread. A context manager.
+
+    :param service: which API, with which credentials.
+    :param attempts: how often one request is sent at most.
+    """
+
+    _http: httpx.Client
+
+    def __init__(self, service: Service[Any], *, attempts: int = ATTEMPTS) -> None:
+        super().__init__(service, attempts)
+        self._http = httpx.Client(**_options(service))
+        self.sleep: Callable[[float], None] = time.sleep
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._http.close()
+
+    def get(self, request: PageRequest, read: Callable[[bytes], T]) -> T:
+        """Send a request, again where that may help, and read its answer."""
+        retrying = tenacity.Retrying(sleep=self.sleep, **self.policy)
+        answer: T = retrying(self._once, request, read)
+        return answer
+
+    def _once(self, request: PageRequest, read: Callable[[bytes], T]) -> T:
+        self.sleep(self.turn())
+        token = self.service.auth.token()
+        with self.wire():
+            response = self._http.send(self.build(request, token))
+        return read(self.read(request, response, token))
+
+    def pages(self, asking: Asking) -> Iterator[Page]:
+        """Ask until there is nothing more to ask."""
+        while request := asking.ask():
+            yield self.get(request, asking.take)
+
+    def prediction(self, prediction_id: str) -> Prediction:
+        """One prediction."""
+        return self.get(self.service.one(prediction_id), self.service.read_one)
+
+    def with_values(self, prediction: Prediction) -> Prediction:
+        """A prediction with the values that its record only points to."""
+        request = self.service.values_request(prediction)
+        if request is None:
+            return prediction
+        return self.get(request, lambda body: self.service.with_values(prediction, body))
+
+
+class AsyncClient(_Core):
+    """Send and wait on the event loop. An asynchronous context manager.
+
+    :param service: which API, with which credentials.
+    :param attempts: how often one request is sent at most.
+    """
+
+    _http: httpx.AsyncClient
+
+    def __init__(self, service: Service[Any], *, attempts: int = ATTEMPTS) -> None:
+        super().__init__(service, attempts)
+        self._http = httpx.AsyncClient(**_options(service))
+        self.sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._http.aclose()
+
+    async def get(self, request: PageRequest, read: Callable[[bytes], T]) -> T:
+        """Send a request, again where that may help, and read its answer."""
+        retrying = tenacity.AsyncRetrying(sleep=self.sleep, **self.policy)
+        return await retrying(self._once, request, read)
+
+    async def _once(self, request: PageRequest, read: Callable[[bytes], T]) -> T:
+        await self.sleep(self.turn())
+        token = await self.service.auth.atoken()
+        with self.wire():
+            response = await self._http.send(self.build(request, token))
+        return read(self.read(request, response, token))
+
+    async def pages(self, asking: Asking) -> AsyncIterator[Page]:
+        """Ask until there is nothing more to ask."""
+        while request := asking.ask():
+            yield await self.get(request, asking.take)
+
+    async def prediction(self, prediction_id: str) -> Prediction:
+        """One prediction."""
+        return await self.get(self.service.one(prediction_id), self.service.read_one)
+
+    async def with_values(self, prediction: Prediction) -> Prediction:
+        """A prediction with the values that its record only points to."""
+        request = self.service.values_request(prediction)
+        if request is None:
+            return prediction
+        return await self.get(request, lambda body: self.service.with_values(prediction, body))

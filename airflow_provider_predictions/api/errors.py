@@ -1,0 +1,90 @@
+"""What can go wrong, and whether asking again helps.
+
+PredictionsError
+├── ConfigurationError          a connection field or an argument is wrong
+├── RefusedError                the service understood and said no
+│   ├── AuthenticationError     401, 403: who asks, or what they may see
+│   │   └── TokenRefusedError   401 with a token that a fresh one replaces: ask again
+│   ├── NotFoundError           404
+│   ├── InvalidRequestError     400, 415, 422 and what else of 3xx and 4xx there is
+│   └── QuotaExceededError      the plan's quota is used up until it is renewed
+└── TransientError              the next attempt may work
+    ├── RateLimitedError        429
+    ├── ServerError             5xx
+    ├── NoAnswerError           refused, reset, truncated or timed out
+    └── MalformedAnswerError    an answer that is not what the specification says
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class PredictionsError(Exception):
+    """The root of every error that this package raises for a service.
+
+    :param message: for the person who reads the log: what happened and what to do. Holds no secret, no query
+        string and no response body.
+    :param status: the HTTP status, where there was one.
+    :param retry_after: seconds that the service asked to wait, where it did.
+    """
+
+    retryable: ClassVar[bool] = False
+    """Whether asking again, later and unchanged, may work."""
+
+    def __init__(self, message: str, *, status: int | None = None, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.retry_after = retry_after
+
+
+class ConfigurationError(PredictionsError, ValueError):
+    """A connection field or an argument is wrong; the message starts with its name."""
+
+
+class RefusedError(PredictionsError):
+    """The service understood the request and said no."""
+
+
+class AuthenticationError(RefusedError):
+    """401 or 403: the credentials are wrong, or may not read predictions."""
+
+
+class TokenRefusedError(AuthenticationError):
+    """401 with a token that had been good: a fresh one may be accepted."""
+
+    retryable = True
+
+
+class NotFoundError(RefusedError):
+    """404: no such prediction, or a base URL that is not the API's."""
+
+
+class InvalidRequestError(RefusedError):
+    """The service does not take this request as it is."""
+
+
+class QuotaExceededError(RefusedError):
+    """The quota of the plan is used up; only time or a larger plan helps."""
+
+
+class TransientError(PredictionsError):
+    """The next attempt may work."""
+
+    retryable = True
+
+
+class RateLimitedError(TransientError):
+    """429: too many requests at the moment."""
+
+
+class ServerError(TransientError):
+    """5xx: the service, or something in front of it, failed."""
+
+
+class NoAnswerError(TransientError):
+    """The connection was refused, reset, cut off or timed out."""
+
+
+class MalformedAnswerError(TransientError):
+    """The answer is not what the specification says."""

@@ -1,0 +1,109 @@
+"""What Airflow reads of this package when it starts. Imports nothing: an error here stops every command."""
+
+
+def get_provider_info() -> "dict[str, object]":
+    """The provider's name, connection types with their forms, and modules."""
+    common_fields = {
+        "timeout": {
+            "label": "Timeout (s)",
+            "description": "Seconds for connecting, and for each read. Default 60.",
+            "schema": {"type": ["number", "null"], "minimum": 1, "maximum": 3600},
+        },
+        "requests_per_minute": {
+            "label": "Requests per minute",
+            "description": "What all tasks of a process may send together. Empty: no limit.",
+            "schema": {"type": ["integer", "null"], "minimum": 1},
+        },
+        "dashboard_url": {
+            "label": "Dashboard URL",
+            "description": "Where the link of a task leads. Empty: the service's own dashboard.",
+            "schema": {"type": ["string", "null"], "format": "url"},
+        },
+    }
+    integrations = {"vlmrun": "VLM Run", "cradl": "Cradl"}
+
+    def modules(kind: str) -> "list[dict[str, object]]":
+        return [
+            {"integration-name": name, "python-modules": [f"airflow_provider_predictions.{kind}.{module}"]}
+            for module, name in integrations.items()
+        ]
+
+    return {
+        "package-name": "airflow-provider-predictions",
+        "name": "Predictions",
+        "description": "Wait for, list and land the predictions of VLM Run and Cradl.",
+        "integrations": [
+            {
+                "integration-name": "VLM Run",
+                "external-doc-url": "https://docs.vlm.run/",
+                "tags": ["service"],
+            },
+            {
+                "integration-name": "Cradl",
+                "external-doc-url": "https://docs.cradl.ai/",
+                "tags": ["service"],
+            },
+        ],
+        "hooks": modules("hooks"),
+        "operators": modules("operators"),
+        "sensors": modules("sensors"),
+        "triggers": modules("triggers"),
+        "extra-links": ["airflow_provider_predictions.tasks.base.DashboardLink"],
+        "connection-types": [
+            {
+                "connection-type": "vlmrun",
+                "hook-class-name": "airflow_provider_predictions.hooks.vlmrun.VlmRunHook",
+                "hook-name": "VLM Run",
+                # The port stays: Airflow 3.3.2 tests no connection without one (apache/airflow #73298).
+                "ui-field-behaviour": {
+                    "hidden-fields": ["login", "schema"],
+                    "relabeling": {"host": "Base URL", "password": "API key"},
+                    "placeholders": {
+                        "host": "https://api.vlm.run/v1",
+                        "password": "from app.vlm.run, Settings, API keys",
+                        "port": "443",
+                    },
+                },
+                "conn-fields": common_fields,
+            },
+            {
+                "connection-type": "cradl",
+                "hook-class-name": "airflow_provider_predictions.hooks.cradl.CradlHook",
+                "hook-name": "Cradl",
+                "ui-field-behaviour": {
+                    "hidden-fields": ["schema"],
+                    "relabeling": {
+                        "host": "Base URL",
+                        "login": "Client id",
+                        "password": "Client secret",
+                    },
+                    "placeholders": {
+                        "host": "https://api.cradl.ai/v1",
+                        "login": "of an app client, from Cradl's settings, API",
+                        "password": "of the same app client",
+                        "port": "443",
+                    },
+                },
+                "conn-fields": {
+                    # No name here may contain "token": Airflow would mask the value.
+                    "auth_url": {
+                        "label": "Token endpoint",
+                        "description": "Default https://auth.cradl.ai/oauth2/token",
+                        "schema": {"type": ["string", "null"], "format": "url"},
+                    },
+                    "audience": {
+                        "label": "Audience",
+                        "description": "What the token is for. Default https://api.cradl.ai/v1",
+                        "schema": {"type": ["string", "null"]},
+                    },
+                    "file_hosts": {
+                        "label": "File hosts",
+                        "description": "Hosts of fileUrl that get the token, comma-separated. "
+                        "Default files.api.cradl.ai",
+                        "schema": {"type": ["string", "null"]},
+                    },
+                    **common_fields,
+                },
+            },
+        ],
+    }

@@ -1,0 +1,59 @@
+"""The connection of Cradl."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow.providers.common.compat.sdk import Connection
+from pydantic import Field
+
+from airflow_provider_predictions.api.arguments import Url, Words
+from airflow_provider_predictions.api.auth import ClientCredentialsAuth
+from airflow_provider_predictions.api.cradl import Cradl, CradlPrediction
+from airflow_provider_predictions.hooks.base import PredictionsHook, Settings, required
+
+
+class CradlSettings(Settings):
+    """The extras of a Cradl connection.
+
+    :param auth_url: the token endpoint.
+    :param audience: what the token is for.
+    :param file_hosts: hosts of ``fileUrl`` that get the bearer token, beside the base URL's.
+    """
+
+    auth_url: Url = "https://auth.cradl.ai/oauth2/token"
+    audience: str = Field(default="https://api.cradl.ai/v1", min_length=1)
+    file_hosts: Words = ("files.api.cradl.ai",)
+
+
+class CradlHook(PredictionsHook[CradlPrediction]):
+    """List the predictions of Cradl.
+
+    Filters: ``statuses``, ``created_after``, ``created_before``, ``max_predictions``, ``page_size`` (1 to
+    1000), ``model_id`` and ``order`` (``descending``, ``ascending``).
+
+    :param cradl_conn_id: the Airflow connection, of the type ``cradl``.
+    """
+
+    conn_name_attr = "cradl_conn_id"
+    default_conn_name = "cradl_default"
+    conn_type = "cradl"
+    hook_name = "Cradl"
+    service_class = Cradl
+    settings_class = CradlSettings
+    default_base_url = "https://api.cradl.ai/v1"
+    default_dashboard_url = "https://rc.app.cradl.ai"
+
+    def __init__(self, cradl_conn_id: str = default_conn_name, **kwargs: Any) -> None:
+        super().__init__(cradl_conn_id, **kwargs)
+        self.cradl_conn_id = cradl_conn_id
+
+    @classmethod
+    def auth(cls, conn: Connection, settings: CradlSettings) -> ClientCredentialsAuth:
+        """The client credentials."""
+        return ClientCredentialsAuth(
+            auth_url=settings.auth_url,
+            client_id=required(conn.login, "Client id (login)"),
+            client_secret=required(conn.password, "Client secret (password)"),
+            audience=settings.audience,
+        )

@@ -1,0 +1,1 @@
+"""Pages go somewhere: into XCom or into object storage."""

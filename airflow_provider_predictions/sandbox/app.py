@@ -1,0 +1,219 @@
+"""The two services as their specifications say them, and the token endpoint."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import secrets
+import time
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from airflow_provider_predictions.sandbox.data import Record, values
+from airflow_provider_predictions.sandbox.shelf import Shelf
+
+API_KEY = "sandbox-vlmrun-key"
+CLIENT_ID = "sandbox-client-id"
+CLIENT_SECRET = "sandbox-client-secret"
+AUDIENCE = "https://api.cradl.ai/v1"
+LONGEST_PAGE = 1000
+
+Endpoint = Callable[[Request], Coroutine[Any, Any, Response]]
+
+
+def json_bytes(body: bytes) -> Response:
+    """A good answer."""
+    return Response(body, media_type="application/json")
+
+
+class Tokens:
+    """Bearer tokens that expire.
+
+    :param lifetime: seconds.
+    """
+
+    def __init__(self, lifetime: float) -> None:
+        self.lifetime = lifetime
+        self._ends: dict[str, float] = {}
+
+    def issue(self) -> str:
+        """A new token."""
+        token = f"sandbox-token-{secrets.token_urlsafe(24)}"
+        self._ends[token] = time.monotonic() + self.lifetime
+        return token
+
+    def revoke(self) -> None:
+        """Refuse every token issued so far."""
+        self._ends.clear()
+
+    def is_good(self, token: str) -> bool:
+        """Whether a token is known and not expired."""
+        return self._ends.get(token, 0) > time.monotonic()
+
+    async def endpoint(self, request: Request) -> Response:
+        """``POST /oauth2/token``: client credentials in the form body, and the right audience."""
+        form = await request.form()
+        if form.get("grant_type") != "client_credentials":
+            return JSONResponse({"error": "unsupported_grant_type"}, 400)
+        if (form.get("client_id"), form.get("client_secret")) != (CLIENT_ID, CLIENT_SECRET):
+            return JSONResponse({"error": "invalid_client"}, 400)
+        if form.get("audience") != AUDIENCE:
+            return JSONResponse({"error": "invalid_request", "error_description": "audience"}, 400)
+        return JSONResponse(
+            {
+                "access_token": self.issue(),
+                "expires_in": self.lifetime,
+                "token_type": "bearer",
+                "scope": "predictions:read",
+            }
+        )
+
+
+def _bearer(request: Request) -> str:
+    return request.headers.get("authorization", "").removeprefix("Bearer ")
+
+
+# --- VLM Run -----------------------------------------------------------------------------------------
+
+
+def _invalid(name: str, value: str, kind: str, message: str, **context: int) -> dict[str, Any]:
+    return {"type": kind, "loc": ["query", name], "msg": message, "input": value, "ctx": context}
+
+
+def _query_int(request: Request, name: str, default: int, low: int, high: int | None) -> int:
+    value = request.query_params.get(name, str(default))
+    try:
+        number = int(value)
+    except ValueError:
+        message = "Input should be a valid integer, unable to parse string as an integer"
+        raise InvalidQueryError(_invalid(name, value, "int_parsing", message)) from None
+    if number < low:
+        message = f"Input should be greater than or equal to {low}"
+        raise InvalidQueryError(_invalid(name, value, "greater_than_equal", message, ge=low))
+    if high is not None and number > high:
+        message = f"Input should be less than or equal to {high}"
+        raise InvalidQueryError(_invalid(name, value, "less_than_equal", message, le=high))
+    return number
+
+
+class InvalidQueryError(Exception):
+    """A query parameter that the specification does not allow; its argument is the ``detail`` of the 422."""
+
+
+def vlmrun_routes(shelf: Shelf) -> list[Route]:
+    """``GET /v1/predictions`` and ``GET /v1/predictions/{id}``, under ``/vlmrun``."""
+
+    def guarded(endpoint: Endpoint) -> Endpoint:
+        async def guard(request: Request) -> Response:
+            if "authorization" not in request.headers:
+                return JSONResponse({"detail": "Not authenticated"}, 403)
+            if _bearer(request) != API_KEY:
+                return JSONResponse({"detail": "Invalid API key"}, 401)
+            try:
+                return await endpoint(request)
+            except InvalidQueryError as error:
+                return JSONResponse({"detail": [error.args[0]]}, 422)
+
+        return guard
+
+    async def page(request: Request) -> Response:
+        skip = _query_int(request, "skip", 0, 0, None)
+        limit = _query_int(request, "limit", 10, 1, LONGEST_PAGE)
+        rows = shelf.rows[skip : skip + min(limit, shelf.cap or limit)]
+        return json_bytes(b"[" + b",".join(map(shelf.text, rows)) + b"]")
+
+    async def one(request: Request) -> Response:
+        record = shelf.find(request.path_params["id"])
+        return json_bytes(shelf.text(record)) if record else JSONResponse({"detail": "Not found"}, 404)
+
+    return [
+        Route("/vlmrun/v1/predictions", guarded(page)),
+        Route("/vlmrun/v1/predictions/{id:path}", guarded(one)),
+    ]
+
+
+# --- Cradl -------------------------------------------------------------------------------------------
+
+
+def _page_token(last: Record, filters: list[str | None]) -> str:
+    return base64.urlsafe_b64encode(json.dumps([last.id, *filters]).encode()).decode()
+
+
+def _rows_behind(rows: list[Record], token: str, filters: list[str | None]) -> list[Record]:
+    """The rows behind the one that a token names.
+
+    :raises LookupError: where there is no such row, or the token was given for other filters.
+    """
+    try:
+        id_, *given = json.loads(base64.urlsafe_b64decode(token))
+    except (ValueError, binascii.Error):
+        raise LookupError(token) from None
+    ids = [row.id for row in rows]
+    if given != filters or id_ not in ids:
+        raise LookupError(token)
+    return rows[ids.index(id_) + 1 :]
+
+
+def cradl_routes(shelf: Shelf, tokens: Tokens) -> list[Route]:
+    """``GET /predictions`` and ``GET /predictions/{id}`` under ``/cradl/v1``, and the files."""
+
+    def guarded(endpoint: Endpoint) -> Endpoint:
+        async def guard(request: Request) -> Response:
+            if not tokens.is_good(_bearer(request)):
+                return JSONResponse({"message": "Unauthorized"}, 401)
+            return await endpoint(request)
+
+        return guard
+
+    async def page(request: Request) -> Response:
+        query = request.query_params
+        order, model = query.get("order", "descending"), query.get("modelId")
+        size = query.get("maxResults", "100")
+        if not size.isdecimal() or not 1 <= int(size) <= LONGEST_PAGE:
+            return JSONResponse({"message": "Invalid maxResults"}, 400)
+        if query.get("sortBy", "createdTime") != "createdTime" or order not in ("ascending", "descending"):
+            return JSONResponse({"message": "Invalid sortBy or order"}, 400)
+        rows = [row for row in shelf.rows if model in (None, row.group)]
+        rows = rows[::-1] if order == "ascending" else rows
+        if "nextToken" in query:
+            try:
+                rows = _rows_behind(rows, query["nextToken"], [order, model])
+            except LookupError:
+                return JSONResponse({"message": "Invalid nextToken"}, 400)
+        shown = rows[: min(int(size), shelf.cap or LONGEST_PAGE)]
+        token = _page_token(shown[-1], [order, model]) if len(shown) < len(rows) else None
+        body = b'{"predictions": [' + b", ".join(map(shelf.text, shown)) + b'], "nextToken": '
+        return json_bytes(body + json.dumps(token).encode() + b', "sortBy": "createdTime"}')
+
+    async def one(request: Request) -> Response:
+        record = shelf.find(request.path_params["id"])
+        if record is None:
+            return JSONResponse({"message": "Prediction not found"}, 404)
+        return json_bytes(shelf.text(record))
+
+    async def file(request: Request) -> Response:
+        record = shelf.find(request.path_params["id"])
+        return json_bytes(values(record)) if record else JSONResponse({"message": "Not found"}, 404)
+
+    return [
+        Route("/cradl/v1/predictions", guarded(page)),
+        Route("/cradl/v1/predictions/{id:path}", guarded(one)),
+        Route("/files/{id:path}", guarded(file)),
+    ]
+
+
+def build(vlmrun: Shelf, cradl: Shelf, tokens: Tokens) -> Starlette:
+    """Everything behind one port."""
+    return Starlette(
+        routes=[
+            *vlmrun_routes(vlmrun),
+            *cradl_routes(cradl, tokens),
+            Route("/oauth2/token", tokens.endpoint, methods=["POST"]),
+        ]
+    )

@@ -1,0 +1,94 @@
+"""The sandbox as a whole: on a real socket, in a thread or in the foreground."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from typing import Any, Self
+
+import uvicorn
+
+from airflow_provider_predictions.sandbox import app
+from airflow_provider_predictions.sandbox.data import CRADL, VLMRUN
+from airflow_provider_predictions.sandbox.faults import Wire
+from airflow_provider_predictions.sandbox.shelf import Shelf
+
+
+class Sandbox:
+    """VLM Run and Cradl on 127.0.0.1; a context manager that serves from a thread.
+
+    :param port: 0 for a free one.
+    :param count: finished predictions of each service at the start.
+    :param moving: unfinished ones on top, which finish within 16 seconds.
+    :param seed: of their content.
+    :param token_lifetime: seconds that an access token of Cradl is good for.
+    """
+
+    def __init__(
+        self, *, port: int = 0, count: int = 0, moving: int = 0, seed: int = 7, token_lifetime: float = 3600
+    ) -> None:
+        self.vlmrun = Shelf(VLMRUN, seed)
+        self.cradl = Shelf(CRADL, seed + 1)
+        self.tokens = app.Tokens(token_lifetime)
+        self.wire = Wire(app.build(self.vlmrun, self.cradl, self.tokens))
+        config = uvicorn.Config(
+            self.wire, host="127.0.0.1", port=port, http="h11", lifespan="off", log_level="warning"
+        )
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self._server.run, name="sandbox", daemon=True)
+        for shelf in (self.vlmrun, self.cradl):
+            shelf.fill(count, moving=moving)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        while not self._server.started:
+            if not self._thread.is_alive():
+                raise OSError("The sandbox did not start; is the port in use?")
+            time.sleep(0.01)
+        self.cradl.files = f"http://localhost:{self.port}/files"
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.should_exit = True
+        self._thread.join(timeout=10)
+
+    def wait(self) -> None:
+        """Serve until the thread ends."""
+        while self._thread.is_alive():
+            self._thread.join(timeout=0.5)
+
+    @property
+    def port(self) -> int:
+        """The port that is served."""
+        port: int = self._server.servers[0].sockets[0].getsockname()[1]
+        return port
+
+    @property
+    def url(self) -> str:
+        """The address, without a path."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def connection(self, service: str, **changes: Any) -> dict[str, Any]:
+        """The Airflow connection of a service, as its JSON form.
+
+        :param changes: fields to replace.
+        """
+        connections: dict[str, dict[str, Any]] = {
+            "vlmrun": {"conn_type": "vlmrun", "host": f"{self.url}/vlmrun/v1", "password": app.API_KEY},
+            "cradl": {
+                "conn_type": "cradl",
+                "host": f"{self.url}/cradl/v1",
+                "login": app.CLIENT_ID,
+                "password": app.CLIENT_SECRET,
+                "extra": {"auth_url": f"{self.url}/oauth2/token", "file_hosts": "localhost"},
+            },
+        }
+        return connections[service] | changes
+
+    def environment(self) -> dict[str, str]:
+        """The environment variables under which Airflow finds both connections."""
+        return {
+            f"AIRFLOW_CONN_{service.upper()}_DEFAULT": json.dumps(self.connection(service))
+            for service in ("vlmrun", "cradl")
+        }

@@ -1,0 +1,1 @@
+"""Waiting until predictions are finished."""

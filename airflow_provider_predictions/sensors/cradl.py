@@ -1,0 +1,16 @@
+"""Wait for Cradl."""
+
+from __future__ import annotations
+
+from airflow_provider_predictions.sensors.base import PredictionsSensor
+from airflow_provider_predictions.tasks.cradl import CradlTask
+from airflow_provider_predictions.triggers.cradl import CradlPredictionsTrigger
+
+
+class CradlPredictionsSensor(CradlTask, PredictionsSensor):
+    """Wait until predictions of Cradl are succeeded or failed.
+
+    Takes the arguments of ``CradlTask``, ``PredictionsSensor``, ``PredictionsTask`` and Airflow's sensors.
+    """
+
+    trigger_class = CradlPredictionsTrigger

@@ -1,0 +1,1 @@
+"""Pages become objects: parts first, the manifest last."""

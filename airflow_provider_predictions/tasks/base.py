@@ -1,0 +1,100 @@
+"""What operators and sensors share: the filters, the hook and the link."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Any, ClassVar
+
+from airflow.providers.common.compat.sdk import BaseOperator, BaseOperatorLink
+
+from airflow_provider_predictions.api.arguments import Filters
+from airflow_provider_predictions.hooks.base import PredictionsHook
+
+
+class DashboardLink(BaseOperatorLink):
+    """A link from the task to the service's dashboard."""
+
+    name = "Dashboard"
+
+    def get_link(self, operator: Any, *, ti_key: Any) -> str:
+        """The ``dashboard_url`` of the task's connection."""
+        url: str = operator.hook.dashboard_url()
+        return url
+
+
+class PredictionsTask(BaseOperator):
+    """A task that reads predictions.
+
+    :param statuses: only these; a list or comma-separated text (templated).
+    :param created_after: only those created then or later: an aware datetime or ISO 8601 text, UTC where it
+        has no offset (templated).
+    :param created_before: only those created before (templated).
+    :param max_predictions: no more than these (templated).
+    :param page_size: rows a request, 1 to 1000; by default as many as the service is known to give
+        (templated).
+    """
+
+    hook_class: ClassVar[type[PredictionsHook[Any]]]
+    template_fields: Sequence[str] = (
+        "statuses",
+        "created_after",
+        "created_before",
+        "max_predictions",
+        "page_size",
+    )
+    operator_extra_links = (DashboardLink(),)
+    ui_color = "#e4ecf7"
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Join the template fields of all bases, so that each class names only its own."""
+        super().__init_subclass__(**kwargs)
+        named = (name for base in reversed(cls.__mro__) for name in vars(base).get("template_fields", ()))
+        cls.template_fields = tuple(dict.fromkeys(named))
+
+    def __init__(
+        self,
+        *,
+        statuses: Collection[str] | str | None = None,
+        created_after: datetime | str | None = None,
+        created_before: datetime | str | None = None,
+        max_predictions: int | str | None = None,
+        page_size: int | str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.statuses = statuses
+        self.created_after = created_after
+        self.created_before = created_before
+        self.max_predictions = max_predictions
+        self.page_size = page_size
+
+    def check_filters(self) -> None:
+        """Refuse wrong filters while the DAG is parsed, where they are not templates."""
+        given = self._filter_arguments()
+        self.hook_class.filters(**{name: value for name, value in given.items() if not is_template(value)})
+
+    @property
+    def hook(self) -> PredictionsHook[Any]:
+        """The hook of the task's connection."""
+        name = self.hook_class.conn_name_attr
+        return self.hook_class(**{name: getattr(self, name)})
+
+    def filters(self) -> Filters:
+        """The rendered filters, checked."""
+        filters = self.hook_class.filters(**self._filter_arguments())
+        if filters.created_after and filters.created_after == filters.created_before:
+            self.log.warning(
+                "created_after and created_before are the same moment, so nothing can match. In Airflow 3 "
+                "the data interval of a cron schedule has no width; compute the window from one end."
+            )
+        return filters
+
+    def _filter_arguments(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in self.hook_class.service_class.filters.model_fields}
+
+
+def is_template(value: object) -> bool:
+    """Whether a value is known only when the task runs: Jinja, or the output of another task."""
+    text = str(value)
+    return "{{" in text or "{%" in text
