@@ -221,7 +221,7 @@ def _fetch_once(credentials: ClientCredentialsAuth) -> _Token:
                 audience=credentials.audience,
                 timeout=30,
             )
-        lifetime = float(answer.get("expires_in", "inf"))
+        lifetime = float(answer.get("expires_in") or "inf")
     except PredictionsError:
         raise
     except requests.TooManyRedirects:

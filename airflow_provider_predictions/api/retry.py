@@ -73,9 +73,16 @@ def _log(state: tenacity.RetryCallState) -> None:
 
 
 def policy(attempts: int) -> dict[str, Any]:
-    """The arguments of both ``tenacity.Retrying`` and ``tenacity.AsyncRetrying``."""
+    """The arguments of both ``tenacity.Retrying`` and ``tenacity.AsyncRetrying``.
+
+    :param attempts: how often at most; a fresh token is tried even after the last.
+    """
+
+    def stop(state: tenacity.RetryCallState) -> bool:
+        return state.attempt_number >= attempts and not isinstance(_outcome(state), TokenRefusedError)
+
     return {
-        "stop": tenacity.stop_after_attempt(attempts),
+        "stop": stop,
         "retry": tenacity.retry_if_exception(is_curable),
         "wait": _wait,
         "before_sleep": _log,

@@ -19,6 +19,9 @@ from airflow_provider_predictions.api.service import Service, Walk, decoded, spl
 
 PENDING = "pending"
 """What the specification gives a record without a status."""
+STANDSTILL = 20
+"""So many equal pages in a row are a server that ignores ``skip``. A few are not: a list that grows by one page
+between two requests shows the same rows again."""
 
 
 class VlmRunUsage(BaseModel):
@@ -182,7 +185,7 @@ class OffsetWalk(Walk):
 
     def _refuse_standstill(self, rows: list[Prediction]) -> None:
         ids = [row.id for row in rows]
-        self._repeats = self._repeats + 1 if ids and ids == self._previous else 0
-        self._previous = ids
-        if self._repeats == 3:
+        repeats = self._repeats + 1 if ids and ids == self._previous else 0
+        if repeats == STANDSTILL:
             raise MalformedAnswerError(f"{self.service.title} sends the same page whatever skip says")
+        self._previous, self._repeats = ids, repeats

@@ -1,0 +1,269 @@
+"""Cradl's token: fetched once, shared, renewed in time and once after a refusal."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import parse_qs
+
+import pytest
+
+from airflow_provider_predictions.api.auth import TOKEN_ATTEMPTS, ClientCredentialsAuth
+from airflow_provider_predictions.api.client import AsyncClient
+from airflow_provider_predictions.api.errors import (
+    AuthenticationError,
+    ConfigurationError,
+    MalformedAnswerError,
+    NoAnswerError,
+    ServerError,
+    TransientError,
+)
+from airflow_provider_predictions.api.models import PageRequest
+from airflow_provider_predictions.sandbox import app
+from airflow_provider_predictions.sandbox.faults import Fault
+from airflow_provider_predictions.sandbox.server import Sandbox
+from tests.conftest import Shell, client_credentials, make_service
+
+LIST = PageRequest("predictions")
+
+
+@pytest.fixture
+def fresh() -> Iterator[Sandbox]:
+    """A sandbox of its own: tokens are shared by all who ask the same token endpoint."""
+    with Sandbox(count=3) as server:
+        yield server
+
+
+def token_requests(server: Sandbox) -> int:
+    return len([seen for seen in server.wire.seen if seen.part == "token"])
+
+
+def test_one_token_serves_all_pages(shell: Shell, fresh: Sandbox) -> None:
+    fresh.cradl.fill(50)
+
+    shell.all(make_service(fresh, "cradl"), page_size=5)
+
+    assert token_requests(fresh) == 1
+
+
+def test_the_credentials_go_in_the_form_body_with_the_audience(fresh: Sandbox) -> None:
+    bodies = []
+    inner = fresh.wire.app
+
+    async def spy(scope, receive, send):
+        async def note():
+            message = await receive()
+            bodies.append(message.get("body", b""))
+            return message
+
+        await inner(scope, note, send)
+
+    fresh.wire.app = spy
+    client_credentials(fresh).token()
+
+    assert parse_qs(bodies[0].decode()) == {
+        "grant_type": ["client_credentials"],
+        "client_id": [app.CLIENT_ID],
+        "client_secret": [app.CLIENT_SECRET],
+        "audience": [app.AUDIENCE],
+    }
+    assert fresh.wire.seen[0].authorization is None
+
+
+def test_threads_share_one_fetch(fresh: Sandbox) -> None:
+    fresh.wire.order(Fault("token", how="slow", seconds=0.3))
+    with ThreadPoolExecutor(16) as pool:
+        tokens = set(pool.map(lambda _: client_credentials(fresh).token(), range(64)))
+
+    assert len(tokens) == 1
+    assert token_requests(fresh) == 1
+
+
+def test_tasks_of_an_event_loop_share_one_fetch_with_threads_and_never_block(fresh: Sandbox) -> None:
+    fresh.wire.order(Fault("token", how="slow", seconds=0.5))
+    lags = []
+
+    async def watch() -> None:
+        for _ in range(40):
+            start = time.monotonic()
+            await asyncio.sleep(0.01)
+            lags.append(time.monotonic() - start - 0.01)
+
+    async def run() -> set[str]:
+        watching = asyncio.create_task(watch())
+        tokens = await asyncio.gather(*(client_credentials(fresh).atoken() for _ in range(100)))
+        await watching
+        return set(tokens)
+
+    thread = threading.Thread(target=client_credentials(fresh).token)
+    thread.start()
+    tokens = asyncio.run(run())
+    thread.join()
+
+    assert len(tokens) == 1
+    assert token_requests(fresh) == 1
+    assert max(lags) < 0.2
+
+
+def test_a_waiter_that_is_cancelled_leaves_the_fetch_to_the_others(fresh: Sandbox) -> None:
+    fresh.wire.order(Fault("token", how="slow", seconds=0.3))
+
+    async def run() -> str:
+        hasty = asyncio.create_task(client_credentials(fresh).atoken())
+        patient = asyncio.create_task(client_credentials(fresh).atoken())
+        await asyncio.sleep(0.05)
+        hasty.cancel()
+        return await patient
+
+    assert asyncio.run(run()).startswith("sandbox-token-")
+    assert token_requests(fresh) == 1
+
+
+def test_a_token_is_renewed_before_it_ends(shell: Shell, fresh: Sandbox) -> None:
+    fresh.tokens.lifetime = 2  # so it is renewed after 1 second
+    service = make_service(fresh, "cradl")
+
+    for _ in range(4):
+        shell.get(service, LIST)
+        time.sleep(0.6)
+
+    assert token_requests(fresh) == 2
+    assert len([seen for seen in fresh.wire.seen if seen.part == "cradl"]) == 4
+
+
+def test_a_refused_token_is_renewed_once_without_waiting(shell: Shell, fresh: Sandbox) -> None:
+    service = make_service(fresh, "cradl")
+    shell.get(service, LIST)
+    fresh.tokens.revoke()
+
+    shell.get(service, LIST)
+
+    assert token_requests(fresh) == 2
+    assert shell.slept == []
+
+
+def test_a_token_refused_in_the_middle_of_a_list_loses_nothing(shell: Shell, fresh: Sandbox) -> None:
+    fresh.cradl.fill(40)
+    fresh.wire.order(Fault("cradl", status=401, body=b'{"message": "Unauthorized"}', after=2))
+
+    listed = shell.all(make_service(fresh, "cradl"), page_size=10)
+
+    assert [p.raw for p in listed] == fresh.cradl.texts()
+
+
+def test_a_fresh_token_that_is_refused_too_is_final(shell: Shell, fresh: Sandbox) -> None:
+    fresh.wire.order(Fault("cradl", status=401, body=b'{"message": "Unauthorized"}', times=99))
+
+    with pytest.raises(AuthenticationError) as caught:
+        shell.get(make_service(fresh, "cradl"), LIST)
+
+    assert not caught.value.retryable
+    assert "client secret (password)" in str(caught.value)
+    assert len([seen for seen in fresh.wire.seen if seen.part == "cradl"]) == 2
+
+
+def test_many_callers_refused_at_once_fetch_one_new_token(fresh: Sandbox) -> None:
+    service = make_service(fresh, "cradl")
+
+    async def run() -> None:
+        async with AsyncClient(service) as client:
+            await client.get(LIST, bytes)
+            fresh.tokens.revoke()
+            await asyncio.gather(*(client.get(LIST, bytes) for _ in range(30)))
+
+    asyncio.run(run())
+
+    assert token_requests(fresh) == 2
+
+
+def test_a_spurious_400_of_the_token_endpoint_is_tried_again(fresh: Sandbox) -> None:
+    fresh.wire.order(Fault("token", status=400, body=b'{"error": "invalid_request"}'))
+
+    assert client_credentials(fresh).token()
+
+
+def test_a_wrong_secret_names_the_fields_and_not_the_secret(fresh: Sandbox) -> None:
+    auth = client_credentials(fresh, client_secret="not-the-secret")
+
+    with pytest.raises(AuthenticationError) as caught:
+        auth.token()
+
+    assert "client secret (password)" in str(caught.value)
+    assert "not-the-secret" not in str(caught.value) + repr(auth)
+    assert not caught.value.retryable
+    assert token_requests(fresh) == TOKEN_ATTEMPTS
+
+
+@pytest.mark.parametrize(
+    ("fault", "error"),
+    [
+        ({"status": 502}, ServerError),
+        ({"how": "reset"}, NoAnswerError),
+        ({"status": 200}, MalformedAnswerError),
+        ({"status": 200, "body": b'{"access_token": "x", "expires_in": "soon"}'}, MalformedAnswerError),
+        ({"status": 401, "body": b"{}"}, AuthenticationError),
+    ],
+)
+def test_a_token_endpoint_that_fails_is_an_error_of_ours(fresh: Sandbox, fault, error) -> None:
+    fresh.wire.order(Fault("token", times=99, **fault))
+
+    with pytest.raises(error, match="auth_url"):
+        client_credentials(fresh).token()
+
+
+def test_a_failed_fetch_is_not_remembered(fresh: Sandbox) -> None:
+    fresh.wire.order(Fault("token", how="reset", times=TOKEN_ATTEMPTS))
+    with pytest.raises(TransientError):
+        client_credentials(fresh).token()
+
+    assert client_credentials(fresh).token()
+
+
+def test_the_secret_does_not_follow_a_redirect(fresh: Sandbox) -> None:
+    elsewhere = f"{fresh.url}/cradl/v1/stolen"
+    fresh.wire.order(Fault("token", status=307, body=b"", headers={"Location": elsewhere}))
+
+    with pytest.raises(ConfigurationError, match="auth_url"):
+        client_credentials(fresh).token()
+
+    assert [seen.part for seen in fresh.wire.seen] == ["token"]
+
+
+def test_plain_http_needs_a_word_for_loopback(fresh: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OAUTHLIB_INSECURE_TRANSPORT")
+
+    with pytest.raises(ConfigurationError, match="auth_url: must start with https"):
+        client_credentials(fresh).token()
+
+
+def test_the_bearer_goes_to_the_hosts_of_api_and_files_only(shell: Shell, fresh: Sandbox) -> None:
+    url = f"http://localhost:{fresh.port}/files/x"
+    trusted = make_service(fresh, "cradl", file_hosts=("localhost",))
+    stranger = make_service(fresh, "cradl", file_hosts=())
+
+    for service in (trusted, stranger):
+        with pytest.raises(Exception, match="answered 40"):
+            shell.get(service, PageRequest(url))
+
+    files = [seen.authorization for seen in fresh.wire.seen if seen.part == "files"]
+    assert files[0] is not None
+    assert files[-1] is None
+
+
+def test_a_forked_process_fetches_its_own_token(fresh: Sandbox) -> None:
+    auth = client_credentials(fresh)
+    fresh.wire.order(Fault("token", how="slow", seconds=0.5))
+    fetching = threading.Thread(target=auth.token)
+    fetching.start()
+    time.sleep(0.1)
+
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if ClientCredentialsAuth(**vars(auth)).token() else 1)
+
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    fetching.join()

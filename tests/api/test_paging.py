@@ -1,0 +1,216 @@
+"""Lists that change while they are read."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from airflow_provider_predictions.api.errors import MalformedAnswerError
+from airflow_provider_predictions.api.models import Page
+from airflow_provider_predictions.api.service import Asking, Lookup
+from airflow_provider_predictions.sandbox.faults import Fault
+from airflow_provider_predictions.sandbox.shelf import Shelf
+from tests.conftest import Shell, make_service
+
+
+class Between:
+    """A walk with something happening on the server before each request but the first."""
+
+    def __init__(self, walk: Asking, happens: Callable[[], None]) -> None:
+        self.walk, self.happens, self.asked = walk, happens, 0
+
+    def ask(self):
+        self.asked += 1
+        if self.asked > 1:
+            self.happens()
+        return self.walk.ask()
+
+    def take(self, body: bytes) -> Page:
+        return self.walk.take(body)
+
+
+def ids_of(pages: list[Page]) -> list[str]:
+    return [prediction.id for page in pages for prediction in page.predictions]
+
+
+def test_rows_added_in_front_are_not_read_twice(shell: Shell, service, shelf: Shelf) -> None:
+    shelf.fill(60)
+    before = [row.id for row in shelf.rows]
+
+    pages = shell.pages(service, Between(service.walk(service.filters(page_size=10)), shelf.add))
+
+    assert ids_of(pages) == before
+    if service.name == "vlmrun":
+        assert sum(page.duplicates for page in pages) > 0
+
+
+@pytest.mark.parametrize("page_size", [2, 7, 30])
+def test_rows_removed_in_front_do_not_hide_others(shell: Shell, sandbox, page_size: int) -> None:
+    service, shelf = make_service(sandbox, "vlmrun"), sandbox.vlmrun
+    shelf.fill(60)
+    before = [row.id for row in shelf.rows]
+    times = iter(range(5))
+
+    def remove_some() -> None:
+        if next(times, None) is not None:
+            shelf.remove([row.id for row in shelf.rows[:3]])
+
+    pages = shell.pages(service, Between(service.walk(service.filters(page_size=page_size)), remove_some))
+
+    listed = ids_of(pages)
+    assert len(set(listed)) == len(listed)
+    assert set(listed) >= {row.id for row in shelf.rows}
+    assert set(listed) <= set(before)
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_what_was_there_all_the_time_is_read_once_whatever_happens(sandbox, shell: Shell, seed: int) -> None:
+    rng = random.Random(seed)
+    service, shelf = make_service(sandbox, "vlmrun"), sandbox.vlmrun
+    shelf.fill(rng.randrange(5, 80))
+    shelf.cap = rng.choice([None, None, 4])
+    changes = iter(range(40))
+
+    def change() -> None:
+        if next(changes, None) is None:
+            return
+        for _ in range(rng.randrange(4)):
+            if rng.random() < 0.5:
+                shelf.add()
+            elif shelf.rows:
+                shelf.remove([rng.choice(shelf.rows).id])
+
+    before = {row.id for row in shelf.rows}
+    size = rng.choice([2, 3, 5, 10])
+    listed = ids_of(shell.pages(service, Between(service.walk(service.filters(page_size=size)), change)))
+
+    assert len(set(listed)) == len(listed)
+    assert set(listed) >= before & {row.id for row in shelf.rows}
+
+
+def test_a_server_that_ignores_skip_is_not_read_for_ever(shell: Shell, sandbox) -> None:
+    sandbox.vlmrun.fill(5)
+    body = b"[" + b",".join(sandbox.vlmrun.texts()) + b"]"
+    sandbox.wire.order(Fault("vlmrun", status=200, body=body, times=10_000))
+
+    with pytest.raises(MalformedAnswerError, match="skip"):
+        shell.all(make_service(sandbox, "vlmrun"), page_size=5)
+
+
+def test_an_empty_page_with_a_token_is_not_the_end(shell: Shell, sandbox) -> None:
+    sandbox.cradl.fill(5)
+    empty = b'{"predictions": [], "nextToken": "go on"}'
+    sandbox.wire.order(Fault("cradl", status=200, body=empty))
+    # The real first page is what the made-up token leads to.
+    rest = b'{"predictions": [' + b",".join(sandbox.cradl.texts()) + b'], "nextToken": null}'
+    sandbox.wire.order(Fault("cradl", status=200, body=rest))
+
+    assert len(shell.all(make_service(sandbox, "cradl"))) == 5
+    assert "nextToken=go" in sandbox.wire.seen[-1].query
+
+
+def test_a_token_that_comes_again_is_refused(shell: Shell, sandbox) -> None:
+    body = b'{"predictions": [], "nextToken": "round and round"}'
+    sandbox.wire.order(Fault("cradl", status=200, body=body, times=10_000))
+
+    with pytest.raises(MalformedAnswerError, match="nextToken"):
+        shell.all(make_service(sandbox, "cradl"))
+
+    assert len(sandbox.wire.seen) < 20
+
+
+def test_every_page_of_cradl_is_asked_with_the_same_filters(shell: Shell, sandbox) -> None:
+    sandbox.cradl.fill(60)
+    model = sandbox.cradl.rows[0].group
+
+    listed = shell.all(make_service(sandbox, "cradl"), model_id=model, page_size=5, order="ascending")
+
+    assert [p.raw for p in listed] == [
+        sandbox.cradl.text(row) for row in reversed(sandbox.cradl.rows) if row.group == model
+    ]
+    assert all("modelId=" in s.query and "order=ascending" in s.query for s in sandbox.wire.seen
+               if s.part == "cradl")  # fmt: skip
+
+
+def test_statuses_and_windows_are_filtered_here(shell: Shell, service, shelf: Shelf) -> None:
+    shelf.fill(200, moving=5, days=20)
+    now = datetime.now(UTC)
+    after, before = now - timedelta(days=10), now - timedelta(days=5)
+    done = "completed" if service.name == "vlmrun" else "succeeded"
+
+    listed = shell.all(service, statuses=[done], created_after=after, created_before=before, page_size=20)
+
+    assert [p.id for p in listed] == [
+        row.id for row in shelf.rows if after <= row.created < before and shelf.status(row) == done
+    ]
+    assert listed
+
+
+def test_the_window_takes_its_start_and_leaves_its_end(shell: Shell, service, shelf: Shelf) -> None:
+    shelf.fill(10)
+    after, before = shelf.rows[6].created, shelf.rows[2].created
+
+    listed = shell.all(service, created_after=after, created_before=before)
+
+    assert [p.id for p in listed] == [row.id for row in shelf.rows[3:7]]
+
+
+def test_paging_stops_where_the_window_does(shell: Shell, service, shelf: Shelf) -> None:
+    shelf.fill(500, days=50)
+
+    listed = shell.all(service, created_after=datetime.now(UTC) - timedelta(days=2), page_size=50)
+
+    assert 15 <= len(listed) <= 20
+    assert shell.requests == 1
+
+
+def test_rows_out_of_order_are_not_taken_for_the_end_of_the_window(
+    shell: Shell, service, shelf: Shelf
+) -> None:
+    shelf.fill(50, days=50)
+    shelf.rows[5], shelf.rows[40] = shelf.rows[40], shelf.rows[5]
+    after = datetime.now(UTC) - timedelta(days=20)
+
+    listed = shell.all(service, created_after=after, page_size=10)
+
+    assert {p.id for p in listed} == {row.id for row in shelf.rows if row.created >= after}
+
+
+def test_domains_are_filtered_here(shell: Shell, sandbox) -> None:
+    sandbox.vlmrun.fill(60)
+
+    listed = shell.all(make_service(sandbox, "vlmrun"), domains="document.invoice, document.receipt")
+
+    wanted = ("document.invoice", "document.receipt")
+    assert [p.id for p in listed] == [row.id for row in sandbox.vlmrun.rows if row.group in wanted]
+
+
+def test_no_more_is_read_than_was_asked_for(shell: Shell, service, shelf: Shelf) -> None:
+    shelf.fill(100)
+
+    listed = shell.all(service, max_predictions=25, page_size=10)
+
+    assert [p.raw for p in listed] == shelf.texts()[:25]
+    assert shell.requests == 3
+
+
+def test_given_ids_are_looked_up_in_one_page_and_then_one_by_one(shell: Shell, service, shelf: Shelf) -> None:
+    shelf.fill(1500)
+    wanted = {shelf.rows[n].id for n in (3, 50, 1200, 1400)}
+
+    pages = shell.pages(service, Lookup(service, wanted))
+
+    assert set(ids_of(pages)) == wanted
+    assert shell.requests == 3
+
+
+def test_one_id_costs_one_request(shell: Shell, service, shelf: Shelf) -> None:
+    shelf.fill(10)
+
+    pages = shell.pages(service, Lookup(service, [shelf.rows[5].id]))
+
+    assert ids_of(pages) == [shelf.rows[5].id]
+    assert shell.requests == 1

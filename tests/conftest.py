@@ -1,0 +1,199 @@
+"""Airflow's environment, before anything imports Airflow; the sandbox; both shells of the client."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+_HOME = tempfile.mkdtemp(prefix="predictions-airflow-")
+for name in [name for name in os.environ if name.startswith("AIRFLOW")]:
+    del os.environ[name]
+os.environ |= {
+    "AIRFLOW_HOME": _HOME,
+    "AIRFLOW__CORE__DAGS_FOLDER": str(Path(__file__).parent.parent / "example_dags"),
+    "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+    "AIRFLOW__CORE__PARALLELISM": "4",
+    "AIRFLOW__CORE__UNIT_TEST_MODE": "False",
+    # The sandbox's token endpoint is plain http, on loopback.
+    "OAUTHLIB_INSECURE_TRANSPORT": "1",
+    "AWS_EC2_METADATA_DISABLED": "true",
+}
+
+import pytest  # noqa: E402
+
+from airflow_provider_predictions.api.auth import BearerAuth, ClientCredentialsAuth  # noqa: E402
+from airflow_provider_predictions.api.client import AsyncClient, Client  # noqa: E402
+from airflow_provider_predictions.api.cradl import Cradl  # noqa: E402
+from airflow_provider_predictions.api.models import Page, PageRequest, Prediction  # noqa: E402
+from airflow_provider_predictions.api.service import Asking, Service  # noqa: E402
+from airflow_provider_predictions.api.vlmrun import VlmRun  # noqa: E402
+from airflow_provider_predictions.sandbox import app  # noqa: E402
+from airflow_provider_predictions.sandbox.server import Sandbox  # noqa: E402
+from airflow_provider_predictions.sandbox.shelf import Shelf  # noqa: E402
+
+SERVICES = ("vlmrun", "cradl")
+
+
+@pytest.fixture(scope="session")
+def _server() -> Iterator[Sandbox]:
+    with Sandbox() as server:
+        yield server
+
+
+@pytest.fixture
+def sandbox(_server: Sandbox) -> Iterator[Sandbox]:
+    """The sandbox, empty and with nothing ordered."""
+    for shelf in (_server.vlmrun, _server.cradl):
+        shelf.rows.clear()
+        shelf.cap = None
+    _server.wire.clear()
+    yield _server
+    _server.wire.clear()
+
+
+@pytest.fixture
+def connections(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
+    """The sandbox behind the default connections of both services."""
+    for name, value in sandbox.environment().items():
+        monkeypatch.setenv(name, value)
+    return sandbox
+
+
+@pytest.fixture(params=SERVICES)
+def service_name(request: pytest.FixtureRequest) -> str:
+    """Each service in turn."""
+    name: str = request.param
+    return name
+
+
+@pytest.fixture
+def shelf(sandbox: Sandbox, service_name: str) -> Shelf:
+    """The list of the service in the sandbox."""
+    shelf: Shelf = getattr(sandbox, service_name)
+    return shelf
+
+
+@pytest.fixture
+def service(sandbox: Sandbox, service_name: str) -> Service:
+    """The service, with the sandbox's credentials."""
+    return make_service(sandbox, service_name)
+
+
+def make_service(sandbox: Sandbox, name: str, **changes: object) -> Service:
+    """A service of the sandbox, with fields changed."""
+    if name == "vlmrun":
+        fields = {"base_url": f"{sandbox.url}/vlmrun/v1", "auth": BearerAuth(app.API_KEY)}
+        return VlmRun(**fields | changes)
+    fields = {
+        "base_url": f"{sandbox.url}/cradl/v1",
+        "auth": client_credentials(sandbox),
+        "file_hosts": ("localhost",),
+    }
+    return Cradl(**fields | changes)
+
+
+def client_credentials(sandbox: Sandbox, **changes: str) -> ClientCredentialsAuth:
+    """The credentials of the sandbox's Cradl, with fields changed."""
+    fields = {
+        "auth_url": f"{sandbox.url}/oauth2/token",
+        "client_id": app.CLIENT_ID,
+        "client_secret": app.CLIENT_SECRET,
+        "audience": app.AUDIENCE,
+    }
+    return ClientCredentialsAuth(**fields | changes)
+
+
+class Shell:
+    """One way to move the client; notes what it would have slept."""
+
+    def __init__(self) -> None:
+        self.slept: list[float] = []
+        self.requests = 0
+
+    def pages(self, service: Service, asking: Asking) -> list[Page]:
+        raise NotImplementedError
+
+    def get(self, service: Service, request: PageRequest) -> bytes:
+        raise NotImplementedError
+
+    def with_values(self, service: Service, prediction: Prediction) -> Prediction:
+        raise NotImplementedError
+
+    def all(self, service: Service, **filters: object) -> list[Prediction]:
+        """Every prediction that matches."""
+        pages = self.pages(service, service.walk(service.filters(**filters)))
+        return [prediction for page in pages for prediction in page.predictions]
+
+    def _note(self, seconds: float) -> None:
+        if seconds:
+            self.slept.append(seconds)
+
+
+class SyncShell(Shell):
+    def _client(self, service: Service) -> Client:
+        client = Client(service)
+        client.sleep = self._note
+        return client
+
+    def pages(self, service: Service, asking: Asking) -> list[Page]:
+        with self._client(service) as client:
+            pages = list(client.pages(asking))
+            self.requests = client.requests
+            return pages
+
+    def get(self, service: Service, request: PageRequest) -> bytes:
+        with self._client(service) as client:
+            return client.get(request, bytes)
+
+    def with_values(self, service: Service, prediction: Prediction) -> Prediction:
+        with self._client(service) as client:
+            return client.with_values(prediction)
+
+
+class AsyncShell(Shell):
+    def _client(self, service: Service) -> AsyncClient:
+        async def note(seconds: float) -> None:
+            self._note(seconds)
+
+        client = AsyncClient(service)
+        client.sleep = note
+        return client
+
+    def pages(self, service: Service, asking: Asking) -> list[Page]:
+        async def run() -> list[Page]:
+            async with self._client(service) as client:
+                pages = [page async for page in client.pages(asking)]
+                self.requests = client.requests
+                return pages
+
+        return asyncio.run(run())
+
+    def get(self, service: Service, request: PageRequest) -> bytes:
+        async def run() -> bytes:
+            async with self._client(service) as client:
+                return await client.get(request, bytes)
+
+        return asyncio.run(run())
+
+    def with_values(self, service: Service, prediction: Prediction) -> Prediction:
+        async def run() -> Prediction:
+            async with self._client(service) as client:
+                return await client.with_values(prediction)
+
+        return asyncio.run(run())
+
+
+@pytest.fixture(params=[SyncShell, AsyncShell], ids=["sync", "async"])
+def shell(request: pytest.FixtureRequest) -> Shell:
+    """Each way to move the client in turn."""
+    shell: Shell = request.param()
+    return shell
+
+
+def connection_json(sandbox: Sandbox, service: str, **changes: object) -> str:
+    """A connection of the sandbox with fields changed, as AIRFLOW_CONN_… holds it."""
+    return json.dumps(sandbox.connection(service, **changes))
