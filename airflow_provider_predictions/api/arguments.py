@@ -107,8 +107,8 @@ def checked_url(value: str) -> str:
     try:
         parts = urlsplit(value)
         _ = parts.port
-    except ValueError as error:
-        raise ValueError(f"is not a URL: {error}") from None
+    except ValueError:
+        raise ValueError("is not a URL; check its host and port") from None
     if not parts.hostname:
         raise ValueError("has no host; give the whole URL, such as https://api.example.com/v1")
     if not is_safe_url(value):

@@ -1,0 +1,59 @@
+"""Wait for Cradl without holding a worker, land what succeeded with its values, and summarise it.
+
+Needs the connection ``cradl_default``. Where the files go, and how many predictions at most, are parameters
+of the run.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from datetime import datetime, timezone
+from statistics import mean
+
+from airflow.providers.common.compat.sdk import DAG, ObjectStoragePath, task
+
+from airflow_provider_predictions.operators.cradl import CradlPredictionsToObjectStorageOperator
+from airflow_provider_predictions.sensors.cradl import CradlPredictionsSensor
+
+with DAG(
+    "example_cradl",
+    schedule="@daily",
+    start_date=datetime(2026, 1, 1, tzinfo=timezone.utc),
+    catchup=False,
+    params={"path": "file:///tmp/predictions", "max_predictions": 200},
+    tags=["predictions", "example"],
+    doc_md=__doc__,
+):
+    wait = CradlPredictionsSensor(
+        task_id="wait",
+        max_predictions="{{ params.max_predictions }}",
+        fail_on=(),  # wait only: one failed document must not hold up the others
+        deferrable=True,
+        poke_interval=5,
+        timeout=60 * 60,
+    )
+
+    land = CradlPredictionsToObjectStorageOperator(
+        task_id="land",
+        path="{{ params.path }}/cradl/{{ run_id }}",
+        statuses=["succeeded"],
+        max_predictions="{{ params.max_predictions }}",
+        fetch_values=True,
+        compression="gzip",
+    )
+
+    @task
+    def summarise(manifest: dict) -> dict:
+        """The mean confidence of each field, read line by line from what has landed."""
+        confidences: dict[str, list[float]] = defaultdict(list)
+        for part in manifest["parts"]:
+            with ObjectStoragePath(part["uri"]).open("rb", compression="gzip") as lines:
+                for line in lines:
+                    for field in json.loads(line)["predictions"] or ():
+                        if "confidence" in field:
+                            confidences[field["label"]].append(field["confidence"])
+        return {label: round(mean(found), 3) for label, found in sorted(confidences.items())}
+
+    wait >> land
+    summarise(land.output)

@@ -1,0 +1,41 @@
+"""Land each domain of VLM Run under a path of its own, with one mapped task.
+
+Needs the connection ``vlmrun_default``. For Cradl, map over ``model_id`` in the same way.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+
+from airflow.providers.common.compat.sdk import DAG, task
+
+from airflow_provider_predictions.operators.vlmrun import VlmRunPredictionsToObjectStorageOperator
+
+DOMAINS = ("document.invoice", "document.receipt", "document.bank-statement")
+
+with DAG(
+    "example_mapped",
+    schedule=None,
+    start_date=datetime(2026, 1, 1, tzinfo=timezone.utc),
+    catchup=False,
+    params={"path": "file:///tmp/predictions"},
+    tags=["predictions", "example"],
+    doc_md=__doc__,
+):
+    land = VlmRunPredictionsToObjectStorageOperator.partial(
+        task_id="land",
+        statuses=["completed"],
+        max_active_tis_per_dagrun=1,  # each reads the whole list: one after the other is kinder to a rate limit
+    ).expand_kwargs(
+        [
+            {"domains": [domain], "path": "{{ params.path }}/domains/{{ run_id }}/" + domain}
+            for domain in DOMAINS
+        ]
+    )
+
+    @task
+    def summarise(manifests: list[dict]) -> dict:
+        """How many of each domain have landed."""
+        return {manifest["path"].rsplit("/", 1)[-1]: manifest["count"] for manifest in manifests}
+
+    summarise(land.output)

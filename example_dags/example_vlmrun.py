@@ -1,0 +1,58 @@
+"""Wait for VLM Run without holding a worker, land what is completed, and summarise it.
+
+Needs the connection ``vlmrun_default``. Where the files go, and how many predictions at most, are parameters
+of the run.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from datetime import datetime, timezone
+
+from airflow.providers.common.compat.sdk import DAG, ObjectStoragePath, task
+
+from airflow_provider_predictions.operators.vlmrun import VlmRunPredictionsToObjectStorageOperator
+from airflow_provider_predictions.sensors.vlmrun import VlmRunPredictionsSensor
+
+with DAG(
+    "example_vlmrun",
+    schedule="@daily",
+    start_date=datetime(2026, 1, 1, tzinfo=timezone.utc),
+    catchup=False,
+    params={"path": "file:///tmp/predictions", "max_predictions": 200},
+    tags=["predictions", "example"],
+    doc_md=__doc__,
+):
+    wait = VlmRunPredictionsSensor(
+        task_id="wait",
+        max_predictions="{{ params.max_predictions }}",
+        fail_on=(),  # wait only: one failed document must not hold up the others
+        deferrable=True,
+        poke_interval=5,
+        timeout=60 * 60,
+    )
+
+    land = VlmRunPredictionsToObjectStorageOperator(
+        task_id="land",
+        path="{{ params.path }}/vlmrun/{{ run_id }}",
+        statuses=["completed"],
+        max_predictions="{{ params.max_predictions }}",
+    )
+
+    @task
+    def summarise(manifest: dict) -> dict:
+        """Predictions and credits by domain, read line by line from what has landed."""
+        count: Counter[str] = Counter()
+        credits: Counter[str] = Counter()
+        for part in manifest["parts"]:
+            with ObjectStoragePath(part["uri"]).open("rb") as lines:
+                for line in lines:
+                    prediction = json.loads(line)
+                    domain = prediction.get("domain") or "none"
+                    count[domain] += 1
+                    credits[domain] += (prediction.get("usage") or {}).get("credits_used") or 0
+        return {"predictions": dict(count), "credits": dict(credits)}
+
+    wait >> land
+    summarise(land.output)

@@ -1,0 +1,263 @@
+"""From a connection to a client, and what wrong connections are told."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+from datetime import UTC, datetime
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowNotFoundException
+from pydantic import BaseModel
+
+from airflow_provider_predictions.api.cradl import Cradl, CradlPrediction
+from airflow_provider_predictions.api.errors import ConfigurationError, NotFoundError
+from airflow_provider_predictions.api.vlmrun import VlmRun, VlmRunPrediction
+from airflow_provider_predictions.hooks.base import PredictionsHook
+from airflow_provider_predictions.hooks.cradl import CradlHook
+from airflow_provider_predictions.hooks.vlmrun import VlmRunHook
+from airflow_provider_predictions.sandbox.faults import Fault
+from airflow_provider_predictions.sandbox.server import Sandbox
+from airflow_provider_predictions.sandbox.shelf import Shelf
+from tests.conftest import connection_json
+
+HOOKS = {"vlmrun": VlmRunHook, "cradl": CradlHook}
+
+
+@pytest.fixture
+def hook(connections: Sandbox, service_name: str) -> PredictionsHook:
+    return HOOKS[service_name]()
+
+
+def connect(monkeypatch: pytest.MonkeyPatch, service: str, **fields: object) -> PredictionsHook:
+    connection = {"conn_type": service, "login": "the-id", "password": "the-secret", **fields}
+    monkeypatch.setenv("AIRFLOW_CONN_MINE", json.dumps(connection))
+    return HOOKS[service]("mine")
+
+
+def built(hook: PredictionsHook) -> VlmRun | Cradl:
+    with hook.get_conn() as client:
+        return client.service
+
+
+def test_a_connection_needs_credentials_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    vlmrun, cradl = built(connect(monkeypatch, "vlmrun")), built(connect(monkeypatch, "cradl"))
+
+    assert vlmrun.base_url == "https://api.vlm.run/v1"
+    assert cradl.base_url == "https://api.cradl.ai/v1"
+    assert cradl.auth.auth_url == "https://auth.cradl.ai/oauth2/token"
+    assert cradl.auth.audience == "https://api.cradl.ai/v1"
+    assert cradl.file_hosts == ("files.api.cradl.ai",)
+
+
+def test_fields_that_the_form_left_empty_count_as_absent(monkeypatch: pytest.MonkeyPatch) -> None:
+    extra = {"timeout": None, "requests_per_minute": None, "dashboard_url": "", "audience": None}
+
+    assert built(connect(monkeypatch, "cradl", extra=extra)).timeout == 60
+
+
+def test_extras_reach_the_client(monkeypatch: pytest.MonkeyPatch) -> None:
+    extra = {"timeout": "7.5", "requests_per_minute": 10, "audience": "mine", "file_hosts": "a.org, b.org"}
+
+    service = built(connect(monkeypatch, "cradl", extra=extra, host="https://eu.cradl.example/v2/"))
+
+    assert (service.timeout, service.requests_per_minute) == (7.5, 10)
+    assert (service.auth.audience, service.file_hosts) == ("mine", ("a.org", "b.org"))
+    assert service.base_url == "https://eu.cradl.example/v2"
+
+
+def test_the_port_field_completes_a_url_without_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert built(connect(monkeypatch, "vlmrun", host="http://localhost/v1", port=8765)).base_url == (
+        "http://localhost:8765/v1"
+    )
+
+
+@pytest.mark.parametrize(
+    ("service", "fields", "words"),
+    [
+        ("vlmrun", {"password": ""}, "API key (password): is empty"),
+        ("vlmrun", {"password": "  "}, "API key (password): is empty"),
+        ("cradl", {"login": ""}, "Client id (login): is empty"),
+        ("cradl", {"password": None}, "Client secret (password): is empty"),
+        ("vlmrun", {"host": "https:///v1"}, "Base URL (host): has no host"),
+        ("vlmrun", {"host": "/v1"}, "Base URL (host): has no host"),
+        ("vlmrun", {"host": "api.vlm.run/v1"}, "Base URL (host): has no host"),
+        ("vlmrun", {"host": "http://api.vlm.run/v1"}, "Base URL (host): must start with https"),
+        ("vlmrun", {"host": "ftp://api.vlm.run/v1"}, "Base URL (host): must start with https"),
+        ("vlmrun", {"host": "https://me:hush@api.vlm.run/v1"}, "Base URL (host): must hold neither"),
+        ("vlmrun", {"host": "https://api.vlm.run/v1?key=hush"}, "Base URL (host): must hold neither"),
+        ("vlmrun", {"host": "https://api.vlm.run:hush/v1"}, "Base URL (host): is not a URL"),
+        ("vlmrun", {"extra": {"timeout": "soon"}}, "extra timeout:"),
+        ("vlmrun", {"extra": {"timeout": 0}}, "extra timeout:"),
+        ("vlmrun", {"extra": {"timeout": math.inf}}, "extra timeout:"),
+        ("vlmrun", {"extra": {"requests_per_minute": 0}}, "extra requests_per_minute:"),
+        ("vlmrun", {"extra": {"requests_per_minute": 1.5}}, "extra requests_per_minute:"),
+        ("vlmrun", {"extra": {"dashboard_url": "nowhere"}}, "extra dashboard_url: has no host"),
+        ("vlmrun", {"extra": {"audience": "x"}}, "extra audience: unknown; known are dashboard_url"),
+        ("cradl", {"extra": {"auth_url": "http://auth.cradl.ai/"}}, "extra auth_url: must start with https"),
+        ("cradl", {"extra": {"token_url": "x"}}, "extra token_url: unknown"),
+    ],
+)
+def test_a_wrong_field_is_named_before_any_request(
+    monkeypatch: pytest.MonkeyPatch, service: str, fields: dict, words: str
+) -> None:
+    hook = connect(monkeypatch, service, **fields)
+
+    with pytest.raises(ConfigurationError) as caught:
+        hook.get_conn()
+    assert hook.test_connection() == (False, str(caught.value))
+
+    assert str(caught.value).startswith(words)
+    assert "connection mine" in str(caught.value)
+    assert "hush" not in str(caught.value)
+
+
+def test_a_missing_connection_is_named_with_its_argument(service_name: str) -> None:
+    hook = HOOKS[service_name]("nowhere")
+
+    with pytest.raises(AirflowNotFoundException, match=f"{service_name}_conn_id: .* 'nowhere'"):
+        hook.get_conn()
+    with pytest.raises(AirflowNotFoundException, match=f"{service_name}_conn_id: .* 'nowhere'"):
+        asyncio.run(hook.aget_conn())
+
+
+@pytest.mark.parametrize(
+    ("filters", "words"),
+    [
+        ({"page_size": 0}, "page_size: .*greater than or equal to 1; found 0"),
+        ({"page_size": 1001}, "page_size: .*less than or equal to 1000; found 1001"),
+        ({"page_size": "many"}, "page_size: .*found 'many'"),
+        ({"max_predictions": 0}, "max_predictions: "),
+        ({"created_after": "yesterday"}, "created_after: .*found 'yesterday'"),
+        ({"created_after": datetime(2026, 1, 1)}, "created_after: .*timezone"),  # noqa: DTZ001
+        ({"created_after": "2026-02-01", "created_before": "2026-01-01"}, "created_before: .* before"),
+        ({"statuses": 3}, "statuses: "),
+        ({"colour": "red"}, "colour: unknown; known are created_after"),
+    ],
+)
+def test_a_wrong_filter_is_named_before_any_request(hook, connections, filters: dict, words: str) -> None:
+    for method in (hook.iter_pages, hook.iter_predictions, hook.aiter_pages, hook.aiter_predictions):
+        with pytest.raises(ConfigurationError, match=words):
+            method(**filters)
+
+    assert not connections.wire.seen
+
+
+def test_filters_of_the_other_service_are_refused() -> None:
+    with pytest.raises(ConfigurationError, match="model_id: unknown"):
+        VlmRunHook().iter_pages(model_id="x")
+    with pytest.raises(ConfigurationError, match="domains: unknown"):
+        CradlHook().iter_pages(domains=["x"])
+    with pytest.raises(ConfigurationError, match="order: .*'ascending' or 'descending'; found 'up'"):
+        CradlHook().iter_pages(order="up")
+
+
+@pytest.mark.parametrize(
+    "time",
+    ["2026-11-20", "2026-11-20T00:00:00", "2026-11-20T01:00:00+01:00", datetime(2026, 11, 20, tzinfo=UTC)],
+)
+def test_times_are_aware_datetimes_or_text_that_is_utc_without_an_offset(hook, time) -> None:
+    assert hook.filters(created_after=time).created_after == datetime(2026, 11, 20, tzinfo=UTC)
+
+
+def test_both_ways_to_iterate_give_models_of_everything(hook, connections, service_name) -> None:
+    shelf: Shelf = getattr(connections, service_name)
+    shelf.fill(25, moving=2)
+
+    async def collect() -> list[BaseModel]:
+        return [prediction async for prediction in hook.aiter_predictions(page_size=10)]
+
+    predictions = list(hook.iter_predictions(page_size=10))
+
+    assert predictions == asyncio.run(collect())
+    assert len(predictions) == 27
+    kind = VlmRunPrediction if service_name == "vlmrun" else CradlPrediction
+    assert {type(prediction) for prediction in predictions} == {kind}
+
+
+def test_one_prediction_is_found_by_its_id(hook, connections, service_name) -> None:
+    shelf: Shelf = getattr(connections, service_name)
+    shelf.fill(3)
+    row = shelf.rows[1]
+
+    assert hook.get_prediction(row.id) == asyncio.run(hook.aget_prediction(row.id))
+    assert row.id in hook.get_prediction(row.id).model_dump().values()
+    with pytest.raises(NotFoundError, match="404"):
+        hook.get_prediction("nothing")
+
+
+def test_the_connection_test_asks_the_list_for_one_prediction(hook, connections, service_name) -> None:
+    getattr(connections, service_name).fill(3)
+
+    good, message = hook.test_connection()
+
+    assert good, message
+    assert "newest prediction is of" in message
+    (seen,) = [seen for seen in connections.wire.seen if seen.part == service_name]
+    assert "limit=1" in seen.query or "maxResults=1" in seen.query
+
+
+def test_the_connection_test_says_what_is_wrong(monkeypatch, sandbox, service_name) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_MINE", connection_json(sandbox, service_name, password="wrong-one"))
+
+    good, message = HOOKS[service_name]("mine").test_connection()
+
+    assert not good
+    assert "(password)" in message
+    assert "wrong-one" not in message
+
+
+def test_the_dashboard_is_the_connections_or_the_services_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert connect(monkeypatch, "vlmrun").dashboard_url() == "https://app.vlm.run/dashboard"
+    extra = {"dashboard_url": "https://eu.example/board"}
+    assert connect(monkeypatch, "cradl", extra=extra).dashboard_url() == "https://eu.example/board"
+
+
+ODD = {
+    "vlmrun": [
+        b"{}",
+        b'{"id": 7, "status": null, "created_at": null, "usage": null, "response": []}',
+        b'{"id": "a", "status": "archived", "created_at": "2025-05-27T04:07:25.977702", "new": {"x": 1}}',
+        b'{"id": "b", "usage": {"credits_used": 1.5, "duration_seconds": null}, "response": "text"}',
+    ],
+    "cradl": [
+        b"{}",
+        b'{"predictionId": "a", "status": "archived", "createdTime": "2026-01-02 03:04:05.6+0100"}',
+        b'{"predictionId": "b", "predictions": {}, "postprocessConfig": null, "extra": [1]}',
+        b'{"predictionId": "c", "predictions": [{"label": "x", "value": null}, '
+        b'{"label": "lines", "value": [[{"label": "y", "value": "1", "confidence": 1}]]}]}',
+    ],
+}
+
+
+def test_odd_records_break_neither_page_nor_model(hook, connections, service_name) -> None:
+    rows = ODD[service_name]
+    body = b"[" + b",".join(rows) + b"]"
+    if service_name == "cradl":
+        body = b'{"predictions": ' + body + b"}"
+    connections.wire.order(Fault(service_name, status=200, body=body))
+
+    predictions = list(hook.iter_predictions())
+
+    assert len(predictions) == len(rows)
+    assert predictions[0].model_dump(exclude_unset=True) == {}
+
+
+def test_a_naive_created_at_is_utc(connections) -> None:
+    connections.wire.order(Fault("vlmrun", status=200, body=b"[" + ODD["vlmrun"][2] + b"]"))
+
+    (prediction,) = VlmRunHook().iter_predictions()
+
+    assert prediction.created_at == datetime(2025, 5, 27, 4, 7, 25, 977702, tzinfo=UTC)
+    assert prediction.status == "archived"
+    assert prediction.new == {"x": 1}
+
+
+def test_line_items_are_models_too(connections) -> None:
+    connections.wire.order(Fault("cradl", status=200, body=b'{"predictions": [' + ODD["cradl"][3] + b"]}"))
+
+    (prediction,) = CradlHook().iter_predictions()
+
+    assert prediction.predictions[1].value[0][0].label == "y"
+    assert prediction.status is None
