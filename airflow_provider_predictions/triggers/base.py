@@ -14,10 +14,6 @@ from airflow_provider_predictions.api.errors import PredictionsError
 from airflow_provider_predictions.api.waiting import Patience, Tally, Verdict, Wait, judge
 from airflow_provider_predictions.hooks.base import PredictionsHook
 
-SHORTEST_INTERVAL = 5.0
-"""Seconds. A trigger that fires before the scheduler has seen the task defer can fail it (apache/airflow
-#71580, #72716)."""
-
 
 class PredictionsTrigger(BaseTrigger):
     """Poll until the predictions are finished, then fire once.
@@ -31,6 +27,9 @@ class PredictionsTrigger(BaseTrigger):
     """
 
     hook_class: ClassVar[type[PredictionsHook[Any]]]
+    shortest_interval = 5.0
+    """Seconds. A trigger that fires before the scheduler has seen the task defer can fail it (apache/airflow
+    #71580, #72716)."""
 
     def __init__(
         self, *, conn_id: str, poke_interval: float, wait: dict[str, Any], patience: int = Patience.limit
@@ -54,7 +53,7 @@ class PredictionsTrigger(BaseTrigger):
         """Poll at the interval, and fire when there is nothing to wait for any more."""
         patience = Patience(self.patience)
         while True:
-            await asyncio.sleep(max(self.poke_interval, SHORTEST_INTERVAL))
+            await asyncio.sleep(max(self.poke_interval, self.shortest_interval))
             try:
                 verdict = await self._poll()
             except PredictionsError as error:

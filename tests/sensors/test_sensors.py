@@ -1,0 +1,364 @@
+"""One table of cases for poke and deferral; what each does when something goes wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat.sdk import (
+    AirflowFailException,
+    AirflowSensorTimeout,
+    AirflowSkipException,
+    TaskDeferred,
+)
+
+from airflow_provider_predictions.api.errors import ConfigurationError, ServerError, TransientError
+from airflow_provider_predictions.sandbox.faults import Fault
+from airflow_provider_predictions.sandbox.server import Sandbox
+from airflow_provider_predictions.sandbox.shelf import Shelf
+from airflow_provider_predictions.sensors.base import PredictionsSensor
+from airflow_provider_predictions.sensors.cradl import CradlPredictionsSensor
+from airflow_provider_predictions.sensors.vlmrun import VlmRunPredictionsSensor
+from airflow_provider_predictions.triggers.base import PredictionsTrigger
+from tests.conftest import connection_json
+
+SENSORS = {"vlmrun": VlmRunPredictionsSensor, "cradl": CradlPredictionsSensor}
+DONE = {"vlmrun": "completed", "cradl": "succeeded"}
+HOUR = 3600.0
+
+
+def make(sensor: type[PredictionsSensor], **arguments: Any) -> PredictionsSensor:
+    return sensor(task_id="wait", **{"poke_interval": 0.05, "timeout": 5} | arguments)
+
+
+def in_trigger(sensor: PredictionsSensor) -> Any:
+    """Wait deferred, with everything that crosses the database sent through JSON."""
+    try:
+        return sensor.execute({})
+    except TaskDeferred as deferred:
+        path, arguments = deferred.trigger.serialize()
+        assert path == f"{type(deferred.trigger).__module__}.{type(deferred.trigger).__name__}"
+        trigger = type(deferred.trigger)(**json.loads(json.dumps(arguments)))
+        event = json.loads(json.dumps(first_event(trigger)))
+        return sensor.resume_execution(deferred.method_name, {"event": event}, {})
+
+
+def first_event(trigger: PredictionsTrigger) -> Any:
+    trigger.shortest_interval = 0.05  # the lower bound is for a real scheduler
+
+    async def fire() -> list[Any]:
+        return [event async for event in trigger.run()]
+
+    (event,) = asyncio.run(asyncio.wait_for(fire(), 10))
+    return event.payload
+
+
+@pytest.fixture(params=["poke", "deferred"])
+def wait(request: pytest.FixtureRequest, connections: Sandbox, service_name: str):
+    """Wait in both ways; the result, or what was raised."""
+
+    def run(**arguments: Any) -> Any:
+        sensor = make(SENSORS[service_name], deferrable=request.param == "deferred", **arguments)
+        return in_trigger(sensor) if sensor.deferrable else sensor.execute({})
+
+    return run
+
+
+def moving(shelf: Shelf, *, ends: str, seconds: float = 0.6) -> str:
+    """A prediction that is unfinished for a moment."""
+    row = shelf.add(work=seconds)
+    row.outcome = ends
+    return row.id
+
+
+def polls(sandbox: Sandbox, service: str) -> int:
+    return len([seen for seen in sandbox.wire.seen if seen.part == service])
+
+
+# --- when the wait ends ------------------------------------------------------------------------------
+
+
+def test_it_ends_when_nothing_is_unfinished(wait, shelf: Shelf, service_name, sandbox) -> None:
+    shelf.fill(3)
+    moving(shelf, ends=DONE[service_name])
+
+    result = wait(fail_on=())
+
+    assert result["count"] == sum(result["statuses"].values()) == 4
+    assert set(result["statuses"]) <= {DONE[service_name], "failed"}
+    assert polls(sandbox, service_name) >= 3
+
+
+def test_an_empty_list_has_nothing_to_wait_for(wait, shelf: Shelf) -> None:
+    assert wait() == {"statuses": {}, "count": 0}
+
+
+def test_given_ids_are_waited_for_whatever_else_is_unfinished(wait, shelf: Shelf, service_name) -> None:
+    shelf.fill(5)
+    ids = [moving(shelf, ends=DONE[service_name]), moving(shelf, ends=DONE[service_name], seconds=0.3)]
+    moving(shelf, ends=DONE[service_name], seconds=HOUR)
+
+    assert wait(prediction_ids=ids) == {"statuses": {DONE[service_name]: 2}, "count": 2}
+
+
+def test_ids_may_come_as_text_from_a_template(wait, shelf: Shelf, service_name) -> None:
+    ids = [moving(shelf, ends=DONE[service_name]), moving(shelf, ends=DONE[service_name])]
+
+    assert wait(prediction_ids=", ".join(ids))["count"] == 2
+
+
+def test_no_ids_are_no_predictions_to_wait_for(wait, shelf: Shelf, sandbox) -> None:
+    moving(shelf, ends="failed", seconds=HOUR)
+
+    assert wait(prediction_ids=[]) == {"statuses": {}, "count": 0}
+    assert not sandbox.wire.seen
+
+
+def test_the_window_limits_what_is_waited_for(wait, shelf: Shelf, service_name) -> None:
+    now = datetime.now(UTC)
+    shelf.add(created=now - timedelta(days=3), work=HOUR * 1000)
+    moving(shelf, ends=DONE[service_name])
+
+    assert wait(created_after=now - timedelta(days=1)) == {"statuses": {DONE[service_name]: 1}, "count": 1}
+
+
+def test_a_failed_prediction_fails_the_task_and_is_named(wait, shelf: Shelf) -> None:
+    id_ = moving(shelf, ends="failed")
+
+    with pytest.raises(AirflowFailException, match=f"1 of 1 predictions: {id_} is failed"):
+        wait()
+
+
+def test_many_failed_predictions_are_counted_and_ten_are_named(wait, shelf: Shelf) -> None:
+    for _ in range(12):
+        moving(shelf, ends="failed", seconds=0)
+
+    with pytest.raises(AirflowFailException, match="12 of 12 predictions: .* and 2 more") as caught:
+        wait()
+
+    assert str(caught.value).count(" is failed") == 10
+
+
+def test_only_the_statuses_of_fail_on_fail(wait, shelf: Shelf) -> None:
+    moving(shelf, ends="failed")
+
+    assert wait(fail_on=["cancelled"]) == {"statuses": {"failed": 1}, "count": 1}
+
+
+def test_an_unknown_status_is_waited_for(shelf: Shelf, connections, service_name) -> None:
+    row = shelf.add()
+    row.outcome = "archived"
+
+    with pytest.raises(AirflowSensorTimeout):
+        make(SENSORS[service_name], timeout=0.2).execute({})
+
+
+def test_statuses_to_wait_for_can_be_named(wait, shelf: Shelf) -> None:
+    row = shelf.add()
+    row.outcome = "archived"
+
+    assert wait(waiting_statuses=["pending", "running"]) == {"statuses": {"archived": 1}, "count": 1}
+
+
+# --- what goes wrong meanwhile -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param({}, id="5xx with HTML"),
+        pytest.param({"how": "reset"}, id="reset"),
+        pytest.param({"how": "truncate"}, id="truncated body"),
+        pytest.param({"status": 429, "body": b'{"message": "Too Many Requests"}'}, id="429"),
+        pytest.param({"status": 200}, id="200 with HTML"),
+    ],
+)
+def test_a_passing_fault_does_not_end_the_wait(wait, shelf: Shelf, sandbox, service_name, fault) -> None:
+    moving(shelf, ends=DONE[service_name])
+    sandbox.wire.order(Fault(service_name, after=1, times=3, **fault))
+
+    assert wait()["statuses"] == {DONE[service_name]: 1}
+
+
+def test_five_failures_in_a_row_end_the_wait_as_one_that_a_retry_may_cure(
+    wait, shelf: Shelf, sandbox, service_name
+) -> None:
+    moving(shelf, ends="failed", seconds=HOUR)
+    sandbox.wire.order(Fault(service_name, after=1, times=99))
+
+    with pytest.raises((ServerError, TransientError), match="502"):
+        wait()
+
+
+def test_a_failed_poll_is_not_repeated_before_the_next_interval(shelf: Shelf, sandbox, connections,
+                                                                service_name) -> None:  # fmt: skip
+    sandbox.wire.order(Fault(service_name, times=99))
+    start = datetime.now(UTC)
+
+    with pytest.raises(ServerError):
+        make(SENSORS[service_name], poke_interval=0.3).execute({})
+
+    assert polls(sandbox, service_name) == 5
+    assert (datetime.now(UTC) - start).total_seconds() >= 4 * 0.3
+
+
+def test_a_key_that_is_refused_meanwhile_ends_the_wait_at_once(wait, shelf, sandbox, service_name) -> None:
+    moving(shelf, ends="failed", seconds=HOUR)
+    sandbox.wire.order(Fault(service_name, after=1, times=99, status=401, body=b'{"message": "no more"}'))
+
+    with pytest.raises(AirflowFailException, match=r"\(password\)"):
+        wait()
+
+    assert polls(sandbox, service_name) <= 4
+
+
+def test_a_used_up_quota_ends_the_wait_at_once(sandbox, connections) -> None:
+    sandbox.wire.order(Fault("cradl", status=429, body=b'{"message": "Limit Exceeded"}', times=99))
+
+    with pytest.raises(AirflowFailException, match="Limit Exceeded"):
+        make(CradlPredictionsSensor).execute({})
+
+    assert polls(sandbox, "cradl") == 1
+
+
+def test_a_token_that_expires_while_waiting_is_renewed(wait, shelf, sandbox, service_name) -> None:
+    moving(shelf, ends=DONE[service_name], seconds=1.0)
+    sandbox.tokens.revoke()
+
+    assert wait()["count"] == 1
+
+
+def test_the_timeout_bounds_the_wait(wait, shelf: Shelf, connections, service_name) -> None:
+    moving(shelf, ends="failed", seconds=HOUR)
+
+    sensor = make(SENSORS[service_name], timeout=7, deferrable=True)
+    with pytest.raises(TaskDeferred) as deferred:
+        sensor.execute({})
+
+    assert deferred.value.timeout == timedelta(seconds=7)
+    with pytest.raises(AirflowSensorTimeout):
+        make(SENSORS[service_name], timeout=0.2).execute({})
+
+
+def test_soft_fail_skips_on_a_failed_prediction(wait, shelf: Shelf) -> None:
+    moving(shelf, ends="failed")
+
+    with pytest.raises(AirflowSkipException):
+        wait(soft_fail=True)
+
+
+def test_soft_fail_does_not_skip_on_a_wrong_key(wait, shelf, sandbox, monkeypatch, service_name) -> None:
+    value = connection_json(sandbox, service_name, password="wrong-one")
+    monkeypatch.setenv(f"AIRFLOW_CONN_{service_name.upper()}_DEFAULT", value)
+
+    with pytest.raises(AirflowFailException, match=r"\(password\)"):
+        wait(soft_fail=True)
+
+
+def test_soft_fail_does_not_skip_on_a_key_refused_while_deferred(shelf, sandbox, connections,
+                                                                 service_name) -> None:  # fmt: skip
+    moving(shelf, ends="failed", seconds=HOUR)
+    sandbox.wire.order(Fault(service_name, after=1, times=99, status=403, body=b'{"message": "no more"}'))
+
+    with pytest.raises(AirflowFailException, match="no more"):
+        in_trigger(make(SENSORS[service_name], deferrable=True, soft_fail=True))
+
+
+def test_a_finished_list_is_never_deferred(shelf: Shelf, connections, service_name) -> None:
+    shelf.add().outcome = DONE[service_name]
+
+    assert make(SENSORS[service_name], deferrable=True).execute({})["count"] == 1
+
+
+@pytest.mark.parametrize(
+    "event", [None, {}, {"state": "done"}, {"state": "odd", "message": "", "statuses": {}}]
+)
+def test_an_event_that_is_not_the_triggers_fails_closed(service_name, event) -> None:
+    with pytest.raises(TransientError, match="event"):
+        make(SENSORS[service_name]).execute_complete({}, event)
+
+
+# --- the trigger -------------------------------------------------------------------------------------
+
+
+def test_a_trigger_holds_no_secret_and_survives_the_database(shelf, connections, service_name) -> None:
+    from airflow.sdk.serde import deserialize, serialize
+
+    moving(shelf, ends="failed", seconds=HOUR)
+    sensor = make(
+        SENSORS[service_name],
+        deferrable=True,
+        created_after=datetime(2026, 1, 1, tzinfo=UTC),
+        statuses=["pending"],
+        waiting_statuses="pending",
+    )
+    with pytest.raises(TaskDeferred) as deferred:
+        sensor.execute({})
+
+    path, arguments = deferred.value.trigger.serialize()
+
+    assert deserialize(serialize(arguments)) == arguments == json.loads(json.dumps(arguments))
+    assert type(deferred.value.trigger)(**arguments).serialize() == (path, arguments)
+    assert "sandbox-" not in str(arguments)
+
+
+def test_the_trigger_leaves_the_event_loop_free(shelf, connections, service_name) -> None:
+    moving(shelf, ends=DONE[service_name], seconds=1.5)
+    with pytest.raises(TaskDeferred) as deferred:
+        make(SENSORS[service_name], deferrable=True).execute({})
+    connections.wire.order(Fault(service_name, how="slow", seconds=0.5))
+    connections.tokens.revoke()
+    connections.wire.order(Fault("token", how="slow", seconds=0.5))
+    deferred.value.trigger.shortest_interval = 0.05
+    lags = []
+
+    async def watch() -> None:
+        while True:
+            start = asyncio.get_running_loop().time()
+            await asyncio.sleep(0.01)
+            lags.append(asyncio.get_running_loop().time() - start - 0.01)
+
+    async def run() -> None:
+        watching = asyncio.create_task(watch())
+        async for _ in deferred.value.trigger.run():
+            watching.cancel()
+
+    asyncio.run(asyncio.wait_for(run(), 10))
+
+    assert max(lags) < 0.25
+
+
+def test_the_shortest_interval_of_a_trigger_is_five_seconds() -> None:
+    assert PredictionsTrigger.shortest_interval == 5
+
+
+# --- arguments ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"prediction_ids": 7}, "prediction_ids: "),
+        ({"fail_on": None}, "fail_on: "),
+        ({"page_size": 0}, "page_size: "),
+        ({"created_after": "2026-02-01", "created_before": "2026-01-01"}, "created_before: "),
+    ],
+)
+def test_a_wrong_argument_is_named_when_the_dag_is_parsed(service_name, arguments, words) -> None:
+    with pytest.raises(ConfigurationError, match=words):
+        make(SENSORS[service_name], **arguments)
+
+
+def test_an_unknown_argument_is_refused_by_name(service_name) -> None:
+    with pytest.raises(TypeError, match="colour"):
+        make(SENSORS[service_name], colour="red")
+
+
+def test_everything_textual_is_templated(service_name) -> None:
+    fields = set(SENSORS[service_name].template_fields)
+
+    assert fields >= {"prediction_ids", "fail_on", "waiting_statuses", "statuses", "created_after"}
+    assert f"{service_name}_conn_id" in fields

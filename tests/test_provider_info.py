@@ -1,0 +1,99 @@
+"""What Airflow is told of this package, against the package itself."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from importlib import import_module
+from importlib.metadata import entry_points, metadata, version
+from importlib.resources import files
+
+import jsonschema
+import pytest
+
+import airflow_provider_predictions
+from airflow_provider_predictions.get_provider_info import get_provider_info
+from airflow_provider_predictions.hooks.cradl import CradlSettings
+from airflow_provider_predictions.hooks.vlmrun import VlmRunHook
+
+INFO = get_provider_info()
+CONNECTIONS = {connection["connection-type"]: connection for connection in INFO["connection-types"]}
+
+
+def test_it_has_the_form_that_airflow_asks_for() -> None:
+    schema = json.loads(files("airflow").joinpath("provider_info.schema.json").read_text())
+
+    jsonschema.validate(INFO, schema)
+
+
+def test_it_is_the_entry_point_under_the_canonical_name() -> None:
+    (entry,) = [
+        entry
+        for entry in entry_points(group="apache_airflow_provider")
+        if entry.value.startswith("airflow_provider_predictions")
+    ]
+
+    assert entry.load()() == INFO
+    assert INFO["package-name"] == metadata("airflow_provider_predictions")["Name"]
+    assert airflow_provider_predictions.__version__ == version(INFO["package-name"])
+
+
+def test_reading_it_imports_nothing() -> None:
+    script = (
+        "import sys; before = set(sys.modules); import airflow_provider_predictions.get_provider_info;"
+        "print(*{name.partition('.')[0] for name in set(sys.modules) - before} - set(sys.stdlib_module_names))"
+    )
+    printed = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
+
+    assert printed.stdout.split() == ["airflow_provider_predictions"]
+
+
+@pytest.mark.parametrize("kind", ["hooks", "operators", "sensors", "triggers"])
+def test_every_module_that_it_names_can_be_imported(kind: str) -> None:
+    for entry in INFO[kind]:
+        for module in entry["python-modules"]:
+            import_module(module)
+
+
+@pytest.mark.parametrize("connection", CONNECTIONS.values(), ids=list(CONNECTIONS))
+def test_connection_types_are_those_of_the_hooks(connection: dict) -> None:
+    module, name = connection["hook-class-name"].rsplit(".", 1)
+    hook = getattr(import_module(module), name)
+
+    assert hook.conn_type == connection["connection-type"]
+    assert hook.hook_name == connection["hook-name"]
+    assert hook().conn_id == hook.default_conn_name == f"{hook.conn_type}_default"
+    assert set(connection["conn-fields"]) == set(hook.settings_class.model_fields)
+
+
+@pytest.mark.parametrize("connection", CONNECTIONS.values(), ids=list(CONNECTIONS))
+def test_every_field_of_a_form_has_a_label_a_help_text_and_may_stay_empty(connection: dict) -> None:
+    for field in connection["conn-fields"].values():
+        assert field["label"]
+        assert field["description"]
+        assert "null" in field["schema"]["type"]
+
+
+@pytest.mark.parametrize(
+    "word", ["token", "secret", "password", "api_key", "authorization", "bearer", "proxy"]
+)
+def test_no_field_has_a_name_that_airflow_masks(word: str) -> None:
+    assert not [name for name in CradlSettings.model_fields if word in name]
+
+
+def test_links_are_classes() -> None:
+    for path in INFO["extra-links"]:
+        module, name = path.rsplit(".", 1)
+        assert getattr(import_module(module), name)().name
+
+
+def test_airflow_builds_the_hook_of_a_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    from airflow.providers.common.compat.sdk import BaseHook
+
+    monkeypatch.setenv("AIRFLOW_CONN_SOMETHING", '{"conn_type": "vlmrun", "password": "the-key"}')
+
+    hook = BaseHook.get_hook("something")
+
+    assert isinstance(hook, VlmRunHook)
+    assert hook.vlmrun_conn_id == "something"
