@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from statistics import mean
 
 from airflow.providers.common.compat.sdk import DAG, ObjectStoragePath, task
@@ -19,7 +19,7 @@ from airflow_provider_predictions.sensors.cradl import CradlPredictionsSensor
 with DAG(
     "example_cradl",
     schedule="@daily",
-    start_date=datetime(2026, 1, 1, tzinfo=timezone.utc),
+    start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
     params={"path": "file:///tmp/predictions", "max_predictions": 200},
     tags=["predictions", "example"],

@@ -5,7 +5,7 @@ Needs the connection ``vlmrun_default``. For Cradl, map over ``model_id`` in the
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 
 from airflow.providers.common.compat.sdk import DAG, task
 
@@ -16,7 +16,7 @@ DOMAINS = ("document.invoice", "document.receipt", "document.bank-statement")
 with DAG(
     "example_mapped",
     schedule=None,
-    start_date=datetime(2026, 1, 1, tzinfo=timezone.utc),
+    start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
     params={"path": "file:///tmp/predictions"},
     tags=["predictions", "example"],
@@ -25,7 +25,7 @@ with DAG(
     land = VlmRunPredictionsToObjectStorageOperator.partial(
         task_id="land",
         statuses=["completed"],
-        max_active_tis_per_dagrun=1,  # each reads the whole list: one after the other is kinder to a rate limit
+        max_active_tis_per_dagrun=1,  # each reads the whole list
     ).expand_kwargs(
         [
             {"domains": [domain], "path": "{{ params.path }}/domains/{{ run_id }}/" + domain}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 
 from airflow.providers.common.compat.sdk import DAG, ObjectStoragePath, task
 
@@ -18,7 +18,7 @@ from airflow_provider_predictions.sensors.vlmrun import VlmRunPredictionsSensor
 with DAG(
     "example_vlmrun",
     schedule="@daily",
-    start_date=datetime(2026, 1, 1, tzinfo=timezone.utc),
+    start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
     params={"path": "file:///tmp/predictions", "max_predictions": 200},
     tags=["predictions", "example"],
@@ -44,15 +44,15 @@ with DAG(
     def summarise(manifest: dict) -> dict:
         """Predictions and credits by domain, read line by line from what has landed."""
         count: Counter[str] = Counter()
-        credits: Counter[str] = Counter()
+        spent: Counter[str] = Counter()
         for part in manifest["parts"]:
             with ObjectStoragePath(part["uri"]).open("rb") as lines:
                 for line in lines:
                     prediction = json.loads(line)
                     domain = prediction.get("domain") or "none"
                     count[domain] += 1
-                    credits[domain] += (prediction.get("usage") or {}).get("credits_used") or 0
-        return {"predictions": dict(count), "credits": dict(credits)}
+                    spent[domain] += (prediction.get("usage") or {}).get("credits_used") or 0
+        return {"predictions": dict(count), "credits": dict(spent)}
 
     wait >> land
     summarise(land.output)

@@ -47,14 +47,14 @@ def _server() -> Iterator[Sandbox]:
 
 
 @pytest.fixture
-def sandbox(_server: Sandbox) -> Iterator[Sandbox]:
+def sandbox(_server: Sandbox) -> Sandbox:
     """The sandbox, empty and with nothing ordered."""
     for shelf in (_server.vlmrun, _server.cradl):
         shelf.rows.clear()
         shelf.cap = None
     _server.wire.clear()
-    yield _server
-    _server.wire.clear()
+    _server.tokens.lifetime = 3600
+    return _server
 
 
 @pytest.fixture

@@ -42,7 +42,8 @@ def test_it_is_the_entry_point_under_the_canonical_name() -> None:
 def test_reading_it_imports_nothing() -> None:
     script = (
         "import sys; before = set(sys.modules); import airflow_provider_predictions.get_provider_info;"
-        "print(*{name.partition('.')[0] for name in set(sys.modules) - before} - set(sys.stdlib_module_names))"
+        "loaded = {name.partition('.')[0] for name in set(sys.modules) - before};"
+        "print(*loaded - set(sys.stdlib_module_names))"
     )
     printed = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
 

@@ -20,8 +20,8 @@ from airflow_provider_predictions.api.service import Service, Walk, decoded, spl
 PENDING = "pending"
 """What the specification gives a record without a status."""
 STANDSTILL = 20
-"""So many equal pages in a row are a server that ignores ``skip``. A few are not: a list that grows by one page
-between two requests shows the same rows again."""
+"""So many equal pages in a row are a server that ignores ``skip``. A few are not: a list that grows by one
+page between two requests shows the same rows again."""
 
 
 class VlmRunUsage(BaseModel):

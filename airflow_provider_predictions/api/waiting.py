@@ -80,7 +80,7 @@ def judge(tally: Tally, wait: Wait, service: Service[Any]) -> Verdict:
         names = ", ".join(tally.failed)
         return Verdict("failed", f"{service.title}: {failed} of {count} predictions: {names}{more}", statuses)
     unfinished = sum(n for status, n in statuses.items() if _is_unfinished(status, wait, service))
-    message = f"{service.title}: {unfinished} of {count} predictions are not finished; statuses: {statuses}"
+    message = f"{service.title}: {unfinished} of {count} predictions are unfinished; statuses: {statuses}"
     return Verdict("waiting" if unfinished else "done", message, statuses)
 
 

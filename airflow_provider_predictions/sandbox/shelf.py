@@ -35,7 +35,7 @@ class Shelf:
         for n in range(count):
             self.add(created=now - step * (count - n), work=self._rng.uniform(1, 40))
         for n in range(moving):
-            self.add(created=now, work=4 + 12 * n / moving)
+            self.add(work=4 + 12 * n / moving)
 
     def add(self, *, created: datetime | None = None, work: float = FINISHED) -> Record:
         """Make a prediction, by default a finished one of this moment."""

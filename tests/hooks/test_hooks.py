@@ -130,7 +130,7 @@ def test_a_missing_connection_is_named_with_its_argument(service_name: str) -> N
         ({"page_size": "many"}, "page_size: .*found 'many'"),
         ({"max_predictions": 0}, "max_predictions: "),
         ({"created_after": "yesterday"}, "created_after: .*found 'yesterday'"),
-        ({"created_after": datetime(2026, 1, 1)}, "created_after: .*timezone"),  # noqa: DTZ001
+        ({"created_after": datetime(2026, 1, 1)}, "created_after: .*timezone"),
         ({"created_after": "2026-02-01", "created_before": "2026-01-01"}, "created_before: .* before"),
         ({"statuses": 3}, "statuses: "),
         ({"colour": "red"}, "colour: unknown; known are created_after"),
@@ -149,7 +149,7 @@ def test_filters_of_the_other_service_are_refused() -> None:
         VlmRunHook().iter_pages(model_id="x")
     with pytest.raises(ConfigurationError, match="domains: unknown"):
         CradlHook().iter_pages(domains=["x"])
-    with pytest.raises(ConfigurationError, match="order: .*'ascending' or 'descending'; found 'up'"):
+    with pytest.raises(ConfigurationError, match=r"order: .*'ascending' or 'descending'; found 'up'"):
         CradlHook().iter_pages(order="up")
 
 

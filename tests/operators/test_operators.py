@@ -271,7 +271,7 @@ def test_templates_are_checked_once_they_are_rendered(connections) -> None:
     operator = make(VlmRunListPredictionsOperator, page_size="{{ params.size }}")
     operator.page_size = "5000"
 
-    with pytest.raises(AirflowFailException, match="page_size: .*5000"):
+    with pytest.raises(AirflowFailException, match=r"page_size: .*5000"):
         operator.execute({})
     assert not connections.wire.seen
 
@@ -279,7 +279,7 @@ def test_templates_are_checked_once_they_are_rendered(connections) -> None:
 def test_a_scheme_without_its_provider_is_refused_before_any_request(connections) -> None:
     operator = make(VlmRunPredictionsToObjectStorageOperator, path="gs://bucket/x")
 
-    with pytest.raises(AirflowFailException, match="path: gs:// .*extra s3, gcs or azure"):
+    with pytest.raises(AirflowFailException, match=r"path: gs:// .*extra s3, gcs or azure"):
         operator.execute({})
     assert not connections.wire.seen
 

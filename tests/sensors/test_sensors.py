@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from datetime import UTC, datetime, timedelta
+from importlib import import_module
 from typing import Any
 
 import pytest
@@ -38,12 +39,17 @@ def in_trigger(sensor: PredictionsSensor) -> Any:
     """Wait deferred, with everything that crosses the database sent through JSON."""
     try:
         return sensor.execute({})
-    except TaskDeferred as deferred:
-        path, arguments = deferred.trigger.serialize()
-        assert path == f"{type(deferred.trigger).__module__}.{type(deferred.trigger).__name__}"
-        trigger = type(deferred.trigger)(**json.loads(json.dumps(arguments)))
-        event = json.loads(json.dumps(first_event(trigger)))
-        return sensor.resume_execution(deferred.method_name, {"event": event}, {})
+    except TaskDeferred as caught:
+        deferred = caught
+    path, arguments = deferred.trigger.serialize()
+    trigger = import_string(path)(**json.loads(json.dumps(arguments)))
+    event = json.loads(json.dumps(first_event(trigger)))
+    return sensor.resume_execution(deferred.method_name, {"event": event}, {})
+
+
+def import_string(path: str) -> Any:
+    module, name = path.rsplit(".", 1)
+    return getattr(import_module(module), name)
 
 
 def first_event(trigger: PredictionsTrigger) -> Any:
@@ -136,7 +142,7 @@ def test_many_failed_predictions_are_counted_and_ten_are_named(wait, shelf: Shel
     for _ in range(12):
         moving(shelf, ends="failed", seconds=0)
 
-    with pytest.raises(AirflowFailException, match="12 of 12 predictions: .* and 2 more") as caught:
+    with pytest.raises(AirflowFailException, match=r"12 of 12 predictions: .* and 2 more") as caught:
         wait()
 
     assert str(caught.value).count(" is failed") == 10

@@ -1,0 +1,172 @@
+"""The sandbox answers as the specifications say; asked without our client."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import time
+
+import httpx
+import pytest
+
+from airflow_provider_predictions.sandbox import app
+from airflow_provider_predictions.sandbox.faults import HTML, Fault
+from airflow_provider_predictions.sandbox.server import Sandbox
+
+KEY = {"Authorization": f"Bearer {app.API_KEY}"}
+CLIENT = {
+    "grant_type": "client_credentials",
+    "client_id": app.CLIENT_ID,
+    "client_secret": app.CLIENT_SECRET,
+    "audience": app.AUDIENCE,
+}
+
+
+def vlmrun(sandbox: Sandbox, path: str = "", **params: object) -> httpx.Response:
+    return httpx.get(f"{sandbox.url}/vlmrun/v1/predictions{path}", params=params, headers=KEY)
+
+
+def cradl(sandbox: Sandbox, path: str = "", **params: object) -> httpx.Response:
+    token = httpx.post(f"{sandbox.url}/oauth2/token", data=CLIENT).json()["access_token"]
+    headers = {"Authorization": f"Bearer {token}"}
+    return httpx.get(f"{sandbox.url}/cradl/v1/predictions{path}", params=params, headers=headers)
+
+
+def test_vlmrun_pages_by_offset_newest_first(sandbox: Sandbox) -> None:
+    sandbox.vlmrun.fill(25)
+
+    assert len(vlmrun(sandbox).json()) == 10
+    pages = [vlmrun(sandbox, skip=skip, limit=10).json() for skip in (0, 10, 20)]
+
+    rows = [row for page in pages for row in page]
+    assert [row["id"] for row in rows] == [row.id for row in sandbox.vlmrun.rows]
+    assert [row["created_at"] for row in rows] == sorted((row["created_at"] for row in rows), reverse=True)
+    assert not any(re.search(r"Z|[+]", row["created_at"]) for row in rows)
+    assert vlmrun(sandbox, f"/{rows[3]['id']}").json() == rows[3]
+
+
+@pytest.mark.parametrize(
+    ("params", "kind"),
+    [
+        ({"limit": 0}, "greater_than_equal"),
+        ({"limit": 1001}, "less_than_equal"),
+        ({"limit": "many"}, "int_parsing"),
+        ({"skip": -1}, "greater_than_equal"),
+    ],
+)
+def test_vlmrun_refuses_a_wrong_query_with_422(sandbox: Sandbox, params: dict, kind: str) -> None:
+    answer = vlmrun(sandbox, **params)
+
+    assert answer.status_code == 422
+    (detail,) = answer.json()["detail"]
+    assert detail["type"] == kind
+    assert detail["loc"] == ["query", next(iter(params))]
+
+
+def test_vlmrun_wants_the_key(sandbox: Sandbox) -> None:
+    url = f"{sandbox.url}/vlmrun/v1/predictions"
+
+    assert httpx.get(url).status_code == 403
+    assert httpx.get(url, headers={"Authorization": "Bearer other"}).status_code == 401
+
+
+def test_cradl_pages_by_token(sandbox: Sandbox) -> None:
+    sandbox.cradl.fill(25)
+    token, rows = None, []
+    for _ in range(5):
+        page = cradl(sandbox, maxResults=5, **({"nextToken": token} if token else {})).json()
+        rows += page["predictions"]
+        token = page["nextToken"]
+
+    assert token is None
+    assert [row["predictionId"] for row in rows] == [row.id for row in sandbox.cradl.rows]
+    assert {row["predictions"] for row in rows} == {None}
+    assert all(
+        row["fileUrl"].startswith(f"http://localhost:{sandbox.port}/") for row in rows if row["fileUrl"]
+    )
+
+
+@pytest.mark.parametrize(
+    "params",
+    [{"maxResults": "x"}, {"maxResults": "0"}, {"order": "up"}, {"sortBy": "name"}, {"nextToken": "x"}],
+)
+def test_cradl_refuses_a_wrong_query_with_400(sandbox: Sandbox, params: dict) -> None:
+    answer = cradl(sandbox, **params)
+
+    assert answer.status_code == 400
+    assert answer.json()["message"]
+
+
+@pytest.mark.parametrize("field", CLIENT)
+def test_the_token_endpoint_wants_every_field(sandbox: Sandbox, field: str) -> None:
+    assert httpx.post(f"{sandbox.url}/oauth2/token", data=CLIENT | {field: "wrong"}).status_code == 400
+
+
+def test_tokens_expire(sandbox: Sandbox) -> None:
+    sandbox.tokens.lifetime = 0
+
+    assert cradl(sandbox).status_code == 401
+
+
+def test_predictions_move_from_pending_through_running_to_the_end(sandbox: Sandbox) -> None:
+    row = sandbox.vlmrun.add(work=0.6)
+    seen = []
+    for _ in range(40):
+        seen.append(vlmrun(sandbox, f"/{row.id}").json()["status"])
+        time.sleep(0.03)
+
+    assert sorted(set(seen), key=seen.index) == ["pending", "running", row.outcome]
+
+
+def test_equal_seeds_give_equal_content() -> None:
+    one, two = (Sandbox(count=5, seed=3) for _ in range(2))
+
+    assert [row.id for row in one.vlmrun.rows] == [row.id for row in two.vlmrun.rows]
+    assert [row.seed for row in one.cradl.rows] == [row.seed for row in two.cradl.rows]
+
+
+def test_faults_come_in_the_order_and_number_that_was_asked_for(sandbox: Sandbox) -> None:
+    sandbox.wire.order(Fault("vlmrun", after=1, times=2))
+    sandbox.wire.order(Fault("vlmrun", how="reset"))
+    sandbox.wire.order(Fault("vlmrun", how="truncate"))
+    sandbox.vlmrun.fill(3)
+
+    assert vlmrun(sandbox).status_code == 200
+    assert [vlmrun(sandbox).content for _ in range(2)] == [HTML, HTML]
+    with pytest.raises(httpx.ReadError):
+        vlmrun(sandbox)
+    with pytest.raises(httpx.RemoteProtocolError):
+        vlmrun(sandbox)
+    assert vlmrun(sandbox).status_code == 200
+
+
+def test_the_command_prints_connections_that_work() -> None:
+    command = [sys.executable, "-m", "airflow_provider_predictions.sandbox", "--port", "0", "--count", "3"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
+        try:
+            environment = dict(shlex.split(line)[1].split("=", 1) for line in _exports(process))
+            script = (
+                "from airflow_provider_predictions.hooks.vlmrun import VlmRunHook\n"
+                "from airflow_provider_predictions.hooks.cradl import CradlHook\n"
+                "print(VlmRunHook().test_connection()[0], CradlHook().test_connection()[0])\n"
+            )
+            tested = subprocess.run(
+                [sys.executable, "-c", script], env=os.environ | environment, capture_output=True, text=True
+            )
+        finally:
+            os.killpg(process.pid, signal.SIGINT)
+    assert tested.stdout.split() == ["True", "True"], tested.stderr
+
+
+def _exports(process: subprocess.Popen[str]) -> list[str]:
+    lines: list[str] = []
+    while len(lines) < 3:
+        line = process.stdout.readline()
+        assert line, "the sandbox ended"
+        if line.startswith("export"):
+            lines.append(line)
+    return lines
