@@ -1,0 +1,28 @@
+# make demo   run the example DAGs and see what they do
+# make test   everything that CI runs
+# Both need Python 3.11 or newer and nothing else; what they install goes into .venv.
+
+PYTHON ?= python3
+BIN := .venv/bin
+PINS := constraints/airflow-3.3.txt
+
+.PHONY: demo test clean
+
+demo: .venv/ready
+	$(BIN)/python scripts/demo.py
+
+test: .venv/ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest
+
+.venv/ready: pyproject.toml $(PINS)
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --constraint $(PINS) uv
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint $(PINS) --editable '.[s3,sandbox]' --group dev
+	touch $@
+
+clean:
+	rm -rf .venv .airflow dist

@@ -1,0 +1,236 @@
+"""A whole Airflow on loopback: API server, scheduler, DAG processor and triggerer, a process each."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from airflow_provider_predictions.sandbox.server import Sandbox
+
+pytestmark = pytest.mark.integration
+
+ROOT = Path(__file__).parents[2]
+COMPONENTS = {
+    "api-server": ["api-server"],
+    # Their log servers listen on every interface, whatever is configured.
+    "scheduler": ["scheduler", "--skip-serve-logs"],
+    "triggerer": ["triggerer", "--skip-serve-logs"],
+    "dag-processor": ["dag-processor"],
+}
+
+
+@dataclass
+class Airflow:
+    """A running Airflow, by its REST API."""
+
+    url: str
+    home: Path
+
+    def get(self, path: str, **params: object) -> Any:
+        answer = httpx.get(f"{self.url}/api/v2{path}", params=params, timeout=30)
+        answer.raise_for_status()
+        return answer.json()
+
+    def post(self, path: str, body: dict[str, Any]) -> Any:
+        answer = httpx.post(f"{self.url}/api/v2{path}", json=body, timeout=60)
+        assert answer.is_success, answer.text
+        return answer.json()
+
+    def patch(self, path: str, body: dict[str, Any]) -> None:
+        httpx.patch(f"{self.url}/api/v2{path}", json=body, timeout=30).raise_for_status()
+
+    def logs(self) -> str:
+        """Everything that any component or task has logged."""
+        files = [*self.home.glob("*.log"), *self.home.joinpath("logs").rglob("*.log")]
+        return "\n".join(file.read_text(errors="replace") for file in files)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def until(what: str, found: Callable[[], Any], seconds: float) -> Any:
+    """Ask twice a second until there is an answer that is true."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        try:
+            if answer := found():
+                return answer
+        except httpx.HTTPError:
+            pass
+        time.sleep(0.5)
+    raise AssertionError(f"{what}: not within {seconds} s")
+
+
+@pytest.fixture(scope="module")
+def airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Airflow]:
+    home, port = tmp_path_factory.mktemp("airflow"), free_port()
+    # The runs that their schedule starts land under the temporary directory too.
+    for example in ROOT.joinpath("example_dags").glob("*.py"):
+        code = example.read_text().replace("file:///tmp/predictions", f"file://{home}/scheduled")
+        home.joinpath("dags").mkdir(exist_ok=True)
+        home.joinpath("dags", example.name).write_text(code)
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("AIRFLOW")} | {
+        "AIRFLOW_HOME": str(home),
+        "AIRFLOW__API__HOST": "127.0.0.1",
+        "AIRFLOW__API__PORT": str(port),
+        "AIRFLOW__API__WORKERS": "1",
+        "AIRFLOW__API_AUTH__JWT_SECRET": secrets.token_urlsafe(48),
+        "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "True",
+        "AIRFLOW__CORE__DAGS_FOLDER": str(home / "dags"),
+        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://127.0.0.1:{port}/execution/",
+        "AIRFLOW__CORE__FERNET_KEY": base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__CORE__PARALLELISM": "4",
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
+        "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
+        "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "5",
+        "AIRFLOW__LOGGING__LOGGING_LEVEL": "DEBUG",
+        "AIRFLOW__SCHEDULER__ENABLE_HEALTH_CHECK": "False",
+    }
+    command = [sys.executable, "-m", "airflow"]
+    subprocess.run([*command, "db", "migrate"], env=environment, check=True, capture_output=True)
+    processes = {}
+    try:
+        for name, arguments in COMPONENTS.items():
+            with (home / f"{name}.log").open("wb") as log:
+                processes[name] = subprocess.Popen(
+                    [*command, *arguments], env=environment, stdout=log, stderr=log, start_new_session=True
+                )
+        running = Airflow(f"http://127.0.0.1:{port}", home)
+        until("healthy", lambda: is_healthy(running), 120)
+        yield running
+    finally:
+        stop(list(processes.values()))
+
+
+def is_healthy(airflow: Airflow) -> bool:
+    health = airflow.get("/monitor/health")
+    names = ("metadatabase", "scheduler", "triggerer", "dag_processor")
+    return all(health[name]["status"] == "healthy" for name in names)
+
+
+def stop(processes: list[subprocess.Popen[bytes]]) -> None:
+    """End each component's own process group, and wait for it."""
+    for process in processes:
+        os.killpg(process.pid, signal.SIGTERM)
+    for process in processes:
+        try:
+            process.wait(timeout=30)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Sandbox]:
+    with Sandbox(count=60) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture(scope="module", autouse=True)
+def stored(airflow: Airflow, server: Sandbox) -> None:
+    """Both connections, stored as the form stores them."""
+    for service in ("vlmrun", "cradl"):
+        airflow.post("/connections", body_of(server, service))
+
+
+def body_of(server: Sandbox, service: str, **changes: object) -> dict[str, object]:
+    connection = server.connection(service, **changes)
+    extra = json.dumps(connection.pop("extra", {}))
+    return {"connection_id": f"{service}_default", "extra": extra, **connection}
+
+
+@pytest.mark.parametrize("service", ["vlmrun", "cradl"])
+def test_the_test_button_tells_right_credentials_from_wrong(airflow, server, service: str) -> None:
+    right = airflow.post("/connections/test", body_of(server, service, port=None))
+    wrong = airflow.post("/connections/test", body_of(server, service, password="wrong-one"))
+
+    assert right["status"], right
+    assert "accepts the credentials" in right["message"]
+    assert not wrong["status"]
+    assert "(password)" in wrong["message"]
+    assert "wrong-one" not in wrong["message"]
+
+
+@pytest.mark.parametrize("service", ["vlmrun", "cradl"])
+def test_the_form_of_each_connection_type_is_served(airflow, service: str) -> None:
+    answer = httpx.get(f"{airflow.url}/ui/connections/hook_meta", timeout=60)
+    (meta,) = [meta for meta in answer.json() if meta["connection_type"] == service]
+
+    assert meta["hook_name"] == {"vlmrun": "VLM Run", "cradl": "Cradl"}[service]
+    assert meta["standard_fields"]["host"]["title"] == "Base URL"
+    assert meta["extra_fields"]["timeout"]["description"].startswith("Seconds")
+    assert "***" not in str(meta)
+
+
+@pytest.mark.parametrize("service", ["vlmrun", "cradl"])
+def test_a_deferred_sensor_finishes_and_the_landing_task_runs(
+    airflow: Airflow, server: Sandbox, service: str, tmp_path: Path
+) -> None:
+    dag_id, run_id = f"example_{service}", "by_hand"
+    runs = f"/dags/{dag_id}/dagRuns"
+    until("parsed", lambda: dag_id in str(airflow.get("/dags")), 60)
+    shelf = getattr(server, service)
+    for _ in range(3):
+        shelf.add(work=30)
+    airflow.post(runs, {
+        "logical_date": None, "dag_run_id": run_id, "conf": {"path": f"file://{tmp_path}/landed"},
+    })  # fmt: skip
+    airflow.patch(f"/dags/{dag_id}", {"is_paused": False})
+
+    def state_of(task: str) -> str:
+        state: str = airflow.get(f"{runs}/{run_id}/taskInstances/{task}")["state"]
+        return state
+
+    until("deferred", lambda: state_of("wait") == "deferred", 60)
+    ended = until("ended", lambda: finished(airflow.get(f"{runs}/{run_id}")["state"]), 120)
+
+    assert ended == "success", airflow.logs()[-5000:]
+    waited = xcom(airflow, f"{runs}/{run_id}", "wait")
+    manifest = xcom(airflow, f"{runs}/{run_id}", "land")
+    done = [row for row in shelf.rows if row.outcome != "failed"]
+    assert waited["count"] == len(shelf.rows)
+    assert set(waited["statuses"]) <= {"completed", "succeeded", "failed"}
+    assert manifest["count"] == len(done)
+    path = Path(manifest["path"].removeprefix("file://"))
+    assert json.loads((path / "_manifest.json").read_bytes()) == manifest
+    log = airflow.logs()
+    title = {"vlmrun": "VLM Run", "cradl": "Cradl"}[service]
+    assert f"{title}: 3 of 63 predictions are unfinished" in log
+    assert f"{title}: 0 of 63 predictions are unfinished" in log
+
+
+def finished(state: str) -> str | None:
+    return state if state in ("success", "failed") else None
+
+
+def xcom(airflow: Airflow, run: str, task: str) -> Any:
+    entry = airflow.get(f"{run}/taskInstances/{task}/xcomEntries/return_value", deserialize=True)["value"]
+    return json.loads(entry) if isinstance(entry, str) else entry
+
+
+def test_no_log_of_any_component_holds_a_secret(airflow: Airflow, server: Sandbox) -> None:
+    """The last of this file: the components log at DEBUG, and have worked with both connections by now."""
+    log = airflow.logs()
+
+    assert "sandbox-vlmrun-key" not in log
+    assert "sandbox-client-secret" not in log
+    assert "sandbox-token-" not in log
