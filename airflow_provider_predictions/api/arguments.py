@@ -24,13 +24,14 @@ from pydantic import (
 from airflow_provider_predictions.api.errors import ConfigurationError
 from airflow_provider_predictions.api.models import Prediction, as_time
 
+T = TypeVar("T")
 _Model = TypeVar("_Model", bound=BaseModel)
 
 
-def _words(value: object) -> object:
+def words(value: str | T) -> list[str] | T:
     """A list, or the text that a template makes of one: ``"failed, cancelled"``."""
     if isinstance(value, str):
-        value = [word.strip() for word in value.split(",") if word.strip()]
+        return [word.strip() for word in value.split(",") if word.strip()]
     return value
 
 
@@ -46,7 +47,7 @@ def _time(value: object) -> object:
     return value
 
 
-Words = Annotated[tuple[str, ...], BeforeValidator(_words), AfterValidator(_once)]
+Words = Annotated[tuple[str, ...], BeforeValidator(words), AfterValidator(_once)]
 Time = Annotated[AwareDatetime | None, BeforeValidator(_time)]
 
 
@@ -96,7 +97,10 @@ def _is_loopback(host: str) -> bool:
 
 def is_safe_url(url: str) -> bool:
     """Whether credentials may travel to a URL: https, or plain http that stays on this machine."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
     return bool(parts.hostname) and (
         parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(parts.hostname or ""))
     )

@@ -167,11 +167,15 @@ class _Core:
         """Turn httpx's errors into ours; used by both shells, since it does nothing but translate."""
         try:
             yield
+        except httpx.InvalidURL:
+            raise InvalidRequestError(f"{self.service.title} names a fileUrl that is no URL") from None
         except httpx.HTTPError as error:
+            # Only of a failed connect is the text known to hold nothing of the request.
+            why = f": {error}" if isinstance(error, httpx.ConnectError) else ""
             raise NoAnswerError(
                 f"{self.service.title} did not answer at {urlsplit(self.service.base_url).netloc}: "
-                f"{type(error).__name__}"
-            ) from error
+                f"{type(error).__name__}{why}"
+            ) from None
 
 
 class Client(_Core):

@@ -88,7 +88,7 @@ class Service(ABC, Generic[F]):
         if not urlsplit(request.path).scheme:
             return f"{self.base_url}/{request.path}"
         if not is_safe_url(request.path):
-            raise InvalidRequestError(f"{self.title} names a file URL that is not https://; not opened")
+            raise InvalidRequestError(f"{self.title} names a fileUrl that is not https://; it was not opened")
         return request.path
 
     def trusts(self, url: str) -> bool:
@@ -121,8 +121,8 @@ class Walk(ABC):
         self._left = filters.max_predictions
         # Hashes: a set of the ids themselves is twice the size.
         self._seen: set[int] = set()
-        self._oldest: datetime | None = None
-        self._newest_first = True
+        self._last: datetime | None = None
+        self._falls = self._rises = False
 
     @abstractmethod
     def ask(self) -> PageRequest | None:
@@ -148,14 +148,19 @@ class Walk(ABC):
         if self._left is not None:
             self._left -= len(wanted)
             self.ended = self.ended or self._left == 0
-        if self._newest_first and self._oldest and self.filters.is_past(self._oldest):
+        newest_first = self._falls and not self._rises
+        if newest_first and self._last and self.filters.is_past(self._last):
             self.ended = True
         return Page(wanted, duplicates=len(rows) - len(fresh))
 
     def _watch_order(self, created: datetime | None) -> None:
-        if created is None or (self._oldest and created > self._oldest):
-            self._newest_first = False
-        self._oldest = created
+        """Note whether creation times were seen to fall, and never to rise; no order is assumed."""
+        if created is None:
+            self._rises = True
+        elif self._last:
+            self._falls = self._falls or created < self._last
+            self._rises = self._rises or created > self._last
+        self._last = created
 
 
 class Lookup:

@@ -217,8 +217,9 @@ class PredictionsHook(BaseHook, Generic[R]):
 
     def test_connection(self) -> tuple[bool, str]:
         """Ask the list endpoint for one prediction."""
+        hook = type(self)(self.conn_id, attempts=1)  # a person is waiting
         try:
-            with self.get_conn() as client:
+            with hook.get_conn() as client:
                 walk = client.service.walk(self.filters(page_size=1, max_predictions=1))
                 page = next(client.pages(walk))
         except (PredictionsError, AirflowNotFoundException) as error:
@@ -251,10 +252,13 @@ def _base_url(conn: Connection, default: str) -> str:
 
 
 def required(value: str | None, field: str) -> str:
-    """A connection field that must not be empty.
+    """A credential: not empty, and without what only a slip of copy and paste puts into one.
 
     :param field: its label in the form, and its name.
     """
-    if not (value and value.strip()):
+    value = (value or "").strip()
+    if not value:
         raise ConfigurationError(f"{field}: is empty")
-    return value.strip()
+    if not (value.isascii() and value.isprintable()):
+        raise ConfigurationError(f"{field}: holds a line break or a letter that is not ASCII")
+    return value

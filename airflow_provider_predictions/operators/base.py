@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
 
+from airflow_provider_predictions.api.arguments import words
 from airflow_provider_predictions.api.client import Client
 from airflow_provider_predictions.api.errors import ConfigurationError
 from airflow_provider_predictions.api.models import Page, Prediction
@@ -23,7 +24,8 @@ MEBIBYTE = 1024 * 1024
 class ListPredictionsOperator(PredictionsTask):
     """Push predictions to XCom, as a list of dicts, each as the service sent it.
 
-    :param fields: only these top-level fields of each record, null where a record has none (templated).
+    :param fields: only these top-level fields of each record, null where a record has none; a list or
+        comma-separated text (templated).
     :param max_xcom_bytes: fail, before anything is pushed, when the JSON is larger; None for no limit.
     """
 
@@ -32,7 +34,7 @@ class ListPredictionsOperator(PredictionsTask):
     def __init__(
         self,
         *,
-        fields: Sequence[str] | None = None,
+        fields: Sequence[str] | str | None = None,
         max_xcom_bytes: int | None = MEBIBYTE,
         **kwargs: Any,
     ) -> None:
@@ -69,7 +71,7 @@ class ListPredictionsOperator(PredictionsTask):
         if self.fields is None:
             return prediction.raw
         given = msgspec.json.decode(prediction.raw, type=dict[str, msgspec.Raw])
-        return msgspec.json.encode({name: given.get(name) for name in self.fields})
+        return msgspec.json.encode({name: given.get(name) for name in words(self.fields)})
 
     @property
     def _landing_name(self) -> str:

@@ -79,11 +79,15 @@ def manifest(path: ObjectStoragePath, parts: list[Part], totals: Totals, **facts
 
 
 def prepare(path: ObjectStoragePath) -> None:
-    """Take back an earlier commit under the path, so that no reader trusts parts that are being replaced."""
-    # Only a file system needs directories, and mkdir creates a missing bucket.
+    """Make the directory, where the storage has such a thing."""
+    # On an object store, mkdir would create a missing bucket.
     if path.protocol in ("", "file", "local"):
         path.mkdir(parents=True, exist_ok=True)
-    _remove(path, path / MANIFEST)
+
+
+def take_back(path: ObjectStoragePath) -> None:
+    """Remove an earlier commit, so that no reader trusts parts that are being replaced."""
+    _remove(path / MANIFEST)
 
 
 def commit(path: ObjectStoragePath, content: dict[str, Any]) -> None:
@@ -93,7 +97,7 @@ def commit(path: ObjectStoragePath, content: dict[str, Any]) -> None:
     named = {PurePosixPath(part["uri"]).name for part in content["parts"]}
     for name in _part_names(path):
         if name not in named:
-            _remove(path, path / name)
+            _remove(path / name)
 
 
 def _part_names(path: ObjectStoragePath) -> Iterator[str]:
@@ -104,6 +108,6 @@ def _part_names(path: ObjectStoragePath) -> Iterator[str]:
             yield name
 
 
-def _remove(path: ObjectStoragePath, target: ObjectStoragePath) -> None:
+def _remove(target: ObjectStoragePath) -> None:
     with suppress(FileNotFoundError):
-        path.fs.rm_file(target.path)
+        target.fs.rm_file(target.path)

@@ -17,7 +17,7 @@ from typing import IO, TYPE_CHECKING
 import msgspec
 
 from airflow_provider_predictions.api.models import Page
-from airflow_provider_predictions.storage.manifest import PART, Part, Totals
+from airflow_provider_predictions.storage.manifest import PART, Part, Totals, take_back
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import ObjectStoragePath
@@ -42,7 +42,8 @@ def write_parts(
     parts: list[Part] = []
     for first in lines:
         target = path / f"{PART}{len(parts):05}.jsonl{SUFFIXES[compression]}"
-        parts.append(_put(chain((first,), islice(lines, records_per_part - 1)), target, compression))
+        part = chain((first,), islice(lines, records_per_part - 1))
+        parts.append(_put(part, target, compression, first=not parts))
     return parts, totals
 
 
@@ -61,7 +62,7 @@ def _lines(pages: Iterable[Page], totals: Totals) -> Iterator[bytes]:
             yield line(prediction.raw)
 
 
-def _put(lines: Iterable[bytes], target: ObjectStoragePath, compression: str | None) -> Part:
+def _put(lines: Iterable[bytes], target: ObjectStoragePath, compression: str | None, *, first: bool) -> Part:
     with tempfile.NamedTemporaryFile(prefix="predictions-") as spool:
         count = 0
         with _compressing(spool, compression) as out:
@@ -70,6 +71,8 @@ def _put(lines: Iterable[bytes], target: ObjectStoragePath, compression: str | N
         spool.seek(0)
         sha256 = hashlib.file_digest(spool, "sha256").hexdigest()
         size = spool.tell()
+        if first:
+            take_back(target.parent)
         target.fs.put_file(spool.name, target.path)
     return Part(uri=str(target), count=count, bytes=size, sha256=sha256)
 

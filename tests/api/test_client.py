@@ -249,7 +249,7 @@ def test_an_answer_of_another_shape_is_an_error_that_holds_nothing_of_it(
 
 
 def test_the_query_does_not_reach_the_log(shell: Shell, service, shelf, caplog) -> None:
-    caplog.set_level(logging.DEBUG)
+    caplog.set_level(logging.DEBUG, logger="httpx")
     shelf.fill(30)
 
     shell.all(service, page_size=10)

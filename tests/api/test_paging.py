@@ -179,6 +179,27 @@ def test_rows_out_of_order_are_not_taken_for_the_end_of_the_window(
     assert {p.id for p in listed} == {row.id for row in shelf.rows if row.created >= after}
 
 
+@pytest.mark.parametrize("page_size", [1, 2, 10])
+def test_an_order_is_not_assumed_before_it_is_seen(shell: Shell, service, shelf: Shelf, page_size) -> None:
+    """Oldest first, and the first ones of one moment: nothing says yet that newer ones do not follow."""
+    now = datetime.now(UTC)
+    for days in (9, 9, 9, 3, 2, 1):
+        shelf.rows.append(shelf.kind.make(random.Random(len(shelf.rows)), now - timedelta(days), 0))
+
+    listed = shell.all(service, created_after=now - timedelta(days=5), page_size=page_size)
+
+    assert len(listed) == 3
+
+
+def test_cradl_lists_oldest_first_through_a_window(shell: Shell, sandbox) -> None:
+    sandbox.cradl.fill(50, days=50)
+    after = datetime.now(UTC) - timedelta(days=20)
+
+    listed = shell.all(make_service(sandbox, "cradl"), created_after=after, order="ascending", page_size=1)
+
+    assert [p.id for p in listed] == [r.id for r in reversed(sandbox.cradl.rows) if r.created >= after]
+
+
 def test_domains_are_filtered_here(shell: Shell, sandbox) -> None:
     sandbox.vlmrun.fill(60)
 

@@ -78,6 +78,8 @@ def test_the_port_field_completes_a_url_without_one(monkeypatch: pytest.MonkeyPa
     [
         ("vlmrun", {"password": ""}, "API key (password): is empty"),
         ("vlmrun", {"password": "  "}, "API key (password): is empty"),
+        ("vlmrun", {"password": "hush\nhush"}, "API key (password): holds a line break"),
+        ("vlmrun", {"password": "hûsh"}, "API key (password): holds"),
         ("cradl", {"login": ""}, "Client id (login): is empty"),
         ("cradl", {"password": None}, "Client secret (password): is empty"),
         ("vlmrun", {"host": "https:///v1"}, "Base URL (host): has no host"),

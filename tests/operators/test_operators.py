@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowNotFoundException
 
-from airflow_provider_predictions.api.errors import ConfigurationError, ServerError
+from airflow_provider_predictions.api.errors import ConfigurationError, MalformedAnswerError, ServerError
 from airflow_provider_predictions.operators.cradl import (
     CradlListPredictionsOperator,
     CradlPredictionsToObjectStorageOperator,
@@ -98,6 +98,14 @@ def test_the_limit_is_the_size_of_what_is_pushed(listing, shelf: Shelf) -> None:
         make(listing, max_xcom_bytes=size - 1).execute({})
 
 
+def test_fields_may_come_as_text_from_a_template(listing, shelf: Shelf) -> None:
+    shelf.fill(1)
+
+    assert [list(record) for record in make(listing, fields="status, other").execute({})] == [
+        ["status", "other"]
+    ]
+
+
 # --- land --------------------------------------------------------------------------------------------
 
 
@@ -177,14 +185,28 @@ def test_a_retry_replaces_its_parts_and_leaves_no_orphan(landing, shelf: Shelf, 
 def test_while_landing_again_the_earlier_commit_is_taken_back(
     landing, shelf: Shelf, tmp_path: Path, connections, service_name
 ) -> None:
+    shelf.fill(30)
+    again = make(landing, path=str(tmp_path), page_size=10, records_per_part=5)
+    again.execute({})
+    connections.wire.order(Fault(service_name, status=400, body=b"{}", after=1))
+
+    with pytest.raises(AirflowFailException):
+        again.execute({})
+
+    assert not tmp_path.joinpath("_manifest.json").exists()
+
+
+def test_what_fails_before_it_lands_anything_leaves_the_earlier_commit(
+    landing, shelf: Shelf, tmp_path: Path, connections, service_name
+) -> None:
     shelf.fill(10)
-    make(landing, path=str(tmp_path)).execute({})
-    connections.wire.order(Fault(service_name, status=400, body=b"{}"))
+    manifest = make(landing, path=str(tmp_path)).execute({})
+    connections.wire.order(Fault(service_name, status=403, body=b"{}"))
 
     with pytest.raises(AirflowFailException):
         make(landing, path=str(tmp_path)).execute({})
 
-    assert not tmp_path.joinpath("_manifest.json").exists()
+    assert json.loads(tmp_path.joinpath("_manifest.json").read_bytes()) == manifest
 
 
 def test_a_record_that_spans_lines_keeps_its_values(landing, tmp_path, connections, service_name) -> None:
@@ -226,6 +248,17 @@ def test_fetched_values_land_in_the_record(connections, tmp_path: Path) -> None:
     files = [seen for seen in connections.wire.seen if seen.part == "files"]
     assert {seen.query for seen in files} == {"predictionsFormat=v2"}
     assert all(seen.authorization for seen in files)
+
+
+def test_a_file_that_is_no_json_fails_as_one_that_a_retry_may_cure(connections, tmp_path: Path) -> None:
+    connections.cradl.add().outcome = "succeeded"
+    connections.wire.order(Fault("files", status=200, times=99, headers={"Retry-After": "0"}))
+
+    operator = make(CradlPredictionsToObjectStorageOperator, path=str(tmp_path), fetch_values=True)
+    hook = operator.hook
+    hook.attempts = 1
+    with hook.get_conn() as client, pytest.raises(MalformedAnswerError):
+        list(operator._pages(client, hook.filters()))
 
 
 # --- what bad input gets -----------------------------------------------------------------------------
