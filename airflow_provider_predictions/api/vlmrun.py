@@ -121,18 +121,17 @@ class OffsetWalk(Walk):
     would pull unknown rows out of it: so each page starts with the last row of the one before, and where it
     does not, the walk steps back until it meets a row that it knows.
 
-    The list ends with a page shorter than asked, once the server has been seen to fill a page of that size.
-    Until then a short page may also come from a server that gives fewer rows than asked; the row behind it
-    tells, and the walk goes on with the size that the server gives.
+    The list ends with a page shorter than asked, once the server has been seen to fill such a page. Until
+    then a short page may be all that the server gives at once: the walk goes on with pages of that size, and
+    ends with one that is short again and brings nothing new.
     """
 
     def __init__(self, service: Service[Any], filters: Filters) -> None:
         super().__init__(service, filters)
         self._skip = 0
-        self._end = 0
         self._step_back = self.page_size
-        self._filled = False
-        self._probing = False
+        self._asked_size = self.page_size
+        self._fills_pages = False
         self._previous: list[str] = []
         self._repeats = 0
 
@@ -145,23 +144,14 @@ class OffsetWalk(Walk):
     def take(self, body: bytes) -> Page:
         """The new rows of a page."""
         rows = self.service.split(body)
-        if self._probing:
-            return self._take_probe(rows)
         if not self._joins(rows):
             self._skip = max(0, self._skip - self._step_back)
             self._step_back *= 2
             return Page(())
         self._refuse_standstill(rows)
-        size, self._end = len(rows), self._skip + len(rows)
-        page = self.hand_out(rows[self._overlap :] if self._skip else rows)
-        self._step_back = self.page_size
-        if size >= self.page_size:
-            self._filled = True
-            self._skip = self._end - self._overlap
-        elif self._filled or not rows:
-            self.ended = True
-        else:
-            self._probing, self._skip = True, self._end
+        behind = rows[self._overlap :] if self._skip else rows
+        page = self.hand_out(behind)
+        self._move_on(len(rows), brought_new=page.duplicates < len(behind))
         return page
 
     @property
@@ -173,15 +163,17 @@ class OffsetWalk(Walk):
             return True
         return bool(rows) and self.knows(rows[0])
 
-    def _take_probe(self, rows: list[Prediction]) -> Page:
-        """Whether anything lies behind a short page; if so it is asked for again, with overlap."""
-        self._probing = False
-        if not rows:
+    def _move_on(self, size: int, *, brought_new: bool) -> None:
+        """Decide what follows a page of this size."""
+        end = self._skip + size
+        if size >= self.page_size:
+            self._fills_pages = self._fills_pages or self.page_size == self._asked_size
+        elif self._fills_pages or not brought_new:
             self.ended = True
         else:
-            self.page_size = len(self._previous)
-            self._filled, self._skip = True, self._end - self._overlap
-        return Page(())
+            self.page_size = size
+        self._skip = end - self._overlap
+        self._step_back = self.page_size
 
     def _refuse_standstill(self, rows: list[Prediction]) -> None:
         ids = [row.id for row in rows]

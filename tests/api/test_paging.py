@@ -66,7 +66,34 @@ def test_rows_removed_in_front_do_not_hide_others(shell: Shell, sandbox, page_si
     assert set(listed) <= set(before)
 
 
-@pytest.mark.parametrize("seed", range(25))
+def test_rows_removed_behind_a_short_page_do_not_end_the_list(shell: Shell, sandbox) -> None:
+    """A server that gives four rows at once, whatever is asked, while two of them are removed."""
+    service, shelf = make_service(sandbox, "vlmrun"), sandbox.vlmrun
+    shelf.fill(6)
+    shelf.cap = 4
+    wanted = [row.id for row in shelf.rows]
+    removals = iter([wanted[:2]])
+
+    walk = Between(service.walk(service.filters()), lambda: shelf.remove(next(removals, [])))
+
+    assert ids_of(shell.pages(service, walk)) == wanted
+
+
+def test_a_server_whose_pages_vary_in_size_loses_none(shell: Shell, sandbox) -> None:
+    service, shelf = make_service(sandbox, "vlmrun"), sandbox.vlmrun
+    shelf.fill(60)
+    rng = random.Random(1)
+
+    def vary() -> None:
+        shelf.cap = rng.randrange(2, 12)
+
+    vary()
+    pages = shell.pages(service, Between(service.walk(service.filters()), vary))
+
+    assert ids_of(pages) == [row.id for row in shelf.rows]
+
+
+@pytest.mark.parametrize("seed", range(40))
 def test_what_was_there_all_the_time_is_read_once_whatever_happens(sandbox, shell: Shell, seed: int) -> None:
     rng = random.Random(seed)
     service, shelf = make_service(sandbox, "vlmrun"), sandbox.vlmrun
