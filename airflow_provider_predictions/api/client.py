@@ -78,12 +78,13 @@ def message_in(body: bytes) -> str:
         found = next((found[k] for k in ("detail", "message", "Message", "error") if k in found), None)
     if isinstance(found, list):
         found = "; ".join(_invalid(item) for item in found if isinstance(item, dict))
-    return " ".join(found.split())[:LONGEST_MESSAGE] if isinstance(found, str) else ""
+    return " ".join(found.split()) if isinstance(found, str) else ""
 
 
 def _invalid(item: dict[str, Any]) -> str:
-    where = ".".join(map(str, item.get("loc") or ()))
-    return f"{where}: {item.get('msg')}"
+    where = item.get("loc")
+    path = ".".join(map(str, where)) if isinstance(where, list) else where
+    return f"{path}: {item.get('msg')}"
 
 
 _budgets: dict[tuple[Auth, int | None], Budget] = {}
@@ -138,20 +139,22 @@ class _Core:
 
         :raises PredictionsError: for any other.
         """
-        if response.status_code != 401:
+        status, trusted = response.status_code, self.service.trusts(self.service.url(request))
+        if trusted and status != 401:
             self.service.auth.accept(token)
-        if response.status_code == 200:
+        if status == 200:
             return response.content
-        raise self._error(request, response, token)
+        error = self._error(request, response, token)
+        if trusted and status == 401 and self.service.auth.reject(token):
+            error = TokenRefusedError(str(error), status=status)
+        raise error
 
     def _error(self, request: PageRequest, response: httpx.Response, token: str) -> PredictionsError:
         status, service = response.status_code, self.service
-        message = service.auth.redact(message_in(response.content).replace(token, "***"))
+        message = service.auth.redact(message_in(response.content).replace(token, "***"))[:LONGEST_MESSAGE]
         kind = service.refusal(status, message) or _ERRORS.get(
             status, ServerError if status >= 500 else InvalidRequestError
         )
-        if status == 401 and service.trusts(service.url(request)) and service.auth.reject(token):
-            kind = TokenRefusedError
         text = f"{service.title} answered {status} to GET {urlsplit(service.url(request)).path}"
         if message:
             text += f": {message}"

@@ -182,6 +182,9 @@ def test_a_used_up_quota_is_not_asked_again(shell: Shell, sandbox) -> None:
          InvalidRequestError, "query.limit: too big"),
         (400, b'{"detail": {"error": {"message": "no", "type": "t"}}}', InvalidRequestError, ": no"),
         (402, b'{"error": {"message": "pay first", "id": "i"}}', InvalidRequestError, "pay first"),
+        (422, b'{"detail": [{"loc": "limit", "msg": "no"}, 3, {}]}', InvalidRequestError, "limit: no"),
+        (400, b'{"detail": {"other": 1}}', InvalidRequestError, "answered 400 to GET"),
+        (400, b"[1]", InvalidRequestError, "answered 400 to GET"),
         (302, b"", InvalidRequestError, "base URL"),
     ],
 )  # fmt: skip
