@@ -50,8 +50,7 @@ def _server() -> Iterator[Sandbox]:
 def sandbox(_server: Sandbox) -> Sandbox:
     """The sandbox, empty and with nothing ordered."""
     for shelf in (_server.vlmrun, _server.cradl):
-        shelf.rows.clear()
-        shelf.cap = None
+        shelf.clear()
     _server.wire.clear()
     _server.tokens.lifetime = 3600
     return _server

@@ -6,16 +6,10 @@ from abc import abstractmethod
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields
-from typing import Any, ClassVar, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, cast
 from urllib.parse import urlsplit
 
-from airflow.providers.common.compat.connection import get_async_connection, get_async_extra_dejson
-from airflow.providers.common.compat.sdk import (
-    AirflowFailException,
-    AirflowNotFoundException,
-    BaseHook,
-    Connection,
-)
+from airflow.providers.common.compat.sdk import AirflowFailException, AirflowNotFoundException, BaseHook
 from asgiref.sync import sync_to_async
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -30,6 +24,9 @@ from airflow_provider_predictions.api.errors import (
 from airflow_provider_predictions.api.models import Page, Prediction
 from airflow_provider_predictions.api.retry import ATTEMPTS
 from airflow_provider_predictions.api.service import Service
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Connection
 
 R = TypeVar("R", bound=BaseModel)
 
@@ -132,6 +129,8 @@ class PredictionsHook(BaseHook, Generic[R]):
 
     async def aget_conn(self) -> AsyncClient:
         """A client, to be used in an ``async with`` block."""
+        from airflow.providers.common.compat.connection import get_async_connection, get_async_extra_dejson
+
         with self._naming_connection():
             try:
                 conn = await get_async_connection(self.conn_id, hook=self)

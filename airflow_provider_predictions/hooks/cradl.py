@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import Connection
 from pydantic import Field
 
 from airflow_provider_predictions.api.arguments import Url, Words
 from airflow_provider_predictions.api.auth import ClientCredentialsAuth
 from airflow_provider_predictions.api.cradl import Cradl, CradlPrediction
 from airflow_provider_predictions.hooks.base import PredictionsHook, Settings, required
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Connection
 
 
 class CradlSettings(Settings):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from airflow.providers.common.compat.sdk import Connection
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_predictions.api.auth import BearerAuth
 from airflow_provider_predictions.api.vlmrun import VlmRun, VlmRunPrediction
 from airflow_provider_predictions.hooks.base import PredictionsHook, Settings, required
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Connection
 
 
 class VlmRunHook(PredictionsHook[VlmRunPrediction]):

@@ -21,11 +21,16 @@ class Shelf:
 
     def __init__(self, kind: Kind, seed: int) -> None:
         self.kind = kind
-        self.rows: list[Record] = []
+        self.seed = seed
         self.files = ""
+        self.clear()
+
+    def clear(self) -> None:
+        """Start again with an empty list."""
+        self.rows: list[Record] = []
         self.cap: int | None = None
         """Rows that an answer holds at most, whatever was asked for."""
-        self._rng = random.Random(seed)
+        self._rng = random.Random(self.seed)
         self._texts: dict[tuple[str, str], bytes] = {}
 
     def fill(self, count: int, *, moving: int = 0, days: float = 30) -> None:

@@ -82,11 +82,11 @@ def until(what: str, found: Callable[[], Any], seconds: float) -> Any:
 @pytest.fixture(scope="module")
 def airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Airflow]:
     home, port = tmp_path_factory.mktemp("airflow"), free_port()
-    # The runs that their schedule starts land under the temporary directory too.
-    for example in ROOT.joinpath("example_dags").glob("*.py"):
-        code = example.read_text().replace("file:///tmp/predictions", f"file://{home}/scheduled")
-        home.joinpath("dags").mkdir(exist_ok=True)
-        home.joinpath("dags", example.name).write_text(code)
+    home.joinpath("dags").mkdir()
+    for dag in [*ROOT.joinpath("example_dags").glob("*.py"), *Path(__file__).parent.glob("dags/*.py")]:
+        # The runs that their schedule starts land under the temporary directory too.
+        code = dag.read_text().replace("file:///tmp/predictions", f"file://{home}/scheduled")
+        home.joinpath("dags", dag.name).write_text(code)
     environment = {k: v for k, v in os.environ.items() if not k.startswith("AIRFLOW")} | {
         "AIRFLOW_HOME": str(home),
         "AIRFLOW__API__HOST": "127.0.0.1",
@@ -185,27 +185,17 @@ def test_the_form_of_each_connection_type_is_served(airflow, service: str) -> No
 def test_a_deferred_sensor_finishes_and_the_landing_task_runs(
     airflow: Airflow, server: Sandbox, service: str, tmp_path: Path
 ) -> None:
-    dag_id, run_id = f"example_{service}", "by_hand"
-    runs = f"/dags/{dag_id}/dagRuns"
-    until("parsed", lambda: dag_id in str(airflow.get("/dags")), 60)
     shelf = getattr(server, service)
     for _ in range(3):
         shelf.add(work=30)
-    airflow.post(runs, {
-        "logical_date": None, "dag_run_id": run_id, "conf": {"path": f"file://{tmp_path}/landed"},
-    })  # fmt: skip
-    airflow.patch(f"/dags/{dag_id}", {"is_paused": False})
 
-    def state_of(task: str) -> str:
-        state: str = airflow.get(f"{runs}/{run_id}/taskInstances/{task}")["state"]
-        return state
-
-    until("deferred", lambda: state_of("wait") == "deferred", 60)
-    ended = until("ended", lambda: finished(airflow.get(f"{runs}/{run_id}")["state"]), 120)
+    run = start(airflow, f"example_{service}", path=f"file://{tmp_path}/landed")
+    until("deferred", lambda: state_of(airflow, run, "wait") == "deferred", 60)
+    ended = until("ended", lambda: finished(airflow, run), 120)
 
     assert ended == "success", airflow.logs()[-5000:]
-    waited = xcom(airflow, f"{runs}/{run_id}", "wait")
-    manifest = xcom(airflow, f"{runs}/{run_id}", "land")
+    waited = xcom(airflow, run, "wait")
+    manifest = xcom(airflow, run, "land")
     done = [row for row in shelf.rows if row.outcome != "failed"]
     assert waited["count"] == len(shelf.rows)
     assert set(waited["statuses"]) <= {"completed", "succeeded", "failed"}
@@ -218,7 +208,32 @@ def test_a_deferred_sensor_finishes_and_the_landing_task_runs(
     assert f"{title}: 0 of 63 predictions are unfinished" in log
 
 
-def finished(state: str) -> str | None:
+def test_a_rescheduled_sensor_gives_its_worker_back_and_finishes(airflow, server) -> None:
+    server.vlmrun.add(work=20).outcome = "completed"
+
+    run = start(airflow, "rescheduled")
+    until("rescheduled", lambda: state_of(airflow, run, "wait") == "up_for_reschedule", 60)
+
+    assert until("ended", lambda: finished(airflow, run), 120) == "success"
+    assert xcom(airflow, run, "wait")["count"] == len(server.vlmrun.rows)
+
+
+def start(airflow: Airflow, dag_id: str, **conf: str) -> str:
+    """Start a run by hand, with no logical date; the path of it in the API."""
+    until("parsed", lambda: dag_id in str(airflow.get("/dags")), 60)
+    body = {"logical_date": None, "dag_run_id": "by_hand", "conf": conf}
+    airflow.post(f"/dags/{dag_id}/dagRuns", body)
+    airflow.patch(f"/dags/{dag_id}", {"is_paused": False})
+    return f"/dags/{dag_id}/dagRuns/by_hand"
+
+
+def state_of(airflow: Airflow, run: str, task: str) -> str:
+    state: str = airflow.get(f"{run}/taskInstances/{task}")["state"]
+    return state
+
+
+def finished(airflow: Airflow, run: str) -> str | None:
+    state: str = airflow.get(run)["state"]
     return state if state in ("success", "failed") else None
 
 

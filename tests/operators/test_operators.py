@@ -228,9 +228,12 @@ def test_a_record_that_spans_lines_keeps_its_values(landing, tmp_path, connectio
 def test_filters_decide_what_lands(landing, shelf: Shelf, tmp_path: Path, service_name) -> None:
     shelf.fill(100)
 
+    failed = [row for row in shelf.rows if row.outcome == "failed"]
+
     manifest = make(landing, path=str(tmp_path), statuses="failed").execute({})
 
-    assert manifest["statuses"] == {"failed": sum(row.outcome == "failed" for row in shelf.rows)}
+    assert landed(manifest) == b"".join(shelf.text(row) + b"\n" for row in failed)
+    assert manifest["statuses"] == {"failed": len(failed)}
 
 
 def test_fetched_values_land_in_the_record(connections, tmp_path: Path) -> None:
