@@ -5,14 +5,20 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import re
 import subprocess
 import sys
+import threading
+import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from airflow_provider_predictions.sandbox.server import Sandbox
+from airflow_provider_predictions.sandbox.shelf import Shelf
 
 EXAMPLES = sorted(Path(__file__).parent.parent.joinpath("example_dags").glob("*.py"))
 
@@ -25,6 +31,25 @@ def run(name: str, path: Path) -> dict[str, object]:
     dag_run = dag.test(run_conf={"path": f"file://{path}"})
     assert dag_run.state == "success"
     return {ti.task_id: ti.xcom_pull(task_ids=ti.task_id) for ti in dag_run.get_task_instances()}
+
+
+@contextmanager
+def unfinished_at_first_poll(sandbox: Sandbox, shelf: Shelf) -> Iterator[None]:
+    """A prediction that ends once the worker has asked, so that the task defers and the trigger ends it."""
+    row = shelf.add(work=3600)
+
+    def end() -> None:
+        while not sandbox.wire.seen:
+            time.sleep(0.05)
+        time.sleep(1)
+        row.work = 0
+
+    ending = threading.Thread(target=end, daemon=True)
+    ending.start()
+    yield
+    ending.join()
+    polls_and_landing = [seen for seen in sandbox.wire.seen if re.search("skip=0|maxResults", seen.query)]
+    assert len(polls_and_landing) >= 3
 
 
 @pytest.fixture
@@ -49,10 +74,10 @@ def manifest_under(path: Path) -> dict:
 def test_vlmrun_waits_deferred_lands_and_summarises(
     airflow_db: None, connections: Sandbox, landing: Path
 ) -> None:
-    connections.vlmrun.fill(40, moving=2)
-    connections.vlmrun.rows[0].work = 3
+    connections.vlmrun.fill(41)
 
-    xcoms = run("example_vlmrun", landing)
+    with unfinished_at_first_poll(connections, connections.vlmrun):
+        xcoms = run("example_vlmrun", landing)
 
     manifest = manifest_under(landing)
     done = [row for row in connections.vlmrun.rows if row.outcome == "completed"]
@@ -62,12 +87,37 @@ def test_vlmrun_waits_deferred_lands_and_summarises(
     assert xcoms["summarise"]["predictions"] == Counter(row.group for row in done)
 
 
+@pytest.fixture
+def stored(airflow_db: None, sandbox: Sandbox) -> Iterator[Sandbox]:
+    """The sandbox behind a connection in the metadata database."""
+    from airflow.models.connection import Connection
+    from airflow.utils.session import create_session
+
+    with create_session() as session:
+        session.add(Connection(conn_id="vlmrun_default", **sandbox.connection("vlmrun")))
+    yield sandbox
+    with create_session() as session:
+        session.query(Connection).filter_by(conn_id="vlmrun_default").delete()
+
+
+def test_a_connection_of_the_metadata_database_serves_a_deferred_task_too(
+    stored: Sandbox, landing: Path
+) -> None:
+    stored.vlmrun.fill(5)
+
+    with unfinished_at_first_poll(stored, stored.vlmrun):
+        xcoms = run("example_vlmrun", landing)
+
+    assert xcoms["wait"]["count"] == 6
+
+
 def test_cradl_waits_deferred_lands_values_and_summarises(
     airflow_db: None, connections: Sandbox, landing: Path
 ) -> None:
-    connections.cradl.fill(30, moving=1)
+    connections.cradl.fill(30)
 
-    xcoms = run("example_cradl", landing)
+    with unfinished_at_first_poll(connections, connections.cradl):
+        xcoms = run("example_cradl", landing)
 
     manifest = manifest_under(landing)
     done = [row for row in connections.cradl.rows if row.outcome == "succeeded"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
@@ -10,7 +11,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, cast
 from urllib.parse import urlsplit
 
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowNotFoundException, BaseHook
-from asgiref.sync import sync_to_async
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from airflow_provider_predictions.api.arguments import Filters, Url, checked, checked_url
@@ -136,7 +136,7 @@ class PredictionsHook(BaseHook, Generic[R]):
                 conn = await get_async_connection(self.conn_id, hook=self)
             except AirflowNotFoundException:
                 # `airflow dags test` cannot look into the metadata database asynchronously.
-                conn = await sync_to_async(self.get_connection)(self.conn_id)
+                conn = await asyncio.to_thread(self.get_connection, self.conn_id)
         extra = await get_async_extra_dejson(conn)
         return AsyncClient(self.service(conn, extra), attempts=self.attempts)
 
@@ -229,7 +229,7 @@ class PredictionsHook(BaseHook, Generic[R]):
 
     async def atest_connection(self) -> tuple[bool, str]:
         """Ask the list endpoint for one prediction."""
-        return await sync_to_async(self.test_connection)()
+        return await asyncio.to_thread(self.test_connection)
 
     def dashboard_url(self) -> str:
         """Where a person looks at predictions: the connection's ``dashboard_url`` or the service's own."""
