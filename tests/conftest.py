@@ -8,7 +8,9 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 _HOME = tempfile.mkdtemp(prefix="predictions-airflow-")
@@ -114,68 +116,64 @@ def client_credentials(sandbox: Sandbox, **changes: str) -> ClientCredentialsAut
     return ClientCredentialsAuth(**fields | changes)
 
 
-class Shell:
+class Shell(ABC):
     """One way to move the client; notes what it would have slept."""
 
     def __init__(self) -> None:
         self.slept: list[float] = []
         self.requests = 0
 
-    def pages(self, service: Service, asking: Asking) -> list[Page]:
-        raise NotImplementedError
-
-    def get(self, service: Service, request: PageRequest) -> bytes:
-        raise NotImplementedError
-
-    def with_values(self, service: Service, prediction: Prediction) -> Prediction:
-        raise NotImplementedError
-
     def all(self, service: Service, **filters: object) -> list[Prediction]:
         """Every prediction that matches."""
         pages = self.pages(service, service.walk(service.filters(**filters)))
         return [prediction for page in pages for prediction in page.predictions]
 
-    def _note(self, seconds: float) -> None:
+    @abstractmethod
+    def pages(self, service: Service, asking: Asking) -> list[Page]:
+        """Every page."""
+
+    @abstractmethod
+    def get(self, service: Service, request: PageRequest) -> bytes:
+        """The body of one answer."""
+
+    def note(self, seconds: float) -> None:
+        """Sleep in no time."""
         if seconds:
             self.slept.append(seconds)
 
 
 class SyncShell(Shell):
-    def _client(self, service: Service) -> Client:
-        client = Client(service)
-        client.sleep = self._note
-        return client
+    @contextmanager
+    def _client(self, service: Service) -> Iterator[Client]:
+        with Client(service) as client:
+            client.sleep = self.note
+            yield client
+            self.requests = client.requests
 
     def pages(self, service: Service, asking: Asking) -> list[Page]:
         with self._client(service) as client:
-            pages = list(client.pages(asking))
-            self.requests = client.requests
-            return pages
+            return list(client.pages(asking))
 
     def get(self, service: Service, request: PageRequest) -> bytes:
         with self._client(service) as client:
             return client.get(request, bytes)
 
-    def with_values(self, service: Service, prediction: Prediction) -> Prediction:
-        with self._client(service) as client:
-            return client.with_values(prediction)
-
 
 class AsyncShell(Shell):
-    def _client(self, service: Service) -> AsyncClient:
-        async def note(seconds: float) -> None:
-            self._note(seconds)
+    async def note_async(self, seconds: float) -> None:
+        self.note(seconds)
 
-        client = AsyncClient(service)
-        client.sleep = note
-        return client
+    @asynccontextmanager
+    async def _client(self, service: Service) -> AsyncIterator[AsyncClient]:
+        async with AsyncClient(service) as client:
+            client.sleep = self.note_async
+            yield client
+            self.requests = client.requests
 
     def pages(self, service: Service, asking: Asking) -> list[Page]:
         async def run() -> list[Page]:
             async with self._client(service) as client:
-                pages = [page async for page in client.pages(asking)]
-                self.requests = client.requests
-                return pages
+                return [page async for page in client.pages(asking)]
 
         return asyncio.run(run())
 
@@ -183,13 +181,6 @@ class AsyncShell(Shell):
         async def run() -> bytes:
             async with self._client(service) as client:
                 return await client.get(request, bytes)
-
-        return asyncio.run(run())
-
-    def with_values(self, service: Service, prediction: Prediction) -> Prediction:
-        async def run() -> Prediction:
-            async with self._client(service) as client:
-                return await client.with_values(prediction)
 
         return asyncio.run(run())
 

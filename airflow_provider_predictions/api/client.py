@@ -271,10 +271,3 @@ class AsyncClient(_Core):
     async def prediction(self, prediction_id: str) -> Prediction:
         """One prediction."""
         return await self.get(self.service.one(prediction_id), self.service.read_one)
-
-    async def with_values(self, prediction: Prediction) -> Prediction:
-        """A prediction with the values that its record only points to."""
-        request = self.service.values_request(prediction)
-        if request is None:
-            return prediction
-        return await self.get(request, lambda body: self.service.with_values(prediction, body))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from abc import abstractmethod
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, cast
@@ -88,13 +89,13 @@ class PredictionsHook(BaseHook, Generic[R]):
         """The credentials of a connection."""
 
     @classmethod
-    def service(cls, conn: Connection, extra: Mapping[str, Any]) -> Service[Any]:
+    def service(cls, conn: Connection) -> Service[Any]:
         """What a connection says, checked; a pure function.
 
         :raises ConfigurationError: naming the field that is wrong.
         """
         try:
-            settings = cls.settings(extra)
+            settings = cls.settings(conn)
             return cls.service_class(
                 base_url=_base_url(conn, cls.default_base_url),
                 auth=cls.auth(conn, settings),
@@ -104,8 +105,14 @@ class PredictionsHook(BaseHook, Generic[R]):
             raise ConfigurationError(f"{error} (connection {conn.conn_id})") from None
 
     @classmethod
-    def settings(cls, extra: Mapping[str, Any]) -> Settings:
+    def settings(cls, conn: Connection) -> Settings:
         """The extras, checked. The UI writes null for a field that was left empty."""
+        try:
+            extra = json.loads(conn.extra or "{}")
+        except ValueError:
+            raise ConfigurationError("extra: is not JSON") from None
+        if not isinstance(extra, dict):
+            raise ConfigurationError("extra: must be a JSON object")
         given = {name: value for name, value in extra.items() if value not in (None, "")}
         return checked(cls.settings_class, given, prefix="extra ")
 
@@ -125,11 +132,11 @@ class PredictionsHook(BaseHook, Generic[R]):
         """
         with self._naming_connection():
             conn = self.get_connection(self.conn_id)
-        return Client(self.service(conn, conn.extra_dejson), attempts=self.attempts)
+        return Client(self.service(conn), attempts=self.attempts)
 
     async def aget_conn(self) -> AsyncClient:
         """A client, to be used in an ``async with`` block."""
-        from airflow.providers.common.compat.connection import get_async_connection, get_async_extra_dejson
+        from airflow.providers.common.compat.connection import get_async_connection
 
         with self._naming_connection():
             try:
@@ -137,8 +144,7 @@ class PredictionsHook(BaseHook, Generic[R]):
             except AirflowNotFoundException:
                 # `airflow dags test` cannot look into the metadata database asynchronously.
                 conn = await asyncio.to_thread(self.get_connection, self.conn_id)
-        extra = await get_async_extra_dejson(conn)
-        return AsyncClient(self.service(conn, extra), attempts=self.attempts)
+        return AsyncClient(self.service(conn), attempts=self.attempts)
 
     @contextmanager
     def _naming_connection(self) -> Iterator[None]:
@@ -233,7 +239,7 @@ class PredictionsHook(BaseHook, Generic[R]):
 
     def dashboard_url(self) -> str:
         """Where a person looks at predictions: the connection's ``dashboard_url`` or the service's own."""
-        settings = self.settings(self.get_connection(self.conn_id).extra_dejson)
+        settings = self.settings(self.get_connection(self.conn_id))
         return settings.dashboard_url or self.default_dashboard_url
 
 

@@ -97,7 +97,7 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
     def __init__(
         self,
         *,
-        path: str,
+        path: str | ObjectStoragePath,
         file_format: str = "jsonl",
         compression: str | None = None,
         records_per_part: int = 100_000,
@@ -159,9 +159,9 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
                 yield page
 
     def _checked_path(self) -> ObjectStoragePath:
-        if not self.path.strip():
+        if not str(self.path).strip():
             raise ConfigurationError("path: is empty; give a URL such as s3://aws_default@bucket/predictions")
-        return ObjectStoragePath(self.path)
+        return ObjectStoragePath(str(self.path))
 
     @staticmethod
     def _require_filesystem(path: ObjectStoragePath) -> None:

@@ -90,6 +90,8 @@ def test_the_port_field_completes_a_url_without_one(monkeypatch: pytest.MonkeyPa
         ("vlmrun", {"host": "https://me:hush@api.vlm.run/v1"}, "Base URL (host): must hold neither"),
         ("vlmrun", {"host": "https://api.vlm.run/v1?key=hush"}, "Base URL (host): must hold neither"),
         ("vlmrun", {"host": "https://api.vlm.run:hush/v1"}, "Base URL (host): is not a URL"),
+        ("vlmrun", {"extra": "{oops"}, "extra: is not JSON"),
+        ("vlmrun", {"extra": "[1]"}, "extra: must be a JSON object"),
         ("vlmrun", {"extra": {"timeout": "soon"}}, "extra timeout:"),
         ("vlmrun", {"extra": {"timeout": 0}}, "extra timeout:"),
         ("vlmrun", {"extra": {"timeout": math.inf}}, "extra timeout:"),
