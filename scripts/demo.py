@@ -37,7 +37,7 @@ def main() -> None:
     logged("db-migrate", "-m", "airflow", "db", "migrate")
     missing = [name for name in CONNECTIONS if not os.environ.get(name)]
     if missing:
-        print(f"The sandbox stands in for {' and '.join(missing)}, which are not set.")
+        print(f"Not set, so the sandbox stands in: {', '.join(missing)}.")
     print(f"Running {', '.join(EXAMPLES)} ...", flush=True)
     logged("run", __file__, "run")
     for name, tasks in json.loads(RESULTS.read_text()).items():
