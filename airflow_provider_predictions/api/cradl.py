@@ -22,6 +22,8 @@ from airflow_provider_predictions.api.errors import (
 from airflow_provider_predictions.api.models import Page, PageRequest, Prediction, as_text, as_time, id_of
 from airflow_provider_predictions.api.service import Service, Walk, decoded, split_rows
 
+CradlStatus = Literal["pending", "succeeded", "failed"]
+"""The statuses of the specification; others may come."""
 _Time = Annotated[datetime | None, BeforeValidator(as_time)]
 _CAMEL_CASE = ConfigDict(
     alias_generator=to_camel, populate_by_name=True, extra="allow", protected_namespaces=()
@@ -66,7 +68,7 @@ class CradlPrediction(BaseModel):
     model_config = _CAMEL_CASE
 
     prediction_id: Annotated[str | None, BeforeValidator(as_text)] = None
-    status: Annotated[str | None, BeforeValidator(as_text)] = None
+    status: Annotated[CradlStatus | str | None, BeforeValidator(as_text)] = None
     name: str | None = None
     description: str | None = None
     document_id: str | None = None

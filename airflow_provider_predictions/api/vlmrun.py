@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from pydantic import BaseModel, BeforeValidator, ConfigDict
@@ -17,11 +17,17 @@ from airflow_provider_predictions.api.errors import MalformedAnswerError
 from airflow_provider_predictions.api.models import Page, PageRequest, Prediction, as_text, as_time, id_of
 from airflow_provider_predictions.api.service import Service, Walk, decoded, split_rows
 
+VlmRunStatus = Literal["pending", "enqueued", "running", "completed", "failed", "paused"]
+"""The statuses of the specification; others may come."""
 PENDING = "pending"
 """What the specification gives a record without a status."""
 STANDSTILL = 20
 """So many equal pages in a row are a server that ignores ``skip``. A few are not: a list that grows by one
 page between two requests shows the same rows again."""
+
+
+def _status(value: object) -> str:
+    return as_text(value) or PENDING
 
 
 class VlmRunUsage(BaseModel):
@@ -30,7 +36,7 @@ class VlmRunUsage(BaseModel):
     model_config = ConfigDict(extra="allow")
 
     elements_processed: int | float | None = None
-    element_type: str | None = None
+    element_type: Literal["image", "page", "video", "audio"] | str | None = None
     credits_used: int | float | None = None
     steps: int | float | None = None
     message: str | None = None
@@ -52,7 +58,7 @@ class VlmRunPrediction(BaseModel):
     model_config = ConfigDict(extra="allow")
 
     id: Annotated[str | None, BeforeValidator(as_text)] = None
-    status: Annotated[str, BeforeValidator(lambda status: as_text(status) or PENDING)] = PENDING
+    status: Annotated[VlmRunStatus | str, BeforeValidator(_status)] = PENDING
     created_at: Annotated[datetime | None, BeforeValidator(as_time)] = None
     completed_at: Annotated[datetime | None, BeforeValidator(as_time)] = None
     domain: str | None = None
@@ -80,7 +86,7 @@ class _Row(msgspec.Struct):
 def _prediction(row: _Row, raw: bytes) -> Prediction:
     return Prediction(
         id=id_of(row.id, raw),
-        status=as_text(row.status) or PENDING,
+        status=_status(row.status),
         created_at=as_time(row.created_at),
         group=as_text(row.domain),
         raw=raw,
