@@ -131,8 +131,9 @@ def test_a_token_is_renewed_before_it_ends(shell: Shell, fresh: Sandbox) -> None
         shell.get(service, LIST)
         time.sleep(0.6)
 
-    assert token_requests(fresh) == 2
+    # No request was refused; and how slow the machine is decides whether there were two tokens or three.
     assert len([seen for seen in fresh.wire.seen if seen.part == "cradl"]) == 4
+    assert 2 <= token_requests(fresh) <= 3
 
 
 def test_a_refused_token_is_renewed_once_without_waiting(shell: Shell, fresh: Sandbox) -> None:
