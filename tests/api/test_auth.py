@@ -127,13 +127,12 @@ def test_a_token_is_renewed_before_it_ends(shell: Shell, fresh: Sandbox) -> None
     fresh.tokens.lifetime = 2  # so it is renewed after 1 second
     service = make_service(fresh, "cradl")
 
-    for _ in range(4):
-        shell.get(service, LIST)
-        time.sleep(0.6)
+    shell.get(service, LIST)
+    time.sleep(1.2)
+    shell.get(service, LIST)
 
-    # No request was refused; and how slow the machine is decides whether there were two tokens or three.
-    assert len([seen for seen in fresh.wire.seen if seen.part == "cradl"]) == 4
-    assert 2 <= token_requests(fresh) <= 3
+    assert token_requests(fresh) == 2
+    assert len([seen for seen in fresh.wire.seen if seen.part == "cradl"]) == 2
 
 
 def test_a_refused_token_is_renewed_once_without_waiting(shell: Shell, fresh: Sandbox) -> None:
