@@ -1,5 +1,5 @@
 # make demo   run the example DAGs and see what they do
-# make test   everything that CI runs
+# make test   everything that CI runs before it builds the wheel
 # Both need Python 3.11 or newer and nothing else; what they install goes into .venv.
 
 PYTHON ?= python3

@@ -51,17 +51,18 @@ def logged(name: str, *command: str) -> None:
     """Run a Python command with Airflow's settings, and its output in a log file."""
     log = HOME / f"{name}.log"
     with log.open("wb") as output:
-        ended = subprocess.run(
-            [sys.executable, *command],
-            env=environment(),
-            stdout=output,
-            stderr=output,
-            check=False,
-            timeout=LONGEST,
-        )
-    if ended.returncode:
-        tail = log.read_text(errors="replace").splitlines()[-25:]
-        sys.exit("\n".join([*tail, "", f"{name} failed; the whole log is {log}"]))
+        try:
+            subprocess.run(
+                [sys.executable, *command],
+                env=environment(),
+                stdout=output,
+                stderr=output,
+                check=True,
+                timeout=LONGEST,
+            )
+        except subprocess.SubprocessError as error:
+            tail = log.read_text(errors="replace").splitlines()[-25:]
+            sys.exit("\n".join([*tail, "", f"{name}: {error}", f"The whole log is {log}"]))
 
 
 def environment() -> dict[str, str]:
@@ -84,9 +85,9 @@ def run() -> None:
     bag = DagBag(str(ROOT / "example_dags"))
     results = {}
     with Sandbox(count=250) as sandbox:
-        for name, value in sandbox.environment().items():
-            os.environ.setdefault(name, value)
-        if os.environ["AIRFLOW_CONN_CRADL_DEFAULT"] == sandbox.environment()["AIRFLOW_CONN_CRADL_DEFAULT"]:
+        missing = {name: value for name, value in sandbox.environment().items() if not os.environ.get(name)}
+        os.environ |= missing
+        if "AIRFLOW_CONN_CRADL_DEFAULT" in missing:
             # oauthlib refuses plain http for tokens; the sandbox never leaves this machine.
             os.environ["OAUTHLIB_INSECURE_TRANSPORT"] = "1"
         for name in EXAMPLES:

@@ -41,7 +41,11 @@ def test_the_dag_runs(airflow_db: None, connections: Sandbox, tmp_path: Path) ->
 
     assert done.returncode == 0, done.stdout[-3000:]
     (manifest,) = tmp_path.joinpath("landed").rglob("_manifest.json")
-    assert json.loads(manifest.read_bytes())["statuses"].keys() == {"completed"}
+    landed = json.loads(manifest.read_bytes())
+    assert landed["statuses"].keys() == {"completed"}
+    (shown,) = re.findall(r"```json\n(.*?)```", README, re.DOTALL)
+    assert json.loads(shown).keys() == landed.keys()
+    assert json.loads(shown)["parts"][0].keys() == landed["parts"][0].keys()
     assert len([line for line in code.splitlines() if line.strip()]) <= 12
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 MANIFEST = "_manifest.json"
-PART = "part-"
+_PART_NAME = re.compile(r"part-\d{5,}\.jsonl(\.gz)?")
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,11 @@ class Totals:
         }
 
 
+def part_name(number: int, suffix: str) -> str:
+    """The name of a part, which ``commit`` knows again; equal landings give equal names."""
+    return f"part-{number:05}.jsonl{suffix}"
+
+
 def manifest(path: ObjectStoragePath, parts: list[Part], totals: Totals, **facts: Any) -> dict[str, Any]:
     """What a landing returns and commits."""
     return {
@@ -104,7 +110,7 @@ def _part_names(path: ObjectStoragePath) -> Iterator[str]:
     path.fs.invalidate_cache()
     for key in path.fs.ls(path.path, detail=False):
         name = PurePosixPath(key).name
-        if name.startswith(PART):
+        if _PART_NAME.fullmatch(name):
             yield name
 
 

@@ -17,7 +17,7 @@ from typing import IO, TYPE_CHECKING
 import msgspec
 
 from airflow_provider_predictions.api.models import Page
-from airflow_provider_predictions.storage.manifest import PART, Part, Totals, take_back
+from airflow_provider_predictions.storage.manifest import Part, Totals, part_name, take_back
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import ObjectStoragePath
@@ -41,7 +41,7 @@ def write_parts(
     lines = _lines(pages, totals)
     parts: list[Part] = []
     for first in lines:
-        target = path / f"{PART}{len(parts):05}.jsonl{SUFFIXES[compression]}"
+        target = path / part_name(len(parts), SUFFIXES[compression])
         part = chain((first,), islice(lines, records_per_part - 1))
         parts.append(_put(part, target, compression, first=not parts))
     return parts, totals

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import threading
 import time
@@ -252,6 +253,18 @@ def test_the_bearer_goes_to_the_hosts_of_api_and_files_only(shell: Shell, fresh:
     files = [seen.authorization for seen in fresh.wire.seen if seen.part == "files"]
     assert files[0] is not None
     assert files[-1] is None
+
+
+def test_neither_secret_nor_token_reaches_the_log(shell: Shell, fresh: Sandbox, caplog) -> None:
+    caplog.set_level(logging.DEBUG)
+    service = make_service(fresh, "cradl")
+
+    shell.all(service)
+
+    assert token_requests(fresh) == 1
+    assert caplog.records
+    assert service.auth.token() not in caplog.text
+    assert app.CLIENT_SECRET not in caplog.text
 
 
 def test_a_forked_process_fetches_its_own_token(fresh: Sandbox) -> None:

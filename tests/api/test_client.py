@@ -23,7 +23,7 @@ from airflow_provider_predictions.api.errors import (
 from airflow_provider_predictions.api.models import PageRequest
 from airflow_provider_predictions.api.retry import ATTEMPTS, LONGEST_WAIT
 from airflow_provider_predictions.sandbox.faults import Fault, quota, rate_limit
-from tests.conftest import Shell, client_credentials, make_service
+from tests.conftest import Shell, make_service
 
 LIST = PageRequest("predictions")
 
@@ -262,19 +262,6 @@ def test_the_query_does_not_reach_the_log(shell: Shell, service, shelf, caplog) 
     assert not [line for line in lines if "?" in line]
 
 
-def test_neither_secret_nor_token_reaches_the_log(shell: Shell, sandbox, caplog) -> None:
-    caplog.set_level(logging.DEBUG)
-    service = make_service(sandbox, "cradl", auth=client_credentials(sandbox))
-    sandbox.cradl.fill(3)
-
-    shell.all(service)
-    token = service.auth.token()
-
-    assert caplog.records
-    assert token not in caplog.text
-    assert "sandbox-client-secret" not in caplog.text
-
-
 def test_the_budget_of_a_connection_is_kept_by_all_its_clients(shell: Shell, sandbox) -> None:
     service = make_service(sandbox, "vlmrun", requests_per_minute=3, auth=BearerAuth(f"key of {shell}"))
 
@@ -300,7 +287,8 @@ def test_every_error_says_whether_a_retry_helps() -> None:
     def tree(kind: type[PredictionsError]) -> list[type[PredictionsError]]:
         return [kind, *(leaf for sub in kind.__subclasses__() for leaf in tree(sub))]
 
-    assert {kind.__name__ for kind in tree(PredictionsError) if kind.retryable} >= {
+    curable = {kind.__name__ for kind in tree(PredictionsError) if kind.retryable}
+    assert {name for name in curable if not name.startswith("_")} == {
         "TransientError", "RateLimitedError", "ServerError", "NoAnswerError", "MalformedAnswerError",
         "TokenRefusedError",
     }  # fmt: skip

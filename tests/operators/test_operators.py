@@ -169,7 +169,8 @@ def test_a_list_that_breaks_off_leaves_no_manifest_and_no_partial_part(
 def test_a_retry_replaces_its_parts_and_leaves_no_orphan(landing, shelf: Shelf, tmp_path: Path) -> None:
     shelf.fill(40)
     make(landing, path=str(tmp_path), records_per_part=5).execute({})
-    tmp_path.joinpath("notes.txt").write_text("not ours")
+    tmp_path.joinpath("part-notes.txt").write_text("not ours")
+    tmp_path.joinpath("part-00000-c000.snappy.parquet").write_text("not ours either")
     tmp_path.joinpath("sub").mkdir()
     tmp_path.joinpath("sub/part-00009.jsonl").write_text("of another landing")
 
@@ -177,7 +178,8 @@ def test_a_retry_replaces_its_parts_and_leaves_no_orphan(landing, shelf: Shelf, 
 
     assert landed(manifest) == b"".join(text + b"\n" for text in shelf.texts())
     assert sorted(path.name for path in tmp_path.iterdir()) == [
-        "_manifest.json", "notes.txt", "part-00000.jsonl", "part-00001.jsonl", "sub",
+        "_manifest.json", "part-00000-c000.snappy.parquet", "part-00000.jsonl", "part-00001.jsonl",
+        "part-notes.txt", "sub",
     ]  # fmt: skip
     assert tmp_path.joinpath("sub/part-00009.jsonl").exists()
 
