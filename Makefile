@@ -5,13 +5,14 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PINS := constraints/airflow-3.3.txt
+AZURITE := tests/storage/azurite/package.json tests/storage/azurite/package-lock.json
 
 .PHONY: demo test clean
 
 demo: .venv/ready
 	$(BIN)/python scripts/demo.py
 
-test: .venv/ready
+test: .venv/ready .venv/azurite/ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -21,7 +22,14 @@ test: .venv/ready
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=")'
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --constraint $(PINS) uv
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint $(PINS) --editable '.[s3,sandbox]' --group dev
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint $(PINS) --editable '.[s3,azure,parquet,zstd,sandbox]' --group dev
+	touch $@
+
+# Stands in for Azure in the tests.
+.venv/azurite/ready: .venv/ready $(AZURITE)
+	mkdir -p .venv/azurite
+	cp $(AZURITE) .venv/azurite
+	$(BIN)/npm ci --prefix .venv/azurite --ignore-scripts --no-audit --no-fund --silent
 	touch $@
 
 clean:

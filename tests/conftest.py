@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -30,7 +31,7 @@ os.environ |= {
 import pytest  # noqa: E402
 
 from airflow_provider_predictions.api.auth import BearerAuth, ClientCredentialsAuth  # noqa: E402
-from airflow_provider_predictions.api.client import AsyncClient, Client  # noqa: E402
+from airflow_provider_predictions.api.client import AsyncClient, Client, budgets  # noqa: E402
 from airflow_provider_predictions.api.cradl import Cradl  # noqa: E402
 from airflow_provider_predictions.api.models import Page, PageRequest, Prediction  # noqa: E402
 from airflow_provider_predictions.api.service import Asking, Service  # noqa: E402
@@ -55,6 +56,7 @@ def sandbox(_server: Sandbox) -> Sandbox:
         shelf.clear()
     _server.wire.clear()
     _server.tokens.lifetime = 3600
+    budgets.clear()
     return _server
 
 
@@ -141,12 +143,16 @@ class Shell(ABC):
         if seconds:
             self.slept.append(seconds)
 
+    def clock(self) -> float:
+        """The time it would be after the sleeps."""
+        return time.monotonic() + sum(self.slept)
+
 
 class SyncShell(Shell):
     @contextmanager
     def _client(self, service: Service) -> Iterator[Client]:
         with Client(service) as client:
-            client.sleep = self.note
+            client.sleep, client.clock = self.note, self.clock
             yield client
             self.requests = client.requests
 
@@ -166,7 +172,7 @@ class AsyncShell(Shell):
     @asynccontextmanager
     async def _client(self, service: Service) -> AsyncIterator[AsyncClient]:
         async with AsyncClient(service) as client:
-            client.sleep = self.note_async
+            client.sleep, client.clock = self.note_async, self.clock
             yield client
             self.requests = client.requests
 

@@ -5,6 +5,7 @@ Every refusal is a ConfigurationError that starts with the name of the argument 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from ipaddress import ip_address
 from typing import Annotated, Any, Self, TypeVar
@@ -71,21 +72,22 @@ class Filters(BaseModel):
             )
         return self
 
-    def admits(self, prediction: Prediction) -> bool:
-        """Whether a record is wanted; one without a creation time lies in every window."""
-        if self.statuses is not None and prediction.status not in self.statuses:
-            return False
-        created = prediction.created_at
-        if created is None:
-            return True
-        return not (
-            (self.created_after and created < self.created_after)
-            or (self.created_before and created >= self.created_before)
-        )
+    def choose(self, rows: Sequence[Prediction]) -> Sequence[Prediction]:
+        """The records that are wanted; one without a creation time lies in every window."""
+        statuses, after, before = self.statuses, self.created_after, self.created_before
+        if statuses is not None:
+            rows = [row for row in rows if row.status in statuses]
+        if after:
+            rows = [row for row in rows if row.created_at is None or row.created_at >= after]
+        if before:
+            rows = [row for row in rows if row.created_at is None or row.created_at < before]
+        return rows
 
-    def is_past(self, created: datetime) -> bool:
-        """Whether nothing created at or before this time can be wanted."""
-        return self.created_after is not None and created < self.created_after
+    def is_past(self, created: datetime, *, newest_first: bool) -> bool:
+        """Whether nothing that follows a row of this time can be wanted, in a list of this order."""
+        if newest_first:
+            return self.created_after is not None and created < self.created_after
+        return self.created_before is not None and created >= self.created_before
 
 
 def _is_loopback(host: str) -> bool:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
+import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cache
@@ -34,6 +35,7 @@ from airflow_provider_predictions.api.errors import (
     TokenRefusedError,
 )
 from airflow_provider_predictions.api.models import Page, PageRequest, Prediction
+from airflow_provider_predictions.api.prefetch import Prefetch, each
 from airflow_provider_predictions.api.retry import ATTEMPTS, Budget, policy, retry_after
 from airflow_provider_predictions.api.service import Asking, Service
 
@@ -87,7 +89,8 @@ def _invalid(item: dict[str, Any]) -> str:
     return f"{path}: {item.get('msg')}"
 
 
-_budgets: dict[tuple[Auth, int | None], Budget] = {}
+budgets: dict[tuple[Auth, int | None], Budget] = {}
+"""Of this process: all clients of a credential wait for their turn together."""
 
 
 @cache
@@ -116,14 +119,18 @@ class _Core:
     def __init__(self, service: Service[Any], attempts: int) -> None:
         self.service = service
         self.policy = policy(attempts)
+        self._patient = attempts > 1
         self.requests = 0
         """How many requests were sent, repeated ones included."""
+        self.clock: Callable[[], float] = time.monotonic
         key = (service.auth, service.requests_per_minute)
-        self._budget = _budgets.setdefault(key, Budget(service.requests_per_minute))
+        self._budget = budgets.setdefault(
+            key, Budget(service.requests_per_minute, window=service.rate_limit_window)
+        )
 
     def turn(self) -> float:
         """Take a turn of the connection's budget; seconds to wait for it."""
-        return self._budget.reserve(time.monotonic())
+        return self._budget.reserve(self.clock(), patient=self._patient)
 
     def build(self, request: PageRequest, token: str) -> httpx.Request:
         """The request as it goes out; the token goes only to the hosts that it is for."""
@@ -147,6 +154,8 @@ class _Core:
         error = self._error(request, response, token)
         if trusted and status == 401 and self.service.auth.reject(token):
             error = TokenRefusedError(str(error), status=status)
+        if isinstance(error, RateLimitedError) and self._patient:
+            error.retry_after = self._budget.refused(self.clock(), error.retry_after)
         raise error
 
     def _error(self, request: PageRequest, response: httpx.Response, token: str) -> PredictionsError:
@@ -193,13 +202,19 @@ class Client(_Core):
     def __init__(self, service: Service[Any], *, attempts: int = ATTEMPTS) -> None:
         super().__init__(service, attempts)
         self._http = httpx.Client(**_options(service))
-        self.sleep: Callable[[float], None] = time.sleep
+        self._closing = threading.Event()
+        self.sleep: Callable[[float], None] = self._wait
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
+        # Wakes the threads of a prefetch that wait for their turn, so that they end.
+        self._closing.set()
         self._http.close()
+
+    def _wait(self, seconds: float) -> None:
+        self._closing.wait(seconds)
 
     def get(self, request: PageRequest, read: Callable[[bytes], T]) -> T:
         """Send a request, again where that may help, and read its answer."""
@@ -209,22 +224,41 @@ class Client(_Core):
 
     def _once(self, request: PageRequest, read: Callable[[bytes], T]) -> T:
         self.sleep(self.turn())
+        if self._closing.is_set():
+            raise InvalidRequestError("The client is closed")
         token = self.service.auth.token()
         with self.wire():
             response = self._http.send(self.build(request, token))
         return read(self.read(request, response, token))
 
-    def pages(self, asking: Asking) -> Iterator[Page]:
-        """Ask until there is nothing more to ask."""
-        while request := asking.ask():
-            yield self.get(request, asking.take)
+    def pages(self, asking: Asking, *, prefetch: int = 0) -> Iterator[Page]:
+        """Ask until there is nothing more to ask.
+
+        :param prefetch: how many pages are in flight while one is used; 0 asks for each when it is wanted.
+        """
+        with Prefetch(lambda request: self.get(request, asking.read), prefetch) as flights:
+            while requests := asking.ahead(max(1, prefetch)):
+                try:
+                    answer = flights.answer(requests)
+                except InvalidRequestError as error:
+                    asking.refuse(error)
+                    continue
+                page = asking.take(answer)
+                flights.start(asking.ahead(prefetch))
+                yield page
 
     def prediction(self, prediction_id: str) -> Prediction:
         """One prediction."""
         return self.get(self.service.one(prediction_id), self.service.read_one)
 
-    def with_values(self, prediction: Prediction) -> Prediction:
-        """A prediction with the values that its record only points to."""
+    def with_values(self, predictions: Iterable[Prediction], *, prefetch: int = 1) -> Iterator[Prediction]:
+        """Predictions with the values that their records only point to, in their order.
+
+        :param prefetch: how many are fetched at once.
+        """
+        return each(self._with_values, predictions, prefetch)
+
+    def _with_values(self, prediction: Prediction) -> Prediction:
         request = self.service.values_request(prediction)
         if request is None:
             return prediction
@@ -265,8 +299,13 @@ class AsyncClient(_Core):
 
     async def pages(self, asking: Asking) -> AsyncIterator[Page]:
         """Ask until there is nothing more to ask."""
-        while request := asking.ask():
-            yield await self.get(request, asking.take)
+        while requests := asking.ahead(1):
+            try:
+                answer = await self.get(requests[0], asking.read)
+            except InvalidRequestError as error:
+                asking.refuse(error)
+                continue
+            yield asking.take(answer)
 
     async def prediction(self, prediction_id: str) -> Prediction:
         """One prediction."""

@@ -5,7 +5,9 @@ Source: specification "Cradl API", List Predictions.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -15,12 +17,33 @@ from pydantic.alias_generators import to_camel
 
 from airflow_provider_predictions.api.arguments import Filters
 from airflow_provider_predictions.api.errors import (
+    InvalidRequestError,
     MalformedAnswerError,
     PredictionsError,
     QuotaExceededError,
 )
-from airflow_provider_predictions.api.models import Page, PageRequest, Prediction, as_text, as_time, id_of
-from airflow_provider_predictions.api.service import Service, Walk, decoded, split_rows
+from airflow_provider_predictions.api.frontier import Frontier
+from airflow_provider_predictions.api.models import (
+    Column,
+    Page,
+    PageRequest,
+    Prediction,
+    as_time,
+    id_of,
+)
+from airflow_provider_predictions.api.rows import (
+    as_text,
+    elements,
+    fields,
+    joined,
+    kind,
+    members,
+    value,
+    whole,
+)
+from airflow_provider_predictions.api.service import Service, Walk, reading
+
+log = logging.getLogger(__name__)
 
 CradlStatus = Literal["pending", "succeeded", "failed"]
 """The statuses of the specification; others may come."""
@@ -92,53 +115,37 @@ class CradlPrediction(BaseModel):
 
 
 class CradlFilters(Filters):
-    """The filters of Cradl; ``model_id`` and ``order`` are applied by the service."""
+    """The filters of Cradl; ``model_id`` and ``order`` are applied by the service.
+
+    Without an ``order`` the newest come first, unless the oldest end of the list is nearer to the window.
+    """
 
     model_id: str | None = Field(default=None, min_length=1)
-    order: Literal["ascending", "descending"] = "descending"
-
-
-_ABSENT = msgspec.Raw(b"null")
+    order: Literal["ascending", "descending"] | None = None
 
 
 class _Row(msgspec.Struct, rename="camel"):
-    prediction_id: Any = None
-    status: Any = None
-    created_time: Any = None
-    model_id: Any = None
-    file_url: Any = None
-    predictions: msgspec.Raw = _ABSENT
-    inference_time: msgspec.Raw = _ABSENT
-    postprocess_config: Any = None
+    prediction_id: str | None = None
+    status: str | None = None
+    created_time: str | None = None
+    model_id: str | None = None
+    file_url: str | None = None
+    predictions: msgspec.Raw | None = None
+    inference_time: msgspec.Raw | None = None
+    postprocess_config: msgspec.Raw | None = None
 
 
-class _Envelope(msgspec.Struct, rename="camel"):
-    predictions: list[msgspec.Raw]
-    next_token: str | None = None
+_decoder = msgspec.json.Decoder(_Row)
 
 
-def _given(value: msgspec.Raw) -> bool:
-    return bytes(value) != b"null"
+def _is_given(value: msgspec.Raw | None) -> bool:
+    return value is not None and bytes(value) != b"null"
 
 
 def _status(row: _Row) -> str:
     """``status`` came to the API in 2024 and is not required: a record with results is finished."""
-    finished = row.file_url or _given(row.predictions) or _given(row.inference_time)
-    return as_text(row.status) or ("succeeded" if finished else "pending")
-
-
-def _prediction(row: _Row, raw: bytes) -> Prediction:
-    return Prediction(
-        id=id_of(row.prediction_id, raw),
-        status=_status(row),
-        created_at=as_time(row.created_time),
-        group=as_text(row.model_id),
-        raw=raw,
-    )
-
-
-def _records(rows: list[msgspec.Raw]) -> list[Prediction]:
-    return [_prediction(row, raw) for row, raw in split_rows(Cradl.title, rows, _Row)]
+    finished = row.file_url or _is_given(row.predictions) or _is_given(row.inference_time)
+    return row.status or ("succeeded" if finished else "pending")
 
 
 @dataclass(frozen=True)
@@ -151,20 +158,55 @@ class Cradl(Service[CradlFilters]):
     terminal_statuses = frozenset({"succeeded", "failed", "cancelled"})
     filters = CradlFilters
     record = CradlPrediction
+    columns = (
+        Column("predictionId", "text", "id"),
+        Column("status", "text", "status"),
+        Column("createdTime", "time", "created_at"),
+        Column("updatedTime", "time"),
+        Column("modelId", "text", "group"),
+        Column("documentId", "text"),
+        Column("agentRunId", "text"),
+        Column("name", "text"),
+        Column("description", "text"),
+        Column("createdBy", "text"),
+        Column("updatedBy", "text"),
+        Column("inferenceTime", "number"),
+        Column("fileUrl", "text"),
+        Column("predictions", "json"),
+        Column("metadata", "json"),
+        Column("warnings", "json"),
+        Column("errors", "json"),
+        Column("error", "text"),
+    )
     # The specification names no largest maxResults; the vendor's own clients ask for at most 100.
     default_page_size = 100
+    rate_limit_window = 1  # its "Too Many Requests" is a limit a second, by cradl-sdk-python
 
     def walk(self, filters: CradlFilters) -> TokenWalk:
         """One pass over the list."""
         return TokenWalk(self, filters)
 
-    def split(self, body: bytes) -> list[Prediction]:
-        """The records of an envelope."""
-        return _records(decoded(self.title, body, _Envelope).predictions)
+    def row(self, raw: bytes) -> Prediction:
+        """One row of a list, its envelope decoded."""
+        row = fields(raw, _decoder)
+        if row is None:
+            return Prediction.rejected(raw, f"{kind(raw)} instead of an object")
+        return Prediction(
+            id_of(row.prediction_id, raw), _status(row), as_time(row.created_time), row.model_id, raw
+        )
 
-    def read_one(self, body: bytes) -> Prediction:
-        """One record, unwrapped."""
-        return _prediction(decoded(self.title, body, _Row), body)
+    def split(self, body: bytes) -> list[Prediction]:
+        """The rows of an envelope."""
+        return self.envelope(body)[0]
+
+    def envelope(self, body: bytes) -> tuple[list[Prediction], str | None]:
+        """The rows of a page, and the token of the next one."""
+        with reading(self.title, body):
+            envelope = members(body)
+            token = value(envelope.get("nextToken", b"null"))
+            if not (token is None or isinstance(token, str)):
+                raise ValueError("nextToken is no string")
+            return list(map(self.row, elements(envelope["predictions"]))), token or None
 
     def refusal(self, status: int, message: str) -> type[PredictionsError] | None:
         """A monthly quota and a rate limit are both 429; only the text tells (as in cradl-sdk-python)."""
@@ -172,10 +214,10 @@ class Cradl(Service[CradlFilters]):
 
     def values_request(self, prediction: Prediction) -> PageRequest | None:
         """``fileUrl``, in the format that the prediction was made in (as cradl-sdk-python asks for it)."""
-        row = decoded(self.title, prediction.raw, _Row)
-        if _given(row.predictions) or not isinstance(row.file_url, str):
+        row = fields(prediction.raw, _decoder)
+        if row is None or _is_given(row.predictions) or not row.file_url:
             return None
-        config = row.postprocess_config
+        config = value(bytes(row.postprocess_config or b"null"))
         output_format = config.get("outputFormat") if isinstance(config, dict) else None
         # A foreign URL may be signed, query and all.
         if isinstance(output_format, str) and self.trusts(row.file_url):
@@ -184,44 +226,109 @@ class Cradl(Service[CradlFilters]):
 
     def with_values(self, prediction: Prediction, body: bytes) -> Prediction:
         """The record with the file's JSON as its ``predictions``; every other value keeps its bytes."""
-        fields = msgspec.json.decode(prediction.raw, type=dict[str, msgspec.Raw])
-        fields["predictions"] = decoded(self.title, body, msgspec.Raw)
-        return replace(prediction, raw=msgspec.json.encode(fields))
+        with reading(self.title, body):
+            given = members(prediction.raw) | {"predictions": whole(body)}
+        return msgspec.structs.replace(prediction, raw=joined(given))
 
 
 class TokenWalk(Walk):
     """Pages by ``nextToken``.
 
-    An empty page with a token is not the end; a token that comes again is a loop.
+    An empty page with a token is not the end; a token that comes again is a loop; where a token is refused,
+    the list is read again from its start, once. A window is read from that end of the list that is nearer,
+    unless an order is asked for.
     """
+
+    service: Cradl
+    filters: CradlFilters
 
     def __init__(self, service: Cradl, filters: CradlFilters) -> None:
         super().__init__(service, filters)
-        self._params: dict[str, str | int] = {
-            "maxResults": self.page_size,
-            "sortBy": "createdTime",
-            "order": filters.order,
-        }
-        if filters.model_id:
-            self._params["modelId"] = filters.model_id
         self._token: str | None = None
         self._tokens: set[int] = set()
+        self._above: list[datetime | None] = []
+        """The time of the row in front of the next page."""
+        self._probes = False
+        self._restarted = False
+        if filters.order:
+            self.frontier = Frontier(newest_first=filters.order == "descending")
+            self._may_turn = False
+        else:
+            self._may_turn = bool(filters.created_before) and not filters.max_predictions
+        if self._may_turn and not filters.created_after:
+            self._turn()
 
-    def ask(self) -> PageRequest | None:
-        """The next page, with the same filters as the first."""
+    def ahead(self, count: int) -> list[PageRequest]:
+        """The next page, with the same filters as the first; its token tells the one behind it."""
         if self.ended:
-            return None
-        token = {"nextToken": self._token} if self._token else {}
-        return PageRequest("predictions", self._params | token)
+            return []
+        params: dict[str, str | int] = {
+            "maxResults": 1 if self._probes else self.page_size,
+            "sortBy": "createdTime",
+            "order": "descending" if self.frontier.newest_first != self._probes else "ascending",
+        }
+        if self.filters.model_id:
+            params["modelId"] = self.filters.model_id
+        if self._token and not self._probes:
+            params["nextToken"] = self._token
+        return [PageRequest("predictions", params)]
 
-    def take(self, body: bytes) -> Page:
-        """The rows of a page."""
-        envelope = decoded(self.service.title, body, _Envelope)
-        rows = _records(envelope.predictions)
-        token = envelope.next_token or None
+    def read(self, body: bytes) -> tuple[list[Prediction], str | None]:
+        """The rows of a page, and the token of the next."""
+        return self.service.envelope(body)
+
+    def take(self, answer: tuple[list[Prediction], str | None]) -> Page:
+        """The new rows of a page."""
+        rows, token = answer
+        if self._probes:
+            self._compare_ends(rows)
+            return Page(())
         if token and hash(token) in self._tokens:
             raise MalformedAnswerError(f"{self.service.title} sent a nextToken again: its pages are a loop")
         self._token = token
         self._tokens.add(hash(token))
         self.ended = token is None
-        return self.hand_out(rows)
+        times = [row.created_at for row in rows if row.fault is None]
+        self.watch([*self._above, *times])
+        self._above = times[-1:] or self._above
+        page = self.hand_out(rows)
+        self._probes = self._may_turn and not self.ended and self._lies_in_front()
+        self._may_turn = False
+        return page
+
+    def refuse(self, error: InvalidRequestError) -> None:
+        """Begin again, once, where a token is refused, as an expired one is; no row is handed out twice."""
+        if not self._token or self._restarted or error.status != 400:
+            raise error
+        log.warning("%s. Reading the list again from its start", error)
+        self._token, self._above, self._restarted = None, [], True
+        self._tokens.clear()
+
+    def position(self) -> dict[str, Any]:
+        """Where the walk is."""
+        return super().position() | {"token": self._token}
+
+    def go_on(self, position: dict[str, Any], earlier: Callable[[], Iterable[str]]) -> None:
+        """Go on from where another walk was."""
+        super().go_on(position, earlier)
+        self._token = position["token"]
+        self._above = [self.frontier.last] if self.frontier.last else []
+        self._may_turn = False
+
+    def _turn(self) -> None:
+        """Read from the other end."""
+        self.frontier = Frontier(newest_first=False)
+        self._token, self._above, self._may_turn = None, [], False
+        self._tokens.clear()
+
+    def _lies_in_front(self) -> bool:
+        last, before = self.frontier.last, self.filters.created_before
+        return bool(self.frontier.ordered and last and before and last >= before)
+
+    def _compare_ends(self, rows: list[Prediction]) -> None:
+        """Turn, where the oldest row is nearer to the window than the page that was read."""
+        self._probes = False
+        oldest = rows[0].created_at if rows else None
+        last, after, before = self.frontier.last, self.filters.created_after, self.filters.created_before
+        if oldest and last and after and before and after - oldest < last - before:
+            self._turn()

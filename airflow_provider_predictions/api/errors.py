@@ -2,6 +2,7 @@
 
 PredictionsError
 ├── ConfigurationError          a connection field or an argument is wrong
+├── RejectedRowsError           a landing held rows that are no records
 ├── RefusedError                the service understood and said no
 │   ├── AuthenticationError     401, 403: who asks, or what they may see
 │   │   └── TokenRefusedError   401 with a token that a fresh one replaces: ask again
@@ -88,3 +89,11 @@ class NoAnswerError(TransientError):
 
 class MalformedAnswerError(TransientError):
     """The answer is not what the specification says."""
+
+
+class ConflictError(TransientError):
+    """Another run committed to the same path meanwhile; nothing is lost, and a retry lands the rest."""
+
+
+class RejectedRowsError(PredictionsError):
+    """Landed, but more rows than allowed were no records; they are kept beside the parts."""

@@ -6,19 +6,24 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Literal, NamedTuple
 
 import msgspec
 
+from airflow_provider_predictions.api.rows import one_line
 
-@dataclass(frozen=True, slots=True)
-class Prediction:
-    """One record of a list: its envelope, decoded, and its bytes, as sent.
+_parse = datetime.fromisoformat
+
+
+class Prediction(msgspec.Struct, frozen=True, gc=False):
+    """One row of a list: its envelope, decoded, and its bytes, as sent.
 
     :param id: the service's id; of a record without one, the hash of its bytes.
     :param status: the service's own word.
     :param created_at: aware; None where the record does not say.
     :param group: what the service files predictions under: VLM Run's domain, Cradl's model id.
     :param raw: the record, byte for byte as the service sent it.
+    :param fault: why the row is no record; None where it is one.
     """
 
     id: str
@@ -26,6 +31,23 @@ class Prediction:
     created_at: datetime | None
     group: str | None
     raw: bytes
+    fault: str | None = None
+
+    @classmethod
+    def rejected(cls, raw: bytes, fault: str) -> Prediction:
+        """A row that is no record."""
+        return cls(id_of(None, raw), "", None, None, raw, fault)
+
+
+class Column(NamedTuple):
+    """A member of a service's records that is worth a column.
+
+    :param envelope: the attribute of ``Prediction`` that holds it.
+    """
+
+    name: str
+    kind: Literal["text", "time", "number", "json"]
+    envelope: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,17 +68,12 @@ class Page:
 
     :param predictions: those that match the filters and were not seen before in this list.
     :param duplicates: how many rows had been seen before.
+    :param rejected: rows that are no records.
     """
 
     predictions: tuple[Prediction, ...]
     duplicates: int = 0
-
-
-def as_text(value: object) -> str | None:
-    """A field that should be text, whatever JSON type it came in."""
-    if value is None or isinstance(value, str):
-        return value
-    return msgspec.json.encode(value).decode()
+    rejected: tuple[Prediction, ...] = ()
 
 
 def as_time(value: object) -> datetime | None:
@@ -68,12 +85,12 @@ def as_time(value: object) -> datetime | None:
     if not isinstance(value, str):
         return None
     try:
-        time = datetime.fromisoformat(value)
+        time = _parse(value)
+        return time if time.tzinfo else time.replace(tzinfo=UTC)
     except ValueError:
         return None
-    return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
-def id_of(value: object, raw: bytes) -> str:
+def id_of(value: str | None, raw: bytes) -> str:
     """The id of a record; neither specification promises one to every record, its bytes always exist."""
-    return as_text(value) or f"sha256:{hashlib.sha256(raw).hexdigest()}"
+    return value or f"sha256:{hashlib.sha256(one_line(raw)).hexdigest()}"

@@ -18,6 +18,10 @@ from airflow_provider_predictions.api.errors import PredictionsError, RateLimite
 log = logging.getLogger(__name__)
 
 ATTEMPTS = 5
+DOUBLINGS = 10
+"""Windows without a refusal after which a learned limit is forgotten."""
+RATE_LIMIT_PATIENCE = 900.0
+"""Seconds that one request waits in all while the service says 429, however many attempts that takes."""
 LONGEST_WAIT = 120.0
 """Seconds. A service that asks for more is not waited for here: the task's own ``retries`` are for that."""
 
@@ -75,11 +79,15 @@ def _log(state: tenacity.RetryCallState) -> None:
 def policy(attempts: int) -> dict[str, Any]:
     """The arguments of both ``tenacity.Retrying`` and ``tenacity.AsyncRetrying``.
 
-    :param attempts: how often at most; a fresh token is tried even after the last.
+    :param attempts: how often at most. A fresh token is tried even after the last, and a rate limit uses up
+        none: it only slows down; but who allows a single attempt gets no more.
     """
 
     def stop(state: tenacity.RetryCallState) -> bool:
-        return state.attempt_number >= attempts and not isinstance(_outcome(state), TokenRefusedError)
+        error = _outcome(state)
+        if isinstance(error, RateLimitedError) and attempts > 1:
+            return state.idle_for >= RATE_LIMIT_PATIENCE
+        return state.attempt_number >= attempts and not isinstance(error, TokenRefusedError)
 
     return {
         "stop": stop,
@@ -91,23 +99,60 @@ def policy(attempts: int) -> dict[str, Any]:
 
 
 class Budget:
-    """At most so many requests start in any 60 seconds; callers share it and wait for their turn.
+    """When requests may start, for all who share a credential: each waits for its turn.
+
+    Beside the limit that is given, one is learned: after a refusal, no more requests start in the service's
+    window than it had taken in the one before, and twice as many in each that follows.
 
     :param per_minute: None for no limit.
+    :param window: seconds over which the service counts.
     """
 
-    def __init__(self, per_minute: int | None) -> None:
-        self._starts: deque[float] = deque(maxlen=per_minute or 0)
+    def __init__(self, per_minute: int | None = None, *, window: float = 60) -> None:
+        self._per_minute = per_minute
+        self._window = window
+        self._starts: deque[float] = deque()
+        self._learned = 0
+        self._refused_at = -math.inf
+        self._paused_until = -math.inf
         self._lock = threading.Lock()
 
-    def reserve(self, now: float) -> float:
+    def reserve(self, now: float, *, patient: bool = True) -> float:
         """Take the next free turn.
 
         :param now: monotonic seconds.
+        :param patient: wait also for what was learned. Who asks once and comes back later need not.
         :return: seconds to wait until that turn.
         """
         with self._lock:
-            full = self._starts.maxlen == len(self._starts)
-            start = max(now, self._starts[0] + 60) if self._starts and full else now
+            while self._starts and self._starts[0] <= now - 60:
+                self._starts.popleft()
+            start = self._next_turn(now, patient=patient)
             self._starts.append(start)
             return start - now
+
+    def refused(self, now: float, seconds: float | None) -> float:
+        """A request was one too many: everybody waits, and goes on more slowly.
+
+        :param seconds: what the service asks for; where it does not, its window is waited for.
+        :return: seconds until the next turn.
+        """
+        with self._lock:
+            refused = next((start for start in reversed(self._starts) if start <= now), None)
+            if refused is not None:
+                self._starts.remove(refused)
+            if seconds is None:
+                self._learned = max(1, sum(now - self._window < start <= now for start in self._starts))
+                self._refused_at = now
+            else:
+                self._paused_until = max(self._paused_until, now + min(seconds, LONGEST_WAIT))
+            return max(self._next_turn(now, patient=True) - now, seconds or 0)
+
+    def _next_turn(self, now: float, *, patient: bool) -> float:
+        start = max(now, self._paused_until) if patient else now
+        windows = (now - self._refused_at) / self._window
+        learned = self._learned * 2 ** int(windows) if patient and windows < DOUBLINGS else 0
+        for limit, window in ((self._per_minute, 60), (learned, self._window)):
+            if limit and len(self._starts) >= limit:
+                start = max(start, self._starts[-limit] + window)
+        return start

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 from urllib.parse import quote, urlsplit
 
-import msgspec
 from pydantic import BaseModel
 
 from airflow_provider_predictions.api.arguments import Filters, is_safe_url
@@ -19,9 +20,12 @@ from airflow_provider_predictions.api.errors import (
     MalformedAnswerError,
     PredictionsError,
 )
-from airflow_provider_predictions.api.models import Page, PageRequest, Prediction
+from airflow_provider_predictions.api.frontier import Frontier
+from airflow_provider_predictions.api.models import Column, Page, PageRequest, Prediction
+from airflow_provider_predictions.api.rows import whole
 
-_Shape = TypeVar("_Shape")
+log = logging.getLogger(__name__)
+
 F = TypeVar("F", bound=Filters)
 
 
@@ -44,7 +48,10 @@ class Service(ABC, Generic[F]):
     """Statuses that a prediction does not leave; every other one, known or not, is waited for."""
     filters: ClassVar[type[Filters]]
     record: ClassVar[type[BaseModel]]
+    columns: ClassVar[tuple[Column, ...]]
     default_page_size: ClassVar[int]
+    rate_limit_window: ClassVar[float]
+    """Seconds over which the service counts requests."""
 
     base_url: str
     auth: Auth = field(repr=False)
@@ -57,15 +64,26 @@ class Service(ABC, Generic[F]):
         """One pass over the list."""
 
     @abstractmethod
+    def row(self, raw: bytes) -> Prediction:
+        """One row of a list, its envelope decoded.
+
+        :raises ValueError: where it is no JSON.
+        """
+
+    @abstractmethod
     def split(self, body: bytes) -> list[Prediction]:
-        """The records of one answer of the list endpoint.
+        """The rows of one answer of the list endpoint.
 
         :raises MalformedAnswerError: where it is not what the specification says.
         """
 
-    @abstractmethod
     def read_one(self, body: bytes) -> Prediction:
         """The record of an answer to ``one``."""
+        with reading(self.title, body):
+            prediction = self.row(whole(body))
+            if prediction.fault:
+                raise ValueError(prediction.fault)
+        return prediction
 
     def one(self, prediction_id: str) -> PageRequest:
         """Ask for one prediction; its id may hold colons and slashes."""
@@ -100,67 +118,91 @@ class Service(ABC, Generic[F]):
 class Asking(Protocol):
     """Something that is told by answers what to ask next. It does no I/O; a client moves it."""
 
-    def ask(self) -> PageRequest | None:
-        """The next request; None at the end."""
+    def ahead(self, count: int) -> list[PageRequest]:
+        """The next request, and up to ``count - 1`` that will probably follow; none at the end."""
 
-    def take(self, body: bytes) -> Page:
-        """What an answer adds. Raises before anything has changed, so the request can be repeated."""
+    def read(self, body: bytes) -> Any:
+        """What an answer holds. Changes nothing, so the request can be repeated where it raises."""
+
+    def take(self, answer: Any) -> Page:
+        """What the answer to the next request adds."""
+
+    def refuse(self, error: InvalidRequestError) -> None:
+        """Go on in another way where the next request was refused, or raise the error."""
 
 
 class Walk(ABC):
     """One pass over a list that may change meanwhile.
 
-    Every row is handed out once. While the rows come newest first, the walk ends where the window does.
+    Every row is handed out once. While the rows come in order, the walk ends where the window does.
     """
 
     def __init__(self, service: Service[Any], filters: Filters) -> None:
         self.service = service
         self.filters = filters
         self.page_size = filters.page_size or service.default_page_size
+        self.frontier = Frontier()
         self.ended = False
         self._left = filters.max_predictions
-        # Hashes: a set of the ids themselves is twice the size.
-        self._seen: set[int] = set()
-        self._last: datetime | None = None
-        self._falls = self._rises = False
 
     @abstractmethod
-    def ask(self) -> PageRequest | None:
-        """The next request; None at the end."""
+    def ahead(self, count: int) -> list[PageRequest]:
+        """The next request, and up to ``count - 1`` that will probably follow; none at the end."""
 
     @abstractmethod
-    def take(self, body: bytes) -> Page:
-        """What an answer adds."""
+    def read(self, body: bytes) -> Any:
+        """What an answer holds."""
 
-    def knows(self, row: Prediction) -> bool:
-        """Whether a row was handed out before."""
-        return hash(row.id) in self._seen
+    @abstractmethod
+    def take(self, answer: Any) -> Page:
+        """What the answer to the next request adds."""
+
+    def refuse(self, error: InvalidRequestError) -> None:
+        """Raise the error; a walk that knows better goes on."""
+        raise error
+
+    @property
+    def doubt(self) -> str | None:
+        """Why it cannot be proven that no row was missed; None where it can."""
+        return None
+
+    def position(self) -> dict[str, Any]:
+        """Where the walk is, as JSON: what ``go_on`` needs in another process."""
+        return {"page_size": self.page_size, "left": self._left, "ended": self.ended,
+                "frontier": self.frontier.position()}  # fmt: skip
+
+    def go_on(self, position: dict[str, Any], earlier: Callable[[], Iterable[str]]) -> None:
+        """Go on from where another walk was.
+
+        :param earlier: the ids that were handed out on the way there.
+        """
+        self.page_size, self._left, self.ended = position["page_size"], position["left"], position["ended"]
+        self.frontier = Frontier.at(position["frontier"], earlier)
+
+    def watch(self, times: Sequence[datetime | None]) -> bool:
+        """Look at the creation times of neighbours; whether they just turned out to be in no order."""
+        before = self.frontier.ordered
+        self.frontier.watch(times)
+        lost = before and not self.frontier.ordered
+        if lost:
+            log.warning("%s: the list does not come in the order of creation; reading all of it",
+                        self.service.title)  # fmt: skip
+        return lost
 
     def hand_out(self, rows: list[Prediction]) -> Page:
         """Of the rows of an answer, those that are new and wanted."""
-        fresh = []
-        for row in rows:
-            if not self.knows(row):
-                self._seen.add(hash(row.id))
-                self._watch_order(row.created_at)
-                fresh.append(row)
-        wanted = tuple(filter(self.filters.admits, fresh))[: self._left]
+        frontier = self.frontier
+        fresh = frontier.pass_over(rows)
+        rejected = tuple(row for row in fresh if row.fault is not None)
+        records = fresh[: len(fresh) - len(rejected)]
+        wanted = tuple(self.filters.choose(records))[: self._left]
         if self._left is not None:
             self._left -= len(wanted)
             self.ended = self.ended or self._left == 0
-        newest_first = self._falls and not self._rises
-        if newest_first and self._last and self.filters.is_past(self._last):
-            self.ended = True
-        return Page(wanted, duplicates=len(rows) - len(fresh))
-
-    def _watch_order(self, created: datetime | None) -> None:
-        """Note whether creation times were seen to fall, and never to rise; no order is assumed."""
-        if created is None:
-            self._rises = True
-        elif self._last:
-            self._falls = self._falls or created < self._last
-            self._rises = self._rises or created > self._last
-        self._last = created
+        if frontier.proven and frontier.last:
+            past = self.filters.is_past(frontier.last, newest_first=frontier.newest_first)
+            self.ended = self.ended or past
+        return Page(wanted, duplicates=len(rows) - len(fresh), rejected=rejected)
 
 
 class Lookup:
@@ -174,39 +216,38 @@ class Lookup:
         self._missing = set(ids)
         self._list = service.walk(service.filters()) if len(self._missing) > 1 else None
 
-    def ask(self) -> PageRequest | None:
+    def ahead(self, count: int) -> list[PageRequest]:
         """The list's first page, then what it did not show."""
         if self._list:
-            return self._list.ask()
-        return self.service.one(min(self._missing)) if self._missing else None
+            return self._list.ahead(1)
+        return [self.service.one(id_) for id_ in sorted(self._missing)[:count]]
 
-    def take(self, body: bytes) -> Page:
+    def read(self, body: bytes) -> list[Prediction]:
+        """The records of a page, or the one that was asked for."""
+        return self.service.split(body) if self._list else [self.service.read_one(body)]
+
+    def take(self, answer: list[Prediction]) -> Page:
         """Those of the answer's records that are looked for."""
-        if self._list is None:
-            found: tuple[Prediction, ...] = (self.service.read_one(body),)
-            self._missing.remove(min(self._missing))
-        else:
-            found = tuple(row for row in self.service.split(body) if row.id in self._missing)
+        if self._list:
+            found = tuple(row for row in answer if row.id in self._missing)
             self._missing -= {row.id for row in found}
             self._list = None
+        else:
+            found = tuple(answer)
+            self._missing.remove(min(self._missing))
         return Page(found)
 
-
-def split_rows(title: str, rows: list[msgspec.Raw], row_type: type[Any]) -> Iterator[tuple[Any, bytes]]:
-    """Decode the envelope of each row beside its bytes."""
-    decode = msgspec.json.Decoder(row_type).decode
-    for index, row in enumerate(rows):
-        try:
-            yield decode(row), bytes(row)
-        except msgspec.DecodeError as error:
-            raise MalformedAnswerError(f"{title}: row {index} of the page is no record: {error}") from None
+    def refuse(self, error: InvalidRequestError) -> None:
+        """Raise the error."""
+        raise error
 
 
-def decoded(title: str, body: bytes, shape: type[_Shape]) -> _Shape:
-    """Decode an answer into the shape that the specification gives it."""
+@contextmanager
+def reading(title: str, body: bytes) -> Iterator[None]:
+    """Say what is wrong with an answer that is not the JSON of the specification, without quoting it."""
     try:
-        return msgspec.json.decode(body, type=shape)
-    except msgspec.DecodeError as error:
+        yield
+    except (ValueError, LookupError, RecursionError) as error:
         raise MalformedAnswerError(
             f"{title} sent {len(body)} bytes that are not the JSON of the specification: {error}"
         ) from None

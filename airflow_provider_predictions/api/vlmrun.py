@@ -5,6 +5,7 @@ Source: specification "VLM Run Unified Server", Get Predictions.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Literal
@@ -13,17 +14,15 @@ import msgspec
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 from airflow_provider_predictions.api.arguments import Filters, Words
-from airflow_provider_predictions.api.errors import MalformedAnswerError
-from airflow_provider_predictions.api.models import Page, PageRequest, Prediction, as_text, as_time, id_of
-from airflow_provider_predictions.api.service import Service, Walk, decoded, split_rows
+from airflow_provider_predictions.api.models import Column, Prediction, as_time, id_of
+from airflow_provider_predictions.api.offsets import OffsetWalk
+from airflow_provider_predictions.api.rows import as_text, elements, fields, kind
+from airflow_provider_predictions.api.service import Service, reading
 
 VlmRunStatus = Literal["pending", "enqueued", "running", "completed", "failed", "paused"]
 """The statuses of the specification; others may come."""
 PENDING = "pending"
 """What the specification gives a record without a status."""
-STANDSTILL = 20
-"""So many equal pages in a row are a server that ignores ``skip``. A few are not: a list that grows by one
-page between two requests shows the same rows again."""
 
 
 def _status(value: object) -> str:
@@ -71,26 +70,21 @@ class VlmRunFilters(Filters):
 
     domains: Words | None = None
 
-    def admits(self, prediction: Prediction) -> bool:
-        """Whether a record is wanted."""
-        return (self.domains is None or prediction.group in self.domains) and super().admits(prediction)
+    def choose(self, rows: Sequence[Prediction]) -> Sequence[Prediction]:
+        """The records that are wanted."""
+        if self.domains is not None:
+            rows = [row for row in rows if row.group in self.domains]
+        return super().choose(rows)
 
 
 class _Row(msgspec.Struct):
-    id: Any = None
-    status: Any = None
-    created_at: Any = None
-    domain: Any = None
+    id: str | None = None
+    status: str | None = None
+    created_at: str | None = None
+    domain: str | None = None
 
 
-def _prediction(row: _Row, raw: bytes) -> Prediction:
-    return Prediction(
-        id=id_of(row.id, raw),
-        status=_status(row.status),
-        created_at=as_time(row.created_at),
-        group=as_text(row.domain),
-        raw=raw,
-    )
+_decoder = msgspec.json.Decoder(_Row)
 
 
 @dataclass(frozen=True)
@@ -104,86 +98,30 @@ class VlmRun(Service[VlmRunFilters]):
     terminal_statuses = frozenset({"completed", "failed", "cancelled"})
     filters = VlmRunFilters
     record = VlmRunPrediction
+    columns = (
+        Column("id", "text", "id"),
+        Column("status", "text", "status"),
+        Column("created_at", "time", "created_at"),
+        Column("completed_at", "time"),
+        Column("domain", "text", "group"),
+        Column("response", "json"),
+        Column("usage", "json"),
+    )
     default_page_size = 1000
+    rate_limit_window = 60  # docs.vlm.run/rate-limits: so many requests a minute
 
     def walk(self, filters: VlmRunFilters) -> OffsetWalk:
         """One pass over the list."""
         return OffsetWalk(self, filters)
 
+    def row(self, raw: bytes) -> Prediction:
+        """One row of a list, its envelope decoded."""
+        row = fields(raw, _decoder)
+        if row is None:
+            return Prediction.rejected(raw, f"{kind(raw)} instead of an object")
+        return Prediction(id_of(row.id, raw), row.status or PENDING, as_time(row.created_at), row.domain, raw)
+
     def split(self, body: bytes) -> list[Prediction]:
-        """The records of a bare list."""
-        rows = decoded(self.title, body, list[msgspec.Raw])
-        return [_prediction(row, raw) for row, raw in split_rows(self.title, rows, _Row)]
-
-    def read_one(self, body: bytes) -> Prediction:
-        """One record, unwrapped."""
-        return _prediction(decoded(self.title, body, _Row), body)
-
-
-class OffsetWalk(Walk):
-    """Pages by ``skip`` and ``limit``, over rows that shift while the list grows and shrinks.
-
-    Rows added in front push known rows into the next page: they are dropped by id. Rows removed in front
-    would pull unknown rows out of it: so each page starts with the last row of the one before, and where it
-    does not, the walk steps back until it meets a row that it knows.
-
-    The list ends with a page shorter than asked, once the server has been seen to fill such a page. Until
-    then a short page may be all that the server gives at once: the walk goes on with pages of that size, and
-    ends with one that is short again and brings nothing new.
-    """
-
-    def __init__(self, service: Service[Any], filters: Filters) -> None:
-        super().__init__(service, filters)
-        self._skip = 0
-        self._step_back = self.page_size
-        self._asked_size = self.page_size
-        self._fills_pages = False
-        self._previous: list[str] = []
-        self._repeats = 0
-
-    def ask(self) -> PageRequest | None:
-        """The next page, one row of it known."""
-        if self.ended:
-            return None
-        return PageRequest("predictions", {"skip": self._skip, "limit": self.page_size})
-
-    def take(self, body: bytes) -> Page:
-        """The new rows of a page."""
-        rows = self.service.split(body)
-        if not self._joins(rows):
-            self._skip = max(0, self._skip - self._step_back)
-            self._step_back *= 2
-            return Page(())
-        self._refuse_standstill(rows)
-        behind = rows[self._overlap :] if self._skip else rows
-        page = self.hand_out(behind)
-        self._move_on(len(rows), brought_new=page.duplicates < len(behind))
-        return page
-
-    @property
-    def _overlap(self) -> int:
-        return 1 if self.page_size > 1 else 0
-
-    def _joins(self, rows: list[Prediction]) -> bool:
-        if self._skip == 0 or not self._overlap:
-            return True
-        return bool(rows) and self.knows(rows[0])
-
-    def _move_on(self, size: int, *, brought_new: bool) -> None:
-        """Decide what follows a page of this size."""
-        end = self._skip + size
-        if size >= self.page_size:
-            self._fills_pages = self._fills_pages or self.page_size == self._asked_size
-        elif self._fills_pages or not brought_new:
-            self.ended = True
-        else:
-            self.page_size = size
-        self._skip = end - self._overlap
-        self._step_back = self.page_size
-
-    def _refuse_standstill(self, rows: list[Prediction]) -> None:
-        ids = [row.id for row in rows]
-        repeats = self._repeats + 1 if ids and ids == self._previous else 0
-        if repeats == STANDSTILL:
-            raise MalformedAnswerError(f"{self.service.title} sends the same page whatever skip says")
-        self._previous, self._repeats = ids, repeats
+        """The rows of a bare list."""
+        with reading(self.title, body):
+            return list(map(self.row, elements(body)))

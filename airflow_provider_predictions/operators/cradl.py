@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from airflow_provider_predictions.operators.base import (
-    ListPredictionsOperator,
-    PredictionsToObjectStorageOperator,
-)
+from airflow_provider_predictions.operators.landing import PredictionsToObjectStorageOperator
+from airflow_provider_predictions.operators.listing import ListPredictionsOperator
 from airflow_provider_predictions.tasks.cradl import CradlTask
 
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from airflow_provider_predictions.operators.base import (
-    ListPredictionsOperator,
-    PredictionsToObjectStorageOperator,
-)
+from airflow_provider_predictions.operators.landing import PredictionsToObjectStorageOperator
+from airflow_provider_predictions.operators.listing import ListPredictionsOperator
 from airflow_provider_predictions.tasks.vlmrun import VlmRunTask
 
 

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from airflow_provider_predictions.api.arguments import utc
-from airflow_provider_predictions.api.models import Prediction
+from airflow_provider_predictions.api.models import Page, as_time
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 MANIFEST = "_manifest.json"
-_PART_NAME = re.compile(r"part-\d{5,}\.jsonl(\.gz)?")
+REJECTED = "rejected.jsonl"
+_OURS = re.compile(r"part-\d{5,}\.(jsonl(\.gz|\.zst)?|parquet)|rejected\.jsonl")
 
 
 @dataclass(frozen=True)
@@ -38,39 +37,62 @@ class Part:
     bytes: int
     sha256: str
 
+    @property
+    def name(self) -> str:
+        """The name of the object under the landing's path."""
+        return PurePosixPath(self.uri).name
+
 
 @dataclass
 class Totals:
-    """What the parts hold, counted while they are written."""
+    """What a landing holds, counted while it is written."""
 
     count: int = 0
     duplicates: int = 0
+    rejected: Counter[str] = field(default_factory=Counter)
     statuses: Counter[str] = field(default_factory=Counter)
     created_min: datetime | None = None
     created_max: datetime | None = None
 
-    def add(self, prediction: Prediction) -> None:
-        """Count a record."""
-        self.count += 1
-        self.statuses[prediction.status] += 1
-        if created := prediction.created_at:
-            self.created_min = min(self.created_min or created, created)
-            self.created_max = max(self.created_max or created, created)
+    def add(self, page: Page) -> None:
+        """Count a page."""
+        self.count += len(page.predictions)
+        self.duplicates += page.duplicates
+        self.rejected.update(row.fault or "" for row in page.rejected)
+        self.statuses.update([prediction.status for prediction in page.predictions])
+        times = [row.created_at for row in page.predictions if row.created_at]
+        if times:
+            self.created_min = min(self.created_min or times[0], *times)
+            self.created_max = max(self.created_max or times[0], *times)
 
     def facts(self) -> dict[str, Any]:
         """The counts as JSON."""
         return {
             "count": self.count,
             "duplicates": self.duplicates,
+            "rejected": sum(self.rejected.values()),
+            "rejected_reasons": dict(sorted(self.rejected.items())),
             "statuses": dict(sorted(self.statuses.items())),
             "created_min": self.created_min and utc(self.created_min),
             "created_max": self.created_max and utc(self.created_max),
         }
 
+    @classmethod
+    def from_facts(cls, facts: dict[str, Any]) -> Totals:
+        """Read what ``facts`` gave."""
+        return cls(
+            facts["count"],
+            facts["duplicates"],
+            Counter(facts["rejected_reasons"]),
+            Counter(facts["statuses"]),
+            as_time(facts["created_min"]),
+            as_time(facts["created_max"]),
+        )
+
 
 def part_name(number: int, suffix: str) -> str:
     """The name of a part, which ``commit`` knows again; equal landings give equal names."""
-    return f"part-{number:05}.jsonl{suffix}"
+    return f"part-{number:05}{suffix}"
 
 
 def manifest(path: ObjectStoragePath, parts: list[Part], totals: Totals, **facts: Any) -> dict[str, Any]:
@@ -87,33 +109,60 @@ def manifest(path: ObjectStoragePath, parts: list[Part], totals: Totals, **facts
 def prepare(path: ObjectStoragePath) -> None:
     """Make the directory, where the storage has such a thing."""
     # On an object store, mkdir would create a missing bucket.
-    if path.protocol in ("", "file", "local"):
+    if is_local(path):
         path.mkdir(parents=True, exist_ok=True)
+
+
+def is_local(path: ObjectStoragePath) -> bool:
+    """Whether a path is a directory of this machine."""
+    return path.protocol in ("", "file", "local")
 
 
 def take_back(path: ObjectStoragePath) -> None:
     """Remove an earlier commit, so that no reader trusts parts that are being replaced."""
-    _remove(path / MANIFEST)
+    remove(path / MANIFEST)
 
 
 def commit(path: ObjectStoragePath, content: dict[str, Any]) -> None:
-    """Write the manifest in one put, then remove the parts of earlier attempts that it does not name."""
+    """Write the manifest in one put, then remove what earlier attempts left and it does not name."""
     target = path / MANIFEST
-    path.fs.pipe_file(target.path, msgspec.json.format(msgspec.json.encode(content), indent=2))
+    path.fs.pipe_file(target.path, json.dumps(content, indent=2).encode())
     named = {PurePosixPath(part["uri"]).name for part in content["parts"]}
-    for name in _part_names(path):
-        if name not in named:
-            _remove(path / name)
+    if content["rejected"]:
+        named.add(REJECTED)
+    for name in sizes(path):
+        if _OURS.fullmatch(name) and name not in named:
+            remove(path / name)
 
 
-def _part_names(path: ObjectStoragePath) -> Iterator[str]:
+def sizes(path: ObjectStoragePath) -> dict[str, int]:
+    """The objects right under a path, and how many bytes each has, as they are at this moment."""
     path.fs.invalidate_cache()
-    for key in path.fs.ls(path.path, detail=False):
-        name = PurePosixPath(key).name
-        if _PART_NAME.fullmatch(name):
-            yield name
+    try:
+        found = path.fs.ls(path.path, detail=True)
+    except FileNotFoundError:
+        return {}
+    return {PurePosixPath(entry["name"]).name: entry["size"] for entry in found}
 
 
-def _remove(target: ObjectStoragePath) -> None:
+def read(target: ObjectStoragePath) -> bytes:
+    """An object as it is at this moment.
+
+    :raises FileNotFoundError: where there is none.
+    """
+    # A file system that remembers an old listing does not find what is newer.
+    target.fs.invalidate_cache()
+    content: bytes = target.fs.cat_file(target.path)
+    return content
+
+
+def remove(target: ObjectStoragePath) -> None:
+    """Remove an object, if it is there."""
     with suppress(FileNotFoundError):
         target.fs.rm_file(target.path)
+
+
+def remove_all(path: ObjectStoragePath) -> None:
+    """Remove what an attempt put under a path that was never committed."""
+    for name in sizes(path):
+        remove(path / name)

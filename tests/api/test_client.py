@@ -21,7 +21,7 @@ from airflow_provider_predictions.api.errors import (
     ServerError,
 )
 from airflow_provider_predictions.api.models import PageRequest
-from airflow_provider_predictions.api.retry import ATTEMPTS, LONGEST_WAIT
+from airflow_provider_predictions.api.retry import ATTEMPTS, LONGEST_WAIT, RATE_LIMIT_PATIENCE
 from airflow_provider_predictions.sandbox.faults import Fault, quota, rate_limit
 from tests.conftest import Shell, make_service
 
@@ -67,7 +67,6 @@ def test_a_short_list_costs_two_requests_at_most(shell: Shell, service, shelf) -
         pytest.param({"status": 200}, 1, id="200 with HTML"),
         pytest.param({"how": "reset"}, 2, id="reset"),
         pytest.param({"how": "truncate"}, 2, id="truncated body"),
-        pytest.param({"status": 429, "body": b'{"message": "Too Many Requests"}'}, 3, id="429"),
         pytest.param({"status": 408, "body": b"{}"}, 1, id="408"),
     ],
 )
@@ -79,6 +78,23 @@ def test_a_passing_fault_is_retried_and_nothing_is_lost(
 
     assert [p.raw for p in shell.all(service, page_size=10)] == shelf.texts()
     assert len(shell.slept) == times
+
+
+def test_a_rate_limit_is_waited_out_however_often_it_is_met(shell: Shell, service, shelf, sandbox) -> None:
+    shelf.fill(25)
+    sandbox.wire.order(rate_limit(service.name, times=2 * ATTEMPTS))
+
+    assert [p.raw for p in shell.all(service, page_size=10)] == shelf.texts()
+    assert sum(shell.slept) > 60
+
+
+def test_a_rate_limit_without_end_is_left_to_the_task_in_the_end(shell: Shell, service, sandbox) -> None:
+    sandbox.wire.order(rate_limit(service.name, times=1000))
+
+    with pytest.raises(RateLimitedError):
+        shell.all(service)
+
+    assert RATE_LIMIT_PATIENCE <= sum(shell.slept) <= RATE_LIMIT_PATIENCE + 2 * LONGEST_WAIT
 
 
 @pytest.mark.parametrize(
@@ -290,5 +306,5 @@ def test_every_error_says_whether_a_retry_helps() -> None:
     curable = {kind.__name__ for kind in tree(PredictionsError) if kind.retryable}
     assert {name for name in curable if not name.startswith("_")} == {
         "TransientError", "RateLimitedError", "ServerError", "NoAnswerError", "MalformedAnswerError",
-        "TokenRefusedError",
+        "TokenRefusedError", "ConflictError",
     }  # fmt: skip

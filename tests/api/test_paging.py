@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from airflow_provider_predictions.api.errors import MalformedAnswerError
-from airflow_provider_predictions.api.models import Page
+from airflow_provider_predictions.api.models import Page, PageRequest
 from airflow_provider_predictions.api.service import Asking, Lookup
 from airflow_provider_predictions.sandbox.faults import Fault
 from airflow_provider_predictions.sandbox.shelf import Shelf
@@ -21,15 +21,13 @@ class Between:
 
     def __init__(self, walk: Asking, happens: Callable[[], None]) -> None:
         self.walk, self.happens, self.asked = walk, happens, 0
+        self.read, self.take, self.refuse = walk.read, walk.take, walk.refuse
 
-    def ask(self):
+    def ahead(self, count: int) -> list[PageRequest]:
         self.asked += 1
         if self.asked > 1:
             self.happens()
-        return self.walk.ask()
-
-    def take(self, body: bytes) -> Page:
-        return self.walk.take(body)
+        return self.walk.ahead(count)
 
 
 def ids_of(pages: list[Page]) -> list[str]:

@@ -74,7 +74,7 @@ def test_a_list_that_breaks_off_publishes_no_partial_object(
     connections: Sandbox, shelf: Shelf, service_name, bucket
 ) -> None:
     shelf.fill(40)
-    connections.wire.order(Fault(service_name, status=400, body=b"{}", after=2))
+    connections.wire.order(Fault(service_name, status=400, body=b"{}", times=9, after=2))
 
     with pytest.raises(AirflowFailException):
         LAND[service_name](task_id="land", path=str(bucket / "x"), page_size=10).execute({})

@@ -1,0 +1,134 @@
+"""Split JSON without altering a byte of it: pages into records, records into fields.
+
+Every function raises ValueError where a text is not the JSON that it should be.
+
+msgspec does it fast, but refuses a whole page for one ``NaN``, one escaped half of a surrogate pair or a byte
+order mark. Such a page is split by the standard library, element by element, into the same slices.
+"""
+
+from __future__ import annotations
+
+import codecs
+import json
+import re
+from collections.abc import Iterator
+from typing import Any, TypeVar
+
+import msgspec
+
+_Shape = TypeVar("_Shape", bound=msgspec.Struct)
+
+_STANDARD = json.JSONDecoder()
+_SPACE = re.compile(r"[ \t\n\r]*")
+_STRING_OR_SPACE = re.compile(rb'("(?:[^"\\]|\\.)*")|[ \t\n\r]+')
+_split_array = msgspec.json.Decoder(list[msgspec.Raw]).decode
+_split_object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_KINDS = {"[": "array", '"': "string", "n": "null", "t": "boolean", "f": "boolean"}
+
+
+def elements(text: bytes) -> list[bytes]:
+    """The elements of an array, as they stand there."""
+    try:
+        return list(map(bytes, _split_array(text)))
+    except msgspec.DecodeError:
+        return [element for _, element in _walk(text, "[", "]")]
+
+
+def members(text: bytes) -> dict[str, bytes]:
+    """The members of an object, as they stand there."""
+    try:
+        return {name: bytes(value) for name, value in _split_object(text).items()}
+    except msgspec.DecodeError:
+        return dict(_walk(text, "{", "}"))
+
+
+def whole(text: bytes) -> bytes:
+    """A JSON value as it stands there, without what surrounds it."""
+    try:
+        return bytes(msgspec.json.decode(text, type=msgspec.Raw))
+    except msgspec.DecodeError:
+        value(text)
+        return text.removeprefix(codecs.BOM_UTF8).strip()
+
+
+def joined(fields: dict[str, bytes]) -> bytes:
+    """The object that has these members."""
+    return b"{" + b",".join(json.dumps(name).encode() + b":" + value for name, value in fields.items()) + b"}"
+
+
+def value(text: bytes) -> Any:
+    """A JSON value as Python knows it, whatever numbers and strings it holds."""
+    return json.loads(text.decode("utf-8-sig", "surrogateescape"))
+
+
+def fields(text: bytes, decoder: msgspec.json.Decoder[_Shape]) -> _Shape | None:
+    """Some fields of a record; None where it is no object.
+
+    :param decoder: of a Struct whose fields are text or ``Raw``; text takes a value of another type, too.
+    """
+    try:
+        return decoder.decode(text)
+    except msgspec.DecodeError:
+        if not isinstance(value(text), dict):
+            return None
+    found, shape = members(text), decoder.type
+    given: dict[str, Any] = {}
+    for field, name in zip(shape.__struct_fields__, shape.__struct_encode_fields__, strict=True):
+        if name in found:
+            is_text = "str" in shape.__annotations__[field]
+            given[field] = as_text(value(found[name])) if is_text else msgspec.Raw(found[name])
+    return shape(**given)
+
+
+def as_text(value: object) -> str | None:
+    """A value that should be text, whatever JSON type it came in."""
+    return value if value is None or isinstance(value, str) else json.dumps(value)
+
+
+def kind(text: bytes) -> str:
+    """What JSON calls a value that is no object."""
+    return _KINDS.get(text[:1].decode("ascii", "replace"), "number")
+
+
+def one_line(text: bytes) -> bytes:
+    """A record without the white space between its tokens, where that spans lines; no value changes."""
+    if spans_lines(text):
+        return _STRING_OR_SPACE.sub(lambda token: token[1] or b"", text)
+    return text
+
+
+def spans_lines(text: bytes) -> bool:
+    """Whether a text is more than one line."""
+    return b"\n" in text or b"\r" in text
+
+
+def _walk(body: bytes, opening: str, closing: str) -> Iterator[tuple[str, bytes]]:
+    """Name and slice of each member of an object; of an array's elements the name is empty."""
+    # Bytes that are no UTF-8 come out as they went in.
+    text = body.decode("utf-8-sig", "surrogateescape")
+    at = _after(text, _skip(text, 0), opening)
+    is_empty = text[at : at + 1] == closing
+    while not is_empty:
+        name = ""
+        if opening == "{":
+            name, end = _STANDARD.raw_decode(text, at)
+            at = _after(text, _skip(text, end), ":")
+        _, end = _STANDARD.raw_decode(text, at)
+        yield name, text[at:end].encode("utf-8", "surrogateescape")
+        at = _skip(text, end)
+        if text[at : at + 1] == closing:
+            break
+        at = _after(text, at, ",")
+    if at + 1 != len(text.rstrip(" \t\n\r")):
+        raise ValueError(f"there is more behind the {closing}")
+
+
+def _skip(text: str, at: int) -> int:
+    space = _SPACE.match(text, at)
+    return space.end() if space else at
+
+
+def _after(text: str, at: int, sign: str) -> int:
+    if text[at : at + 1] != sign:
+        raise ValueError(f"{sign} is missing at character {at}")
+    return _skip(text, at + 1)

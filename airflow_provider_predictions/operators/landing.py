@@ -1,0 +1,288 @@
+"""Pages go to object storage: the same for every service."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
+
+from airflow_provider_predictions.api.arguments import Filters
+from airflow_provider_predictions.api.client import Client
+from airflow_provider_predictions.api.errors import ConfigurationError, ConflictError, RejectedRowsError
+from airflow_provider_predictions.api.incremental import Ledger
+from airflow_provider_predictions.api.models import Page
+from airflow_provider_predictions.api.service import Service, Walk
+from airflow_provider_predictions.hooks.base import airflow_errors
+from airflow_provider_predictions.operators.progress import Progress
+from airflow_provider_predictions.storage import state as states
+from airflow_provider_predictions.storage.formats import SUFFIXES, make_format
+from airflow_provider_predictions.storage.landing import Landing
+from airflow_provider_predictions.storage.manifest import REJECTED, commit, manifest, prepare, remove_all
+from airflow_provider_predictions.storage.state import State
+from airflow_provider_predictions.tasks.base import PredictionsTask, is_template
+
+FORMATS = ("jsonl", "parquet")
+MOST_PREFETCH = 32
+NOT_INCREMENTAL = ("created_before", "max_predictions")
+NOT_OF_A_KIND = (*NOT_INCREMENTAL, "created_after", "order", "page_size")
+"""Filters that may differ between incremental landings under one path."""
+
+
+class PredictionsToObjectStorageOperator(PredictionsTask):
+    """Land predictions in object storage, byte for byte, and push the manifest to XCom.
+
+    Writes ``part-00000.jsonl`` and so on under ``path``, and last, as the commit, ``_manifest.json``: without
+    one, what lies there is not complete. A retry goes on where the attempt before it was interrupted; another
+    run of the task replaces what lies there.
+
+    :param path: a directory as an ``ObjectStoragePath`` URL, such as
+        ``s3://aws_default@bucket/predictions/{{ ds }}`` (templated). One landing each; of an incremental one
+        the same for all runs.
+    :param file_format: ``jsonl``, or ``parquet`` with the extra of that name.
+    :param compression: None, ``gzip``, or ``zstd`` with the extra of that name.
+    :param records_per_part: how many records one object holds at most.
+    :param prefetch: how many pages are in flight while one is written, 1 to 32. Of Cradl, whose pages name
+        the next one, that is one; there it is how many files ``fetch_values`` fetches at once.
+    :param incremental: land each prediction once, in the first run that finds it finished. Each run lands in
+        a directory of its own under ``path``; what has landed is noted in ``_state.json`` there.
+    :param max_age: with ``incremental``, do not wait for predictions that are still unfinished so long after
+        their creation, a timedelta or seconds; by default all are waited for.
+    :param max_rejected: fail, after all has landed, when more rows than these are no JSON objects; None never
+        to fail. Such rows are kept in ``rejected.jsonl``.
+    """
+
+    template_fields: Sequence[str] = ("path",)
+    fetch_values = False
+
+    def __init__(
+        self,
+        *,
+        path: str | ObjectStoragePath,
+        file_format: str = "jsonl",
+        compression: str | None = None,
+        records_per_part: int = 100_000,
+        prefetch: int = 1,
+        incremental: bool = False,
+        max_age: timedelta | float | None = None,
+        max_rejected: int | None = 0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.path = path
+        self.file_format = file_format
+        self.compression = compression
+        self.records_per_part = records_per_part
+        self.prefetch = prefetch
+        self.incremental = incremental
+        self.max_age = max_age
+        self.max_rejected = max_rejected
+        self._check_arguments()
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Land, and return the manifest."""
+        with airflow_errors():
+            filters = self.filters()
+            path = self._checked_path()
+            self._require_filesystem(path)
+            with self.hook.get_conn() as client:
+                prepare(path)
+                if self.incremental:
+                    content = self._land_increment(client, filters, path, context)
+                else:
+                    with self._landed(client, filters, path, run_of(context)) as (content, _):
+                        commit(path, content)
+            self._judge_rejected(content)
+        self.log.info("%d predictions in %d parts under %s, %d requests", content["count"],
+                      len(content["parts"]), content["path"], content["requests"])  # fmt: skip
+        return content
+
+    @contextmanager
+    def _landed(
+        self,
+        client: Client,
+        filters: Filters,
+        path: ObjectStoragePath,
+        run: str,
+        ledger: Ledger | None = None,
+    ) -> Iterator[tuple[dict[str, Any], Landing]]:
+        """Write all parts, to be committed in the ``with`` block; from there on nothing is to be resumed."""
+        service = client.service
+        walk = service.walk(filters)
+        arguments = self._arguments(service, filters, run)
+        form = make_format(self.file_format, self.compression, service)
+        with Landing(path, form, records_per_part=self.records_per_part, arguments=arguments) as landing:
+            earlier = landing.progress.requests
+            self._go_on(walk, ledger, landing)
+            progress = Progress(self.log.info, service.name, filters)
+            for page in self._pages(client, walk, ledger):
+                position = {"list": walk.position(), "ledger": ledger and ledger.position()}
+                landing.take(page, position, earlier + client.requests)
+                progress.page(page)
+            landing.finish()
+            progress.say()
+            content = manifest(
+                path,
+                landing.progress.parts,
+                landing.progress.totals,
+                requests=earlier + client.requests,
+                service=service.name,
+                format=form.name,
+                compression=form.compression,
+                ordered=walk.frontier.ordered,
+                consistent=walk.doubt is None,
+                inconsistency=walk.doubt,
+            )
+            yield content, landing
+
+    def _land_increment(
+        self, client: Client, filters: Filters, path: ObjectStoragePath, context: Context
+    ) -> dict[str, Any]:
+        """Land what has finished since the last run; the state is the commit."""
+        kind = self._kind(client.service, filters)
+        state = states.load(path)
+        if state.generation and state.arguments != kind:
+            raise ConfigurationError(
+                f"path: {path} holds predictions of {state.arguments}, and this task lands {kind}. "
+                "Land them under another path"
+            )
+        states.rebuild_manifest(path, state)
+        run, attempt = run_of(context) or uuid4().hex, attempt_of(context)
+        if state.manifest and state.run == run and attempt > state.attempt:
+            self.log.info("An earlier attempt of this run has committed; its manifest is returned")
+            return state.manifest
+        ledger = self._ledger(client.service, filters, state)
+        filters = filters.model_copy(update={"statuses": None, "created_after": ledger.watermark})
+        generation = state.generation + 1
+        target = path / f"{generation:06}-{hashlib.sha256(run.encode()).hexdigest()[:8]}"
+        prepare(target)
+        try:
+            with self._landed(client, filters, target, f"{run} {generation}", ledger) as (content, landing):
+                content["incremental"] = {"generation": generation, **ledger.facts()}
+                landed = ledger.next_landed(landing.identities())
+                new = State(generation, kind, ledger.next_watermark, landed, run, attempt, content)
+                states.save(path, new)
+                commit(target, content)
+        except ConflictError:
+            remove_all(target)
+            raise
+        self._report(ledger)
+        return content
+
+    def _ledger(self, service: Service[Any], filters: Filters, state: State) -> Ledger:
+        age = self.max_age if isinstance(self.max_age, timedelta) else timedelta(seconds=self.max_age or 0)
+        starts = [time for time in (filters.created_after, state.watermark) if time]
+        return Ledger(
+            terminal=service.terminal_statuses,
+            statuses=filters.statuses,
+            watermark=max(starts, default=None),
+            landed=state.landed,
+            give_up_before=datetime.now(UTC) - age if self.max_age else None,
+        )
+
+    def _report(self, ledger: Ledger) -> None:
+        if ledger.given_up:
+            self.log.warning(
+                "%d predictions stayed unfinished for longer than max_age; they will not land: %s",
+                ledger.given_up,
+                ", ".join(ledger.given_up_ids),
+            )
+        if ledger.unfinished:
+            self.log.info("%d predictions are unfinished, the oldest of %s; a later run lands them",
+                          ledger.unfinished, ledger.oldest_unfinished)  # fmt: skip
+
+    def _go_on(self, walk: Walk, ledger: Ledger | None, landing: Landing) -> None:
+        if position := landing.progress.position:
+            walk.go_on(position["list"], lambda: (id_ for id_, _ in landing.identities()))
+            if ledger:
+                ledger.go_on(position["ledger"])
+
+    def _pages(self, client: Client, walk: Walk, ledger: Ledger | None) -> Iterator[Page]:
+        for page in client.pages(walk, prefetch=self.prefetch):
+            if ledger:
+                page = ledger.keep(page)
+            if self.fetch_values:
+                filled = client.with_values(page.predictions, prefetch=self.prefetch)
+                page = replace(page, predictions=tuple(filled))
+            yield page
+
+    def _judge_rejected(self, content: dict[str, Any]) -> None:
+        if self.max_rejected is not None and content["rejected"] > self.max_rejected:
+            reasons = ", ".join(f"{n} x {reason}" for reason, n in content["rejected_reasons"].items())
+            raise RejectedRowsError(
+                f"max_rejected: {content['rejected']} rows are no records ({reasons}); they are kept in "
+                f"{content['path']}/{REJECTED}. The other {content['count']} have landed. To let such rows "
+                "pass, raise max_rejected or set it to None"
+            )
+
+    def _arguments(self, service: Service[Any], filters: Filters, run: str) -> str:
+        """All that decides what lands, and for which run: only such progress is gone on with."""
+        given = {
+            "run": run,
+            "url": service.base_url,
+            "format": [self.file_format, self.compression, self.records_per_part, self.fetch_values],
+            "filters": filters.model_dump(mode="json"),
+        }
+        return hashlib.sha256(json.dumps(given, sort_keys=True).encode()).hexdigest()
+
+    @staticmethod
+    def _kind(service: Service[Any], filters: Filters) -> str:
+        """Which predictions a path of incremental landings holds."""
+        given = filters.model_dump(mode="json", exclude=set(NOT_OF_A_KIND), exclude_none=True)
+        return " ".join([service.name, *(f"{name}={value}" for name, value in sorted(given.items()))])
+
+    def _check_arguments(self) -> None:
+        if self.file_format not in FORMATS:
+            raise ConfigurationError(f"file_format: must be one of {FORMATS}; found {self.file_format!r}")
+        if self.compression not in SUFFIXES:
+            known = ", ".join(map(repr, SUFFIXES))
+            raise ConfigurationError(f"compression: must be one of {known}; found {self.compression!r}")
+        if self.records_per_part < 1:
+            raise ConfigurationError(f"records_per_part: must be at least 1; found {self.records_per_part}")
+        if not 0 <= self.prefetch <= MOST_PREFETCH:
+            raise ConfigurationError(f"prefetch: must be 0 to {MOST_PREFETCH}; found {self.prefetch}")
+        if self.max_rejected is not None and self.max_rejected < 0:
+            raise ConfigurationError(f"max_rejected: must be 0 or more, or None; found {self.max_rejected}")
+        if self.max_age is not None and not self.incremental:
+            raise ConfigurationError("max_age: goes with incremental=True only")
+        age = self.max_age.total_seconds() if isinstance(self.max_age, timedelta) else self.max_age
+        if age is not None and age <= 0:
+            raise ConfigurationError(f"max_age: must be longer than 0; found {self.max_age}")
+        for name in NOT_INCREMENTAL:
+            if self.incremental and getattr(self, name) is not None:
+                raise ConfigurationError(f"{name}: does not go with incremental, which keeps its own window")
+        if not is_template(self.path):
+            self._checked_path()
+
+    def _checked_path(self) -> ObjectStoragePath:
+        if not str(self.path).strip():
+            raise ConfigurationError("path: is empty; give a URL such as s3://aws_default@bucket/predictions")
+        return ObjectStoragePath(str(self.path))
+
+    @staticmethod
+    def _require_filesystem(path: ObjectStoragePath) -> None:
+        try:
+            _ = path.fs
+        except (ValueError, ImportError) as error:
+            raise ConfigurationError(
+                f"path: {path.protocol}:// cannot be opened here: {error}. "
+                "Install the extra s3, gcs or azure of airflow-provider-predictions"
+            ) from error
+
+
+def run_of(context: Context) -> str:
+    """Which task of which run this is; empty outside of one."""
+    ti = context.get("ti")
+    return f"{ti.dag_id} {ti.run_id} {ti.task_id} {ti.map_index}" if ti else ""
+
+
+def attempt_of(context: Context) -> int:
+    """Which attempt of the task this is."""
+    ti = context.get("ti")
+    return ti.try_number if ti else 1

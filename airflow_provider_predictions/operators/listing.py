@@ -1,0 +1,75 @@
+"""Pages go to XCom: the same for every service."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from airflow.providers.common.compat.sdk import Context
+
+from airflow_provider_predictions.api.arguments import words
+from airflow_provider_predictions.api.errors import ConfigurationError
+from airflow_provider_predictions.api.models import Page, Prediction
+from airflow_provider_predictions.api.rows import joined, members
+from airflow_provider_predictions.hooks.base import airflow_errors
+from airflow_provider_predictions.tasks.base import PredictionsTask
+
+MEBIBYTE = 1024 * 1024
+
+
+class ListPredictionsOperator(PredictionsTask):
+    """Push predictions to XCom, as a list of dicts, each as the service sent it.
+
+    :param fields: only these top-level fields of each record, null where a record has none; a list or
+        comma-separated text (templated).
+    :param max_xcom_bytes: fail, before anything is pushed, when the JSON is larger; None for no limit.
+    """
+
+    template_fields: Sequence[str] = ("fields",)
+
+    def __init__(
+        self,
+        *,
+        fields: Sequence[str] | str | None = None,
+        max_xcom_bytes: int | None = MEBIBYTE,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.fields = fields
+        self.max_xcom_bytes = max_xcom_bytes
+        if max_xcom_bytes is not None and max_xcom_bytes < 1:
+            raise ConfigurationError(f"max_xcom_bytes: must be at least 1, or None; found {max_xcom_bytes}")
+
+    def execute(self, context: Context) -> list[dict[str, Any]]:
+        """List, and return what is pushed."""
+        with airflow_errors():
+            filters = self.filters()
+            with self.hook.get_conn() as client:
+                texts = list(self._within_limit(client.pages(client.service.walk(filters))))
+        self.log.info("%s: %d predictions in %d requests", self.hook.hook_name, len(texts), client.requests)
+        # Python's json, unlike msgspec, takes whatever number a service sends.
+        return [json.loads(text) for text in texts]
+
+    def _within_limit(self, pages: Iterable[Page]) -> Iterator[bytes]:
+        size = len("[]")
+        for page in pages:
+            for prediction in page.predictions:
+                text = self._project(prediction)
+                size += len(text) + len(",")
+                if self.max_xcom_bytes is not None and size > self.max_xcom_bytes:
+                    raise ConfigurationError(
+                        f"max_xcom_bytes: the predictions are larger than {self.max_xcom_bytes} bytes. "
+                        f"Land them with {self._landing_name}, choose fields, or narrow the filters"
+                    )
+                yield text
+
+    def _project(self, prediction: Prediction) -> bytes:
+        if self.fields is None:
+            return prediction.raw
+        given = members(prediction.raw)
+        return joined({name: given.get(name, b"null") for name in words(self.fields)})
+
+    @property
+    def _landing_name(self) -> str:
+        return type(self).__name__.replace("ListPredictions", "PredictionsToObjectStorage")

@@ -1,0 +1,79 @@
+"""How far long work is, for the log and for Airflow's metrics."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+from airflow.providers.common.compat.sdk import Stats
+
+from airflow_provider_predictions.api.arguments import Filters
+from airflow_provider_predictions.api.models import Page
+
+INTERVAL = 10.0
+"""Seconds between two lines of the log, at least."""
+PREFIX = "predictions.landing"
+
+
+class Progress:
+    """Counts pages as they pass, and says so at most every ten seconds.
+
+    :param log: writes a line.
+    :param service: a tag of the metrics.
+    :param filters: their window says how much is left.
+    :param clock: monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        log: Callable[[str], None],
+        service: str,
+        filters: Filters,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._log = log
+        self._tags = {"service": service}
+        self._start, self._end = filters.created_after, filters.created_before
+        self._clock = clock
+        self._began = self._said = clock()
+        self._records = self._pages = 0
+        self._oldest: datetime | None = None
+        self._newest: datetime | None = None
+
+    def page(self, page: Page) -> None:
+        """Count a page."""
+        self._records += len(page.predictions)
+        self._pages += 1
+        times = [row.created_at for row in page.predictions if row.created_at]
+        if times:
+            self._oldest = min(self._oldest or times[0], *times)
+            self._newest = max(self._newest or times[0], *times)
+        if self._clock() - self._said >= INTERVAL:
+            self._said = self._clock()
+            self.say()
+
+    def say(self) -> None:
+        """Write the line, and the same numbers as metrics."""
+        rate = self._records / max(self._clock() - self._began, 1e-3)
+        line = f"{self._records} records in {self._pages} pages, {rate:.0f} records/s"
+        now = datetime.now(UTC)
+        numbers = {"records": self._records, "pages": self._pages, "records_per_second": rate}
+        if self._oldest and self._newest:
+            age = now - self._oldest
+            numbers["oldest_age_seconds"] = age.total_seconds()
+            line += f"; the oldest record seen is {_words(age)} old"
+            if self._start:
+                window = (self._end or now) - self._start
+                covered = min(1.0, (self._newest - self._oldest) / window) if window else 1.0
+                line += f", of a window of {_words(window)}: about {covered:.0%} read"
+        self._log(line)
+        for name, number in numbers.items():
+            Stats.gauge(f"{PREFIX}.{name}", number, tags=self._tags)
+
+
+def _words(span: timedelta) -> str:
+    hours, minutes = divmod(int(span.total_seconds()) // 60, 60)
+    days, hours = divmod(hours, 24)
+    return f"{days} d {hours} h" if days else f"{hours} h {minutes} min"

@@ -1,0 +1,124 @@
+"""What a part is made of: records go through JSON Lines on this machine and become an object in one step."""
+
+from __future__ import annotations
+
+import gzip
+import shutil
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import IO, Any, BinaryIO, ClassVar, cast
+
+from airflow_provider_predictions.api.errors import ConfigurationError
+from airflow_provider_predictions.api.service import Service
+
+SUFFIXES = {None: "", "gzip": ".gz", "zstd": ".zst"}
+GZIP_LEVEL = 6
+
+
+@dataclass(frozen=True)
+class Format(ABC):
+    """One way to write records.
+
+    :param service: whose records.
+    :param compression: None, ``gzip`` or ``zstd``.
+    """
+
+    name: ClassVar[str]
+
+    service: Service[Any]
+    compression: str | None = None
+
+    @property
+    @abstractmethod
+    def suffix(self) -> str:
+        """How the name of a part ends."""
+
+    @abstractmethod
+    def convert(self, lines: Path, target: Path) -> Path:
+        """Make an object of JSON Lines; equal lines make equal objects.
+
+        :return: where it is; the lines themselves, where nothing is to be done.
+        """
+
+    @abstractmethod
+    def identities(self, part: Path) -> Iterator[tuple[str, datetime | None]]:
+        """Id and creation time of each record of an object."""
+
+
+class JsonLines(Format):
+    """One record a line, byte for byte as it was sent."""
+
+    name = "jsonl"
+
+    @property
+    def suffix(self) -> str:
+        """How the name of a part ends."""
+        return f".jsonl{SUFFIXES[self.compression]}"
+
+    def convert(self, lines: Path, target: Path) -> Path:
+        """Compress the lines."""
+        if self.compression is None:
+            return lines
+        with lines.open("rb") as source, _compressing(target, self.compression) as out:
+            shutil.copyfileobj(source, out, 1 << 20)
+        return target
+
+    def identities(self, part: Path) -> Iterator[tuple[str, datetime | None]]:
+        """Id and creation time of each record."""
+        with _decompressing(part, self.compression) as lines:
+            for line in lines:
+                row = self.service.row(line.rstrip(b"\n"))
+                yield row.id, row.created_at
+
+
+def make_format(name: str, compression: str | None, service: Service[Any]) -> Format:
+    """The format of a landing.
+
+    :raises ConfigurationError: where a library that it needs is not installed.
+    """
+    try:
+        if compression == "zstd":
+            import zstandard  # noqa: F401  (to say now, not after the first part, that it is missing)
+        if name == "jsonl":
+            return JsonLines(service, compression)
+        from airflow_provider_predictions.storage.parquet import Parquet
+
+        return Parquet(service, compression)
+    except ImportError as error:
+        raise ConfigurationError(
+            f"file_format: {error.name} is not installed. "
+            "Install the extras parquet and zstd of airflow-provider-predictions"
+        ) from None
+
+
+@contextmanager
+def _compressing(target: Path, compression: str) -> Iterator[BinaryIO]:
+    with target.open("wb") as raw:
+        if compression == "gzip":
+            # Neither name nor time in the header: equal records make equal objects.
+            with gzip.GzipFile(filename="", fileobj=raw, mode="wb", mtime=0, compresslevel=GZIP_LEVEL) as out:
+                yield cast("BinaryIO", out)
+        else:
+            import zstandard
+
+            with zstandard.ZstdCompressor().stream_writer(raw, closefd=False) as out:
+                yield cast("BinaryIO", out)
+
+
+@contextmanager
+def _decompressing(part: Path, compression: str | None) -> Iterator[IO[bytes]]:
+    if compression == "gzip":
+        with gzip.open(part) as lines:
+            yield cast("IO[bytes]", lines)
+    elif compression == "zstd":
+        import zstandard
+
+        with zstandard.open(part) as lines:
+            yield lines
+    else:
+        with part.open("rb") as lines:
+            yield lines

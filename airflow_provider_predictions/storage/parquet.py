@@ -1,0 +1,96 @@
+"""Records as Parquet: typed columns of the envelope, the rest as JSON text, one schema for all parts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from airflow_provider_predictions.api.models import Column, as_time
+from airflow_provider_predictions.api.rows import joined, members, value
+from airflow_provider_predictions.storage.formats import Format
+
+ROWS_PER_GROUP = 5_000
+OTHER = "other"
+"""The column of what has none of its own: a JSON object of the remaining members."""
+_TYPES = {
+    "text": pa.string(),
+    "time": pa.timestamp("us", tz="UTC"),
+    "number": pa.float64(),
+    "json": pa.string(),
+}
+
+
+class Parquet(Format):
+    """One row a record."""
+
+    name = "parquet"
+
+    @property
+    def suffix(self) -> str:
+        """How the name of a part ends."""
+        return ".parquet"
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The columns, the same in every part."""
+        columns = [(column.name, _TYPES[column.kind]) for column in self.service.columns]
+        return pa.schema([*columns, (OTHER, pa.string())])
+
+    def convert(self, lines: Path, target: Path) -> Path:
+        """Write the lines as row groups."""
+        codec = self.compression or "none"
+        with lines.open("rb") as source, pq.ParquetWriter(target, self.schema, compression=codec) as writer:
+            while group := list(islice(source, ROWS_PER_GROUP)):
+                rows = [self._row(line.rstrip(b"\n")) for line in group]
+                writer.write_table(pa.Table.from_pylist(rows, self.schema))
+        return target
+
+    def identities(self, part: Path) -> Iterator[tuple[str, datetime | None]]:
+        """Id and creation time of each record."""
+        names = {column.envelope: column.name for column in self.service.columns if column.envelope}
+        with pq.ParquetFile(part) as file:
+            for batch in file.iter_batches(columns=[names["id"], names["created_at"]]):
+                for row in batch.to_pylist():
+                    yield row[names["id"]], row[names["created_at"]]
+
+    def _row(self, raw: bytes) -> dict[str, Any]:
+        envelope = self.service.row(raw)
+        given = members(raw)
+        row: dict[str, Any] = {}
+        for column in self.service.columns:
+            text = given.get(column.name, b"null")
+            found = getattr(envelope, column.envelope) if column.envelope else _typed(column, text)
+            row[column.name] = _clean(found)
+            if found is not None or text == b"null":
+                given.pop(column.name, None)
+        row[OTHER] = _text(joined(given)) if given else None
+        return row
+
+
+def _typed(column: Column, text: bytes) -> Any:
+    """A member as its column holds it; None where it does not fit there."""
+    if text == b"null":
+        return None
+    if column.kind == "json":
+        return _text(text)
+    found = value(text)
+    if column.kind == "time":
+        return as_time(found)
+    if column.kind == "number":
+        return found if isinstance(found, (int, float)) and not isinstance(found, bool) else None
+    return found if isinstance(found, str) else None
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode("utf-8", "backslashreplace")
+
+
+def _clean(found: Any) -> Any:
+    """Text that UTF-8 can hold."""
+    return found.encode("utf-8", "backslashreplace").decode() if isinstance(found, str) else found

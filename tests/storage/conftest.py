@@ -1,0 +1,104 @@
+"""Each storage in turn, on a real server of its protocol."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from airflow.sdk import ObjectStoragePath
+from airflow.sdk.io import attach
+
+from tests.storage.servers import azure_server, gs_server, s3_server
+
+# Read when gcsfs is imported, which nothing does before the first test: without the first, each write
+# asks the server for the kind of bucket over TLS, and waits a minute for an answer.
+os.environ |= {"GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT": "false", "NO_GCE_CHECK": "true"}
+
+STORES = ("file", "s3", "gs", "abfs")
+
+
+@pytest.fixture(params=STORES)
+def store(request: pytest.FixtureRequest) -> ObjectStoragePath:
+    """An empty base of each storage in turn."""
+    base: ObjectStoragePath = request.getfixturevalue(f"{request.param}_store")
+    return base
+
+
+@pytest.fixture
+def file_store(tmp_path: Path) -> ObjectStoragePath:
+    """An empty directory."""
+    base = tmp_path / "store"
+    base.mkdir()
+    return ObjectStoragePath(base.as_uri())
+
+
+@pytest.fixture
+def s3_store(s3_url: str, monkeypatch: pytest.MonkeyPatch) -> ObjectStoragePath:
+    """An empty S3 bucket behind an Airflow connection."""
+    connection = {
+        "conn_type": "aws",
+        "login": "test-access",
+        "password": "test-secret",
+        "extra": {"endpoint_url": s3_url, "region_name": "us-east-1"},
+    }
+    monkeypatch.setenv("AIRFLOW_CONN_S3_STORE", json.dumps(connection))
+    return _new_bucket("s3://s3_store")
+
+
+@pytest.fixture
+def gs_store(gs_attached: None) -> ObjectStoragePath:
+    """An empty GCS bucket behind an attached file system."""
+    return _new_bucket("gs://gs_store")
+
+
+@pytest.fixture
+def abfs_store(azure_connection_string: str, monkeypatch: pytest.MonkeyPatch) -> ObjectStoragePath:
+    """An empty Azure container behind an Airflow connection."""
+    connection = {"conn_type": "wasb", "extra": {"connection_string": azure_connection_string}}
+    monkeypatch.setenv("AIRFLOW_CONN_ABFS_STORE", json.dumps(connection))
+    return _new_bucket("abfs://abfs_store")
+
+
+@pytest.fixture(scope="session")
+def s3_url() -> Iterator[str]:
+    """The address of an S3 API."""
+    with s3_server() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def gs_url() -> Iterator[str]:
+    """The address of a GCS API."""
+    with gs_server() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def gs_attached(gs_url: str) -> None:
+    """The GCS API as what `gs://gs_store@…` means in this process."""
+    # The Google provider, which would make a file system of a connection, weighs more than a gigabyte.
+    from gcsfs import GCSFileSystem
+
+    attach("gs", "gs_store", fs=GCSFileSystem(project="test", token="anon", endpoint_url=gs_url))
+
+
+@pytest.fixture(scope="session")
+def azure_connection_string() -> Iterator[str]:
+    """The connection string of an account at an Azure blob API."""
+    # It would log every request.
+    logging.getLogger("azure").setLevel(logging.WARNING)
+    with azure_server() as connection_string:
+        yield connection_string
+
+
+def _new_bucket(store: str) -> ObjectStoragePath:
+    """A new bucket: no test sees another's objects, nor what a file system remembers of them."""
+    name = f"bucket-{uuid.uuid4().hex}"
+    base = ObjectStoragePath(f"{store}@{name}")
+    base.fs.mkdir(name)
+    return base
