@@ -124,7 +124,7 @@ class CradlFilters(Filters):
     order: Literal["ascending", "descending"] | None = None
 
 
-class _Row(msgspec.Struct, rename="camel"):
+class _Row(msgspec.Struct, rename="camel", gc=False):
     prediction_id: str | None = None
     status: str | None = None
     created_time: str | None = None

@@ -77,7 +77,7 @@ class VlmRunFilters(Filters):
         return super().choose(rows)
 
 
-class _Row(msgspec.Struct):
+class _Row(msgspec.Struct, gc=False):
     id: str | None = None
     status: str | None = None
     created_at: str | None = None

@@ -65,9 +65,7 @@ class Landing:
         progress = self.progress
         progress.totals.add(page)
         self._reject(page.rejected)
-        lines = [prediction.raw for prediction in page.predictions]
-        if spans_lines(b"".join(lines)):
-            lines = list(map(one_line, lines))
+        lines = _lines(page.predictions)
         done = len(progress.parts)
         old = []
         while lines:
@@ -137,3 +135,9 @@ class Landing:
         progress.spool = Spool(f"part-{number + 1}")
         self._spool = self._open(progress.spool)
         return lines
+
+
+def _lines(predictions: Sequence[Prediction]) -> list[bytes]:
+    """Each record as one line; looked at together, since hardly any spans more."""
+    lines = [prediction.raw for prediction in predictions]
+    return list(map(one_line, lines)) if spans_lines(b"".join(lines)) else lines

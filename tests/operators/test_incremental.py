@@ -1,0 +1,291 @@
+"""Incremental landings: every prediction once, when it is finished, however the runs are started."""
+
+from __future__ import annotations
+
+import json
+import random
+import threading
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowFailException
+
+from airflow_provider_predictions.api.errors import ConfigurationError, ConflictError
+from airflow_provider_predictions.operators.cradl import CradlPredictionsToObjectStorageOperator
+from airflow_provider_predictions.operators.vlmrun import VlmRunPredictionsToObjectStorageOperator
+from airflow_provider_predictions.sandbox.data import Record
+from airflow_provider_predictions.sandbox.faults import Fault
+from airflow_provider_predictions.sandbox.server import Sandbox
+from airflow_provider_predictions.sandbox.shelf import Shelf
+
+LAND = {"vlmrun": VlmRunPredictionsToObjectStorageOperator, "cradl": CradlPredictionsToObjectStorageOperator}
+ENDLESS = 1e9
+"""Seconds of work of a prediction that stays unfinished until a test says otherwise."""
+
+
+class Runs:
+    """Run after run of one incremental task."""
+
+    def __init__(self, service: str, path: Path, **arguments: Any) -> None:
+        self.service, self.path, self.arguments = service, path, arguments
+
+    def __call__(self, context: dict[str, Any] | None = None, **changes: Any) -> dict[str, Any]:
+        operator = LAND[self.service](
+            task_id="land", path=f"file://{self.path}", incremental=True, **self.arguments | changes
+        )
+        return operator.execute(context or {})
+
+    def landed(self) -> list[str]:
+        """Ids in every part that a manifest names."""
+        name = "id" if self.service == "vlmrun" else "predictionId"
+        return [
+            json.loads(line)[name]
+            for manifest in sorted(self.path.glob("*/_manifest.json"))
+            for part in json.loads(manifest.read_bytes())["parts"]
+            for line in Path(part["uri"].removeprefix("file://")).read_bytes().splitlines()
+        ]
+
+    @property
+    def state(self) -> dict[str, Any]:
+        return json.loads(self.path.joinpath("_state.json").read_bytes())
+
+
+@pytest.fixture
+def runs(connections: Sandbox, service_name: str, tmp_path: Path) -> Runs:
+    return Runs(service_name, tmp_path / "base", page_size=10)
+
+
+def finish(record: Record) -> None:
+    record.work = 0
+
+
+def ids(rows: list[Record]) -> list[str]:
+    return sorted(row.id for row in rows)
+
+
+def task_instance(run: str, attempt: int) -> dict[str, Any]:
+    names = {"dag_id": "dag", "task_id": "land", "map_index": -1}
+    return {"ti": SimpleNamespace(**names, run_id=run, try_number=attempt)}
+
+
+def test_only_what_is_finished_lands_and_only_once(runs: Runs, shelf: Shelf) -> None:
+    shelf.fill(30, days=3)
+    late = shelf.add(work=ENDLESS)
+    shelf.add()
+
+    first, second = runs(), runs()
+
+    assert (first["count"], second["count"]) == (31, 0)
+    assert first["incremental"]["unfinished"] == 1
+    assert late.id not in runs.landed()
+    finish(late)
+    assert runs()["count"] == 1
+    assert sorted(runs.landed()) == ids(shelf.rows)
+
+
+def test_a_prediction_that_finishes_after_weeks_still_lands(runs: Runs, shelf: Shelf) -> None:
+    late = shelf.add(created=datetime.now(UTC) - timedelta(days=20), work=ENDLESS)
+    for days in range(19, 0, -1):
+        shelf.add(created=datetime.now(UTC) - timedelta(days=days))
+        runs()
+    finish(late)
+
+    runs()
+
+    assert sorted(runs.landed()) == ids(shelf.rows)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_every_prediction_lands_once_whatever_happens_between_the_runs(
+    runs: Runs, shelf: Shelf, seed: int
+) -> None:
+    rng = random.Random(seed)
+    start = datetime.now(UTC) - timedelta(days=10)
+    unfinished: list[Record] = []
+    for hour in range(0, 240, 12):
+        for _ in range(rng.randrange(6)):
+            record = shelf.add(created=start + timedelta(hours=hour), work=rng.choice([0, ENDLESS]))
+            if record.work:
+                unfinished.append(record)
+        rng.shuffle(unfinished)
+        for _ in range(min(len(unfinished), rng.randrange(4))):
+            finish(unfinished.pop())
+        runs(records_per_part=rng.randrange(1, 9), prefetch=rng.randrange(3))
+        assert sorted(runs.landed()) == ids([row for row in shelf.rows if not row.work])
+    for record in unfinished:
+        finish(record)
+
+    runs()
+
+    assert sorted(runs.landed()) == ids(shelf.rows)
+
+
+def test_rows_in_no_order_land_once(runs: Runs, shelf: Shelf) -> None:
+    shelf.fill(40, days=5)
+    random.Random(3).shuffle(shelf.rows)
+    runs()
+    shelf.rows.insert(20, shelf.add())
+    del shelf.rows[0]
+
+    assert runs()["count"] == 1
+    assert sorted(runs.landed()) == ids(shelf.rows)
+
+
+def test_a_run_reads_only_what_is_newer_than_the_watermark(runs: Runs, shelf: Shelf) -> None:
+    shelf.fill(500, days=50)
+    runs()
+    shelf.add()
+
+    assert runs()["requests"] == 1
+    assert len(runs.state["landed"]) <= 2
+
+
+def test_the_state_holds_the_last_manifest_and_rebuilds_it(runs: Runs, shelf: Shelf) -> None:
+    shelf.fill(3)
+    manifest = runs()
+    path = Path(manifest["path"].removeprefix("file://"), "_manifest.json")
+    path.unlink()
+
+    runs()
+
+    assert json.loads(path.read_bytes()) == manifest
+
+
+def test_a_retry_of_a_run_that_has_committed_returns_its_manifest(runs: Runs, shelf: Shelf) -> None:
+    shelf.fill(3)
+    manifest = runs(task_instance("monday", 1))
+    shelf.add()
+
+    assert runs(task_instance("monday", 2)) == manifest
+    assert runs(task_instance("tuesday", 1))["count"] == 1
+
+
+def test_only_given_statuses_land_and_the_others_are_not_waited_for(runs: Runs, shelf: Shelf) -> None:
+    shelf.fill(5)
+    shelf.rows[1].outcome = "failed"
+    wanted = "completed" if runs.service == "vlmrun" else "succeeded"
+    for row in shelf.rows[2:]:
+        row.outcome = wanted
+    shelf.rows[0].outcome = wanted
+
+    manifest = runs(statuses=[wanted])
+
+    assert manifest["statuses"] == {wanted: 4}
+    assert manifest["incremental"]["unfinished"] == 0
+
+
+def test_max_age_gives_up_and_says_so(runs: Runs, shelf: Shelf) -> None:
+    stuck = shelf.add(created=datetime.now(UTC) - timedelta(days=9), work=ENDLESS)
+    shelf.add(created=datetime.now(UTC) - timedelta(days=1), work=ENDLESS)
+    shelf.add()
+
+    manifest = runs(max_age=timedelta(days=7))
+
+    assert manifest["incremental"]["given_up_ids"] == [stuck.id]
+    assert manifest["incremental"]["given_up"] == manifest["incremental"]["unfinished"] == 1
+    assert runs(max_age=timedelta(days=7).total_seconds())["incremental"]["given_up"] == 0
+
+
+def test_of_two_runs_at_once_the_later_one_fails_and_nothing_is_lost(
+    runs: Runs, shelf: Shelf, connections: Sandbox
+) -> None:
+    shelf.fill(25)
+    slow = Fault(runs.service, how="slow", seconds=2)
+    connections.wire.order(slow)
+    errors: list[Exception] = []
+
+    def first() -> None:
+        try:
+            runs()
+        except ConflictError as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=first)
+    thread.start()
+    while not connections.wire.seen or connections.wire.seen[-1].part != runs.service:
+        thread.join(0.01)
+    runs()
+    shelf.add()
+    thread.join()
+
+    assert len(errors) == 1
+    assert "another run landed" in str(errors[0])
+    assert errors[0].retryable
+    assert not runs.path.joinpath("_state.lock").exists()
+    assert len(list(runs.path.glob("0*"))) == 1 + 1
+    assert runs()["count"] == 1
+    assert sorted(runs.landed()) == ids(shelf.rows)
+
+
+def test_many_runs_at_once_land_each_prediction_once(runs: Runs, shelf: Shelf) -> None:
+    shelf.fill(25)
+    outcomes: list[str] = []
+
+    def run() -> None:
+        try:
+            outcomes.append(f"landed {runs()['count']}")
+        except ConflictError:
+            outcomes.append("conflict")
+
+    threads = [threading.Thread(target=run) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert len(outcomes) == 6
+    assert outcomes.count("landed 25") == 1
+    assert sorted(runs.landed()) == ids(shelf.rows)
+
+
+def test_a_lock_of_a_dead_run_is_taken_over(runs: Runs, shelf: Shelf) -> None:
+    shelf.fill(2)
+    runs.path.mkdir()
+    lock = runs.path / "_state.lock"
+    lock.write_text(json.dumps({"run": "dead", "time": 0}))
+
+    assert runs()["count"] == 2
+    lock.write_text(json.dumps({"run": "alive", "time": datetime.now(UTC).timestamp()}))
+    with pytest.raises(ConflictError, match="committing"):
+        runs()
+
+
+def test_a_path_takes_one_kind_of_predictions(runs: Runs, shelf: Shelf) -> None:
+    shelf.fill(2)
+    runs()
+
+    with pytest.raises(AirflowFailException, match=r"path: .*statuses.*another path"):
+        runs(statuses=["failed"])
+
+
+def test_a_state_that_cannot_be_read_is_not_overwritten(runs: Runs, shelf: Shelf) -> None:
+    shelf.fill(2)
+    runs.path.mkdir()
+    runs.path.joinpath("_state.json").write_text("{}}")
+
+    with pytest.raises(AirflowFailException, match=r"_state\.json"):
+        runs()
+
+    assert runs.path.joinpath("_state.json").read_text() == "{}}"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"created_before": "2026-01-01"}, "created_before: .*incremental"),
+        ({"max_predictions": 5}, "max_predictions: .*incremental"),
+        ({"max_age": 0}, "max_age: "),
+        ({"max_age": timedelta(days=-1)}, "max_age: "),
+        ({"max_age": 60, "incremental": False}, "max_age: .*incremental"),
+        ({"prefetch": 33}, "prefetch: "),
+        ({"max_rejected": -1}, "max_rejected: "),
+    ],
+)
+def test_arguments_that_do_not_go_together_are_refused_by_name(arguments, words) -> None:
+    with pytest.raises(ConfigurationError, match=words):
+        VlmRunPredictionsToObjectStorageOperator(
+            task_id="land", path="file:///tmp/x", **{"incremental": True} | arguments
+        )

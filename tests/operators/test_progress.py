@@ -1,0 +1,79 @@
+"""How far long work is."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from airflow.providers.common.compat.sdk import Stats
+from airflow.sdk._shared.observability.metrics.base_stats_logger import NoStatsLogger
+
+from airflow_provider_predictions.api.arguments import Filters
+from airflow_provider_predictions.api.models import Page, Prediction
+from airflow_provider_predictions.operators.progress import Progress
+from airflow_provider_predictions.operators.vlmrun import VlmRunPredictionsToObjectStorageOperator
+
+
+class Recorder(NoStatsLogger):
+    """A backend of Airflow's metrics."""
+
+    def __init__(self) -> None:
+        self.gauges: dict[str, float] = {}
+
+    def gauge(self, stat: str, value: float, *_: object, **__: object) -> None:
+        self.gauges[stat] = value
+
+
+@pytest.fixture
+def metrics() -> Iterator[Recorder]:
+    recorder = Recorder()
+    Stats.initialize(factory=lambda: recorder, export_legacy_names=False)
+    yield recorder
+    Stats.initialize(factory=NoStatsLogger, export_legacy_names=False)
+
+
+def page(*hours: float) -> Page:
+    now = datetime.now(UTC)
+    return Page(
+        tuple(Prediction(str(hour), "completed", now - timedelta(hours=hour), None, b"{}") for hour in hours)
+    )
+
+
+def test_a_line_is_written_at_most_every_ten_seconds(metrics: Recorder) -> None:
+    now, lines = 0.0, []
+    progress = Progress(lines.append, "vlmrun", Filters(), clock=lambda: now)
+
+    for second in range(36):
+        now = float(second)
+        progress.page(page(1, 2))
+
+    assert len(lines) == 3
+    assert lines[0].startswith("22 records in 11 pages, 2 records/s")
+
+
+def test_the_line_says_how_much_of_the_window_is_read(metrics: Recorder) -> None:
+    lines: list[str] = []
+    window = Filters(created_after=datetime.now(UTC) - timedelta(hours=40))
+    progress = Progress(lines.append, "vlmrun", window)
+    progress.page(page(0, 10))
+
+    progress.say()
+
+    assert re.search(
+        r"oldest record seen is 10 h 0 min old, of a window of 1 d 16 h: about 25% read", lines[0]
+    )
+
+
+def test_the_same_numbers_are_metrics_under_one_prefix(metrics: Recorder, connections, tmp_path) -> None:
+    connections.vlmrun.fill(30, days=1)
+
+    VlmRunPredictionsToObjectStorageOperator(task_id="land", path=str(tmp_path), page_size=10).execute({})
+
+    assert metrics.gauges["predictions.landing.records"] == 30
+    assert metrics.gauges["predictions.landing.pages"] == 4
+    assert metrics.gauges["predictions.landing.records_per_second"] > 0
+    assert 23 * 3600 < metrics.gauges["predictions.landing.oldest_age_seconds"] < 25 * 3600
+    own = [name for name in metrics.gauges if "prediction" in name]
+    assert all(name.startswith("predictions.landing.") for name in own)
