@@ -19,7 +19,6 @@ from typing import Any, Self, TypeVar
 from urllib.parse import urlsplit
 
 import httpx
-import msgspec
 import tenacity
 
 from airflow_provider_predictions import __version__
@@ -33,6 +32,7 @@ from airflow_provider_predictions.api.errors import (
     RateLimitedError,
     ServerError,
     TokenRefusedError,
+    message_in,
 )
 from airflow_provider_predictions.api.models import Page, PageRequest, Prediction
 from airflow_provider_predictions.api.prefetch import Prefetch, each
@@ -64,29 +64,6 @@ class _WithoutQuery(logging.Filter):
 
 
 logging.getLogger("httpx").addFilter(_WithoutQuery())
-
-
-def message_in(body: bytes) -> str:
-    """The service's own words in the body of an error; none where it is not JSON of a known shape.
-
-    Seen are ``{"detail": "…"}``, ``{"detail": [{"loc", "msg"}]}``, ``{"detail": {"error": {"message"}}}`` and
-    ``{"error": {"message"}}`` of VLM Run, ``{"message": "…"}`` and ``{"Message": "…"}`` of Cradl.
-    """
-    try:
-        found = msgspec.json.decode(body)
-    except msgspec.DecodeError:
-        return ""
-    while isinstance(found, dict):
-        found = next((found[k] for k in ("detail", "message", "Message", "error") if k in found), None)
-    if isinstance(found, list):
-        found = "; ".join(_invalid(item) for item in found if isinstance(item, dict))
-    return " ".join(found.split()) if isinstance(found, str) else ""
-
-
-def _invalid(item: dict[str, Any]) -> str:
-    where = item.get("loc")
-    path = ".".join(map(str, where)) if isinstance(where, list) else where
-    return f"{path}: {item.get('msg')}"
 
 
 budgets: dict[tuple[Auth, int | None], Budget] = {}

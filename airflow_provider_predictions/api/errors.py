@@ -13,12 +13,15 @@ PredictionsError
     ├── RateLimitedError        429
     ├── ServerError             5xx
     ├── NoAnswerError           refused, reset, truncated or timed out
-    └── MalformedAnswerError    an answer that is not what the specification says
+    ├── MalformedAnswerError    an answer that is not what the specification says
+    └── ConflictError           another run landed under the same path meanwhile
 """
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
+
+import msgspec
 
 
 class PredictionsError(Exception):
@@ -97,3 +100,26 @@ class ConflictError(TransientError):
 
 class RejectedRowsError(PredictionsError):
     """Landed, but more rows than allowed were no records; they are kept beside the parts."""
+
+
+def message_in(body: bytes) -> str:
+    """The service's own words in the body of an error; none where it is not JSON of a known shape.
+
+    Seen are ``{"detail": "…"}``, ``{"detail": [{"loc", "msg"}]}``, ``{"detail": {"error": {"message"}}}`` and
+    ``{"error": {"message"}}`` of VLM Run, ``{"message": "…"}`` and ``{"Message": "…"}`` of Cradl.
+    """
+    try:
+        found = msgspec.json.decode(body)
+    except msgspec.DecodeError:
+        return ""
+    while isinstance(found, dict):
+        found = next((found[k] for k in ("detail", "message", "Message", "error") if k in found), None)
+    if isinstance(found, list):
+        found = "; ".join(_invalid(item) for item in found if isinstance(item, dict))
+    return " ".join(found.split()) if isinstance(found, str) else ""
+
+
+def _invalid(item: dict[str, Any]) -> str:
+    where = item.get("loc")
+    path = ".".join(map(str, where)) if isinstance(where, list) else where
+    return f"{path}: {item.get('msg')}"

@@ -7,7 +7,6 @@ so nothing need be remembered. Where they do not, ids are.
 from __future__ import annotations
 
 import operator
-import sqlite3
 import tempfile
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -25,6 +24,8 @@ class Seen:
     """Ids, as hashes in a temporary database: flat in memory, however many there are."""
 
     def __init__(self) -> None:
+        import sqlite3
+
         # Pages come from whatever thread; one moves a walk at a time.
         self._database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
         self._database.execute("PRAGMA journal_mode = OFF")

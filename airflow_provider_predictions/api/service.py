@@ -196,6 +196,8 @@ class Walk(ABC):
         rejected = tuple(row for row in fresh if row.fault is not None)
         records = fresh[: len(fresh) - len(rejected)]
         wanted = tuple(self.filters.choose(records))[: self._left]
+        if rejected:
+            log.warning("%s: %d rows of a page are no records", self.service.title, len(rejected))
         if self._left is not None:
             self._left -= len(wanted)
             self.ended = self.ended or self._left == 0

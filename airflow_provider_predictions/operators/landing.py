@@ -98,6 +98,8 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
                 else:
                     with self._landed(client, filters, path, run_of(context)) as (content, _):
                         commit(path, content)
+            if content["inconsistency"]:
+                self.log.warning("It cannot be proven that none is missing: %s", content["inconsistency"])
             self._judge_rejected(content)
         self.log.info("%d predictions in %d parts under %s, %d requests", content["count"],
                       len(content["parts"]), content["path"], content["requests"])  # fmt: skip

@@ -46,7 +46,10 @@ class ListPredictionsOperator(PredictionsTask):
         with airflow_errors():
             filters = self.filters()
             with self.hook.get_conn() as client:
-                texts = list(self._within_limit(client.pages(client.service.walk(filters))))
+                walk = client.service.walk(filters)
+                texts = list(self._within_limit(client.pages(walk)))
+        if walk.doubt:
+            self.log.warning("It cannot be proven that none is missing: %s", walk.doubt)
         self.log.info("%s: %d predictions in %d requests", self.hook.hook_name, len(texts), client.requests)
         # Python's json, unlike msgspec, takes whatever number a service sends.
         return [json.loads(text) for text in texts]

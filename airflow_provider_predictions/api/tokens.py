@@ -1,0 +1,122 @@
+"""Follow pages that name the next one."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_predictions.api.errors import InvalidRequestError, MalformedAnswerError
+from airflow_provider_predictions.api.frontier import Frontier
+from airflow_provider_predictions.api.models import Page, PageRequest, Prediction
+from airflow_provider_predictions.api.service import Walk
+
+if TYPE_CHECKING:
+    from airflow_provider_predictions.api.cradl import Cradl, CradlFilters
+
+log = logging.getLogger(__name__)
+
+
+class TokenWalk(Walk):
+    """Pages by ``nextToken``.
+
+    An empty page with a token is not the end; a token that comes again is a loop; where a token is refused,
+    the list is read again from its start, once. A window is read from that end of the list that is nearer,
+    unless an order is asked for.
+    """
+
+    service: Cradl
+    filters: CradlFilters
+
+    def __init__(self, service: Cradl, filters: CradlFilters) -> None:
+        super().__init__(service, filters)
+        self._token: str | None = None
+        self._tokens: set[int] = set()
+        self._above: list[datetime | None] = []
+        """The time of the row in front of the next page."""
+        self._probes = False
+        self._restarted = False
+        if filters.order:
+            self.frontier = Frontier(newest_first=filters.order == "descending")
+            self._may_turn = False
+        else:
+            self._may_turn = bool(filters.created_before) and not filters.max_predictions
+        if self._may_turn and not filters.created_after:
+            self._turn()
+
+    def ahead(self, count: int) -> list[PageRequest]:
+        """The next page, with the same filters as the first; its token tells the one behind it."""
+        if self.ended:
+            return []
+        params: dict[str, str | int] = {
+            "maxResults": 1 if self._probes else self.page_size,
+            "sortBy": "createdTime",
+            "order": "descending" if self.frontier.newest_first != self._probes else "ascending",
+        }
+        if self.filters.model_id:
+            params["modelId"] = self.filters.model_id
+        if self._token and not self._probes:
+            params["nextToken"] = self._token
+        return [PageRequest("predictions", params)]
+
+    def read(self, body: bytes) -> tuple[list[Prediction], str | None]:
+        """The rows of a page, and the token of the next."""
+        return self.service.envelope(body)
+
+    def take(self, answer: tuple[list[Prediction], str | None]) -> Page:
+        """The new rows of a page."""
+        rows, token = answer
+        if self._probes:
+            self._compare_ends(rows)
+            return Page(())
+        if token and hash(token) in self._tokens:
+            raise MalformedAnswerError(f"{self.service.title} sent a nextToken again: its pages are a loop")
+        self._token = token
+        self._tokens.add(hash(token))
+        self.ended = token is None
+        times = [row.created_at for row in rows if row.fault is None]
+        self.watch([*self._above, *times])
+        self._above = times[-1:] or self._above
+        page = self.hand_out(rows)
+        self._probes = self._may_turn and not self.ended and self._lies_in_front()
+        self._may_turn = False
+        return page
+
+    def refuse(self, error: InvalidRequestError) -> None:
+        """Begin again, once, where a token is refused, as an expired one is; no row is handed out twice."""
+        if not self._token or self._restarted or error.status != 400:
+            raise error
+        log.warning("%s. Reading the list again from its start", error)
+        self._token, self._above, self._restarted = None, [], True
+        self._tokens.clear()
+
+    def position(self) -> dict[str, Any]:
+        """Where the walk is."""
+        own = {"token": self._token, "may_turn": self._may_turn, "probes": self._probes}
+        return super().position() | own
+
+    def go_on(self, position: dict[str, Any], earlier: Callable[[], Iterable[str]]) -> None:
+        """Go on from where another walk was."""
+        super().go_on(position, earlier)
+        self._token, self._may_turn = position["token"], position["may_turn"]
+        self._probes = position["probes"]
+        self._above = [self.frontier.last] if self.frontier.last else []
+
+    def _turn(self) -> None:
+        """Read from the other end."""
+        self.frontier = Frontier(newest_first=False)
+        self._token, self._above, self._may_turn = None, [], False
+        self._tokens.clear()
+
+    def _lies_in_front(self) -> bool:
+        last, before = self.frontier.last, self.filters.created_before
+        return bool(self.frontier.ordered and last and before and last >= before)
+
+    def _compare_ends(self, rows: list[Prediction]) -> None:
+        """Turn, where the oldest row is nearer to the window than the page that was read."""
+        self._probes = False
+        oldest = rows[0].created_at if rows else None
+        last, after, before = self.frontier.last, self.filters.created_after, self.filters.created_before
+        if oldest and last and after and before and after - oldest < last - before:
+            self._turn()

@@ -1,0 +1,334 @@
+"""Landing in each storage, on a real server of its protocol."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowFailException, ObjectStoragePath
+
+from airflow_provider_predictions.operators.cradl import CradlPredictionsToObjectStorageOperator
+from airflow_provider_predictions.operators.vlmrun import VlmRunPredictionsToObjectStorageOperator
+from airflow_provider_predictions.sandbox.data import Record
+from airflow_provider_predictions.sandbox.faults import Fault
+from airflow_provider_predictions.sandbox.server import Sandbox
+from airflow_provider_predictions.sandbox.shelf import Shelf
+
+LAND = {"vlmrun": VlmRunPredictionsToObjectStorageOperator, "cradl": CradlPredictionsToObjectStorageOperator}
+
+
+@pytest.fixture(autouse=True)
+def own_tmp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test goes on from another's workspace."""
+    tmp_path.joinpath("tmp").mkdir()
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+
+
+@pytest.fixture
+def land(connections: Sandbox, service_name: str) -> Callable[..., dict[str, Any]]:
+    """Land from the sandbox, with arguments of the operator."""
+
+    def land(path: ObjectStoragePath | str, **arguments: Any) -> dict[str, Any]:
+        return LAND[service_name](task_id="land", path=str(path), **arguments).execute({})
+
+    return land
+
+
+@pytest.fixture
+def show(shelf: Shelf) -> Iterator[Callable[[dict[int, bytes]], None]]:
+    """Let the service send given rows in place of those at an index."""
+    kind = shelf.kind
+
+    def show(rows: dict[int, bytes]) -> None:
+        given = {shelf.rows[index].id: text for index, text in rows.items()}
+
+        def shown(record: Record, status: str, files: str) -> bytes:
+            return given.get(record.id) or kind.show(record, status, files)
+
+        shelf.kind = replace(kind, show=shown)
+
+    yield show
+    shelf.kind = kind
+
+
+def names(path: ObjectStoragePath) -> list[str]:
+    """What lies under a path, relative to it."""
+    path.fs.invalidate_cache()
+    root = path.path.strip("/")
+    return sorted(key.strip("/").removeprefix(root).strip("/") for key in path.fs.find(path.path))
+
+
+def lines(texts: list[bytes]) -> bytes:
+    return b"".join(text + b"\n" for text in texts)
+
+
+def content(manifest: dict[str, Any]) -> bytes:
+    """All bytes of all parts, checked against what the manifest says of them."""
+    stored = [ObjectStoragePath(part["uri"]).read_bytes() for part in manifest["parts"]]
+    for part, text in zip(manifest["parts"], stored, strict=True):
+        assert part["bytes"] == len(text)
+        assert part["sha256"] == hashlib.sha256(text).hexdigest()
+        assert part["count"] == text.count(b"\n")
+    return b"".join(stored)
+
+
+def committed(path: ObjectStoragePath) -> dict[str, Any]:
+    """The manifest as it is stored."""
+    manifest: dict[str, Any] = json.loads(path.fs.cat_file((path / "_manifest.json").path))
+    return manifest
+
+
+def break_off(sandbox: Sandbox, service_name: str, *, after: int) -> None:
+    """Let the service refuse everything after some requests."""
+    sandbox.wire.order(Fault(service_name, status=400, body=b"{}", times=1000, after=after))
+
+
+def time_of(text: bytes) -> datetime:
+    record = json.loads(text)
+    return datetime.fromisoformat(record.get("created_at") or record["createdTime"])
+
+
+def test_three_thousand_land_byte_for_byte(land, shelf: Shelf, store) -> None:
+    shelf.fill(3000)
+    path = store / "predictions" / "2026-11-22"
+
+    manifest = land(path, records_per_part=1300)
+
+    assert content(manifest) == lines(shelf.texts())
+    assert [part["count"] for part in manifest["parts"]] == [1300, 1300, 400]
+    assert names(path) == ["_manifest.json", "part-00000.jsonl", "part-00001.jsonl", "part-00002.jsonl"]
+
+
+def test_the_stored_manifest_is_what_the_task_returns(land, shelf: Shelf, store, service_name) -> None:
+    shelf.fill(30)
+    times = sorted(map(time_of, shelf.texts()))
+
+    manifest = land(store / "x", records_per_part=10)
+
+    assert committed(store / "x") == manifest
+    assert manifest["path"] == str(store / "x")
+    assert (manifest["service"], manifest["count"], manifest["complete"]) == (service_name, 30, True)
+    assert (manifest["rejected"], manifest["rejected_reasons"], manifest["duplicates"]) == (0, {}, 0)
+    assert datetime.fromisoformat(manifest["created_min"]).replace(tzinfo=times[0].tzinfo) == times[0]
+    assert datetime.fromisoformat(manifest["created_max"]).replace(tzinfo=times[0].tzinfo) == times[-1]
+
+
+def test_no_credential_stands_in_the_manifest(land, shelf: Shelf, s3_store) -> None:
+    shelf.fill(3)
+
+    manifest = land(s3_store / "x")
+
+    assert "s3_store@" in manifest["path"]
+    assert "test-secret" not in json.dumps(manifest)
+
+
+def test_landing_again_leaves_only_its_own_objects(land, shelf: Shelf, store) -> None:
+    shelf.fill(40)
+    path = store / "x"
+    land(path, records_per_part=10)
+    for name in ("part-00000.jsonl.zst", "part-00007.parquet", "rejected.jsonl"):
+        (path / name).write_bytes(b"of an earlier landing")
+    for name in ("part-notes.txt", "sub/part-00000.jsonl"):
+        (path / name).parent.mkdir(parents=True, exist_ok=True)
+        (path / name).write_bytes(b"not of this landing")
+
+    again = land(path, records_per_part=30, compression="gzip")
+
+    assert [part["count"] for part in again["parts"]] == [30, 10]
+    assert names(path) == [
+        "_manifest.json", "part-00000.jsonl.gz", "part-00001.jsonl.gz",
+        "part-notes.txt", "sub/part-00000.jsonl",
+    ]  # fmt: skip
+
+
+def test_an_empty_list_replaces_what_landed_before(land, shelf: Shelf, store) -> None:
+    shelf.fill(5)
+    land(store / "x")
+    shelf.clear()
+
+    manifest = land(store / "x")
+
+    assert (manifest["parts"], manifest["count"]) == ([], 0)
+    assert names(store / "x") == ["_manifest.json"]
+
+
+def test_a_list_that_breaks_off_before_a_part_is_full_leaves_nothing(
+    land, connections: Sandbox, shelf: Shelf, store, service_name
+) -> None:
+    shelf.fill(40)
+    break_off(connections, service_name, after=2)
+
+    with pytest.raises(AirflowFailException):
+        land(store / "x", page_size=10)
+
+    assert names(store / "x") == []
+
+
+def test_a_list_that_breaks_off_is_gone_on_with(
+    land, connections: Sandbox, shelf: Shelf, store, service_name
+) -> None:
+    shelf.fill(500)
+    path, arguments = store / "x", {"page_size": 20, "records_per_part": 70}
+    break_off(connections, service_name, after=20)
+    with pytest.raises(AirflowFailException):
+        land(path, **arguments)
+    left = names(path)
+    connections.wire.clear()
+
+    manifest = land(path, **arguments)
+
+    assert left == ["_checkpoint.jsonl", *(f"part-{n:05}.jsonl" for n in range(5))]
+    assert content(manifest) == lines(shelf.texts())
+    assert [part["count"] for part in manifest["parts"]] == [70] * 7 + [10]
+    assert names(path) == ["_manifest.json", *(f"part-{n:05}.jsonl" for n in range(8))]
+    assert sum(seen.part == service_name for seen in connections.wire.seen) < 10
+
+
+def test_a_landing_goes_on_from_what_lies_beside_its_parts(
+    land, connections: Sandbox, shelf: Shelf, store, service_name, own_tmp, tmp_path, monkeypatch
+) -> None:
+    shelf.fill(500)
+    path, arguments = store / "x", {"page_size": 20, "records_per_part": 70}
+    break_off(connections, service_name, after=20)
+    with pytest.raises(AirflowFailException):
+        land(path, **arguments)
+    connections.wire.clear()
+    another_machine(tmp_path, monkeypatch)
+
+    manifest = land(path, **arguments)
+
+    assert content(manifest) == lines(shelf.texts())
+    assert names(path) == ["_manifest.json", *(f"part-{n:05}.jsonl" for n in range(8))]
+    assert sum(seen.part == service_name for seen in connections.wire.seen) < 15
+
+
+def another_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From here on, nothing is known but what lies in storage."""
+    tmp_path.joinpath("another").mkdir()
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "another"))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+
+
+def test_while_landing_again_the_earlier_commit_is_taken_back(
+    land, connections: Sandbox, shelf: Shelf, store, service_name
+) -> None:
+    shelf.fill(30)
+    land(store / "x", page_size=10, records_per_part=5)
+    break_off(connections, service_name, after=1)
+
+    with pytest.raises(AirflowFailException):
+        land(store / "x", page_size=10, records_per_part=5)
+
+    assert "_manifest.json" not in names(store / "x")
+
+
+@pytest.mark.parametrize("store", ["s3", "gs", "abfs"], indirect=True)
+def test_a_missing_bucket_is_an_error_and_is_not_made(land, shelf: Shelf, store) -> None:
+    shelf.fill(3)
+    missing = ObjectStoragePath(f"{str(store).rstrip('/')}-missing")
+
+    with pytest.raises(FileNotFoundError):
+        land(missing / "x")
+
+    assert not missing.exists()
+
+
+ROWS = {3: b'"text"', 4: b"5", 7: b"null", 8: b"[1.10,\n 2]"}
+REASONS = {f"{kind} instead of an object": 1 for kind in ("array", "null", "number", "string")}
+
+
+def test_rows_that_are_no_records_land_beside_the_parts(land, shelf: Shelf, show, store) -> None:
+    shelf.fill(20)
+    show(ROWS)
+
+    manifest = land(store / "x", max_rejected=None)
+
+    assert content(manifest) == lines([t for n, t in enumerate(shelf.texts()) if n not in ROWS])
+    assert (store / "x" / "rejected.jsonl").read_bytes() == b'"text"\n5\nnull\n[1.10,2]\n'
+    assert (manifest["count"], manifest["rejected"], manifest["rejected_reasons"]) == (16, 4, REASONS)
+    assert names(store / "x") == ["_manifest.json", "part-00000.jsonl", "rejected.jsonl"]
+
+
+def test_too_many_rejected_rows_fail_the_task_once_all_has_landed(land, shelf: Shelf, show, store) -> None:
+    shelf.fill(20)
+    show(ROWS)
+
+    with pytest.raises(AirflowFailException, match=r"max_rejected: 4 .*rejected\.jsonl"):
+        land(store / "x", max_rejected=0)
+
+    assert (committed(store / "x")["count"], committed(store / "x")["rejected"]) == (16, 4)
+    assert names(store / "x") == ["_manifest.json", "part-00000.jsonl", "rejected.jsonl"]
+
+
+@pytest.mark.parametrize(("most", "passes"), [(3, False), (4, True), (5, True)])
+def test_as_many_rows_may_be_rejected_as_are_allowed(
+    land, shelf: Shelf, show, file_store, most, passes
+) -> None:
+    shelf.fill(20)
+    show(ROWS)
+
+    if passes:
+        assert land(file_store, max_rejected=most) == committed(file_store)
+    else:
+        with pytest.raises(AirflowFailException):
+            land(file_store, max_rejected=most)
+        assert committed(file_store)["rejected"] == 4
+
+
+def test_rejected_rows_go_where_a_clean_landing_follows(land, shelf: Shelf, show, store) -> None:
+    shelf.fill(5)
+    show({1: b"5"})
+    land(store / "x", max_rejected=None)
+    shelf.remove([shelf.rows[1].id])
+
+    land(store / "x")
+
+    assert names(store / "x") == ["_manifest.json", "part-00000.jsonl"]
+
+
+def test_only_rejected_rows_make_no_part(land, shelf: Shelf, show, store) -> None:
+    shelf.fill(2)
+    show({0: b"1", 1: b"2"})
+
+    manifest = land(store / "x", max_rejected=None)
+
+    assert (manifest["parts"], manifest["rejected"]) == ([], 2)
+    assert (store / "x" / "rejected.jsonl").read_bytes() == b"1\n2\n"
+
+
+@pytest.mark.parametrize("machine", ["same", "another"])
+def test_rejected_rows_outlive_an_interruption(
+    land,
+    connections: Sandbox,
+    shelf: Shelf,
+    show,
+    store,
+    service_name,
+    own_tmp,
+    tmp_path,
+    monkeypatch,
+    machine,
+) -> None:
+    shelf.fill(200)
+    show({5: b"5", 50: b"50", 150: b"150"})
+    path, arguments = store / "x", {"page_size": 20, "records_per_part": 30, "max_rejected": None}
+    break_off(connections, service_name, after=6)
+    with pytest.raises(AirflowFailException):
+        land(path, **arguments)
+    connections.wire.clear()
+    if machine == "another":
+        another_machine(tmp_path, monkeypatch)
+
+    manifest = land(path, **arguments)
+
+    assert (manifest["count"], manifest["rejected"]) == (197, 3)
+    assert content(manifest) == lines([t for n, t in enumerate(shelf.texts()) if n not in (5, 50, 150)])
+    assert (path / "rejected.jsonl").read_bytes() == b"5\n50\n150\n"
