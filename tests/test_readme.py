@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import re
@@ -9,12 +10,15 @@ import subprocess
 import sys
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from airflow_provider_predictions.get_provider_info import get_provider_info
 from airflow_provider_predictions.hooks.cradl import CradlHook
 from airflow_provider_predictions.hooks.vlmrun import VlmRunHook
+from airflow_provider_predictions.operators.cradl import CradlPredictionsToObjectStorageOperator
+from airflow_provider_predictions.operators.landing import PredictionsToObjectStorageOperator
 from airflow_provider_predictions.sandbox.server import Sandbox
 
 ROOT = Path(__file__).parent.parent
@@ -27,21 +31,39 @@ def section(title: str) -> str:
     return README.split(f"\n## {title}\n")[1].split("\n## ")[0]
 
 
-def test_the_dag_runs(airflow_db: None, connections: Sandbox, tmp_path: Path) -> None:
-    """In a process of its own, since a DAG must lie in the folder that Airflow is told of."""
-    connections.vlmrun.fill(20)
-    code = next(block for block in PYTHON if "@dag" in block)
+def run_dag(code: str, tmp_path: Path) -> dict[str, Any]:
+    """The manifest of a DAG that lands; in a process of its own, since a DAG must lie in Airflow's folder."""
     dags = tmp_path / "dags"
     dags.mkdir()
     dags.joinpath("readme.py").write_text(code.replace("/tmp/predictions", f"{tmp_path}/landed"))
     environment = os.environ | {"AIRFLOW__CORE__DAGS_FOLDER": str(dags)}
+    (name,) = re.findall(r"^def (\w+)", code, re.MULTILINE)
 
-    command = [sys.executable, "-m", "airflow", "dags", "test", "predictions"]
+    command = [sys.executable, "-m", "airflow", "dags", "test", name]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
 
     assert done.returncode == 0, done.stdout[-3000:]
     (manifest,) = tmp_path.joinpath("landed").rglob("_manifest.json")
-    landed = json.loads(manifest.read_bytes())
+    return json.loads(manifest.read_bytes())
+
+
+def test_the_incremental_dag_runs(airflow_db: None, connections: Sandbox, tmp_path: Path) -> None:
+    connections.cradl.fill(20)
+    connections.cradl.add(work=1e9)
+    code = next(block for block in PYTHON if "incremental=True" in block)
+
+    landed = run_dag(code, tmp_path)
+
+    assert landed["count"] == 20
+    assert landed["incremental"]["unfinished"] == 1
+
+
+def test_the_dag_runs(airflow_db: None, connections: Sandbox, tmp_path: Path) -> None:
+    connections.vlmrun.fill(20)
+    code = next(block for block in PYTHON if "@dag" in block)
+
+    landed = run_dag(code, tmp_path)
+
     assert landed["statuses"].keys() == {"completed"}
     (shown,) = re.findall(r"```json\n(.*?)```", README, re.DOTALL)
     assert json.loads(shown).keys() == landed.keys()
@@ -100,6 +122,18 @@ def test_every_public_class_is_in_the_table() -> None:
         }  # fmt: skip
         assert public
         assert not [name for name in public if f"`{name}`" not in table]
+
+
+def test_the_table_holds_every_argument_of_the_landing_operators() -> None:
+    arguments = {
+        name
+        for operator in (PredictionsToObjectStorageOperator, CradlPredictionsToObjectStorageOperator)
+        for name, parameter in inspect.signature(operator.__init__).parameters.items()
+        if parameter.kind is parameter.KEYWORD_ONLY
+    }
+
+    assert {"path", "incremental", "fetch_values"} <= arguments
+    assert not [name for name in arguments if f"`{name}`" not in section("Classes")]
 
 
 def test_the_tables_hold_every_filter_and_every_field() -> None:

@@ -18,10 +18,8 @@ from airflow_provider_predictions.api.errors import PredictionsError, QuotaExcee
 from airflow_provider_predictions.api.models import Column, PageRequest, Prediction, as_time, id_of
 from airflow_provider_predictions.api.rows import (
     as_text,
-    elements,
     fields,
     joined,
-    kind,
     members,
     value,
     whole,
@@ -108,22 +106,22 @@ class CradlFilters(Filters):
     order: Literal["ascending", "descending"] | None = None
 
 
+_NULL = msgspec.Raw(b"null")
+
+
 class _Row(msgspec.Struct, rename="camel", gc=False):
     prediction_id: str | None = None
     status: str | None = None
     created_time: str | None = None
     model_id: str | None = None
     file_url: str | None = None
-    predictions: msgspec.Raw | None = None
-    inference_time: msgspec.Raw | None = None
-    postprocess_config: msgspec.Raw | None = None
+    predictions: msgspec.Raw = _NULL
+    inference_time: msgspec.Raw = _NULL
+    postprocess_config: msgspec.Raw = _NULL
 
 
-_decoder = msgspec.json.Decoder(_Row)
-
-
-def _is_given(value: msgspec.Raw | None) -> bool:
-    return value is not None and bytes(value) != b"null"
+def _is_given(value: msgspec.Raw) -> bool:
+    return bytes(value) != b"null"
 
 
 def _status(row: _Row) -> str:
@@ -142,6 +140,7 @@ class Cradl(Service[CradlFilters]):
     terminal_statuses = frozenset({"succeeded", "failed", "cancelled"})
     filters = CradlFilters
     record = CradlPrediction
+    envelope = _Row
     columns = (
         Column("predictionId", "text", "id"),
         Column("status", "text", "status"),
@@ -170,27 +169,28 @@ class Cradl(Service[CradlFilters]):
         """One pass over the list."""
         return TokenWalk(self, filters)
 
-    def row(self, raw: bytes) -> Prediction:
-        """One row of a list, its envelope decoded."""
-        row = fields(raw, _decoder)
-        if row is None:
-            return Prediction.rejected(raw, f"{kind(raw)} instead of an object")
+    def prediction(self, envelope: _Row, raw: bytes) -> Prediction:
+        """A record whose envelope is decoded."""
         return Prediction(
-            id_of(row.prediction_id, raw), _status(row), as_time(row.created_time), row.model_id, raw
+            id_of(envelope.prediction_id, raw),
+            _status(envelope),
+            as_time(envelope.created_time),
+            envelope.model_id,
+            raw,
         )
 
     def split(self, body: bytes) -> list[Prediction]:
         """The rows of an envelope."""
-        return self.envelope(body)[0]
+        return self.page(body)[0]
 
-    def envelope(self, body: bytes) -> tuple[list[Prediction], str | None]:
-        """The rows of a page, and the token of the next one."""
+    def page(self, body: bytes) -> tuple[list[Prediction], str | None]:
+        """The rows of an envelope, and the token of the next one."""
         with reading(self.title, body):
-            envelope = members(body)
-            token = value(envelope.get("nextToken", b"null"))
+            given = members(body)
+            token = value(given.get("nextToken", b"null"))
             if not (token is None or isinstance(token, str)):
                 raise ValueError("nextToken is no string")
-            return list(map(self.row, elements(envelope["predictions"]))), token or None
+            return self.rows(given["predictions"]), token or None
 
     def refusal(self, status: int, message: str) -> type[PredictionsError] | None:
         """A monthly quota and a rate limit are both 429; only the text tells (as in cradl-sdk-python)."""
@@ -198,10 +198,10 @@ class Cradl(Service[CradlFilters]):
 
     def values_request(self, prediction: Prediction) -> PageRequest | None:
         """``fileUrl``, in the format that the prediction was made in (as cradl-sdk-python asks for it)."""
-        row = fields(prediction.raw, _decoder)
+        row = fields(prediction.raw, _Row)
         if row is None or _is_given(row.predictions) or not row.file_url:
             return None
-        config = value(bytes(row.postprocess_config or b"null"))
+        config = value(bytes(row.postprocess_config))
         output_format = config.get("outputFormat") if isinstance(config, dict) else None
         # A foreign URL may be signed, query and all.
         if isinstance(output_format, str) and self.trusts(row.file_url):

@@ -12,6 +12,7 @@ import codecs
 import json
 import re
 from collections.abc import Iterator
+from functools import cache
 from typing import Any, TypeVar
 
 import msgspec
@@ -21,15 +22,14 @@ _Shape = TypeVar("_Shape", bound=msgspec.Struct)
 _STANDARD = json.JSONDecoder()
 _SPACE = re.compile(r"[ \t\n\r]*")
 _STRING_OR_SPACE = re.compile(rb'("(?:[^"\\]|\\.)*")|[ \t\n\r]+')
-_split_array = msgspec.json.Decoder(list[msgspec.Raw]).decode
-_split_object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_decoder = cache(msgspec.json.Decoder)
 _KINDS = {"[": "array", '"': "string", "n": "null", "t": "boolean", "f": "boolean"}
 
 
 def elements(text: bytes) -> list[bytes]:
     """The elements of an array, as they stand there."""
     try:
-        return list(map(bytes, _split_array(text)))
+        return list(map(bytes, _decoder(list[msgspec.Raw]).decode(text)))
     except msgspec.DecodeError:
         return [element for _, element in _walk(text, "[", "]")]
 
@@ -37,7 +37,7 @@ def elements(text: bytes) -> list[bytes]:
 def members(text: bytes) -> dict[str, bytes]:
     """The members of an object, as they stand there."""
     try:
-        return {name: bytes(value) for name, value in _split_object(text).items()}
+        return {name: bytes(value) for name, value in _decoder(dict[str, msgspec.Raw]).decode(text).items()}
     except msgspec.DecodeError:
         return dict(_walk(text, "{", "}"))
 
@@ -61,17 +61,28 @@ def value(text: bytes) -> Any:
     return json.loads(text.decode("utf-8-sig", "surrogateescape"))
 
 
-def fields(text: bytes, decoder: msgspec.json.Decoder[_Shape]) -> _Shape | None:
-    """Some fields of a record; None where it is no object.
+def records(page: bytes, shape: type[_Shape]) -> Iterator[tuple[_Shape | None, bytes]]:
+    """Some fields of each element of an array, None where that is no object, and the element itself.
 
-    :param decoder: of a Struct whose fields are text or ``Raw``; text takes a value of another type, too.
+    :param shape: a Struct whose fields are text or ``Raw``; text takes a value of another type, too.
     """
+    slices = elements(page)
     try:
-        return decoder.decode(text)
+        found: list[_Shape | None] = _decoder(list[shape]).decode(page)  # type: ignore[valid-type]
+    except msgspec.DecodeError:
+        found = [fields(text, shape) for text in slices]
+    return zip(found, slices, strict=True)
+
+
+def fields(text: bytes, shape: type[_Shape]) -> _Shape | None:
+    """Some fields of a record; None where it is no object."""
+    try:
+        fast: _Shape = _decoder(shape).decode(text)
+        return fast
     except msgspec.DecodeError:
         if not isinstance(value(text), dict):
             return None
-    found, shape = members(text), decoder.type
+    found = members(text)
     given: dict[str, Any] = {}
     for field, name in zip(shape.__struct_fields__, shape.__struct_encode_fields__, strict=True):
         if name in found:

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 from urllib.parse import quote, urlsplit
 
+import msgspec
 from pydantic import BaseModel
 
 from airflow_provider_predictions.api.arguments import Filters, is_safe_url
@@ -22,7 +23,7 @@ from airflow_provider_predictions.api.errors import (
 )
 from airflow_provider_predictions.api.frontier import Frontier
 from airflow_provider_predictions.api.models import Column, Page, PageRequest, Prediction
-from airflow_provider_predictions.api.rows import whole
+from airflow_provider_predictions.api.rows import fields, kind, records, whole
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +49,8 @@ class Service(ABC, Generic[F]):
     """Statuses that a prediction does not leave; every other one, known or not, is waited for."""
     filters: ClassVar[type[Filters]]
     record: ClassVar[type[BaseModel]]
+    envelope: ClassVar[type[msgspec.Struct]]
+    """The fields of a record that are read on the way to storage."""
     columns: ClassVar[tuple[Column, ...]]
     default_page_size: ClassVar[int]
     rate_limit_window: ClassVar[float]
@@ -64,11 +67,8 @@ class Service(ABC, Generic[F]):
         """One pass over the list."""
 
     @abstractmethod
-    def row(self, raw: bytes) -> Prediction:
-        """One row of a list, its envelope decoded.
-
-        :raises ValueError: where it is no JSON.
-        """
+    def prediction(self, envelope: Any, raw: bytes) -> Prediction:
+        """A record whose envelope is decoded."""
 
     @abstractmethod
     def split(self, body: bytes) -> list[Prediction]:
@@ -76,6 +76,25 @@ class Service(ABC, Generic[F]):
 
         :raises MalformedAnswerError: where it is not what the specification says.
         """
+
+    def row(self, raw: bytes) -> Prediction:
+        """One row of a list.
+
+        :raises ValueError: where it is no JSON.
+        """
+        envelope = fields(raw, self.envelope)
+        return self.prediction(envelope, raw) if envelope else _rejected(raw)
+
+    def rows(self, page: bytes) -> list[Prediction]:
+        """The rows of an array.
+
+        :raises ValueError: where it is none.
+        """
+        read = self.prediction
+        return [
+            read(envelope, raw) if envelope else _rejected(raw)
+            for envelope, raw in records(page, self.envelope)
+        ]
 
     def read_one(self, body: bytes) -> Prediction:
         """The record of an answer to ``one``."""
@@ -113,6 +132,10 @@ class Service(ABC, Generic[F]):
         """Whether the bearer token may go to a URL."""
         host = urlsplit(url).hostname
         return is_safe_url(url) and (host == urlsplit(self.base_url).hostname or host in self.file_hosts)
+
+
+def _rejected(raw: bytes) -> Prediction:
+    return Prediction.rejected(raw, f"{kind(raw)} instead of an object")
 
 
 class Asking(Protocol):

@@ -62,7 +62,7 @@ class TokenWalk(Walk):
 
     def read(self, body: bytes) -> tuple[list[Prediction], str | None]:
         """The rows of a page, and the token of the next."""
-        return self.service.envelope(body)
+        return self.service.page(body)
 
     def take(self, answer: tuple[list[Prediction], str | None]) -> Page:
         """The new rows of a page."""

@@ -16,7 +16,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict
 from airflow_provider_predictions.api.arguments import Filters, Words
 from airflow_provider_predictions.api.models import Column, Prediction, as_time, id_of
 from airflow_provider_predictions.api.offsets import OffsetWalk
-from airflow_provider_predictions.api.rows import as_text, elements, fields, kind
+from airflow_provider_predictions.api.rows import as_text
 from airflow_provider_predictions.api.service import Service, reading
 
 VlmRunStatus = Literal["pending", "enqueued", "running", "completed", "failed", "paused"]
@@ -84,9 +84,6 @@ class _Row(msgspec.Struct, gc=False):
     domain: str | None = None
 
 
-_decoder = msgspec.json.Decoder(_Row)
-
-
 @dataclass(frozen=True)
 class VlmRun(Service[VlmRunFilters]):
     """Offset pages of a bare list, with no filter, order, total or cursor."""
@@ -98,6 +95,7 @@ class VlmRun(Service[VlmRunFilters]):
     terminal_statuses = frozenset({"completed", "failed", "cancelled"})
     filters = VlmRunFilters
     record = VlmRunPrediction
+    envelope = _Row
     columns = (
         Column("id", "text", "id"),
         Column("status", "text", "status"),
@@ -114,14 +112,17 @@ class VlmRun(Service[VlmRunFilters]):
         """One pass over the list."""
         return OffsetWalk(self, filters)
 
-    def row(self, raw: bytes) -> Prediction:
-        """One row of a list, its envelope decoded."""
-        row = fields(raw, _decoder)
-        if row is None:
-            return Prediction.rejected(raw, f"{kind(raw)} instead of an object")
-        return Prediction(id_of(row.id, raw), row.status or PENDING, as_time(row.created_at), row.domain, raw)
+    def prediction(self, envelope: _Row, raw: bytes) -> Prediction:
+        """A record whose envelope is decoded."""
+        return Prediction(
+            id_of(envelope.id, raw),
+            envelope.status or PENDING,
+            as_time(envelope.created_at),
+            envelope.domain,
+            raw,
+        )
 
     def split(self, body: bytes) -> list[Prediction]:
         """The rows of a bare list."""
         with reading(self.title, body):
-            return list(map(self.row, elements(body)))
+            return self.rows(body)
