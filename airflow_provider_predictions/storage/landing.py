@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any, Self
 from airflow_provider_predictions.api.models import Page, Prediction
 from airflow_provider_predictions.api.rows import one_line, spans_lines
 from airflow_provider_predictions.storage import checkpoint
-from airflow_provider_predictions.storage.checkpoint import Spool
 from airflow_provider_predictions.storage.formats import Format
 from airflow_provider_predictions.storage.manifest import REJECTED, Part, part_name, take_back
+from airflow_provider_predictions.storage.spool import Spool
 from airflow_provider_predictions.storage.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -43,15 +43,13 @@ class Landing:
         self._workspace = Workspace(hashlib.sha256(str(path).encode()).hexdigest()[:32])
         self._directory = self._workspace.directory
         self.progress = checkpoint.load(arguments, self._directory, path)
-        self._spool = self._open(self.progress.spool)
-        self._rejected = self._open(self.progress.rejected)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self._spool.close()
-        self._rejected.close()
+        self.progress.spool.close()
+        self.progress.rejected.close()
         if kind is None:
             checkpoint.discard(self.path)
         self._workspace.close(keep=kind is not None)
@@ -64,21 +62,21 @@ class Landing:
         """
         progress = self.progress
         progress.totals.add(page)
-        self._reject(page.rejected)
+        progress.rejected.write([one_line(row.raw) for row in page.rejected])
         lines = _lines(page.predictions)
         done = len(progress.parts)
         old = []
         while lines:
             room = self.records_per_part - progress.spool.count
-            self._append(lines[:room])
+            progress.spool.write(lines[:room])
             lines = lines[room:]
             if progress.spool.count == self.records_per_part:
                 old.append(self._close_part())
-        self._spool.flush()
-        self._rejected.flush()
+        progress.spool.flush()
+        progress.rejected.flush()
         progress.position, progress.requests = position, requests
         if len(progress.parts) > done:
-            checkpoint.save_beside(progress, self._directory, self.path)
+            checkpoint.save_beside(progress, self.path)
         checkpoint.save_here(progress, self._directory)
         for file in old:
             file.unlink()
@@ -89,8 +87,7 @@ class Landing:
             self._close_part()
             checkpoint.save_here(self.progress, self._directory)
         if self.progress.rejected.count:
-            self._rejected.flush()
-            self.path.fs.put_file(self._rejected.name, (self.path / REJECTED).path)
+            self.path.fs.put_file(str(self.progress.rejected.path), (self.path / REJECTED).path)
 
     def identities(self) -> Iterator[tuple[str, datetime | None]]:
         """Id and creation time of each record so far, newest part last."""
@@ -99,42 +96,29 @@ class Landing:
                 source = self.path / part.name
                 self.path.fs.get_file(source.path, copy.name)
                 yield from self.form.identities(Path(copy.name))
-        self._spool.flush()
-        for line in self._directory.joinpath(self.progress.spool.name).open("rb"):
-            row = self.form.service.row(line.rstrip(b"\n"))
-            yield row.id, row.created_at
-
-    def _open(self, spool: Spool) -> Any:
-        return self._directory.joinpath(spool.name).open("ab" if spool.count else "wb")
-
-    def _append(self, lines: Sequence[bytes]) -> None:
-        content = b"\n".join(lines) + b"\n"
-        self.progress.spool.write(self._spool, content, len(lines))
-
-    def _reject(self, rows: Sequence[Prediction]) -> None:
-        for row in rows:
-            self.progress.rejected.write(self._rejected, one_line(row.raw) + b"\n", 1)
+        self.progress.spool.flush()
+        with self.progress.spool.path.open("rb") as lines:
+            for line in lines:
+                row = self.form.service.row(line.rstrip(b"\n"))
+                yield row.id, row.created_at
 
     def _close_part(self) -> Path:
-        """Put the spool as a part, and begin the next one."""
-        progress, directory = self.progress, self._directory
+        """Put the spool as a part, and begin the next one; the lines stay until that is noted."""
+        progress, spool = self.progress, self.progress.spool
         number = len(progress.parts)
-        self._spool.close()
-        lines = directory / progress.spool.name
-        converted = self.form.convert(lines, directory / "converted")
-        with converted.open("rb") as file:
-            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-            size = file.tell()
+        spool.close()
+        content = self.form.convert(spool.path, self._directory / "converted")
+        size, sha256 = spool.size, spool.sha256
+        if content != spool.path:
+            with content.open("rb") as file:
+                sha256, size = hashlib.file_digest(file, "sha256").hexdigest(), file.tell()
         if number == 0:
             take_back(self.path)
         target = self.path / part_name(number, self.form.suffix)
-        self.path.fs.put_file(str(converted), target.path)
-        progress.parts.append(Part(str(target), progress.spool.count, size, sha256))
-        if converted != lines:
-            converted.unlink()
-        progress.spool = Spool(f"part-{number + 1}")
-        self._spool = self._open(progress.spool)
-        return lines
+        self.path.fs.put_file(str(content), target.path)
+        progress.parts.append(Part(str(target), spool.count, size, sha256))
+        progress.spool = Spool(self._directory / f"part-{number + 1}")
+        return spool.path
 
 
 def _lines(predictions: Sequence[Prediction]) -> list[bytes]:
