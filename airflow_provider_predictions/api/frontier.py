@@ -1,14 +1,16 @@
 """How far a pass over a list has come, and which rows it has handed out before.
 
-While the rows come in the order of their creation, the newest (or oldest) one handed out tells every repeat,
-so nothing need be remembered. Where they do not, ids are.
+While the rows come in the order of their creation, only one that stands behind the last one handed out can be
+a repeat, so hardly any is looked up, and the ids lie in a file. Where they do not, every row is looked up.
 """
 
 from __future__ import annotations
 
 import operator
+import os
 import tempfile
 from array import array
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
@@ -16,6 +18,8 @@ from typing import Any
 from airflow_provider_predictions.api.models import Prediction, as_time
 
 _ADD = "INSERT OR IGNORE INTO seen VALUES (?)"
+RECENT_PAGES = 2
+"""Pages whose ids are at hand: a list that grows pushes these rows into the next one."""
 _IN_MEMORY = 1 << 18
 """Bytes of hashes that stay in memory before they go to a file."""
 
@@ -45,13 +49,14 @@ class Seen:
 
 
 class Notes:
-    """Hashes of ids, in a file, for the case that the order breaks later."""
+    """Hashes of ids, in a file: cheap to write, and read only when something moved or the order breaks."""
 
     def __init__(self) -> None:
         self._file = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115  (as long as the walk)
 
     def add(self, ids: Iterable[str]) -> None:
         """Note ids."""
+        self._file.seek(0, os.SEEK_END)
         self._file.write(array("q", map(hash, ids)).tobytes())
 
     def __iter__(self) -> Iterator[int]:
@@ -71,8 +76,11 @@ class Frontier:
         self.moved = False
         """Whether two rows were seen in order; without, an order is not proven."""
         self.last: datetime | None = None
+        self._newest: datetime | None = None
+        """When the first row that was handed out was created."""
         self._ties: set[str] = set()
         """Ids handed out whose rows were created in the moment of the last one."""
+        self._recent: deque[set[str]] = deque(maxlen=RECENT_PAGES)
         self._notes = Notes()
         self._seen: Seen | None = None
         """Every id handed out, once the order is lost."""
@@ -101,18 +109,25 @@ class Frontier:
 
     def _lose_order(self) -> None:
         self._seen = Seen()
-        self._seen.add_hashes(self._notes)
-        self._seen.add_hashes(map(hash, self._earlier()))
+        self._seen.add_hashes(self._noted())
+
+    def _noted(self) -> Notes:
+        """What was handed out, also on the way to where the walk was gone on with."""
+        earlier, self._earlier = self._earlier, tuple
+        self._notes.add(earlier())
+        return self._notes
 
     def knows(self, row: Prediction) -> bool:
-        """Whether a row was handed out before, or came to the list behind the frontier since."""
+        """Whether a row was handed out before."""
         if self._seen:
             return row.id in self._seen
         if self.last is None or row.created_at is None:
             return False
-        return self._is_behind(row.created_at, self.last) or (
-            row.created_at == self.last and row.id in self._ties
-        )
+        if row.created_at == self.last:
+            return row.id in self._ties
+        if not self._is_behind(row.created_at, self.last):
+            return False
+        return any(row.id in page for page in self._recent) or hash(row.id) in self._noted()
 
     def pass_over(self, rows: list[Prediction]) -> list[Prediction]:
         """Of the rows of an answer, those that were not handed out before; now they are.
@@ -121,6 +136,7 @@ class Frontier:
         """
         if self._all_pass(rows):
             return rows
+        self._look_for_strays(rows)
         fresh: list[Prediction] = []
         unidentified: list[Prediction] = []
         for row in rows:
@@ -131,7 +147,7 @@ class Frontier:
             else:
                 unidentified.clear()
         if not self._seen:
-            self._notes.add(row.id for row in fresh)
+            self._note(fresh)
         return fresh + unidentified
 
     def _all_pass(self, rows: list[Prediction]) -> bool:
@@ -142,12 +158,23 @@ class Frontier:
         neighbours = ([self.last, *times], times) if self.last else (times, times[1:])
         if not all(map(self._is_behind, *neighbours)):
             return False
+        self._newest = self._newest or times[0]
         self.last, self._ties = times[-1], {rows[-1].id}
-        self._notes.add([row.id for row in rows])
+        self._note(rows)
         return True
 
+    def _look_for_strays(self, rows: list[Prediction]) -> None:
+        """Lose the order where a row behind the frontier was neither handed out nor added since."""
+        for row in rows:
+            created, last, newest = row.created_at, self.last, self._newest
+            if self._seen or not (created and last and newest) or not self._is_behind(created, last):
+                continue
+            is_new = self.moved and self._is_behind(created, newest)
+            if not is_new and not self.knows(row):
+                self._lose_order()
+
     def _passes(self, row: Prediction) -> bool:
-        """Whether a row lies before the frontier, which it then becomes."""
+        """Whether a row is new; the frontier moves on to it, unless it was added to the list behind that."""
         created, last = row.created_at, self.last
         if created == last:
             if row.id in self._ties:
@@ -155,9 +182,15 @@ class Frontier:
             self._ties.add(row.id)
             return True
         if last and created and self._is_behind(created, last):
-            return False
+            return not self.knows(row)
+        self._newest = self._newest or created
         self.last, self._ties = created, {row.id}
         return True
+
+    def _note(self, rows: list[Prediction]) -> None:
+        ids = [row.id for row in rows]
+        self._notes.add(ids)
+        self._recent.append(set(ids))
 
     def position(self) -> dict[str, Any]:
         """The frontier as JSON; ids beyond the last row's moment are left to who goes on from it."""
@@ -166,6 +199,7 @@ class Frontier:
             "ordered": self.ordered,
             "moved": self.moved,
             "last": self.last and self.last.isoformat(),
+            "newest": self._newest and self._newest.isoformat(),
             "ties": sorted(self._ties),
         }
 
@@ -177,7 +211,7 @@ class Frontier:
         """
         frontier = cls(newest_first=position["newest_first"])
         frontier.moved = position["moved"]
-        frontier.last = as_time(position["last"])
+        frontier.last, frontier._newest = as_time(position["last"]), as_time(position["newest"])
         frontier._ties = set(position["ties"])
         frontier._earlier = earlier
         if not position["ordered"]:

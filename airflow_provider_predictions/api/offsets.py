@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -77,6 +77,7 @@ class OffsetWalk(Walk):
         self._start = 0
         """Rows in front of it were not read, since they are newer than the window."""
         self._search: Search | None = None
+        self._has_searched = False
         self._steps_back = 0
         self._step_back = self.page_size
         self._asked_size = self.page_size
@@ -123,8 +124,8 @@ class OffsetWalk(Walk):
     @property
     def doubt(self) -> str | None:
         """Why it cannot be proven that no row was missed."""
-        if not self._overlap and self._asked_size > 1:
-            return "the server gives one row a page, so that a row that was removed hides another"
+        if not self._overlap and self._skip > 1:
+            return "with one row a page, a row that is removed hides another"
         if self._shifted and not self.frontier.ordered:
             return "rows moved while they were read, and come in no order that would show a missed one"
         return None
@@ -150,12 +151,12 @@ class OffsetWalk(Walk):
     def _begin_at(self, skip: int) -> None:
         self._skip = self._start = skip
         self._step_back = self.page_size
-        self._search = None
+        self._search, self._has_searched = None, True
 
     # --- finding the window --------------------------------------------------------------------------
 
     def _may_search(self) -> bool:
-        untouched = self._skip == 0 and self.frontier.last is None
+        untouched = self._skip == 0 and self.frontier.last is None and not self._has_searched
         return untouched and self.filters.created_before is not None and self.frontier.ordered
 
     def _is_in_front(self, row: Prediction) -> bool:
@@ -206,24 +207,35 @@ class OffsetWalk(Walk):
 
     def _read_on(self, rows: list[Prediction]) -> Page:
         self._refuse_standstill(rows)
-        behind = rows[self._overlap :] if self._skip else rows
+        # The next page is to start with a record, since rows that are none cannot be told from each other.
+        size = max((n for n, row in enumerate(rows, 1) if row.fault is None), default=len(rows))
+        if size <= self._overlap:
+            size = len(rows)
+        behind = rows[self._overlap if self._skip else 0 : size]
         page = self.hand_out(behind)
-        self._move_on(rows, brought_new=page.duplicates < len(behind))
+        self._move_on(rows, size, brought_new=page.duplicates < len(behind))
+        if self.ended:
+            return replace(page, rejected=(*page.rejected, *rows[size:]))
         return page
 
-    def _move_on(self, rows: list[Prediction], *, brought_new: bool) -> None:
-        """Decide what follows a page."""
-        size = len(rows)
-        end = self._skip + size
-        if size >= self.page_size:
+    def _move_on(self, rows: list[Prediction], size: int, *, brought_new: bool) -> None:
+        """Decide what follows a page.
+
+        :param size: how many of its rows were read.
+        """
+        if len(rows) >= self.page_size:
             self._fills_pages = self._fills_pages or self.page_size == self._asked_size
-        elif self._fills_pages or not brought_new:
+        elif self._fills_pages or not (brought_new or self._lies_before_the_last(rows)):
             self.ended = True
         else:
-            self.page_size = size
-        self._skip = end - self._overlap
+            self.page_size = len(rows)
+        self._skip += size - self._overlap
         self._step_back = self.page_size
-        self._joint = rows[-1].id if rows else ""
+        self._joint = rows[size - 1].id if rows else ""
+
+    def _lies_before_the_last(self, rows: list[Prediction]) -> bool:
+        """Whether rows that are all known end before the last one that was handed out."""
+        return len(rows) > self._overlap and rows[-1].id != self._joint
 
     def _refuse_standstill(self, rows: list[Prediction]) -> None:
         ids = [row.id for row in (*rows[:1], *rows[-1:])]

@@ -19,7 +19,9 @@ import msgspec
 
 _Shape = TypeVar("_Shape", bound=msgspec.Struct)
 
-_STANDARD = json.JSONDecoder()
+# To split, no number needs to be understood, and a very long one cannot be.
+_STANDARD = json.JSONDecoder(parse_int=bool, parse_float=bool)
+_REFUSED = (msgspec.DecodeError, UnicodeDecodeError)
 _SPACE = re.compile(r"[ \t\n\r]*")
 _STRING_OR_SPACE = re.compile(rb'("(?:[^"\\]|\\.)*")|[ \t\n\r]+')
 _decoder = cache(msgspec.json.Decoder)
@@ -30,7 +32,7 @@ def elements(text: bytes) -> list[bytes]:
     """The elements of an array, as they stand there."""
     try:
         return list(map(bytes, _decoder(list[msgspec.Raw]).decode(text)))
-    except msgspec.DecodeError:
+    except _REFUSED:
         return [element for _, element in _walk(text, "[", "]")]
 
 
@@ -38,7 +40,7 @@ def members(text: bytes) -> dict[str, bytes]:
     """The members of an object, as they stand there."""
     try:
         return {name: bytes(value) for name, value in _decoder(dict[str, msgspec.Raw]).decode(text).items()}
-    except msgspec.DecodeError:
+    except _REFUSED:
         return dict(_walk(text, "{", "}"))
 
 
@@ -46,7 +48,7 @@ def whole(text: bytes) -> bytes:
     """A JSON value as it stands there, without what surrounds it."""
     try:
         return bytes(msgspec.json.decode(text, type=msgspec.Raw))
-    except msgspec.DecodeError:
+    except _REFUSED:
         value(text)
         return text.removeprefix(codecs.BOM_UTF8).strip()
 
@@ -58,7 +60,15 @@ def joined(fields: dict[str, bytes]) -> bytes:
 
 def value(text: bytes) -> Any:
     """A JSON value as Python knows it, whatever numbers and strings it holds."""
-    return json.loads(text.decode("utf-8-sig", "surrogateescape"))
+    return json.loads(text.decode("utf-8-sig", "surrogateescape"), parse_int=_integer)
+
+
+def _integer(text: str) -> int | str:
+    try:
+        return int(text)
+    except ValueError:
+        # Longer than Python reads.
+        return text
 
 
 def records(page: bytes, shape: type[_Shape]) -> Iterator[tuple[_Shape | None, bytes]]:
@@ -69,7 +79,7 @@ def records(page: bytes, shape: type[_Shape]) -> Iterator[tuple[_Shape | None, b
     slices = elements(page)
     try:
         found: list[_Shape | None] = _decoder(list[shape]).decode(page)  # type: ignore[valid-type]
-    except msgspec.DecodeError:
+    except _REFUSED:
         found = [fields(text, shape) for text in slices]
     return zip(found, slices, strict=True)
 
@@ -79,7 +89,7 @@ def fields(text: bytes, shape: type[_Shape]) -> _Shape | None:
     try:
         fast: _Shape = _decoder(shape).decode(text)
         return fast
-    except msgspec.DecodeError:
+    except _REFUSED:
         if not isinstance(value(text), dict):
             return None
     found = members(text)
@@ -123,6 +133,8 @@ def _walk(body: bytes, opening: str, closing: str) -> Iterator[tuple[str, bytes]
         name = ""
         if opening == "{":
             name, end = _STANDARD.raw_decode(text, at)
+            if not isinstance(name, str):
+                raise ValueError(f"a name is no string at character {at}")
             at = _after(text, _skip(text, end), ":")
         _, end = _STANDARD.raw_decode(text, at)
         yield name, text[at:end].encode("utf-8", "surrogateescape")
