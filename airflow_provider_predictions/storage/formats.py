@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -117,8 +118,8 @@ def _decompressing(part: Path, compression: str | None) -> Iterator[IO[bytes]]:
     elif compression == "zstd":
         import zstandard
 
-        with zstandard.open(part) as lines:
-            yield lines
+        with part.open("rb") as raw, zstandard.ZstdDecompressor().stream_reader(raw) as stream:
+            yield io.BufferedReader(stream)
     else:
         with part.open("rb") as lines:
             yield lines
