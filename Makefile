@@ -1,13 +1,14 @@
 # make demo   run the example DAGs and see what they do
 # make test   everything that CI runs before it builds the wheel
-# Both need Python 3.11 or newer and nothing else; what they install goes into .venv.
+# make benchmark   measure landing beside what else there is; a quarter of an hour
+# All need Python 3.11 or newer and nothing else; what they install goes into .venv.
 
 PYTHON ?= python3
 BIN := .venv/bin
 PINS := constraints/airflow-3.3.txt
 AZURITE := tests/storage/azurite/package.json tests/storage/azurite/package-lock.json
 
-.PHONY: demo test clean
+.PHONY: demo test benchmark clean
 
 demo: .venv/ready
 	$(BIN)/python scripts/demo.py
@@ -17,6 +18,9 @@ test: .venv/ready .venv/azurite/ready
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest
+
+benchmark: .venv/ready
+	$(BIN)/python benchmarks/run.py
 
 .venv/ready: pyproject.toml $(PINS)
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=")'
@@ -33,4 +37,4 @@ test: .venv/ready .venv/azurite/ready
 	touch $@
 
 clean:
-	rm -rf .venv .airflow dist
+	rm -rf .venv .venv-benchmarks .airflow dist

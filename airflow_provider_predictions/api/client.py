@@ -12,6 +12,7 @@ import ssl
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cache
@@ -35,7 +36,7 @@ from airflow_provider_predictions.api.errors import (
     message_in,
 )
 from airflow_provider_predictions.api.models import Page, PageRequest, Prediction
-from airflow_provider_predictions.api.prefetch import Prefetch, each
+from airflow_provider_predictions.api.prefetch import Prefetch
 from airflow_provider_predictions.api.retry import ATTEMPTS, Budget, policy, retry_after
 from airflow_provider_predictions.api.service import Asking, Service
 
@@ -180,15 +181,31 @@ class Client(_Core):
         super().__init__(service, attempts)
         self._http = httpx.Client(**_options(service))
         self._closing = threading.Event()
+        self._pools: list[ThreadPoolExecutor] = []
         self.sleep: Callable[[float], None] = self._wait
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        # Wakes the threads of a prefetch that wait for their turn, so that they end.
+        # Wakes the threads that wait for their turn. A thread whose request is in flight is waited for: it
+        # would not notice that its connection is closed, and hang on it until the timeout.
         self._closing.set()
+        for pool in self._pools:
+            pool.shutdown(cancel_futures=True)
         self._http.close()
+
+    @contextmanager
+    def _threads(self, count: int) -> Iterator[ThreadPoolExecutor]:
+        pool = ThreadPoolExecutor(max(1, count), thread_name_prefix="predictions-prefetch")
+        self._pools.append(pool)
+        try:
+            yield pool
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+        pool.shutdown(cancel_futures=True)
+        self._pools.remove(pool)
 
     def _wait(self, seconds: float) -> None:
         self._closing.wait(seconds)
@@ -213,7 +230,8 @@ class Client(_Core):
 
         :param prefetch: how many pages are in flight while one is used; 0 asks for each when it is wanted.
         """
-        with Prefetch(lambda request: self.get(request, asking.read), prefetch) as flights:
+        with self._threads(prefetch) as pool:
+            flights = Prefetch(lambda request: self.get(request, asking.read), pool, prefetch)
             while requests := asking.ahead(max(1, prefetch)):
                 try:
                     answer = flights.answer(requests)
@@ -233,7 +251,8 @@ class Client(_Core):
 
         :param prefetch: how many are fetched at once.
         """
-        return each(self._with_values, predictions, prefetch)
+        with self._threads(prefetch) as pool:
+            yield from (pool.map if prefetch > 1 else map)(self._with_values, predictions)
 
     def _with_values(self, prediction: Prediction) -> Prediction:
         request = self.service.values_request(prediction)

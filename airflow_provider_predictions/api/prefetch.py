@@ -2,50 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
+from concurrent.futures import Executor, Future
 from itertools import islice
 from typing import Generic, TypeVar
 
 from airflow_provider_predictions.api.models import PageRequest
 
-S = TypeVar("S")
 T = TypeVar("T")
 
 
-@contextmanager
-def _threads(workers: int) -> Iterator[ThreadPoolExecutor]:
-    pool = ThreadPoolExecutor(max_workers=max(1, workers), thread_name_prefix="predictions-prefetch")
-    try:
-        yield pool
-    finally:
-        # What has not begun never will; what is in flight ends by itself, and nobody waits for it.
-        pool.shutdown(wait=False, cancel_futures=True)
-
-
 class Prefetch(Generic[T]):
-    """Requests in flight, at most ``workers``; with none, each is sent when its answer is asked for.
+    """Requests in flight, at most ``most``; with none, each is sent when its answer is asked for.
 
     :param get: sends a request and reads its answer.
+    :param pool: of as many threads.
     """
 
-    def __init__(self, get: Callable[[PageRequest], T], workers: int) -> None:
+    def __init__(self, get: Callable[[PageRequest], T], pool: Executor, most: int) -> None:
         self._get = get
-        self._workers = workers
-        self._threads = _threads(workers)
+        self._pool = pool
+        self._most = most
         self._flying: list[tuple[PageRequest, Future[T]]] = []
-
-    def __enter__(self) -> Prefetch[T]:
-        self._pool = self._threads.__enter__()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._threads.__exit__(None, None, None)
 
     def start(self, requests: Iterable[PageRequest]) -> None:
         """Send those that are not in flight yet, and forget what is in flight for nobody."""
-        wanted = list(islice(requests, self._workers))
+        wanted = list(islice(requests, self._most))
         kept = [(request, flight) for request, flight in self._flying if request in wanted]
         for request, flight in self._flying:
             if request not in wanted:
@@ -63,12 +45,3 @@ class Prefetch(Generic[T]):
             return self._get(first)
         self._flying = [(request, other) for request, other in self._flying if other is not flight]
         return flight.result()
-
-
-def each(do: Callable[[S], T], items: Iterable[S], workers: int) -> Iterator[T]:
-    """What ``do`` makes of each item, in their order, with so many at work at once."""
-    if workers <= 1:
-        yield from map(do, items)
-        return
-    with _threads(workers) as pool:
-        yield from pool.map(do, items)

@@ -97,8 +97,15 @@ def fields(text: bytes, shape: type[_Shape]) -> _Shape | None:
     for field, name in zip(shape.__struct_fields__, shape.__struct_encode_fields__, strict=True):
         if name in found:
             is_text = "str" in shape.__annotations__[field]
-            given[field] = as_text(value(found[name])) if is_text else msgspec.Raw(found[name])
+            given[field] = _text(found[name]) if is_text else msgspec.Raw(found[name])
     return shape(**given)
+
+
+def _text(text: bytes) -> str | None:
+    """A string, or the text of another value as it stands there."""
+    found = value(text)
+    is_other = not (found is None or isinstance(found, str))
+    return text.decode("utf-8", "surrogateescape") if is_other else found
 
 
 def as_text(value: object) -> str | None:

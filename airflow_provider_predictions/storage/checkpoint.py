@@ -6,14 +6,15 @@ say the same: the parts so far, what they hold, the position in the list, and th
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_predictions.storage.manifest import Part, Totals, read, remove, sizes
+from airflow_provider_predictions.storage.manifest import MANIFEST, Part, Totals, read, remove, sizes
 from airflow_provider_predictions.storage.spool import Spool
 from airflow_provider_predictions.storage.workspace import LIFETIME
 
@@ -32,6 +33,7 @@ class Progress:
     """A landing under way.
 
     :param arguments: what is landed; progress of other arguments is of no use.
+    :param replaces: the hash of the manifest that was there at the start.
     :param spool: records of the part that is being filled.
     :param rejected: rows that are no records.
     :param position: where the list is read on; None at its start.
@@ -39,6 +41,7 @@ class Progress:
     """
 
     arguments: str
+    replaces: str
     spool: Spool
     rejected: Spool
     position: dict[str, Any] | None = None
@@ -61,6 +64,7 @@ class Progress:
         """Go on from what ``facts`` gave."""
         return cls(
             facts["arguments"],
+            facts["replaces"],
             Spool.again(directory, facts["spool"]),
             Spool.again(directory, facts["rejected"]),
             facts["position"],
@@ -68,6 +72,9 @@ class Progress:
             Totals.from_facts(facts["totals"]),
             facts["requests"],
         )
+
+
+_KEYS = {field.name for field in fields(Progress)} | {"saved_at"}
 
 
 def save_here(progress: Progress, directory: Path) -> None:
@@ -86,12 +93,15 @@ def save_beside(progress: Progress, path: ObjectStoragePath) -> None:
 
 def load(arguments: str, directory: Path, path: ObjectStoragePath) -> Progress:
     """The progress to go on from: the furthest that fits the arguments, or a new one."""
-    found = [facts for facts in (_here(directory), _beside(directory, path)) if facts]
-    for facts in sorted(found, key=_reach, reverse=True):
-        if reason := _useless(facts, arguments, path):
+    committed = _committed(path)
+    found = [entry for entry in (_here(directory), _beside(path)) if entry]
+    for facts, lines in sorted(found, key=lambda entry: _reach(entry[0]), reverse=True):
+        if reason := _useless(facts, arguments, path, committed):
             log.info("The checkpoint under %s is ignored: it %s", path, reason)
             continue
         try:
+            if lines is not None:
+                _unpack(facts, lines, directory)
             progress = Progress.again(facts, directory)
         except _UNREADABLE as error:
             log.warning("The checkpoint under %s is ignored: %s", path, error)
@@ -102,7 +112,7 @@ def load(arguments: str, directory: Path, path: ObjectStoragePath) -> Progress:
             progress.spool.count,
         )
         return progress
-    return Progress(arguments, Spool(directory / "part-0"), Spool(directory / "rejected"))
+    return Progress(arguments, _digest(committed), Spool(directory / "part-0"), Spool(directory / "rejected"))
 
 
 def discard(path: ObjectStoragePath) -> None:
@@ -110,31 +120,50 @@ def discard(path: ObjectStoragePath) -> None:
     remove(path / CHECKPOINT)
 
 
-def _here(directory: Path) -> dict[str, Any] | None:
+def _committed(path: ObjectStoragePath) -> bytes:
+    try:
+        return read(path / MANIFEST)
+    except FileNotFoundError:
+        return b""
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _here(directory: Path) -> tuple[dict[str, Any], None] | None:
     try:
         # The last line is cut short where the process was killed while it wrote.
         *_, last, _ = directory.joinpath(_JOURNAL).read_bytes().split(b"\n")
-        facts: dict[str, Any] = json.loads(last)
+        return _checked(json.loads(last)), None
     except _UNREADABLE:
         return None
-    return facts
 
 
-def _beside(directory: Path, path: ObjectStoragePath) -> dict[str, Any] | None:
+def _beside(path: ObjectStoragePath) -> tuple[dict[str, Any], bytes] | None:
     try:
         head, _, lines = read(path / CHECKPOINT).partition(b"\n")
-        facts: dict[str, Any] = json.loads(head)
-        cut = facts["spool"]["size"]
-        for name, content in (("spool", lines[:cut]), ("rejected", lines[cut:])):
-            # Not over the lines of this machine, which may reach further.
-            facts[name]["name"] = f"beside-{name}"
-            directory.joinpath(facts[name]["name"]).write_bytes(content)
+        return _checked(json.loads(head)), lines
     except FileNotFoundError:
         return None
     except _UNREADABLE:
         log.warning("%s cannot be read; it is ignored", path / CHECKPOINT)
         return None
+
+
+def _checked(facts: dict[str, Any]) -> dict[str, Any]:
+    """What was read, if it is a progress as this version writes it."""
+    if facts.keys() != _KEYS:
+        raise ValueError("another version wrote it")
     return facts
+
+
+def _unpack(facts: dict[str, Any], lines: bytes, directory: Path) -> None:
+    """Bring lines from beside the parts to this machine, under names of their own."""
+    cut = facts["spool"]["size"]
+    for name, content in (("spool", lines[:cut]), ("rejected", lines[cut:])):
+        facts[name]["name"] = f"beside-{name}"
+        directory.joinpath(facts[name]["name"]).write_bytes(content)
 
 
 def _reach(facts: dict[str, Any]) -> tuple[int, int, int]:
@@ -142,12 +171,19 @@ def _reach(facts: dict[str, Any]) -> tuple[int, int, int]:
     return len(facts["parts"]), facts["spool"]["count"], facts["rejected"]["count"]
 
 
-def _useless(facts: dict[str, Any], arguments: str, path: ObjectStoragePath) -> str | None:
-    """Why a progress is not to be gone on with."""
+def _useless(facts: dict[str, Any], arguments: str, path: ObjectStoragePath, committed: bytes) -> str | None:
+    """Why a progress is not to be gone on with.
+
+    :param committed: the manifest that is there, empty where there is none.
+    """
     if facts["arguments"] != arguments:
         return "is of other arguments or of another run"
     if facts["saved_at"] < time.time() - LIFETIME:
         return f"is older than {LIFETIME / 3600:.0f} hours"
+    # The first part takes the manifest back that it replaces; one that is there later is of who was quicker.
+    expected = _digest(b"") if facts["parts"] else facts["replaces"]
+    if _digest(committed) != expected and json.loads(committed or b"{}").get("parts") != facts["parts"]:
+        return "was overtaken by an attempt that committed"
     there = sizes(path) if facts["parts"] else {}
     parts = [Part(**part) for part in facts["parts"]]
     if any(there.get(part.name) != part.bytes for part in parts):

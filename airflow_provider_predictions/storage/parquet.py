@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from datetime import datetime
 from itertools import islice
@@ -83,8 +84,16 @@ def _typed(column: Column, text: bytes) -> Any:
     if column.kind == "time":
         return as_time(found)
     if column.kind == "number":
-        return found if isinstance(found, (int, float)) and not isinstance(found, bool) else None
+        return _exactly(found)
     return found if isinstance(found, str) else None
+
+
+def _exactly(found: Any) -> float | None:
+    """A number, where a double holds it as it is."""
+    if isinstance(found, float):
+        return found if math.isfinite(found) else None
+    is_small = isinstance(found, int) and not isinstance(found, bool) and abs(found) <= 2**53
+    return float(found) if is_small else None
 
 
 def _text(raw: bytes) -> str:

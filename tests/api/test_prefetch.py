@@ -1,0 +1,150 @@
+"""Pages in flight ahead of the one that is used."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from airflow_provider_predictions.api.client import Client
+from airflow_provider_predictions.api.errors import AuthenticationError
+from airflow_provider_predictions.api.service import Service
+from airflow_provider_predictions.sandbox.faults import Fault, rate_limit
+from airflow_provider_predictions.sandbox.server import Sandbox
+from airflow_provider_predictions.sandbox.shelf import Shelf
+from tests.conftest import make_service
+
+
+class Counter:
+    """ASGI middleware that knows how many requests were in flight at once, and slows them down."""
+
+    def __init__(self, app) -> None:
+        self.app, self.flying, self.most, self.seconds = app, 0, 0, 0.0
+
+    async def __call__(self, scope, receive, send) -> None:
+        self.flying += scope["type"] == "http"
+        self.most = max(self.most, self.flying)
+        try:
+            await asyncio.sleep(self.seconds)
+            await self.app(scope, receive, send)
+        finally:
+            self.flying -= scope["type"] == "http"
+
+
+@pytest.fixture
+def counter(sandbox: Sandbox) -> Iterator[Counter]:
+    counter = Counter(sandbox.wire.app)
+    sandbox.wire.app = counter
+    yield counter
+    sandbox.wire.app = counter.app
+
+
+def read(service: Service, prefetch: int, **filters: object) -> list[bytes]:
+    with Client(service) as client:
+        client.sleep = lambda _: None
+        pages = client.pages(service.walk(service.filters(**filters)), prefetch=prefetch)
+        return [prediction.raw for page in pages for prediction in page.predictions]
+
+
+@pytest.mark.parametrize("prefetch", [0, 1, 2, 8])
+def test_records_come_in_their_order(service, shelf: Shelf, counter: Counter, prefetch: int) -> None:
+    shelf.fill(200)
+
+    assert read(service, prefetch, page_size=10) == shelf.texts()
+    assert counter.most <= max(1, prefetch)
+
+
+def test_many_pages_in_flight_hide_the_latency(sandbox, counter: Counter) -> None:
+    sandbox.vlmrun.fill(300)
+    counter.seconds = 0.05
+    service = make_service(sandbox, "vlmrun")
+
+    def seconds(prefetch: int) -> float:
+        started = time.monotonic()
+        assert len(read(service, prefetch, page_size=10)) == 300
+        return time.monotonic() - started
+
+    assert seconds(0) > 3 * seconds(8)
+    assert counter.most == 8
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param({"times": 2}, id="502"),
+        pytest.param({"how": "reset"}, id="reset"),
+        pytest.param({"how": "truncate"}, id="truncate"),
+        pytest.param({"status": 200, "body": b"<html>"}, id="HTML"),
+    ],
+)
+def test_a_fault_on_the_way_loses_and_doubles_nothing(service, shelf: Shelf, sandbox, fault) -> None:
+    shelf.fill(100)
+    sandbox.wire.order(Fault(service.name, after=3, **fault))
+
+    assert read(service, 4, page_size=10) == shelf.texts()
+
+
+def test_a_rate_limit_on_the_way_loses_and_doubles_nothing(service, shelf: Shelf, sandbox) -> None:
+    shelf.fill(100)
+    sandbox.wire.order(rate_limit(service.name, times=3, retry_after="0"))
+
+    assert read(service, 4, page_size=10) == shelf.texts()
+
+
+def test_a_server_that_gives_fewer_rows_than_asked_loses_none(sandbox) -> None:
+    sandbox.vlmrun.fill(100)
+    sandbox.vlmrun.cap = 7
+
+    assert read(make_service(sandbox, "vlmrun"), 4, page_size=50) == sandbox.vlmrun.texts()
+
+
+def test_no_more_is_asked_for_than_is_wanted(sandbox) -> None:
+    sandbox.vlmrun.fill(100)
+
+    assert len(read(make_service(sandbox, "vlmrun"), 8, page_size=10, max_predictions=20)) == 20
+    assert len(sandbox.wire.seen) == 3
+
+
+def test_whoever_stops_reading_ends_the_requests(service, shelf: Shelf, sandbox) -> None:
+    shelf.fill(1000)
+    with Client(service) as client:
+        next(client.pages(service.walk(service.filters(page_size=10)), prefetch=4))
+    _assert_quiet(sandbox)
+
+
+def test_a_page_that_fails_for_good_ends_the_requests(service, shelf: Shelf, sandbox) -> None:
+    shelf.fill(1000)
+    sandbox.wire.order(Fault(service.name, status=403, body=b"{}", after=2, times=99))
+
+    with pytest.raises(AuthenticationError):
+        read(service, 4, page_size=10)
+    _assert_quiet(sandbox)
+
+
+def _assert_quiet(sandbox: Sandbox) -> None:
+    for _ in range(100):
+        if not [t for t in threading.enumerate() if t.name.startswith("predictions-prefetch")]:
+            break
+        time.sleep(0.02)
+    else:
+        pytest.fail("the threads do not end")
+    seen = len(sandbox.wire.seen)
+    time.sleep(0.2)
+    assert len(sandbox.wire.seen) == seen
+
+
+def test_values_are_fetched_side_by_side_in_their_order(sandbox, counter: Counter) -> None:
+    sandbox.cradl.fill(40)
+    service = make_service(sandbox, "cradl")
+    with Client(service) as client:
+        (page,) = client.pages(service.walk(service.filters()))
+        counter.most, counter.seconds = 0, 0.02
+
+        filled = list(client.with_values(page.predictions, prefetch=4))
+
+    assert [prediction.id for prediction in filled] == [row.id for row in sandbox.cradl.rows]
+    assert all(b'"predictions":[' in p.raw for p in filled if p.status == "succeeded")
+    assert counter.most == 4
