@@ -182,43 +182,48 @@ class Client(_Core):
         self._http = httpx.Client(**_options(service))
         self._closing = threading.Event()
         self._pools: list[ThreadPoolExecutor] = []
+        self._for_values: ThreadPoolExecutor | None = None
         self.sleep: Callable[[float], None] = self._wait
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        # Wakes the threads that wait for their turn. A thread whose request is in flight is waited for: it
-        # would not notice that its connection is closed, and hang on it until the timeout.
+        # Wakes the threads that wait for their turn. One whose request is in flight would not notice that its
+        # connection is closed, and hang on it until the timeout; so that is done behind it.
         self._closing.set()
+        if self._pools:
+            threading.Thread(target=self._close_behind, name="predictions-close", daemon=True).start()
+        else:
+            self._http.close()
+
+    def _close_behind(self) -> None:
         for pool in self._pools:
             pool.shutdown(cancel_futures=True)
         self._http.close()
 
-    @contextmanager
-    def _threads(self, count: int) -> Iterator[ThreadPoolExecutor]:
+    def _threads(self, count: int) -> ThreadPoolExecutor:
         pool = ThreadPoolExecutor(max(1, count), thread_name_prefix="predictions-prefetch")
         self._pools.append(pool)
-        try:
-            yield pool
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-        pool.shutdown(cancel_futures=True)
-        self._pools.remove(pool)
+        return pool
 
     def _wait(self, seconds: float) -> None:
         self._closing.wait(seconds)
 
-    def get(self, request: PageRequest, read: Callable[[bytes], T]) -> T:
-        """Send a request, again where that may help, and read its answer."""
+    def get(
+        self, request: PageRequest, read: Callable[[bytes], T], *, ended: threading.Event | None = None
+    ) -> T:
+        """Send a request, again where that may help, and read its answer.
+
+        :param ended: set when nobody waits for the answer any more; then nothing more is sent.
+        """
         retrying = tenacity.Retrying(sleep=self.sleep, **self.policy)
-        answer: T = retrying(self._once, request, read)
+        answer: T = retrying(self._once, request, read, ended or self._closing)
         return answer
 
-    def _once(self, request: PageRequest, read: Callable[[bytes], T]) -> T:
+    def _once(self, request: PageRequest, read: Callable[[bytes], T], ended: threading.Event) -> T:
         self.sleep(self.turn())
-        if self._closing.is_set():
+        if ended.is_set() or self._closing.is_set():
             raise InvalidRequestError("The client is closed")
         token = self.service.auth.token()
         with self.wire():
@@ -230,8 +235,9 @@ class Client(_Core):
 
         :param prefetch: how many pages are in flight while one is used; 0 asks for each when it is wanted.
         """
-        with self._threads(prefetch) as pool:
-            flights = Prefetch(lambda request: self.get(request, asking.read), pool, prefetch)
+        ended, pool = threading.Event(), self._threads(prefetch)
+        flights = Prefetch(lambda request: self.get(request, asking.read, ended=ended), pool, prefetch)
+        try:
             while requests := asking.ahead(max(1, prefetch)):
                 try:
                     answer = flights.answer(requests)
@@ -241,6 +247,9 @@ class Client(_Core):
                 page = asking.take(answer)
                 flights.start(asking.ahead(prefetch))
                 yield page
+        finally:
+            ended.set()
+            pool.shutdown(wait=False, cancel_futures=True)
 
     def prediction(self, prediction_id: str) -> Prediction:
         """One prediction."""
@@ -251,8 +260,10 @@ class Client(_Core):
 
         :param prefetch: how many are fetched at once.
         """
-        with self._threads(prefetch) as pool:
-            yield from (pool.map if prefetch > 1 else map)(self._with_values, predictions)
+        if prefetch <= 1:
+            return map(self._with_values, predictions)
+        self._for_values = self._for_values or self._threads(prefetch)
+        return self._for_values.map(self._with_values, predictions)
 
     def _with_values(self, prediction: Prediction) -> Prediction:
         request = self.service.values_request(prediction)

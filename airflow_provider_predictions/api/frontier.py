@@ -121,13 +121,20 @@ class Frontier:
         """Whether a row was handed out before."""
         if self._seen:
             return row.id in self._seen
-        if self.last is None or row.created_at is None:
-            return False
-        if row.created_at == self.last:
+        if self.last and row.created_at == self.last:
             return row.id in self._ties
-        if not self._is_behind(row.created_at, self.last):
-            return False
-        return any(row.id in page for page in self._recent) or hash(row.id) in self._noted()
+        return row.id in self._known_behind([row])
+
+    def _known_behind(self, rows: list[Prediction]) -> set[str]:
+        """Of the rows behind the frontier, the ids of those that were handed out before."""
+        last, is_behind = self.last, self._is_behind
+        if self._seen or last is None:
+            return set()
+        behind = {row.id for row in rows if row.created_at and is_behind(row.created_at, last)}
+        older = behind.difference(*self._recent)
+        hashes = {hash(id_) for id_ in older}
+        found = hashes.intersection(self._noted()) if hashes else hashes
+        return {id_ for id_ in behind if id_ not in older or hash(id_) in found}
 
     def pass_over(self, rows: list[Prediction]) -> list[Prediction]:
         """Of the rows of an answer, those that were not handed out before; now they are.
@@ -136,13 +143,15 @@ class Frontier:
         """
         if self._all_pass(rows):
             return rows
-        self._look_for_strays(rows)
+        known = self._known_behind(rows)
+        if any(self._is_stray(row, known) for row in rows):
+            self._lose_order()
         fresh: list[Prediction] = []
         unidentified: list[Prediction] = []
         for row in rows:
             if row.fault is not None:
                 unidentified.append(row)
-            elif self._seen.add(row.id) if self._seen else self._passes(row):
+            elif self._seen.add(row.id) if self._seen else self._passes(row, known):
                 fresh.append(row)
             else:
                 unidentified.clear()
@@ -163,17 +172,15 @@ class Frontier:
         self._note(rows)
         return True
 
-    def _look_for_strays(self, rows: list[Prediction]) -> None:
-        """Lose the order where a row behind the frontier was neither handed out nor added since."""
-        for row in rows:
-            created, last, newest = row.created_at, self.last, self._newest
-            if self._seen or not (created and last and newest) or not self._is_behind(created, last):
-                continue
-            is_new = self.moved and self._is_behind(created, newest)
-            if not is_new and not self.knows(row):
-                self._lose_order()
+    def _is_stray(self, row: Prediction, known: set[str]) -> bool:
+        """Whether a row behind the frontier was neither handed out nor added to the list since."""
+        created, last, newest = row.created_at, self.last, self._newest
+        if self._seen or not (created and last and newest) or not self._is_behind(created, last):
+            return False
+        is_added = self.moved and self._is_behind(created, newest)
+        return not is_added and row.id not in known
 
-    def _passes(self, row: Prediction) -> bool:
+    def _passes(self, row: Prediction, known: set[str]) -> bool:
         """Whether a row is new; the frontier moves on to it, unless it was added to the list behind that."""
         created, last = row.created_at, self.last
         if created == last:
@@ -182,7 +189,7 @@ class Frontier:
             self._ties.add(row.id)
             return True
         if last and created and self._is_behind(created, last):
-            return not self.knows(row)
+            return row.id not in known
         self._newest = self._newest or created
         self.last, self._ties = created, {row.id}
         return True

@@ -16,7 +16,7 @@ STANDSTILL = 20
 """So many equal pages in a row are a server that ignores ``skip``. A few are not: a list that grows by one
 page between two requests shows the same rows again."""
 MOST_STEPS_BACK = 200
-"""A list whose rows vanish faster than they can be read is given up after so many."""
+"""A list whose rows vanish faster than they can be read is given up after so many without a new row."""
 
 
 @dataclass
@@ -213,7 +213,10 @@ class OffsetWalk(Walk):
             size = len(rows)
         behind = rows[self._overlap if self._skip else 0 : size]
         page = self.hand_out(behind)
-        self._move_on(rows, size, brought_new=page.duplicates < len(behind))
+        brought_new = page.duplicates < len(behind)
+        if brought_new:
+            self._steps_back = 0
+        self._move_on(rows, size, brought_new=brought_new)
         if self.ended:
             return replace(page, rejected=(*page.rejected, *rows[size:]))
         return page

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_predictions.storage.manifest import MANIFEST, Part, Totals, read, remove, sizes
+from airflow_provider_predictions.storage.manifest import MANIFEST, Part, Totals, put, read, remove, sizes
 from airflow_provider_predictions.storage.spool import Spool
 from airflow_provider_predictions.storage.workspace import LIFETIME
 
@@ -77,18 +77,27 @@ class Progress:
 _KEYS = {field.name for field in fields(Progress)} | {"saved_at"}
 
 
-def save_here(progress: Progress, directory: Path) -> None:
-    """Note the progress on this machine: a line at the end of the journal."""
-    # Appended, since a file system may flush one that is replaced to the disk; that took 2 ms a page.
-    with directory.joinpath(_JOURNAL).open("ab") as journal:
-        journal.write(json.dumps(progress.facts()).encode() + b"\n")
+def save_here(progress: Progress, directory: Path, *, anew: bool) -> None:
+    """Note the progress on this machine: a line at the end of the journal.
+
+    :param anew: begin a new journal, so that it does not grow with the list.
+    """
+    journal, line = directory / _JOURNAL, json.dumps(progress.facts()).encode() + b"\n"
+    if anew:
+        new = directory / f"{_JOURNAL}.new"
+        new.write_bytes(line)
+        new.replace(journal)
+    else:
+        # Not replaced each time: a file system may flush a file that is, which took 2 ms a page.
+        with journal.open("ab") as lines:
+            lines.write(line)
 
 
 def save_beside(progress: Progress, path: ObjectStoragePath) -> None:
     """Put the progress beside the parts, with the lines that are in none of them."""
     lines = [spool.path.read_bytes() for spool in (progress.spool, progress.rejected)]
     content = b"".join([json.dumps(progress.facts()).encode(), b"\n", *lines])
-    path.fs.pipe_file((path / CHECKPOINT).path, content)
+    put(path / CHECKPOINT, content)
 
 
 def load(arguments: str, directory: Path, path: ObjectStoragePath) -> Progress:
@@ -129,6 +138,14 @@ def _committed(path: ObjectStoragePath) -> bytes:
 
 def _digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
+
+
+def _parts(manifest: bytes) -> Any:
+    """The parts that a manifest names, if it is one."""
+    try:
+        return json.loads(manifest)["parts"]
+    except _UNREADABLE:
+        return None
 
 
 def _here(directory: Path) -> tuple[dict[str, Any], None] | None:
@@ -182,7 +199,7 @@ def _useless(facts: dict[str, Any], arguments: str, path: ObjectStoragePath, com
         return f"is older than {LIFETIME / 3600:.0f} hours"
     # The first part takes the manifest back that it replaces; one that is there later is of who was quicker.
     expected = _digest(b"") if facts["parts"] else facts["replaces"]
-    if _digest(committed) != expected and json.loads(committed or b"{}").get("parts") != facts["parts"]:
+    if _digest(committed) != expected and _parts(committed) != facts["parts"]:
         return "was overtaken by an attempt that committed"
     there = sizes(path) if facts["parts"] else {}
     parts = [Part(**part) for part in facts["parts"]]

@@ -75,9 +75,10 @@ class Landing:
         progress.spool.flush()
         progress.rejected.flush()
         progress.position, progress.requests = position, requests
-        if len(progress.parts) > done:
+        closed = len(progress.parts) > done
+        if closed:
             checkpoint.save_beside(progress, self.path)
-        checkpoint.save_here(progress, self._directory)
+        checkpoint.save_here(progress, self._directory, anew=closed)
         for file in old:
             file.unlink()
 
@@ -85,7 +86,7 @@ class Landing:
         """Write what is left."""
         if self.progress.spool.count:
             self._close_part()
-            checkpoint.save_here(self.progress, self._directory)
+            checkpoint.save_here(self.progress, self._directory, anew=True)
         if self.progress.rejected.count:
             self.path.fs.put_file(str(self.progress.rejected.path), (self.path / REJECTED).path)
 

@@ -8,7 +8,7 @@ from collections import Counter
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_predictions.api.arguments import utc
@@ -125,8 +125,7 @@ def take_back(path: ObjectStoragePath) -> None:
 
 def commit(path: ObjectStoragePath, content: dict[str, Any]) -> None:
     """Write the manifest in one put, then remove what earlier attempts left and it does not name."""
-    target = path / MANIFEST
-    path.fs.pipe_file(target.path, json.dumps(content, indent=2).encode())
+    put(path / MANIFEST, json.dumps(content, indent=2).encode())
     named = {PurePosixPath(part["uri"]).name for part in content["parts"]}
     if content["rejected"]:
         named.add(REJECTED)
@@ -154,6 +153,17 @@ def read(target: ObjectStoragePath) -> bytes:
     target.fs.invalidate_cache()
     content: bytes = target.fs.cat_file(target.path)
     return content
+
+
+def put(target: ObjectStoragePath, content: bytes) -> None:
+    """Write a small object in one step, over one that is there."""
+    if is_local(target):
+        # A file that is written in place is half a file for a while, and for good where the process dies.
+        new = Path(f"{target.path}.new")
+        new.write_bytes(content)
+        new.replace(target.path)
+    else:
+        target.fs.pipe_file(target.path, content)
 
 
 def remove(target: ObjectStoragePath) -> None:

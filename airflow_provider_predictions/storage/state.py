@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_predictions.api.arguments import utc
 from airflow_provider_predictions.api.errors import ConfigurationError, ConflictError
 from airflow_provider_predictions.api.models import as_time
-from airflow_provider_predictions.storage.manifest import MANIFEST, commit, is_local, read, remove
+from airflow_provider_predictions.storage.manifest import MANIFEST, commit, is_local, put, read, remove
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import ObjectStoragePath
@@ -89,7 +89,7 @@ def save(path: ObjectStoragePath, state: State) -> None:
                 f"path: another run landed under {path} while this one did (its run is "
                 f"{current.run or 'unknown'}). What it landed is committed; a retry lands the rest"
             )
-        path.fs.pipe_file((path / STATE).path, state.to_json())
+        put(path / STATE, state.to_json())
 
 
 def rebuild_manifest(path: ObjectStoragePath, state: State) -> None:

@@ -7,6 +7,7 @@ import os
 import shutil
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
@@ -35,6 +36,8 @@ class Workspace:
             _sweep(home)
             self.directory.mkdir(exist_ok=True)
             self._lock = _hold(self.directory)
+        except BlockingIOError:
+            self.directory = Path(tempfile.mkdtemp(prefix="private-", dir=home))
         except OSError:
             self.directory = Path(tempfile.mkdtemp(prefix="airflow-predictions-"))
 
@@ -53,6 +56,8 @@ def _hold(directory: Path) -> IO[str]:
     lock = directory.joinpath("lock").open("w")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if not os.path.samestat(directory.joinpath("lock").stat(), os.fstat(lock.fileno())):
+            raise BlockingIOError("the directory was just removed")
     except OSError:
         lock.close()
         raise
@@ -62,10 +67,8 @@ def _hold(directory: Path) -> IO[str]:
 def _sweep(home: Path) -> None:
     """Remove what nobody came back for."""
     for directory in home.iterdir():
-        if directory.stat().st_mtime < time.time() - 2 * LIFETIME:
-            try:
-                lock = _hold(directory)
-            except OSError:
-                continue
-            shutil.rmtree(directory, ignore_errors=True)
-            lock.close()
+        # Another process may be quicker to remove it.
+        with suppress(OSError):
+            if directory.stat().st_mtime < time.time() - 2 * LIFETIME:
+                with _hold(directory):
+                    shutil.rmtree(directory, ignore_errors=True)

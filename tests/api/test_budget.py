@@ -2,10 +2,27 @@
 
 from __future__ import annotations
 
+import heapq
+import random
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_predictions.api.retry import DOUBLINGS, LONGEST_WAIT, Budget
+from airflow_provider_predictions.api.errors import RateLimitedError
+from airflow_provider_predictions.api.retry import (
+    DOUBLINGS,
+    LONGEST_WAIT,
+    RATE_LIMIT_PATIENCE,
+    Budget,
+    seconds_to_wait,
+)
+from airflow_provider_predictions.sandbox.server import Sandbox
+from airflow_provider_predictions.sandbox.shelf import Shelf
+from tests.conftest import Shell
 
 
 class Account:
@@ -85,3 +102,141 @@ def test_who_asks_once_waits_for_the_given_limit_only() -> None:
     budget.refused(0, 100)
 
     assert [budget.reserve(0, patient=False) for _ in range(3)] == [0, 0, 60]
+
+
+CALLS = st.lists(st.tuples(st.floats(0, 30), st.booleans(), st.booleans()), max_size=40)
+
+
+@given(st.integers(1, 5), CALLS)
+def test_the_impatient_keep_the_given_limit_too(limit: int, calls: list[tuple[float, bool, bool]]) -> None:
+    """Though turns are not taken in the order of time, where the service has asked the others to pause."""
+    budget = Budget(limit)
+    now, starts = 0.0, []
+    for gap, patient, is_refused in calls:
+        now += gap
+        wait = budget.reserve(now, patient=patient)
+        if is_refused and wait == 0:
+            budget.refused(now, 40)
+        else:
+            starts.append(now + wait)
+
+    starts.sort()
+    assert all(later - earlier >= 59.999 for earlier, later in zip(starts, starts[limit:], strict=False))
+
+
+def test_threads_share_the_limit() -> None:
+    budget, turns = Budget(10), []
+
+    def reserve() -> None:
+        turns.extend(budget.reserve(0) for _ in range(50))
+
+    threads = [threading.Thread(target=reserve) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert sorted(turns) == [60 * (n // 10) for n in range(400)]
+
+
+def test_a_learned_limit_doubles_with_each_window() -> None:
+    budget = Budget(window=60)
+    for _ in range(4):
+        budget.reserve(0)
+    budget.refused(0, None)
+
+    def taken(window: int) -> int:
+        """How many start at once at the beginning of a window."""
+        started = 0
+        while budget.reserve(60.0 * window) == 0:
+            started += 1
+        return started
+
+    assert [taken(window) for window in (1, 3)] == [6, 24]
+
+
+class Limiter:
+    """ASGI middleware that takes so many requests of a list in any minute, by the clock of the client."""
+
+    def __init__(self, app, limit: int, clock: Callable[[], float]) -> None:
+        self.app, self.limit, self.clock = app, limit, clock
+        self.taken: list[float] = []
+        self.refused = 0
+
+    async def __call__(self, scope, receive, send) -> None:
+        now = self.clock()
+        if "predictions" not in scope["path"]:
+            await self.app(scope, receive, send)
+        elif sum(start > now - 60 for start in self.taken) < self.limit:
+            self.taken.append(now)
+            await self.app(scope, receive, send)
+        else:
+            self.refused += 1
+            headers = [(b"content-length", b"0")]
+            await send({"type": "http.response.start", "status": 429, "headers": headers})
+            await send({"type": "http.response.body", "body": b""})
+
+
+def test_a_client_reads_an_account_of_ten_requests_a_minute_to_the_end(
+    shell: Shell, service, shelf: Shelf, sandbox: Sandbox
+) -> None:
+    shelf.fill(600)
+    limiter = Limiter(sandbox.wire.app, 10, shell.clock)
+    sandbox.wire.app = limiter
+    try:
+        listed = shell.all(service, page_size=10)
+    finally:
+        sandbox.wire.app = limiter.app
+
+    assert [prediction.raw for prediction in listed] == shelf.texts()
+    assert limiter.refused
+    assert sum(shell.slept) < 30 * 60
+
+
+class Crowd:
+    """Workers that share an account and wait in virtual time: whoever is next wakes up next."""
+
+    def __init__(self, limit: int, window: float) -> None:
+        self.account, self.now, self.refused = limit, 0.0, 0
+        self.window, self.taken = window, deque[float]()
+        self.budget = Budget(window=window)
+
+    def worker(self, requests: int) -> Iterator[float]:
+        """Yield the seconds to wait, as the client does between and before its attempts."""
+        for _ in range(requests):
+            waited, attempt = 0.0, 0
+            while True:
+                yield self.budget.reserve(self.now)
+                while self.taken and self.taken[0] <= self.now - self.window:
+                    self.taken.popleft()
+                if len(self.taken) < self.account:
+                    self.taken.append(self.now)
+                    break
+                self.refused, attempt = self.refused + 1, attempt + 1
+                asked = self.budget.refused(self.now, None)
+                wait = seconds_to_wait(RateLimitedError("", status=429, retry_after=asked), attempt)
+                waited += wait
+                assert asked <= LONGEST_WAIT, "the client would give up"
+                assert waited < RATE_LIMIT_PATIENCE, "the client would give up"
+                yield wait
+
+    def run(self, workers: int, requests: int) -> float:
+        """Seconds until all have done theirs."""
+        waiting = [(0.0, n, self.worker(requests)) for n in range(workers)]
+        while waiting:
+            self.now, n, worker = heapq.heappop(waiting)
+            wait = next(worker, None)
+            if wait is not None:
+                heapq.heappush(waiting, (self.now + wait, n, worker))
+        return self.now
+
+
+@pytest.mark.parametrize("window", [60, 1])
+@pytest.mark.parametrize("workers", [1, 8, 32])
+def test_a_crowd_that_shares_an_account_reads_it_to_the_end(window: float, workers: int) -> None:
+    random.seed(workers)
+    crowd = Crowd(10, window)
+
+    took = crowd.run(workers, 320 // workers)
+
+    assert took < 2 * 32 * window + 200

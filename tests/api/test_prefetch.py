@@ -148,3 +148,93 @@ def test_values_are_fetched_side_by_side_in_their_order(sandbox, counter: Counte
     assert [prediction.id for prediction in filled] == [row.id for row in sandbox.cradl.rows]
     assert all(b'"predictions":[' in p.raw for p in filled if p.status == "succeeded")
     assert counter.most == 4
+
+
+class Unavailable:
+    """ASGI middleware that refuses all but the first page, and asks to come again soon."""
+
+    def __init__(self, app, seconds: int) -> None:
+        self.app, self.seconds, self.refused = app, seconds, 0
+
+    async def __call__(self, scope, receive, send) -> None:
+        query = scope.get("query_string", b"")
+        if b"skip=0" in query or b"skip=4&" in query or b"skip" not in query:
+            await self.app(scope, receive, send)
+            return
+        self.refused += 1
+        headers = [(b"retry-after", b"%d" % self.seconds), (b"content-length", b"0")]
+        await send({"type": "http.response.start", "status": 503, "headers": headers})
+        await send({"type": "http.response.body", "body": b""})
+
+
+@pytest.fixture
+def unavailable(sandbox: Sandbox) -> Iterator[Unavailable]:
+    unavailable = Unavailable(sandbox.wire.app, seconds=3)
+    sandbox.wire.app = unavailable
+    yield unavailable
+    sandbox.wire.app = unavailable.app
+
+
+def test_requests_that_nobody_waits_for_do_not_hold_up_the_end(sandbox, unavailable: Unavailable) -> None:
+    """The list ends on the second page; those behind it were asked for in advance."""
+    sandbox.vlmrun.fill(5)
+    service = make_service(sandbox, "vlmrun")
+    started = time.monotonic()
+
+    with Client(service) as client:
+        pages = list(client.pages(service.walk(service.filters(page_size=10)), prefetch=4))
+        took = time.monotonic() - started
+
+    assert [p.raw for page in pages for p in page.predictions] == sandbox.vlmrun.texts()
+    assert unavailable.refused
+    assert took < 2
+
+
+def test_whoever_stops_reading_ends_the_attempts_too(sandbox, unavailable: Unavailable) -> None:
+    """Though the client stays open, for other requests."""
+    sandbox.vlmrun.fill(100)
+    unavailable.seconds = 1
+    service = make_service(sandbox, "vlmrun")
+    with Client(service) as client:
+        pages = client.pages(service.walk(service.filters(page_size=10)), prefetch=4)
+        next(pages)
+        time.sleep(0.3)
+        pages.close()
+        refused = unavailable.refused
+        time.sleep(1.5)
+
+        assert refused
+        assert unavailable.refused == refused
+
+
+def test_a_client_that_is_closed_ends_the_attempts_at_once(sandbox, unavailable: Unavailable) -> None:
+    sandbox.vlmrun.fill(100)
+    service = make_service(sandbox, "vlmrun")
+    with Client(service) as client:
+        pages = client.pages(service.walk(service.filters(page_size=10)), prefetch=4)
+        next(pages)
+        time.sleep(0.3)
+        started = time.monotonic()
+
+    assert time.monotonic() - started < 1
+    _assert_quiet(sandbox)
+
+
+@pytest.mark.parametrize("prefetch", [0, 2])
+def test_a_refused_token_begins_the_list_again(sandbox, prefetch: int) -> None:
+    sandbox.cradl.fill(100)
+    refusal = Fault("cradl", status=400, body=b'{"message": "Invalid nextToken"}', after=3)
+    sandbox.wire.order(refusal)
+
+    assert read(make_service(sandbox, "cradl"), prefetch, page_size=10) == sandbox.cradl.texts()
+
+
+@pytest.mark.parametrize("prefetch", [1, 8])
+def test_a_window_is_found_with_requests_in_flight(service, shelf: Shelf, counter: Counter, prefetch) -> None:
+    shelf.fill(500, days=50)
+    after, before = shelf.rows[250].created, shelf.rows[200].created
+
+    listed = read(service, prefetch, page_size=10, created_after=after, created_before=before)
+
+    assert listed == [shelf.text(row) for row in shelf.rows[201:251]]
+    assert counter.most <= prefetch

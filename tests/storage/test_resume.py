@@ -680,6 +680,15 @@ def test_a_workspace_that_was_not_written_whole_is_no_harm(begun, land, shelf: S
     assert_all(land(), shelf)
 
 
+@pytest.mark.parametrize("content", [b"", b'{"path": "', b"[]"], ids=["empty", "cut short", "no object"])
+def test_a_manifest_that_was_not_written_whole_does_not_stop_a_retry(
+    begun, land, shelf: Shelf, file_store, content: bytes
+) -> None:
+    (file_store / "_manifest.json").write_bytes(content)
+
+    assert_all(land(), shelf)
+
+
 def test_a_landing_that_moved_may_be_interrupted_where_it_went_on(
     land, interrupted, shelf: Shelf, new_machine, connections, service_name
 ) -> None:
@@ -841,7 +850,7 @@ def test_a_workspace_that_is_let_go_can_be_held_again(machine) -> None:
     first.close(keep=True)
     third = Workspace("key")
 
-    assert second.directory.parent == machine.tmp
+    assert second.directory.parent == machine.home
     assert first.directory == third.directory == machine.home / "key"
     with third.directory.joinpath("lock").open("w") as lock, pytest.raises(OSError, match="unavailable"):
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
