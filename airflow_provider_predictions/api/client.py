@@ -133,7 +133,7 @@ class _Core:
         if trusted and status == 401 and self.service.auth.reject(token):
             error = TokenRefusedError(str(error), status=status)
         if isinstance(error, RateLimitedError) and self._patient:
-            error.retry_after = self._budget.refused(self.clock(), error.retry_after)
+            self._budget.refused(self.clock(), error.retry_after)
         raise error
 
     def _error(self, request: PageRequest, response: httpx.Response, token: str) -> PredictionsError:

@@ -76,8 +76,6 @@ class Frontier:
         self.moved = False
         """Whether two rows were seen in order; without, an order is not proven."""
         self.last: datetime | None = None
-        self._newest: datetime | None = None
-        """When the first row that was handed out was created."""
         self._ties: set[str] = set()
         """Ids handed out whose rows were created in the moment of the last one."""
         self._recent: deque[set[str]] = deque(maxlen=RECENT_PAGES)
@@ -144,8 +142,6 @@ class Frontier:
         if self._all_pass(rows):
             return rows
         known = self._known_behind(rows)
-        if any(self._is_stray(row, known) for row in rows):
-            self._lose_order()
         fresh: list[Prediction] = []
         unidentified: list[Prediction] = []
         for row in rows:
@@ -167,18 +163,9 @@ class Frontier:
         neighbours = ([self.last, *times], times) if self.last else (times, times[1:])
         if not all(map(self._is_behind, *neighbours)):
             return False
-        self._newest = self._newest or times[0]
         self.last, self._ties = times[-1], {rows[-1].id}
         self._note(rows)
         return True
-
-    def _is_stray(self, row: Prediction, known: set[str]) -> bool:
-        """Whether a row behind the frontier was neither handed out nor added to the list since."""
-        created, last, newest = row.created_at, self.last, self._newest
-        if self._seen or not (created and last and newest) or not self._is_behind(created, last):
-            return False
-        is_added = self.moved and self._is_behind(created, newest)
-        return not is_added and row.id not in known
 
     def _passes(self, row: Prediction, known: set[str]) -> bool:
         """Whether a row is new; the frontier moves on to it, unless it was added to the list behind that."""
@@ -190,7 +177,6 @@ class Frontier:
             return True
         if last and created and self._is_behind(created, last):
             return row.id not in known
-        self._newest = self._newest or created
         self.last, self._ties = created, {row.id}
         return True
 
@@ -206,7 +192,6 @@ class Frontier:
             "ordered": self.ordered,
             "moved": self.moved,
             "last": self.last and self.last.isoformat(),
-            "newest": self._newest and self._newest.isoformat(),
             "ties": sorted(self._ties),
         }
 
@@ -218,7 +203,7 @@ class Frontier:
         """
         frontier = cls(newest_first=position["newest_first"])
         frontier.moved = position["moved"]
-        frontier.last, frontier._newest = as_time(position["last"]), as_time(position["newest"])
+        frontier.last = as_time(position["last"])
         frontier._ties = set(position["ties"])
         frontier._earlier = earlier
         if not position["ordered"]:

@@ -43,10 +43,15 @@ def counter(sandbox: Sandbox) -> Iterator[Counter]:
 
 
 def read(service: Service, prefetch: int, **filters: object) -> list[bytes]:
+    """Every record, when all requests have ended: one of this test must not fall into the next."""
     with Client(service) as client:
         client.sleep = lambda _: None
         pages = client.pages(service.walk(service.filters(**filters)), prefetch=prefetch)
-        return [prediction.raw for page in pages for prediction in page.predictions]
+        records = [prediction.raw for page in pages for prediction in page.predictions]
+    for thread in threading.enumerate():
+        if thread.name.startswith("predictions-"):
+            thread.join(timeout=10)
+    return records
 
 
 @pytest.mark.parametrize("prefetch", [0, 1, 2, 8])
