@@ -25,13 +25,16 @@ class Counter:
         self.app, self.flying, self.most, self.seconds = app, 0, 0, 0.0
 
     async def __call__(self, scope, receive, send) -> None:
-        self.flying += scope["type"] == "http"
+        async def counted(message) -> None:
+            # Whoever has the whole answer may send the next request at once.
+            if message["type"] == "http.response.body" and not message.get("more_body"):
+                self.flying -= 1
+            await send(message)
+
+        self.flying += 1
         self.most = max(self.most, self.flying)
-        try:
-            await asyncio.sleep(self.seconds)
-            await self.app(scope, receive, send)
-        finally:
-            self.flying -= scope["type"] == "http"
+        await asyncio.sleep(self.seconds)
+        await self.app(scope, receive, counted)
 
 
 @pytest.fixture
