@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 ATTEMPTS = 5
 DOUBLINGS = 10
 """Windows without a refusal after which a learned limit is forgotten."""
-RATE_LIMIT_PATIENCE = 1800.0
+RATE_LIMIT_PATIENCE = 900.0
 """Seconds that one request waits in all while the service says 429, however many attempts that takes."""
 LONGEST_WAIT = 120.0
 """Seconds. A service that asks for more is not waited for here: the task's own ``retries`` are for that."""
@@ -51,15 +51,17 @@ def is_curable(error: BaseException) -> bool:
 def seconds_to_wait(error: BaseException | None, attempt: int) -> float:
     """Exponential backoff with jitter, and never less than what the service asked for.
 
-    A rate limit counts a minute's requests, so its backoff starts at 5 s: four waits span a minute. It ends
-    at 40 s: the budget of the connection makes the next attempt wait for its turn besides.
+    A rate limit counts a minute's requests, so its backoff is 5 s and then 20 s: four waits span a minute.
+    The budget of the connection makes the next attempt wait for its turn besides.
 
     :param attempt: how many attempts have failed, from 1.
     """
     if isinstance(error, TokenRefusedError):
         return 0
-    first, longest = (5.0, 40.0) if isinstance(error, RateLimitedError) else (1.0, LONGEST_WAIT)
-    backoff = min(longest, first * 2.0 ** (attempt - 1)) * random.uniform(0.75, 1.25)
+    if isinstance(error, RateLimitedError):
+        backoff = (5.0 if attempt == 1 else 20.0) * random.uniform(0.9, 1.1)
+    else:
+        backoff = min(LONGEST_WAIT, 2.0 ** (attempt - 1)) * random.uniform(0.75, 1.25)
     asked = error.retry_after if isinstance(error, PredictionsError) else None
     return max(backoff, asked or 0)
 

@@ -119,6 +119,7 @@ def _locked(path: ObjectStoragePath, run: str) -> Iterator[None]:
             f"path: another run is committing under {path} just now; a retry cures this"
         ) from None
     except (TypeError, ValueError, NotImplementedError):
+        # How file systems say that they do not know the mode; then only the generations are compared.
         log.debug("%s:// cannot create an object only if it is absent", path.protocol)
     try:
         yield
