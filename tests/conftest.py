@@ -31,8 +31,9 @@ os.environ |= {
 import pytest  # noqa: E402
 
 from airflow_provider_predictions.api.auth import BearerAuth, ClientCredentialsAuth  # noqa: E402
-from airflow_provider_predictions.api.client import AsyncClient, Client, budgets  # noqa: E402
+from airflow_provider_predictions.api.client import AsyncClient, Client  # noqa: E402
 from airflow_provider_predictions.api.cradl import Cradl  # noqa: E402
+from airflow_provider_predictions.api.exchange import budgets  # noqa: E402
 from airflow_provider_predictions.api.models import Page, PageRequest, Prediction  # noqa: E402
 from airflow_provider_predictions.api.service import Asking, Service  # noqa: E402
 from airflow_provider_predictions.api.vlmrun import VlmRun  # noqa: E402

@@ -1,174 +1,32 @@
 """Move requests and answers.
 
-What to ask, what an answer means and when to ask again is decided once, elsewhere and in ``_Core``; the two
-clients at the end of this module only send and wait.
+What to ask, what an answer means and when to ask again is decided once, elsewhere; the two clients only send
+and wait.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
-import ssl
 import threading
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from datetime import UTC, datetime
-from functools import cache
 from typing import Any, Self, TypeVar
-from urllib.parse import urlsplit
 
 import httpx
 import tenacity
 
-from airflow_provider_predictions import __version__
-from airflow_provider_predictions.api.auth import Auth
-from airflow_provider_predictions.api.errors import (
-    AuthenticationError,
-    InvalidRequestError,
-    NoAnswerError,
-    NotFoundError,
-    PredictionsError,
-    RateLimitedError,
-    ServerError,
-    TokenRefusedError,
-    message_in,
-)
+from airflow_provider_predictions.api.errors import InvalidRequestError
+from airflow_provider_predictions.api.exchange import Exchange, options, trusted_certificates
 from airflow_provider_predictions.api.models import Page, PageRequest, Prediction
 from airflow_provider_predictions.api.prefetch import Prefetch
-from airflow_provider_predictions.api.retry import ATTEMPTS, Budget, policy, retry_after
+from airflow_provider_predictions.api.retry import ATTEMPTS
 from airflow_provider_predictions.api.service import Asking, Service
+from airflow_provider_predictions.api.transport import transport
 
 T = TypeVar("T")
 
-_ERRORS: dict[int, type[PredictionsError]] = {
-    401: AuthenticationError,
-    403: AuthenticationError,
-    404: NotFoundError,
-    408: ServerError,
-    429: RateLimitedError,
-}
-LONGEST_MESSAGE = 300
-"""Characters of a service's own message that an error quotes."""
 
-
-class _WithoutQuery(logging.Filter):
-    """httpx logs whole URLs; page tokens and signatures of files stand in their queries."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        if isinstance(record.args, tuple):
-            record.args = tuple(
-                arg.copy_with(query=None) if isinstance(arg, httpx.URL) else arg for arg in record.args
-            )
-        return True
-
-
-logging.getLogger("httpx").addFilter(_WithoutQuery())
-
-
-budgets: dict[tuple[Auth, int | None], Budget] = {}
-"""Of this process: all clients of a credential wait for their turn together."""
-
-
-@cache
-def _tls() -> ssl.SSLContext:
-    """One for the process: making one takes 50 ms, which a triggerer's event loop feels."""
-    return httpx.create_ssl_context()
-
-
-def _options(service: Service[Any]) -> dict[str, Any]:
-    """How both kinds of httpx client are built."""
-    return {
-        "verify": _tls(),
-        "timeout": service.timeout,
-        "headers": {
-            "Accept": "application/json",
-            "User-Agent": f"airflow-provider-predictions/{__version__}",
-        },
-    }
-
-
-class _Core:
-    """Everything of a client but sending and waiting."""
-
-    _http: httpx.Client | httpx.AsyncClient
-
-    def __init__(self, service: Service[Any], attempts: int) -> None:
-        self.service = service
-        self.policy = policy(attempts)
-        self._patient = attempts > 1
-        self.requests = 0
-        """How many requests were sent, repeated ones included."""
-        self.clock: Callable[[], float] = time.monotonic
-        key = (service.auth, service.requests_per_minute)
-        self._budget = budgets.setdefault(
-            key, Budget(service.requests_per_minute, window=service.rate_limit_window)
-        )
-
-    def turn(self) -> float:
-        """Take a turn of the connection's budget; seconds to wait for it."""
-        return self._budget.reserve(self.clock(), patient=self._patient)
-
-    def build(self, request: PageRequest, token: str) -> httpx.Request:
-        """The request as it goes out; the token goes only to the hosts that it is for."""
-        self.requests += 1
-        url = self.service.url(request)
-        headers = {"Authorization": f"Bearer {token}"} if self.service.trusts(url) else {}
-        return self._http.build_request(
-            "GET", httpx.URL(url).copy_merge_params(dict(request.params)), headers=headers
-        )
-
-    def read(self, request: PageRequest, response: httpx.Response, token: str) -> bytes:
-        """The body of a good answer.
-
-        :raises PredictionsError: for any other.
-        """
-        status, trusted = response.status_code, self.service.trusts(self.service.url(request))
-        if trusted and status != 401:
-            self.service.auth.accept(token)
-        if status == 200:
-            return response.content
-        error = self._error(request, response, token)
-        if trusted and status == 401 and self.service.auth.reject(token):
-            error = TokenRefusedError(str(error), status=status)
-        if isinstance(error, RateLimitedError) and self._patient:
-            self._budget.refused(self.clock(), error.retry_after)
-        raise error
-
-    def _error(self, request: PageRequest, response: httpx.Response, token: str) -> PredictionsError:
-        status, service = response.status_code, self.service
-        message = service.auth.redact(message_in(response.content).replace(token, "***"))[:LONGEST_MESSAGE]
-        kind = service.refusal(status, message) or _ERRORS.get(
-            status, ServerError if status >= 500 else InvalidRequestError
-        )
-        text = f"{service.title} answered {status} to GET {urlsplit(service.url(request)).path}"
-        if message:
-            text += f": {message}"
-        if issubclass(kind, AuthenticationError):
-            text += f". Check {service.credential_fields} of the connection"
-        elif kind is NotFoundError or 300 <= status < 400:
-            text += ". Check the id, and the base URL (host) of the connection"
-        after = retry_after(response.headers.get("Retry-After"), datetime.now(UTC))
-        return kind(text, status=status, retry_after=after)
-
-    @contextmanager
-    def wire(self) -> Iterator[None]:
-        """Turn httpx's errors into ours; used by both shells, since it does nothing but translate."""
-        try:
-            yield
-        except httpx.InvalidURL:
-            raise InvalidRequestError(f"{self.service.title} names a fileUrl that is no URL") from None
-        except httpx.HTTPError as error:
-            # Only of a failed connect is the text known to hold nothing of the request.
-            why = f": {error}" if isinstance(error, httpx.ConnectError) else ""
-            raise NoAnswerError(
-                f"{self.service.title} did not answer at {urlsplit(self.service.base_url).netloc}: "
-                f"{type(error).__name__}{why}"
-            ) from None
-
-
-class Client(_Core):
+class Client(Exchange):
     """Send and wait in the calling thread. A context manager.
 
     :param service: which API, with which credentials.
@@ -179,7 +37,7 @@ class Client(_Core):
 
     def __init__(self, service: Service[Any], *, attempts: int = ATTEMPTS) -> None:
         super().__init__(service, attempts)
-        self._http = httpx.Client(**_options(service))
+        self._http = httpx.Client(transport=transport(trusted_certificates()), **options(service))
         self._closing = threading.Event()
         self._pools: list[ThreadPoolExecutor] = []
         self._for_values: ThreadPoolExecutor | None = None
@@ -272,7 +130,7 @@ class Client(_Core):
         return self.get(request, lambda body: self.service.with_values(prediction, body))
 
 
-class AsyncClient(_Core):
+class AsyncClient(Exchange):
     """Send and wait on the event loop. An asynchronous context manager.
 
     :param service: which API, with which credentials.
@@ -283,7 +141,7 @@ class AsyncClient(_Core):
 
     def __init__(self, service: Service[Any], *, attempts: int = ATTEMPTS) -> None:
         super().__init__(service, attempts)
-        self._http = httpx.AsyncClient(**_options(service))
+        self._http = httpx.AsyncClient(**options(service))
         self.sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
     async def __aenter__(self) -> Self:

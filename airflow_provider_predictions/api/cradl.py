@@ -15,12 +15,13 @@ from pydantic.alias_generators import to_camel
 
 from airflow_provider_predictions.api.arguments import Filters
 from airflow_provider_predictions.api.errors import PredictionsError, QuotaExceededError
-from airflow_provider_predictions.api.models import Column, PageRequest, Prediction, as_time, id_of
+from airflow_provider_predictions.api.models import Column, PageRequest, Prediction, as_time, id_by_content
 from airflow_provider_predictions.api.rows import (
     as_text,
     fields,
     joined,
     members,
+    one_line,
     value,
     whole,
 )
@@ -172,7 +173,7 @@ class Cradl(Service[CradlFilters]):
     def prediction(self, envelope: _Row, raw: bytes) -> Prediction:
         """A record whose envelope is decoded."""
         return Prediction(
-            id_of(envelope.prediction_id, raw),
+            envelope.prediction_id or id_by_content(raw),
             _status(envelope),
             as_time(envelope.created_time),
             envelope.model_id,
@@ -211,5 +212,5 @@ class Cradl(Service[CradlFilters]):
     def with_values(self, prediction: Prediction, body: bytes) -> Prediction:
         """The record with the file's JSON as its ``predictions``; every other value keeps its bytes."""
         with reading(self.title, body):
-            given = members(prediction.raw) | {"predictions": whole(body)}
+            given = members(prediction.raw) | {"predictions": one_line(whole(body))}
         return msgspec.structs.replace(prediction, raw=joined(given))

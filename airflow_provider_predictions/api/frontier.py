@@ -7,27 +7,28 @@ a repeat, so hardly any is looked up, and the ids lie in a file. Where they do n
 from __future__ import annotations
 
 import operator
-import os
 import tempfile
 from array import array
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
+from itertools import chain
 from typing import Any
 
 from airflow_provider_predictions.api.models import Prediction, as_time
 
-_ADD = "INSERT OR IGNORE INTO seen VALUES (?)"
 RECENT_PAGES = 2
 """Pages whose ids are at hand: a list that grows pushes these rows into the next one."""
+MOST_TIES = 1000
+"""Rows of one moment whose ids are at hand; of more, each is looked up."""
 _IN_MEMORY = 1 << 18
 """Bytes of hashes that stay in memory before they go to a file."""
 
 
-class Seen:
+class Index:
     """Ids, as hashes in a temporary database: flat in memory, however many there are."""
 
-    def __init__(self) -> None:
+    def __init__(self, hashes: Iterable[int]) -> None:
         import sqlite3
 
         # Pages come from whatever thread; one moves a walk at a time.
@@ -35,29 +36,25 @@ class Seen:
         self._database.execute("PRAGMA journal_mode = OFF")
         self._database.execute("CREATE TABLE seen (hash INTEGER PRIMARY KEY)")
         self._database.execute("BEGIN")
+        self.add(hashes)
 
-    def add(self, id_: str) -> bool:
-        """Remember an id; whether it was new."""
-        return self._database.execute(_ADD, (hash(id_),)).rowcount == 1
-
-    def add_hashes(self, hashes: Iterable[int]) -> None:
-        """Remember many."""
-        self._database.executemany(_ADD, ((hash_,) for hash_ in hashes))
+    def add(self, hashes: Iterable[int]) -> None:
+        """Remember ids."""
+        self._database.executemany("INSERT OR IGNORE INTO seen VALUES (?)", ((hash_,) for hash_ in hashes))
 
     def __contains__(self, id_: str) -> bool:
         return bool(self._database.execute("SELECT 1 FROM seen WHERE hash = ?", (hash(id_),)).fetchone())
 
 
 class Notes:
-    """Hashes of ids, in a file: cheap to write, and read only when something moved or the order breaks."""
+    """Hashes of ids, in a file: cheap to write, and read only when an id is looked up for the first time."""
 
     def __init__(self) -> None:
         self._file = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115  (as long as the walk)
 
-    def add(self, ids: Iterable[str]) -> None:
+    def add(self, hashes: Iterable[int]) -> None:
         """Note ids."""
-        self._file.seek(0, os.SEEK_END)
-        self._file.write(array("q", map(hash, ids)).tobytes())
+        self._file.write(array("q", hashes).tobytes())
 
     def __iter__(self) -> Iterator[int]:
         self._file.seek(0)
@@ -73,22 +70,18 @@ class Frontier:
 
     def __init__(self, *, newest_first: bool = True) -> None:
         self.newest_first = newest_first
+        self.ordered = True
+        """Whether no row was seen out of order."""
         self.moved = False
         """Whether two rows were seen in order; without, an order is not proven."""
         self.last: datetime | None = None
         self._ties: set[str] = set()
-        """Ids handed out whose rows were created in the moment of the last one."""
+        """Ids handed out whose rows were created in the moment of the last one, up to ``MOST_TIES``."""
         self._recent: deque[set[str]] = deque(maxlen=RECENT_PAGES)
-        self._notes = Notes()
-        self._seen: Seen | None = None
-        """Every id handed out, once the order is lost."""
+        self._noted: Notes | Index = Notes()
+        """Every id handed out."""
         self._earlier: Callable[[], Iterable[str]] = tuple
         self._is_behind: Callable[[datetime, datetime], bool] = operator.gt if newest_first else operator.lt
-
-    @property
-    def ordered(self) -> bool:
-        """Whether no row was seen out of order."""
-        return self._seen is None
 
     @property
     def proven(self) -> bool:
@@ -101,38 +94,29 @@ class Frontier:
             return
         known = [time for time in times if time]
         neighbours = (known[1:], known[:-1])
-        if len(known) < len(times) or any(map(self._is_behind, *neighbours)):
-            self._lose_order()
+        self.ordered = len(known) == len(times) and not any(map(self._is_behind, *neighbours))
         self.moved = self.moved or any(map(operator.ne, *neighbours))
-
-    def _lose_order(self) -> None:
-        self._seen = Seen()
-        self._seen.add_hashes(self._noted())
-
-    def _noted(self) -> Notes:
-        """What was handed out, also on the way to where the walk was gone on with."""
-        earlier, self._earlier = self._earlier, tuple
-        self._notes.add(earlier())
-        return self._notes
 
     def knows(self, row: Prediction) -> bool:
         """Whether a row was handed out before."""
-        if self._seen:
-            return row.id in self._seen
-        if self.last and row.created_at == self.last:
-            return row.id in self._ties
-        return row.id in self._known_behind([row])
+        is_tie = self.ordered and row.created_at == self.last
+        if self.ordered and not is_tie and self._lies_ahead(row):
+            return False
+        if row.id in self._ties or any(row.id in page for page in self._recent):
+            return True
+        if is_tie and len(self._ties) < MOST_TIES:
+            return False
+        return row.id in self._index()
 
-    def _known_behind(self, rows: list[Prediction]) -> set[str]:
-        """Of the rows behind the frontier, the ids of those that were handed out before."""
-        last, is_behind = self.last, self._is_behind
-        if self._seen or last is None:
-            return set()
-        behind = {row.id for row in rows if row.created_at and is_behind(row.created_at, last)}
-        older = behind.difference(*self._recent)
-        hashes = {hash(id_) for id_ in older}
-        found = hashes.intersection(self._noted()) if hashes else hashes
-        return {id_ for id_ in behind if id_ not in older or hash(id_) in found}
+    def _lies_ahead(self, row: Prediction) -> bool:
+        last, created = self.last, row.created_at
+        return last is None or created is None or self._is_behind(last, created)
+
+    def _index(self) -> Index:
+        """Every id handed out, also on the way to where the walk was gone on with; made when first needed."""
+        if isinstance(self._noted, Notes):
+            self._noted = Index(chain(map(hash, self._earlier()), self._noted))
+        return self._noted
 
     def pass_over(self, rows: list[Prediction]) -> list[Prediction]:
         """Of the rows of an answer, those that were not handed out before; now they are.
@@ -141,49 +125,45 @@ class Frontier:
         """
         if self._all_pass(rows):
             return rows
-        known = self._known_behind(rows)
-        fresh: list[Prediction] = []
+        fresh: dict[str, Prediction] = {}
         unidentified: list[Prediction] = []
         for row in rows:
             if row.fault is not None:
                 unidentified.append(row)
-            elif self._seen.add(row.id) if self._seen else self._passes(row, known):
-                fresh.append(row)
-            else:
+            elif row.id in fresh or self.knows(row):
                 unidentified.clear()
-        if not self._seen:
-            self._note(fresh)
-        return fresh + unidentified
+            else:
+                fresh[row.id] = row
+                self._pass(row)
+        self._note(fresh)
+        return [*fresh.values(), *unidentified]
 
     def _all_pass(self, rows: list[Prediction]) -> bool:
         """The common case, quickly: every row was created in a moment of its own before the frontier."""
         times = [row.created_at for row in rows if row.created_at]
-        if self._seen or not times or len(times) < len(rows):
+        if not self.ordered or not times or len(times) < len(rows):
             return False
         neighbours = ([self.last, *times], times) if self.last else (times, times[1:])
         if not all(map(self._is_behind, *neighbours)):
             return False
         self.last, self._ties = times[-1], {rows[-1].id}
-        self._note(rows)
+        self._note([row.id for row in rows])
         return True
 
-    def _passes(self, row: Prediction, known: set[str]) -> bool:
-        """Whether a row is new; the frontier moves on to it, unless it was added to the list behind that."""
-        created, last = row.created_at, self.last
-        if created == last:
-            if row.id in self._ties:
-                return False
-            self._ties.add(row.id)
-            return True
-        if last and created and self._is_behind(created, last):
-            return row.id not in known
-        self.last, self._ties = created, {row.id}
-        return True
+    def _pass(self, row: Prediction) -> None:
+        """Move on to a row, unless it was added to the list behind the frontier."""
+        if not self.ordered:
+            return
+        if row.created_at == self.last:
+            if len(self._ties) < MOST_TIES:
+                self._ties.add(row.id)
+        elif self._lies_ahead(row):
+            self.last, self._ties = row.created_at, {row.id}
 
-    def _note(self, rows: list[Prediction]) -> None:
-        ids = [row.id for row in rows]
-        self._notes.add(ids)
-        self._recent.append(set(ids))
+    def _note(self, ids: Iterable[str]) -> None:
+        known = set(ids)
+        self._noted.add(map(hash, known))
+        self._recent.append(known)
 
     def position(self) -> dict[str, Any]:
         """The frontier as JSON; ids beyond the last row's moment are left to who goes on from it."""
@@ -202,10 +182,8 @@ class Frontier:
         :param earlier: the ids that were handed out on the way there; asked where the order does not tell.
         """
         frontier = cls(newest_first=position["newest_first"])
-        frontier.moved = position["moved"]
+        frontier.ordered, frontier.moved = position["ordered"], position["moved"]
         frontier.last = as_time(position["last"])
         frontier._ties = set(position["ties"])
         frontier._earlier = earlier
-        if not position["ordered"]:
-            frontier._lose_order()
         return frontier

@@ -6,14 +6,14 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Literal, NamedTuple
 
 import msgspec
 
-from airflow_provider_predictions.api.rows import one_line
-
 _parse = datetime.fromisoformat
-_TO_SECONDS = len("2026-01-01T00:00:00")
+_WITHOUT_OFFSET = (len("2026-01-01T00:00:00"), len("2026-01-01T00:00:00.000000"))
+"""So long are VLM Run's timestamps; to parse them with a Z takes a tenth of what adding UTC later takes."""
 
 
 class Prediction(msgspec.Struct, frozen=True, gc=False):
@@ -23,7 +23,7 @@ class Prediction(msgspec.Struct, frozen=True, gc=False):
     :param status: the service's own word.
     :param created_at: aware; None where the record does not say.
     :param group: what the service files predictions under: VLM Run's domain, Cradl's model id.
-    :param raw: the record, byte for byte as the service sent it.
+    :param raw: the record, byte for byte as the service sent it, but on one line.
     :param fault: why the row is no record; None where it is one.
     """
 
@@ -37,7 +37,7 @@ class Prediction(msgspec.Struct, frozen=True, gc=False):
     @classmethod
     def rejected(cls, raw: bytes, fault: str) -> Prediction:
         """A row that is no record."""
-        return cls(id_of(None, raw), "", None, None, raw, fault)
+        return cls(id_by_content(raw), "", None, None, raw, fault)
 
 
 class Column(NamedTuple):
@@ -63,7 +63,7 @@ class PageRequest:
     params: Mapping[str, str | int] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Page:
     """What one answer added.
 
@@ -76,6 +76,12 @@ class Page:
     duplicates: int = 0
     rejected: tuple[Prediction, ...] = ()
 
+    @cached_property
+    def span(self) -> tuple[datetime, datetime] | None:
+        """The oldest and the newest creation time; None where no record tells one."""
+        times = [row.created_at for row in self.predictions if row.created_at]
+        return (min(times), max(times)) if times else None
+
 
 def as_time(value: object) -> datetime | None:
     """A timestamp of a service; without an offset it is UTC, unreadable it is None.
@@ -86,15 +92,23 @@ def as_time(value: object) -> datetime | None:
     if not isinstance(value, str):
         return None
     try:
-        time = _parse(value)
-        if time.tzinfo:
-            return time
-        # To parse again takes a fifth of what replacing takes.
-        return _parse(f"{value}Z") if len(value) >= _TO_SECONDS else time.replace(tzinfo=UTC)
+        return _parse(f"{value}Z") if len(value) in _WITHOUT_OFFSET else _as_utc(_parse(value))
+    except ValueError:
+        # One as long as those without an offset may have one.
+        return _as_time_slowly(value)
+
+
+def _as_time_slowly(text: str) -> datetime | None:
+    try:
+        return _as_utc(_parse(text))
     except ValueError:
         return None
 
 
-def id_of(value: str | None, raw: bytes) -> str:
-    """The id of a record; neither specification promises one to every record, its bytes always exist."""
-    return value or f"sha256:{hashlib.sha256(one_line(raw)).hexdigest()}"
+def _as_utc(time: datetime) -> datetime:
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
+
+
+def id_by_content(raw: bytes) -> str:
+    """The id of a record that names none, as neither specification promises; its bytes always exist."""
+    return f"sha256:{hashlib.sha256(raw).hexdigest()}"

@@ -15,6 +15,8 @@ from airflow_provider_predictions.api.service import Service, Walk
 STANDSTILL = 20
 """So many equal pages in a row are a server that ignores ``skip``. A few are not: a list that grows by one
 page between two requests shows the same rows again."""
+SEARCHES = 2
+"""A list may grow so fast that a search for its window meets newer rows further back, but hardly twice."""
 MOST_STEPS_BACK = 200
 """A list whose rows vanish faster than they can be read is given up after so many without a new row."""
 
@@ -73,14 +75,17 @@ class OffsetWalk(Walk):
 
     def __init__(self, service: Service[Any], filters: Filters) -> None:
         super().__init__(service, filters)
+        # Of a single row, none could be met again; who wants one need not meet it.
+        self.page_size = self._asked_size = max(self.page_size, 1 if self._left == 1 else 2)
         self._skip = 0
         self._start = 0
         """Rows in front of it were not read, since they are newer than the window."""
         self._search: Search | None = None
-        self._has_searched = False
+        self._searches_left = SEARCHES
+        self._stepped_back_from = 0
+        """The index of a row."""
         self._steps_back = 0
         self._step_back = self.page_size
-        self._asked_size = self.page_size
         self._fills_pages = False
         self._joint = ""
         """The id of the row that the next page should start with."""
@@ -151,12 +156,12 @@ class OffsetWalk(Walk):
     def _begin_at(self, skip: int) -> None:
         self._skip = self._start = skip
         self._step_back = self.page_size
-        self._search, self._has_searched = None, True
+        self._search, self._searches_left = None, 0
 
     # --- finding the window --------------------------------------------------------------------------
 
     def _may_search(self) -> bool:
-        untouched = self._skip == 0 and self.frontier.last is None and not self._has_searched
+        untouched = self._skip == 0 and self.frontier.last is None and self._searches_left > 0
         return untouched and self.filters.created_before is not None and self.frontier.ordered
 
     def _is_in_front(self, row: Prediction) -> bool:
@@ -173,18 +178,24 @@ class OffsetWalk(Walk):
     def _look(self, search: Search, rows: list[Prediction]) -> None:
         """Take the answer to one step of the search."""
         created = rows[0].created_at if rows else None
-        if (rows and created is None) or not search.look(created):
+        if (not rows or created) and search.look(created):
+            if search.is_done:
+                self._begin_at(search.low)
+        elif self._searches_left > 1:
+            self._search, self._searches_left = None, self._searches_left - 1
+        else:
             self.watch([None])
             self._begin_at(0)
-        elif search.is_done:
-            self._begin_at(search.low)
 
     # --- reading it ----------------------------------------------------------------------------------
 
     def _joins(self, rows: list[Prediction]) -> bool:
         """Whether nothing can be missing between the rows handed out and these."""
-        if self._skip == 0 or not self._overlap or (rows and rows[0].id == self._joint):
+        if self._skip == 0 or (rows and rows[0].id == self._joint):
             return True
+        if not self._overlap:
+            # An end is believed when the row in front of it is met again.
+            return bool(rows)
         self._shifted = self._shifted or bool(self._joint)
         first = next((row for row in rows if row.fault is None), None)
         return first is not None and (self.frontier.knows(first) or self._is_in_front(first))
@@ -195,6 +206,7 @@ class OffsetWalk(Walk):
             raise MalformedAnswerError(
                 f"{self.service.title}: rows vanish from the list faster than they can be read"
             )
+        self._stepped_back_from = self._skip
         self._skip = max(0, self._skip - self._step_back)
         self._start = min(self._start, self._skip)
         self._step_back *= 2
@@ -208,7 +220,9 @@ class OffsetWalk(Walk):
     def _read_on(self, rows: list[Prediction]) -> Page:
         self._refuse_standstill(rows)
         # The next page is to start with a record, since rows that are none cannot be told from each other.
-        size = max((n for n, row in enumerate(rows, 1) if row.fault is None), default=len(rows))
+        size = len(rows)
+        while size and rows[size - 1].fault is not None:
+            size -= 1
         if size <= self._overlap:
             size = len(rows)
         behind = rows[self._overlap if self._skip else 0 : size]
@@ -233,6 +247,8 @@ class OffsetWalk(Walk):
         else:
             self.page_size = len(rows)
         self._skip += size - self._overlap
+        if not self._overlap and not brought_new and self._skip == self._stepped_back_from:
+            self.ended = True
         self._step_back = self.page_size
         self._joint = rows[size - 1].id if rows else ""
 

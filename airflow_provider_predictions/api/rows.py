@@ -72,7 +72,7 @@ def _integer(text: str) -> int | str:
 
 
 def records(page: bytes, shape: type[_Shape]) -> Iterator[tuple[_Shape | None, bytes]]:
-    """Some fields of each element of an array, None where that is no object, and the element itself.
+    """Some fields of each element of an array, None where that is no object, and the element on one line.
 
     :param shape: a Struct whose fields are text or ``Raw``; text takes a value of another type, too.
     """
@@ -81,7 +81,8 @@ def records(page: bytes, shape: type[_Shape]) -> Iterator[tuple[_Shape | None, b
         found: list[_Shape | None] = _decoder(list[shape]).decode(page)  # type: ignore[valid-type]
     except _REFUSED:
         found = [fields(text, shape) for text in slices]
-    return zip(found, slices, strict=True)
+    # Looked at together, since hardly any spans lines.
+    return zip(found, map(one_line, slices) if _spans_lines(page) else slices, strict=True)
 
 
 def fields(text: bytes, shape: type[_Shape]) -> _Shape | None:
@@ -120,13 +121,12 @@ def kind(text: bytes) -> str:
 
 def one_line(text: bytes) -> bytes:
     """A record without the white space between its tokens, where that spans lines; no value changes."""
-    if spans_lines(text):
+    if _spans_lines(text):
         return _STRING_OR_SPACE.sub(lambda token: token[1] or b"", text)
     return text
 
 
-def spans_lines(text: bytes) -> bool:
-    """Whether a text is more than one line."""
+def _spans_lines(text: bytes) -> bool:
     return b"\n" in text or b"\r" in text
 
 

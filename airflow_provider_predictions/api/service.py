@@ -23,7 +23,7 @@ from airflow_provider_predictions.api.errors import (
 )
 from airflow_provider_predictions.api.frontier import Frontier
 from airflow_provider_predictions.api.models import Column, Page, PageRequest, Prediction
-from airflow_provider_predictions.api.rows import fields, kind, records, whole
+from airflow_provider_predictions.api.rows import fields, kind, one_line, records, whole
 
 log = logging.getLogger(__name__)
 
@@ -82,8 +82,8 @@ class Service(ABC, Generic[F]):
 
         :raises ValueError: where it is no JSON.
         """
-        envelope = fields(raw, self.envelope)
-        return self.prediction(envelope, raw) if envelope else _rejected(raw)
+        envelope, line = fields(raw, self.envelope), one_line(raw)
+        return self.prediction(envelope, line) if envelope else _rejected(line)
 
     def rows(self, page: bytes) -> list[Prediction]:
         """The rows of an array.

@@ -14,7 +14,7 @@ import msgspec
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 from airflow_provider_predictions.api.arguments import Filters, Words
-from airflow_provider_predictions.api.models import Column, Prediction, as_time, id_of
+from airflow_provider_predictions.api.models import Column, Prediction, as_time, id_by_content
 from airflow_provider_predictions.api.offsets import OffsetWalk
 from airflow_provider_predictions.api.rows import as_text
 from airflow_provider_predictions.api.service import Service, reading
@@ -115,7 +115,7 @@ class VlmRun(Service[VlmRunFilters]):
     def prediction(self, envelope: _Row, raw: bytes) -> Prediction:
         """A record whose envelope is decoded."""
         return Prediction(
-            id_of(envelope.id, raw),
+            envelope.id or id_by_content(raw),
             envelope.status or PENDING,
             as_time(envelope.created_at),
             envelope.domain,

@@ -24,7 +24,8 @@ from airflow_provider_predictions.operators.progress import Progress
 from airflow_provider_predictions.storage import state as states
 from airflow_provider_predictions.storage.formats import SUFFIXES, make_format
 from airflow_provider_predictions.storage.landing import Landing
-from airflow_provider_predictions.storage.manifest import REJECTED, commit, manifest, prepare, remove_all
+from airflow_provider_predictions.storage.manifest import REJECTED, commit, manifest
+from airflow_provider_predictions.storage.objects import prepare, remove_all
 from airflow_provider_predictions.storage.state import State
 from airflow_provider_predictions.tasks.base import PredictionsTask, is_template
 

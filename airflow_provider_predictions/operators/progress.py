@@ -46,10 +46,10 @@ class Progress:
         """Count a page."""
         self._records += len(page.predictions)
         self._pages += 1
-        times = [row.created_at for row in page.predictions if row.created_at]
-        if times:
-            self._oldest = min(self._oldest or times[0], *times)
-            self._newest = max(self._newest or times[0], *times)
+        if page.span:
+            oldest, newest = page.span
+            self._oldest = min(self._oldest or oldest, oldest)
+            self._newest = max(self._newest or newest, newest)
         if self._clock() - self._said >= INTERVAL:
             self._said = self._clock()
             self.say()

@@ -14,8 +14,9 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_predictions.storage.manifest import MANIFEST, Part, Totals, put, read, remove, sizes
-from airflow_provider_predictions.storage.spool import Spool
+from airflow_provider_predictions.storage.manifest import MANIFEST, Part, Totals
+from airflow_provider_predictions.storage.objects import put, read, remove, sizes
+from airflow_provider_predictions.storage.spool import Spool, open_new
 from airflow_provider_predictions.storage.workspace import LIFETIME
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ def save_here(progress: Progress, directory: Path, *, anew: bool) -> None:
 
     :param anew: begin a new journal, so that it does not grow with the list.
     """
-    journal, line = directory / _JOURNAL, json.dumps(progress.facts()).encode() + b"\n"
+    journal, line = directory / _JOURNAL, _line(progress)
     if anew:
         new = directory / f"{_JOURNAL}.new"
         new.write_bytes(line)
@@ -96,8 +97,13 @@ def save_here(progress: Progress, directory: Path, *, anew: bool) -> None:
 def save_beside(progress: Progress, path: ObjectStoragePath) -> None:
     """Put the progress beside the parts, with the lines that are in none of them."""
     lines = [spool.path.read_bytes() for spool in (progress.spool, progress.rejected)]
-    content = b"".join([json.dumps(progress.facts()).encode(), b"\n", *lines])
+    content = b"".join([_line(progress), *lines])
     put(path / CHECKPOINT, content)
+
+
+def _line(progress: Progress) -> bytes:
+    # msgspec would refuse an id that holds half a surrogate pair.
+    return json.dumps(progress.facts()).encode() + b"\n"
 
 
 def load(arguments: str, directory: Path, path: ObjectStoragePath) -> Progress:
@@ -180,7 +186,8 @@ def _unpack(facts: dict[str, Any], lines: bytes, directory: Path) -> None:
     cut = facts["spool"]["size"]
     for name, content in (("spool", lines[:cut]), ("rejected", lines[cut:])):
         facts[name]["name"] = f"beside-{name}"
-        directory.joinpath(facts[name]["name"]).write_bytes(content)
+        with open_new(directory / facts[name]["name"]) as file:
+            file.write(content)
 
 
 def _reach(facts: dict[str, Any]) -> tuple[int, int, int]:

@@ -15,6 +15,7 @@ from typing import IO, Any, BinaryIO, ClassVar, cast
 
 from airflow_provider_predictions.api.errors import ConfigurationError
 from airflow_provider_predictions.api.service import Service
+from airflow_provider_predictions.storage.spool import open_new
 
 SUFFIXES = {None: "", "gzip": ".gz", "zstd": ".zst"}
 GZIP_LEVEL = 6
@@ -98,7 +99,7 @@ def make_format(name: str, compression: str | None, service: Service[Any]) -> Fo
 
 @contextmanager
 def _compressing(target: Path, compression: str) -> Iterator[BinaryIO]:
-    with target.open("wb") as raw:
+    with open_new(target) as raw:
         if compression == "gzip":
             # Neither name nor time in the header: equal records make equal objects.
             with gzip.GzipFile(filename="", fileobj=raw, mode="wb", mtime=0, compresslevel=GZIP_LEVEL) as out:

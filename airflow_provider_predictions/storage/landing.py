@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from airflow_provider_predictions.api.models import Page, Prediction
-from airflow_provider_predictions.api.rows import one_line, spans_lines
+from airflow_provider_predictions.api.models import Page
 from airflow_provider_predictions.storage import checkpoint
 from airflow_provider_predictions.storage.formats import Format
 from airflow_provider_predictions.storage.manifest import REJECTED, Part, part_name, take_back
+from airflow_provider_predictions.storage.objects import put_file
 from airflow_provider_predictions.storage.spool import Spool
 from airflow_provider_predictions.storage.workspace import Workspace
 
@@ -62,14 +62,14 @@ class Landing:
         """
         progress = self.progress
         progress.totals.add(page)
-        progress.rejected.write([one_line(row.raw) for row in page.rejected])
-        lines = _lines(page.predictions)
+        progress.rejected.write([row.raw for row in page.rejected])
+        records = [row.raw for row in page.predictions]
         done = len(progress.parts)
         old = []
-        while lines:
+        while records:
             room = self.records_per_part - progress.spool.count
-            progress.spool.write(lines[:room])
-            lines = lines[room:]
+            progress.spool.write(records[:room])
+            records = records[room:]
             if progress.spool.count == self.records_per_part:
                 old.append(self._close_part())
         progress.spool.flush()
@@ -88,7 +88,7 @@ class Landing:
             self._close_part()
             checkpoint.save_here(self.progress, self._directory, anew=True)
         if self.progress.rejected.count:
-            self.path.fs.put_file(str(self.progress.rejected.path), (self.path / REJECTED).path)
+            put_file(self.progress.rejected.path, self.path / REJECTED)
 
     def identities(self) -> Iterator[tuple[str, datetime | None]]:
         """Id and creation time of each record so far, newest part last."""
@@ -116,13 +116,7 @@ class Landing:
         if number == 0:
             take_back(self.path)
         target = self.path / part_name(number, self.form.suffix)
-        self.path.fs.put_file(str(content), target.path)
+        put_file(content, target)
         progress.parts.append(Part(str(target), spool.count, size, sha256))
         progress.spool = Spool(self._directory / f"part-{number + 1}")
         return spool.path
-
-
-def _lines(predictions: Sequence[Prediction]) -> list[bytes]:
-    """Each record as one line; looked at together, since hardly any spans more."""
-    lines = [prediction.raw for prediction in predictions]
-    return list(map(one_line, lines)) if spans_lines(b"".join(lines)) else lines

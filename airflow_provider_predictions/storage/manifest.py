@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_predictions.api.arguments import utc
 from airflow_provider_predictions.api.models import Page, as_time
+from airflow_provider_predictions.storage.objects import UNFINISHED, put, remove, sizes
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import ObjectStoragePath
@@ -60,10 +60,10 @@ class Totals:
         self.duplicates += page.duplicates
         self.rejected.update(row.fault or "" for row in page.rejected)
         self.statuses.update([prediction.status for prediction in page.predictions])
-        times = [row.created_at for row in page.predictions if row.created_at]
-        if times:
-            self.created_min = min(self.created_min or times[0], *times)
-            self.created_max = max(self.created_max or times[0], *times)
+        if page.span:
+            oldest, newest = page.span
+            self.created_min = min(self.created_min or oldest, oldest)
+            self.created_max = max(self.created_max or newest, newest)
 
     def facts(self) -> dict[str, Any]:
         """The counts as JSON."""
@@ -106,18 +106,6 @@ def manifest(path: ObjectStoragePath, parts: list[Part], totals: Totals, **facts
     }
 
 
-def prepare(path: ObjectStoragePath) -> None:
-    """Make the directory, where the storage has such a thing."""
-    # On an object store, mkdir would create a missing bucket.
-    if is_local(path):
-        path.mkdir(parents=True, exist_ok=True)
-
-
-def is_local(path: ObjectStoragePath) -> bool:
-    """Whether a path is a directory of this machine."""
-    return path.protocol in ("", "file", "local")
-
-
 def take_back(path: ObjectStoragePath) -> None:
     """Remove an earlier commit, so that no reader trusts parts that are being replaced."""
     remove(path / MANIFEST)
@@ -130,49 +118,6 @@ def commit(path: ObjectStoragePath, content: dict[str, Any]) -> None:
     if content["rejected"]:
         named.add(REJECTED)
     for name in sizes(path):
-        if _OURS.fullmatch(name) and name not in named:
+        is_left = _OURS.fullmatch(name) and name not in named
+        if is_left or name.endswith(UNFINISHED):
             remove(path / name)
-
-
-def sizes(path: ObjectStoragePath) -> dict[str, int]:
-    """The objects right under a path, and how many bytes each has, as they are at this moment."""
-    path.fs.invalidate_cache()
-    try:
-        found = path.fs.ls(path.path, detail=True)
-    except FileNotFoundError:
-        return {}
-    return {PurePosixPath(entry["name"]).name: entry["size"] for entry in found}
-
-
-def read(target: ObjectStoragePath) -> bytes:
-    """An object as it is at this moment.
-
-    :raises FileNotFoundError: where there is none.
-    """
-    # A file system that remembers an old listing does not find what is newer.
-    target.fs.invalidate_cache()
-    content: bytes = target.fs.cat_file(target.path)
-    return content
-
-
-def put(target: ObjectStoragePath, content: bytes) -> None:
-    """Write a small object in one step, over one that is there."""
-    if is_local(target):
-        # A file that is written in place is half a file for a while, and for good where the process dies.
-        new = Path(f"{target.path}.new")
-        new.write_bytes(content)
-        new.replace(target.path)
-    else:
-        target.fs.pipe_file(target.path, content)
-
-
-def remove(target: ObjectStoragePath) -> None:
-    """Remove an object, if it is there."""
-    with suppress(FileNotFoundError):
-        target.fs.rm_file(target.path)
-
-
-def remove_all(path: ObjectStoragePath) -> None:
-    """Remove what an attempt put under a path that was never committed."""
-    for name in sizes(path):
-        remove(path / name)

@@ -7,6 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any
 
+_BLOCK = 1 << 20
+
+
+def open_new(path: Path) -> IO[bytes]:
+    """Open a file to be written, never one that was there: that may be an object by now, too."""
+    path.unlink(missing_ok=True)
+    return path.open("xb")
+
 
 class Spool:
     """Lines that are appended to a file of this machine.
@@ -18,14 +26,16 @@ class Spool:
         self.path = path
         self.count = self.size = 0
         self._sha256 = hashlib.sha256()
-        self._file: IO[bytes] = path.open("wb")
+        self._file = open_new(path)
 
-    def write(self, lines: Sequence[bytes]) -> None:
-        """Append lines."""
-        content = b"\n".join((*lines, b""))
+    def write(self, records: Sequence[bytes]) -> None:
+        """Append records, each of them one line."""
+        self._append(b"\n".join((*records, b"")))
+        self.count += len(records)
+
+    def _append(self, content: bytes) -> None:
         self._file.write(content)
         self._sha256.update(content)
-        self.count += len(lines)
         self.size += len(content)
 
     @property
@@ -51,14 +61,12 @@ class Spool:
 
         :raises ValueError: where it does not hold what was noted.
         """
-        spool = cls.__new__(cls)
-        spool.path = directory / facts["name"]
-        spool.count, spool.size = facts["count"], facts["size"]
-        spool._file = spool.path.open("r+b")
-        spool._file.truncate(spool.size)
-        spool._sha256 = hashlib.sha256()
-        while block := spool._file.read(1 << 20):
-            spool._sha256.update(block)
+        old = directory / facts["name"]
+        spool = cls(old.with_suffix(".new"))
+        with old.open("rb") as content:
+            while block := content.read(min(_BLOCK, facts["size"] - spool.size)):
+                spool._append(block)
         if spool.sha256 != facts["sha256"]:
-            raise ValueError(f"{spool.path.name} does not hold what was written to it")
+            raise ValueError(f"{old.name} does not hold what was written to it")
+        spool.path, spool.count = spool.path.replace(old), facts["count"]
         return spool

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_predictions.api.arguments import utc
 from airflow_provider_predictions.api.errors import ConfigurationError, ConflictError
 from airflow_provider_predictions.api.models import as_time
-from airflow_provider_predictions.storage.manifest import MANIFEST, commit, is_local, put, read, remove
+from airflow_provider_predictions.storage.manifest import MANIFEST, commit
+from airflow_provider_predictions.storage.objects import is_local, put, read, remove
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import ObjectStoragePath

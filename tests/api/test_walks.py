@@ -336,6 +336,23 @@ def test_a_row_that_one_row_a_page_hides_is_said(page_size: int, count: int) -> 
     assert walk.doubt
 
 
+@pytest.mark.parametrize(("page_size", "cap"), [(1, None), (1, 1), (3, 1)])
+def test_of_two_rows_none_is_hidden(page_size: int, cap: int | None) -> None:
+    story = told([2, 1], "-", page_size=page_size, cap=cap)
+    walk = a_walk(VLMRUN, page_size=page_size)
+
+    assert ids_of(pages(walk, story.listing, story.go_on)) == ["row0", "row1"]
+    assert walk.doubt is None
+
+
+def test_pages_of_one_row_are_asked_for_with_the_row_in_front() -> None:
+    story = told(range(5, 0, -1), "-", "", "-", page_size=1)
+    walk = a_walk(VLMRUN, page_size=1)
+
+    assert not missed(story, ids_of(pages(walk, story.listing, story.go_on)))
+    assert walk.doubt is None
+
+
 @pytest.mark.parametrize("times", [[0, 0, 1], [5, 3, 4], [5, 3, 4, 2, 1], [0, 0, 1, 2, 3, 4]])
 def test_a_row_newer_than_the_last_one_is_not_known_without_an_order(times: list[int]) -> None:
     """A removed row makes the next page start with it, and nothing yet has shown that rows come in order."""
@@ -420,9 +437,9 @@ def test_a_list_in_order_is_read_without_doubt_whatever_happens(service: Service
 
         ids_of(read)
 
-        # A list of one row looks like a server that gives one row a page, and a row that comes to lie among
-        # those that were read like one that had been there.
-        unclear = len(story.at_first) < 2 or walk.page_size == 1 or story.adds_among_others
+        # A list of one row, which then grows, looks like a server that gives one row a page; a row that comes
+        # to lie among those that were read looks like one that had been there.
+        unclear = walk.page_size == 1 or story.adds_among_others
         assert walk.doubt is None or unclear
         assert walk.frontier.ordered or unclear
 
@@ -666,6 +683,22 @@ def test_rows_that_come_while_a_window_is_searched_are_no_disorder() -> None:
     assert listed == [f"row{n}" for n in range(32, 38)]
     assert walk.frontier.ordered
     assert walk.doubt is None
+
+
+@pytest.mark.parametrize("when", range(2, 14))
+def test_a_search_that_a_rush_of_rows_overtakes_is_made_again(when: int) -> None:
+    archive = Archive(list(range(100_000)), lambda number: number * 10)
+    wanted = archive.within(5 * DAY, 6 * DAY)
+
+    def rush() -> None:
+        if archive.asked == when:
+            archive.rows = [*range(-20_000, 0), *archive.rows]
+
+    listed, walk = seek(archive, rush, **a_day(5))
+
+    assert listed == wanted
+    assert walk.frontier.ordered
+    assert archive.asked <= -(-len(wanted) // 999) + 2 * MOST_EXTRA
 
 
 @SERVICES

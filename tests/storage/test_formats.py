@@ -6,7 +6,6 @@ import gzip
 import hashlib
 import json
 import math
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -49,14 +48,6 @@ VALUES = {"vlmrun": "response", "cradl": "predictions"}
 
 each_kind = pytest.mark.parametrize(("form", "codec"), KINDS)
 each_form = pytest.mark.parametrize("form", ["jsonl", "parquet"])
-
-
-@pytest.fixture(autouse=True)
-def own_tmp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test goes on from another's workspace."""
-    tmp_path.joinpath("tmp").mkdir()
-    monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
-    monkeypatch.setattr(tempfile, "tempdir", None)
 
 
 @pytest.fixture

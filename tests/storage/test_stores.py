@@ -24,14 +24,6 @@ from airflow_provider_predictions.sandbox.shelf import Shelf
 LAND = {"vlmrun": VlmRunPredictionsToObjectStorageOperator, "cradl": CradlPredictionsToObjectStorageOperator}
 
 
-@pytest.fixture(autouse=True)
-def own_tmp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test goes on from another's workspace."""
-    tmp_path.joinpath("tmp").mkdir()
-    monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
-    monkeypatch.setattr(tempfile, "tempdir", None)
-
-
 @pytest.fixture
 def land(connections: Sandbox, service_name: str) -> Callable[..., dict[str, Any]]:
     """Land from the sandbox, with arguments of the operator."""
