@@ -15,7 +15,7 @@ from typing import Any, Self, TypeVar
 import httpx
 import tenacity
 
-from airflow_provider_predictions.api.errors import InvalidRequestError
+from airflow_provider_predictions.api.errors import InvalidRequestError, NotFoundError
 from airflow_provider_predictions.api.exchange import Exchange, options, trusted_certificates
 from airflow_provider_predictions.api.models import Page, PageRequest, Prediction
 from airflow_provider_predictions.api.prefetch import Prefetch
@@ -99,7 +99,7 @@ class Client(Exchange):
             while requests := asking.ahead(max(1, prefetch)):
                 try:
                     answer = flights.answer(requests)
-                except InvalidRequestError as error:
+                except (InvalidRequestError, NotFoundError) as error:
                     asking.refuse(error)
                     continue
                 page = asking.take(answer)
@@ -167,7 +167,7 @@ class AsyncClient(Exchange):
         while requests := asking.ahead(1):
             try:
                 answer = await self.get(requests[0], asking.read)
-            except InvalidRequestError as error:
+            except (InvalidRequestError, NotFoundError) as error:
                 asking.refuse(error)
                 continue
             yield asking.take(answer)

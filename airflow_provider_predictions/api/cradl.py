@@ -139,6 +139,8 @@ class Cradl(Service[CradlFilters]):
     title = "Cradl"
     credential_fields = "client id (login) and client secret (password)"
     terminal_statuses = frozenset({"succeeded", "failed", "cancelled"})
+    waiting_statuses = frozenset({"pending"})
+    messages = (("error",), ("errors",))
     filters = CradlFilters
     record = CradlPrediction
     envelope = _Row

@@ -102,6 +102,10 @@ class RejectedRowsError(PredictionsError):
     """Landed, but more rows than allowed were no records; they are kept beside the parts."""
 
 
+LONGEST_MESSAGE = 300
+"""Characters of a service's own message that an error quotes."""
+
+
 def message_in(body: bytes) -> str:
     """The service's own words in the body of an error; none where it is not JSON of a known shape.
 

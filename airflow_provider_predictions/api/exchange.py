@@ -17,6 +17,7 @@ import httpx
 from airflow_provider_predictions import __version__
 from airflow_provider_predictions.api.auth import Auth
 from airflow_provider_predictions.api.errors import (
+    LONGEST_MESSAGE,
     AuthenticationError,
     InvalidRequestError,
     NoAnswerError,
@@ -38,8 +39,6 @@ _ERRORS: dict[int, type[PredictionsError]] = {
     408: ServerError,
     429: RateLimitedError,
 }
-LONGEST_MESSAGE = 300
-"""Characters of a service's own message that an error quotes."""
 
 
 class _WithoutQuery(logging.Filter):

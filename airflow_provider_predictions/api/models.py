@@ -77,6 +77,11 @@ class Page:
     rejected: tuple[Prediction, ...] = ()
 
     @cached_property
+    def by_id(self) -> dict[str, Prediction]:
+        """The records by their ids."""
+        return {row.id: row for row in self.predictions}
+
+    @cached_property
     def span(self) -> tuple[datetime, datetime] | None:
         """The oldest and the newest creation time; None where no record tells one."""
         times = [row.created_at for row in self.predictions if row.created_at]

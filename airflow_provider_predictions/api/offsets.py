@@ -242,8 +242,9 @@ class OffsetWalk(Walk):
         """
         if len(rows) >= self.page_size:
             self._fills_pages = self._fills_pages or self.page_size == self._asked_size
-        elif self._fills_pages or not (brought_new or self._lies_before_the_last(rows)):
+        elif self._is_the_end(rows, brought_new=brought_new):
             self.ended = True
+            self.list_end = rows[-1].id if rows else self._joint
         else:
             self.page_size = len(rows)
         self._skip += size - self._overlap
@@ -251,6 +252,13 @@ class OffsetWalk(Walk):
             self.ended = True
         self._step_back = self.page_size
         self._joint = rows[size - 1].id if rows else ""
+
+    def _is_the_end(self, rows: list[Prediction], *, brought_new: bool) -> bool:
+        """Whether a page that is shorter than asked is the last one."""
+        if self._fills_pages or not (brought_new or self._lies_before_the_last(rows)):
+            return True
+        # No row is ever added behind the oldest one.
+        return self.frontier.ordered and bool(rows) and rows[-1].id == self.list_end
 
     def _lies_before_the_last(self, rows: list[Prediction]) -> bool:
         """Whether rows that are all known end before the last one that was handed out."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import reduce
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 from urllib.parse import quote, urlsplit
 
@@ -17,13 +18,15 @@ from pydantic import BaseModel
 from airflow_provider_predictions.api.arguments import Filters, is_safe_url
 from airflow_provider_predictions.api.auth import Auth
 from airflow_provider_predictions.api.errors import (
+    LONGEST_MESSAGE,
     InvalidRequestError,
     MalformedAnswerError,
     PredictionsError,
+    RefusedError,
 )
 from airflow_provider_predictions.api.frontier import Frontier
 from airflow_provider_predictions.api.models import Column, Page, PageRequest, Prediction
-from airflow_provider_predictions.api.rows import fields, kind, one_line, records, whole
+from airflow_provider_predictions.api.rows import fields, kind, one_line, records, value, whole
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +50,10 @@ class Service(ABC, Generic[F]):
     """The connection fields to look at when the service refuses the credentials."""
     terminal_statuses: ClassVar[frozenset[str]]
     """Statuses that a prediction does not leave; every other one, known or not, is waited for."""
+    waiting_statuses: ClassVar[frozenset[str]]
+    """Statuses that a prediction is known to leave."""
+    messages: ClassVar[tuple[tuple[str, ...], ...]]
+    """Where a record says why it failed, as paths of members; the first that is not empty counts."""
     filters: ClassVar[type[Filters]]
     record: ClassVar[type[BaseModel]]
     envelope: ClassVar[type[msgspec.Struct]]
@@ -104,6 +111,14 @@ class Service(ABC, Generic[F]):
                 raise ValueError(prediction.fault)
         return prediction
 
+    def message(self, prediction: Prediction) -> str:
+        """What a record says about its failure; empty where it says nothing."""
+        for path in self.messages:
+            if found := reduce(_member, path, value(prediction.raw)):
+                text = "; ".join(map(str, found)) if isinstance(found, list) else str(found)
+                return " ".join(text.split())[:LONGEST_MESSAGE]
+        return ""
+
     def one(self, prediction_id: str) -> PageRequest:
         """Ask for one prediction; its id may hold colons and slashes."""
         return PageRequest(f"predictions/{quote(prediction_id, safe='')}")
@@ -134,6 +149,10 @@ class Service(ABC, Generic[F]):
         return is_safe_url(url) and (host == urlsplit(self.base_url).hostname or host in self.file_hosts)
 
 
+def _member(part: Any, name: str) -> Any:
+    return part.get(name) if isinstance(part, dict) else None
+
+
 def _rejected(raw: bytes) -> Prediction:
     return Prediction.rejected(raw, f"{kind(raw)} instead of an object")
 
@@ -150,7 +169,7 @@ class Asking(Protocol):
     def take(self, answer: Any) -> Page:
         """What the answer to the next request adds."""
 
-    def refuse(self, error: InvalidRequestError) -> None:
+    def refuse(self, error: RefusedError) -> None:
         """Go on in another way where the next request was refused, or raise the error."""
 
 
@@ -166,6 +185,8 @@ class Walk(ABC):
         self.page_size = filters.page_size or service.default_page_size
         self.frontier = Frontier()
         self.ended = False
+        self.list_end = ""
+        """The id of the list's last row, where a pass has come so far, this one or one before."""
         self._left = filters.max_predictions
 
     @abstractmethod
@@ -180,7 +201,7 @@ class Walk(ABC):
     def take(self, answer: Any) -> Page:
         """What the answer to the next request adds."""
 
-    def refuse(self, error: InvalidRequestError) -> None:
+    def refuse(self, error: RefusedError) -> None:
         """Raise the error; a walk that knows better goes on."""
         raise error
 
@@ -228,43 +249,6 @@ class Walk(ABC):
             past = self.filters.is_past(frontier.last, newest_first=frontier.newest_first)
             self.ended = self.ended or past
         return Page(wanted, duplicates=len(rows) - len(fresh), rejected=rejected)
-
-
-class Lookup:
-    """The newest state of given predictions.
-
-    One page of the list answers many; what it does not show is asked one by one.
-    """
-
-    def __init__(self, service: Service[Any], ids: Collection[str]) -> None:
-        self.service = service
-        self._missing = set(ids)
-        self._list = service.walk(service.filters()) if len(self._missing) > 1 else None
-
-    def ahead(self, count: int) -> list[PageRequest]:
-        """The list's first page, then what it did not show."""
-        if self._list:
-            return self._list.ahead(1)
-        return [self.service.one(id_) for id_ in sorted(self._missing)[:count]]
-
-    def read(self, body: bytes) -> list[Prediction]:
-        """The records of a page, or the one that was asked for."""
-        return self.service.split(body) if self._list else [self.service.read_one(body)]
-
-    def take(self, answer: list[Prediction]) -> Page:
-        """Those of the answer's records that are looked for."""
-        if self._list:
-            found = tuple(row for row in answer if row.id in self._missing)
-            self._missing -= {row.id for row in found}
-            self._list = None
-        else:
-            found = tuple(answer)
-            self._missing.remove(min(self._missing))
-        return Page(found)
-
-    def refuse(self, error: InvalidRequestError) -> None:
-        """Raise the error."""
-        raise error
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_predictions.api.errors import InvalidRequestError, MalformedAnswerError
+from airflow_provider_predictions.api.errors import MalformedAnswerError, RefusedError
 from airflow_provider_predictions.api.frontier import Frontier
 from airflow_provider_predictions.api.models import Page, PageRequest, Prediction
 from airflow_provider_predictions.api.service import Walk
@@ -83,7 +83,7 @@ class TokenWalk(Walk):
         self._may_turn = False
         return page
 
-    def refuse(self, error: InvalidRequestError) -> None:
+    def refuse(self, error: RefusedError) -> None:
         """Begin again, once, where a token is refused, as an expired one is; no row is handed out twice."""
         if not self._token or self._restarted or error.status != 400:
             raise error

@@ -93,6 +93,9 @@ class VlmRun(Service[VlmRunFilters]):
     credential_fields = "API key (password)"
     # "cancelled" is not in the specification, but VLM Run's dashboard shows it.
     terminal_statuses = frozenset({"completed", "failed", "cancelled"})
+    waiting_statuses = frozenset({"pending", "enqueued", "running", "paused"})
+    # None is in the specification of a record; VLM Run's own clients read the first.
+    messages = (("message",), ("error",), ("usage", "message"))
     filters = VlmRunFilters
     record = VlmRunPrediction
     envelope = _Row

@@ -1,21 +1,41 @@
-"""Whether to go on waiting. Pure: poke and trigger both ask here, and only here."""
+"""Whether to go on waiting, and when to ask again. Pure: poke and triggers ask here, and only here."""
 
 from __future__ import annotations
 
+import random
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
-from airflow_provider_predictions.api.arguments import Words, checked
+from airflow_provider_predictions.api.arguments import Filters, Words, checked
 from airflow_provider_predictions.api.errors import PredictionsError
-from airflow_provider_predictions.api.models import Page
-from airflow_provider_predictions.api.service import Asking, Lookup, Service
+from airflow_provider_predictions.api.models import Page, Prediction
+from airflow_provider_predictions.api.service import Service
 
 State = Literal["waiting", "done", "failed"]
 NAMED = 10
-"""How many failed predictions a message names."""
+"""How many predictions a message names."""
+MISSING_TIMEOUT = 600.0
+"""Seconds after which an id that the service does not know is taken for a wrong one."""
+GROWTH = 0.1
+"""A wait that may ask less and less often asks after a tenth of its age."""
+JITTER = 0.1
+"""Waits that began together do not ask together for ever: up to so much is added to an interval."""
+LONGEST_RETRY_AFTER = 900.0
+"""Seconds that a service can put the next poll off."""
+
+
+class Log(Protocol):
+    """Whatever a task logs with."""
+
+    def info(self, message: str, /, *args: object) -> Any:
+        """Say something."""
+
+    def warning(self, message: str, /, *args: object) -> Any:
+        """Say it louder."""
 
 
 class Wait(BaseModel):
@@ -25,6 +45,8 @@ class Wait(BaseModel):
     :param prediction_ids: these predictions, whatever the filters; None for all that match the filters.
     :param fail_on: statuses that fail the wait.
     :param waiting_statuses: statuses that are waited for; None for all but the service's terminal ones.
+    :param min_predictions: how many must match the filters before the wait can end.
+    :param missing_timeout: seconds after which an id that the service does not know fails the wait.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -33,27 +55,48 @@ class Wait(BaseModel):
     prediction_ids: Words | None = None
     fail_on: Words = ("cancelled", "failed")
     waiting_statuses: Words | None = None
+    min_predictions: int = Field(default=0, ge=0)
+    missing_timeout: float = Field(default=MISSING_TIMEOUT, ge=0, allow_inf_nan=False)
 
-    def asking(self, service: Service[Any]) -> Asking:
-        """The requests of one poll."""
-        if self.prediction_ids is not None:
-            return Lookup(service, self.prediction_ids)
-        return service.walk(checked(service.filters, self.filters))
+    def list_filters(self, service: Service[Any] | type[Service[Any]]) -> Filters | None:
+        """Which part of the list is waited for; None where it is given predictions.
+
+        :raises ConfigurationError: naming the filter that is wrong.
+        """
+        return checked(service.filters, self.filters) if self.prediction_ids is None else None
 
 
-@dataclass
 class Tally:
-    """What one poll has seen so far: numbers, not records."""
+    """What one poll has seen for one wait: numbers and a few names, not records."""
 
-    statuses: Counter[str] = field(default_factory=Counter)
-    failed: list[str] = field(default_factory=list)
+    def __init__(self, wait: Wait, service: Service[Any]) -> None:
+        self.wait = wait
+        self.service = service
+        self.statuses: Counter[str] = Counter()
+        self.failed: list[str] = []
+        self.missing = dict.fromkeys(wait.prediction_ids or ())
+        """Ids that were not met yet."""
+        self._filters = wait.list_filters(service)
+        self._left = self._filters.max_predictions if self._filters else None
 
-    def add(self, page: Page, wait: Wait) -> None:
-        """Count a page."""
-        for prediction in page.predictions:
+    def add(self, page: Page) -> None:
+        """Count the records of a page that are waited for."""
+        for prediction in self._chosen(page):
             self.statuses[prediction.status] += 1
-            if prediction.status in wait.fail_on and len(self.failed) < NAMED:
-                self.failed.append(f"{prediction.id} is {prediction.status}")
+            if prediction.status in self.wait.fail_on and len(self.failed) < NAMED:
+                message = self.service.message(prediction)
+                self.failed.append(f"{prediction.id} is {prediction.status}{message and f': {message}'}")
+
+    def _chosen(self, page: Page) -> Iterable[Prediction]:
+        if self._filters is None:
+            found = [page.by_id[id_] for id_ in self.missing if id_ in page.by_id]
+            for prediction in found:
+                del self.missing[prediction.id]
+            return found
+        chosen = self._filters.choose(page.predictions)[: self._left]
+        if self._left is not None:
+            self._left -= len(chosen)
+        return chosen
 
 
 @dataclass(frozen=True)
@@ -63,25 +106,48 @@ class Verdict:
     :param state: go on waiting, done, or failed.
     :param message: for the log.
     :param statuses: status -> count of the predictions that were looked at.
+    :param unknown: statuses that are waited for though nobody has heard of them.
     """
 
     state: State
     message: str
     statuses: dict[str, int]
+    unknown: tuple[str, ...] = ()
 
 
-def judge(tally: Tally, wait: Wait, service: Service[Any]) -> Verdict:
-    """Keep waiting, done, or failed."""
+def judge(tally: Tally, age: float) -> Verdict:
+    """Keep waiting, done, or failed.
+
+    :param age: seconds since the wait began.
+    """
+    wait, service = tally.wait, tally.service
     statuses = dict(sorted(tally.statuses.items()))
     count = sum(statuses.values())
+    known = {*service.terminal_statuses, *service.waiting_statuses, *(wait.waiting_statuses or ())}
+    unknown = tuple(status for status in statuses if status not in known) if not wait.waiting_statuses else ()
+
     failed = sum(n for status, n in statuses.items() if status in wait.fail_on)
     if failed:
-        more = f" and {failed - len(tally.failed)} more" if failed > len(tally.failed) else ""
-        names = ", ".join(tally.failed)
-        return Verdict("failed", f"{service.title}: {failed} of {count} predictions: {names}{more}", statuses)
+        names = _some(tally.failed, failed)
+        message = f"{service.title}: {failed} of {count} predictions: {names}"
+        return Verdict("failed", message, statuses, unknown)
+    if tally.missing and age >= wait.missing_timeout:
+        names = _some(list(tally.missing), len(tally.missing))
+        message = f"prediction_ids: {service.title} has not known {names} for {age:.0f} s (missing_timeout)"
+        return Verdict("failed", message, statuses, unknown)
     unfinished = sum(n for status, n in statuses.items() if _is_unfinished(status, wait, service))
     message = f"{service.title}: {unfinished} of {count} predictions are unfinished; statuses: {statuses}"
-    return Verdict("waiting" if unfinished else "done", message, statuses)
+    if tally.missing:
+        message += f"; {len(tally.missing)} are not there yet"
+    if count < wait.min_predictions:
+        message += f"; {wait.min_predictions} are waited for (min_predictions)"
+    is_waiting = unfinished or tally.missing or count < wait.min_predictions
+    return Verdict("waiting" if is_waiting else "done", message, statuses, unknown)
+
+
+def _some(names: list[str], count: int) -> str:
+    more = f" and {count - NAMED} more" if count > NAMED else ""
+    return ", ".join(names[:NAMED]) + more
 
 
 def _is_unfinished(status: str, wait: Wait, service: Service[Any]) -> bool:
@@ -90,21 +156,53 @@ def _is_unfinished(status: str, wait: Wait, service: Service[Any]) -> bool:
     return status in wait.waiting_statuses
 
 
-@dataclass
-class Patience:
-    """How many failed polls in a row are borne.
+@dataclass(frozen=True)
+class Pace:
+    """How long to wait before the next poll. No answer makes it shorter than the interval.
 
-    :param limit: the failure with this number ends the wait.
+    :param interval: seconds.
+    :param max_interval: seconds up to which the interval grows with the age of the wait; None for no growth.
     """
 
+    interval: float
+    max_interval: float | None = None
+
+    def seconds(self, age: float, error: PredictionsError | None = None) -> float:
+        """Seconds until the next poll.
+
+        :param age: seconds since the wait began.
+        :param error: of the poll before, where it failed.
+        """
+        grown = min(age * GROWTH, self.max_interval or 0)
+        asked = min(error.retry_after or 0, LONGEST_RETRY_AFTER) if error else 0
+        return max(self.interval, grown, asked) * (1 + random.uniform(0, JITTER))
+
+
+@dataclass
+class Patience:
+    """One wait over all its polls: what failed ones and odd ones mean for it.
+
+    :param log: of the task.
+    :param limit: the failure in a row with this number ends the wait.
+    """
+
+    log: Log
     limit: int = 5
     failures: int = 0
+    _warned: set[str] = field(default_factory=set)
 
     def bears(self, error: PredictionsError) -> bool:
         """Whether to go on after a failed poll."""
         self.failures += 1
-        return error.retryable and self.failures < self.limit
+        goes_on = error.retryable and self.failures < self.limit
+        if goes_on:
+            self.log.warning("%s. The wait goes on.", error)
+        return goes_on
 
-    def reset(self) -> None:
+    def heed(self, verdict: Verdict) -> None:
         """A poll has worked."""
         self.failures = 0
+        self.log.info(verdict.message)
+        for status in set(verdict.unknown) - self._warned:
+            self.log.warning("The status %r is not known; it is waited for (see waiting_statuses)", status)
+        self._warned |= set(verdict.unknown)

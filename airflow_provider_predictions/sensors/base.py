@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from datetime import timedelta
+from collections.abc import Callable, Collection, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
 from airflow.providers.common.compat.sdk import (
     AirflowFailException,
+    AirflowSensorTimeout,
     BaseSensorOperator,
     Context,
     PokeReturnValue,
@@ -15,8 +16,22 @@ from airflow.providers.common.compat.sdk import (
 )
 
 from airflow_provider_predictions.api.arguments import checked
-from airflow_provider_predictions.api.errors import PredictionsError, RefusedError, TransientError
-from airflow_provider_predictions.api.waiting import Patience, Tally, Verdict, Wait, judge
+from airflow_provider_predictions.api.errors import (
+    ConfigurationError,
+    PredictionsError,
+    RefusedError,
+    TransientError,
+)
+from airflow_provider_predictions.api.poll import Poll
+from airflow_provider_predictions.api.waiting import (
+    MISSING_TIMEOUT,
+    Pace,
+    Patience,
+    Tally,
+    Verdict,
+    Wait,
+    judge,
+)
 from airflow_provider_predictions.hooks.base import airflow_errors
 from airflow_provider_predictions.tasks.base import PredictionsTask, is_template
 from airflow_provider_predictions.triggers.base import PredictionsTrigger
@@ -32,13 +47,25 @@ class PredictionsSensor(PredictionsTask, BaseSensorOperator):
     :param fail_on: statuses that fail the task; empty to wait only (templated).
     :param waiting_statuses: statuses that are waited for; by default every one that is not known to be final
         (templated).
-    :param poke_interval: seconds between polls; at least 5 while deferred.
+    :param min_predictions: how many must match the filters before the wait can end (templated).
+    :param missing_timeout: seconds after which one of ``prediction_ids`` that the service does not know fails
+        the task (templated).
+    :param poke_interval: seconds between polls; at least 5 while deferred. A tenth more or less is added, so
+        that tasks that began together do not ask together.
+    :param max_interval: seconds up to which the interval grows, to a tenth of the age of the wait; by default
+        it does not grow.
     :param timeout: seconds; of the whole wait.
     :param deferrable: wait in the triggerer, without a worker. The first poll is made by the worker.
     """
 
     trigger_class: ClassVar[type[PredictionsTrigger]]
-    template_fields: Sequence[str] = ("prediction_ids", "fail_on", "waiting_statuses")
+    template_fields: Sequence[str] = (
+        "prediction_ids",
+        "fail_on",
+        "waiting_statuses",
+        "min_predictions",
+        "missing_timeout",
+    )
     ui_color = "#e9f3e4"
 
     def __init__(
@@ -47,6 +74,9 @@ class PredictionsSensor(PredictionsTask, BaseSensorOperator):
         prediction_ids: Collection[str] | str | None = None,
         fail_on: Collection[str] | str = ("failed", "cancelled"),
         waiting_statuses: Collection[str] | str | None = None,
+        min_predictions: int | str = 0,
+        missing_timeout: float | str = MISSING_TIMEOUT,
+        max_interval: float | timedelta | None = None,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         **kwargs: Any,
     ) -> None:
@@ -54,10 +84,17 @@ class PredictionsSensor(PredictionsTask, BaseSensorOperator):
         self.prediction_ids = prediction_ids
         self.fail_on = fail_on
         self.waiting_statuses = waiting_statuses
+        self.min_predictions = min_predictions
+        self.missing_timeout = missing_timeout
+        self.max_interval = max_interval
         self.deferrable = deferrable
-        self._patience = Patience()
+        self._patience: Patience | None = None
+        self._started: datetime | None = None
+        self._error: PredictionsError | None = None
+        self._list_end = ""
         given = self._wait_arguments()
         checked(Wait, {name: value for name, value in given.items() if not is_template(value)})
+        self._check_interval()
 
     def execute(self, context: Context) -> Any:
         """Wait here or, when deferrable, in the triggerer."""
@@ -66,20 +103,22 @@ class PredictionsSensor(PredictionsTask, BaseSensorOperator):
 
     def poke(self, context: Context) -> PokeReturnValue:
         """Poll once. Raises TaskDeferred when deferrable and there is something to wait for."""
+        started = self._started = self._started or self._begin(context)
+        patience = self._patience = self._patience or Patience(self.log)
         wait = checked(Wait, self._wait_arguments() | {"filters": self._filters_as_json()})
         try:
-            verdict = self._poll(wait)
+            verdict = judge(self._poll(wait), (datetime.now(UTC) - started).total_seconds())
         except PredictionsError as error:
-            if not self._patience.bears(error):
+            self._error = error
+            if not patience.bears(error):
                 raise
-            self.log.warning("%s. The wait goes on.", error)
         else:
-            self._patience.reset()
-            self.log.info(verdict.message)
+            self._error = None
+            patience.heed(verdict)
             if verdict.state != "waiting":
                 return PokeReturnValue(is_done=True, xcom_value=self._result(verdict))
         if self.deferrable:
-            self._defer(wait)
+            self._defer(wait, started.timestamp())
         return PokeReturnValue(is_done=False)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
@@ -92,27 +131,55 @@ class PredictionsSensor(PredictionsTask, BaseSensorOperator):
         match event:
             case {"state": "done" | "failed" as state, "message": str(message), "statuses": dict(statuses)}:
                 return self._result(Verdict(state, message, statuses))
+            case {"state": "timeout", "message": str(message)}:
+                raise AirflowSensorTimeout(message)
             case {"state": "error", "message": str(message), "retryable": bool(retryable)}:
                 raise (TransientError if retryable else RefusedError)(message)
         raise TransientError(f"The trigger fired with an event that is none of its own: {event!r}")
 
-    def _poll(self, wait: Wait) -> Verdict:
+    def _begin(self, context: Context) -> datetime:
+        """When the wait began; a rescheduled one does not know it of itself."""
+        first = context["ti"].get_first_reschedule_date(context) if self.reschedule else None
+        return first or datetime.now(UTC)
+
+    def _poll(self, wait: Wait) -> Tally:
         """Ask once: a failed poll is not repeated before the next interval."""
         hook = self.hook
         hook.attempts = 1
-        tally = Tally()
         with hook.get_conn() as client:
-            for page in client.pages(wait.asking(client.service)):
-                tally.add(page, wait)
-        return judge(tally, wait, client.service)
+            tally = Tally(wait, client.service)
+            poll = Poll(client.service, [wait], list_end=self._list_end)
+            for page in client.pages(poll):
+                tally.add(page)
+            self._list_end = poll.list_end
+        return tally
 
-    def _defer(self, wait: Wait) -> None:
+    def _get_next_poke_interval(
+        self, started_at: datetime | float, run_duration: Callable[[], float], poke_count: int
+    ) -> float:
+        """Seconds until the next poke: what Airflow says, and never less than the wait's own pace."""
+        seconds: float = super()._get_next_poke_interval(started_at, run_duration, poke_count)
+        pace = Pace(self.poke_interval, seconds_of(self.max_interval))
+        return max(seconds, pace.seconds(run_duration(), self._error))
+
+    def _defer(self, wait: Wait, started: float) -> None:
         trigger = self.trigger_class(
             conn_id=self.hook.conn_id,
             poke_interval=self.poke_interval,
             wait=wait.model_dump(mode="json", exclude_none=True),
+            max_interval=seconds_of(self.max_interval),
+            started=started,
+            deadline=started + self.timeout,
         )
+        # The trigger ends the wait itself; this is for a triggerer that is down.
         self.defer(trigger=trigger, method_name="execute_complete", timeout=timedelta(seconds=self.timeout))
+
+    def _check_interval(self) -> None:
+        longest = seconds_of(self.max_interval)
+        if longest is not None and longest < self.poke_interval:
+            raise ConfigurationError(
+                f"max_interval: must be at least poke_interval, {self.poke_interval:g} s; found {longest:g} s"
+            )
 
     @staticmethod
     def _result(verdict: Verdict) -> dict[str, Any]:
@@ -125,3 +192,8 @@ class PredictionsSensor(PredictionsTask, BaseSensorOperator):
 
     def _filters_as_json(self) -> dict[str, Any]:
         return self.filters().model_dump(mode="json", exclude_none=True)
+
+
+def seconds_of(span: float | timedelta | None) -> float | None:
+    """Seconds, whichever way they are given."""
+    return span.total_seconds() if isinstance(span, timedelta) else span

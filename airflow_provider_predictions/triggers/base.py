@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from dataclasses import asdict
 from typing import Any, ClassVar
@@ -11,71 +12,82 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_predictions.api.arguments import checked
 from airflow_provider_predictions.api.errors import PredictionsError
-from airflow_provider_predictions.api.waiting import Patience, Tally, Verdict, Wait, judge
+from airflow_provider_predictions.api.waiting import Pace, Patience, Tally, Verdict, Wait, judge
 from airflow_provider_predictions.hooks.base import PredictionsHook
+from airflow_provider_predictions.triggers.poller import Poller
 
 
 class PredictionsTrigger(BaseTrigger):
     """Poll until the predictions are finished, then fire once.
 
-    Only names and filters cross the metadata database, no secret; the connection is read anew.
+    All triggers of a process that wait on one connection are answered by the same polls. Only names, filters
+    and times cross the metadata database, no secret; the connection is read anew.
 
     :param conn_id: the Airflow connection.
-    :param poke_interval: seconds between polls, and before the first; at least 5.
+    :param poke_interval: seconds between polls, and before the first; at least 5 before the first.
     :param wait: what is waited for, the fields of ``api.waiting.Wait``.
+    :param max_interval: seconds up to which the interval grows with the age of the wait; None for no growth.
+    :param started: when the wait began, in seconds since 1970; by default now.
+    :param deadline: when it ends, in seconds since 1970; None for never.
     :param patience: how many failed polls in a row end the wait.
     """
 
     hook_class: ClassVar[type[PredictionsHook[Any]]]
-    shortest_interval = 5.0
-    """Seconds. A trigger that fires before the scheduler has seen the task defer can fail it (apache/airflow
-    #71580, #72716)."""
 
     def __init__(
-        self, *, conn_id: str, poke_interval: float, wait: dict[str, Any], patience: int = Patience.limit
+        self,
+        *,
+        conn_id: str,
+        poke_interval: float,
+        wait: dict[str, Any],
+        max_interval: float | None = None,
+        started: float | None = None,
+        deadline: float | None = None,
+        patience: int = 5,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.conn_id = conn_id
         self.poke_interval = poke_interval
         self.wait = wait
+        self.max_interval = max_interval
+        self.started = time.time() if started is None else started
+        self.deadline = deadline
         self.patience = patience
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """The class and its arguments, as the metadata database keeps them."""
-        return f"{type(self).__module__}.{type(self).__qualname__}", {
-            "conn_id": self.conn_id,
-            "poke_interval": self.poke_interval,
-            "wait": self.wait,
-            "patience": self.patience,
-        }
+        names = ("conn_id", "poke_interval", "wait", "max_interval", "started", "deadline", "patience")
+        path = f"{type(self).__module__}.{type(self).__qualname__}"
+        return path, {name: getattr(self, name) for name in names}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Poll at the interval, and fire when there is nothing to wait for any more."""
-        patience = Patience(self.patience)
-        while True:
-            await asyncio.sleep(max(self.poke_interval, self.shortest_interval))
-            try:
-                verdict = await self._poll()
-            except PredictionsError as error:
-                if not patience.bears(error):
-                    yield TriggerEvent(
-                        {"state": "error", "message": str(error), "retryable": error.retryable}
-                    )
-                    return
-                self.log.warning("%s. The wait goes on.", error)
-            else:
-                patience.reset()
-                self.log.info(verdict.message)
-                if verdict.state != "waiting":
-                    yield TriggerEvent(asdict(verdict))
-                    return
+        """Wait, and fire when there is nothing to wait for any more."""
+        left = None if self.deadline is None else max(0.0, self.deadline - time.time())
+        try:
+            async with asyncio.timeout(left) as bound:
+                payload = asdict(await self._verdict())
+        except TimeoutError:
+            if not bound.expired():
+                raise
+            payload = {"state": "timeout", "message": f"Not finished within {self._age():.0f} s"}
+        except PredictionsError as error:
+            payload = {"state": "error", "message": str(error), "retryable": error.retryable}
+        yield TriggerEvent(payload)
 
-    async def _poll(self) -> Verdict:
-        """Ask once: a failed poll is not repeated before the next interval."""
-        wait = checked(Wait, self.wait)
-        hook = self.hook_class(self.conn_id, attempts=1)
-        tally = Tally()
-        async with await hook.aget_conn() as client:
-            async for page in client.pages(wait.asking(client.service)):
-                tally.add(page, wait)
-        return judge(tally, wait, client.service)
+    async def _verdict(self) -> Verdict:
+        wait, pace = checked(Wait, self.wait), Pace(self.poke_interval, self.max_interval)
+        wait.list_filters(self.hook_class.service_class)
+        patience = Patience(self.log, self.patience)
+        async with Poller.of(self.hook_class, self.conn_id).subscribe(wait, pace, self._age()) as outcomes:
+            while True:
+                outcome = await outcomes.get()
+                if isinstance(outcome, Tally):
+                    verdict = judge(outcome, self._age())
+                    patience.heed(verdict)
+                    if verdict.state != "waiting":
+                        return verdict
+                elif not (isinstance(outcome, PredictionsError) and patience.bears(outcome)):
+                    raise outcome
+
+    def _age(self) -> float:
+        return max(0.0, time.time() - self.started)

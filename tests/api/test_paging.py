@@ -5,12 +5,15 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
 from airflow_provider_predictions.api.errors import MalformedAnswerError
 from airflow_provider_predictions.api.models import Page, PageRequest
-from airflow_provider_predictions.api.service import Asking, Lookup
+from airflow_provider_predictions.api.poll import Poll
+from airflow_provider_predictions.api.service import Asking, Service
+from airflow_provider_predictions.api.waiting import Tally, Wait
 from airflow_provider_predictions.sandbox.faults import Fault
 from airflow_provider_predictions.sandbox.shelf import Shelf
 from tests.conftest import Shell, make_service
@@ -243,20 +246,61 @@ def test_no_more_is_read_than_was_asked_for(shell: Shell, service, shelf: Shelf)
     assert shell.requests == 3
 
 
-def test_given_ids_are_looked_up_in_one_page_and_then_one_by_one(shell: Shell, service, shelf: Shelf) -> None:
-    shelf.fill(1500)
-    wanted = {shelf.rows[n].id for n in (3, 50, 1200, 1400)}
+def looked_up(shell: Shell, service: Service[Any], *ids: str) -> Tally:
+    wait = Wait(prediction_ids=ids)
+    tally = Tally(wait, service)
+    for page in shell.pages(service, Poll(service, [wait])):
+        tally.add(page)
+    return tally
 
-    pages = shell.pages(service, Lookup(service, wanted))
 
-    assert set(ids_of(pages)) == wanted
-    assert shell.requests == 3
+def test_pages_that_answer_many_ids_are_read_and_the_rest_is_asked_one_by_one(
+    shell: Shell, service, shelf: Shelf
+) -> None:
+    shelf.fill(3500)
+    size = service.default_page_size
+    wanted = [shelf.rows[n].id for n in (3, size - 1, size + 5, 3000, 3400)]
+
+    tally = looked_up(shell, service, *wanted)
+
+    assert tally.statuses.total() == 5
+    assert not tally.missing
+    assert shell.requests == 2 + 2  # the second page answers one
 
 
 def test_one_id_costs_one_request(shell: Shell, service, shelf: Shelf) -> None:
     shelf.fill(10)
 
-    pages = shell.pages(service, Lookup(service, [shelf.rows[5].id]))
-
-    assert ids_of(pages) == [shelf.rows[5].id]
+    assert looked_up(shell, service, shelf.rows[5].id).statuses.total() == 1
     assert shell.requests == 1
+
+
+def test_ids_that_nobody_knows_are_missing_and_hide_no_others(shell: Shell, service, shelf: Shelf) -> None:
+    shelf.fill(1200)
+    known = shelf.rows[1100].id
+
+    tally = looked_up(shell, service, "nobody", known, "nothing")
+
+    assert tally.statuses.total() == 1
+    assert set(tally.missing) == {"nobody", "nothing"}
+
+
+def test_waits_of_many_filters_are_answered_by_one_pass(shell: Shell, service, shelf: Shelf) -> None:
+    shelf.fill(300)
+    times = [row.created for row in shelf.rows]
+    waits = [
+        Wait(filters={"created_after": times[250].isoformat(), "created_before": times[200].isoformat()}),
+        Wait(filters={"created_after": times[100].isoformat()}),
+        Wait(filters={"created_after": times[200].isoformat(), "statuses": "failed"}),
+        Wait(filters={"created_after": times[290].isoformat(), "max_predictions": 7}),
+        Wait(prediction_ids=[shelf.rows[5].id]),
+    ]
+    tallies = [Tally(wait, service) for wait in waits]
+
+    for page in shell.pages(service, Poll(service, waits)):
+        for tally in tallies:
+            tally.add(page)
+
+    alone = [len(shell.all(service, **wait.filters)) for wait in waits[:4]]
+    assert [tally.statuses.total() for tally in tallies] == [*alone, 1]
+    assert alone[3] == 7

@@ -24,11 +24,21 @@ from airflow_provider_predictions.sensors.base import PredictionsSensor
 from airflow_provider_predictions.sensors.cradl import CradlPredictionsSensor
 from airflow_provider_predictions.sensors.vlmrun import VlmRunPredictionsSensor
 from airflow_provider_predictions.triggers.base import PredictionsTrigger
+from airflow_provider_predictions.triggers.poller import Poller
 from tests.conftest import connection_json
 
 SENSORS = {"vlmrun": VlmRunPredictionsSensor, "cradl": CradlPredictionsSensor}
 DONE = {"vlmrun": "completed", "cradl": "succeeded"}
 HOUR = 3600.0
+
+
+SHORTEST = Poller.shortest_interval
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The lower bound of a trigger's interval is for a real scheduler."""
+    monkeypatch.setattr(Poller, "shortest_interval", 0.05)
 
 
 def make(sensor: type[PredictionsSensor], **arguments: Any) -> PredictionsSensor:
@@ -53,8 +63,6 @@ def import_string(path: str) -> Any:
 
 
 def first_event(trigger: PredictionsTrigger) -> Any:
-    trigger.shortest_interval = 0.05  # the lower bound is for a real scheduler
-
     async def fire() -> list[Any]:
         return [event async for event in trigger.run()]
 
@@ -318,7 +326,6 @@ def test_the_trigger_leaves_the_event_loop_free(shelf, connections, service_name
     connections.wire.order(Fault(service_name, how="slow", seconds=0.5))
     connections.tokens.revoke()
     connections.wire.order(Fault("token", how="slow", seconds=0.5))
-    deferred.value.trigger.shortest_interval = 0.05
     lags = []
 
     async def watch() -> None:
@@ -335,10 +342,6 @@ def test_the_trigger_leaves_the_event_loop_free(shelf, connections, service_name
     asyncio.run(asyncio.wait_for(run(), 10))
 
     assert max(lags) < 0.25
-
-
-def test_the_shortest_interval_of_a_trigger_is_five_seconds() -> None:
-    assert PredictionsTrigger.shortest_interval == 5
 
 
 # --- arguments ---------------------------------------------------------------------------------------
