@@ -78,9 +78,10 @@ class PredictionsTrigger(BaseTrigger):
         wait, pace = checked(Wait, self.wait), Pace(self.poke_interval, self.max_interval)
         wait.list_filters(self.hook_class.service_class)
         patience = Patience(self.log, self.patience)
-        async with Poller.of(self.hook_class, self.conn_id).subscribe(wait, pace, self._age()) as outcomes:
+        poller = Poller.of(self.hook_class, self.conn_id)
+        async with poller.subscribe(wait, Tally, pace, self._age()) as subscription:
             while True:
-                outcome = await outcomes.get()
+                outcome = await subscription.outcome()
                 if isinstance(outcome, Tally):
                     verdict = judge(outcome, self._age())
                     patience.heed(verdict)

@@ -4,42 +4,61 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from airflow_provider_predictions.api.errors import PredictionsError
+from airflow_provider_predictions.api.models import Page
 from airflow_provider_predictions.api.poll import Poll
-from airflow_provider_predictions.api.waiting import Pace, Tally, Wait
+from airflow_provider_predictions.api.service import Service
+from airflow_provider_predictions.api.waiting import Pace, Wait
 from airflow_provider_predictions.hooks.base import PredictionsHook
 
 CHUNK = 50
 """So many waits are counted before the event loop has a turn."""
 
 
+class Counting(Protocol):
+    """Something that sees the pages of a poll."""
+
+    def add(self, page: Page) -> None:
+        """Look at a page."""
+
+
+C = TypeVar("C", bound=Counting)
+
+
 @dataclass(eq=False)
-class Subscription:
+class Subscription(Generic[C]):
     """One wait among those of a connection.
 
+    :param wait: what is asked for; it may change between two polls.
+    :param count: makes what sees the pages of a poll.
     :param age: seconds that it had waited when it joined.
     :param joined: when that was, on the loop's clock.
     :param due: when it wants to know next.
     """
 
     wait: Wait
+    count: Callable[[Wait, Service[Any]], C]
     pace: Pace
     age: float
     joined: float
     due: float
-    outcomes: asyncio.Queue[Tally | Exception] = field(default_factory=asyncio.Queue)
+    outcomes: asyncio.Queue[C | Exception] = field(default_factory=asyncio.Queue)
 
     @property
-    def key(self) -> str:
-        """Equal for waits that ask the same."""
-        return self.wait.model_dump_json()
+    def key(self) -> tuple[object, str]:
+        """Equal for those that ask the same."""
+        return self.count, self.wait.model_dump_json()
 
-    def tell(self, outcome: Tally | Exception, now: float) -> None:
+    async def outcome(self) -> C | Exception:
+        """What the next poll finds."""
+        return await self.outcomes.get()
+
+    def tell(self, outcome: C | Exception, now: float) -> None:
         """Pass on what a poll has found, and be patient until the next."""
         error = outcome if isinstance(outcome, PredictionsError) else None
         self.due = now + self.pace.seconds(self.age + now - self.joined, error)
@@ -62,7 +81,7 @@ class Poller:
         self.hook_class = hook_class
         self.conn_id = conn_id
         self._loop = asyncio.get_running_loop()
-        self._subscriptions: set[Subscription] = set()
+        self._subscriptions: set[Subscription[Any]] = set()
         self._changed = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._list_end = ""
@@ -77,22 +96,23 @@ class Poller:
 
     @asynccontextmanager
     async def subscribe(
-        self, wait: Wait, pace: Pace, age: float
-    ) -> AsyncIterator[asyncio.Queue[Tally | Exception]]:
+        self, wait: Wait, count: Callable[[Wait, Service[Any]], C], pace: Pace, age: float = 0
+    ) -> AsyncIterator[Subscription[C]]:
         """What each poll finds for a wait, from now on; the first one comes after an interval.
 
+        :param count: makes what sees the pages of a poll.
         :param age: seconds since the wait began.
         """
         now = self._loop.time()
         pace = replace(pace, interval=max(pace.interval, self.shortest_interval))
-        subscription = Subscription(wait, pace, age, now, now + pace.seconds(0))
+        subscription = Subscription(wait, count, pace, age, now, now + pace.seconds(0))
         self._subscriptions.add(subscription)
         self._changed.set()
         if self._task is None:
             # In a context of its own: what it logs belongs to none of the tasks that wait.
             self._task = asyncio.create_task(self._run(), context=contextvars.Context())
         try:
-            yield subscription.outcomes
+            yield subscription
         finally:
             self._subscriptions.discard(subscription)
             if not self._subscriptions:
@@ -106,11 +126,11 @@ class Poller:
     async def _run(self) -> None:
         while True:
             await self._until_due()
-            waits = {one.key: one.wait for one in self._subscriptions}
+            asked = {one.key: one for one in self._subscriptions}
             try:
-                outcomes: dict[str, Any] = await self._poll(waits)
+                outcomes: dict[Any, Any] = await self._poll(asked)
             except Exception as error:  # of whatever kind: each wait decides what it means
-                outcomes = dict.fromkeys(waits, error)
+                outcomes = dict.fromkeys(asked, error)
             now = self._loop.time()
             for subscription in list(self._subscriptions):
                 outcome = outcomes.get(subscription.key)
@@ -129,16 +149,16 @@ class Poller:
             except TimeoutError:
                 return
 
-    async def _poll(self, waits: dict[str, Wait]) -> dict[str, Tally]:
+    async def _poll(self, asked: dict[Any, Subscription[Any]]) -> dict[Any, Counting]:
         """Ask once: a failed poll is not repeated before the next interval."""
         hook = self.hook_class(self.conn_id, attempts=1)
         async with await hook.aget_conn() as client:
-            tallies = {key: Tally(wait, client.service) for key, wait in waits.items()}
-            poll = Poll(client.service, list(waits.values()), list_end=self._list_end)
+            counts = {key: one.count(one.wait, client.service) for key, one in asked.items()}
+            poll = Poll(client.service, [one.wait for one in asked.values()], list_end=self._list_end)
             async for page in client.pages(poll):
-                for number, tally in enumerate(tallies.values()):
-                    tally.add(page)
+                for number, count in enumerate(counts.values()):
+                    count.add(page)
                     if number % CHUNK == CHUNK - 1:
                         await asyncio.sleep(0)
             self._list_end = poll.list_end
-        return tallies
+        return counts

@@ -8,11 +8,12 @@ import os
 import secrets
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,24 @@ class Airflow:
 
     url: str
     home: Path
+    environment: dict[str, str]
+    processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+
+    def begin(self, component: str) -> None:
+        """Start a component in a session of its own."""
+        with (self.home / f"{component}.log").open("ab") as log:
+            self.processes[component] = subprocess.Popen(
+                [sys.executable, "-m", "airflow", *COMPONENTS[component]],
+                env=self.environment,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    def kill(self, component: str) -> None:
+        """End a component as a machine that fails does."""
+        os.killpg(self.processes[component].pid, signal.SIGKILL)
+        self.processes[component].wait()
 
     def get(self, path: str, **params: object) -> Any:
         answer = httpx.get(f"{self.url}/api/v2{path}", params=params, timeout=30)
@@ -105,20 +124,16 @@ def airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Airflow]:
         "AIRFLOW__LOGGING__LOGGING_LEVEL": "DEBUG",
         "AIRFLOW__SCHEDULER__ENABLE_HEALTH_CHECK": "False",
     }
-    command = [sys.executable, "-m", "airflow"]
-    subprocess.run([*command, "db", "migrate"], env=environment, check=True, capture_output=True)
-    processes = {}
+    migrate = [sys.executable, "-m", "airflow", "db", "migrate"]
+    subprocess.run(migrate, env=environment, check=True, capture_output=True)
+    running = Airflow(f"http://127.0.0.1:{port}", home, environment)
     try:
-        for name, arguments in COMPONENTS.items():
-            with (home / f"{name}.log").open("wb") as log:
-                processes[name] = subprocess.Popen(
-                    [*command, *arguments], env=environment, stdout=log, stderr=log, start_new_session=True
-                )
-        running = Airflow(f"http://127.0.0.1:{port}", home)
+        for name in COMPONENTS:
+            running.begin(name)
         until("healthy", lambda: is_healthy(running), 120)
         yield running
     finally:
-        stop(list(processes.values()))
+        stop(list(running.processes.values()))
 
 
 def is_healthy(airflow: Airflow) -> bool:
@@ -216,6 +231,49 @@ def test_a_rescheduled_sensor_gives_its_worker_back_and_finishes(airflow, server
 
     assert until("ended", lambda: finished(airflow, run), 120) == "success"
     assert xcom(airflow, run, "wait")["count"] == len(server.vlmrun.rows)
+
+
+def test_a_watcher_starts_runs_and_a_killed_triggerer_loses_and_doubles_nothing(airflow, server) -> None:
+    """The last one that the kill may disturb."""
+    until("parsed", lambda: "example_events" in str(airflow.get("/dags")), 60)
+    airflow.patch("/dags/example_events", {"is_paused": False})
+    until("watching", lambda: '"told"' in state_of_asset(airflow), 90)
+
+    first = [finishing(server, seconds) for seconds in (1, 20)]
+    until("told", lambda: first[0] in told(airflow), 90)
+    airflow.kill("triggerer")
+    second = [finishing(server, seconds) for seconds in (1, 5)]
+    airflow.begin("triggerer")
+
+    until("told", lambda: {*first, *second} <= set(told(airflow)), 150)
+    assert sorted(told(airflow)) == sorted([*first, *second])
+    runs = airflow.get("/dags/example_events/dagRuns")["dag_runs"]
+    assert {run["run_type"] for run in runs} == {"asset_triggered"}
+
+
+def finishing(server: Sandbox, seconds: float) -> str:
+    row = server.vlmrun.add(work=seconds)
+    row.outcome = "completed"
+    return row.id
+
+
+def state_of_asset(airflow: Airflow) -> str:
+    """What the metadata database keeps for the assets, as text."""
+    with sqlite3.connect(airflow.home / "airflow.db") as database:
+        (table,) = [
+            name
+            for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+            if name.startswith("asset_state")
+        ]
+        return str(database.execute(f"SELECT * FROM {table}").fetchall())
+
+
+def told(airflow: Airflow) -> list[str]:
+    """The ids of all events that the watcher has fired; one that came again says so by its batch."""
+    events = airflow.get("/assets/events", limit=100)["asset_events"]
+    payloads = [event["extra"]["payload"] for event in events if "payload" in event["extra"]]
+    batches = {payload["batch"]: payload["ids"] for payload in payloads}
+    return [id_ for ids in batches.values() for id_ in ids]
 
 
 def start(airflow: Airflow, dag_id: str, **conf: str) -> str:
