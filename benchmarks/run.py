@@ -85,7 +85,7 @@ def main() -> int:
     if sizes is QUICK:
         print("Tried out with few records: nothing is written down, and the bars do not count.")
         return 0
-    write(text)
+    put_between(PAGE, START, END, text)
     missed = [f"{bar.wanted}; found {bar.found}" for bar in bars if not bar.holds]
     print("\n".join(["Missed:", *missed]) if missed else "Every bar holds.")
     return 1 if missed else 0
@@ -199,14 +199,13 @@ def machine() -> str:
     )
 
 
-def write(text: str) -> None:
-    """Put the tables between the markers of the page."""
-    page = PAGE.read_text()
-    head, _, rest = page.partition(START)
-    _, end, tail = rest.partition(END)
-    if not end:
-        sys.exit(f"{PAGE.relative_to(ROOT)} lacks the markers {START} and {END}")
-    PAGE.write_text(f"{head}{START}\n\n{text}\n\n{END}{tail}")
+def put_between(page: Path, start: str, end: str, text: str) -> None:
+    """Put tables between two markers of a page."""
+    head, _, rest = page.read_text().partition(start)
+    _, found, tail = rest.partition(end)
+    if not found:
+        sys.exit(f"{page.relative_to(ROOT)} lacks the markers {start} and {end}")
+    page.write_text(f"{head}{start}\n\n{text}\n\n{end}{tail}")
 
 
 if __name__ == "__main__":

@@ -20,6 +20,10 @@ from airflow_provider_predictions.hooks.vlmrun import VlmRunHook
 from airflow_provider_predictions.operators.cradl import CradlPredictionsToObjectStorageOperator
 from airflow_provider_predictions.operators.landing import PredictionsToObjectStorageOperator
 from airflow_provider_predictions.sandbox.server import Sandbox
+from airflow_provider_predictions.sensors.base import PredictionsSensor
+from airflow_provider_predictions.triggers.cradl import CradlPredictionsEventTrigger
+from airflow_provider_predictions.triggers.event import PredictionsEventTrigger
+from airflow_provider_predictions.triggers.vlmrun import VlmRunPredictionsEventTrigger
 
 ROOT = Path(__file__).parent.parent
 README = ROOT.joinpath("README.md").read_text()
@@ -124,16 +128,34 @@ def test_every_public_class_is_in_the_table() -> None:
         assert not [name for name in public if f"`{name}`" not in table]
 
 
-def test_the_table_holds_every_argument_of_the_landing_operators() -> None:
+@pytest.mark.parametrize(
+    "classes",
+    [
+        (PredictionsToObjectStorageOperator, CradlPredictionsToObjectStorageOperator),
+        (PredictionsSensor,),
+        (PredictionsEventTrigger, VlmRunPredictionsEventTrigger, CradlPredictionsEventTrigger),
+    ],
+)
+def test_the_table_holds_every_argument(classes: tuple[type, ...]) -> None:
     arguments = {
         name
-        for operator in (PredictionsToObjectStorageOperator, CradlPredictionsToObjectStorageOperator)
-        for name, parameter in inspect.signature(operator.__init__).parameters.items()
-        if parameter.kind is parameter.KEYWORD_ONLY
+        for cls in classes
+        for name, parameter in inspect.signature(cls.__init__).parameters.items()
+        if parameter.kind is parameter.KEYWORD_ONLY and not name.endswith("_conn_id")
     }
 
-    assert {"path", "incremental", "fetch_values"} <= arguments
+    assert len(arguments) >= 5
     assert not [name for name in arguments if f"`{name}`" not in section("Classes")]
+
+
+def test_the_watching_dag_is_scheduled_by_its_asset() -> None:
+    given: dict[str, object] = {}
+    exec(next(block for block in PYTHON if "AssetWatcher" in block), given)
+
+    (watcher,) = given["finished"].watchers
+    path, arguments = watcher.trigger.serialize()
+    assert path.endswith(".VlmRunPredictionsEventTrigger")
+    assert arguments["domains"] == ["document.invoice"]
 
 
 def test_the_tables_hold_every_filter_and_every_field() -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import json
+import logging
 import os
 import secrets
+import shutil
 import signal
 import socket
 import sqlite3
@@ -22,9 +24,12 @@ import pytest
 
 from airflow_provider_predictions.sandbox.server import Sandbox
 
+log = logging.getLogger(__name__)
 pytestmark = pytest.mark.integration
 
 ROOT = Path(__file__).parents[2]
+WATCHED = 40
+"""Seconds for which the requests of a crowd are counted."""
 COMPONENTS = {
     "api-server": ["api-server"],
     # Their log servers listen on every interface, whatever is configured.
@@ -106,6 +111,7 @@ def airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Airflow]:
         # The runs that their schedule starts land under the temporary directory too.
         code = dag.read_text().replace("file:///tmp/predictions", f"file://{home}/scheduled")
         home.joinpath("dags", dag.name).write_text(code)
+    shutil.copytree(Path(__file__).parent / "plugins", home / "plugins")
     environment = {k: v for k, v in os.environ.items() if not k.startswith("AIRFLOW")} | {
         "AIRFLOW_HOME": str(home),
         "AIRFLOW__API__HOST": "127.0.0.1",
@@ -231,6 +237,41 @@ def test_a_rescheduled_sensor_gives_its_worker_back_and_finishes(airflow, server
 
     assert until("ended", lambda: finished(airflow, run), 120) == "success"
     assert xcom(airflow, run, "wait")["count"] == len(server.vlmrun.rows)
+
+
+def test_a_crowd_of_deferred_sensors_asks_as_one(airflow, server, tmp_path: Path) -> None:
+    """``WAITS=500 pytest -k crowd --log-cli-level WARNING`` takes half an hour, mostly of the workers."""
+    waits = int(os.environ.get("WAITS", "16"))
+    rows = [server.vlmrun.add(work=1e6) for _ in range(waits)]
+    for row in rows:
+        row.outcome = "completed"
+    folder = tmp_path / "lag"
+    folder.mkdir()
+
+    run = start(airflow, "crowd", folder=str(folder), ids=",".join(row.id for row in rows))
+    until("all deferred", lambda: counted(airflow, run, "deferred") == waits + 1, 60 + 3 * waits)
+    time.sleep(15)
+    folder.joinpath("measure").touch()
+    server.wire.seen.clear()
+    time.sleep(WATCHED)
+    asked = len([seen for seen in server.wire.seen if seen.part == "vlmrun"])
+    folder.joinpath("stop").touch()
+    for row in rows:
+        row.work = 0
+    ended = until("ended", lambda: finished(airflow, run), 60 + 3 * waits)
+
+    found = xcom(airflow, run, "lag")
+    log.warning("%d deferred sensors, %d s: %d requests; %s", waits, WATCHED, asked, found)
+    assert ended == "success"
+    # The interval is 10 s; of a watcher that another test has left there is a poll more in each.
+    assert asked <= 1.2 * (WATCHED / 10 + 1) + WATCHED / 10
+    assert found["p99"] < 0.1
+
+
+def counted(airflow: Airflow, run: str, state: str) -> int:
+    """How many task instances of a run are in a state."""
+    total: int = airflow.get(f"{run}/taskInstances", state=state, limit=1)["total_entries"]
+    return total
 
 
 def test_a_watcher_starts_runs_and_a_killed_triggerer_loses_and_doubles_nothing(airflow, server) -> None:

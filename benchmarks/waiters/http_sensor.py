@@ -1,0 +1,28 @@
+"""Airflow's HttpSensor, deferred. Its trigger waits for an answer that is not 404, so for ids to appear."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+
+from airflow.providers.http.triggers.http import HttpSensorTrigger
+
+INTERVAL = 5.0
+
+
+def wait(url: str, key: str, ids: list[str], seconds: float) -> None:
+    connection = {"conn_type": "http", "host": url, "extra": {"Authorization": f"Bearer {key}"}}
+    os.environ["AIRFLOW_CONN_HTTP_DEFAULT"] = json.dumps(connection)
+
+    async def run() -> None:
+        triggers = [
+            HttpSensorTrigger(endpoint=f"predictions/not-{id_}", poke_interval=INTERVAL) for id_ in ids
+        ]
+        waits = [asyncio.create_task(anext(trigger.run())) for trigger in triggers]
+        await asyncio.wait(waits, timeout=seconds)
+        for task in waits:
+            task.cancel()
+        await asyncio.gather(*waits, return_exceptions=True)
+
+    asyncio.run(run())
