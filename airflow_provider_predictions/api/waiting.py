@@ -197,6 +197,8 @@ class Patience:
         goes_on = error.retryable and self.failures < self.limit
         if goes_on:
             self.log.warning("%s. The wait goes on.", error)
+        else:
+            self.failures = 0
         return goes_on
 
     def heed(self, verdict: Verdict) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
@@ -35,6 +36,9 @@ from airflow_provider_predictions.api.waiting import (
 from airflow_provider_predictions.hooks.base import airflow_errors
 from airflow_provider_predictions.tasks.base import PredictionsTask, is_template
 from airflow_provider_predictions.triggers.base import PredictionsTrigger
+
+FAILURES = "failed_polls"
+"""The key in the task's state store."""
 
 
 class PredictionsSensor(PredictionsTask, BaseSensorOperator):
@@ -104,19 +108,19 @@ class PredictionsSensor(PredictionsTask, BaseSensorOperator):
     def poke(self, context: Context) -> PokeReturnValue:
         """Poll once. Raises TaskDeferred when deferrable and there is something to wait for."""
         started = self._started = self._started or self._begin(context)
-        patience = self._patience = self._patience or Patience(self.log)
         wait = checked(Wait, self._wait_arguments() | {"filters": self._filters_as_json()})
-        try:
-            verdict = judge(self._poll(wait), (datetime.now(UTC) - started).total_seconds())
-        except PredictionsError as error:
-            self._error = error
-            if not patience.bears(error):
-                raise
-        else:
-            self._error = None
-            patience.heed(verdict)
-            if verdict.state != "waiting":
-                return PokeReturnValue(is_done=True, xcom_value=self._result(verdict))
+        self._error = None
+        with self._remembering(context) as patience:
+            try:
+                verdict = judge(self._poll(wait), (datetime.now(UTC) - started).total_seconds())
+            except PredictionsError as error:
+                self._error = error
+                if not patience.bears(error):
+                    raise
+            else:
+                patience.heed(verdict)
+                if verdict.state != "waiting":
+                    return PokeReturnValue(is_done=True, xcom_value=self._result(verdict))
         if self.deferrable:
             self._defer(wait, started.timestamp())
         return PokeReturnValue(is_done=False)
@@ -141,6 +145,19 @@ class PredictionsSensor(PredictionsTask, BaseSensorOperator):
         """When the wait began; a rescheduled one does not know it of itself."""
         first = context["ti"].get_first_reschedule_date(context) if self.reschedule else None
         return first or datetime.now(UTC)
+
+    @contextmanager
+    def _remembering(self, context: Context) -> Iterator[Patience]:
+        """The failures so far; between two pokes of a rescheduled task, Airflow keeps them from 3.3 on."""
+        patience = self._patience = self._patience or Patience(self.log)
+        store = context.get("task_state_store") if self.reschedule else None
+        if store:
+            patience.failures = int(str(store.get(FAILURES, 0)))
+        try:
+            yield patience
+        finally:
+            if store:
+                store.set(FAILURES, patience.failures)
 
     def _poll(self, wait: Wait) -> Tally:
         """Ask once: a failed poll is not repeated before the next interval."""

@@ -131,12 +131,15 @@ class Poller:
                 outcomes: dict[Any, Any] = await self._poll(asked)
             except Exception as error:  # of whatever kind: each wait decides what it means
                 outcomes = dict.fromkeys(asked, error)
-            now = self._loop.time()
-            for subscription in list(self._subscriptions):
-                outcome = outcomes.get(subscription.key)
-                # Who has come only now waits for the next poll.
-                if outcome is not None and now - subscription.joined >= self.shortest_interval:
-                    subscription.tell(outcome, now)
+            self._tell(outcomes)
+
+    def _tell(self, outcomes: dict[Any, Any]) -> None:
+        now = self._loop.time()
+        for subscription in self._subscriptions:
+            outcome = outcomes.get(subscription.key)
+            # Who has come only now waits for the next poll.
+            if outcome is not None and now - subscription.joined >= self.shortest_interval:
+                subscription.tell(outcome, now)
 
     async def _until_due(self) -> None:
         while True:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
+import time
 from datetime import UTC, datetime, timedelta
 from importlib import import_module
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,6 +18,7 @@ from airflow.providers.common.compat.sdk import (
     AirflowSkipException,
     TaskDeferred,
 )
+from airflow.sdk.exceptions import AirflowRescheduleException
 
 from airflow_provider_predictions.api.errors import ConfigurationError, ServerError, TransientError
 from airflow_provider_predictions.sandbox.faults import Fault
@@ -70,13 +74,34 @@ def first_event(trigger: PredictionsTrigger) -> Any:
     return event.payload
 
 
-@pytest.fixture(params=["poke", "deferred"])
+def rescheduled(sensor: type[PredictionsSensor], **arguments: Any) -> Any:
+    """Wait with a new process for each poke; Airflow remembers the time of the first one, and a state."""
+    first: list[datetime] = []
+    state: dict[str, Any] = {}
+    context = {
+        "ti": SimpleNamespace(get_first_reschedule_date=lambda _: first[0] if first else None),
+        "task_state_store": SimpleNamespace(get=state.get, set=state.__setitem__),
+    }
+    while True:
+        started = datetime.now(UTC)
+        try:
+            return make(sensor, mode="reschedule", **arguments).execute(context)
+        except AirflowRescheduleException as again:
+            first = first or [started]
+            time.sleep(max(0.0, (again.reschedule_date - datetime.now(UTC)).total_seconds()))
+
+
+@pytest.fixture(params=["poke", "reschedule", "deferred"])
 def wait(request: pytest.FixtureRequest, connections: Sandbox, service_name: str):
-    """Wait in both ways; the result, or what was raised."""
+    """Wait in each way; the result, or what was raised."""
 
     def run(**arguments: Any) -> Any:
-        sensor = make(SENSORS[service_name], deferrable=request.param == "deferred", **arguments)
-        return in_trigger(sensor) if sensor.deferrable else sensor.execute({})
+        sensor = SENSORS[service_name]
+        if request.param == "reschedule":
+            return rescheduled(sensor, **arguments)
+        if request.param == "deferred":
+            return in_trigger(make(sensor, deferrable=True, **arguments))
+        return make(sensor, **arguments).execute({})
 
     return run
 
@@ -257,6 +282,50 @@ def test_the_timeout_bounds_the_wait(wait, shelf: Shelf, connections, service_na
         make(SENSORS[service_name], timeout=0.2).execute({})
 
 
+def test_the_timeout_ends_the_wait_in_each_way(wait, shelf: Shelf) -> None:
+    moving(shelf, ends="failed", seconds=HOUR)
+
+    with pytest.raises(AirflowSensorTimeout):
+        wait(timeout=0.5)
+
+
+def test_soft_fail_skips_on_a_timeout(wait, shelf: Shelf) -> None:
+    moving(shelf, ends="failed", seconds=HOUR)
+
+    with pytest.raises(AirflowSkipException):
+        wait(timeout=0.5, soft_fail=True)
+
+
+def test_an_id_that_comes_later_is_waited_for(wait, shelf: Shelf, service_name) -> None:
+    later = moving(shelf, ends=DONE[service_name], seconds=0)
+    row = shelf.rows[0]
+    shelf.remove([later])
+    threading.Timer(0.4, shelf.rows.insert, (0, row)).start()
+
+    assert wait(prediction_ids=[later])["count"] == 1
+
+
+def test_an_id_that_never_comes_fails_the_task_after_its_timeout(wait, shelf: Shelf) -> None:
+    with pytest.raises(AirflowFailException, match=r"prediction_ids: .* has not known nobody for"):
+        wait(prediction_ids=["nobody"], missing_timeout=0.5)
+
+
+def test_the_least_number_is_waited_for(wait, shelf: Shelf, service_name) -> None:
+    shelf.add(work=0).outcome = DONE[service_name]
+    threading.Timer(0.4, lambda: setattr(shelf.add(work=0), "outcome", DONE[service_name])).start()
+
+    assert wait(min_predictions=2)["count"] == 2
+
+
+def test_an_unknown_status_is_warned_of(wait, shelf: Shelf, capsys, caplog) -> None:
+    shelf.add().outcome = "archived"
+
+    with pytest.raises(AirflowSensorTimeout):
+        wait(timeout=0.4)
+
+    assert "The status 'archived' is not known" in capsys.readouterr().out + caplog.text
+
+
 def test_soft_fail_skips_on_a_failed_prediction(wait, shelf: Shelf) -> None:
     moving(shelf, ends="failed")
 
@@ -353,6 +422,9 @@ def test_the_trigger_leaves_the_event_loop_free(shelf, connections, service_name
         ({"prediction_ids": 7}, "prediction_ids: "),
         ({"fail_on": None}, "fail_on: "),
         ({"page_size": 0}, "page_size: "),
+        ({"min_predictions": -1}, "min_predictions: "),
+        ({"missing_timeout": "soon"}, "missing_timeout: "),
+        ({"max_interval": 10, "poke_interval": 60}, "max_interval: "),
         ({"created_after": "2026-02-01", "created_before": "2026-01-01"}, "created_before: "),
     ],
 )
