@@ -133,7 +133,12 @@ def vlmrun_routes(shelf: Shelf) -> list[Route]:
         record = shelf.find(request.path_params["id"])
         return json_bytes(shelf.text(record)) if record else JSONResponse({"detail": "Not found"}, 404)
 
+    async def health(_: Request) -> Response:
+        # The vendor's SDK asks when a client is made; no key is needed (docs.vlm.run, Health).
+        return JSONResponse({"status": "ok"})
+
     return [
+        Route("/vlmrun/v1/health", health),
         Route("/vlmrun/v1/predictions", guarded(page)),
         Route("/vlmrun/v1/predictions/{id:path}", guarded(one)),
     ]

@@ -11,9 +11,9 @@ INTERVAL = 5.0
 
 def wait(url: str, key: str, ids: list[str], seconds: float) -> None:
     end = time.monotonic() + seconds
-    clients = [VLMRun(api_key=key, base_url=url) for _ in ids]
+    client = VLMRun(api_key=key, base_url=url)
     while (start := time.monotonic()) < end:
-        for client, id_ in zip(clients, ids, strict=True):
+        for id_ in ids:
             if client.predictions.get(id_).status == "completed":
                 return
         time.sleep(max(0.0, min(start + INTERVAL, end) - time.monotonic()))

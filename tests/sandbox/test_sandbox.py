@@ -170,3 +170,9 @@ def _exports(process: subprocess.Popen[str]) -> list[str]:
         if line.startswith("export"):
             lines.append(line)
     return lines
+
+
+def test_the_health_of_vlm_run_needs_no_key(sandbox) -> None:
+    answer = httpx.get(f"{sandbox.url}/vlmrun/v1/health")
+
+    assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
