@@ -20,6 +20,8 @@ NAMED = 10
 """How many predictions a message names."""
 MISSING_TIMEOUT = 600.0
 """Seconds after which an id that the service does not know is taken for a wrong one."""
+MAX_FAILURES = 5
+"""The failed poll in a row with this number ends a wait."""
 GROWTH = 0.1
 """A wait that may ask less and less often asks after a tenth of its age."""
 JITTER = 0.1
@@ -187,7 +189,7 @@ class Patience:
     """
 
     log: Log
-    limit: int = 5
+    limit: int = MAX_FAILURES
     failures: int = 0
     _warned: set[str] = field(default_factory=set)
 

@@ -25,6 +25,7 @@ from airflow_provider_predictions.api.errors import (
 )
 from airflow_provider_predictions.api.poll import Poll
 from airflow_provider_predictions.api.waiting import (
+    MAX_FAILURES,
     MISSING_TIMEOUT,
     Pace,
     Patience,
@@ -45,7 +46,7 @@ class PredictionsSensor(PredictionsTask, BaseSensorOperator):
     """Wait until predictions are finished, and push how many there are of each status.
 
     Without ``prediction_ids``, the wait ends when no prediction that matches the filters is unfinished. A
-    poll that fails for a passing reason does not end the wait, unless it is the fifth in a row.
+    poll that fails for a passing reason does not end the wait, until too many have in a row.
 
     :param prediction_ids: wait for these, whatever the filters; a list or comma-separated text (templated).
     :param fail_on: statuses that fail the task; empty to wait only (templated).
@@ -58,6 +59,8 @@ class PredictionsSensor(PredictionsTask, BaseSensorOperator):
         that tasks that began together do not ask together.
     :param max_interval: seconds up to which the interval grows, to a tenth of the age of the wait; by default
         it does not grow.
+    :param max_failures: the failed poll in a row with this number fails the task, as one that a retry may
+        cure. Rescheduled tasks count from Airflow 3.3 on.
     :param timeout: seconds; of the whole wait.
     :param deferrable: wait in the triggerer, without a worker. The first poll is made by the worker.
     """
@@ -81,6 +84,7 @@ class PredictionsSensor(PredictionsTask, BaseSensorOperator):
         min_predictions: int | str = 0,
         missing_timeout: float | str = MISSING_TIMEOUT,
         max_interval: float | timedelta | None = None,
+        max_failures: int = MAX_FAILURES,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         **kwargs: Any,
     ) -> None:
@@ -91,6 +95,7 @@ class PredictionsSensor(PredictionsTask, BaseSensorOperator):
         self.min_predictions = min_predictions
         self.missing_timeout = missing_timeout
         self.max_interval = max_interval
+        self.max_failures = max_failures
         self.deferrable = deferrable
         self._patience: Patience | None = None
         self._started: datetime | None = None
@@ -98,7 +103,7 @@ class PredictionsSensor(PredictionsTask, BaseSensorOperator):
         self._list_end = ""
         given = self._wait_arguments()
         checked(Wait, {name: value for name, value in given.items() if not is_template(value)})
-        self._check_interval()
+        self._check_pace()
 
     def execute(self, context: Context) -> Any:
         """Wait here or, when deferrable, in the triggerer."""
@@ -149,7 +154,7 @@ class PredictionsSensor(PredictionsTask, BaseSensorOperator):
     @contextmanager
     def _remembering(self, context: Context) -> Iterator[Patience]:
         """The failures so far; between two pokes of a rescheduled task, Airflow keeps them from 3.3 on."""
-        patience = self._patience = self._patience or Patience(self.log)
+        patience = self._patience = self._patience or Patience(self.log, self.max_failures)
         store = context.get("task_state_store") if self.reschedule else None
         if store:
             patience.failures = int(str(store.get(FAILURES, 0)))
@@ -187,11 +192,14 @@ class PredictionsSensor(PredictionsTask, BaseSensorOperator):
             max_interval=seconds_of(self.max_interval),
             started=started,
             deadline=started + self.timeout,
+            max_failures=self.max_failures,
         )
         # The trigger ends the wait itself; this is for a triggerer that is down.
         self.defer(trigger=trigger, method_name="execute_complete", timeout=timedelta(seconds=self.timeout))
 
-    def _check_interval(self) -> None:
+    def _check_pace(self) -> None:
+        if self.max_failures < 1:
+            raise ConfigurationError(f"max_failures: must be at least 1; found {self.max_failures}")
         longest = seconds_of(self.max_interval)
         if longest is not None and longest < self.poke_interval:
             raise ConfigurationError(

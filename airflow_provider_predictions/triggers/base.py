@@ -12,7 +12,7 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_predictions.api.arguments import checked
 from airflow_provider_predictions.api.errors import PredictionsError
-from airflow_provider_predictions.api.waiting import Pace, Patience, Tally, Verdict, Wait, judge
+from airflow_provider_predictions.api.waiting import MAX_FAILURES, Pace, Patience, Tally, Verdict, Wait, judge
 from airflow_provider_predictions.hooks.base import PredictionsHook
 from airflow_provider_predictions.triggers.poller import Poller
 
@@ -29,7 +29,7 @@ class PredictionsTrigger(BaseTrigger):
     :param max_interval: seconds up to which the interval grows with the age of the wait; None for no growth.
     :param started: when the wait began, in seconds since 1970; by default now.
     :param deadline: when it ends, in seconds since 1970; None for never.
-    :param patience: how many failed polls in a row end the wait.
+    :param max_failures: the failed poll in a row with this number ends the wait.
     """
 
     hook_class: ClassVar[type[PredictionsHook[Any]]]
@@ -43,7 +43,7 @@ class PredictionsTrigger(BaseTrigger):
         max_interval: float | None = None,
         started: float | None = None,
         deadline: float | None = None,
-        patience: int = 5,
+        max_failures: int = MAX_FAILURES,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.conn_id = conn_id
@@ -52,11 +52,11 @@ class PredictionsTrigger(BaseTrigger):
         self.max_interval = max_interval
         self.started = time.time() if started is None else started
         self.deadline = deadline
-        self.patience = patience
+        self.max_failures = max_failures
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """The class and its arguments, as the metadata database keeps them."""
-        names = ("conn_id", "poke_interval", "wait", "max_interval", "started", "deadline", "patience")
+        names = ("conn_id", "poke_interval", "wait", "max_interval", "started", "deadline", "max_failures")
         path = f"{type(self).__module__}.{type(self).__qualname__}"
         return path, {name: getattr(self, name) for name in names}
 
@@ -77,7 +77,7 @@ class PredictionsTrigger(BaseTrigger):
     async def _verdict(self) -> Verdict:
         wait, pace = checked(Wait, self.wait), Pace(self.poke_interval, self.max_interval)
         wait.list_filters(self.hook_class.service_class)
-        patience = Patience(self.log, self.patience)
+        patience = Patience(self.log, self.max_failures)
         poller = Poller.of(self.hook_class, self.conn_id)
         async with poller.subscribe(wait, Tally, pace, self._age()) as subscription:
             while True:

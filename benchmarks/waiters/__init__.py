@@ -1,1 +1,1 @@
-"""Who waits: each module has ``wait(url, ids, seconds)``, which polls for predictions that never finish."""
+"""Who waits: each module has ``wait(url, key, ids, seconds)``, which polls for what never finishes."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 
 from airflow.providers.http.triggers.http import HttpSensorTrigger
+
+from waiters.loop import run_all
 
 INTERVAL = 5.0
 
@@ -14,15 +15,7 @@ INTERVAL = 5.0
 def wait(url: str, key: str, ids: list[str], seconds: float) -> None:
     connection = {"conn_type": "http", "host": url, "extra": {"Authorization": f"Bearer {key}"}}
     os.environ["AIRFLOW_CONN_HTTP_DEFAULT"] = json.dumps(connection)
-
-    async def run() -> None:
-        triggers = [
-            HttpSensorTrigger(endpoint=f"predictions/not-{id_}", poke_interval=INTERVAL) for id_ in ids
-        ]
-        waits = [asyncio.create_task(anext(trigger.run())) for trigger in triggers]
-        await asyncio.wait(waits, timeout=seconds)
-        for task in waits:
-            task.cancel()
-        await asyncio.gather(*waits, return_exceptions=True)
-
-    asyncio.run(run())
+    run_all(
+        (HttpSensorTrigger(endpoint=f"predictions/not-{id_}", poke_interval=INTERVAL) for id_ in ids),
+        seconds,
+    )

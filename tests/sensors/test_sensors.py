@@ -232,6 +232,17 @@ def test_five_failures_in_a_row_end_the_wait_as_one_that_a_retry_may_cure(
         wait()
 
 
+def test_the_number_of_failures_can_be_given(wait, shelf: Shelf, sandbox, service_name) -> None:
+    for _ in range(2):
+        moving(shelf, ends="failed", seconds=HOUR)
+    sandbox.wire.order(Fault(service_name, after=2, times=99))
+
+    with pytest.raises((ServerError, TransientError), match="502"):
+        wait(max_failures=2)
+
+    assert polls(sandbox, service_name) <= 4
+
+
 def test_a_failed_poll_is_not_repeated_before_the_next_interval(shelf: Shelf, sandbox, connections,
                                                                 service_name) -> None:  # fmt: skip
     sandbox.wire.order(Fault(service_name, times=99))
@@ -425,6 +436,7 @@ def test_the_trigger_leaves_the_event_loop_free(shelf, connections, service_name
         ({"min_predictions": -1}, "min_predictions: "),
         ({"missing_timeout": "soon"}, "missing_timeout: "),
         ({"max_interval": 10, "poke_interval": 60}, "max_interval: "),
+        ({"max_failures": 0}, "max_failures: "),
         ({"created_after": "2026-02-01", "created_before": "2026-01-01"}, "created_before: "),
     ],
 )

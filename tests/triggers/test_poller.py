@@ -29,7 +29,7 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def trigger(service_name: str, interval: float = INTERVAL, **arguments: Any) -> PredictionsTrigger:
-    names = ("max_interval", "started", "deadline", "patience", "conn_id")
+    names = ("max_interval", "started", "deadline", "max_failures", "conn_id")
     own = {name: arguments.pop(name) for name in names if name in arguments}
     own.setdefault("conn_id", f"{service_name}_default")
     return TRIGGERS[service_name](poke_interval=interval, wait=arguments, **own)
@@ -112,7 +112,8 @@ def test_each_wait_bears_its_own_number_of_failures(connections, shelf: Shelf, s
     connections.wire.order(Fault(service_name, times=3))
 
     hasty, patient = together(
-        trigger(service_name, prediction_ids=[id_], patience=2), trigger(service_name, prediction_ids=[id_])
+        trigger(service_name, prediction_ids=[id_], max_failures=2),
+        trigger(service_name, prediction_ids=[id_]),
     )
 
     assert (hasty["state"], hasty["retryable"]) == ("error", True)
@@ -155,7 +156,10 @@ def test_no_answer_makes_polls_come_sooner(connections, shelf, service_name: str
     start = time.time()
 
     together(
-        *[trigger(service_name, prediction_ids=[id_], patience=99, deadline=start + 1.5) for _ in range(20)]
+        *[
+            trigger(service_name, prediction_ids=[id_], max_failures=99, deadline=start + 1.5)
+            for _ in range(20)
+        ]
     )
 
     assert 2 <= requests(connections, service_name) <= 1.5 / INTERVAL + 1
