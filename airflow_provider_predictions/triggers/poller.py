@@ -13,7 +13,7 @@ from airflow_provider_predictions.api.errors import PredictionsError
 from airflow_provider_predictions.api.models import Page
 from airflow_provider_predictions.api.poll import Poll
 from airflow_provider_predictions.api.service import Service
-from airflow_provider_predictions.api.waiting import Pace, Wait
+from airflow_provider_predictions.api.waiting import LONGEST_RETRY_AFTER, Pace, Wait
 from airflow_provider_predictions.hooks.base import PredictionsHook
 
 CHUNK = 50
@@ -58,11 +58,9 @@ class Subscription(Generic[C]):
         """What the next poll finds."""
         return await self.outcomes.get()
 
-    def tell(self, outcome: C | Exception, now: float) -> None:
-        """Pass on what a poll has found, and be patient until the next."""
-        error = outcome if isinstance(outcome, PredictionsError) else None
-        self.due = now + self.pace.seconds(self.age + now - self.joined, error)
-        self.outcomes.put_nowait(outcome)
+    def be_patient(self, now: float) -> None:
+        """Wait for an interval from now."""
+        self.due = now + self.pace.seconds(self.age + now - self.joined)
 
 
 class Poller:
@@ -85,6 +83,7 @@ class Poller:
         self._changed = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._list_end = ""
+        self._not_before = 0.0
 
     @classmethod
     def of(cls, hook_class: type[PredictionsHook[Any]], conn_id: str) -> Poller:
@@ -131,20 +130,29 @@ class Poller:
                 outcomes: dict[Any, Any] = await self._poll(asked)
             except Exception as error:  # of whatever kind: each wait decides what it means
                 outcomes = dict.fromkeys(asked, error)
+                self._put_off(error)
             self._tell(outcomes)
 
+    def _put_off(self, error: Exception) -> None:
+        """Obey a service that asks for time, also for those who subscribe meanwhile."""
+        if isinstance(error, PredictionsError) and error.retry_after:
+            self._not_before = self._loop.time() + min(error.retry_after, LONGEST_RETRY_AFTER)
+
     def _tell(self, outcomes: dict[Any, Any]) -> None:
+        """Pass on what a poll has found. All wait for an interval from here, so nobody makes polls closer."""
         now = self._loop.time()
         for subscription in self._subscriptions:
             outcome = outcomes.get(subscription.key)
-            # Who has come only now waits for the next poll.
-            if outcome is not None and now - subscription.joined >= self.shortest_interval:
-                subscription.tell(outcome, now)
+            if outcome is not None:
+                subscription.be_patient(now)
+                soonest = subscription.joined + self.shortest_interval
+                self._loop.call_at(max(now, soonest), subscription.outcomes.put_nowait, outcome)
 
     async def _until_due(self) -> None:
         while True:
             self._changed.clear()
-            seconds = min(one.due for one in self._subscriptions) - self._loop.time()
+            due = min(one.due for one in self._subscriptions)
+            seconds = max(due, self._not_before) - self._loop.time()
             if seconds <= 0:
                 return
             try:

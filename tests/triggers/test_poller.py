@@ -222,6 +222,63 @@ def test_who_joins_later_is_told_by_the_polls_of_the_others(connections, shelf, 
     assert asyncio.run(run()) < 3 * INTERVAL
 
 
+def test_waits_that_come_one_after_the_other_make_no_polls_closer(
+    connections, shelf, service_name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody is told sooner than the shortest interval after coming, and no poll is made for that."""
+    monkeypatch.setattr(Poller, "shortest_interval", INTERVAL)
+    id_ = moving(shelf, "failed", 3600)
+
+    async def run() -> float:
+        start, waits = time.time(), []
+        for _ in range(60):
+            waits.append(asyncio.create_task(fired(trigger(service_name, prediction_ids=[id_]))))
+            await asyncio.sleep(INTERVAL / 8)
+        seconds = time.time() - start
+        for wait in waits:
+            wait.cancel()
+        await asyncio.gather(*waits, return_exceptions=True)
+        return seconds
+
+    seconds = asyncio.run(run())
+
+    assert 3 <= requests(connections, service_name) <= seconds / INTERVAL + 1
+
+
+def test_who_comes_is_told_soon_but_not_at_once(
+    connections, shelf, service_name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Poller, "shortest_interval", 0.5)
+    first = moving(shelf, "failed", 3600)
+    done = moving(shelf, DONE[service_name], 0)
+
+    async def run() -> float:
+        waiting = asyncio.create_task(fired(trigger(service_name, prediction_ids=[first])))
+        await asyncio.sleep(0.4)
+        start = time.time()
+        await asyncio.wait_for(fired(trigger(service_name, 60, prediction_ids=[done])), 10)
+        waiting.cancel()
+        return time.time() - start
+
+    assert 0.5 <= asyncio.run(run()) < 0.8
+
+
+def test_a_retry_after_holds_for_those_who_come_later(connections, shelf, service_name: str) -> None:
+    id_ = moving(shelf, DONE[service_name], 0)
+    refusal = {"status": 429, "body": b'{"message": "Too Many Requests"}', "headers": {"Retry-After": "1"}}
+    connections.wire.order(Fault(service_name, times=1, **refusal))
+
+    async def run() -> float:
+        start = time.time()
+        waiting = asyncio.create_task(fired(trigger(service_name, prediction_ids=[id_])))
+        await asyncio.sleep(2 * INTERVAL)
+        await asyncio.wait_for(fired(trigger(service_name, prediction_ids=[id_])), 10)
+        await waiting
+        return time.time() - start
+
+    assert asyncio.run(run()) > 1 + INTERVAL
+
+
 def test_a_token_that_expires_again_and_again_is_renewed(connections: Sandbox) -> None:
     id_ = moving(connections.cradl, "succeeded", 2)
 
