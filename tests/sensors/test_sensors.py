@@ -424,6 +424,10 @@ def test_the_trigger_leaves_the_event_loop_free(shelf, connections, service_name
     assert max(lags) < 0.25
 
 
+def test_the_shortest_interval_of_a_trigger_is_five_seconds() -> None:
+    assert SHORTEST == 5
+
+
 # --- arguments ---------------------------------------------------------------------------------------
 
 
