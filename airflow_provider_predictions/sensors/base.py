@@ -55,8 +55,8 @@ class PredictionsSensor(PredictionsTask, BaseSensorOperator):
     :param min_predictions: how many must match the filters before the wait can end (templated).
     :param missing_timeout: seconds after which one of ``prediction_ids`` that the service does not know fails
         the task (templated).
-    :param poke_interval: seconds between polls; at least 5 while deferred. A tenth more or less is added, so
-        that tasks that began together do not ask together.
+    :param poke_interval: seconds between polls; at least 5 while deferred. Up to a tenth is added, so that
+        tasks that began together do not ask together.
     :param max_interval: seconds up to which the interval grows, to a tenth of the age of the wait; by default
         it does not grow.
     :param max_failures: the failed poll in a row with this number fails the task, as one that a retry may

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from airflow.providers.common.compat.triggers import BaseEventTrigger
 from airflow.triggers.base import TriggerEvent
 
-from airflow_provider_predictions.api.errors import ConfigurationError, PredictionsError
+from airflow_provider_predictions.api.errors import ConfigurationError
 from airflow_provider_predictions.api.feed import Feed, Rows, events
 from airflow_provider_predictions.api.models import Prediction
 from airflow_provider_predictions.api.waiting import Pace, Wait
@@ -79,9 +79,7 @@ class PredictionsEventTrigger(BaseEventTrigger):
         async with poller.subscribe(self._wait(feed), Rows, pace) as subscription:
             while True:
                 outcome = await subscription.outcome()
-                if isinstance(outcome, PredictionsError):
-                    self.log.warning("%s. The watch goes on.", outcome)
-                elif isinstance(outcome, Rows):
+                if isinstance(outcome, Rows):
                     fresh, feed = self._news(feed, outcome)
                     # What was finished before anybody watched is no news.
                     news = [] if begins else list(events(self.hook_class.service_class.name, fresh))
@@ -91,7 +89,8 @@ class PredictionsEventTrigger(BaseEventTrigger):
                     begins = False
                     subscription.wait = self._wait(feed)
                 else:
-                    raise outcome
+                    # Of whatever kind: Airflow does not start a watcher again that has ended.
+                    self.log.warning("%s: %s. The watch goes on.", type(outcome).__name__, outcome)
 
     def _news(self, feed: Feed, rows: Rows) -> tuple[list[Prediction], Feed]:
         return feed.news(

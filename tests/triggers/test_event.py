@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import threading
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -162,6 +164,19 @@ def test_failures_do_not_end_the_watch(connections, shelf, service_name: str, st
     id_ = moving(shelf, DONE[service_name], 0.5)
 
     assert ids_of(watched(service_name, 2, store)) == [id_]
+
+
+def test_a_connection_that_is_missing_for_a_while_does_not_end_the_watch(
+    connections, shelf, service_name: str, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = f"AIRFLOW_CONN_{service_name.upper()}_DEFAULT"
+    value = os.environ[name]
+    watched(service_name, 0.5, store)
+    monkeypatch.delenv(name)
+    id_ = moving(shelf, DONE[service_name], 0)
+    threading.Timer(1, monkeypatch.setenv, (name, value)).start()
+
+    assert ids_of(watched(service_name, 4, store)) == [id_]
 
 
 def test_what_never_finishes_is_not_waited_for_longer_than_its_age(
