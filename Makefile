@@ -1,32 +1,60 @@
 # make demo   run the example DAGs and see what they do
-# make test   everything that CI runs before it builds the wheel
+# make airflow   the web UI with both connections and the example DAGs, until Ctrl-C
+# make test   ruff, mypy and the tests, on the newest Airflow
+# make test-matrix   the tests on every Airflow that is supported; writes the table in README.md
+# make docs   build the documentation into site/
 # make benchmark   measure landing beside what else there is; a quarter of an hour
-# All need Python 3.11 or newer and nothing else; what they install goes into .venv.
+# make cluster-demo   a backfill on Celery workers, one of which is killed; needs redis-server and postgresql, which
+#   it installs on Debian as root; some minutes
+# All need Python 3.11 or newer and nothing else but what is said; what they install goes into .venv, and into
+# .venv-2.11 and .venv-3.0, of which the first needs Python 3.11 or 3.12. VERSIONS="2.11 3.0" leaves out what
+# `make test` has run.
 
 PYTHON ?= python3
 BIN := .venv/bin
 PINS := constraints/airflow-3.3.txt
+VERSIONS ?= 2.11 3.0 3.3
+OLDER := $(filter-out 3.3,$(VERSIONS))
 AZURITE := tests/storage/azurite/package.json tests/storage/azurite/package-lock.json
 
-.PHONY: demo test benchmark clean
+.PHONY: demo airflow test test-matrix docs benchmark cluster-demo clean
 
 demo: .venv/ready
 	$(BIN)/python scripts/demo.py
+
+airflow: .venv/ready
+	$(BIN)/python scripts/web.py
 
 test: .venv/ready .venv/azurite/ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest
+	$(BIN)/mypy tests/typing/every_class.py
+	$(BIN)/python -m pytest --junitxml=.venv/results.xml
+
+test-matrix: .venv/azurite/ready $(OLDER:%=.venv-%/ready)
+	$(BIN)/python scripts/matrix.py $(VERSIONS)
+
+docs: .venv/ready
+	$(BIN)/mkdocs build --quiet --strict
 
 benchmark: .venv/ready
 	$(BIN)/python benchmarks/run.py
+
+cluster-demo: .venv/ready
+	$(BIN)/python scripts/cluster.py
 
 .venv/ready: pyproject.toml $(PINS)
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=")'
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --constraint $(PINS) uv
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint $(PINS) --editable '.[s3,azure,parquet,zstd,sandbox]' --group dev
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint $(PINS) --editable '.[s3,azure,parquet,zstd,openlineage,sandbox]' --group dev --group cluster --group docs
+	touch $@
+
+.venv-%/ready: constraints/airflow-%.txt pyproject.toml .venv/ready
+	$(BIN)/uv venv --quiet --clear --python $(PYTHON) .venv-$*
+	$(BIN)/uv pip install --quiet --python .venv-$*/bin/python --constraint $< --editable '.[s3,azure,parquet,zstd,sandbox]' --group dev
+	ln -s ../.venv/azurite .venv-$*/azurite
 	touch $@
 
 # Stands in for Azure in the tests.
@@ -37,4 +65,4 @@ benchmark: .venv/ready
 	touch $@
 
 clean:
-	rm -rf .venv .venv-benchmarks .airflow dist
+	rm -rf .venv .venv-* .airflow dist site

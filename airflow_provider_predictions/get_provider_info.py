@@ -48,7 +48,10 @@ def get_provider_info() -> "dict[str, object]":
         "operators": modules("operators"),
         "sensors": modules("sensors"),
         "triggers": modules("triggers"),
-        "extra-links": ["airflow_provider_predictions.tasks.base.DashboardLink"],
+        "extra-links": [
+            "airflow_provider_predictions.tasks.base.DashboardLink",
+            "airflow_provider_predictions.operators.lineage.ManifestLink",
+        ],
         "connection-types": [
             {
                 "connection-type": "vlmrun",
@@ -61,7 +64,7 @@ def get_provider_info() -> "dict[str, object]":
                     "placeholders": {
                         "host": "https://api.vlm.run/v1",
                         "password": "from app.vlm.run, Settings, API keys",
-                        "port": "443",
+                        "port": "443 (Airflow tests no connection without a port)",
                     },
                 },
                 "conn-fields": common_fields,
@@ -81,7 +84,7 @@ def get_provider_info() -> "dict[str, object]":
                         "host": "https://api.cradl.ai/v1",
                         "login": "of an app client, from Cradl's settings, API",
                         "password": "of the same app client",
-                        "port": "443",
+                        "port": "443 (Airflow tests no connection without a port)",
                     },
                 },
                 "conn-fields": {

@@ -49,7 +49,7 @@ with DAG(
         confidences: dict[str, list[float]] = defaultdict(list)
         for part in manifest["parts"]:
             with ObjectStoragePath(part["uri"]).open("rb", compression="gzip") as lines:
-                for line in lines:
+                for line in iter(lines.readline, b""):  # Airflow 2.11 cannot iterate over a file
                     for field in json.loads(line)["predictions"] or ():
                         if "confidence" in field:
                             confidences[field["label"]].append(field["confidence"])

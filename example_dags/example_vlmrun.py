@@ -47,7 +47,7 @@ with DAG(
         spent: Counter[str] = Counter()
         for part in manifest["parts"]:
             with ObjectStoragePath(part["uri"]).open("rb") as lines:
-                for line in lines:
+                for line in iter(lines.readline, b""):  # Airflow 2.11 cannot iterate over a file
                     prediction = json.loads(line)
                     domain = prediction.get("domain") or "none"
                     count[domain] += 1

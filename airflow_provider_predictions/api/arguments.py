@@ -110,6 +110,9 @@ def is_safe_url(url: str) -> bool:
 
 def checked_url(value: str) -> str:
     """A URL that credentials may be sent to, without its trailing slash."""
+    value = value.strip()
+    if " " in value or not value.isprintable():
+        raise ValueError("holds a space or a line break")
     try:
         parts = urlsplit(value)
         _ = parts.port

@@ -39,9 +39,9 @@ _CAMEL_CASE = ConfigDict(
 class CradlValue(BaseModel):
     """One extracted field; of line items, ``value`` holds rows of further ones.
 
-    :param confidence: 0 to 1.
-    :param location: left, top, right, bottom on the page, each 0 to 1.
-    :param page: from 0.
+    :ivar confidence: 0 to 1.
+    :ivar location: left, top, right, bottom on the page, each 0 to 1.
+    :ivar page: from 0.
     """
 
     model_config = _CAMEL_CASE
@@ -64,11 +64,11 @@ class CradlValue(BaseModel):
 class CradlPrediction(BaseModel):
     """A prediction of Cradl (specification: the items of Predictions); attributes in snake_case.
 
-    :param prediction_id: such as ``cradl:prediction:…``.
-    :param status: pending, succeeded, failed, or what Cradl adds to these; None where the record has none.
-    :param created_time: aware.
-    :param predictions: the extracted fields; the list endpoint may leave them out and name ``file_url``.
-    :param inference_time: seconds.
+    :ivar prediction_id: such as ``cradl:prediction:…``.
+    :ivar status: pending, succeeded, failed, or what Cradl adds to these; None where the record has none.
+    :ivar created_time: aware.
+    :ivar predictions: the extracted fields; the list endpoint may leave them out and name ``file_url``.
+    :ivar inference_time: seconds.
     """
 
     model_config = _CAMEL_CASE

@@ -1,20 +1,22 @@
 """What can go wrong, and whether asking again helps.
 
-PredictionsError
-├── ConfigurationError          a connection field or an argument is wrong
-├── RejectedRowsError           a landing held rows that are no records
-├── RefusedError                the service understood and said no
-│   ├── AuthenticationError     401, 403: who asks, or what they may see
-│   │   └── TokenRefusedError   401 with a token that a fresh one replaces: ask again
-│   ├── NotFoundError           404
-│   ├── InvalidRequestError     400, 415, 422 and what else of 3xx and 4xx there is
-│   └── QuotaExceededError      the plan's quota is used up until it is renewed
-└── TransientError              the next attempt may work
-    ├── RateLimitedError        429
-    ├── ServerError             5xx
-    ├── NoAnswerError           refused, reset, truncated or timed out
-    ├── MalformedAnswerError    an answer that is not what the specification says
-    └── ConflictError           another run landed under the same path meanwhile
+    PredictionsError
+    ├── ConfigurationError          a connection field or an argument is wrong
+    ├── RejectedRowsError           a landing held rows that are no records
+    ├── RefusedError                the service understood and said no
+    │   ├── AuthenticationError     401, 403: who asks, or what they may see
+    │   │   └── TokenRefusedError   401 with a token that a fresh one replaces: ask again
+    │   ├── NotFoundError           404
+    │   ├── InvalidRequestError     400, 415, 422 and what else of 3xx and 4xx there is
+    │   └── QuotaExceededError      the plan's quota is used up until it is renewed
+    └── TransientError              the next attempt may work
+        ├── RateLimitedError        429
+        ├── ServerError             5xx
+        ├── NoAnswerError           refused, reset, truncated or timed out
+        ├── MalformedAnswerError    an answer that is not what the specification says
+        └── ConflictError           another run landed under the same path meanwhile
+
+``retryable`` of a class says the same to a program.
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ from airflow_provider_predictions.api.errors import (
 )
 from airflow_provider_predictions.api.models import PageRequest
 from airflow_provider_predictions.api.retry import Budget, policy, retry_after
-from airflow_provider_predictions.api.service import Service
+from airflow_provider_predictions.api.service import BASE_URL, Service
 
 _ERRORS: dict[int, type[PredictionsError]] = {
     401: AuthenticationError,
@@ -135,8 +135,9 @@ class Exchange:
             text += f": {message}"
         if issubclass(kind, AuthenticationError):
             text += f". Check {service.credential_fields} of the connection"
-        elif kind is NotFoundError or 300 <= status < 400:
-            text += ". Check the id, and the base URL (host) of the connection"
+        elif kind is NotFoundError or 300 <= status < 400 or status == 405:
+            what = BASE_URL if request.path == "predictions" else f"the id, and {BASE_URL}"
+            text += f". Check {what} of the connection"
         after = retry_after(response.headers.get("Retry-After"), datetime.now(UTC))
         return kind(text, status=status, retry_after=after)
 
@@ -150,7 +151,10 @@ class Exchange:
         except httpx.HTTPError as error:
             # Only of a failed connect is the text known to hold nothing of the request.
             why = f": {error}" if isinstance(error, httpx.ConnectError) else ""
-            raise NoAnswerError(
-                f"{self.service.title} did not answer at {urlsplit(self.service.base_url).netloc}: "
-                f"{type(error).__name__}{why}"
-            ) from None
+            url = error.request.url
+            text = f"{self.service.title} did not answer at {url.netloc.decode()}"
+            text += f": {type(error).__name__}{why}"
+            is_base = url.host == urlsplit(self.service.base_url).hostname
+            if is_base and isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
+                text += f". Check {BASE_URL} of the connection"
+            raise NoAnswerError(text) from None

@@ -7,7 +7,7 @@ import json
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -16,23 +16,28 @@ from airflow_provider_predictions.api.arguments import utc
 from airflow_provider_predictions.api.incremental import Ledger
 from airflow_provider_predictions.api.models import Page, Prediction, as_time
 from airflow_provider_predictions.api.service import Service
-from airflow_provider_predictions.api.waiting import Wait
+from airflow_provider_predictions.api.waiting import Tally, Wait
 
 LARGEST_EVENT = 60_000
 """Bytes of JSON. Airflow keeps what a trigger says in its metadata database."""
 
 
-class Rows:
-    """The envelopes of all that one poll has shown of a part of the list."""
+class Rows(Tally):
+    """All that one poll has shown of a part of the list: what is to be judged, and the envelopes."""
 
     def __init__(self, wait: Wait, service: Service[Any]) -> None:
-        self._filters = wait.list_filters(service)
+        super().__init__(wait, service)
         self.predictions: list[Prediction] = []
 
-    def add(self, page: Page) -> None:
-        """Take what is wanted of a page, without its bytes."""
-        chosen = self._filters.choose(page.predictions) if self._filters else ()
+    @property
+    def since(self) -> datetime:
+        """How far the poll went back."""
+        return (self._filters and self._filters.created_after) or datetime.min.replace(tzinfo=UTC)
+
+    def _chosen(self, page: Page) -> list[Prediction]:
+        chosen = list(super()._chosen(page))
         self.predictions += [msgspec.structs.replace(row, raw=b"") for row in chosen]
+        return chosen
 
 
 @dataclass(frozen=True)
@@ -43,7 +48,7 @@ class Feed:
     :param told: when those were created that were told of and are not older.
     """
 
-    watermark: datetime | None
+    watermark: datetime
     told: dict[str, datetime | None] = field(default_factory=dict)
 
     def news(
@@ -63,18 +68,18 @@ class Feed:
         ledger = Ledger(terminal, statuses, self.watermark, self.told, give_up_before)
         fresh = list(ledger.keep(Page(tuple(rows))).predictions)
         told = ledger.next_landed((row.id, row.created_at) for row in fresh)
-        return fresh, Feed(ledger.next_watermark, told)
+        return fresh, Feed(ledger.next_watermark or self.watermark, told)
 
     def facts(self) -> dict[str, Any]:
         """The feed as JSON."""
         told = {id_: created and utc(created) for id_, created in self.told.items()}
-        return {"watermark": self.watermark and utc(self.watermark), "told": told}
+        return {"watermark": utc(self.watermark), "told": told}
 
     @classmethod
     def of(cls, facts: dict[str, Any]) -> Feed:
         """Go on from what ``facts`` gave."""
         told = {id_: as_time(created) for id_, created in facts["told"].items()}
-        return cls(as_time(facts["watermark"]), told)
+        return cls(datetime.fromisoformat(facts["watermark"]), told)
 
 
 def events(service: str, rows: Sequence[Prediction]) -> Iterator[dict[str, Any]]:

@@ -19,12 +19,12 @@ _WITHOUT_OFFSET = (len("2026-01-01T00:00:00"), len("2026-01-01T00:00:00.000000")
 class Prediction(msgspec.Struct, frozen=True, gc=False):
     """One row of a list: its envelope, decoded, and its bytes, as sent.
 
-    :param id: the service's id; of a record without one, the hash of its bytes.
-    :param status: the service's own word.
-    :param created_at: aware; None where the record does not say.
-    :param group: what the service files predictions under: VLM Run's domain, Cradl's model id.
-    :param raw: the record, byte for byte as the service sent it, but on one line.
-    :param fault: why the row is no record; None where it is one.
+    :ivar id: the service's id; of a record without one, the hash of its bytes.
+    :ivar status: the service's own word.
+    :ivar created_at: aware; None where the record does not say.
+    :ivar group: what the service files predictions under: VLM Run's domain, Cradl's model id.
+    :ivar raw: the record, byte for byte as the service sent it, but on one line.
+    :ivar fault: why the row is no record; None where it is one.
     """
 
     id: str

@@ -31,6 +31,8 @@ from airflow_provider_predictions.api.rows import fields, kind, one_line, record
 log = logging.getLogger(__name__)
 
 F = TypeVar("F", bound=Filters)
+BASE_URL = "Base URL (host)"
+"""The connection field to look at when it is not the service that answers."""
 
 
 @dataclass(frozen=True)
@@ -257,6 +259,7 @@ def reading(title: str, body: bytes) -> Iterator[None]:
     try:
         yield
     except (ValueError, LookupError, RecursionError) as error:
-        raise MalformedAnswerError(
-            f"{title} sent {len(body)} bytes that are not the JSON of the specification: {error}"
-        ) from None
+        text = f"{title} sent {len(body)} bytes that are not the JSON of the specification: {error}"
+        if body.lstrip()[:1] == b"<":
+            text += f". It looks like a web page: check {BASE_URL} of the connection"
+        raise MalformedAnswerError(text) from None

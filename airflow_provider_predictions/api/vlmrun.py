@@ -30,7 +30,15 @@ def _status(value: object) -> str:
 
 
 class VlmRunUsage(BaseModel):
-    """What a prediction cost (specification: CreditUsageResponse)."""
+    """What a prediction cost (specification: CreditUsageResponse).
+
+    :ivar elements_processed: pages, images or whatever ``element_type`` says.
+    :ivar element_type: image, page, video or audio, or what VLM Run adds to these.
+    :ivar credits_used: of the account.
+    :ivar steps: as VLM Run counts them.
+    :ivar message: in words.
+    :ivar duration_seconds: seconds; 0 has been seen of predictions that took time.
+    """
 
     model_config = ConfigDict(extra="allow")
 
@@ -45,13 +53,13 @@ class VlmRunUsage(BaseModel):
 class VlmRunPrediction(BaseModel):
     """A prediction of VLM Run (specification: PredictionResponse, none of whose fields is required).
 
-    :param id: unique identifier.
-    :param status: pending, enqueued, running, completed, failed, paused, or what VLM Run adds to these.
-    :param created_at: UTC; VLM Run sends it without an offset.
-    :param completed_at: UTC; None until completed.
-    :param domain: such as ``document.invoice``.
-    :param response: what the model extracted, any JSON; empty is valid.
-    :param usage: what it cost.
+    :ivar id: unique identifier.
+    :ivar status: pending, enqueued, running, completed, failed, paused, or what VLM Run adds to these.
+    :ivar created_at: UTC; VLM Run sends it without an offset.
+    :ivar completed_at: UTC; None until completed.
+    :ivar domain: such as ``document.invoice``.
+    :ivar response: what the model extracted, any JSON; empty is valid.
+    :ivar usage: what it cost.
     """
 
     model_config = ConfigDict(extra="allow")

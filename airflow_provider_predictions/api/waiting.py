@@ -43,12 +43,12 @@ class Log(Protocol):
 class Wait(BaseModel):
     """What is waited for; it crosses the metadata database as JSON.
 
-    :param filters: which predictions of the list.
-    :param prediction_ids: these predictions, whatever the filters; None for all that match the filters.
-    :param fail_on: statuses that fail the wait.
-    :param waiting_statuses: statuses that are waited for; None for all but the service's terminal ones.
-    :param min_predictions: how many must match the filters before the wait can end.
-    :param missing_timeout: seconds after which an id that the service does not know fails the wait.
+    :ivar filters: which predictions of the list.
+    :ivar prediction_ids: these predictions, whatever the filters; None for all that match the filters.
+    :ivar fail_on: statuses that fail the wait.
+    :ivar waiting_statuses: statuses that are waited for; None for all but the service's terminal ones.
+    :ivar min_predictions: how many must match the filters before the wait can end.
+    :ivar missing_timeout: seconds after which an id that the service does not know fails the wait.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -191,6 +191,7 @@ class Patience:
     log: Log
     limit: int = MAX_FAILURES
     failures: int = 0
+    _said: str = ""
     _warned: set[str] = field(default_factory=set)
 
     def bears(self, error: PredictionsError) -> bool:
@@ -206,7 +207,9 @@ class Patience:
     def heed(self, verdict: Verdict) -> None:
         """A poll has worked."""
         self.failures = 0
-        self.log.info(verdict.message)
+        if verdict.message != self._said:
+            self.log.info(verdict.message)
+            self._said = verdict.message
         for status in set(verdict.unknown) - self._warned:
             self.log.warning("The status %r is not known; it is waited for (see waiting_statuses)", status)
         self._warned |= set(verdict.unknown)

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import fields
+from itertools import islice
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, cast
-from urllib.parse import urlsplit
 
-from airflow.providers.common.compat.sdk import AirflowFailException, AirflowNotFoundException, BaseHook
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
+from pydantic import BaseModel, ValidationError
 
-from airflow_provider_predictions.api.arguments import Filters, Url, checked, checked_url
+from airflow_provider_predictions.api.arguments import Filters, checked
 from airflow_provider_predictions.api.auth import Auth
 from airflow_provider_predictions.api.client import AsyncClient, Client
 from airflow_provider_predictions.api.errors import (
@@ -25,37 +24,15 @@ from airflow_provider_predictions.api.errors import (
 from airflow_provider_predictions.api.models import Page, Prediction
 from airflow_provider_predictions.api.retry import ATTEMPTS
 from airflow_provider_predictions.api.service import Service
+from airflow_provider_predictions.hooks import form
+from airflow_provider_predictions.hooks.fields import Settings, base_url, extras
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Connection
 
 R = TypeVar("R", bound=BaseModel)
-
-
-class Settings(BaseModel):
-    """The extras of a connection that both services know.
-
-    :param timeout: seconds for each of connecting, sending and each read.
-    :param requests_per_minute: the budget that all clients of one credential in a process share.
-    :param dashboard_url: where the link of a task leads.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    timeout: float = Field(default=60, gt=0, le=3600, allow_inf_nan=False)
-    requests_per_minute: int | None = Field(default=None, ge=1)
-    dashboard_url: Url | None = None
-
-
-@contextmanager
-def airflow_errors() -> Iterator[None]:
-    """Fail a task at once for what a retry cannot cure; leave the rest to the task's ``retries``."""
-    try:
-        yield
-    except PredictionsError as error:
-        if error.retryable:
-            raise
-        raise AirflowFailException(str(error)) from error
+COUNTED = 100
+"""Predictions that the test of a connection counts at most."""
 
 
 class PredictionsHook(BaseHook, Generic[R]):
@@ -66,7 +43,7 @@ class PredictionsHook(BaseHook, Generic[R]):
     twins with the prefix ``a`` do the same on an event loop.
 
     :param conn_id: the Airflow connection.
-    :param attempts: how often one request is sent at most.
+    :param attempts: how often one request is sent at most, by default 5.
     """
 
     conn_name_attr: ClassVar[str]
@@ -78,26 +55,48 @@ class PredictionsHook(BaseHook, Generic[R]):
     default_base_url: ClassVar[str]
     default_dashboard_url: ClassVar[str]
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Give each hook the form itself: Airflow before 3.2 does not look for it in the bases."""
+        super().__init_subclass__(**kwargs)
+        for name in ("get_connection_form_widgets", "get_ui_field_behaviour"):
+            setattr(cls, name, PredictionsHook.__dict__[name])
+
     def __init__(self, conn_id: str, *, attempts: int = ATTEMPTS) -> None:
         super().__init__()
         self.conn_id = conn_id
         self.attempts = attempts
 
     @classmethod
+    def get_connection_form_widgets(cls) -> dict[str, Any]:
+        """The extra fields of the form, for Airflow before 3.2."""
+        return form.widgets(cls.conn_type)
+
+    @classmethod
+    def get_ui_field_behaviour(cls) -> dict[str, Any]:
+        """Labels and placeholders of the form, for Airflow before 3.2."""
+        return form.behaviour(cls.conn_type)
+
+    @classmethod
     @abstractmethod
     def auth(cls, conn: Connection, settings: Any) -> Auth:
-        """The credentials of a connection."""
+        """The credentials of a connection.
+
+        :param conn: the Airflow connection.
+        :param settings: its extras, checked.
+        :raises ConfigurationError: naming the field that is empty or cannot be sent.
+        """
 
     @classmethod
     def service(cls, conn: Connection) -> Service[Any]:
         """What a connection says, checked; a pure function.
 
+        :param conn: the Airflow connection.
         :raises ConfigurationError: naming the field that is wrong.
         """
         try:
             settings = cls.settings(conn)
             return cls.service_class(
-                base_url=_base_url(conn, cls.default_base_url),
+                base_url=base_url(conn, cls.default_base_url),
                 auth=cls.auth(conn, settings),
                 **settings.model_dump(include={field.name for field in fields(cls.service_class)}),
             )
@@ -106,20 +105,19 @@ class PredictionsHook(BaseHook, Generic[R]):
 
     @classmethod
     def settings(cls, conn: Connection) -> Settings:
-        """The extras, checked. The UI writes null for a field that was left empty."""
-        try:
-            extra = json.loads(conn.extra or "{}")
-        except ValueError:
-            raise ConfigurationError("extra: is not JSON") from None
-        if not isinstance(extra, dict):
-            raise ConfigurationError("extra: must be a JSON object")
-        given = {name: value for name, value in extra.items() if value not in (None, "")}
+        """The extras, checked.
+
+        :param conn: the Airflow connection.
+        :raises ConfigurationError: naming the extra that is wrong.
+        """
+        given = extras(conn, f"extra__{cls.conn_type}__")
         return checked(cls.settings_class, given, prefix="extra ")
 
     @classmethod
     def filters(cls, **filters: Any) -> Filters:
         """The filters, checked.
 
+        :param filters: see the class.
         :raises ConfigurationError: naming the argument that is wrong.
         """
         return checked(cls.service_class.filters, filters)
@@ -135,7 +133,11 @@ class PredictionsHook(BaseHook, Generic[R]):
         return Client(self.service(conn), attempts=self.attempts)
 
     async def aget_conn(self) -> AsyncClient:
-        """A client, to be used in an ``async with`` block."""
+        """A client, to be used in an ``async with`` block.
+
+        :raises AirflowNotFoundException: where there is no such connection.
+        :raises ConfigurationError: where a field of it is wrong.
+        """
         from airflow.providers.common.compat.connection import get_async_connection
 
         with self._naming_connection():
@@ -171,7 +173,11 @@ class PredictionsHook(BaseHook, Generic[R]):
         return pages()
 
     def aiter_pages(self, **filters: Any) -> AsyncIterator[Page]:
-        """Page through the list; each page holds the records that match, as bytes."""
+        """Page through the list; each page holds the records that match, as bytes.
+
+        :param filters: see the class.
+        :raises PredictionsError: see ``api.errors``.
+        """
         wanted = self.filters(**filters)
 
         async def pages() -> AsyncIterator[Page]:
@@ -182,7 +188,7 @@ class PredictionsHook(BaseHook, Generic[R]):
         return pages()
 
     def iter_predictions(self, **filters: Any) -> Iterator[R]:
-        """Iterate over the predictions that match, page by page, without holding more than one.
+        """Iterate over the predictions that match, page by page, without holding more than one page.
 
         :param filters: see the class.
         :raises PredictionsError: see ``api.errors``.
@@ -190,7 +196,11 @@ class PredictionsHook(BaseHook, Generic[R]):
         return (self.record(row) for page in self.iter_pages(**filters) for row in page.predictions)
 
     def aiter_predictions(self, **filters: Any) -> AsyncIterator[R]:
-        """Iterate over the predictions that match, page by page, without holding more than one."""
+        """Iterate over the predictions that match, page by page, without holding more than one page.
+
+        :param filters: see the class.
+        :raises PredictionsError: see ``api.errors``.
+        """
         pages = self.aiter_pages(**filters)
         return (self.record(row) async for page in pages for row in page.predictions)
 
@@ -199,18 +209,28 @@ class PredictionsHook(BaseHook, Generic[R]):
 
         :param prediction_id: the service's id.
         :raises NotFoundError: where there is none.
+        :raises PredictionsError: see ``api.errors``.
         """
         with self.get_conn() as client:
             return self.record(client.prediction(prediction_id))
 
     async def aget_prediction(self, prediction_id: str) -> R:
-        """One prediction."""
+        """One prediction.
+
+        :param prediction_id: the service's id.
+        :raises NotFoundError: where there is none.
+        :raises PredictionsError: see ``api.errors``.
+        """
         async with await self.aget_conn() as client:
             return self.record(await client.prediction(prediction_id))
 
     @classmethod
     def record(cls, prediction: Prediction) -> R:
-        """The pydantic model of a record."""
+        """The pydantic model of a record.
+
+        :param prediction: as a page holds it.
+        :raises MalformedAnswerError: naming the field that does not fit the specification.
+        """
         try:
             return cast("R", cls.service_class.record.model_validate_json(prediction.raw))
         except ValidationError as error:
@@ -221,49 +241,34 @@ class PredictionsHook(BaseHook, Generic[R]):
             ) from None
 
     def test_connection(self) -> tuple[bool, str]:
-        """Ask the list endpoint for one prediction."""
+        """Ask for the start of the list, and say how many predictions the credentials show.
+
+        :return: whether the connection works, and what was seen or which field is wrong.
+        """
         hook = type(self)(self.conn_id, attempts=1)  # a person is waiting
         try:
             with hook.get_conn() as client:
-                walk = client.service.walk(self.filters(page_size=1, max_predictions=1))
-                page = next(client.pages(walk))
+                walk = client.service.walk(self.filters(page_size=COUNTED, max_predictions=COUNTED))
+                # Of a short page, only a second one tells whether it is all.
+                rows = [row for page in islice(client.pages(walk), 2) for row in page.predictions]
         except (PredictionsError, AirflowNotFoundException) as error:
             return False, str(error)
-        newest = page.predictions[0].created_at if page.predictions else None
-        seen = f"the newest prediction is of {newest:%Y-%m-%d %H:%M} UTC" if newest else "the list is empty"
-        return True, f"{self.service_class.title} accepts the credentials; {seen}"
+        count = str(len(rows) or "none") if walk.ended and len(rows) < COUNTED else f"{len(rows)} or more"
+        text = f"{self.service_class.title} accepts the credentials; predictions in its list: {count}"
+        newest = max((row.created_at for row in rows if row.created_at), default=None)
+        return True, f"{text}, the newest of {newest:%Y-%m-%d %H:%M} UTC" if newest else text
 
     async def atest_connection(self) -> tuple[bool, str]:
-        """Ask the list endpoint for one prediction."""
+        """Ask for the start of the list, and say how many predictions the credentials show.
+
+        :return: whether the connection works, and what was seen or which field is wrong.
+        """
         return await asyncio.to_thread(self.test_connection)
 
     def dashboard_url(self) -> str:
-        """Where a person looks at predictions: the connection's ``dashboard_url`` or the service's own."""
+        """Where a person looks at predictions: the connection's ``dashboard_url`` or the service's own.
+
+        :raises ConfigurationError: naming the extra that is wrong.
+        """
         settings = self.settings(self.get_connection(self.conn_id))
         return settings.dashboard_url or self.default_dashboard_url
-
-
-def _base_url(conn: Connection, default: str) -> str:
-    if not conn.host:
-        return default
-    try:
-        url = checked_url(conn.host)
-    except ValueError as error:
-        raise ConfigurationError(f"Base URL (host): {error}") from None
-    parts = urlsplit(url)
-    if conn.port and not parts.port:
-        return parts._replace(netloc=f"{parts.netloc}:{conn.port}").geturl()
-    return url
-
-
-def required(value: str | None, field: str) -> str:
-    """A credential: not empty, and without what only a slip of copy and paste puts into one.
-
-    :param field: its label in the form, and its name.
-    """
-    value = (value or "").strip()
-    if not value:
-        raise ConfigurationError(f"{field}: is empty")
-    if not (value.isascii() and value.isprintable()):
-        raise ConfigurationError(f"{field}: holds a line break or a letter that is not ASCII")
-    return value

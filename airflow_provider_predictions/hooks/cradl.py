@@ -9,7 +9,8 @@ from pydantic import Field
 from airflow_provider_predictions.api.arguments import Url, Words
 from airflow_provider_predictions.api.auth import ClientCredentialsAuth
 from airflow_provider_predictions.api.cradl import Cradl, CradlPrediction
-from airflow_provider_predictions.hooks.base import PredictionsHook, Settings, required
+from airflow_provider_predictions.hooks.base import PredictionsHook
+from airflow_provider_predictions.hooks.fields import Settings, required
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Connection
@@ -18,9 +19,9 @@ if TYPE_CHECKING:
 class CradlSettings(Settings):
     """The extras of a Cradl connection.
 
-    :param auth_url: the token endpoint.
-    :param audience: what the token is for.
-    :param file_hosts: hosts of ``fileUrl`` that get the bearer token, beside the base URL's.
+    :ivar auth_url: the token endpoint.
+    :ivar audience: what the token is for.
+    :ivar file_hosts: hosts of ``fileUrl`` that get the bearer token, beside the base URL's.
     """
 
     auth_url: Url = "https://auth.cradl.ai/oauth2/token"
@@ -34,7 +35,7 @@ class CradlHook(PredictionsHook[CradlPrediction]):
     Filters: ``statuses``, ``created_after``, ``created_before``, ``max_predictions``, ``page_size`` (1 to
     1000), ``model_id`` and ``order`` (``descending``, ``ascending``).
 
-    :param cradl_conn_id: the Airflow connection, of the type ``cradl``.
+    :param cradl_conn_id: the Airflow connection, of the type ``cradl``; by default ``cradl_default``.
     """
 
     conn_name_attr = "cradl_conn_id"
@@ -52,7 +53,12 @@ class CradlHook(PredictionsHook[CradlPrediction]):
 
     @classmethod
     def auth(cls, conn: Connection, settings: CradlSettings) -> ClientCredentialsAuth:
-        """The client credentials."""
+        """The client credentials.
+
+        :param conn: the Airflow connection.
+        :param settings: its extras, checked.
+        :raises ConfigurationError: naming the field that is empty or cannot be sent.
+        """
         return ClientCredentialsAuth(
             auth_url=settings.auth_url,
             client_id=required(conn.login, "Client id (login)"),

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_predictions.api.auth import BearerAuth
 from airflow_provider_predictions.api.vlmrun import VlmRun, VlmRunPrediction
-from airflow_provider_predictions.hooks.base import PredictionsHook, Settings, required
+from airflow_provider_predictions.hooks.base import PredictionsHook
+from airflow_provider_predictions.hooks.fields import Settings, required
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Connection
@@ -18,7 +19,7 @@ class VlmRunHook(PredictionsHook[VlmRunPrediction]):
     Filters: ``statuses``, ``created_after``, ``created_before``, ``max_predictions``, ``page_size`` (1 to
     1000) and ``domains``.
 
-    :param vlmrun_conn_id: the Airflow connection, of the type ``vlmrun``.
+    :param vlmrun_conn_id: the Airflow connection, of the type ``vlmrun``; by default ``vlmrun_default``.
     """
 
     conn_name_attr = "vlmrun_conn_id"
@@ -35,5 +36,10 @@ class VlmRunHook(PredictionsHook[VlmRunPrediction]):
 
     @classmethod
     def auth(cls, conn: Connection, settings: Settings) -> BearerAuth:
-        """The API key."""
+        """The API key.
+
+        :param conn: the Airflow connection.
+        :param settings: its extras, checked.
+        :raises ConfigurationError: naming the field that is empty or cannot be sent.
+        """
         return BearerAuth(required(conn.password, "API key (password)"))

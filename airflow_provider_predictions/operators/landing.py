@@ -4,34 +4,41 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
 
-from airflow_provider_predictions.api.arguments import Filters
+from airflow_provider_predictions.api.arguments import Filters, words
 from airflow_provider_predictions.api.client import Client
 from airflow_provider_predictions.api.errors import ConfigurationError, ConflictError, RejectedRowsError
 from airflow_provider_predictions.api.incremental import Ledger
 from airflow_provider_predictions.api.models import Page
 from airflow_provider_predictions.api.service import Service, Walk
-from airflow_provider_predictions.hooks.base import airflow_errors
+from airflow_provider_predictions.operators.arguments import (
+    NOT_INCREMENTAL,
+    check,
+    path_of,
+    require_filesystem,
+)
+from airflow_provider_predictions.operators.lineage import ManifestLink, facets, tell_assets, tell_link
 from airflow_provider_predictions.operators.progress import Progress
 from airflow_provider_predictions.storage import state as states
-from airflow_provider_predictions.storage.formats import SUFFIXES, make_format
+from airflow_provider_predictions.storage.formats import make_format
 from airflow_provider_predictions.storage.landing import Landing
-from airflow_provider_predictions.storage.manifest import REJECTED, commit, manifest
+from airflow_provider_predictions.storage.manifest import REJECTED, Manifest, commit, manifest
 from airflow_provider_predictions.storage.objects import prepare, remove_all
 from airflow_provider_predictions.storage.state import State
-from airflow_provider_predictions.tasks.base import PredictionsTask, is_template
+from airflow_provider_predictions.tasks.base import DashboardLink, PredictionsTask
+from airflow_provider_predictions.tasks.retry import airflow_errors
 
-FORMATS = ("jsonl", "parquet")
-MOST_PREFETCH = 32
-NOT_INCREMENTAL = ("created_before", "max_predictions")
+if TYPE_CHECKING:
+    from airflow.providers.openlineage.extractors import OperatorLineage
+
 NOT_OF_A_KIND = (*NOT_INCREMENTAL, "created_after", "order", "page_size")
 """Filters that may differ between incremental landings under one path."""
 
@@ -55,11 +62,16 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
         a directory of its own under ``path``; what has landed is noted in ``_state.json`` there.
     :param max_age: with ``incremental``, do not wait for predictions that are still unfinished so long after
         their creation, a timedelta or seconds; by default all are waited for.
+    :param partition_keys: which partitions of the asset in ``outlets`` this landing is, such as
+        ``"{{ ds }}"``; a list or comma-separated text (templated). Needs Airflow 3.3. By default the event is
+        of the whole asset.
     :param max_rejected: fail, after all has landed, when more rows than these are no JSON objects; None never
         to fail. Such rows are kept in ``rejected.jsonl``.
+    :raises ConfigurationError: naming the argument that is wrong.
     """
 
-    template_fields: Sequence[str] = ("path",)
+    template_fields: Sequence[str] = ("path", "partition_keys")
+    operator_extra_links = (DashboardLink(), ManifestLink())
     fetch_values = False
 
     def __init__(
@@ -73,6 +85,7 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
         incremental: bool = False,
         max_age: timedelta | float | None = None,
         max_rejected: int | None = 0,
+        partition_keys: Collection[str] | str = (),
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -84,14 +97,22 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
         self.incremental = incremental
         self.max_age = max_age
         self.max_rejected = max_rejected
-        self._check_arguments()
+        self.partition_keys = partition_keys
+        self._landed_from: tuple[str, Manifest] | None = None
+        check(self)
 
-    def execute(self, context: Context) -> dict[str, Any]:
-        """Land, and return the manifest."""
+    def execute(self, context: Context) -> Manifest:
+        """Land, and return the manifest.
+
+        :param context: Airflow's context of the task.
+        :raises AirflowFailException: for what a retry cannot cure: a refused key, a wrong argument, a used-up
+            quota, more rejected rows than ``max_rejected``.
+        :raises TransientError: for what a retry may cure; it goes on where this attempt was.
+        """
         with airflow_errors():
             filters = self.filters()
-            path = self._checked_path()
-            self._require_filesystem(path)
+            path = path_of(self.path)
+            require_filesystem(path)
             with self.hook.get_conn() as client:
                 prepare(path)
                 if self.incremental:
@@ -101,10 +122,21 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
                         commit(path, content)
             if content["inconsistency"]:
                 self.log.warning("It cannot be proven that none is missing: %s", content["inconsistency"])
+            self._landed_from = client.service.base_url, content
+            tell_link(context, content)
             self._judge_rejected(content)
+            tell_assets(context, self.outlets, content, words(self.partition_keys))
         self.log.info("%d predictions in %d parts under %s, %d requests", content["count"],
                       len(content["parts"]), content["path"], content["requests"])  # fmt: skip
         return content
+
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any] | None:
+        """What was read and written, for OpenLineage.
+
+        :param task_instance: not looked at; the operator knows what it has landed.
+        :return: None where nothing has.
+        """
+        return facets(*self._landed_from) if self._landed_from else None
 
     @contextmanager
     def _landed(
@@ -114,7 +146,7 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
         path: ObjectStoragePath,
         run: str,
         ledger: Ledger | None = None,
-    ) -> Iterator[tuple[dict[str, Any], Landing]]:
+    ) -> Iterator[tuple[Manifest, Landing]]:
         """Write all parts, to be committed in the ``with`` block; from there on nothing is to be resumed."""
         service = client.service
         walk = service.walk(filters)
@@ -146,7 +178,7 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
 
     def _land_increment(
         self, client: Client, filters: Filters, path: ObjectStoragePath, context: Context
-    ) -> dict[str, Any]:
+    ) -> Manifest:
         """Land what has finished since the last run; the state is the commit."""
         kind = self._kind(client.service, filters)
         state = states.load(path)
@@ -215,7 +247,7 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
                 page = replace(page, predictions=tuple(filled))
             yield page
 
-    def _judge_rejected(self, content: dict[str, Any]) -> None:
+    def _judge_rejected(self, content: Manifest) -> None:
         if self.max_rejected is not None and content["rejected"] > self.max_rejected:
             reasons = ", ".join(f"{n} x {reason}" for reason, n in content["rejected_reasons"].items())
             raise RejectedRowsError(
@@ -239,44 +271,6 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
         """Which predictions a path of incremental landings holds."""
         given = filters.model_dump(mode="json", exclude=set(NOT_OF_A_KIND), exclude_none=True)
         return " ".join([service.name, *(f"{name}={value}" for name, value in sorted(given.items()))])
-
-    def _check_arguments(self) -> None:
-        if self.file_format not in FORMATS:
-            raise ConfigurationError(f"file_format: must be one of {FORMATS}; found {self.file_format!r}")
-        if self.compression not in SUFFIXES:
-            known = ", ".join(map(repr, SUFFIXES))
-            raise ConfigurationError(f"compression: must be one of {known}; found {self.compression!r}")
-        if self.records_per_part < 1:
-            raise ConfigurationError(f"records_per_part: must be at least 1; found {self.records_per_part}")
-        if not 0 <= self.prefetch <= MOST_PREFETCH:
-            raise ConfigurationError(f"prefetch: must be 0 to {MOST_PREFETCH}; found {self.prefetch}")
-        if self.max_rejected is not None and self.max_rejected < 0:
-            raise ConfigurationError(f"max_rejected: must be 0 or more, or None; found {self.max_rejected}")
-        if self.max_age is not None and not self.incremental:
-            raise ConfigurationError("max_age: goes with incremental=True only")
-        age = self.max_age.total_seconds() if isinstance(self.max_age, timedelta) else self.max_age
-        if age is not None and age <= 0:
-            raise ConfigurationError(f"max_age: must be longer than 0; found {self.max_age}")
-        for name in NOT_INCREMENTAL:
-            if self.incremental and getattr(self, name) is not None:
-                raise ConfigurationError(f"{name}: does not go with incremental, which keeps its own window")
-        if not is_template(self.path):
-            self._checked_path()
-
-    def _checked_path(self) -> ObjectStoragePath:
-        if not str(self.path).strip():
-            raise ConfigurationError("path: is empty; give a URL such as s3://aws_default@bucket/predictions")
-        return ObjectStoragePath(str(self.path))
-
-    @staticmethod
-    def _require_filesystem(path: ObjectStoragePath) -> None:
-        try:
-            _ = path.fs
-        except (ValueError, ImportError) as error:
-            raise ConfigurationError(
-                f"path: {path.protocol}:// cannot be opened here: {error}. "
-                "Install the extra s3, gcs or azure of airflow-provider-predictions"
-            ) from error
 
 
 def run_of(context: Context) -> str:

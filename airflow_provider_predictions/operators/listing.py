@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -11,9 +11,10 @@ from airflow.providers.common.compat.sdk import Context
 from airflow_provider_predictions.api.arguments import words
 from airflow_provider_predictions.api.errors import ConfigurationError
 from airflow_provider_predictions.api.models import Page, Prediction
-from airflow_provider_predictions.api.rows import joined, members
-from airflow_provider_predictions.hooks.base import airflow_errors
+from airflow_provider_predictions.api.rows import joined, members, value
+from airflow_provider_predictions.operators.xcom import storable
 from airflow_provider_predictions.tasks.base import PredictionsTask
+from airflow_provider_predictions.tasks.retry import airflow_errors
 
 MEBIBYTE = 1024 * 1024
 
@@ -21,9 +22,14 @@ MEBIBYTE = 1024 * 1024
 class ListPredictionsOperator(PredictionsTask):
     """Push predictions to XCom, as a list of dicts, each as the service sent it.
 
+    But for what no XCom holds, with a warning that counts it: NUL characters and halves of surrogate pairs
+    become U+FFFD, NaN and Infinity null, integers of more than 64 bits text. Landing keeps every byte.
+
     :param fields: only these top-level fields of each record, null where a record has none; a list or
         comma-separated text (templated).
-    :param max_xcom_bytes: fail, before anything is pushed, when the JSON is larger; None for no limit.
+    :param max_xcom_bytes: fail, before anything is pushed, when the JSON is larger than so many bytes, by
+        default a mebibyte; None for no limit.
+    :raises ConfigurationError: naming the argument that is wrong.
     """
 
     template_fields: Sequence[str] = ("fields",)
@@ -42,7 +48,13 @@ class ListPredictionsOperator(PredictionsTask):
             raise ConfigurationError(f"max_xcom_bytes: must be at least 1, or None; found {max_xcom_bytes}")
 
     def execute(self, context: Context) -> list[dict[str, Any]]:
-        """List, and return what is pushed."""
+        """List, and return what is pushed.
+
+        :param context: Airflow's context of the task.
+        :raises AirflowFailException: for what a retry cannot cure: a refused key, a wrong argument, a used-up
+            quota, more than ``max_xcom_bytes``.
+        :raises TransientError: for what a retry may cure.
+        """
         with airflow_errors():
             filters = self.filters()
             with self.hook.get_conn() as client:
@@ -51,8 +63,11 @@ class ListPredictionsOperator(PredictionsTask):
         if walk.doubt:
             self.log.warning("It cannot be proven that none is missing: %s", walk.doubt)
         self.log.info("%s: %d predictions in %d requests", self.hook.hook_name, len(texts), client.requests)
-        # Python's json, unlike msgspec, takes whatever number a service sends.
-        return [json.loads(text) for text in texts]
+        changed: Counter[str] = Counter()
+        records = [storable(value(text), changed) for text in texts]
+        if told := ", ".join(f"{what}: {count}" for what, count in changed.items() if count):
+            self.log.warning("XCom cannot hold all that was sent: %s. %s keeps it", told, self._landing_name)
+        return records
 
     def _within_limit(self, pages: Iterable[Page]) -> Iterator[bytes]:
         size = len("[]")

@@ -43,7 +43,10 @@ class Progress:
         self._newest: datetime | None = None
 
     def page(self, page: Page) -> None:
-        """Count a page."""
+        """Count a page.
+
+        :param page: that has landed.
+        """
         self._records += len(page.predictions)
         self._pages += 1
         if page.span:

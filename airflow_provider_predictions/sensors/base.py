@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypedDict
 
 from airflow.providers.common.compat.sdk import (
     AirflowFailException,
@@ -16,6 +16,7 @@ from airflow.providers.common.compat.sdk import (
     conf,
 )
 
+from airflow_provider_predictions._compat import first_reschedule_date
 from airflow_provider_predictions.api.arguments import checked
 from airflow_provider_predictions.api.errors import (
     ConfigurationError,
@@ -34,12 +35,22 @@ from airflow_provider_predictions.api.waiting import (
     Wait,
     judge,
 )
-from airflow_provider_predictions.hooks.base import airflow_errors
 from airflow_provider_predictions.tasks.base import PredictionsTask, is_template
+from airflow_provider_predictions.tasks.retry import airflow_errors
 from airflow_provider_predictions.triggers.base import PredictionsTrigger
 
 FAILURES = "failed_polls"
 """The key in the task's state store."""
+
+
+class Waited(TypedDict):
+    """What a sensor pushes to XCom.
+
+    :param statuses: status -> count.
+    """
+
+    statuses: dict[str, int]
+    count: int
 
 
 class PredictionsSensor(PredictionsTask, BaseSensorOperator):
@@ -54,15 +65,16 @@ class PredictionsSensor(PredictionsTask, BaseSensorOperator):
         (templated).
     :param min_predictions: how many must match the filters before the wait can end (templated).
     :param missing_timeout: seconds after which one of ``prediction_ids`` that the service does not know fails
-        the task (templated).
+        the task, by default 600 (templated).
     :param poke_interval: seconds between polls; at least 5 while deferred. Up to a tenth is added, so that
         tasks that began together do not ask together.
     :param max_interval: seconds up to which the interval grows, to a tenth of the age of the wait; by default
         it does not grow.
     :param max_failures: the failed poll in a row with this number fails the task, as one that a retry may
-        cure. Rescheduled tasks count from Airflow 3.3 on.
+        cure; by default the fifth. Rescheduled tasks count from Airflow 3.3 on.
     :param timeout: seconds; of the whole wait.
     :param deferrable: wait in the triggerer, without a worker. The first poll is made by the worker.
+    :raises ConfigurationError: naming the argument that is wrong.
     """
 
     trigger_class: ClassVar[type[PredictionsTrigger]]
@@ -106,12 +118,24 @@ class PredictionsSensor(PredictionsTask, BaseSensorOperator):
         self._check_pace()
 
     def execute(self, context: Context) -> Any:
-        """Wait here or, when deferrable, in the triggerer."""
+        """Wait here or, when deferrable, in the triggerer.
+
+        :param context: Airflow's context of the task.
+        :raises AirflowFailException: for a status of ``fail_on`` and for what a retry cannot cure.
+        :raises TransientError: for ``max_failures`` failed polls in a row.
+        :raises AirflowSensorTimeout: after ``timeout`` seconds.
+        """
         with airflow_errors():
             return super().execute(context)
 
     def poke(self, context: Context) -> PokeReturnValue:
-        """Poll once. Raises TaskDeferred when deferrable and there is something to wait for."""
+        """Poll once.
+
+        :param context: Airflow's context of the task.
+        :raises TaskDeferred: when deferrable and there is something to wait for.
+        :raises ConfigurationError: naming the argument that is wrong.
+        :raises PredictionsError: of a poll that ends the wait.
+        """
         started = self._started = self._started or self._begin(context)
         wait = checked(Wait, self._wait_arguments() | {"filters": self._filters_as_json()})
         self._error = None
@@ -131,12 +155,24 @@ class PredictionsSensor(PredictionsTask, BaseSensorOperator):
         return PokeReturnValue(is_done=False)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
-        """Go on after a deferral."""
+        """Go on after a deferral.
+
+        :param next_method: the name of the method to call.
+        :param next_kwargs: its arguments, the event among them.
+        :param context: Airflow's context of the task.
+        """
         with airflow_errors():
             return super().resume_execution(next_method, next_kwargs, context)
 
-    def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
-        """End the wait with what the trigger found."""
+    def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> Waited:
+        """End the wait with what the trigger found.
+
+        :param context: Airflow's context of the task.
+        :param event: of the trigger.
+        :raises AirflowFailException: for a status of ``fail_on``.
+        :raises AirflowSensorTimeout: after ``timeout`` seconds.
+        :raises TransientError: where the trigger gave up, and a retry may work.
+        """
         match event:
             case {"state": "done" | "failed" as state, "message": str(message), "statuses": dict(statuses)}:
                 return self._result(Verdict(state, message, statuses))
@@ -148,7 +184,7 @@ class PredictionsSensor(PredictionsTask, BaseSensorOperator):
 
     def _begin(self, context: Context) -> datetime:
         """When the wait began; a rescheduled one does not know it of itself."""
-        first = context["ti"].get_first_reschedule_date(context) if self.reschedule else None
+        first = first_reschedule_date(context) if self.reschedule else None
         return first or datetime.now(UTC)
 
     @contextmanager
@@ -207,7 +243,7 @@ class PredictionsSensor(PredictionsTask, BaseSensorOperator):
             )
 
     @staticmethod
-    def _result(verdict: Verdict) -> dict[str, Any]:
+    def _result(verdict: Verdict) -> Waited:
         if verdict.state == "failed":
             raise AirflowFailException(verdict.message)
         return {"statuses": verdict.statuses, "count": sum(verdict.statuses.values())}

@@ -8,7 +8,7 @@ from collections import Counter
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NotRequired, TypedDict, cast
 
 from airflow_provider_predictions.api.arguments import utc
 from airflow_provider_predictions.api.models import Page, as_time
@@ -20,6 +20,43 @@ if TYPE_CHECKING:
 MANIFEST = "_manifest.json"
 REJECTED = "rejected.jsonl"
 _OURS = re.compile(r"part-\d{5,}\.(jsonl(\.gz|\.zst)?|parquet)|rejected\.jsonl")
+
+
+class PartFacts(TypedDict):
+    """An object of records, as a manifest names it; see ``Part``."""
+
+    uri: str
+    count: int
+    bytes: int
+    sha256: str
+
+
+class Manifest(TypedDict):
+    """What a landing returns, and commits as ``_manifest.json``.
+
+    Times are ISO 8601 in UTC. ``created_min`` and ``created_max`` are of the records; None where no record
+    has a creation time. ``consistent`` is False where it cannot be proven that no record is missing, and
+    ``inconsistency`` says why.
+    """
+
+    path: str
+    parts: list[PartFacts]
+    count: int
+    duplicates: int
+    rejected: int
+    rejected_reasons: dict[str, int]
+    statuses: dict[str, int]
+    created_min: str | None
+    created_max: str | None
+    requests: int
+    service: str
+    format: str
+    compression: str | None
+    ordered: bool
+    consistent: bool
+    inconsistency: str | None
+    incremental: NotRequired[dict[str, Any]]
+    complete: bool
 
 
 @dataclass(frozen=True)
@@ -95,15 +132,16 @@ def part_name(number: int, suffix: str) -> str:
     return f"part-{number:05}{suffix}"
 
 
-def manifest(path: ObjectStoragePath, parts: list[Part], totals: Totals, **facts: Any) -> dict[str, Any]:
+def manifest(path: ObjectStoragePath, parts: list[Part], totals: Totals, **facts: Any) -> Manifest:
     """What a landing returns and commits."""
-    return {
+    content: Any = {
         "path": str(path),
         "parts": [asdict(part) for part in parts],
         **totals.facts(),
         **facts,
         "complete": True,
     }
+    return cast("Manifest", content)
 
 
 def take_back(path: ObjectStoragePath) -> None:
@@ -111,7 +149,7 @@ def take_back(path: ObjectStoragePath) -> None:
     remove(path / MANIFEST)
 
 
-def commit(path: ObjectStoragePath, content: dict[str, Any]) -> None:
+def commit(path: ObjectStoragePath, content: Manifest) -> None:
     """Write the manifest in one put, then remove what earlier attempts left and it does not name."""
     put(path / MANIFEST, json.dumps(content, indent=2).encode())
     named = {PurePosixPath(part["uri"]).name for part in content["parts"]}

@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from airflow_provider_predictions.api.arguments import utc
 from airflow_provider_predictions.api.errors import ConfigurationError, ConflictError
 from airflow_provider_predictions.api.models import as_time
-from airflow_provider_predictions.storage.manifest import MANIFEST, commit
+from airflow_provider_predictions.storage.manifest import MANIFEST, Manifest, commit
 from airflow_provider_predictions.storage.objects import is_local, put, read, remove
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class State:
     landed: dict[str, datetime | None] = field(default_factory=dict)
     run: str = ""
     attempt: int = 0
-    manifest: dict[str, Any] | None = None
+    manifest: Manifest | None = None
 
     def to_json(self) -> bytes:
         """In ASCII, whatever the ids hold."""

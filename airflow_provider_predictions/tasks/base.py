@@ -8,8 +8,12 @@ from typing import Any, ClassVar
 
 from airflow.providers.common.compat.sdk import BaseOperator, BaseOperatorLink
 
+from airflow_provider_predictions._compat import AIRFLOW_V_3_3_PLUS, class_of
 from airflow_provider_predictions.api.arguments import Filters
 from airflow_provider_predictions.hooks.base import PredictionsHook
+from airflow_provider_predictions.tasks.retry import PredictionsRetryPolicy
+
+RETRY_POLICY = PredictionsRetryPolicy()
 
 
 class DashboardLink(BaseOperatorLink):
@@ -18,8 +22,13 @@ class DashboardLink(BaseOperatorLink):
     name = "Dashboard"
 
     def get_link(self, operator: Any, *, ti_key: Any) -> str:
-        """The ``dashboard_url`` of the task's connection."""
-        url: str = operator.hook.dashboard_url()
+        """The ``dashboard_url`` of the task's connection.
+
+        :param operator: the task.
+        :param ti_key: which run of it; the link is the same for all.
+        """
+        hook_class = class_of(operator).hook_class
+        url: str = hook_class(getattr(operator, hook_class.conn_name_attr)).dashboard_url()
         return url
 
 
@@ -33,6 +42,7 @@ class PredictionsTask(BaseOperator):
     :param max_predictions: no more than these (templated).
     :param page_size: rows a request, 1 to 1000; by default as many as the service is known to give
         (templated).
+    :param retry_policy: when Airflow tries again (3.3 or newer); by default ``PredictionsRetryPolicy``.
     """
 
     hook_class: ClassVar[type[PredictionsHook[Any]]]
@@ -43,7 +53,7 @@ class PredictionsTask(BaseOperator):
         "max_predictions",
         "page_size",
     )
-    operator_extra_links = (DashboardLink(),)
+    operator_extra_links: Sequence[BaseOperatorLink] = (DashboardLink(),)
     ui_color = "#e4ecf7"
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -60,8 +70,11 @@ class PredictionsTask(BaseOperator):
         created_before: datetime | str | None = None,
         max_predictions: int | str | None = None,
         page_size: int | str | None = None,
+        retry_policy: Any = RETRY_POLICY,
         **kwargs: Any,
     ) -> None:
+        if AIRFLOW_V_3_3_PLUS:
+            kwargs["retry_policy"] = retry_policy
         super().__init__(**kwargs)
         self.statuses = statuses
         self.created_after = created_after
@@ -70,7 +83,10 @@ class PredictionsTask(BaseOperator):
         self.page_size = page_size
 
     def check_filters(self) -> None:
-        """Refuse wrong filters while the DAG is parsed, where they are not templates."""
+        """Refuse wrong filters while the DAG is parsed, where they are not templates.
+
+        :raises ConfigurationError: naming the argument that is wrong.
+        """
         given = self._filter_arguments()
         self.hook_class.filters(**{name: value for name, value in given.items() if not is_template(value)})
 
@@ -81,7 +97,10 @@ class PredictionsTask(BaseOperator):
         return self.hook_class(**{name: getattr(self, name)})
 
     def filters(self) -> Filters:
-        """The rendered filters, checked."""
+        """The rendered filters, checked.
+
+        :raises ConfigurationError: naming the argument that is wrong.
+        """
         filters = self.hook_class.filters(**self._filter_arguments())
         if filters.created_after and filters.created_after == filters.created_before:
             self.log.warning(

@@ -12,9 +12,11 @@ from airflow_provider_predictions.tasks.base import PredictionsTask
 class CradlTask(PredictionsTask):
     """A task that reads predictions of Cradl.
 
-    :param cradl_conn_id: the Airflow connection (templated).
+    :param cradl_conn_id: the Airflow connection, by default ``cradl_default`` (templated).
     :param model_id: only predictions of this model (templated).
-    :param order: ``descending``, newest first, or ``ascending`` (templated).
+    :param order: ``descending``, newest first, or ``ascending``; by default from the end of the list that is
+        nearer to the window (templated).
+    :raises ConfigurationError: naming the argument that is wrong.
     """
 
     hook_class = CradlHook
@@ -25,7 +27,7 @@ class CradlTask(PredictionsTask):
         *,
         cradl_conn_id: str = CradlHook.default_conn_name,
         model_id: str | None = None,
-        order: str = "descending",
+        order: str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)

@@ -12,8 +12,9 @@ from airflow_provider_predictions.tasks.base import PredictionsTask
 class VlmRunTask(PredictionsTask):
     """A task that reads predictions of VLM Run.
 
-    :param vlmrun_conn_id: the Airflow connection (templated).
+    :param vlmrun_conn_id: the Airflow connection, by default ``vlmrun_default`` (templated).
     :param domains: only these, such as ``document.invoice``; a list or comma-separated text (templated).
+    :raises ConfigurationError: naming the argument that is wrong.
     """
 
     hook_class = VlmRunHook

@@ -20,7 +20,7 @@ class CradlPredictionsEventTrigger(PredictionsEventTrigger):
 
     Takes the arguments of ``PredictionsEventTrigger``, too.
 
-    :param cradl_conn_id: the Airflow connection.
+    :param cradl_conn_id: the Airflow connection, by default ``cradl_default``.
     :param model_id: only of this model.
     """
 

@@ -3,38 +3,39 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Hashable
+from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, ClassVar
 
-from airflow.providers.common.compat.triggers import BaseEventTrigger
 from airflow.triggers.base import TriggerEvent
 
+from airflow_provider_predictions._compat import BaseEventTrigger
 from airflow_provider_predictions.api.errors import ConfigurationError
-from airflow_provider_predictions.api.feed import Feed, Rows, events
-from airflow_provider_predictions.api.models import Prediction
-from airflow_provider_predictions.api.waiting import Pace, Wait
+from airflow_provider_predictions.api.feed import Feed, events
+from airflow_provider_predictions.api.waiting import Patience, judge
 from airflow_provider_predictions.hooks.base import PredictionsHook
-from airflow_provider_predictions.triggers.poller import Poller
+from airflow_provider_predictions.triggers.looks import Look, Looks
 
 STATE = "predictions"
 """The key in the asset's state store."""
-PERSISTED_AFTER = 3.0
-"""Seconds after which the triggerer has handed an event on; only then it counts as told."""
 DAY = 86_400.0
 
 
 class PredictionsEventTrigger(BaseEventTrigger):
     """Fire for each batch of predictions that have finished since the last one; runs for ever.
 
-    For an ``AssetWatcher``. An event holds ``service``, ``ids``, ``count``, ``statuses`` (status -> count),
-    and ``batch``, which is equal for an event that comes again since a triggerer was killed while it handed
-    the event on. Where Airflow keeps a state for the asset (3.3), events go on after a restart where they
-    were; before that version, what finishes while no triggerer runs is not told of.
+    For an ``AssetWatcher``, so it needs Airflow 3.0. An event holds ``service``, ``ids``, ``count``,
+    ``statuses`` (status -> count), and ``batch``, by which an event can be known that comes again, since a
+    triggerer was killed after Airflow had stored the event and before that was noted. Where Airflow keeps a
+    state for the asset (3.3), events go on after a restart where they were; before that version, what
+    finishes while no triggerer runs is not told of.
 
     :param statuses: tell only of these; by default of all finished ones.
     :param poke_interval: seconds between polls; at least 5.
-    :param max_age: seconds for which an unfinished prediction is waited for.
+    :param max_age: seconds for which an unfinished prediction is waited for; by default a day.
+    :raises ConfigurationError: naming the argument that is wrong.
     """
 
     hook_class: ClassVar[type[PredictionsHook[Any]]]
@@ -52,11 +53,16 @@ class PredictionsEventTrigger(BaseEventTrigger):
         self.poke_interval = poke_interval
         self.max_age = max_age
         self.conn_id: str = arguments.pop(self.hook_class.conn_name_attr)
-        self._saved: dict[str, Any] | None = None
         for name in ("poke_interval", "max_age"):
             if getattr(self, name) <= 0:
                 raise ConfigurationError(f"{name}: must be longer than 0; found {getattr(self, name)}")
         self._filters = self.hook_class.filters(statuses=statuses, **arguments)
+        self._patience = Patience(self.log)
+        self._feed = Feed(datetime.now(UTC) - timedelta(seconds=max_age))
+        self._begins = True
+        self._unsent: list[dict[str, Any]] = []
+        self._unconfirmed: list[dict[str, Any]] = []
+        self._saved: dict[str, Any] | None = None
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """The class and its arguments, as the metadata database keeps them; equal ones share a trigger."""
@@ -68,61 +74,120 @@ class PredictionsEventTrigger(BaseEventTrigger):
             **filters,
         }
 
+    def shared_stream_key(self) -> Hashable | None:
+        """Watchers with equal keys share their looks at the list, whatever statuses they tell of."""
+        path, arguments = self.serialize()
+        names = sorted(arguments.keys() - {"statuses", "max_age"})
+        return path, *(f"{name}={arguments[name]!r}" for name in names)
+
+    @classmethod
+    def create_shared_stream_producer(cls, kwargs: dict[str, Any]) -> Looks:
+        """What the triggerer shares between watchers, from Airflow 3.3 on; it is told what was stored.
+
+        :param kwargs: the arguments of a watcher's trigger.
+        """
+        return cls(**kwargs)._looks()
+
+    def _looks(self) -> Looks:
+        return Looks(self.hook_class, self.conn_id, self._filters, self.poke_interval)
+
+    async def filter_shared_stream(self, shared_stream: AsyncIterator[Look]) -> AsyncIterator[TriggerEvent]:
+        """Fire for what is news in each look, and go on alone if Airflow ends the stream.
+
+        :param shared_stream: of looks at the list.
+        """
+        try:
+            async for event in self._watch(shared_stream):
+                yield event
+        except Exception as error:
+            self._warn(error)
+        async for event in self.run():
+            yield event
+
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Poll for ever, and fire for what has finished."""
-        feed, pending = await self._load()
-        async for event in self._fire(feed, pending):
-            yield event
-        begins = feed is None
-        feed = feed or Feed(datetime.now(UTC) - timedelta(seconds=self.max_age))
-        poller, pace = Poller.of(self.hook_class, self.conn_id), Pace(self.poke_interval)
-        async with poller.subscribe(self._wait(feed), Rows, pace) as subscription:
-            while True:
-                outcome = await subscription.outcome()
-                if isinstance(outcome, Rows):
-                    fresh, feed = self._news(feed, outcome)
-                    # What was finished before anybody watched is no news.
-                    news = [] if begins else list(events(self.hook_class.service_class.name, fresh))
-                    await self._save(feed, news)
-                    async for event in self._fire(feed, news):
-                        yield event
-                    begins = False
-                    subscription.wait = self._wait(feed)
-                else:
-                    # Of whatever kind: Airflow does not start a watcher again that has ended.
-                    self.log.warning("%s: %s. The watch goes on.", type(outcome).__name__, outcome)
+        while True:
+            try:
+                async for event in self._watch(self._alone()):
+                    yield event
+            except Exception as error:
+                self._warn(error)
+            await asyncio.sleep(self.poke_interval)
 
-    def _news(self, feed: Feed, rows: Rows) -> tuple[list[Prediction], Feed]:
-        return feed.news(
+    def _warn(self, error: Exception) -> None:
+        # Of whatever kind: Airflow starts no watcher again that has ended.
+        self.log.warning("%s: %s. The watch goes on.", type(error).__name__, error)
+
+    async def _alone(self) -> AsyncIterator[Look]:
+        """Looks of which nobody says when their events are stored; an interval is taken for enough."""
+        last = None
+        async with aclosing(self._looks().open_stream()) as looks:
+            async for look, _ in looks:
+                if last:
+                    await last.is_told()
+                yield look
+                last = look
+
+    async def _watch(self, looks: AsyncIterator[Look]) -> AsyncIterator[TriggerEvent]:
+        while not await self._is_loaded():  # noqa: ASYNC110  (Airflow does not say when its API is back)
+            await asyncio.sleep(self.poke_interval)
+        async for look in looks:
+            self._unsent += self._news(look)
+            look.ask(self._feed.watermark)
+            await self._save()
+            sent: list[dict[str, Any]] = []
+            look.when_told(partial(self._forget, sent))
+            while self._unsent:
+                event = self._unsent.pop(0)
+                sent.append(event)
+                self._unconfirmed.append(event)
+                self.log.info("%d predictions have finished: %s", event["count"], event["statuses"])
+                yield TriggerEvent(event)
+
+    def _news(self, look: Look) -> list[dict[str, Any]]:
+        rows = look.rows(self._feed.watermark)
+        if rows is None:
+            return []
+        self._patience.heed(judge(rows, age=0))
+        fresh, self._feed = self._feed.news(
             rows.predictions,
             terminal=self.hook_class.service_class.terminal_statuses,
             statuses=self._filters.statuses,
             give_up_before=datetime.now(UTC) - timedelta(seconds=self.max_age),
         )
+        # What was finished before anybody watched is no news.
+        begins, self._begins = self._begins, False
+        return [] if begins else list(events(self.hook_class.service_class.name, fresh))
 
-    async def _fire(self, feed: Feed | None, news: list[dict[str, Any]]) -> AsyncIterator[TriggerEvent]:
-        """Tell, and note that it was told of when that must have reached the database."""
-        for event in news:
-            self.log.info("%d predictions have finished: %s", event["count"], event["statuses"])
-            yield TriggerEvent(event)
-        if feed and news:
-            await asyncio.sleep(PERSISTED_AFTER)
-            await self._save(feed, [])
+    async def _forget(self, told: list[dict[str, Any]]) -> None:
+        """These are stored: they need not be told of again after a restart."""
+        self._unconfirmed = [event for event in self._unconfirmed if event not in told]
+        await self._save()
 
-    def _wait(self, feed: Feed) -> Wait:
-        """All of the list that is not settled, whatever its status."""
-        seen = self._filters.model_copy(update={"statuses": None, "created_after": feed.watermark})
-        return Wait(filters=seen.model_dump(mode="json", exclude_none=True))
+    async def _is_loaded(self) -> bool:
+        """Go on where a triggerer that stopped has been, if that can be known now."""
+        try:
+            states = [await store.aget(STATE) for store in self._stores() if self._begins]
+        except Exception as error:
+            self._warn(error)
+            return False
+        for facts in filter(None, states):
+            self._feed, self._unsent, self._begins = Feed.of(facts["feed"]), facts["pending"], False
+        return True
 
-    async def _load(self) -> tuple[Feed | None, list[dict[str, Any]]]:
-        """What was told of, and what may not have been handed on when the triggerer stopped."""
-        store = getattr(self, "asset_state_store", None)
-        facts = await store.aget(STATE) if store else None
-        return (Feed.of(facts["feed"]), facts["pending"]) if facts else (None, [])
-
-    async def _save(self, feed: Feed, pending: list[dict[str, Any]]) -> None:
-        store = getattr(self, "asset_state_store", None)
-        facts = {"feed": feed.facts(), "pending": pending}
-        if store and facts != self._saved:
-            await store.aset(STATE, facts)
+    async def _save(self) -> None:
+        facts = {"feed": self._feed.facts(), "pending": self._unconfirmed + self._unsent}
+        if self._begins or facts == self._saved:
+            return
+        try:
+            for store in self._stores():
+                await store.aset(STATE, facts)
             self._saved = facts
+        except Exception as error:  # the next look saves this, too
+            self._warn(error)
+
+    def _stores(self) -> list[Any]:
+        """A state for each asset that is watched by this trigger."""
+        accessors = getattr(self, "asset_state_store", None)
+        # Equal watchers of several assets are one trigger, and then the accessors refuse to choose.
+        return list(accessors._by_name.values()) if accessors else []

@@ -24,7 +24,10 @@ class Counting(Protocol):
     """Something that sees the pages of a poll."""
 
     def add(self, page: Page) -> None:
-        """Look at a page."""
+        """Look at a page.
+
+        :param page: of the list, or one prediction that was asked for.
+        """
 
 
 C = TypeVar("C", bound=Counting)
@@ -59,7 +62,10 @@ class Subscription(Generic[C]):
         return await self.outcomes.get()
 
     def be_patient(self, now: float) -> None:
-        """Wait for an interval from now."""
+        """Wait for an interval from now.
+
+        :param now: seconds, on the loop's clock.
+        """
         self.due = now + self.pace.seconds(self.age + now - self.joined)
 
 
@@ -87,7 +93,11 @@ class Poller:
 
     @classmethod
     def of(cls, hook_class: type[PredictionsHook[Any]], conn_id: str) -> Poller:
-        """The one of this event loop."""
+        """The one of this event loop.
+
+        :param hook_class: of the service.
+        :param conn_id: the Airflow connection.
+        """
         key = (id(asyncio.get_running_loop()), hook_class, conn_id)
         if key not in cls._of_loops:
             cls._of_loops[key] = cls(hook_class, conn_id)
@@ -99,7 +109,9 @@ class Poller:
     ) -> AsyncIterator[Subscription[C]]:
         """What each poll finds for a wait, from now on; the first one comes after an interval.
 
+        :param wait: what is asked for.
         :param count: makes what sees the pages of a poll.
+        :param pace: how often.
         :param age: seconds since the wait began.
         """
         now = self._loop.time()

@@ -21,7 +21,7 @@ class VlmRunPredictionsEventTrigger(PredictionsEventTrigger):
 
     Takes the arguments of ``PredictionsEventTrigger``, too.
 
-    :param vlmrun_conn_id: the Airflow connection.
+    :param vlmrun_conn_id: the Airflow connection, by default ``vlmrun_default``.
     :param domains: only these, such as ``document.invoice``; a list or comma-separated text.
     """
 

@@ -201,7 +201,7 @@ def test_a_used_up_quota_is_not_asked_again(shell: Shell, sandbox) -> None:
         (422, b'{"detail": [{"loc": "limit", "msg": "no"}, 3, {}]}', InvalidRequestError, "limit: no"),
         (400, b'{"detail": {"other": 1}}', InvalidRequestError, "answered 400 to GET"),
         (400, b"[1]", InvalidRequestError, "answered 400 to GET"),
-        (302, b"", InvalidRequestError, "base URL"),
+        (302, b"", InvalidRequestError, "Base URL (host)"),
     ],
 )  # fmt: skip
 def test_a_refusal_is_final_and_quotes_the_service(

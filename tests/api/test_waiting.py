@@ -199,3 +199,13 @@ def test_an_unknown_status_is_warned_of_once(caplog: pytest.LogCaptureFixture) -
 
     warned = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
     assert [text.split("'")[1] for text in warned] == ["archived", "odd"]
+
+
+def test_what_has_not_changed_since_the_last_poll_is_not_said_again(caplog) -> None:
+    caplog.set_level(logging.INFO)
+    patience = Patience(logging.getLogger("test"))
+
+    for message in ("1 unfinished", "1 unfinished", "0 unfinished", "1 unfinished"):
+        patience.heed(Verdict("waiting", message, {}))
+
+    assert caplog.messages == ["1 unfinished", "0 unfinished", "1 unfinished"]

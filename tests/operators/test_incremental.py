@@ -20,6 +20,7 @@ from airflow_provider_predictions.sandbox.data import Record
 from airflow_provider_predictions.sandbox.faults import Fault
 from airflow_provider_predictions.sandbox.server import Sandbox
 from airflow_provider_predictions.sandbox.shelf import Shelf
+from tests.compat import let_threads_execute
 
 LAND = {"vlmrun": VlmRunPredictionsToObjectStorageOperator, "cradl": CradlPredictionsToObjectStorageOperator}
 ENDLESS = 1e9
@@ -54,7 +55,8 @@ class Runs:
 
 
 @pytest.fixture
-def runs(connections: Sandbox, service_name: str, tmp_path: Path) -> Runs:
+def runs(connections: Sandbox, service_name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Runs:
+    let_threads_execute(monkeypatch)
     return Runs(service_name, tmp_path / "base", page_size=10)
 
 
@@ -205,7 +207,7 @@ def test_of_two_runs_at_once_the_later_one_fails_and_nothing_is_lost(
 
     thread = threading.Thread(target=first)
     thread.start()
-    while not connections.wire.seen or connections.wire.seen[-1].part != runs.service:
+    while thread.is_alive() and (not connections.wire.seen or connections.wire.seen[-1].part != runs.service):
         thread.join(0.01)
     runs()
     shelf.add()

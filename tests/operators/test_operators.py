@@ -5,11 +5,16 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowFailException, AirflowNotFoundException
+from airflow.providers.common.compat.sdk import (
+    AirflowException,
+    AirflowFailException,
+    AirflowNotFoundException,
+)
 
 from airflow_provider_predictions.api.errors import ConfigurationError, MalformedAnswerError, ServerError
 from airflow_provider_predictions.operators.cradl import (
@@ -268,6 +273,23 @@ def test_a_file_that_is_no_json_fails_as_one_that_a_retry_may_cure(connections, 
 # --- what bad input gets -----------------------------------------------------------------------------
 
 
+def test_a_landing_of_cradl_reads_an_old_window_from_the_end_that_is_nearer(
+    connections: Sandbox, tmp_path: Path
+) -> None:
+    connections.cradl.fill(1000, days=100)
+    oldest = connections.cradl.rows[-1].created
+
+    manifest = make(
+        CradlPredictionsToObjectStorageOperator,
+        path=f"file://{tmp_path}",
+        created_after=oldest,
+        created_before=oldest + timedelta(days=1),
+    ).execute({})
+
+    assert manifest["count"] == 10
+    assert manifest["requests"] <= 3  # of ten pages
+
+
 @pytest.mark.parametrize("operator", ALL)
 @pytest.mark.parametrize(
     ("arguments", "words"),
@@ -300,7 +322,7 @@ def test_a_wrong_value_is_named_when_the_dag_is_parsed(operator, arguments, word
 
 @pytest.mark.parametrize("operator", ALL)
 def test_an_unknown_argument_is_refused_by_name(operator) -> None:
-    with pytest.raises(TypeError, match="colour"):
+    with pytest.raises((TypeError, AirflowException), match="colour"):
         make(operator, colour="red")
 
 

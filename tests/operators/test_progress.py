@@ -7,13 +7,12 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from airflow.providers.common.compat.sdk import Stats
-from airflow.sdk._shared.observability.metrics.base_stats_logger import NoStatsLogger
 
 from airflow_provider_predictions.api.arguments import Filters
 from airflow_provider_predictions.api.models import Page, Prediction
 from airflow_provider_predictions.operators.progress import Progress
 from airflow_provider_predictions.operators.vlmrun import VlmRunPredictionsToObjectStorageOperator
+from tests.compat import NoStatsLogger, stats_go_to
 
 
 class Recorder(NoStatsLogger):
@@ -29,9 +28,8 @@ class Recorder(NoStatsLogger):
 @pytest.fixture
 def metrics() -> Iterator[Recorder]:
     recorder = Recorder()
-    Stats.initialize(factory=lambda: recorder, export_legacy_names=False)
-    yield recorder
-    Stats.initialize(factory=NoStatsLogger, export_legacy_names=False)
+    with stats_go_to(recorder):
+        yield recorder
 
 
 def page(*hours: float) -> Page:

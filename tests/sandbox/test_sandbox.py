@@ -113,11 +113,12 @@ def test_tokens_expire(sandbox: Sandbox) -> None:
 
 
 def test_predictions_move_from_pending_through_running_to_the_end(sandbox: Sandbox) -> None:
-    row = sandbox.vlmrun.add(work=0.6)
-    seen = []
-    for _ in range(40):
-        seen.append(vlmrun(sandbox, f"/{row.id}").json()["status"])
-        time.sleep(0.03)
+    row = sandbox.vlmrun.add(work=3)
+    seen: list[str] = []
+    for _ in range(300):
+        if row.outcome not in seen:
+            seen.append(vlmrun(sandbox, f"/{row.id}").json()["status"])
+            time.sleep(0.03)
 
     assert sorted(set(seen), key=seen.index) == ["pending", "running", row.outcome]
 
@@ -159,7 +160,8 @@ def test_the_command_prints_connections_that_work() -> None:
             )
         finally:
             os.killpg(process.pid, signal.SIGINT)
-    assert tested.stdout.split() == ["True", "True"], tested.stderr
+    # Airflow 2.11 and 3.0 write their log to the same stream.
+    assert "True True" in tested.stdout.splitlines(), tested.stderr
 
 
 def _exports(process: subprocess.Popen[str]) -> list[str]:

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from airflow.sdk import ObjectStoragePath
-from airflow.sdk.io import attach
+from airflow.providers.common.compat.sdk import ObjectStoragePath
 
+from tests.compat import attach
 from tests.storage.servers import azure_server, gs_server, s3_server
 
 # Read when gcsfs is imported, which nothing does before the first test: without the first, each write

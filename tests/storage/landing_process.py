@@ -25,10 +25,15 @@ from airflow_provider_predictions.operators.vlmrun import VlmRunPredictionsToObj
 LAND = {"vlmrun": VlmRunPredictionsToObjectStorageOperator, "cradl": CradlPredictionsToObjectStorageOperator}
 IMPORTED = (pyarrow.parquet, s3fs, zstandard)
 """What a landing would import when it needs it."""
+answers = sys.stdout
 
 
 def main() -> None:
     """Serve orders until there are no more."""
+    global answers
+    # Airflow 2.11 and 3.0 write their log to standard output.
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     # Airflow looks for the file systems of all providers when the first one is asked for.
     _ = ObjectStoragePath("file:///").fs
     _say("ready")
@@ -38,8 +43,8 @@ def main() -> None:
 
 
 def _say(answer: object) -> None:
-    sys.stdout.write(f"{answer}\n")
-    sys.stdout.flush()
+    answers.write(f"{answer}\n")
+    answers.flush()
 
 
 def _wait(pid: int) -> int:

@@ -6,7 +6,7 @@ import socket
 from pathlib import Path
 
 import pytest
-from airflow.sdk import ObjectStoragePath
+from airflow.providers.common.compat.sdk import ObjectStoragePath
 from fsspec import AbstractFileSystem
 
 from tests.storage.servers import s3_server

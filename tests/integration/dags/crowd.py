@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from airflow.sdk import DAG, task
+from airflow.providers.common.compat.sdk import DAG, task
 from lag import LagOperator
 
 from airflow_provider_predictions.sensors.vlmrun import VlmRunPredictionsSensor

@@ -1,0 +1,68 @@
+"""What some Airflow versions lack and ``airflow.providers.common.compat`` does not give."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import AirflowOptionalProviderFeatureException
+from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS, AIRFLOW_V_3_3_PLUS
+from airflow.triggers.base import BaseTrigger
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+if AIRFLOW_V_3_0_PLUS:
+    from airflow.triggers.base import BaseEventTrigger
+else:
+
+    class BaseEventTrigger(BaseTrigger):  # type: ignore[no-redef]
+        """Stands for the base class of what asset watchers take; refuses to be made."""
+
+        def __init__(self, **_: Any) -> None:
+            raise AirflowOptionalProviderFeatureException(
+                f"{type(self).__name__}: asset watchers need Airflow 3.0 or newer; wait with a sensor instead"
+            )
+
+
+if AIRFLOW_V_3_3_PLUS:
+    from airflow.providers.common.compat.sdk import RetryPolicy
+    from airflow.triggers.shared_stream import SharedStreamProducer
+else:
+
+    class RetryPolicy:  # type: ignore[no-redef]
+        """Stands for the base class of what decides about retries."""
+
+    class SharedStreamProducer:  # type: ignore[no-redef]
+        """Stands for the base class of what feeds a shared stream."""
+
+
+def class_of(operator: Any) -> Any:
+    """The class of a task. Airflow 2 asks for links in the web server, of a task read from its database."""
+    if module := getattr(operator, "_task_module", None):
+        return getattr(import_module(module), operator._task_type)
+    return type(operator)
+
+
+def first_reschedule_date(context: Context) -> datetime | None:
+    """When a task that was rescheduled has begun; None for one that was not."""
+    ti: Any = context["ti"]
+    if AIRFLOW_V_3_0_PLUS:
+        began: datetime | None = ti.get_first_reschedule_date(context)
+    else:
+        from airflow.sensors.base import _orig_start_date  # type: ignore[import-not-found]
+
+        first_try = ti.max_tries - ti.task.retries + 1
+        began = _orig_start_date(ti.dag_id, ti.task_id, ti.run_id, ti.map_index, first_try)
+    return began
+
+
+__all__ = [
+    "AIRFLOW_V_3_3_PLUS",
+    "BaseEventTrigger",
+    "RetryPolicy",
+    "SharedStreamProducer",
+    "class_of",
+    "first_reschedule_date",
+]

@@ -1,0 +1,39 @@
+"""What XCom can hold, which is less than JSON allows.
+
+PostgreSQL's JSONB takes no NUL. Airflow's own messages on the way there take no half of a surrogate pair,
+no NaN or Infinity, and no integer of more than 64 bits.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from typing import Any
+
+REPLACED = "characters replaced by U+FFFD"
+NULLED = "numbers that are not finite replaced by null"
+SPELLED = "integers of more than 64 bits made text"
+_INTEGERS = range(-(2**63), 2**64)
+_NO_TEXT = re.compile("[\x00\ud800-\udfff]")
+
+
+def storable(value: Any, changed: Counter[str]) -> Any:
+    """A JSON value as every XCom backend takes it.
+
+    :param changed: counts what is not as it was, by what became of it.
+    """
+    if isinstance(value, str):
+        value, count = _NO_TEXT.subn("\ufffd", value)
+        changed[REPLACED] += count
+    elif isinstance(value, dict):
+        return {storable(name, changed): storable(member, changed) for name, member in value.items()}
+    elif isinstance(value, list):
+        return [storable(element, changed) for element in value]
+    elif isinstance(value, float) and not math.isfinite(value):
+        changed[NULLED] += 1
+        return None
+    elif isinstance(value, int) and value not in _INTEGERS:
+        changed[SPELLED] += 1
+        return str(value)
+    return value

@@ -1,0 +1,35 @@
+"""Where a person looks at an object in a browser."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import ObjectStoragePath
+
+S3 = "https://console.aws.amazon.com/s3/object/{bucket}?prefix={key}"
+GCS = "https://console.cloud.google.com/storage/browser/_details/{bucket}/{key}"
+
+
+def console_url(path: ObjectStoragePath) -> str | None:
+    """The page of an object in the console of Amazon S3 or Google Cloud Storage; None of any other store.
+
+    An S3 server of another vendor, which has an endpoint of its own, has no page there. In Azure's portal an
+    object has no address that can be made from its URL.
+    """
+    if path.protocol in ("s3", "s3a", "s3n") and not _endpoint(path.fs):
+        return S3.format(bucket=bucket_of(path), key=quote(path.key, safe=""))
+    if path.protocol in ("gs", "gcs") and not getattr(path.fs, "_endpoint", None):
+        return GCS.format(bucket=bucket_of(path), key=quote(path.key))
+    return None
+
+
+def bucket_of(path: ObjectStoragePath) -> str:
+    """The bucket, or the container; Airflow before 3.3 leaves the connection in front of it."""
+    return str(path.bucket).rpartition("@")[2]
+
+
+def _endpoint(fs: Any) -> str | None:
+    endpoint: str | None = getattr(fs, "endpoint_url", None) or fs.client_kwargs.get("endpoint_url")
+    return endpoint

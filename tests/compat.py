@@ -1,0 +1,123 @@
+"""What differs between Airflow versions and only tests touch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from importlib.metadata import version
+from types import SimpleNamespace
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+AIRFLOW = tuple(int(number) for number in version("apache-airflow").split(".")[:2])
+
+if AIRFLOW >= (3, 3):
+    from airflow.dag_processing.dagbag import DagBag
+    from airflow.sdk._shared.observability.metrics.base_stats_logger import NoStatsLogger
+    from airflow.sdk.exceptions import AirflowRescheduleException
+    from airflow.sdk.serde import deserialize, serialize
+else:
+    from airflow.exceptions import AirflowRescheduleException
+    from airflow.metrics.base_stats_logger import NoStatsLogger
+    from airflow.models.dagbag import DagBag
+    from airflow.serialization.serde import deserialize, serialize
+
+if AIRFLOW >= (3, 0):
+    from airflow.sdk.execution_time.context import OutletEventAccessors
+    from airflow.sdk.io import attach
+else:
+    from airflow.io.store import attach
+    from airflow.utils.context import OutletEventAccessors
+
+__all__ = [
+    "AIRFLOW",
+    "AirflowRescheduleException",
+    "DagBag",
+    "NoStatsLogger",
+    "OutletEventAccessors",
+    "Rescheduled",
+    "attach",
+    "deserialize",
+    "let_threads_execute",
+    "needs",
+    "serialize",
+    "stats_go_to",
+]
+
+
+def needs(major: int, minor: int, what: str) -> None:
+    """Skip the test where Airflow has not got something yet; the table in the README says so."""
+    if (major, minor) > AIRFLOW:
+        pytest.skip(f"{what}: from Airflow {major}.{minor} on")
+
+
+def let_threads_execute(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Airflow 2.11 keeps for each thread what only the one has that Airflow started a task in."""
+    if AIRFLOW < (3, 0):
+        from airflow.models.baseoperator import ExecutorSafeguard
+
+        monkeypatch.setattr(ExecutorSafeguard, "_sentinel", SimpleNamespace(callers={}))
+
+
+class Rescheduled:
+    """What Airflow remembers of a task between the processes that a rescheduled one runs in."""
+
+    def __init__(self) -> None:
+        self._first: datetime | None = None
+        self.context: dict[str, Any] = {"ti": self._task_instance()}
+        if AIRFLOW >= (3, 3):
+            state: dict[str, Any] = {}
+            self.context["task_state_store"] = SimpleNamespace(get=state.get, set=state.__setitem__)
+
+    def began(self, at: datetime) -> None:
+        """A process that ends with a date for the next one has begun then."""
+        if AIRFLOW < (3, 0) and not self._first:
+            self._store(at)
+        self._first = self._first or at
+
+    def _task_instance(self) -> Any:
+        if AIRFLOW >= (3, 0):
+            return SimpleNamespace(get_first_reschedule_date=lambda _: self._first)
+        from airflow.models.dagrun import DagRun
+        from airflow.models.taskinstance import TaskInstance
+        from airflow.operators.empty import EmptyOperator
+        from airflow.providers.common.compat.sdk import DAG
+        from airflow.utils.session import create_session
+
+        now = datetime.now(UTC)
+        with DAG("rescheduled", schedule=None, start_date=now):
+            task = EmptyOperator(task_id="wait")
+        ti = TaskInstance(task, run_id=uuid4().hex)
+        run = DagRun("rescheduled", ti.run_id, execution_date=now, run_type="manual", state="running")
+        with create_session() as session:
+            session.add(run)
+            session.flush()
+            session.add(ti)
+        return ti
+
+    def _store(self, at: datetime) -> None:
+        """As ``TaskInstance`` of 2.11 stores it in the metadata database."""
+        from airflow.models.taskreschedule import TaskReschedule
+        from airflow.utils.session import create_session
+
+        ti = self.context["ti"]
+        with create_session() as session:
+            session.add(TaskReschedule("wait", "rescheduled", ti.run_id, 1, at, at, at + timedelta(1)))
+
+
+@contextmanager
+def stats_go_to(recorder: NoStatsLogger) -> Iterator[None]:
+    """Let Airflow's metrics go to a backend of the tests."""
+    from airflow.providers.common.compat.sdk import Stats
+
+    if AIRFLOW >= (3, 3):
+        Stats.initialize(factory=lambda: recorder, export_legacy_names=False)
+        yield
+        Stats.initialize(factory=NoStatsLogger, export_legacy_names=False)
+    else:
+        Stats.instance = recorder
+        yield
+        Stats.instance = None

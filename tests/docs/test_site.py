@@ -1,0 +1,85 @@
+"""The site that ``make docs`` builds: complete, and at home on a machine without a network."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+from airflow_provider_predictions.get_provider_info import get_provider_info
+from tests.docs.blocks import ROOT
+
+ELSEWHERE = re.compile(r"^(https?:)?//")
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    target = tmp_path_factory.mktemp("site")
+    done = subprocess.run(
+        [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(target)],
+        cwd=ROOT, env=os.environ | {"NO_MKDOCS_2_WARNING": "1"}, capture_output=True, text=True, timeout=900,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return target
+
+
+class Loads(HTMLParser):
+    """What a browser fetches for a page without being asked to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        if tag == "link" and given.get("rel") != "canonical":
+            self.found.append(given.get("href") or "")
+        self.found += [given[name] or "" for name in ("src", "srcset", "poster", "data") if name in given]
+
+
+def test_no_page_loads_anything_from_another_host(site: Path) -> None:
+    pages = list(site.rglob("*.html"))
+    for page in pages:
+        loads = Loads()
+        loads.feed(page.read_text())
+        assert loads.found
+        assert not [url for url in loads.found if ELSEWHERE.match(url)]
+        assert 'class="mermaid"' not in page.read_text()  # the theme would fetch what draws it
+
+    assert len(pages) > 20
+
+
+def test_no_style_loads_anything_from_another_host(site: Path) -> None:
+    for sheet in site.rglob("*.css"):
+        urls = re.findall(r"""(?:url\(|@import\s+)["']?([^"')\s]+)""", sheet.read_text())
+        assert not [url for url in urls if ELSEWHERE.match(url)]
+
+
+def test_every_public_class_is_in_the_reference(site: Path) -> None:
+    anchors = {
+        anchor
+        for page in site.joinpath("reference").glob("*.html")
+        for anchor in re.findall(r'id="(airflow_provider_predictions\.[\w.]+)"', page.read_text())
+    }
+    info = get_provider_info()
+    names = {module for kind in ("hooks", "operators", "sensors", "triggers") for entry in info[kind]
+             for module in entry["python-modules"]}  # fmt: skip
+    modules = [*names, "airflow_provider_predictions.api.errors"]
+    public = {
+        f"{module}.{name}"
+        for module in modules
+        for name, value in vars(import_module(module)).items()
+        if isinstance(value, type) and value.__module__ == module and not name.startswith("_")
+    }
+    records = {
+        f"airflow_provider_predictions.api.{name}"
+        for name in ("vlmrun.VlmRunPrediction", "cradl.CradlPrediction")
+    }
+
+    assert public | records | set(info["extra-links"]) <= anchors

@@ -1,0 +1,32 @@
+"""The sample that mypy reads is whole, and Airflow reads it, too."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from tests.compat import DagBag, needs
+
+SAMPLE = Path(__file__).with_name("every_class.py")
+README = Path(__file__).parents[2].joinpath("README.md").read_text()
+
+
+def test_the_sample_uses_every_public_class() -> None:
+    table = README.split("\n## Classes\n")[1].split("\n\nAll of hooks")[0]
+    classes = {
+        name for row in table.splitlines()[3:] for name in re.findall(r"`([A-Z]\w+)`", row.split("|")[1])
+    }
+
+    code = SAMPLE.read_text()
+
+    assert len(classes) > 12
+    assert not [name for name in classes if code.count(name) < 2]
+
+
+def test_airflow_reads_the_sample(airflow_db: None) -> None:
+    needs(3, 3, "retry policies")
+
+    bag = DagBag(str(SAMPLE))
+
+    assert not bag.import_errors
+    assert len(bag.dags["every_class"].tasks) == 7

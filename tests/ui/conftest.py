@@ -1,0 +1,96 @@
+"""The web UI of a whole Airflow in a real browser, with the sandbox behind both connections.
+
+``SCREENSHOTS=docs/images pytest tests/ui`` also takes the pictures of the documentation.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+from stack import Airflow, add_examples
+
+from airflow_provider_predictions.sandbox.server import Sandbox
+from tests.compat import needs
+
+WIDTH, HEIGHT = 1400, 1000
+PATIENCE = 60_000
+"""Milliseconds: a busy machine shows a page late."""
+OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking"]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.integration)
+
+
+# Not for the session: while it is open, no other test can run an event loop of its own.
+@pytest.fixture(scope="package")
+def browser() -> Iterator[Browser]:
+    needs(3, 3, "the web UI that is clicked through")
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        tell = pytest.fail if "REQUIRE_BROWSER" in os.environ else pytest.skip
+        tell("There is no chromium; on Debian: apt-get install chromium")
+    expect.set_options(timeout=PATIENCE)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=OPTIONS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="package")
+def server() -> Iterator[Sandbox]:
+    with Sandbox(count=60) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture(scope="package")
+def airflow(browser: Browser, server: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Airflow]:
+    home = tmp_path_factory.mktemp("airflow")
+    add_examples(home)
+    with Airflow(home) as running:
+        running.connect(server)
+        yield running
+
+
+@pytest.fixture
+def page(browser: Browser, airflow: Airflow) -> Iterator[Page]:
+    """A page of a person who speaks English and likes it light; the UI may not throw an error."""
+    context = browser.new_context(
+        base_url=airflow.url,
+        viewport={"width": WIDTH, "height": HEIGHT},
+        locale="en-US",
+        timezone_id="UTC",
+        color_scheme="light",
+        reduced_motion="reduce",
+    )
+    context.set_default_timeout(PATIENCE)
+    page = context.new_page()
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    yield page
+    context.close()
+    assert not errors
+
+
+@pytest.fixture
+def picture(page: Page) -> Callable[..., None]:
+    """Take a picture for the documentation, if that is wanted."""
+
+    def take(name: str, of: Locator | None = None, *, height: int = HEIGHT) -> None:
+        """Of an element, or of the top of the page, so many pixels high."""
+        if folder := os.environ.get("SCREENSHOTS"):
+            path = Path(folder, f"{name}.png")
+            if of:
+                of.screenshot(path=path, animations="disabled")
+            else:
+                clip = {"x": 0, "y": 0, "width": WIDTH, "height": height}
+                page.screenshot(path=path, clip=clip, animations="disabled")
+
+    return take

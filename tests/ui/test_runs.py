@@ -1,0 +1,58 @@
+"""What the pages of a run show: the wait, the links, what landed."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+from stack import Airflow, until
+
+from airflow_provider_predictions.sandbox.server import Sandbox
+
+DASHBOARDS = {"vlmrun": "https://app.vlm.run/dashboard", "cradl": "https://rc.app.cradl.ai"}
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """Its name is on a picture, so it is short."""
+    folder = Path(tempfile.mkdtemp(prefix="predictions-"))
+    yield folder
+    shutil.rmtree(folder)
+
+
+def test_a_run_shows_its_wait_its_links_and_its_manifest(
+    page: Page, picture, airflow: Airflow, server: Sandbox, folder: Path, service_name: str
+) -> None:
+    held = getattr(server, service_name).add(work=1e6)
+    run = airflow.start(f"example_{service_name}", path=f"file://{folder}").removeprefix("/dags/")
+    task = f"/dags/{run.replace('dagRuns', 'runs')}/tasks"
+
+    until("deferred", lambda: airflow.state_of(f"/dags/{run}", "wait") == "deferred", 180)
+    page.goto(f"{task}/wait")
+    expect(page.get_by_text("Deferred", exact=True)).to_be_visible()
+    expect(page.get_by_text("1 of 61 predictions are unfinished").first).to_be_visible()
+    picture(f"{service_name}-waiting", height=480)
+
+    page.goto(f"{task}/wait/details")
+    expect(page.get_by_role("row", name="Trigger class")).to_contain_text("PredictionsTrigger")
+    expect(page.get_by_role("link", name="Dashboard")).to_have_attribute("href", DASHBOARDS[service_name])
+
+    held.work = 0
+    ended = until("ended", lambda: airflow.finished(f"/dags/{run}"), 300)
+    assert ended == "success", airflow.logs()[-5000:]
+
+    page.goto(f"{task}/land/details")
+    expect(page.get_by_role("link", name="Dashboard")).to_have_attribute("href", DASHBOARDS[service_name])
+    picture(f"{service_name}-links", height=480)
+
+    page.goto(f"{task}/land/xcom")
+    page.get_by_role("button", name="Expand all extra JSON").click()
+    value = page.get_by_role("row", name="return_value").locator(".view-lines")
+    expect(value).to_contain_text(f"{folder}/{service_name}/")
+    expect(value).to_contain_text("part-00000.jsonl")
+    expect(value.locator(".detected-link").first).to_be_visible()  # the last thing that is drawn
+    picture(f"{service_name}-manifest", height=800)
