@@ -30,7 +30,7 @@ os.environ |= {
 
 import pytest  # noqa: E402
 
-from airflow_provider_predictions.api.auth import BearerAuth, ClientCredentialsAuth  # noqa: E402
+from airflow_provider_predictions.api.auth import BearerAuth, ClientCredentialsAuth, sources  # noqa: E402
 from airflow_provider_predictions.api.client import AsyncClient, Client  # noqa: E402
 from airflow_provider_predictions.api.cradl import Cradl  # noqa: E402
 from airflow_provider_predictions.api.exchange import budgets  # noqa: E402
@@ -42,6 +42,13 @@ from airflow_provider_predictions.sandbox.server import Sandbox  # noqa: E402
 from airflow_provider_predictions.sandbox.shelf import Shelf  # noqa: E402
 
 SERVICES = ("vlmrun", "cradl")
+
+
+@pytest.fixture(autouse=True)
+def _forget() -> None:
+    """Begin without tokens and budgets: a sandbox may have the port, so the credentials, of an old one."""
+    sources.clear()
+    budgets.clear()
 
 
 @pytest.fixture(scope="session")
@@ -57,7 +64,6 @@ def sandbox(_server: Sandbox) -> Sandbox:
         shelf.clear()
     _server.wire.clear()
     _server.tokens.lifetime = 3600
-    budgets.clear()
     return _server
 
 

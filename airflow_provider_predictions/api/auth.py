@@ -95,7 +95,7 @@ class ClientCredentialsAuth:
     @property
     def _source(self) -> _TokenSource:
         # setdefault is atomic: of two threads that come at once, both get the first one's source.
-        return _sources.get(self) or _sources.setdefault(self, _TokenSource(self))
+        return sources.get(self) or sources.setdefault(self, _TokenSource(self))
 
     def token(self) -> str:
         """The shared token, fetched where there is none or it is about to end."""
@@ -179,9 +179,11 @@ class _TokenSource:
             return not again
 
 
-_sources: dict[ClientCredentialsAuth, _TokenSource] = {}
+sources: dict[ClientCredentialsAuth, _TokenSource] = {}
+"""The shared tokens of this process."""
+
 # A fork copies the lock and the future of a fetch, but not the thread that would end them.
-os.register_at_fork(after_in_child=_sources.clear)
+os.register_at_fork(after_in_child=sources.clear)
 
 
 def _fetch(credentials: ClientCredentialsAuth) -> _Token:
