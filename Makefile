@@ -48,12 +48,12 @@ cluster-demo: .venv/ready
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=")'
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --constraint $(PINS) uv
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint $(PINS) --editable '.[s3,azure,parquet,zstd,openlineage,sandbox]' --group dev --group cluster --group docs
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint $(PINS) --editable '.[s3,azure,parquet,zstd,report,openlineage,sandbox]' --group dev --group cluster --group docs
 	touch $@
 
 .venv-%/ready: constraints/airflow-%.txt pyproject.toml .venv/ready
 	$(BIN)/uv venv --quiet --clear --python $(PYTHON) .venv-$*
-	$(BIN)/uv pip install --quiet --python .venv-$*/bin/python --constraint $< --editable '.[s3,azure,parquet,zstd,sandbox]' --group dev
+	$(BIN)/uv pip install --quiet --python .venv-$*/bin/python --constraint $< --editable '.[s3,azure,parquet,zstd,report,sandbox]' --group dev
 	ln -s ../.venv/azurite .venv-$*/azurite
 	touch $@
 

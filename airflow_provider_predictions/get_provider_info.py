@@ -51,6 +51,7 @@ def get_provider_info() -> "dict[str, object]":
         "extra-links": [
             "airflow_provider_predictions.tasks.base.DashboardLink",
             "airflow_provider_predictions.operators.lineage.ManifestLink",
+            "airflow_provider_predictions.operators.lineage.ReportLink",
         ],
         "connection-types": [
             {

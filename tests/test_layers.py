@@ -16,9 +16,10 @@ MAY_IMPORT = {
     "api": set(),
     "hooks": {"_compat", "api", "get_provider_info"},
     "storage": {"api"},
+    "report": {"storage", "api"},
     "tasks": {"_compat", "hooks", "api"},
     "triggers": {"_compat", "hooks", "api"},
-    "operators": {"_compat", "tasks", "hooks", "storage", "api"},
+    "operators": {"_compat", "tasks", "hooks", "report", "storage", "api"},
     "sensors": {"_compat", "tasks", "triggers", "hooks", "api"},
     "sandbox": set(),
 }

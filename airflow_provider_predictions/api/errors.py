@@ -3,6 +3,7 @@
     PredictionsError
     ├── ConfigurationError          a connection field or an argument is wrong
     ├── RejectedRowsError           a landing held rows that are no records
+    ├── DamagedLandingError         what has landed is not what its manifest says
     ├── RefusedError                the service understood and said no
     │   ├── AuthenticationError     401, 403: who asks, or what they may see
     │   │   └── TokenRefusedError   401 with a token that a fresh one replaces: ask again
@@ -98,6 +99,10 @@ class MalformedAnswerError(TransientError):
 
 class ConflictError(TransientError):
     """Another run committed to the same path meanwhile; nothing is lost, and a retry lands the rest."""
+
+
+class DamagedLandingError(PredictionsError):
+    """What has landed is not what its manifest says: a part is missing, or was changed since."""
 
 
 class RejectedRowsError(PredictionsError):

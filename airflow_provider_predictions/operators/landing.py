@@ -30,7 +30,7 @@ from airflow_provider_predictions.operators.progress import Progress
 from airflow_provider_predictions.storage import state as states
 from airflow_provider_predictions.storage.formats import make_format
 from airflow_provider_predictions.storage.landing import Landing
-from airflow_provider_predictions.storage.manifest import REJECTED, Manifest, commit, manifest
+from airflow_provider_predictions.storage.manifest import MANIFEST, REJECTED, Manifest, commit, manifest
 from airflow_provider_predictions.storage.objects import prepare, remove_all
 from airflow_provider_predictions.storage.state import State
 from airflow_provider_predictions.tasks.base import DashboardLink, PredictionsTask
@@ -123,7 +123,7 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
             if content["inconsistency"]:
                 self.log.warning("It cannot be proven that none is missing: %s", content["inconsistency"])
             self._landed_from = client.service.base_url, content
-            tell_link(context, content)
+            tell_link(context, ObjectStoragePath(content["path"]) / MANIFEST)
             self._judge_rejected(content)
             tell_assets(context, self.outlets, content, words(self.partition_keys))
         self.log.info("%d predictions in %d parts under %s, %d requests", content["count"],

@@ -16,7 +16,7 @@ from airflow.providers.common.compat.sdk import (
 )
 
 from airflow_provider_predictions.storage.console import bucket_of, console_url
-from airflow_provider_predictions.storage.manifest import MANIFEST, Manifest
+from airflow_provider_predictions.storage.manifest import Manifest
 
 if TYPE_CHECKING:
     from airflow.providers.openlineage.extractors import OperatorLineage
@@ -32,14 +32,12 @@ SMALL = (
     "created_max",
     "complete",
 )
-CONSOLE = "manifest_url"
+CONSOLE = "console_url"
 """The key in XCom."""
 
 
-class ManifestLink(BaseOperatorLink):
-    """A link from the task to its manifest, where the storage has a console."""
-
-    name = "Manifest"
+class ConsoleLink(BaseOperatorLink):
+    """A link from the task to what it has written, where the storage has a console."""
 
     def get_link(self, operator: Any, *, ti_key: Any) -> str:
         """What ``tell_link`` has pushed; empty where the storage has no console.
@@ -50,9 +48,21 @@ class ManifestLink(BaseOperatorLink):
         return str(XCom.get_value(key=CONSOLE, ti_key=ti_key) or "")
 
 
-def tell_link(context: Context, manifest: Manifest) -> None:
-    """Push where a person can look at a manifest."""
-    url, ti = console_url(ObjectStoragePath(manifest["path"]) / MANIFEST), context.get("ti")
+class ManifestLink(ConsoleLink):
+    """A link to the manifest of a landing."""
+
+    name = "Manifest"
+
+
+class ReportLink(ConsoleLink):
+    """A link to the page of a report."""
+
+    name = "Report"
+
+
+def tell_link(context: Context, target: ObjectStoragePath) -> None:
+    """Push where a person can look at an object."""
+    url, ti = console_url(target), context.get("ti")
     if url and ti:
         ti.xcom_push(CONSOLE, url)
 
@@ -62,13 +72,26 @@ def tell_assets(
 ) -> None:
     """Give the events of a task's outlets the small facts of a manifest.
 
-    :param outlets: of an alias, the event is of the directory that has landed.
     :param partition_keys: an event of each of these partitions; none for one event of the whole asset.
     """
     facts = {name: manifest[name] for name in SMALL}  # type: ignore[literal-required]
+    tell_outlets(context, outlets, manifest["path"], facts, partition_keys)
+
+
+def tell_outlets(
+    context: Context,
+    outlets: Iterable[object],
+    path: str,
+    facts: dict[str, Any],
+    partition_keys: Collection[str] = (),
+) -> None:
+    """Give the events of a task's outlets what it has to say.
+
+    :param path: what was written; of an alias, the event is of that.
+    """
     for outlet in outlets:
         if isinstance(outlet, AssetAlias):
-            context["outlet_events"][outlet].add(Asset(uri=identity(manifest["path"])), extra=facts)
+            context["outlet_events"][outlet].add(Asset(uri=identity(path)), extra=facts)
         elif isinstance(outlet, Asset):
             event = context["outlet_events"][outlet]
             event.extra = facts

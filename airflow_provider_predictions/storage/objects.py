@@ -39,6 +39,20 @@ def sizes(path: ObjectStoragePath) -> dict[str, int]:
     return {PurePosixPath(entry["name"]).name: entry["size"] for entry in found}
 
 
+def find(path: ObjectStoragePath, name: str) -> list[str]:
+    """The directories below a path, itself included, in which an object of that name lies, in order.
+
+    :return: relative to the path.
+    """
+    path.fs.invalidate_cache()
+    root = path.path.rstrip("/")
+    try:
+        found = [PurePosixPath(file) for file in path.fs.find(root)]
+    except FileNotFoundError:
+        return []
+    return sorted(str(file.parent.relative_to(root)) for file in found if file.name == name)
+
+
 def read(target: ObjectStoragePath) -> bytes:
     """An object as it is at this moment.
 

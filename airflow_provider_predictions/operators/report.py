@@ -1,0 +1,189 @@
+"""A page to look at, from what has landed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypedDict
+
+from airflow.providers.common.compat.sdk import (
+    BaseOperator,
+    Context,
+    ObjectStoragePath,
+    XComArg,
+)
+
+from airflow_provider_predictions.api.errors import ConfigurationError
+from airflow_provider_predictions.operators.arguments import path_of, require_filesystem
+from airflow_provider_predictions.operators.lineage import ReportLink, tell_link, tell_outlets
+from airflow_provider_predictions.report.source import landings
+from airflow_provider_predictions.report.window import Period, make_window
+from airflow_provider_predictions.storage.manifest import MANIFEST, take_back
+from airflow_provider_predictions.storage.objects import prepare, put, put_file, read
+from airflow_provider_predictions.tasks.base import is_template
+from airflow_provider_predictions.tasks.retry import airflow_errors
+
+if TYPE_CHECKING:
+    from airflow_provider_predictions.report.build import Summary
+
+
+PAGE = "report.html"
+
+
+class Report(TypedDict):
+    """What a report returns, for a notifier to mail or to post.
+
+    ``path``, ``report`` (the page) and ``tables`` (by name) are URLs for ``ObjectStoragePath``; ``text`` is a
+    sentence or two; ``summary`` is what ``summary.json`` holds.
+    """
+
+    path: str
+    report: str
+    tables: dict[str, str]
+    service: str
+    count: int
+    text: str
+    summary: Summary
+
+
+class PredictionsReportOperator(BaseOperator):
+    """Write a report on landed predictions: a page, its tables as CSV, and a summary.
+
+    Reads landings of VLM Run or of Cradl, in whatever format, in constant memory. Writes ``report.html``,
+    ``summary.json`` and a CSV for each table under ``path``, and last, as the commit, ``_manifest.json``.
+    Needs the extra ``report``.
+
+    :param source: what to read: a manifest, its URL, a directory in or below which there are some, or a list
+        of these (templated; the output of landing tasks).
+    :param path: a directory of its own as an ``ObjectStoragePath`` URL, such as
+        ``s3://aws_default@bucket/reports/{{ ds }}`` (templated). A later report replaces what lies there.
+    :param period: which predictions, by their creation: those of the last whole ``day``, ``week`` (from
+        Monday) or ``month`` before the run, or those from a start up to an end, as a pair of datetimes or ISO
+        8601 texts, in ``timezone`` where they have no offset (templated).
+    :param timezone: where days begin, such as ``Europe/Oslo`` (templated).
+    :raises ConfigurationError: naming the argument that is wrong.
+    """
+
+    template_fields: Sequence[str] = ("source", "path", "period", "timezone")
+    operator_extra_links = (ReportLink(),)
+    ui_color = "#e4ecf7"
+
+    def __init__(
+        self,
+        *,
+        source: Any,
+        path: str | ObjectStoragePath,
+        period: Period | str = "day",
+        timezone: str = "UTC",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.source = source
+        self.path = path
+        self.period = period
+        self.timezone = timezone
+        self._check()
+
+    def execute(self, context: Context) -> Report:
+        """Write the report, and return where it is and what it says in short.
+
+        :param context: Airflow's context of the task.
+        :raises AirflowFailException: for what a retry cannot cure: no manifest, a part that is not what its
+            manifest says, a wrong argument.
+        """
+        with airflow_errors():
+            build = _builder()
+            window = make_window(self.period, self.timezone, moment_of(context))
+            path = path_of(self.path)
+            require_filesystem(path)
+            found = landings(self.source, ObjectStoragePath)
+            _require_own(path)
+            self.log.info("Reporting on %s (%s) from %d landings", window.title, self.timezone, len(found))
+            with tempfile.TemporaryDirectory(prefix="predictions-report-") as directory:
+                files, workspace = Path(directory, "files"), Path(directory, "workspace")
+                files.mkdir()
+                workspace.mkdir()
+                summary = build(found, window, files, workspace)
+                report = _commit(path, summary, sorted(files.iterdir()))
+            tell_link(context, path / PAGE)
+            facts = {name: value for name, value in report.items() if name not in ("tables", "summary")}
+            tell_outlets(context, self.outlets, report["path"], facts)
+        self.log.info("%s The page is %s", summary["text"], report["report"])
+        return report
+
+    def _check(self) -> None:
+        """Refuse wrong arguments while the DAG is parsed, where they are not templates."""
+        if not isinstance(self.source, XComArg) and not self.source:
+            raise ConfigurationError(
+                "source: is empty; give a manifest, or a URL such as s3://aws_default@bucket/predictions"
+            )
+        if not is_template(self.path):
+            path_of(self.path)
+        if not (is_template(self.timezone) or is_template(self.period) or isinstance(self.period, XComArg)):
+            make_window(self.period, self.timezone, datetime.now(UTC))
+
+
+def moment_of(context: Context) -> datetime:
+    """Before which moment a run reports: the end of its data interval, or else when it was to run.
+
+    A run by hand or by an asset may have neither data interval nor logical date.
+    """
+    run = context.get("dag_run")
+    given = (
+        context.get("data_interval_end"),
+        context.get("logical_date"),
+        getattr(run, "run_after", None),
+        datetime.now(UTC),
+    )
+    return next(moment for moment in given if moment is not None)
+
+
+def _require_own(path: ObjectStoragePath) -> None:
+    """Refuse a directory in which something has landed, since its manifest is its commit."""
+    try:
+        content = json.loads(read(path / MANIFEST))
+    except (FileNotFoundError, ValueError):
+        return
+    if isinstance(content, dict) and "parts" in content:
+        raise ConfigurationError(f"path: {path} holds landed predictions; give the report another directory")
+
+
+def _commit(path: ObjectStoragePath, summary: Summary, files: list[Path]) -> Report:
+    """Put the files of a report, and its manifest last."""
+    prepare(path)
+    take_back(path)
+    for file in files:
+        put_file(file, path / file.name)
+    report: Report = {
+        "path": str(path),
+        "report": str(path / PAGE),
+        "tables": {file.stem: str(path / file.name) for file in files if file.suffix == ".csv"},
+        "service": summary["service"],
+        "count": summary["count"],
+        "text": summary["text"],
+        "summary": summary,
+    }
+    facts = [
+        {
+            "uri": str(path / file.name),
+            "bytes": file.stat().st_size,
+            "sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
+        }
+        for file in files
+    ]
+    put(path / MANIFEST, json.dumps({**report, "files": facts, "complete": True}, indent=2).encode())
+    return report
+
+
+def _builder() -> Callable[..., Summary]:
+    try:
+        from airflow_provider_predictions.report.build import build
+    except ImportError as error:
+        raise ConfigurationError(
+            f"{error.name} is not installed. Install the extra report of airflow-provider-predictions"
+        ) from None
+    return build

@@ -1,0 +1,164 @@
+"""Which predictions a report is about: a calendar period in a time zone, or two moments."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from functools import cached_property
+from typing import Any, Literal
+from zoneinfo import ZoneInfo
+
+from airflow_provider_predictions.api.errors import ConfigurationError
+
+Period = Literal["day", "week", "month"] | Sequence[datetime | str]
+CALENDAR = ("day", "week", "month")
+MOST_HOURS, MOST_DAYS, MOST_WEEKS = 48, 62, 370
+"""Longer windows are cut into days, weeks (both in days) and months."""
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """A column of a chart: an hour, a day, a week or a month."""
+
+    label: str
+    start: datetime
+    end: datetime
+
+
+@dataclass(frozen=True)
+class Window:
+    """From one moment to another, of which the second is not part of it.
+
+    :param before: where the period before begins, which is as long.
+    """
+
+    start: datetime
+    end: datetime
+    before: datetime
+    zone: ZoneInfo
+
+    @property
+    def title(self) -> str:
+        """In words, without the end where it is the end of a day."""
+        start, end = self.start.astimezone(self.zone), self.end.astimezone(self.zone)
+        if not _is_midnight(start) or not _is_midnight(end):
+            return f"{start:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M}"
+        last = end.date() - timedelta(days=1)
+        return f"{start:%Y-%m-%d}" if start.date() == last else f"{start:%Y-%m-%d} to {last:%Y-%m-%d}"
+
+    @cached_property
+    def unit(self) -> str:
+        """What a bucket is: hour, day, week or month."""
+        length = self.end - self.start
+        if length <= timedelta(hours=MOST_HOURS):
+            return "hour"
+        if length <= timedelta(days=MOST_DAYS):
+            return "day"
+        return "week" if length <= timedelta(days=MOST_WEEKS) else "month"
+
+    @cached_property
+    def buckets(self) -> tuple[Bucket, ...]:
+        """The window, cut along the clock or the calendar of its time zone."""
+        cuts = [self.start]
+        while cuts[-1] < self.end:
+            cuts.append(min(self._next(cuts[-1]), self.end))
+        form = {"hour": "%m-%d %H:%M", "day": "%Y-%m-%d", "week": "%Y-%m-%d", "month": "%Y-%m"}[self.unit]
+        starts = [cut.astimezone(self.zone) for cut in cuts[:-1]]
+        if len({format(start, form) for start in starts}) < len(starts):
+            form += " %z"  # when clocks are set back, an hour comes twice
+        return tuple(
+            Bucket(format(local, form), start, end)
+            for local, start, end in zip(starts, cuts, cuts[1:], strict=False)
+        )
+
+    def _next(self, moment: datetime) -> datetime:
+        if self.unit == "hour":
+            # Along the clock on the wall, which in some zones is half an hour off.
+            past = moment.astimezone(self.zone).minute
+            return moment + timedelta(minutes=60 - past)
+        day = moment.astimezone(self.zone).date()
+        if self.unit == "day":
+            return _midnight(day + timedelta(days=1), self.zone)
+        if self.unit == "week":
+            return _midnight(day + timedelta(days=7 - day.weekday()), self.zone)
+        return _midnight(_month(day, 1), self.zone)
+
+
+def make_window(period: Period, timezone: str, reference: datetime) -> Window:
+    """The last whole period at a moment, or the one that is given.
+
+    :param period: ``day``, ``week`` (from Monday), ``month``, or a start and an end.
+    :param timezone: an IANA name; of texts without an offset, too.
+    :param reference: aware; a period that ends at it is whole.
+    :raises ConfigurationError: naming ``period`` or ``timezone``.
+    """
+    zone = make_zone(timezone)
+    if not isinstance(period, str):
+        return _between(period, zone)
+    today = reference.astimezone(zone).date()
+    if period == "day":
+        first, last = today - timedelta(days=1), today
+    elif period == "week":
+        last = today - timedelta(days=today.weekday())
+        first = last - timedelta(days=7)
+    elif period == "month":
+        last = today.replace(day=1)
+        first = _month(last, -1)
+    else:
+        raise ConfigurationError(f"period: must be one of {CALENDAR}, or (start, end); found {period!r}")
+    before = first - (last - first)
+    return Window(_midnight(first, zone), _midnight(last, zone), _midnight(before, zone), zone)
+
+
+def make_zone(timezone: str) -> ZoneInfo:
+    """A time zone by its name.
+
+    :raises ConfigurationError: where there is none.
+    """
+    try:
+        return ZoneInfo(timezone)
+    except (KeyError, ValueError, OSError, TypeError):
+        raise ConfigurationError(
+            f"timezone: must be a name such as Europe/Oslo; found {timezone!r}"
+        ) from None
+
+
+def _between(period: Any, zone: ZoneInfo) -> Window:
+    try:
+        first, last = period
+    except (TypeError, ValueError):
+        raise ConfigurationError(
+            f"period: must be one of {CALENDAR}, or (start, end); found {period!r}"
+        ) from None
+    start, end = _moment(first, zone), _moment(last, zone)
+    if start >= end:
+        raise ConfigurationError(
+            f"period: the end must lie after the start; found {start.isoformat()} and {end.isoformat()}. In "
+            "Airflow 3 the data interval of a cron schedule has no width; period='day' needs none"
+        )
+    return Window(start, end, start - (end - start), zone)
+
+
+def _moment(value: object, zone: ZoneInfo) -> datetime:
+    try:
+        moment = value if isinstance(value, datetime) else datetime.fromisoformat(str(value).strip())
+    except ValueError:
+        raise ConfigurationError(
+            f"period: must hold times such as 2026-11-01 or 2026-11-01T06:00+01:00; found {value!r}"
+        ) from None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(UTC)
+
+
+def _midnight(day: date, zone: ZoneInfo) -> datetime:
+    return datetime(day.year, day.month, day.day, tzinfo=zone).astimezone(UTC)
+
+
+def _is_midnight(moment: datetime) -> bool:
+    return (moment.hour, moment.minute, moment.second, moment.microsecond) == (0, 0, 0, 0)
+
+
+def _month(day: date, step: int) -> date:
+    """The first day of another month."""
+    month = day.year * 12 + day.month - 1 + step
+    return date(month // 12, month % 12 + 1, 1)
