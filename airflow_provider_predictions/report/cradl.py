@@ -25,6 +25,8 @@ _CONFIDENCE = {
 }
 _CONFIDENCES = ", ".join(f"{aggregate} AS {name}" for name, aggregate in _CONFIDENCE.items())
 _ITEM = '{"label":"VARCHAR","value":"JSON","confidence":"DOUBLE","warnings":"JSON","errors":"JSON"}'
+# Told by its first character, as the whole of it is parsed but once.
+_IS_LIST = "starts_with(predictions, '[')"
 _IS_NESTED = "json_type(item.value) IN ('ARRAY', 'OBJECT')"
 _IS_ROWS = "json_type(item.value) IS NOT DISTINCT FROM 'ARRAY'"
 
@@ -54,9 +56,9 @@ SUBJECT = Subject(
         coalesce(words(error), words(errors)) AS message,
         documentId AS document, number(inferenceTime) AS inference_seconds""",
     # Line items are fields whose value holds rows of further ones.
-    items=f"""WITH top AS (
+    items=f"""WITH top AS MATERIALIZED (
             SELECT row, unnest(from_json(predictions, '[{_ITEM}]')) AS item
-            FROM raw WHERE json_type(predictions) = 'ARRAY'
+            FROM raw WHERE {_IS_LIST}
         ), line AS (
             SELECT row, item.label AS parent, unnest(flatten(from_json(item.value, '[[{_ITEM}]]'))) AS item
             FROM top WHERE {_IS_ROWS}
@@ -77,8 +79,8 @@ SUBJECT = Subject(
                 WHERE item.warnings IS NOT NULL""",
     },
     odd={
-        "records whose predictions are no list; their fields are not counted": """SELECT count(*) FROM raw
-            WHERE json_type(predictions) <> 'ARRAY'""",
+        "records whose predictions are no list; their fields are not counted": f"""SELECT count(*) FROM raw
+            WHERE NOT {_IS_LIST}""",
         "fields that are no objects": "SELECT count(*) FROM items WHERE item IS NULL",
         "line items within line items": f"SELECT count(*) FROM items WHERE is_line AND {_IS_NESTED}",
     },

@@ -1,0 +1,1 @@
+"""Ways to compute the numbers of a report: each has ``report(directory)``, which answers the totals."""

@@ -1,0 +1,132 @@
+"""What a report costs: ``python benchmarks/reporting.py`` writes a table into ``docs/benchmarks.md``.
+
+Each row is a process that reports on landed predictions of a fortnight; a loop over the lines computes the
+same numbers. Ends with 1 when the numbers differ or a bar is missed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from importlib import import_module
+from math import isclose
+from pathlib import Path
+from typing import Any
+
+from environments import HERE, variables
+from measure import peak
+from run import PAGE, put_between
+
+COUNT, QUICK = 1_000_000, 20_000
+PARTS = 10
+MOST_SECONDS, MOST_MB, MOST_PAGE = 60, 1000, 1_000_000
+LONGEST = 900
+REPORTERS = {"PredictionsReportOperator": "ours", "a loop over the lines": "loop"}
+START, END = "<!-- what follows is written by benchmarks/reporting.py -->", "<!-- until this -->"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="few records, nothing is written")
+    count = QUICK if parser.parse_args().quick else COUNT
+    lines = [
+        "| | predictions | JSON, MB | seconds | peak RSS, MB | report.html, kB |",
+        "|---|---:|---:|---:|---:|---:|",
+    ]
+    missed = []
+    for service in ("vlmrun", "cradl"):
+        with tempfile.TemporaryDirectory(prefix="benchmark-") as home:
+            landed = Path(home, "landed")
+            size = land(service, landed, count)
+            results = {label: measured(name, landed, Path(home)) for label, name in REPORTERS.items()}
+            page = Path(home, "report", "report.html").stat().st_size
+        ours, loop = results.values()
+        missed += differences(service, ours["totals"], loop["totals"])
+        if not (ours["seconds"] < MOST_SECONDS and ours["peak_mb"] < MOST_MB and page < MOST_PAGE):
+            missed.append(f"{service}: {ours['seconds']:.0f} s, {ours['peak_mb']:.0f} MB, {page} bytes")
+        for label, result in results.items():
+            kilobytes = f"{page / 1000:.0f}" if result is ours else ""
+            lines.append(
+                f"| {service}: {label} | {count:,} | {size / 1e6:,.0f} | {result['seconds']:.1f} "
+                f"| {result['peak_mb']:.0f} | {kilobytes} |"
+            )
+            print(lines[-1], flush=True)
+    if count == COUNT:
+        put_between(PAGE, START, END, "\n".join(lines))
+    print("\n".join(["Missed:", *missed]) if missed else "Every bar holds, and the numbers are equal.")
+    return 1 if missed else 0
+
+
+def land(service: str, directory: Path, count: int) -> int:
+    """Write a landing as the operators do; answer how many bytes it has."""
+    from airflow_provider_predictions.storage.manifest import Part, Totals, manifest, part_name
+
+    directory.mkdir()
+    parts, records = [], made(service, count)
+    for number in range(PARTS):
+        file = directory / part_name(number, ".jsonl")
+        with file.open("wb") as out:
+            out.writelines(next(records) for _ in range(count // PARTS))
+        with file.open("rb") as content:
+            sha256 = hashlib.file_digest(content, "sha256").hexdigest()
+        parts.append(Part(f"file://{file}", count // PARTS, file.stat().st_size, sha256))
+    path: Any = f"file://{directory}"
+    content = manifest(path, parts, Totals(count=count), service=service, inconsistency=None)
+    (directory / "_manifest.json").write_text(json.dumps(content))
+    return sum(part.bytes for part in parts)
+
+
+def made(service: str, count: int) -> Iterator[bytes]:
+    """Predictions of a fortnight, Cradl's with the values that a landing fetches."""
+    from airflow_provider_predictions.sandbox import data
+
+    kind = {"vlmrun": data.VLMRUN, "cradl": data.CRADL}[service]
+    rng, start = random.Random(7), datetime(2026, 11, 1, tzinfo=UTC)
+    for number in range(count):
+        created = start + timedelta(days=14) * (number / count)
+        record = kind.make(rng, created, rng.uniform(1, 40))
+        text = kind.show(record, record.outcome, "")
+        if service == "cradl" and record.outcome == "succeeded":
+            text = text.replace(b'"predictions":null', b'"predictions":' + data.values(record))
+        yield text + b"\n"
+
+
+def measured(reporter: str, directory: Path, home: Path) -> dict[str, Any]:
+    command = [sys.executable, str(HERE / "reporting.py"), "one", reporter, str(directory)]
+    ended = subprocess.run(
+        command, env=variables(home), capture_output=True, text=True, timeout=LONGEST, check=False
+    )
+    if ended.returncode:
+        sys.exit(f"{ended.stdout[-2000:]}{ended.stderr[-4000:]}")
+    result: dict[str, Any] = json.loads(ended.stdout.splitlines()[-1])
+    return result
+
+
+def one(reporter: str, directory: Path) -> None:
+    """One row, in a process of its own."""
+    module = import_module(f"reporters.{reporter}")
+    started = time.perf_counter()
+    totals = module.report(directory)
+    print(json.dumps({"seconds": time.perf_counter() - started, "peak_mb": peak(), "totals": totals}))
+
+
+def differences(service: str, ours: dict[str, Any], loop: dict[str, Any]) -> Iterator[str]:
+    for name, periods in loop.items():
+        for period, number in periods.items():
+            if not isclose(ours[name][period], number, rel_tol=1e-9):
+                yield f"{service}: {name} of {period} is {ours[name][period]}, by the loop {number}"
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["one"]:
+        one(sys.argv[2], Path(sys.argv[3]))
+    else:
+        sys.exit(main())
