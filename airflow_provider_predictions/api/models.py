@@ -12,6 +12,8 @@ from typing import Literal, NamedTuple
 import msgspec
 
 _parse = datetime.fromisoformat
+# The second: in UTC, a time of the first or last day that there is may lie in no year that there is.
+_UNREADABLE = (ValueError, OverflowError)
 _WITHOUT_OFFSET = (len("2026-01-01T00:00:00"), len("2026-01-01T00:00:00.000000"))
 """So long are VLM Run's timestamps; to parse them with a Z takes a tenth of what adding UTC later takes."""
 
@@ -98,7 +100,7 @@ def as_time(value: object) -> datetime | None:
         return None
     try:
         return _parse(f"{value}Z") if len(value) in _WITHOUT_OFFSET else _as_utc(_parse(value))
-    except ValueError:
+    except _UNREADABLE:
         # One as long as those without an offset may have one.
         return _as_time_slowly(value)
 
@@ -106,12 +108,12 @@ def as_time(value: object) -> datetime | None:
 def _as_time_slowly(text: str) -> datetime | None:
     try:
         return _as_utc(_parse(text))
-    except ValueError:
+    except _UNREADABLE:
         return None
 
 
 def _as_utc(time: datetime) -> datetime:
-    return time if time.tzinfo else time.replace(tzinfo=UTC)
+    return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
 
 
 def id_by_content(raw: bytes) -> str:

@@ -8,6 +8,7 @@ import pytest
 from pydantic import BaseModel
 
 from airflow_provider_predictions.api.cradl import CradlPrediction, CradlStatus, CradlValue
+from airflow_provider_predictions.api.models import as_time
 from airflow_provider_predictions.api.vlmrun import VlmRunPrediction, VlmRunStatus, VlmRunUsage
 
 FIELDS = {
@@ -43,3 +44,8 @@ def test_known_and_unknown_statuses_of_cradl_are_kept(status: str) -> None:
 def test_the_statuses_are_those_of_the_specification() -> None:
     assert set(get_args(VlmRunStatus)) == {"pending", "enqueued", "running", "completed", "failed", "paused"}
     assert set(get_args(CradlStatus)) == {"pending", "succeeded", "failed"}
+
+
+@pytest.mark.parametrize("text", ["0001-01-01T00:00:00+10:00", "9999-12-31T23:59:59-10:00"])
+def test_a_time_that_has_no_year_in_utc_is_unreadable(text: str) -> None:
+    assert as_time(text) is None

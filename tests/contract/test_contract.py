@@ -1,0 +1,163 @@
+"""Whatever the specifications allow is read: no crash, no record lost, no byte altered."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from airflow_provider_predictions.api.models import PageRequest
+from airflow_provider_predictions.hooks.cradl import CradlHook
+from airflow_provider_predictions.hooks.vlmrun import VlmRunHook
+from airflow_provider_predictions.operators.cradl import (
+    CradlListPredictionsOperator,
+    CradlPredictionsToObjectStorageOperator,
+)
+from airflow_provider_predictions.operators.vlmrun import (
+    VlmRunListPredictionsOperator,
+    VlmRunPredictionsToObjectStorageOperator,
+)
+from airflow_provider_predictions.sandbox.server import Sandbox
+from airflow_provider_predictions.sensors.cradl import CradlPredictionsSensor
+from airflow_provider_predictions.sensors.vlmrun import VlmRunPredictionsSensor
+from tests.conftest import SERVICES, Shell, make_service
+from tests.contract.answers import COUNT, SCHEMAS, Listing, answers_of
+
+HOOKS: dict[str, Any] = {"vlmrun": VlmRunHook, "cradl": CradlHook}
+LIST: dict[str, Any] = {"vlmrun": VlmRunListPredictionsOperator, "cradl": CradlListPredictionsOperator}
+LAND: dict[str, Any] = {
+    "vlmrun": VlmRunPredictionsToObjectStorageOperator,
+    "cradl": CradlPredictionsToObjectStorageOperator,
+}
+WAIT: dict[str, Any] = {"vlmrun": VlmRunPredictionsSensor, "cradl": CradlPredictionsSensor}
+WAITING = {"pending", "enqueued", "running", "paused"}
+PAGE = 2
+"""Rows a request, so that there are about as many answers as were made."""
+
+
+@pytest.fixture(scope="module")
+def made() -> dict[str, list[list[dict[str, Any]]]]:
+    """The records of 2,000 answers of each service."""
+    return {service: answers_of(service) for service in SERVICES}
+
+
+@pytest.fixture
+def rows(made: dict[str, Any], service_name: str) -> list[bytes]:
+    """The records with ids that differ, as they are sent: each second one without escapes."""
+    id_ = "id" if service_name == "vlmrun" else "predictionId"
+    records = [record for answer in made[service_name] for record in answer]
+    records = [record | ({id_: f"{n:032x}"} if record.get(id_) else {}) for n, record in enumerate(records)]
+    return [json.dumps(record, ensure_ascii=bool(n % 2)).encode() for n, record in enumerate(records)]
+
+
+@pytest.fixture
+def listed(connections: Sandbox, service_name: str, rows: list[bytes]) -> Iterator[list[bytes]]:
+    """The records behind the default connection; each once, as a list never shows one twice."""
+    before = connections.wire.app
+    listing = Listing(service_name, list(dict.fromkeys(rows)))
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        is_list = scope["type"] == "http" and scope["path"].endswith("/predictions")
+        await (listing if is_list else before)(scope, receive, send)
+
+    connections.wire.app = app
+    yield listing.rows
+    connections.wire.app = before
+
+
+def test_there_are_as_many_answers_as_promised(made: dict[str, Any], service_name: str) -> None:
+    assert len(made[service_name]) == COUNT
+    assert sum(map(len, made[service_name])) > COUNT / 2
+
+
+def test_each_record_comes_out_of_its_answer_byte_for_byte(
+    sandbox: Sandbox, service_name: str, rows: list[bytes]
+) -> None:
+    service = make_service(sandbox, service_name)
+    form = b"[%s]" if service_name == "vlmrun" else b'{"nextToken":null,"predictions":[%s]}'
+
+    found = service.split(form % b",".join(rows))
+
+    assert [row.raw for row in found] == rows
+    assert not [row.fault for row in found if row.fault]
+
+
+def test_each_record_is_a_model_that_keeps_what_it_does_not_know(
+    service_name: str, rows: list[bytes]
+) -> None:
+    record = HOOKS[service_name].service_class.record
+
+    for row in rows:
+        names = record.model_validate_json(row).model_dump(by_alias=True)
+        assert json.loads(row).keys() <= names.keys()
+
+
+def test_a_hook_reads_them_all(listed: list[bytes], service_name: str) -> None:
+    pages = HOOKS[service_name]().iter_pages(page_size=PAGE)
+
+    assert [row.raw for page in pages for row in page.predictions] == listed
+
+
+def test_an_event_loop_reads_them_all(listed: list[bytes], service_name: str) -> None:
+    async def read() -> list[bytes]:
+        pages = HOOKS[service_name]().aiter_pages(page_size=PAGE)
+        return [row.raw async for page in pages for row in page.predictions]
+
+    assert asyncio.run(read()) == listed
+
+
+def test_they_land_byte_for_byte(listed: list[bytes], service_name: str, tmp_path: Path) -> None:
+    operator = LAND[service_name](task_id="land", path=f"file://{tmp_path}/landed", page_size=PAGE)
+
+    manifest = operator.execute({})
+
+    assert manifest["rejected"] == 0
+    landed = b"".join(Path(part["uri"].removeprefix("file://")).read_bytes() for part in manifest["parts"])
+    assert landed.splitlines() == listed
+
+
+def test_they_are_listed_as_sent(listed: list[bytes], service_name: str) -> None:
+    operator = LIST[service_name](task_id="list", page_size=PAGE, max_xcom_bytes=None)
+
+    found = operator.execute({})
+
+    sent = [json.loads(row) for row in listed]
+    held = [n for n, record in enumerate(sent) if xcom_holds(record)]
+    assert len(held) > len(listed) / 2
+    assert [found[n] for n in held] == [sent[n] for n in held]
+
+
+def xcom_holds(value: Any) -> bool:
+    """Whether a list pushes a value as it is: see operators.xcom."""
+    if isinstance(value, dict):
+        return all(xcom_holds(name) and xcom_holds(member) for name, member in value.items())
+    if isinstance(value, list):
+        return all(map(xcom_holds, value))
+    return "\0" not in value if isinstance(value, str) else not isinstance(value, int) or abs(value) < 2**63
+
+
+def test_a_sensor_waits_for_those_that_are_not_finished(listed: list[bytes], service_name: str) -> None:
+    statuses = {json.loads(row).get("status", "pending") for row in listed}
+    sensor = WAIT[service_name](task_id="wait", fail_on=(), page_size=PAGE)
+
+    assert statuses & WAITING
+    assert not sensor.poke({})
+
+
+def test_the_sandbox_answers_as_the_specification_says(
+    shell: Shell, sandbox: Sandbox, service_name: str
+) -> None:
+    shelf = getattr(sandbox, service_name)
+    shelf.fill(200, moving=20)
+    request = PageRequest(
+        "predictions", {"limit": 1000} if service_name == "vlmrun" else {"maxResults": "100"}
+    )
+
+    answer = shell.get(make_service(sandbox, service_name), request)
+
+    jsonschema.validate(json.loads(answer), SCHEMAS[service_name])
