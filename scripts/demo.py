@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from collections import defaultdict
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ RESULTS = HOME / "results.json"
 LONGEST = 600
 """Seconds; an account of your own may have predictions that take long."""
 EXAMPLES = ("example_vlmrun", "example_cradl", "example_mapped")
+REPORTED = ("example_vlmrun", "example_cradl")
 CONNECTIONS = ("AIRFLOW_CONN_VLMRUN_DEFAULT", "AIRFLOW_CONN_CRADL_DEFAULT")
 
 
@@ -40,9 +42,13 @@ def main() -> None:
         print(f"Not set, so the sandbox stands in: {', '.join(missing)}.")
     print(f"Running {', '.join(EXAMPLES)} ...", flush=True)
     logged("run", __file__, "run")
-    for name, tasks in json.loads(RESULTS.read_text()).items():
+    results = json.loads(RESULTS.read_text())
+    for name, tasks in results["examples"].items():
         print(f"\n=== {name} ===")
         show(tasks)
+    print("\n=== reports ===")
+    for report in results["reports"]:
+        print(f"{report['text']}\n  {report['report']}")
     print(f"\nDone in {time.monotonic() - started:.0f} s. What landed is in {LANDED.relative_to(ROOT)},")
     print(f"what Airflow logged in {HOME.relative_to(ROOT)}/run.log.")
 
@@ -83,7 +89,7 @@ def run() -> None:
     from airflow.dag_processing.dagbag import DagBag
 
     bag = DagBag(str(ROOT / "example_dags"))
-    results = {}
+    results: dict[str, list[dict[str, Any]]] = {}
     with Sandbox(count=250) as sandbox:
         missing = {name: value for name, value in sandbox.environment().items() if not os.environ.get(name)}
         os.environ |= missing
@@ -102,7 +108,25 @@ def run() -> None:
                 }
                 for ti in dag_run.get_task_instances()
             ]
-    RESULTS.write_text(json.dumps(results))
+    landed = [task["xcom"] for name in REPORTED for task in results[name] if task["task"] == "land"]
+    reports = [report_on(manifest) for manifest in landed if manifest["count"]]
+    RESULTS.write_text(json.dumps({"examples": results, "reports": reports}))
+
+
+def report_on(manifest: dict[str, Any]) -> dict[str, Any]:
+    """Report on the newer half of what has landed, in whole days, beside the older one."""
+    from airflow_provider_predictions.operators.report import PredictionsReportOperator
+
+    oldest, newest = (date.fromisoformat(manifest[name][:10]) for name in ("created_min", "created_max"))
+    end = newest + timedelta(days=1)
+    start = end - max(timedelta(days=1), (end - oldest) // 2)
+    operator = PredictionsReportOperator(
+        task_id="report",
+        source=manifest,
+        path=f"file://{LANDED}/reports/{manifest['service']}",
+        period=(str(start), str(end)),
+    )
+    return dict(operator.execute({}))
 
 
 def show(tasks: list[dict[str, Any]]) -> None:

@@ -6,14 +6,17 @@ import gzip
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -25,9 +28,9 @@ ROOT = Path(__file__).parent.parent
 EXAMPLES = sorted(ROOT.joinpath("example_dags").glob("*.py"))
 
 
-def run(name: str, path: Path) -> dict[str, object]:
+def run(name: str, path: Path, file: str = "") -> dict[str, object]:
     """Run an example to its end; what its tasks pushed to XCom, by task."""
-    dag = DagBag(str(EXAMPLES[0].with_name(f"{name}.py"))).dags[name]
+    dag = DagBag(str(EXAMPLES[0].with_name(f"{file or name}.py"))).dags[name]
     dag_run = dag.test(run_conf={"path": f"file://{path}"})
     assert dag_run.state == "success"
     return {ti.task_id: ti.xcom_pull(task_ids=ti.task_id) for ti in dag_run.get_task_instances()}
@@ -138,6 +141,90 @@ def test_domains_are_mapped_to_paths_of_their_own(
     counts = Counter(row.group for row in connections.vlmrun.rows if row.outcome == "completed")
     assert xcoms["summarise"] == counts
     assert len(list(landing.rglob("_manifest.json"))) == 3
+
+
+def report_under(path: Path) -> dict:
+    """The only report there, whose page and tables lie beside its manifest."""
+    (page,) = path.joinpath("reports").rglob("report.html")
+    report = json.loads(page.with_name("_manifest.json").read_bytes())
+    assert report["report"] == f"file://{page}"
+    assert {Path(url).name for url in report["tables"].values()} == {
+        file.name for file in page.parent.glob("*.csv")
+    }
+    return report
+
+
+def test_a_day_is_reported_beside_the_day_before(
+    airflow_db: None, connections: Sandbox, service_name: str, landing: Path
+) -> None:
+    getattr(connections, service_name).fill(60, days=3)
+
+    xcoms = run(f"example_report_{service_name}", landing, "example_report")
+
+    report = report_under(landing)
+    totals = report["summary"]["totals"]
+    assert totals["predictions"]["now"] == report["count"] > 10
+    assert totals["predictions"]["before"] > 10
+    assert xcoms["notify"] == f"{report['text']} {report['report']}"
+    if service_name == "cradl":
+        assert totals["mean_confidence"]["now"] > 0.5
+
+
+def test_the_week_is_reported_from_the_landings_of_its_asset(
+    airflow_db: None, connections: Sandbox, landing: Path
+) -> None:
+    needs(3, 0, "asset events in the template context, which were of datasets")
+    connections.vlmrun.fill(100, days=20)
+    run("example_report_vlmrun", landing, "example_report")
+    connections.vlmrun.add()
+    run("example_report_vlmrun", landing, "example_report")
+    for daily in landing.joinpath("reports/vlmrun/daily").iterdir():
+        shutil.rmtree(daily)
+
+    xcoms = run("example_report_weekly", landing, "example_report")
+
+    report = report_under(landing)
+    assert len(xcoms["landings"]) >= 2
+    assert report["summary"]["period"]["timezone"] == "Europe/Oslo"
+    assert report["count"] > 20
+    assert report["summary"]["totals"]["predictions"]["before"] > 20
+
+
+@pytest.fixture
+def landings_of_two_weeks() -> Callable[..., list[str]]:
+    """The task that decides whether the weekly report is written, and of what."""
+    bag = DagBag(str(ROOT / "example_dags" / "example_report.py"))
+    decide: Callable[..., list[str]] = bag.dags["example_report_weekly"].get_task("landings").python_callable
+    return decide
+
+
+@pytest.mark.parametrize(
+    ("days", "started_by", "is_whole"),
+    [
+        (range(1, 9), 1, False),
+        (range(1, 10), 1, True),
+        (range(1, 11), 1, False),
+        (range(1, 11), 3, True),
+        ((1, 2, 3, 12), 1, True),
+        ((9,), 1, True),
+        (range(1, 20), 0, True),
+    ],
+    ids=["Sunday", "Monday", "Tuesday", "three at once", "a gap", "the first one", "by hand"],
+)
+def test_one_landing_a_week_starts_its_report(
+    landings_of_two_weeks: Callable[..., list[str]], days: Iterable[int], started_by: int, is_whole: bool
+) -> None:
+    """The 9th of November 2026 is a Monday."""
+    events = [
+        SimpleNamespace(timestamp=datetime(2026, 11, day, 5, tzinfo=UTC), extra={"path": str(day)})
+        for day in days
+    ]
+    asset = landings_of_two_weeks.__globals__["LANDED"]["vlmrun"]
+    triggering = {asset: events[-started_by:]} if started_by else {}
+
+    found = landings_of_two_weeks(triggering_asset_events=triggering, inlet_events={asset: events})
+
+    assert found == ([event.extra["path"] for event in events][-15:] if is_whole else [])
 
 
 @pytest.mark.parametrize("example", [*EXAMPLES, *ROOT.glob("scripts/dags/*.py")], ids=lambda path: path.stem)

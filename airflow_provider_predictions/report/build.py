@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TypedDict
 
 from airflow_provider_predictions.api.arguments import utc
+from airflow_provider_predictions.api.errors import ConfigurationError
 from airflow_provider_predictions.api.models import as_time
 from airflow_provider_predictions.report.cradl import SUBJECT as CRADL
 from airflow_provider_predictions.report.database import Database
@@ -65,9 +66,10 @@ def build(landings: Sequence[Landed], window: Window, directory: Path, workspace
 
     :param directory: for the files.
     :param workspace: for what is not to be kept.
+    :raises ConfigurationError: for landings of a service that has no reports.
     :raises DamagedLandingError: where a part is not what its manifest says.
     """
-    subject = SUBJECTS[landings[0].manifest["service"]]
+    subject = _subject(landings[0].manifest["service"])
     with Database(subject, window, workspace) as database:
         for landed in landings:
             if landed.is_older(window):
@@ -102,6 +104,14 @@ def build(landings: Sequence[Landed], window: Window, directory: Path, workspace
     (directory / PAGE).write_text(page, "utf-8")
     (directory / SUMMARY).write_text(json.dumps(summary, indent=2), "utf-8")
     return summary
+
+
+def _subject(service: str) -> Subject:
+    if service not in SUBJECTS:
+        raise ConfigurationError(
+            f"source: holds landings of {service}; there are reports of {' and '.join(sorted(SUBJECTS))} only"
+        )
+    return SUBJECTS[service]
 
 
 def _summary(subject: Subject, window: Window, database: Database, notes: list[str]) -> Summary:

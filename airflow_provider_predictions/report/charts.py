@@ -28,7 +28,7 @@ PALETTE = {
     "good": ("#2f855a", "#4caf7f"),
     "bad": ("#c53030", "#f0736f"),
     "idle": ("#b7791f", "#d9a441"),
-    "heat": ("#dd6b20", "#d9732c"),
+    "heat": ("#dd6b20", "#b45309"),
     "series-0": ("#2b6cb0", "#63a4e8"),
     "series-1": ("#b83280", "#e37db9"),
     "series-2": ("#2c7a7b", "#4fc0c0"),

@@ -1,8 +1,8 @@
 """What a report shows of any service: the tables as data, each a query over the loaded records.
 
 The queries read ``record``, one row for each prediction that the sources hold, with the columns ``row``,
-``part``, ``id``, ``status``, ``state`` (succeeded, failed, waiting or other), ``group``, ``created``,
-``finished``, ``message``, and ``period``, which is ``now``, ``before`` or NULL; and ``bucket``.
+``id``, ``status``, ``state`` (succeeded, failed, cancelled or waiting), ``group``, ``created``, ``finished``,
+``message``, and ``period``, which is ``now``, ``before`` or NULL; and ``bucket``.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ class Subject:
 
 TOTALS = {
     "predictions": "count(*)",
-    "finished": "count(*) FILTER (state = 'succeeded')",
+    "succeeded": "count(*) FILTER (state = 'succeeded')",
     "failed": "count(*) FILTER (state = 'failed')",
     "waiting": "count(*) FILTER (state = 'waiting')",
     "share_failed": (

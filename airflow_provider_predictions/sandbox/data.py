@@ -27,6 +27,7 @@ CURRENCIES = ("NOK", "EUR", "USD", "GBP")
 DOMAINS = ("document.invoice", "document.receipt", "document.bank-statement")
 MODELS = ("cradl:model:invoices-2f6b", "cradl:model:receipts-9a01")
 FAILURE = "The document has no readable page"
+WARNING = "The text is hard to read"
 FAILS = 0.05
 """The share of predictions that fail."""
 
@@ -152,13 +153,15 @@ def values(record: Record) -> bytes:
 
 def _value(rng: random.Random, label: str, value: str) -> dict[str, Any]:
     left, top = rng.uniform(0, 0.8), rng.uniform(0, 0.9)
-    return {
+    confidence = round(rng.betavariate(8, 1.5), 4)
+    shown = {
         "label": label,
         "value": value,
-        "confidence": round(rng.betavariate(8, 1.5), 4),
+        "confidence": confidence,
         "page": 0,
         "location": [round(x, 3) for x in (left, top, left + 0.2, top + 0.03)],
     }
+    return shown | ({"warnings": [WARNING]} if confidence < 0.5 else {})
 
 
 def _show_cradl(record: Record, status: str, files: str) -> bytes:

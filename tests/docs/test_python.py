@@ -138,6 +138,8 @@ from airflow_provider_predictions.hooks.acme import AcmeHook
 from airflow_provider_predictions.operators.acme import (
     AcmeListPredictionsOperator, AcmePredictionsToObjectStorageOperator,
 )
+from airflow_provider_predictions.operators.report import PredictionsReportOperator
+from airflow_provider_predictions.report import acme, build
 from airflow_provider_predictions.sensors.acme import AcmePredictionsSensor
 from airflow_provider_predictions.triggers.acme import AcmePredictionsEventTrigger
 
@@ -149,10 +151,15 @@ landed = AcmePredictionsToObjectStorageOperator(task_id="land", path=path).execu
 sensor = AcmePredictionsSensor(task_id="wait", fail_on=(), mode="poke", poke_interval=1)
 assert sensor.poke({"ti": None}).xcom_value["count"] == landed["count"] == len(listed) == 30
 assert AcmePredictionsEventTrigger().serialize()[1]["acme_conn_id"] == "acme_default"
+build.SUBJECTS["acme"] = acme.SUBJECT  # as the page says of report/build.py
+period = ("2000-01-01", "2100-01-01")
+report = PredictionsReportOperator(task_id="report", source=landed, path=path + "-report", period=period)
+told = report.execute({})
+assert told["count"] == 30 and told["text"].startswith("Acme, 2000-01-01"), told["text"]
 """
 
 
-def test_the_modules_of_a_third_service_list_land_and_wait(
+def test_the_modules_of_a_third_service_list_land_wait_and_report(
     with_a_third_service: Path, sandbox: Sandbox, tmp_path: Path
 ) -> None:
     """The sandbox's VLM Run stands in for Acme: its list is paged in the same way."""

@@ -90,7 +90,7 @@ def picture(page: Page) -> Callable[..., None]:
             if of:
                 of.screenshot(path=path, animations="disabled")
             else:
-                clip = {"x": 0, "y": 0, "width": WIDTH, "height": height}
+                clip = {"x": 0, "y": 0, "width": page.viewport_size["width"], "height": height}
                 page.screenshot(path=path, clip=clip, animations="disabled")
 
     return take

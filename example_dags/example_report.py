@@ -1,0 +1,91 @@
+"""Report on each day of both services, and on each week of VLM Run.
+
+Needs the connections ``vlmrun_default`` and ``cradl_default``, the extra ``report`` and, for the week, which
+an asset starts, Airflow 3.0 or newer. ``notify`` only logs what others would be told. To post it, call a hook
+there, such as ``SlackWebhookHook(...).send(text=message)``; to mail it, give the report an
+``on_success_callback`` with a notifier such as ``SmtpNotifier``.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from airflow.providers.common.compat.sdk import DAG, Asset, task
+
+from airflow_provider_predictions.operators.cradl import CradlPredictionsToObjectStorageOperator
+from airflow_provider_predictions.operators.report import PredictionsReportOperator
+from airflow_provider_predictions.operators.vlmrun import VlmRunPredictionsToObjectStorageOperator
+
+TIMEZONE = "Europe/Oslo"
+SETTINGS: dict[str, Any] = {
+    "start_date": datetime(2026, 1, 1, tzinfo=ZoneInfo(TIMEZONE)),
+    "catchup": False,
+    "max_active_runs": 1,
+    "params": {"path": "file:///tmp/predictions"},
+    "tags": ["predictions", "example"],
+    "doc_md": __doc__,
+}
+LANDED = {"vlmrun": Asset(uri="predictions://vlmrun/daily"), "cradl": Asset(uri="predictions://cradl/daily")}
+TWO_WEEKS = 15
+"""Landings, one a day; the first one holds the evening of its day only."""
+
+
+@task
+def notify(report: dict) -> str:
+    """What others are told: a sentence or two, and where the page is."""
+    message = f"{report['text']} {report['report']}"
+    logging.getLogger(__name__).info("To be posted: %s", message)
+    return message
+
+
+def week_of(moment: datetime) -> tuple[int, int]:
+    """Year and number, where the report's week begins."""
+    year, week, _ = moment.astimezone(ZoneInfo(TIMEZONE)).isocalendar()
+    return year, week
+
+
+def report_on(source: Any, directory: str, period: str) -> PredictionsReportOperator:
+    """A report in a directory of its own, and the word of it."""
+    report = PredictionsReportOperator(
+        task_id="report",
+        source=source,
+        path=f"{{{{ params.path }}}}/reports/{directory}/{{{{ run_id }}}}",
+        period=period,
+        timezone=TIMEZONE,
+    )
+    notify(report.output)
+    return report
+
+
+for service, operator, arguments in (
+    ("vlmrun", VlmRunPredictionsToObjectStorageOperator, {}),
+    ("cradl", CradlPredictionsToObjectStorageOperator, {"fetch_values": True}),  # for its confidences
+):
+    # At six, what came before midnight has finished.
+    with DAG(f"example_report_{service}", schedule="0 6 * * *", **SETTINGS):
+        base = f"{{{{ params.path }}}}/{service}/daily"
+        land = operator(task_id="land", path=base, incremental=True, outlets=[LANDED[service]], **arguments)
+        # Not this landing alone: the ones before it hold the day that is compared with.
+        land >> report_on(base, f"{service}/daily", "day")
+
+with DAG("example_report_weekly", schedule=[LANDED["vlmrun"]], **SETTINGS):
+
+    @task.short_circuit(inlets=[LANDED["vlmrun"]])
+    def landings(triggering_asset_events=None, inlet_events=None) -> list[str]:
+        """What landed in two weeks; nothing, so that there is no report, while the week is not over.
+
+        It is over with the first landing of the next one: each landing starts this DAG, and one a week goes
+        on. A run by hand does so at once.
+        """
+        asset = LANDED["vlmrun"]
+        landed = sorted(inlet_events[asset], key=lambda event: event.timestamp)
+        started_by = [event.timestamp for event in (triggering_asset_events or {}).get(asset, ())]
+        before = [event.timestamp for event in landed if started_by and event.timestamp < min(started_by)]
+        if before and week_of(max(started_by)) == week_of(max(before)):
+            return []
+        return [event.extra["path"] for event in landed][-TWO_WEEKS:]
+
+    report_on(landings(), "vlmrun/weekly", "week")

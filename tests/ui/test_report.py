@@ -1,0 +1,232 @@
+"""The page of a report in a browser: as a file, in both colours, on paper, on a phone, and in a mail."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from airflow_provider_predictions.operators.cradl import CradlPredictionsToObjectStorageOperator
+from airflow_provider_predictions.operators.report import PredictionsReportOperator
+from airflow_provider_predictions.operators.vlmrun import VlmRunPredictionsToObjectStorageOperator
+from airflow_provider_predictions.sandbox.server import Sandbox
+
+WIDTH, HEIGHT = 1000, 1000
+PHONE = 360
+READABLE = 4.5
+"""The contrast that WCAG 2 asks for, level AA."""
+CHARTS = {
+    "vlmrun": ["By day and status", "Credits by day and domain", "Time to complete"],
+    "cradl": ["By day and status", "Fields under 70 % by day", "Fields under 90 % by day", "Inference time"],
+}
+
+
+@pytest.fixture(scope="module")
+def reports(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The page of each service, of a fortnight."""
+    folder = tmp_path_factory.mktemp("reports")
+    end = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
+    pages = {}
+    with pytest.MonkeyPatch.context() as patch, Sandbox(count=600) as sandbox:
+        spoil(sandbox)
+        sandbox.receive(8)
+        for name, value in sandbox.environment().items():
+            patch.setenv(name, value)
+        for name, land in {
+            "vlmrun": VlmRunPredictionsToObjectStorageOperator(
+                task_id="land", path=f"file://{folder}/landed/vlmrun"
+            ),
+            "cradl": CradlPredictionsToObjectStorageOperator(
+                task_id="land", path=f"file://{folder}/landed/cradl", fetch_values=True
+            ),
+        }.items():
+            report = PredictionsReportOperator(
+                task_id="report",
+                source=land.execute({}),
+                path=f"file://{folder}/{name}",
+                period=(end - timedelta(days=14), end),
+            ).execute({})
+            pages[name] = Path(report["report"].removeprefix("file://"))
+    return pages
+
+
+def spoil(sandbox: Sandbox) -> None:
+    """Let the receipts of the last two days fail, so that there is a change to be seen."""
+    since = datetime.now(UTC) - timedelta(days=2)
+    for row in [*sandbox.vlmrun.rows, *sandbox.cradl.rows]:
+        if row.created > since and "receipt" in row.group:
+            row.outcome = "failed"
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A page that may ask nobody for anything but the file, and complain of nothing."""
+    context = browser.new_context(viewport={"width": WIDTH, "height": HEIGHT}, color_scheme="light")
+    page = context.new_page()
+    asked: list[str] = []
+    errors: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("console", lambda message: errors.append(message.text))
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    yield page
+    assert {url for url in asked if not url.endswith("/report.html")} == set()
+    assert not errors
+    context.close()
+
+
+@pytest.fixture
+def report(page: Page, reports: dict[str, Path], service_name: str) -> Page:
+    page.goto(reports[service_name].as_uri())
+    return page
+
+
+def test_the_charts_of_a_report_are_seen(report: Page, picture, service_name: str) -> None:
+    for title in CHARTS[service_name]:
+        chart = report.get_by_role("img", name=f"Chart. {title}.")
+        expect(chart).to_be_visible()
+        drawn: list[dict[str, float]] = chart.evaluate(SHAPES)
+        box = chart.locator("svg").bounding_box()
+        assert box
+        assert box["width"] > WIDTH / 2
+        assert box["height"] > 60
+        assert len([shape for shape in drawn if shape["width"] > 3 and shape["height"] > 3]) >= 3
+        assert chart.locator("text").count() > 3
+    assert report.locator("figure").count() == len(CHARTS[service_name])
+    picture(f"report-{service_name}")
+
+
+SHAPES = """figure => [...figure.querySelectorAll('svg path, svg use')]
+    .filter(shape => !shape.closest('defs'))
+    .filter(shape => !['none', 'rgba(0, 0, 0, 0)'].includes(getComputedStyle(shape).fill))
+    .map(shape => shape.getBoundingClientRect())
+    .map(({width, height}) => ({width, height}))"""
+
+
+def test_every_image_of_a_report_says_what_it_is_to_those_who_cannot_see_it(report: Page) -> None:
+    images = report.locator("svg, img")
+    for number in range(images.count()):
+        named = images.nth(number).locator("xpath=ancestor-or-self::*[@role='img' and @aria-label]")
+        expect(named).to_have_attribute("aria-label", re.compile("^Chart. .*table below.$"))
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_text_of_a_report_is_readable(report: Page, scheme: Any) -> None:
+    """On what is painted behind it, cells of a heat map included."""
+    report.emulate_media(color_scheme=scheme)
+
+    found: list[dict[str, Any]] = report.evaluate(CONTRASTS)
+
+    assert len(found) > 200
+    assert not [text for text in found if text["contrast"] < READABLE]
+
+
+CONTRASTS = """() => {
+    const parse = text => {
+        const [r, g, b, a = 1] = text.match(/[\\d.]+/g).map(Number);
+        return [r, g, b, a];
+    };
+    const over = (top, bottom) => [0, 1, 2].map(i => top[i] * top[3] + bottom[i] * (1 - top[3])).concat(1);
+    const light = ([r, g, b]) => [r, g, b]
+        .map(x => x / 255).map(x => x <= 0.03928 ? x / 12.92 : ((x + 0.055) / 1.055) ** 2.4)
+        .reduce((sum, x, i) => sum + x * [0.2126, 0.7152, 0.0722][i], 0);
+    const painted = element => {
+        const style = getComputedStyle(element);
+        const isShape = element instanceof SVGGeometryElement || element instanceof SVGUseElement;
+        const colour = isShape ? style.fill : style.backgroundColor;
+        if (colour === 'none') return [0, 0, 0, 0];
+        const [r, g, b, a] = parse(colour);
+        return [r, g, b, a * style.opacity * (isShape ? style.fillOpacity : 1)];
+    };
+    const behind = element => {
+        element.scrollIntoView({block: 'center', inline: 'center'});
+        const {left, top, width, height} = element.getBoundingClientRect();
+        return document.elementsFromPoint(left + width / 2, top + height / 2)
+            .filter(found => found !== element && !element.contains(found))
+            .filter(found => !(found instanceof SVGTextElement))
+            .reverse().map(painted).reduce((bottom, top) => over(top, bottom), [255, 255, 255, 1]);
+    };
+    const texts = [...document.querySelectorAll('h1, h2, p, li, th, td, svg text')]
+        .filter(element => element.textContent.trim());
+    return texts.map(element => {
+        const style = getComputedStyle(element);
+        const ink = parse(element instanceof SVGElement ? style.fill : style.color);
+        const lights = [light(ink), light(behind(element))].sort((a, b) => b - a);
+        return {text: element.textContent.trim(), contrast: (lights[0] + 0.05) / (lights[1] + 0.05)};
+    });
+}"""
+
+
+def test_light_and_dark_differ_in_paper_ink_and_charts(report: Page, picture, service_name: str) -> None:
+    light = report.evaluate(COLOURS)
+    report.emulate_media(color_scheme="dark")
+    dark = report.evaluate(COLOURS)
+
+    assert all(one != other for one, other in zip(light, dark, strict=True))
+    if service_name == "cradl":
+        report.get_by_role("heading", name="Confidence by field").evaluate("title => title.scrollIntoView()")
+        picture("report-dark")
+
+
+COLOURS = """() => {
+    const {backgroundColor, color} = getComputedStyle(document.body);
+    const bar = [...document.querySelectorAll('figure path')].map(path => getComputedStyle(path).fill);
+    return [backgroundColor, color, String(bar)];
+}"""
+
+
+def test_on_paper_all_of_a_report_is_there_in_the_light_colours(report: Page) -> None:
+    on_screen = report.evaluate(COLOURS)
+    report.emulate_media(color_scheme="dark", media="print")
+
+    cut = report.evaluate("""() => [...document.querySelectorAll('body *')]
+        .filter(element => !element.closest('svg'))
+        .map(element => [element, getComputedStyle(element)])
+        .filter(([element, {display, overflowY}]) => display === 'none'
+            || overflowY !== 'visible' && element.scrollHeight > element.clientHeight + 1)
+        .map(([element]) => element.outerHTML.slice(0, 80))""")
+
+    assert not cut
+    assert report.evaluate(COLOURS) == on_screen
+
+
+def test_on_a_phone_tables_scroll_and_the_page_does_not(report: Page) -> None:
+    report.set_viewport_size({"width": PHONE, "height": 700})
+
+    assert report.evaluate("document.documentElement.scrollWidth") == PHONE
+    wide = report.evaluate("""() => [...document.querySelectorAll('.scroll, figure')]
+        .filter(element => element.scrollWidth > element.clientWidth)
+        .map(element => getComputedStyle(element).overflowX)""")
+    assert wide
+    assert set(wide) == {"auto"}
+
+
+def test_ids_and_times_are_not_torn_apart(report: Page) -> None:
+    """A time is on one line, and so is an id of VLM Run; one of Cradl is on no more than three."""
+    torn = report.evaluate("""() => [...document.querySelectorAll('td')]
+        .filter(cell => /^\\d{4}-\\d\\d-\\d\\d|^[\\w:-]{20,}$/.test(cell.textContent))
+        .map(cell => {
+            const range = document.createRange();
+            range.selectNodeContents(cell);
+            return [cell.textContent, new Set([...range.getClientRects()].map(box => box.top)).size];
+        })
+        .filter(([text, lines]) => lines > (text.length > 40 ? 3 : 1))""")
+
+    assert not torn
+
+
+def test_a_report_reads_well_where_a_mail_client_has_stripped_it(report: Page) -> None:
+    """Without style sheet and drawings, numbers are still to the right and heads above their columns."""
+    report.evaluate("document.querySelectorAll('style, svg').forEach(element => element.remove())")
+
+    aligned = report.evaluate("""() => [...document.querySelectorAll('.number')]
+        .map(cell => getComputedStyle(cell).textAlign)""")
+
+    assert len(aligned) > 50
+    assert set(aligned) <= {"right", "-webkit-right"}
+    expect(report.get_by_role("heading", name="In numbers")).to_be_visible()
+    assert not re.search(r"var\(|undefined|None", report.inner_text("body").replace("None.", ""))
