@@ -73,7 +73,11 @@ def build(landings: Sequence[Landed], window: Window, directory: Path, workspace
     with Database(subject, window, workspace) as database:
         for landed in landings:
             if landed.is_older(window):
-                database.leave_out("landings of older predictions only, not read", 1, str(landed.path))
+                database.leave_out(
+                    "in landings of older predictions only, which were not read",
+                    sum(part["count"] for part in landed.manifest["parts"]),
+                    str(landed.path),
+                )
             else:
                 database.load(landed)
         database.keep()
@@ -169,9 +173,11 @@ def _notes(landings: Sequence[Landed], window: Window) -> list[str]:
             f"The sources hold nothing created before {_local(oldest, window)}, so the period before may not "
             "be whole. Give the report earlier landings, too, to compare with it."
         )
-    unproven = sum(1 for landed in landings if landed.manifest["inconsistency"])
-    if unproven:
-        notes.append(f"Of {unproven} landings it cannot be proven that no record is missing; see Left out.")
+    notes.extend(
+        f"It cannot be proven that no record is missing from {landed.path}: {landed.manifest['inconsistency']}"
+        for landed in landings
+        if landed.manifest["inconsistency"]
+    )
     return notes
 
 

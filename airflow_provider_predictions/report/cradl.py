@@ -19,12 +19,12 @@ from airflow_provider_predictions.report.tables import (
 # docs.cradl.ai, "Predictions": a confidence under 0.7 is uncertain, one over 0.9 is good.
 _CONFIDENCE = {
     "fields": "count(*)",
-    "mean_confidence": "avg(confidence)",
+    "mean_confidence": "round(avg(confidence), 9)",
     "share_under_70": "count(*) FILTER (confidence < 0.7) / nullif(count(confidence), 0)",
     "share_under_90": "count(*) FILTER (confidence < 0.9) / nullif(count(confidence), 0)",
 }
 _CONFIDENCES = ", ".join(f"{aggregate} AS {name}" for name, aggregate in _CONFIDENCE.items())
-_ITEM = '{"label":"VARCHAR","value":"JSON","confidence":"DOUBLE","warnings":"JSON","errors":"JSON"}'
+_ITEM = '{"label":"VARCHAR","value":"JSON","confidence":"VARCHAR","warnings":"JSON","errors":"JSON"}'
 # Told by its first character, as the whole of it is parsed but once.
 _IS_LIST = "starts_with(predictions, '[')"
 _IS_NESTED = "json_type(item.value) IN ('ARRAY', 'OBJECT')"
@@ -48,7 +48,7 @@ SUBJECT = Subject(
         "predictions": "JSON",
     },
     # Without a status it is told by the results, as api.cradl does.
-    record="""predictionId AS id,
+    record="""given_id(predictionId) AS id,
         coalesce(nullif(status, ''), CASE WHEN nullif(fileUrl, '') IS NULL AND predictions IS NULL
             AND inferenceTime IS NULL THEN 'pending' ELSE 'succeeded' END) AS status,
         modelId AS "group", instant(createdTime) AS created,
@@ -67,16 +67,20 @@ SUBJECT = Subject(
         UNION ALL
         SELECT row, item, concat_ws('.', parent, item.label), FALSE, TRUE FROM line""",
     details={
-        "field": """SELECT row, coalesce(label, '') AS label, item.confidence AS confidence
+        "field": """SELECT row, coalesce(label, '') AS label, number(item.confidence) AS confidence
             FROM items WHERE item IS NOT NULL AND NOT is_rows""",
-        "problem": """SELECT row, 'error' AS kind, '' AS field, words(error) AS message FROM raw
-            WHERE words(error) IS NOT NULL
-            UNION ALL SELECT row, 'error', '', unnest(texts(errors)) FROM raw WHERE errors IS NOT NULL
-            UNION ALL SELECT row, 'warning', '', unnest(texts(warnings)) FROM raw WHERE warnings IS NOT NULL
-            UNION ALL SELECT row, 'error', label, unnest(texts(item.errors)) FROM items
-                WHERE item.errors IS NOT NULL
-            UNION ALL SELECT row, 'warning', label, unnest(texts(item.warnings)) FROM items
-                WHERE item.warnings IS NOT NULL""",
+        "problem": """WITH said AS (
+                SELECT row, 'error' AS kind, '' AS field, words(error) AS message FROM raw
+                    WHERE error IS NOT NULL
+                UNION ALL SELECT row, 'error', '', unnest(texts(errors)) FROM raw WHERE errors IS NOT NULL
+                UNION ALL SELECT row, 'warning', '', unnest(texts(warnings)) FROM raw
+                    WHERE warnings IS NOT NULL
+                UNION ALL SELECT row, 'error', coalesce(label, ''), unnest(texts(item.errors)) FROM items
+                    WHERE item.errors IS NOT NULL
+                UNION ALL SELECT row, 'warning', coalesce(label, ''), unnest(texts(item.warnings)) FROM items
+                    WHERE item.warnings IS NOT NULL
+            )
+            SELECT * REPLACE (one_line(message) AS message) FROM said WHERE one_line(message) IS NOT NULL""",
     },
     odd={
         "records whose predictions are no list; their fields are not counted": f"""SELECT count(*) FROM raw
@@ -141,10 +145,18 @@ SUBJECT = Subject(
             "Least certain documents",
             "Documents with a field that the model was least sure of, and how many of their fields are under "
             "70 %; at most 1,000.",
-            """SELECT document, id AS prediction, arg_min(label, confidence) AS field,
-            min(confidence) AS confidence, count(*) FILTER (confidence < 0.7) AS fields_under_70
-            FROM field JOIN record USING (row) WHERE field.period = 'now' AND confidence IS NOT NULL
-            GROUP BY document, id ORDER BY confidence, document, id LIMIT 1000""",
+            """WITH sure AS (
+                SELECT row, min(confidence) AS confidence,
+                    count(*) FILTER (confidence < 0.7) AS fields_under_70
+                FROM field WHERE period = 'now' AND confidence IS NOT NULL GROUP BY row
+            ), least AS (
+                SELECT sure.*, document, id FROM sure JOIN record USING (row)
+                ORDER BY confidence, document, id LIMIT 1000
+            )
+            SELECT document, id AS prediction, min(label) AS field, least.confidence, fields_under_70
+            FROM least JOIN field ON field.row = least.row AND field.confidence = least.confidence
+            GROUP BY least.row, document, id, least.confidence, fields_under_70
+            ORDER BY least.confidence, document, id""",
         ),
         Table(
             "inference_time",

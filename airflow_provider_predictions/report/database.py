@@ -26,21 +26,26 @@ _SETTINGS = """
     CREATE TABLE left_out (reason VARCHAR, count BIGINT, detail VARCHAR);
     CREATE TABLE bucket (bucket INTEGER, label VARCHAR, start TIMESTAMPTZ);
 """
-# A time begins as the services write it: DuckDB takes "epoch" and "infinity", too.
+# A time begins as the services write it: DuckDB takes "epoch" and "infinity", too. An id that is a hash was
+# made for a Parquet file, of a record that has none.
 _MACROS = f"""
     CREATE MACRO instant(text) AS CASE WHEN regexp_matches(text, '^\\d{{4}}-\\d\\d-\\d\\d[T ]\\d\\d:\\d\\d')
         THEN try_cast(text AS TIMESTAMPTZ) END;
     CREATE MACRO number(text) AS
         CASE WHEN isfinite(try_cast(text AS DOUBLE)) THEN try_cast(text AS DOUBLE) END;
-    CREATE MACRO words(json) AS nullif(trim(regexp_replace(CASE json_type(json)
+    CREATE MACRO one_line(text) AS
+        nullif(trim(regexp_replace(text, '\\s+', ' ', 'g'))[:{LONGEST_MESSAGE}], '');
+    CREATE MACRO words(json) AS one_line(CASE json_type(json)
         WHEN 'VARCHAR' THEN json->>'$'
         WHEN 'ARRAY' THEN array_to_string(from_json(json, '["VARCHAR"]'), '; ')
         WHEN 'NULL' THEN NULL
-        ELSE nullif(json::VARCHAR, '{{}}') END, '\\s+', ' ', 'g'))[:{LONGEST_MESSAGE}], '');
+        ELSE nullif(json::VARCHAR, '{{}}') END);
     CREATE MACRO texts(json) AS CASE json_type(json)
         WHEN 'ARRAY' THEN from_json(json, '["VARCHAR"]') ELSE [words(json)] END;
     CREATE MACRO plain(text) AS
         CASE WHEN regexp_matches(text, '^[=+\\-@\\t\\r]') THEN '''' || text ELSE text END;
+    CREATE MACRO given_id(text) AS
+        CASE WHEN text <> '' AND NOT regexp_full_match(text, 'sha256:[0-9a-f]{{64}}') THEN text END;
     CREATE MACRO iso(moment) AS strftime(timezone('UTC', moment), '%Y-%m-%dT%H:%M:%SZ');
 """
 
@@ -55,7 +60,6 @@ class Database:
         self.subject = subject
         self.window = window
         self.directory = directory
-        self._parts = 0
         self._db = duckdb.connect(str(directory / "records.duckdb"))
         self._db.execute(_SETTINGS.format(memory=MEMORY, directory=directory) + _MACROS)
         self._db.execute(f"CREATE MACRO local(moment) AS timezone('{window.zone.key}', moment)")
@@ -63,6 +67,10 @@ class Database:
             "INSERT INTO bucket VALUES (?, ?, ?)",
             [(number, bucket.label, bucket.start) for number, bucket in enumerate(window.buckets)],
         )
+        # Tables to add to, whether or not there is anything in the sources.
+        members = ", ".join(f"{_quoted(name)} {kind}" for name, kind in subject.members.items())
+        self._db.execute(f"CREATE TEMP TABLE raw (row BIGINT, {members})")
+        self._take("")
 
     def __enter__(self) -> Self:
         return self
@@ -90,12 +98,6 @@ class Database:
             self._take(f"{landed.path}/{file.name}")
         for reason, count in landed.manifest["rejected_reasons"].items():
             self.leave_out(f"rows that are no records: {reason}", count, str(landed.path))
-        if landed.manifest["inconsistency"]:
-            self.leave_out(
-                f"it cannot be proven that none is missing: {landed.manifest['inconsistency']}",
-                1,
-                str(landed.path),
-            )
 
     def keep(self) -> None:
         """Count each prediction once, in its latest shape, and place all in time."""
@@ -217,7 +219,9 @@ class Database:
         members = []
         for name, kind in self.subject.members.items():
             other = f"other->{'>' if kind == 'VARCHAR' else ''}'$.{name}'"
-            given = f"coalesce({_quoted(name)}::{kind}, {other})" if name in columns else other
+            own = f"to_json({_quoted(name)})" if columns.get(name) == "text" and kind == "JSON" else ""
+            own = own or f"{_quoted(name)}::{kind}"
+            given = f"coalesce({own}, {other})" if name in columns else other
             members.append(f"CASE WHEN {whole} THEN {given} END AS {_quoted(name)}")
         return f"(SELECT {', '.join(members)} FROM read_parquet('{_text(file)}'))"
 
@@ -238,11 +242,10 @@ class Database:
             (count,) = db.execute(query).fetchone() or (0,)
             self.leave_out(reason, count, where)
         db.execute("DROP TABLE raw; DROP TABLE items")
-        self._parts += 1
 
     def _stage(self, table: str, query: str) -> None:
-        how = "INSERT INTO" if self._parts else "CREATE TABLE"
-        self._db.execute(f"{how} {table} {'' if self._parts else 'AS'} {query}")
+        self._db.execute(f"CREATE TABLE IF NOT EXISTS {table} AS {query} WITH NO DATA")
+        self._db.execute(f"INSERT INTO {table} {query}")
 
     def _note_others(self) -> None:
         window = self.window

@@ -126,7 +126,8 @@ CHANGES = Table(
             greatest(0, (q1 + q0) / (n1 + n0) - ((s1 + s0) / (n1 + n0)) ** 2) * (1 / n1 + 1 / n0)), 0)
         FROM pair WHERE kind = 'mean' AND n1 > 0 AND n0 > 0
     )
-    SELECT measure, "group", now, before, score FROM scored
+    SELECT measure, "group", round(now, 9) AS now, round(before, 9) AS before, round(score, 6) AS score
+    FROM scored
     WHERE abs(score) >= {LIKELY} AND (SELECT count(*) FROM record WHERE period = 'before') > 0
     ORDER BY abs(score) DESC, measure, "group\"""",
 )

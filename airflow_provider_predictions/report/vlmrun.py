@@ -29,7 +29,7 @@ SUBJECT = Subject(
         "error": "JSON",
         "usage": "JSON",
     },
-    record=f"""id, coalesce(nullif(status, ''), '{PENDING}') AS status, domain AS "group",
+    record=f"""given_id(id) AS id, coalesce(nullif(status, ''), '{PENDING}') AS status, domain AS "group",
         instant(created_at) AS created, instant(completed_at) AS finished,
         coalesce(words(message), words(error), words(usage->'message')) AS message,
         number(usage->>'credits_used') AS credits, number(usage->>'elements_processed') AS elements,
@@ -37,7 +37,7 @@ SUBJECT = Subject(
     totals={
         "record": TOTALS
         | {
-            "credits": "coalesce(sum(credits), 0)",
+            "credits": "coalesce(round(sum(credits), 9), 0)",
             "pages": "coalesce(sum(elements) FILTER (element_type = 'page'), 0)",
             "p50_seconds_to_complete": f"quantile_cont({_SECONDS}, 0.5)",
             "p95_seconds_to_complete": f"quantile_cont({_SECONDS}, 0.95)",
@@ -62,7 +62,7 @@ SUBJECT = Subject(
             count(*) FILTER (state = 'waiting') AS waiting,
             count(*) FILTER (state = 'failed') /
                 nullif(count(*) FILTER (state IN ('succeeded', 'failed')), 0) AS share_failed,
-            coalesce(sum(credits), 0) AS credits,
+            coalesce(round(sum(credits), 9), 0) AS credits,
             coalesce(sum(elements) FILTER (element_type = 'page'), 0) AS pages
             FROM record WHERE period = 'now' GROUP BY "group" ORDER BY predictions DESC, domain""",
         ),
@@ -71,7 +71,7 @@ SUBJECT = Subject(
             "Credits by {unit} and domain",
             "Credits that the predictions used which were created in each {unit}.",
             """SELECT bucket.label AS {unit}, coalesce("group", '') AS domain,
-            coalesce(sum(credits), 0) AS credits
+            coalesce(round(sum(credits), 9), 0) AS credits
             FROM record JOIN bucket USING (bucket) WHERE period = 'now'
             GROUP BY bucket, bucket.label, "group" ORDER BY bucket, domain""",
             chart="stack",
@@ -81,7 +81,7 @@ SUBJECT = Subject(
             "processed",
             "What was processed",
             "Pages, images and other elements, by the type that VLM Run gives them.",
-            """SELECT element_type, sum(elements) AS elements, count(*) AS predictions
+            """SELECT element_type, round(sum(elements), 9) AS elements, count(*) AS predictions
             FROM record WHERE period = 'now' AND elements IS NOT NULL
             GROUP BY element_type ORDER BY elements DESC, element_type""",
         ),

@@ -75,8 +75,9 @@ class Window:
     def _next(self, moment: datetime) -> datetime:
         if self.unit == "hour":
             # Along the clock on the wall, which in some zones is half an hour off.
-            past = moment.astimezone(self.zone).minute
-            return moment + timedelta(minutes=60 - past)
+            local = moment.astimezone(self.zone)
+            past = timedelta(minutes=local.minute, seconds=local.second, microseconds=local.microsecond)
+            return moment + timedelta(hours=1) - past
         day = moment.astimezone(self.zone).date()
         if self.unit == "day":
             return _midnight(day + timedelta(days=1), self.zone)

@@ -1,0 +1,89 @@
+"""Records land through the package's own code, and are reported on."""
+
+from __future__ import annotations
+
+import csv
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from airflow.providers.common.compat.sdk import ObjectStoragePath
+
+from airflow_provider_predictions.api.auth import BearerAuth
+from airflow_provider_predictions.api.cradl import Cradl
+from airflow_provider_predictions.api.models import Page
+from airflow_provider_predictions.api.service import Service
+from airflow_provider_predictions.api.vlmrun import VlmRun
+from airflow_provider_predictions.report.build import Summary, build
+from airflow_provider_predictions.report.source import landings
+from airflow_provider_predictions.report.window import Window
+from airflow_provider_predictions.storage.formats import make_format
+from airflow_provider_predictions.storage.landing import Landing
+from airflow_provider_predictions.storage.manifest import Manifest, commit, manifest
+from airflow_provider_predictions.storage.objects import prepare
+
+SERVICES: dict[str, Service[Any]] = {
+    "vlmrun": VlmRun(base_url="http://localhost", auth=BearerAuth("key")),
+    "cradl": Cradl(base_url="http://localhost", auth=BearerAuth("key")),
+}
+FORMS = (("jsonl", None), ("jsonl", "gzip"), ("jsonl", "zstd"), ("parquet", None))
+
+
+def land(
+    service_name: str,
+    path: Path | ObjectStoragePath,
+    records: Sequence[bytes],
+    form: str = "jsonl",
+    codec: str | None = None,
+    *,
+    records_per_part: int = 100_000,
+    **facts: Any,
+) -> Manifest:
+    """Land records, as the operator does with what a service answers.
+
+    :param facts: of the manifest, where they are to differ.
+    """
+    service = SERVICES[service_name]
+    target = ObjectStoragePath(str(path))
+    prepare(target)
+    made = make_format(form, codec, service)
+    given = {"requests": 1, "ordered": True, "consistent": True, "inconsistency": None} | facts
+    rows = service.rows(b"[" + b",".join(records) + b"]")
+    fine = tuple(row for row in rows if row.fault is None)
+    page = Page(fine, rejected=tuple(row for row in rows if row.fault))
+    with Landing(target, made, records_per_part=records_per_part, arguments="") as landing:
+        landing.take(page, {}, 1)
+        landing.finish()
+        content = manifest(
+            target,
+            landing.progress.parts,
+            landing.progress.totals,
+            service=service_name,
+            format=form,
+            compression=codec,
+            **given,
+        )
+        commit(target, content)
+    return content
+
+
+def report(source: object, window: Window, files: Path) -> Summary:
+    """Write the files of a report."""
+    files.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as workspace:
+        return build(landings(source, ObjectStoragePath), window, files, Path(workspace))
+
+
+def table(files: Path, name: str) -> list[list[str]]:
+    """The rows of a CSV, without the names of its columns."""
+    with (files / f"{name}.csv").open(encoding="utf-8", newline="") as file:
+        return list(csv.reader(file))[1:]
+
+
+def left_out(files: Path) -> dict[str, int]:
+    """What is not counted, by reason."""
+    counts: dict[str, int] = {}
+    for reason, count, _ in table(files, "left_out"):
+        counts[reason] = counts.get(reason, 0) + int(count)
+    return counts

@@ -1,0 +1,537 @@
+"""What a report must say, computed once more in plain Python.
+
+Nothing of the package's report is used here; what is said twice is said independently.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from statistics import fmean
+from typing import Any
+from zoneinfo import ZoneInfo
+
+LONGEST = 300
+Row = tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class Times:
+    """A period, the beginning of the one before, and how a moment of the period is labelled."""
+
+    before: datetime
+    start: datetime
+    end: datetime
+    zone: ZoneInfo
+    label: str
+
+    def of(self, moment: datetime | None) -> str | None:
+        """Which period a moment lies in."""
+        if moment is None or not self.before <= moment < self.end:
+            return None
+        return "now" if moment >= self.start else "before"
+
+
+@dataclass
+class Problem:
+    """What Cradl says of a prediction or of a field."""
+
+    kind: str
+    field: str
+    message: str | None
+
+
+@dataclass
+class Seen:
+    """A record, understood."""
+
+    id: str | None
+    status: str
+    group: str | None
+    created: datetime | None
+    finished: datetime | None
+    message: str | None
+    terminal: frozenset[str]
+    credits: float | None = None
+    elements: float | None = None
+    element_type: str | None = None
+    document: str | None = None
+    inference: float | None = None
+    fields: list[tuple[str, float | None]] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+
+    @property
+    def state(self) -> str:
+        if self.status in ("failed", "cancelled"):
+            return self.status
+        return "succeeded" if self.status in self.terminal else "waiting"
+
+    @property
+    def seconds(self) -> float | None:
+        return (self.finished - self.created).total_seconds() if self.finished and self.created else None
+
+
+def percentile(values: Iterable[float], share: float) -> float | None:
+    """With linear interpolation between the two nearest."""
+    ordered = sorted(values)
+    if not ordered:
+        return None
+    place = share * (len(ordered) - 1)
+    low = math.floor(place)
+    high = min(low + 1, len(ordered) - 1)
+    return ordered[low] + (ordered[high] - ordered[low]) * (place - low)
+
+
+def share(part: int, whole: int) -> float | None:
+    return part / whole if whole else None
+
+
+def mean(values: Sequence[float]) -> float | None:
+    return fmean(values) if values else None
+
+
+def most(values: Sequence[float]) -> float | None:
+    return max(values, default=None)
+
+
+def when(text: object) -> datetime | None:
+    if not isinstance(text, str):
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+
+
+def number(value: object) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        found = float(value)
+    except ValueError:
+        return None
+    return found if math.isfinite(found) else None
+
+
+def text(value: object) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    return json.dumps(value, separators=(",", ":"))
+
+
+def words(value: object) -> str | None:
+    if value is None or value == {}:
+        return None
+    whole = "; ".join(text(each) or "" for each in value) if isinstance(value, list) else text(value) or ""
+    return " ".join(whole.split())[:LONGEST] or None
+
+
+def as_vlmrun(raw: bytes) -> Seen:
+    """A record of VLM Run."""
+    given = json.loads(raw)
+    usage = given.get("usage") if isinstance(given.get("usage"), dict) else {}
+    return Seen(
+        id=given.get("id") or None,
+        status=given.get("status") or "pending",
+        group=given.get("domain"),
+        created=when(given.get("created_at")),
+        finished=when(given.get("completed_at")),
+        message=words(given.get("message")) or words(given.get("error")) or words(usage.get("message")),
+        terminal=frozenset({"completed", "failed", "cancelled"}),
+        credits=number(usage.get("credits_used")),
+        elements=number(usage.get("elements_processed")),
+        element_type=usage.get("element_type"),
+    )
+
+
+def as_cradl(raw: bytes) -> Seen:
+    """A record of Cradl."""
+    given = json.loads(raw)
+    inference = number(given.get("inferenceTime"))
+    has_results = given.get("fileUrl") or given.get("predictions") is not None or inference is not None
+    created, updated = when(given.get("createdTime")), when(given.get("updatedTime"))
+    if updated is None and created and inference is not None:
+        updated = created + timedelta(seconds=inference)
+    seen = Seen(
+        id=given.get("predictionId") or None,
+        status=given.get("status") or ("succeeded" if has_results else "pending"),
+        group=given.get("modelId"),
+        created=created,
+        finished=updated,
+        message=words(given.get("error")) or words(given.get("errors")),
+        terminal=frozenset({"succeeded", "failed", "cancelled"}),
+        document=given.get("documentId"),
+        inference=inference,
+    )
+    if words(given.get("error")):
+        seen.problems.append(Problem("error", "", words(given["error"])))
+    _complain(seen, given, "")
+    for value in given.get("predictions") or []:
+        _extract(seen, value)
+    return seen
+
+
+def _extract(seen: Seen, value: Any) -> None:
+    label = value.get("label") or ""
+    _complain(seen, value, label)
+    if not isinstance(value.get("value"), list):
+        seen.fields.append((label, number(value.get("confidence"))))
+        return
+    for cell in (cell for row in value["value"] for cell in row):
+        below = ".".join(part for part in (label, cell.get("label")) if part)
+        _complain(seen, cell, below)
+        seen.fields.append((below, number(cell.get("confidence"))))
+
+
+def _complain(seen: Seen, given: Any, label: str) -> None:
+    for kind in ("error", "warning"):
+        said = given.get(f"{kind}s")
+        each = said if isinstance(said, list) else [said]
+        seen.problems += [Problem(kind, label, words(one)) for one in each if words(one)]
+
+
+READ: dict[str, Callable[[bytes], Seen]] = {"vlmrun": as_vlmrun, "cradl": as_cradl}
+
+
+def latest(landings: Sequence[Sequence[Seen]]) -> list[Seen]:
+    """Each prediction once: a finished one before an unfinished one, then the later one."""
+    kept: dict[object, Seen] = {}
+    for seen in (seen for landing in landings for seen in landing):
+        key = seen.id if seen.id is not None else id(seen)
+        other = kept.get(key)
+        if other is None or seen.status in seen.terminal or other.status not in other.terminal:
+            kept[key] = seen
+    return list(kept.values())
+
+
+def nulls_last(key: Any) -> tuple[bool, Any]:
+    return (key is None, key)
+
+
+def descending(key: float | None) -> tuple[bool, float]:
+    return (key is None, -(key or 0))
+
+
+class Oracle:
+    """What a report of a service must say."""
+
+    def __init__(self, service: str, landings: Sequence[Sequence[bytes]], times: Times) -> None:
+        self.service = service
+        self.times = times
+        self.all = latest([[READ[service](raw) for raw in landing] for landing in landings])
+        self.landed = sum(map(len, landings))
+        self.now = [seen for seen in self.all if times.of(seen.created) == "now"]
+        self.before = [seen for seen in self.all if times.of(seen.created) == "before"]
+
+    # --- the head --------------------------------------------------------------------------------
+
+    def totals(self) -> dict[str, dict[str, Any]]:
+        now, before = self._totals(self.now), self._totals(self.before)
+        return {name: {"now": now[name], "before": before[name]} for name in now}
+
+    def _totals(self, rows: Sequence[Seen]) -> dict[str, Any]:
+        states = Counter(seen.state for seen in rows)
+        found: dict[str, Any] = {
+            "predictions": len(rows),
+            "succeeded": states["succeeded"],
+            "failed": states["failed"],
+            "waiting": states["waiting"],
+            "share_failed": share(states["failed"], states["failed"] + states["succeeded"]),
+        }
+        if self.service == "vlmrun":
+            seconds = [seen.seconds for seen in rows if seen.seconds is not None]
+            return found | {
+                "credits": math.fsum(seen.credits or 0 for seen in rows),
+                "pages": math.fsum(seen.elements or 0 for seen in rows if seen.element_type == "page"),
+                "p50_seconds_to_complete": percentile(seconds, 0.5),
+                "p95_seconds_to_complete": percentile(seconds, 0.95),
+                "max_seconds_to_complete": most(seconds),
+            }
+        inference = [seen.inference for seen in rows if seen.inference is not None]
+        kinds = Counter(problem.kind for seen in rows for problem in seen.problems)
+        fields = [confidence for seen in rows for _, confidence in seen.fields]
+        names = ("fields", "mean_confidence", "share_under_70", "share_under_90")
+        return (
+            found
+            | {
+                "p50_inference_seconds": percentile(inference, 0.5),
+                "p95_inference_seconds": percentile(inference, 0.95),
+            }
+            | dict(zip(names, self._confidences(fields), strict=True))
+            | {"errors": kinds["error"], "warnings": kinds["warning"]}
+        )
+
+    def statuses(self) -> dict[str, int]:
+        return dict(Counter(seen.status for seen in self.now))
+
+    def left_out(self) -> dict[str, int]:
+        """What every report may leave out."""
+        created = [seen.created for seen in self.all]
+        counts = {
+            "the same prediction in an earlier landing, or unfinished in a later one": self.landed
+            - len(self.all),
+            "no creation time that can be read": sum(1 for moment in created if moment is None),
+            "created after the period": sum(1 for moment in created if moment and moment >= self.times.end),
+            "created before the period before": sum(
+                1 for moment in created if moment and moment < self.times.before
+            ),
+        }
+        return {reason: count for reason, count in counts.items() if count}
+
+    # --- the tables ------------------------------------------------------------------------------
+
+    def tables(self) -> dict[str, list[Row]]:
+        shared = {
+            "by_time": self.by_time(),
+            "waiting": self.waiting(),
+            "late": self.late(),
+            "changes": self.changes(),
+        }
+        if self.service == "vlmrun":
+            return shared | {
+                "by_domain": self.by_domain(),
+                "credits_by_time": self.credits_by_time(),
+                "processed": self.processed(),
+                "time_to_complete": self.spread(lambda seen: seen.seconds),
+                "failure_reasons": self.failure_reasons(),
+                "failures": self.failures(),
+            }
+        return shared | {
+            "by_model": self.by_model(),
+            "confidence": self.confidence(),
+            "under_70_by_time": self.confidence_by_time(),
+            "under_90_by_time": self.confidence_by_time(),
+            "least_confident": self.least_confident(),
+            "inference_time": self.spread(lambda seen: seen.inference),
+            "problems": self.problems(),
+            "failures": self.failures(),
+        }
+
+    def _label(self, moment: datetime) -> str:
+        """Of the hour or the day in which a moment lies, on the wall of the zone."""
+        local = moment.astimezone(self.times.zone)
+        floor = local.replace(minute=0) if "%H" in self.times.label else local
+        return max(floor, self.times.start.astimezone(self.times.zone)).strftime(self.times.label)
+
+    def _in_time(self, keys: Iterable[tuple[Seen, Any]]) -> dict[tuple[str, Any], list[Seen]]:
+        """Records by the label of their time and something else, in the order of time."""
+        found: dict[tuple[str, Any], list[Seen]] = defaultdict(list)
+        for seen, key in sorted(keys, key=lambda pair: (pair[0].created, nulls_last(pair[1]))):
+            assert seen.created
+            found[self._label(seen.created), key].append(seen)
+        order = list(dict.fromkeys(label for label, _ in found))
+        return dict(sorted(found.items(), key=lambda item: (order.index(item[0][0]), nulls_last(item[0][1]))))
+
+    def by_time(self) -> list[Row]:
+        found = self._in_time((seen, seen.status) for seen in self.now)
+        return [(label, status, len(rows)) for (label, status), rows in found.items()]
+
+    def _by_group(self) -> list[tuple[str | None, list[Seen]]]:
+        found: dict[str | None, list[Seen]] = defaultdict(list)
+        for seen in self.now:
+            found[seen.group].append(seen)
+        return sorted(found.items(), key=lambda item: (-len(item[1]), nulls_last(item[0])))
+
+    def by_model(self) -> list[Row]:
+        names = ("predictions", "succeeded", "failed", "waiting", "share_failed")
+        return [
+            (group, *(totals[name] for name in names))
+            for group, totals in ((group, self._totals(rows)) for group, rows in self._by_group())
+        ]
+
+    def by_domain(self) -> list[Row]:
+        costs = {
+            group: (totals["credits"], totals["pages"])
+            for group, totals in ((group, self._totals(rows)) for group, rows in self._by_group())
+        }
+        return [(*row, *costs[row[0]]) for row in self.by_model()]
+
+    def credits_by_time(self) -> list[Row]:
+        found = self._in_time((seen, seen.group) for seen in self.now)
+        return [
+            (label, group or "", math.fsum(seen.credits or 0 for seen in rows))
+            for (label, group), rows in sorted(
+                found.items(), key=lambda item: (self._moment(item[1]), item[0][1] or "")
+            )
+        ]
+
+    def _moment(self, rows: Sequence[Seen]) -> datetime:
+        """By which rows of one label sort together."""
+        moment = min(seen.created for seen in rows if seen.created)
+        return min(
+            seen.created
+            for seen in self.now
+            if seen.created and self._label(seen.created) == self._label(moment)
+        )
+
+    def processed(self) -> list[Row]:
+        found: dict[str | None, list[float]] = defaultdict(list)
+        for seen in self.now:
+            if seen.elements is not None:
+                found[seen.element_type].append(seen.elements)
+        rows = [(kind, math.fsum(values), len(values)) for kind, values in found.items()]
+        return sorted(rows, key=lambda row: (-row[1], nulls_last(row[0])))
+
+    def spread(self, measure: Callable[[Seen], float | None]) -> list[Row]:
+        found: dict[str | None, list[float]] = defaultdict(list)
+        for seen in self.now:
+            if (value := measure(seen)) is not None:
+                found[seen.group].append(value)
+        rows = [
+            (group, len(values), percentile(values, 0.5), percentile(values, 0.95), max(values))
+            for group, values in found.items()
+        ]
+        return sorted(rows, key=lambda row: (descending(row[3]), nulls_last(row[0])))
+
+    def failure_reasons(self) -> list[Row]:
+        found: dict[str | None, list[Seen]] = defaultdict(list)
+        for seen in self.now:
+            if seen.state == "failed":
+                found[seen.message].append(seen)
+        rows = [
+            (message or "", len(rows), len({seen.group for seen in rows if seen.group is not None}))
+            for message, rows in found.items()
+        ]
+        return sorted(rows, key=lambda row: (-row[1], row[0]))
+
+    def failures(self) -> list[Row]:
+        failed = [seen for seen in self.now if seen.state == "failed" and seen.created]
+        failed.sort(key=lambda seen: nulls_last(seen.id))
+        failed.sort(key=lambda seen: seen.created, reverse=True)  # type: ignore[arg-type, return-value]
+        if self.service == "vlmrun":
+            return [(s.id, s.group, s.status, _iso(s.created), s.message) for s in failed]
+        return [(s.id, s.document, s.group, _iso(s.created), s.message) for s in failed]
+
+    def waiting(self) -> list[Row]:
+        waiting = [seen for seen in self.now if seen.state == "waiting"]
+        waiting.sort(key=lambda seen: (seen.created, nulls_last(seen.id)))
+        return [
+            (s.id, s.group, s.status, _iso(s.created), (self.times.end - s.created).total_seconds())
+            for s in waiting
+            if s.created
+        ]
+
+    def late(self) -> list[Row]:
+        times = self.times
+        found = Counter(
+            (f"{seen.created.astimezone(times.zone):%Y-%m-%d}", seen.group, seen.status)
+            for seen in self.all
+            if seen.created and seen.created < times.start
+            if seen.finished and times.start <= seen.finished < times.end
+        )
+        rows = [(*key, count) for key, count in found.items()]
+        return sorted(rows, key=lambda row: (row[0], nulls_last(row[1]), row[2]))
+
+    # --- Cradl's ---------------------------------------------------------------------------------
+
+    @staticmethod
+    def _confidences(fields: Sequence[float | None]) -> Row:
+        known = [confidence for confidence in fields if confidence is not None]
+        under = [sum(1 for confidence in known if confidence < limit) for limit in (0.7, 0.9)]
+        return (len(fields), mean(known), *(share(count, len(known)) for count in under))
+
+    def confidence(self) -> list[Row]:
+        found: dict[str, list[float | None]] = defaultdict(list)
+        for seen in self.now:
+            for label, confidence in seen.fields:
+                found[label].append(confidence)
+        rows = [(label, *self._confidences(values)) for label, values in found.items()]
+        return sorted(rows, key=lambda row: (descending(row[3]), -row[1], row[0]))
+
+    def confidence_by_time(self) -> list[Row]:
+        found = self._in_time(
+            (seen, label) for seen in self.now for label in {name for name, _ in seen.fields}
+        )
+        return [
+            (label, name, *self._confidences([c for seen in rows for of, c in seen.fields if of == name]))
+            for (label, name), rows in found.items()
+        ]
+
+    def least_confident(self) -> list[Row]:
+        rows = []
+        for seen in self.now:
+            known = [(confidence, label) for label, confidence in seen.fields if confidence is not None]
+            if known:
+                under = sum(1 for confidence, _ in known if confidence < 0.7)
+                rows.append((seen.document, seen.id, min(known)[1], min(known)[0], under))
+        rows.sort(key=lambda row: (row[3], nulls_last(row[0]), nulls_last(row[1])))
+        return rows[:1000]
+
+    def problems(self) -> list[Row]:
+        found: dict[tuple[str, str, str | None], list[int]] = defaultdict(list)
+        for place, seen in enumerate(self.now):
+            for problem in seen.problems:
+                found[problem.kind, problem.field, problem.message].append(place)
+        rows = [(*key, len(places), len(set(places))) for key, places in found.items()]
+        return sorted(rows, key=lambda row: (-row[4], row[0], row[1], nulls_last(row[2])))
+
+    # --- what changed ----------------------------------------------------------------------------
+
+    def changes(self) -> list[Row]:
+        """What differs by two standard deviations or more, were the amounts independent."""
+        if not self.before:
+            return []
+        found = []
+        for name, kind, measure in self._measures():
+            now, before = (self._values(rows, measure) for rows in (self.now, self.before))
+            for group in now.keys() | before.keys():
+                score = (_of_sums if kind == "sum" else _of_means)(now.get(group, []), before.get(group, []))
+                if score is not None and abs(score[2]) >= 2:
+                    found.append((name, group, *score))
+        return sorted(found, key=lambda row: (-abs(row[4]), row[0], nulls_last(row[1])))
+
+    @staticmethod
+    def _values(rows: Sequence[Seen], measure: Callable[[Seen], Any]) -> dict[Any, list[float]]:
+        found: dict[Any, list[float]] = defaultdict(list)
+        for seen in rows:
+            for group, value in measure(seen):
+                found[group] += [] if value is None else [float(value)]
+        return found
+
+    def _measures(self) -> list[tuple[str, str, Callable[[Seen], Any]]]:
+        ended = {"failed": 1, "succeeded": 0}
+        shared: list[tuple[str, str, Callable[[Seen], Any]]] = [
+            ("predictions", "sum", lambda s: [(s.group, 1)]),
+            ("failed predictions", "sum", lambda s: [(s.group, 1 if s.state == "failed" else None)]),
+            ("share that failed", "mean", lambda s: [(s.group, ended.get(s.state))]),
+        ]
+        if self.service == "vlmrun":
+            return [
+                *shared,
+                ("credits", "sum", lambda s: [(s.group, s.credits)]),
+                ("pages", "sum", lambda s: [(s.group, s.elements if s.element_type == "page" else None)]),
+                ("mean seconds to complete", "mean", lambda s: [(s.group, s.seconds)]),
+            ]
+        return [
+            *shared,
+            ("mean inference seconds", "mean", lambda s: [(s.group, s.inference)]),
+            ("mean confidence", "mean", lambda s: s.fields),
+            ("errors and warnings", "sum", lambda s: [(problem.message, 1) for problem in s.problems]),
+        ]
+
+
+def _of_sums(now: Sequence[float], before: Sequence[float]) -> tuple[float, float, float] | None:
+    spread = math.sqrt(math.fsum(value * value for value in (*now, *before)))
+    if not spread:
+        return None
+    return math.fsum(now), math.fsum(before), (math.fsum(now) - math.fsum(before)) / spread
+
+
+def _of_means(now: Sequence[float], before: Sequence[float]) -> tuple[float, float, float] | None:
+    if not now or not before:
+        return None
+    both = [*now, *before]
+    middle = fmean(both)
+    variance = fmean([(value - middle) ** 2 for value in both])
+    spread = math.sqrt(variance * (1 / len(now) + 1 / len(before)))
+    return (fmean(now), fmean(before), (fmean(now) - fmean(before)) / spread) if spread else None
+
+
+def _iso(moment: datetime | None) -> str:
+    assert moment
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
