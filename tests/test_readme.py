@@ -16,6 +16,7 @@ from airflow_provider_predictions.hooks.cradl import CradlHook
 from airflow_provider_predictions.hooks.vlmrun import VlmRunHook
 from airflow_provider_predictions.operators.cradl import CradlPredictionsToObjectStorageOperator
 from airflow_provider_predictions.operators.landing import PredictionsToObjectStorageOperator
+from airflow_provider_predictions.operators.report import PredictionsReportOperator
 from airflow_provider_predictions.sensors.base import PredictionsSensor
 from airflow_provider_predictions.triggers.cradl import CradlPredictionsEventTrigger
 from airflow_provider_predictions.triggers.event import PredictionsEventTrigger
@@ -52,7 +53,11 @@ def test_every_public_class_is_in_the_table() -> None:
 @pytest.mark.parametrize(
     "classes",
     [
-        (PredictionsToObjectStorageOperator, CradlPredictionsToObjectStorageOperator),
+        (
+            PredictionsToObjectStorageOperator,
+            CradlPredictionsToObjectStorageOperator,
+            PredictionsReportOperator,
+        ),
         (PredictionsSensor,),
         (PredictionsEventTrigger, VlmRunPredictionsEventTrigger, CradlPredictionsEventTrigger),
     ],

@@ -58,7 +58,7 @@ class PredictionsReportOperator(BaseOperator):
     Needs the extra ``report``.
 
     :param source: what to read: a manifest, its URL, a directory in or below which there are some, or a list
-        of these (templated; the output of landing tasks).
+        of these; also the output of landing tasks (templated).
     :param path: a directory of its own as an ``ObjectStoragePath`` URL, such as
         ``s3://aws_default@bucket/reports/{{ ds }}`` (templated). A later report replaces what lies there.
     :param period: which predictions, by their creation: those of the last whole ``day``, ``week`` (from

@@ -19,6 +19,7 @@ from airflow_provider_predictions.operators.cradl import (
     CradlListPredictionsOperator,
     CradlPredictionsToObjectStorageOperator,
 )
+from airflow_provider_predictions.operators.report import PredictionsReportOperator, Report
 from airflow_provider_predictions.operators.vlmrun import (
     VlmRunListPredictionsOperator,
     VlmRunPredictionsToObjectStorageOperator,
@@ -55,6 +56,13 @@ with DAG("every_class", schedule=[finished], start_date=datetime(2026, 1, 1, tzi
         task_id="land_cradl", path="file:///tmp/x", incremental=True, max_age=timedelta(days=7)
     )
 
+    report = PredictionsReportOperator(
+        task_id="report",
+        source=land.output,
+        path="s3://aws@bucket/reports",
+        period=("2026-11-01", "2026-12-01"),
+    )
+
     @task(retries=2, retry_policy=PredictionsRetryPolicy())
     def credits_of(manifest: Manifest) -> float:
         """Typed as people type their own tasks."""
@@ -77,6 +85,8 @@ def types(context: Context) -> None:
     assert_type(vlmrun.get_prediction("x"), VlmRunPrediction)
     assert_type(cradl.test_connection(), tuple[bool, str])
     assert_type(land.execute(context), Manifest)
+    assert_type(report.execute(context), Report)
+    assert_type(report.execute(context)["summary"]["totals"]["predictions"]["now"], float | None)
     assert_type(wait.execute_complete(context, {}), Waited)
     try:
         cradl.get_prediction("x")
