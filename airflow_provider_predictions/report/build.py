@@ -174,7 +174,7 @@ def _notes(landings: Sequence[Landed], window: Window) -> list[str]:
             "be whole. Give the report earlier landings, too, to compare with it."
         )
     notes.extend(
-        f"It cannot be proven that no record is missing from {landed.path}: {landed.manifest['inconsistency']}"
+        f"It is not proven that no record is missing from {landed.path}: {landed.manifest['inconsistency']}"
         for landed in landings
         if landed.manifest["inconsistency"]
     )
