@@ -27,6 +27,7 @@ _CONFIDENCES = ", ".join(f"{aggregate} AS {name}" for name, aggregate in _CONFID
 _ITEM = '{"label":"VARCHAR","value":"JSON","confidence":"VARCHAR","warnings":"JSON","errors":"JSON"}'
 # Told by its first character, as the whole of it is parsed but once.
 _IS_LIST = "starts_with(predictions, '[')"
+_IS_EMPTY = "coalesce(item.label, item.value::VARCHAR, item.confidence) IS NULL"
 _IS_NESTED = "json_type(item.value) IN ('ARRAY', 'OBJECT')"
 _IS_ROWS = "json_type(item.value) IS NOT DISTINCT FROM 'ARRAY'"
 
@@ -52,7 +53,8 @@ SUBJECT = Subject(
         coalesce(nullif(status, ''), CASE WHEN nullif(fileUrl, '') IS NULL AND predictions IS NULL
             AND inferenceTime IS NULL THEN 'pending' ELSE 'succeeded' END) AS status,
         modelId AS "group", instant(createdTime) AS created,
-        coalesce(instant(updatedTime), instant(createdTime) + to_seconds(number(inferenceTime))) AS finished,
+        coalesce(instant(updatedTime),
+            try(instant(createdTime) + to_seconds(number(inferenceTime)))) AS finished,
         coalesce(words(error), words(errors)) AS message,
         documentId AS document, number(inferenceTime) AS inference_seconds""",
     # Line items are fields whose value holds rows of further ones.
@@ -67,8 +69,8 @@ SUBJECT = Subject(
         UNION ALL
         SELECT row, item, concat_ws('.', parent, item.label), FALSE, TRUE FROM line""",
     details={
-        "field": """SELECT row, coalesce(label, '') AS label, number(item.confidence) AS confidence
-            FROM items WHERE item IS NOT NULL AND NOT is_rows""",
+        "field": f"""SELECT row, coalesce(label, '') AS label, number(item.confidence) AS confidence
+            FROM items WHERE NOT {_IS_EMPTY} AND NOT is_rows""",
         "problem": """WITH said AS (
                 SELECT row, 'error' AS kind, '' AS field, words(error) AS message FROM raw
                     WHERE error IS NOT NULL
@@ -85,7 +87,10 @@ SUBJECT = Subject(
     odd={
         "records whose predictions are no list; their fields are not counted": f"""SELECT count(*) FROM raw
             WHERE NOT {_IS_LIST}""",
-        "fields that are no objects": "SELECT count(*) FROM items WHERE item IS NULL",
+        "fields without a label, a value and a confidence": f"SELECT count(*) FROM items WHERE {_IS_EMPTY}",
+        "line items that are no rows of fields": """SELECT count(*) FROM items WHERE is_rows AND
+            list_bool_or(list_transform(from_json(item.value, '["JSON"]'),
+                lambda line: json_type(line) IS DISTINCT FROM 'ARRAY'))""",
         "line items within line items": f"SELECT count(*) FROM items WHERE is_line AND {_IS_NESTED}",
     },
     totals={

@@ -11,7 +11,7 @@ from airflow_provider_predictions.api.errors import LONGEST_MESSAGE, Configurati
 from airflow_provider_predictions.report.charts import MOST
 from airflow_provider_predictions.report.source import Landed
 from airflow_provider_predictions.report.tables import Measure, Subject, Table
-from airflow_provider_predictions.report.window import Window
+from airflow_provider_predictions.report.window import Window, days_between
 
 MEMORY = "400MB"
 """What DuckDB keeps in memory; what is more goes to files."""
@@ -62,7 +62,6 @@ class Database:
         self.directory = directory
         self._db = duckdb.connect(str(directory / "records.duckdb"))
         self._db.execute(_SETTINGS.format(memory=MEMORY, directory=directory) + _MACROS)
-        self._db.execute(f"CREATE MACRO local(moment) AS timezone('{window.zone.key}', moment)")
         self._db.executemany(
             "INSERT INTO bucket VALUES (?, ?, ?)",
             [(number, bucket.label, bucket.start) for number, bucket in enumerate(window.buckets)],
@@ -119,6 +118,7 @@ class Database:
             self._db.execute(f"""CREATE TABLE {name} AS SELECT detail.*, period, bucket, "group"
                 FROM staged_{name} AS detail JOIN record USING (row) WHERE period IS NOT NULL""")
         self._note_others()
+        self._name_days()
 
     def totals(self) -> dict[str, tuple[Any, Any]]:
         """Each number of the head: of the period, and of the one before."""
@@ -246,6 +246,17 @@ class Database:
     def _stage(self, table: str, query: str) -> None:
         self._db.execute(f"CREATE TABLE IF NOT EXISTS {table} AS {query} WITH NO DATA")
         self._db.execute(f"INSERT INTO {table} {query}")
+
+    def _name_days(self) -> None:
+        """The days from which something arrived late, by the time zones that Python knows."""
+        start, end = _at(self.window.start), _at(self.window.end)
+        (oldest,) = self._db.execute(
+            f"SELECT min(created) FROM record WHERE finished >= {start} AND finished < {end}"
+        ).fetchone() or (None,)
+        days = days_between(oldest, self.window.start, self.window.zone) if oldest else []
+        self._db.execute("CREATE TABLE late_day (label VARCHAR, start TIMESTAMPTZ)")
+        if days:
+            self._db.executemany("INSERT INTO late_day VALUES (?, ?)", days)
 
     def _note_others(self) -> None:
         window = self.window

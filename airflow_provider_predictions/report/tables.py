@@ -155,8 +155,8 @@ LATE = Table(
     "Late arrivals",
     "Predictions that were created before the period and finished in it. They are not counted above; a "
     "report of their own period may have been written before they were there.",
-    """SELECT strftime(local(created), '%Y-%m-%d') AS created_on, "group" AS {group}, status,
-    count(*) AS predictions FROM record
+    """SELECT late_day.label AS created_on, "group" AS {group}, status, count(*) AS predictions
+    FROM record ASOF JOIN late_day ON record.created >= late_day.start
     WHERE created < {start} AND finished >= {start} AND finished < {end} GROUP BY ALL ORDER BY ALL""",
 )
 LEFT_OUT = Table(

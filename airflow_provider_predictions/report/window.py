@@ -125,6 +125,14 @@ def make_zone(timezone: str) -> ZoneInfo:
         ) from None
 
 
+def days_between(first: datetime, last: datetime, zone: ZoneInfo) -> list[tuple[str, datetime]]:
+    """Name and beginning of each day of a time zone, from that of one moment up to another."""
+    day = first.astimezone(zone).date()
+    count = (last.astimezone(zone).date() - day).days + 1
+    days = (day + timedelta(days=number) for number in range(count))
+    return [(day.isoformat(), _midnight(day, zone)) for day in days]
+
+
 def _between(period: Any, zone: ZoneInfo) -> Window:
     try:
         first, last = period
@@ -132,13 +140,17 @@ def _between(period: Any, zone: ZoneInfo) -> Window:
         raise ConfigurationError(
             f"period: must be one of {CALENDAR}, or (start, end); found {period!r}"
         ) from None
-    start, end = _moment(first, zone), _moment(last, zone)
+    try:
+        start, end = _moment(first, zone), _moment(last, zone)
+        before = start - (end - start)
+    except OverflowError:
+        raise ConfigurationError(f"period: reaches back before the year 1; found {period!r}") from None
     if start >= end:
         raise ConfigurationError(
             f"period: the end must lie after the start; found {start.isoformat()} and {end.isoformat()}. In "
             "Airflow 3 the data interval of a cron schedule has no width; period='day' needs none"
         )
-    return Window(start, end, start - (end - start), zone)
+    return Window(start, end, before, zone)
 
 
 def _moment(value: object, zone: ZoneInfo) -> datetime:

@@ -1,0 +1,144 @@
+"""The report operator as a task: when it reports on what, what it pushes, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowFailException, Asset
+
+from airflow_provider_predictions.api.errors import ConfigurationError
+from airflow_provider_predictions.operators.report import PredictionsReportOperator, moment_of
+from tests.compat import OutletEventAccessors
+from tests.report.landed import land
+from tests.report.records import made
+
+START, END = datetime(2026, 11, 2, tzinfo=UTC), datetime(2026, 11, 3, tzinfo=UTC)
+EARLIER = datetime(2026, 11, 1, tzinfo=UTC)
+
+
+def make(**arguments: Any) -> PredictionsReportOperator:
+    needed = {"source": "file:///tmp/landed", "path": "file:///tmp/report"}
+    return PredictionsReportOperator(task_id="report", **needed | arguments)
+
+
+@pytest.mark.parametrize(
+    ("context", "moment"),
+    [
+        ({"data_interval_start": START, "data_interval_end": END, "logical_date": START}, END),
+        ({"data_interval_start": END, "data_interval_end": END, "logical_date": END}, END),
+        ({"data_interval_end": None, "logical_date": END}, END),
+        ({"logical_date": None, "dag_run": SimpleNamespace(run_after=END)}, END),
+        ({"dag_run": SimpleNamespace(run_after=END)}, END),
+    ],
+    ids=["scheduled", "of no width", "by hand", "by an asset", "by an asset, without a date"],
+)
+def test_every_kind_of_run_reports_on_the_day_before_it(
+    context: Any, moment: datetime, tmp_path: Path
+) -> None:
+    land("vlmrun", tmp_path / "landed", made("vlmrun", EARLIER, END, 40))
+    operator = make(source=str(tmp_path / "landed"), path=f"file://{tmp_path}/report")
+
+    period = operator.execute(context)["summary"]["period"]
+
+    assert moment_of(context) == moment
+    assert [period["start"], period["end"]] == ["2026-11-02T00:00:00Z", "2026-11-03T00:00:00Z"]
+
+
+def test_a_run_without_a_date_reports_before_now() -> None:
+    assert abs((moment_of({}) - datetime.now(UTC)).total_seconds()) < 60
+
+
+def test_what_is_pushed_is_small_and_says_it_in_words(service_name: str, tmp_path: Path) -> None:
+    land(service_name, tmp_path / "landed", made(service_name, EARLIER, END, 200))
+    operator = make(source=str(tmp_path / "landed"), path=f"file://{tmp_path}/report", period=(START, END))
+
+    result = operator.execute({})
+
+    assert len(json.dumps(result)) < 10_000
+    assert result["text"].startswith({"vlmrun": "VLM Run", "cradl": "Cradl"}[service_name])
+    assert f"{result['count']} predictions" in result["text"]
+    assert result["summary"] == json.loads((tmp_path / "report/summary.json").read_text())
+
+
+def test_the_event_of_an_asset_carries_where_the_report_is(tmp_path: Path) -> None:
+    land("vlmrun", tmp_path / "landed", made("vlmrun", START, END, 5))
+    asset, collected = Asset(uri="predictions://report"), OutletEventAccessors()
+    operator = make(
+        source=str(tmp_path / "landed"),
+        path=f"file://{tmp_path}/report",
+        period=(START, END),
+        outlets=[asset],
+    )
+
+    result = operator.execute({"outlet_events": collected})
+
+    assert collected[asset].extra == {
+        name: result[name] for name in ("path", "report", "service", "count", "text")
+    }
+
+
+def test_a_directory_with_landed_predictions_is_refused(tmp_path: Path) -> None:
+    land("vlmrun", tmp_path / "landed", made("vlmrun", START, END, 5))
+    before = (tmp_path / "landed/_manifest.json").read_bytes()
+
+    with pytest.raises(AirflowFailException, match=r"path: .*holds landed predictions"):
+        make(source=str(tmp_path / "landed"), path=f"file://{tmp_path}/landed").execute({})
+    assert (tmp_path / "landed/_manifest.json").read_bytes() == before
+
+
+def test_a_report_that_fails_takes_no_commit_back_and_makes_none(tmp_path: Path) -> None:
+    land("vlmrun", tmp_path / "landed", made("vlmrun", START, END, 5))
+    operator = make(source=str(tmp_path / "landed"), path=f"file://{tmp_path}/report", period=(START, END))
+    operator.execute({})
+    (tmp_path / "landed/part-00000.jsonl").unlink()
+
+    with pytest.raises(AirflowFailException, match="is missing"):
+        operator.execute({})
+    with pytest.raises(AirflowFailException, match="is missing"):
+        make(source=str(tmp_path / "landed"), path=f"file://{tmp_path}/new", period=(START, END)).execute({})
+    assert (tmp_path / "report/_manifest.json").exists()
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        ({"source": ""}, "source: is empty"),
+        ({"source": []}, "source: is empty"),
+        ({"path": " "}, "path: is empty"),
+        ({"period": "year"}, "period: .*year"),
+        ({"period": ("2026-11-02", "2026-11-01")}, "period: the end"),
+        ({"timezone": "Mars"}, "timezone: .*Mars"),
+    ],
+)
+def test_a_wrong_argument_is_named_while_the_dag_is_parsed(arguments: dict[str, Any], named: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"^{named}"):
+        make(**arguments)
+
+
+def test_templates_are_checked_once_they_are_rendered(tmp_path: Path) -> None:
+    operator = make(
+        source="{{ params.source }}",
+        path="{{ params.path }}",
+        period=("{{ params.start }}", "{{ params.end }}"),
+        timezone="{{ params.timezone }}",
+    )
+    land("vlmrun", tmp_path / "landed", made("vlmrun", START, END, 5))
+    operator.render_template_fields(
+        {
+            "params": {
+                "source": str(tmp_path / "landed"),
+                "path": f"file://{tmp_path}/report",
+                "start": "2026-11-02",
+                "end": "2026-11-03",
+                "timezone": "UTC",
+            }
+        }
+    )
+
+    assert operator.execute({})["count"] == 5

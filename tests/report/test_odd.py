@@ -1,0 +1,175 @@
+"""What nobody expects of data: counted, or left out with the reason, and escaped on every page."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import UTC, datetime
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_provider_predictions.report.window import make_window
+from tests.report.landed import land, left_out, report, table
+from tests.report.records import made
+
+START, END = datetime(2026, 11, 2, tzinfo=UTC), datetime(2026, 11, 3, tzinfo=UTC)
+WINDOW = make_window((START, END), "UTC", END)
+UNREAD = "records that are no JSON that DuckDB reads, or have none of the fields"
+NAMES = [
+    "<script>alert(1)</script>",
+    "</style><img src=x onerror=alert(1)>",
+    "$x^2$",
+    "_hidden",
+    "=cmd()",
+    "a\"b'c&d",
+    "nul\0and\u202eback",
+    "{{ 7 * 7 }}",
+    "株式会社",
+]
+
+
+def vlmrun(n: int, **members: Any) -> bytes:
+    given = {
+        "id": f"{n}",
+        "created_at": "2026-11-02T10:00:00",
+        "status": "completed",
+        "domain": "d",
+    } | members
+    return json.dumps(given).encode()
+
+
+def cradl(n: int, **members: Any) -> bytes:
+    given = {
+        "predictionId": f"{n}",
+        "createdTime": "2026-11-02T10:00:00Z",
+        "status": "succeeded",
+        "modelId": "m",
+    }
+    return json.dumps(given | members).encode()
+
+
+class Elements(HTMLParser):
+    """The elements and the text of a page."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b'{"id":"odd","status":"completed","created_at":"2026-11-02T10:00:00","response":"\\ud800"}',
+        b'{"id":"odd","status":"completed","created_at":"2026-11-02T10:00:00","response":"\xff"}',
+        b'{"other":1}',
+    ],
+)
+def test_a_record_that_cannot_be_read_is_left_out_by_name(raw: bytes, tmp_path: Path) -> None:
+    land("vlmrun", tmp_path / "landed", [vlmrun(1), raw])
+
+    summary = report(str(tmp_path / "landed"), WINDOW, tmp_path / "files")
+
+    assert summary["count"] == 1
+    assert left_out(tmp_path / "files") == {UNREAD: 1}
+
+
+@pytest.mark.parametrize(
+    "response",
+    [b"NaN", b"1e999", b"[" * 500 + b"]" * 500, b'"\\u0000"', b'"' + b"x" * 20_000_000 + b'"'],
+    ids=["NaN", "infinite", "deep", "NUL", "20 MB"],
+)
+def test_a_record_with_odd_content_is_counted(response: bytes, tmp_path: Path) -> None:
+    raw = vlmrun(2).removesuffix(b"}") + b',"response":' + response + b"}"
+    land("vlmrun", tmp_path / "landed", [vlmrun(1), raw])
+
+    assert report(str(tmp_path / "landed"), WINDOW, tmp_path / "files")["count"] == 2
+
+
+def test_fields_of_odd_shapes_are_left_out_with_the_reason(tmp_path: Path) -> None:
+    deep = {"label": "deep", "value": [[{"label": "x", "value": [], "confidence": 0.5}]]}
+    fields = [{"label": "a", "value": "x", "confidence": 0.5}, 7, None, {}, deep]
+    fields.append({"label": "flat", "value": ["text", {"label": "y"}]})
+    records = [
+        cradl(1, predictions=fields),
+        cradl(2, predictions={"label": "object"}),
+        cradl(3, predictions="text"),
+    ]
+    land("cradl", tmp_path / "landed", records)
+
+    summary = report(str(tmp_path / "landed"), WINDOW, tmp_path / "files")
+
+    assert [row[:2] for row in table(tmp_path / "files", "confidence")] == [["a", "1"], ["deep.x", "1"]]
+    assert summary["left_out"] == {
+        "fields without a label, a value and a confidence": 3,
+        "line items that are no rows of fields": 1,
+        "line items within line items": 1,
+        "records whose predictions are no list; their fields are not counted": 2,
+    }
+
+
+def test_text_of_the_data_stays_text(service_name: str, tmp_path: Path) -> None:
+    make, group = (vlmrun, "domain") if service_name == "vlmrun" else (cradl, "modelId")
+    texts = [
+        {group: name, "status": name if n % 2 else "failed", "error": name, "documentId": name}
+        for n, name in enumerate(NAMES)
+    ]
+    fields = [{"label": name, "value": name, "confidence": 0.1, "warnings": [name]} for name in NAMES]
+    extra = {} if service_name == "vlmrun" else {"predictions": fields, "inferenceTime": 1.5}
+    land(service_name, tmp_path / "landed", [make(n, **text, **extra) for n, text in enumerate(texts)])
+
+    summary = report(str(tmp_path / "landed"), WINDOW, tmp_path / "files")
+
+    page = Elements((tmp_path / "files/report.html").read_text("utf-8"))
+    assert summary["count"] == len(NAMES)
+    assert not {tag for tag, _ in page.found} & {"script", "img", "link", "iframe", "object", "base", "form"}
+    assert not [name for _, given in page.found for name in given if name.startswith("on")]
+    for name in NAMES:
+        assert re.sub("[\0\u202e]", "\ufffd", name) in page.text
+    names = [row[0] for row in table(tmp_path / "files", f"by_{group.removesuffix('Id')}")]
+    assert set(names) == {f"'{name}" if name[0] == "=" else name for name in NAMES}
+
+
+def test_a_page_asks_nobody_for_anything_and_tells_its_charts_in_words(
+    service_name: str, tmp_path: Path
+) -> None:
+    land(service_name, tmp_path / "landed", made(service_name, START, END, 50))
+    report(str(tmp_path / "landed"), WINDOW, tmp_path / "files")
+
+    text = (tmp_path / "files/report.html").read_text("utf-8")
+    page = Elements(text)
+    links = [
+        given.get(name) or "" for _, given in page.found for name in ("src", "href", "xlink:href", "action")
+    ]
+    assert all(link.startswith("#") for link in links if link)
+    assert "@import" not in text
+    assert re.findall(r"url\((?!#)", text) == []
+    figures = [given for tag, given in page.found if tag == "figure"]
+    assert len(figures) == [tag for tag, _ in page.found].count("svg") >= 2
+    assert all(
+        given["role"] == "img" and (given["aria-label"] or "").startswith("Chart. ") for given in figures
+    )
+
+
+def test_thousands_of_names_make_no_large_page(service_name: str, tmp_path: Path) -> None:
+    if service_name == "vlmrun":
+        records = [vlmrun(n, domain=f"domain {n} {'x' * 300}", status=f"status {n}") for n in range(3000)]
+    else:
+        fields = [{"label": f"label {n} {'x' * 30}", "value": "x", "confidence": 0.5} for n in range(3000)]
+        records = [cradl(n, modelId=f"model {n}", predictions=fields) for n in range(20)]
+    land(service_name, tmp_path / "landed", records)
+
+    report(str(tmp_path / "landed"), WINDOW, tmp_path / "files")
+
+    assert (tmp_path / "files/report.html").stat().st_size < 1_000_000
+    assert len(table(tmp_path / "files", "by_domain" if service_name == "vlmrun" else "confidence")) == 3000

@@ -1,0 +1,149 @@
+"""Which landings a report reads, and that it trusts none that is not what its manifest says."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat.sdk import ObjectStoragePath
+
+from airflow_provider_predictions.api.errors import ConfigurationError, DamagedLandingError
+from airflow_provider_predictions.report.source import landings
+from airflow_provider_predictions.report.window import make_window
+from tests.report.landed import land, left_out, report
+from tests.report.records import made
+
+START, END = datetime(2026, 11, 2, tzinfo=UTC), datetime(2026, 11, 3, tzinfo=UTC)
+WINDOW = make_window((START, END), "UTC", END)
+
+
+@pytest.fixture
+def base(tmp_path: Path) -> Path:
+    """Two landings of VLM Run below a directory."""
+    for place in ("a", "b/c"):
+        land("vlmrun", tmp_path / "landed" / place, made("vlmrun", START, END, 10, seed=len(place)))
+    return tmp_path / "landed"
+
+
+def paths(source: object) -> list[str]:
+    return [str(landed.path) for landed in landings(source, ObjectStoragePath)]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        lambda base: str(base),
+        lambda base: f"file://{base}/",
+        lambda base: ObjectStoragePath(f"file://{base}"),
+        lambda base: [str(base / "a"), f"{base}/b/c/_manifest.json"],
+        lambda base: [json.loads((base / place / "_manifest.json").read_text()) for place in ("a", "b/c")],
+        lambda base: ({"path": str(base / "a"), "count": 10}, [[str(base / "b")]]),
+        lambda base: [str(base), str(base / "a"), str(base)],
+    ],
+)
+def test_landings_are_found_in_every_form_and_each_once(base: Path, source: Any) -> None:
+    assert [path.removeprefix("file://") for path in paths(source(base))] == [f"{base}/a", f"{base}/b/c"]
+
+
+def test_reports_that_lie_there_are_no_landings(base: Path) -> None:
+    (base / "_manifest.json").write_text(json.dumps({"files": [], "complete": True}))
+
+    assert len(paths(str(base))) == 2
+
+
+@pytest.mark.parametrize(
+    ("source", "named"),
+    [
+        (lambda base: str(base / "nothing"), "there is no _manifest.json in"),
+        (lambda base: f"{base}/_manifest.json", "there is no"),
+        (lambda base: {"path": f"{base}/nothing"}, "there is no"),
+        (lambda base: {"a": 1}, "no path"),
+        (lambda base: str({"path": str(base)}), "render_template_as_native_obj"),
+        (lambda base: [], "is empty"),
+        (lambda base: " ", "is empty"),
+        (lambda base: None, "is empty"),
+        (lambda base: 5, "int"),
+    ],
+)
+def test_a_source_without_landings_is_named(base: Path, source: Any, named: str) -> None:
+    with pytest.raises(ConfigurationError, match=rf"^source: .*{named}"):
+        paths(source(base))
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", '"x"', '{"complete": true}', '{"parts": []}'])
+def test_a_manifest_of_something_else_is_refused(base: Path, text: str) -> None:
+    (base / "a/_manifest.json").write_text(text)
+
+    with pytest.raises(ConfigurationError, match=r"a/_manifest\.json is no manifest of a landing"):
+        paths(str(base))
+
+
+def test_landings_of_two_services_make_no_report(base: Path) -> None:
+    land("cradl", base / "d", made("cradl", START, END, 2))
+
+    with pytest.raises(ConfigurationError, match=r"^source: holds landings of cradl and vlmrun"):
+        paths(str(base))
+
+
+def test_a_landing_that_was_copied_is_read_where_it_lies(base: Path, tmp_path: Path) -> None:
+    shutil.copytree(base / "a", tmp_path / "copy")
+    shutil.rmtree(base)
+
+    assert report(str(tmp_path / "copy"), WINDOW, tmp_path / "files")["count"] == 10
+
+
+def test_a_part_that_was_changed_is_refused(base: Path, tmp_path: Path) -> None:
+    part = base / "a/part-00000.jsonl"
+    part.write_bytes(part.read_bytes()[:-100])
+
+    with pytest.raises(DamagedLandingError, match=r"a/part-00000\.jsonl is not what its manifest says"):
+        report(str(base), WINDOW, tmp_path / "files")
+
+
+def test_a_part_that_is_gone_is_refused(base: Path, tmp_path: Path) -> None:
+    (base / "a/part-00000.jsonl").unlink()
+
+    with pytest.raises(DamagedLandingError, match="is missing, which the manifest names"):
+        report(str(base), WINDOW, tmp_path / "files")
+
+
+def test_a_part_with_fewer_records_than_the_manifest_says_is_refused(base: Path, tmp_path: Path) -> None:
+    manifest = json.loads((base / "a/_manifest.json").read_text())
+    manifest["parts"][0]["count"] = 11
+
+    with pytest.raises(DamagedLandingError, match=r"10 records in part-00000\.jsonl, .* says 11"):
+        report(manifest, WINDOW, tmp_path / "files")
+
+
+def test_an_empty_landing_makes_a_report_that_says_so(service_name: str, tmp_path: Path) -> None:
+    land(service_name, tmp_path / "landed", [])
+
+    summary = report(str(tmp_path / "landed"), WINDOW, tmp_path / "files")
+
+    assert summary["count"] == 0
+    assert summary["totals"]["predictions"] == {"now": 0, "before": 0}
+    assert "No predictions were created in this period." in (tmp_path / "files/report.html").read_text()
+
+
+def test_landings_that_are_too_old_are_not_read_and_named(service_name: str, tmp_path: Path) -> None:
+    old = datetime(2026, 10, 1, tzinfo=UTC)
+    land(service_name, tmp_path / "landed/1", made(service_name, old, datetime(2026, 10, 2, tzinfo=UTC), 7))
+    land(service_name, tmp_path / "landed/2", made(service_name, START, END, 5))
+    (tmp_path / "landed/1/part-00000.jsonl").unlink()
+
+    summary = report(str(tmp_path / "landed"), WINDOW, tmp_path / "files")
+
+    assert summary["count"] == 5
+    assert left_out(tmp_path / "files") == {"in landings of older predictions only, which were not read": 7}
+
+
+def test_what_a_landing_could_not_prove_is_told(tmp_path: Path) -> None:
+    land("vlmrun", tmp_path / "landed", made("vlmrun", START, END, 5), inconsistency="rows were removed")
+
+    summary = report(str(tmp_path / "landed"), WINDOW, tmp_path / "files")
+
+    assert any("rows were removed" in note for note in summary["notes"])

@@ -1,0 +1,63 @@
+"""The report operator, reading from and writing to each kind of storage."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+
+from airflow.providers.common.compat.sdk import ObjectStoragePath
+
+from airflow_provider_predictions.operators.report import PredictionsReportOperator
+from tests.report.landed import FORMS, land
+from tests.report.records import made
+
+START, END = datetime(2026, 11, 2, tzinfo=UTC), datetime(2026, 11, 3, tzinfo=UTC)
+
+
+def report(store: ObjectStoragePath) -> PredictionsReportOperator:
+    return PredictionsReportOperator(
+        task_id="report", source=str(store / "landed"), path=str(store / "report"), period=(START, END)
+    )
+
+
+def names(path: ObjectStoragePath) -> set[str]:
+    path.fs.invalidate_cache()
+    return {Path(name).name for name in path.fs.find(path.path)}
+
+
+def test_a_report_on_every_format_is_committed(store: ObjectStoragePath, service_name: str) -> None:
+    for place, (form, codec) in enumerate(FORMS):
+        records = made(service_name, START, END, 20, seed=place)
+        land(service_name, store / "landed" / str(place), records, form, codec, records_per_part=7)
+
+    result = report(store).execute({})
+
+    assert result["count"] == 80
+    manifest = json.loads((store / "report/_manifest.json").read_bytes())
+    assert manifest["complete"] is True
+    assert {file["uri"] for file in manifest["files"]} == {
+        result["report"],
+        f"{result['path']}/summary.json",
+        *result["tables"].values(),
+    }
+    for file in manifest["files"]:
+        content = ObjectStoragePath(file["uri"]).read_bytes()
+        assert [len(content), hashlib.sha256(content).hexdigest()] == [file["bytes"], file["sha256"]]
+    assert names(store / "report") == {Path(file["uri"]).name for file in manifest["files"]} | {
+        "_manifest.json"
+    }
+    assert not list(Path(tempfile.gettempdir()).glob("predictions-report-*"))
+
+
+def test_a_second_report_replaces_the_first(store: ObjectStoragePath, service_name: str) -> None:
+    land(service_name, store / "landed/1", made(service_name, START, END, 5))
+    first = report(store).execute({})
+    land(service_name, store / "landed/2", made(service_name, START, END, 6, seed=2))
+
+    second = report(store).execute({})
+
+    assert [first["count"], second["count"]] == [5, 11]
+    assert json.loads((store / "report/summary.json").read_bytes())["count"] == 11
