@@ -82,7 +82,8 @@ with DAG("example_report_weekly", schedule=[LANDED["vlmrun"]], **SETTINGS):
         """
         asset = LANDED["vlmrun"]
         landed = sorted(inlet_events[asset], key=lambda event: event.timestamp)
-        started_by = [event.timestamp for event in (triggering_asset_events or {}).get(asset, ())]
+        starting = triggering_asset_events[asset] if triggering_asset_events else []
+        started_by = [event.timestamp for event in starting]
         before = [event.timestamp for event in landed if started_by and event.timestamp < min(started_by)]
         if before and week_of(max(started_by)) == week_of(max(before)):
             return []

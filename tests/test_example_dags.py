@@ -12,13 +12,14 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from airflow.providers.common.compat.sdk import Asset
 
 from airflow_provider_predictions.sandbox.server import Sandbox
 from airflow_provider_predictions.sandbox.shelf import Shelf
@@ -143,6 +144,12 @@ def test_domains_are_mapped_to_paths_of_their_own(
     assert len(list(landing.rglob("_manifest.json"))) == 3
 
 
+def needs_no_scheduler() -> None:
+    """Skip where a task with outlets runs only once a scheduler has seen its assets."""
+    if AIRFLOW[:2] == (3, 0):
+        pytest.skip("`dag.test` of Airflow 3.0 runs no task with assets that no scheduler has seen")
+
+
 def report_under(path: Path) -> dict:
     """The only report there, whose page and tables lie beside its manifest."""
     (page,) = path.joinpath("reports").rglob("report.html")
@@ -157,6 +164,7 @@ def report_under(path: Path) -> dict:
 def test_a_day_is_reported_beside_the_day_before(
     airflow_db: None, connections: Sandbox, service_name: str, landing: Path
 ) -> None:
+    needs_no_scheduler()
     getattr(connections, service_name).fill(60, days=3)
 
     xcoms = run(f"example_report_{service_name}", landing, "example_report")
@@ -174,6 +182,7 @@ def test_the_week_is_reported_from_the_landings_of_its_asset(
     airflow_db: None, connections: Sandbox, landing: Path
 ) -> None:
     needs(3, 0, "asset events in the template context, which were of datasets")
+    needs_no_scheduler()
     connections.vlmrun.fill(100, days=20)
     run("example_report_vlmrun", landing, "example_report")
     connections.vlmrun.add()
@@ -188,6 +197,22 @@ def test_the_week_is_reported_from_the_landings_of_its_asset(
     assert report["summary"]["period"]["timezone"] == "Europe/Oslo"
     assert report["count"] > 20
     assert report["summary"]["totals"]["predictions"]["before"] > 20
+
+
+class Events(Mapping):
+    """Events by their asset, as Airflow hands them to a task: no asset has a hash in Airflow 3.0."""
+
+    def __init__(self, by_uri: dict[str, list[SimpleNamespace]]) -> None:
+        self._by_uri = by_uri
+
+    def __getitem__(self, asset: Asset) -> list[SimpleNamespace]:
+        return self._by_uri[asset.uri]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._by_uri)
+
+    def __len__(self) -> int:
+        return len(self._by_uri)
 
 
 @pytest.fixture
@@ -220,9 +245,11 @@ def test_one_landing_a_week_starts_its_report(
         for day in days
     ]
     asset = landings_of_two_weeks.__globals__["LANDED"]["vlmrun"]
-    triggering = {asset: events[-started_by:]} if started_by else {}
+    triggering = Events({asset.uri: events[-started_by:]} if started_by else {})
 
-    found = landings_of_two_weeks(triggering_asset_events=triggering, inlet_events={asset: events})
+    found = landings_of_two_weeks(
+        triggering_asset_events=triggering, inlet_events=Events({asset.uri: events})
+    )
 
     assert found == ([event.extra["path"] for event in events][-15:] if is_whole else [])
 
