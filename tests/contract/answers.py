@@ -56,7 +56,7 @@ def _strategy(schema: dict[str, Any]) -> st.SearchStrategy[Any]:
         )
         if schema.get("additionalProperties") is False:
             return known
-        others = st.dictionaries(st.text(), _ANYTHING, max_size=2)
+        others = st.dictionaries(st.text().filter(lambda name: name not in members), _ANYTHING, max_size=2)
         return st.builds(lambda known, others: others | known, known, others)
     if schema.get("type") == "array" and "items" in schema:
         size = {"min_size": schema.get("minItems", 0), "max_size": schema.get("maxItems", 3)}
