@@ -14,9 +14,10 @@ from pathlib import Path
 from time import monotonic
 from xml.etree import ElementTree
 
+from tables import write_table
+
 ROOT = Path(__file__).parent.parent
 ENVIRONMENTS = {"2.11": ROOT / ".venv-2.11", "3.0": ROOT / ".venv-3.0", "3.3": ROOT / ".venv"}
-BEGIN, END = "<!-- written by make test-matrix -->\n", "<!-- end of what it writes -->\n"
 COLUMNS = ("Airflow", "Python", "passed", "skipped", "failed", "what is not there (from which version on)")
 LACKING = re.compile(r"(.*): from Airflow (\S+) on")
 """How a test says that it is skipped since Airflow has not got something; see ``tests/compat.py``."""
@@ -25,7 +26,7 @@ LACKING = re.compile(r"(.*): from Airflow (\S+) on")
 def main(versions: list[str]) -> None:
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         codes = list(pool.map(run, versions))
-    write_table()
+    write_table(ROOT / "README.md", "make test-matrix", COLUMNS, map(row, ENVIRONMENTS))
     failed = [version for version, code in zip(versions, codes, strict=True) if code]
     sys.exit(f"Tests fail on Airflow {', '.join(failed)}" if failed else 0)
 
@@ -40,15 +41,6 @@ def run(version: str) -> int:
     said = done.stdout if done.returncode else done.stdout.splitlines()[-1]
     print(f"Airflow {version}, {(monotonic() - start) / 60:.0f} minutes: {said}", flush=True)
     return done.returncode
-
-
-def write_table() -> None:
-    """Put the rows between the two marks of the README."""
-    readme = ROOT / "README.md"
-    before, rest = readme.read_text().split(BEGIN)
-    lines = [COLUMNS, ["---"] * len(COLUMNS), *map(row, ENVIRONMENTS)]
-    table = "".join(f"| {' | '.join(map(str, line))} |\n" for line in lines)
-    readme.write_text(before + BEGIN + table + END + rest.split(END)[1])
 
 
 def row(version: str) -> tuple[object, ...]:
