@@ -7,7 +7,7 @@ def get_provider_info() -> "dict[str, object]":
         "timeout": {
             "label": "Timeout (s)",
             "description": "Seconds for connecting, and for each read. Default 60. "
-            "All of an answer may take ten times as long.",
+            "All of an answer may take five times as long.",
             "schema": {"type": ["number", "null"], "minimum": 1, "maximum": 3600},
         },
         "requests_per_minute": {

@@ -13,9 +13,7 @@ from typing import Protocol
 
 from airflow_provider_predictions.api.errors import NoAnswerError
 from airflow_provider_predictions.api.token_endpoint import Token, fetch
-
-TOKEN_PATIENCE = 600.0
-"""Seconds that anybody waits for a token in all."""
+from airflow_provider_predictions.api.transport import TIMEOUTS
 
 
 class Auth(Protocol):
@@ -73,6 +71,8 @@ class ClientCredentialsAuth:
 
     Equal credentials share one token in a process, whoever asks for it and from wherever.
 
+    :param timeout: seconds for each of connecting, sending and each read; a token may take five
+        times as long in all.
     :param on_token: is told of each new token before it is used.
     """
 
@@ -80,6 +80,7 @@ class ClientCredentialsAuth:
     client_id: str
     client_secret: str = field(repr=False)
     audience: str
+    timeout: float = field(default=60, compare=False)
     on_token: Callable[[str], None] = field(default=_tell_nobody, repr=False, compare=False)
 
     @property
@@ -94,7 +95,7 @@ class ClientCredentialsAuth:
             return token
         fetching = source.fetch()
         try:
-            return fetching.result(TOKEN_PATIENCE)
+            return fetching.result(self.timeout * TIMEOUTS)
         except TimeoutError:
             raise source.give_up(fetching) from None
 
@@ -105,7 +106,7 @@ class ClientCredentialsAuth:
             return token
         fetching = source.fetch()
         try:
-            return await asyncio.wait_for(asyncio.wrap_future(fetching), TOKEN_PATIENCE)
+            return await asyncio.wait_for(asyncio.wrap_future(fetching), self.timeout * TIMEOUTS)
         except TimeoutError:
             raise source.give_up(fetching) from None
 
@@ -152,7 +153,8 @@ class _TokenSource:
         """Wait for this fetch no more; the next who needs a token starts another."""
         self._end(fetching)
         return NoAnswerError(
-            f"The token endpoint (extra auth_url) sent no token within {TOKEN_PATIENCE:.0f} s in all"
+            "The token endpoint (extra auth_url) sent no token within "
+            f"{self._credentials.timeout * TIMEOUTS:g} s, {TIMEOUTS} times extra timeout"
         )
 
     def _end(self, fetching: Future[str]) -> None:

@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from airflow_provider_predictions.api.auth import ClientCredentialsAuth
 
 TOKEN_ATTEMPTS = 3
-STEP_TIMEOUT = 30
-"""Seconds for connecting, and for each read."""
 LARGEST_ANSWER = 1 << 20
 """Bytes, unpacked."""
 LEEWAY = 60.0
@@ -47,15 +45,16 @@ class Token:
 
 
 def fetch(credentials: ClientCredentialsAuth) -> Token:
-    """Ask for a token, again where that may help.
+    """Ask for a token; whether to ask again is left to who needs it, but for a spurious refusal.
 
     :raises AuthenticationError: where the credentials are refused.
     :raises PredictionsError: for whatever else is wrong.
     """
     # Cradl's token endpoint answers a good request with 400 now and then, so a 400 is tried again;
     # the vendor's SDK does the same (cradl-sdk-python, changelog 0.6.1 and 0.6.2).
+    spurious = tenacity.retry_if_exception_type(_Status400Error)
     try:
-        return tenacity.Retrying(**policy(TOKEN_ATTEMPTS))(_fetch_once, credentials)
+        return tenacity.Retrying(**policy(TOKEN_ATTEMPTS) | {"retry": spurious})(_fetch_once, credentials)
     except _Status400Error as error:
         raise AuthenticationError(
             f"The token endpoint (extra auth_url) answered 400 {TOKEN_ATTEMPTS} times: "
@@ -86,7 +85,7 @@ def _fetch_once(credentials: ClientCredentialsAuth) -> Token:
                 client_secret=credentials.client_secret,
                 include_client_id=True,
                 audience=credentials.audience,
-                timeout=STEP_TIMEOUT,
+                timeout=credentials.timeout,
             )
         lifetime = max(0.0, float(answer.get("expires_in") or "inf"))
     except PredictionsError:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 MOST_CONNECTIONS = 32
 """Kept open; more are made where more requests are in flight."""
-TIMEOUTS = 10
+TIMEOUTS = 5
 """So many times the timeout of a step, an answer may take in all, its headers included."""
 BLOCK = 1 << 20
 

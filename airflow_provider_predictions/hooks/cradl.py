@@ -65,5 +65,6 @@ class CradlHook(PredictionsHook[CradlPrediction]):
             client_id=required(conn.login, "Client id (login)"),
             client_secret=required(conn.password, "Client secret (password)"),
             audience=settings.audience,
+            timeout=settings.timeout,
             on_token=mask_secret,
         )

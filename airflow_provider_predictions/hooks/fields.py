@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 class Settings(BaseModel):
     """The extras of a connection that both services know.
 
-    :ivar timeout: seconds for each of connecting, sending and each read; an answer may take ten times as long
-        in all.
+    :ivar timeout: seconds for each of connecting, sending and each read; an answer may take five times as
+        long in all.
     :ivar requests_per_minute: the budget that all clients of one credential in a process share.
     :ivar max_response_bytes: of one answer, unpacked; by default 256 MiB.
     :ivar dashboard_url: where the link of a task leads.

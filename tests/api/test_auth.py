@@ -220,7 +220,7 @@ def test_a_token_endpoint_that_fails_is_an_error_of_ours(fresh: Sandbox, fault, 
 
 
 def test_a_failed_fetch_is_not_remembered(fresh: Sandbox) -> None:
-    fresh.wire.order(Fault("token", how="reset", times=TOKEN_ATTEMPTS))
+    fresh.wire.order(Fault("token", how="reset"))
     with pytest.raises(TransientError):
         client_credentials(fresh).token()
 
