@@ -15,6 +15,7 @@
         ├── ServerError             5xx
         ├── NoAnswerError           refused, reset, truncated or timed out
         ├── MalformedAnswerError    an answer that is not what the specification says
+        ├── StorageError            the storage, or the worker's own disk, failed
         └── ConflictError           another run landed under the same path meanwhile
 
 ``retryable`` of a class says the same to a program.
@@ -95,6 +96,10 @@ class NoAnswerError(TransientError):
 
 class MalformedAnswerError(TransientError):
     """The answer is not what the specification says."""
+
+
+class StorageError(TransientError):
+    """The storage, or the disk of the worker, failed; a retry goes on from what has landed."""
 
 
 class ConflictError(TransientError):
