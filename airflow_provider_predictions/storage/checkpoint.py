@@ -161,9 +161,10 @@ def _here(directory: Path) -> tuple[dict[str, Any], None] | None:
 def _beside(path: ObjectStoragePath) -> tuple[dict[str, Any], bytes] | None:
     try:
         head, _, lines = read(path / CHECKPOINT).partition(b"\n")
-        return _checked(json.loads(head)), lines
     except FileNotFoundError:
         return None
+    try:
+        return _checked(json.loads(head)), lines
     except _UNREADABLE:
         log.warning("%s cannot be read; it is ignored", path / CHECKPOINT)
         return None

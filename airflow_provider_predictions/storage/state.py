@@ -69,9 +69,11 @@ def load(path: ObjectStoragePath) -> State:
     :raises ConfigurationError: where it cannot be read; to start anew could land everything twice.
     """
     try:
-        return State.from_json(read(path / STATE))
+        text = read(path / STATE)
     except FileNotFoundError:
         return State()
+    try:
+        return State.from_json(text)
     except (ValueError, LookupError, TypeError):
         raise ConfigurationError(
             f"path: {path / STATE} is not what this package wrote. Restore it, or land under another path"
@@ -132,8 +134,12 @@ def _locked(path: ObjectStoragePath, run: str) -> Iterator[None]:
 def _break(lock: ObjectStoragePath, run: str) -> None:
     """Remove a lock whose run has died, or which an earlier attempt of this run has left."""
     try:
-        held = json.loads(read(lock))
-    except (FileNotFoundError, ValueError):
+        content = read(lock)
+    except FileNotFoundError:
+        return
+    try:
+        held = json.loads(content)
+    except ValueError:
         return
     if held["run"] == run or held["time"] < time.time() - LOCK_LIFETIME:
         log.warning("%s is left over from a run that died; it is removed", lock)
