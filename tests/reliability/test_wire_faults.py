@@ -45,14 +45,15 @@ from airflow_provider_predictions.sandbox.faults import Fault, quota, rate_limit
 from airflow_provider_predictions.sandbox.server import Sandbox
 from tests.conftest import SERVICES
 
-COUNT, PAGE = 40, 10
+PAGE = Path(__file__).parents[2] / "docs" / "reliability.md"
+COUNT, SIZE = 40, 10
 TIMEOUT = 0.5
 """Seconds of a step, as the connections of these tests have it."""
 LARGEST = 1 << 20
 FOREVER = 1_000_000
 BACKOFF = 1.25 * (1 + 2 + 4 + 8)
 """Seconds that the four waits between five attempts take at most."""
-PAGES = COUNT // PAGE + 1
+PAGES = COUNT // SIZE + 1
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 
 
@@ -221,6 +222,7 @@ class LandCradl(CradlPredictionsToObjectStorageOperator):
     hook_class = QuickCradlHook
 
 
+HOOKS: dict[str, type[PredictionsHook[Any]]] = {"vlmrun": QuickVlmRunHook, "cradl": QuickCradlHook}
 LANDINGS: dict[str, Any] = {"vlmrun": LandVlmRun, "cradl": LandCradl}
 
 
@@ -246,15 +248,15 @@ class Task:
     def land(self, attempt: int) -> dict[str, Any]:
         ids = {"dag_id": "dag", "run_id": "run", "task_id": "land", "map_index": -1}
         context: Any = {"ti": SimpleNamespace(**ids, try_number=attempt)}
-        arguments: dict[str, Any] = {"page_size": PAGE, "records_per_part": PAGE}
+        arguments: dict[str, Any] = {"page_size": SIZE, "records_per_part": SIZE}
         operator = LANDINGS[self.name](task_id="land", path=str(self.path), **arguments)
         return dict(operator.execute(context))
 
     def list(self) -> list[bytes]:
-        hook = LANDINGS[self.name].hook_class()
+        hook = HOOKS[self.name]()
 
         async def rows() -> list[bytes]:
-            return [row.raw async for page in hook.aiter_pages(page_size=PAGE) for row in page.predictions]
+            return [row.raw async for page in hook.aiter_pages(page_size=SIZE) for row in page.predictions]
 
         return asyncio.run(rows())
 
@@ -266,8 +268,8 @@ class Task:
 
     def expected(self) -> dict[str, bytes]:
         lines = [text + b"\n" for text in getattr(self.sandbox, self.name).texts()]
-        starts = range(0, COUNT, PAGE)
-        return {f"part-{n:05}.jsonl": b"".join(lines[at : at + PAGE]) for n, at in enumerate(starts)}
+        starts = range(0, COUNT, SIZE)
+        return {f"part-{n:05}.jsonl": b"".join(lines[at : at + SIZE]) for n, at in enumerate(starts)}
 
 
 Arrange = Callable[[Case, str], Task]
@@ -359,13 +361,22 @@ def assert_says_nothing_of_the_answer(error: PredictionsError) -> None:
     assert [word for word in ("<html>", "[{", "\n", "?", "elsewhere") if word in text] == []
 
 
+def title(case: Case) -> str:
+    return case.name if len(case.services) > 1 else f"{case.name} ({HOOKS[case.services[0]].hook_name})"
+
+
 def row(case: Case, error: PredictionsError | None, asked: int) -> list[str]:
     """A line of the table; the longest time is that with a timeout of 60 s."""
     return [
-        case.name if len(case.services) > 1 else f"{case.name} ({' '.join(case.services)})",
+        title(case),
         f"`{type(error).__name__}`" if error else "lands all",
         "" if error is None else "yes" if error.retryable else "no",
         str(asked),
         f"{SLEPT.seconds:.0f}",
         f"{case.waits + 60 * case.steps:.0f}",
     ]
+
+
+@EACH
+def test_every_fault_is_in_the_table(case: Case, name: str) -> None:
+    assert PAGE.read_text().count(f"| {title(case)} |") == 1
