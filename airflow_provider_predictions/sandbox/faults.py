@@ -138,6 +138,8 @@ async def _answer(send: Send, fault: Fault) -> None:
 async def _play(receive: Receive, script: tuple[bytes | float, ...]) -> None:
     transport = receive.__self__.transport  # type: ignore[attr-defined]
     for step in script:
+        if transport.is_closing():
+            break
         if isinstance(step, bytes):
             transport.write(step)
         else:
