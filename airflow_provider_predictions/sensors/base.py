@@ -210,6 +210,8 @@ class PredictionsSensor(PredictionsTask, BaseSensorOperator):
             for page in client.pages(poll):
                 tally.add(page)
             self._list_end = poll.list_end
+        if error := poll.error_of(wait):
+            raise error
         return tally
 
     def _get_next_poke_interval(

@@ -87,7 +87,7 @@ class PredictionsTrigger(BaseTrigger):
                     patience.heed(verdict)
                     if verdict.state != "waiting":
                         return verdict
-                elif not (isinstance(outcome, PredictionsError) and patience.bears(outcome)):
+                elif not patience.bears(outcome):
                     raise outcome
 
     def _age(self) -> float:
