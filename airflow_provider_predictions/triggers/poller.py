@@ -169,15 +169,19 @@ class Poller:
             self._tell(asked, outcomes)
 
     def _failure(self, error: BaseException) -> PredictionsError:
-        """What to tell of a poll that has failed.
-
-        A service that asks for time is obeyed, also for those who subscribe meanwhile.
-        """
+        """What to tell of a poll that has failed."""
         if not isinstance(error, PredictionsError):
             return TransientError(f"{self.conn_id}: {type(error).__name__}: {error}")
-        if error.retry_after:
-            self._not_before = self._loop.time() + min(error.retry_after, LONGEST_RETRY_AFTER)
+        self.put_off(error.retry_after or 0)
         return error
+
+    def put_off(self, seconds: float) -> None:
+        """Obey a service that asks for time, also for those who subscribe later.
+
+        :param seconds: from now.
+        """
+        until = self._loop.time() + min(seconds, LONGEST_RETRY_AFTER)
+        self._not_before = max(self._not_before, until)
 
     def _tell(
         self, asked: Mapping[Subscription[Any], Key], outcomes: Mapping[Key, Counting | PredictionsError]
