@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import time
@@ -9,12 +10,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from airflow_provider_predictions.api.arguments import utc
 from airflow_provider_predictions.api.errors import ConfigurationError, ConflictError
 from airflow_provider_predictions.api.models import as_time
-from airflow_provider_predictions.storage.manifest import MANIFEST, Manifest, commit
+from airflow_provider_predictions.storage.manifest import MANIFEST, Manifest, commit, moved
 from airflow_provider_predictions.storage.objects import is_local, put, read, remove
 
 if TYPE_CHECKING:
@@ -69,13 +71,24 @@ def load(path: ObjectStoragePath) -> State:
     :raises ConfigurationError: where it cannot be read; to start anew could land everything twice.
     """
     try:
-        return State.from_json(read(path / STATE))
+        state = State.from_json(read(path / STATE))
+        if state.manifest:
+            name = PurePosixPath(state.manifest["path"]).name
+            if name != directory_of(state.generation, state.run):
+                raise ValueError(name)
+            state.manifest = moved(state.manifest, path / name)
+        return state
     except FileNotFoundError:
         return State()
     except (ValueError, LookupError, TypeError):
         raise ConfigurationError(
             f"path: {path / STATE} is not what this package wrote. Restore it, or land under another path"
         ) from None
+
+
+def directory_of(generation: int, run: str) -> str:
+    """The name of the directory, right under the path of all, in which a run lands."""
+    return f"{generation:06}-{hashlib.sha256(run.encode()).hexdigest()[:8]}"
 
 
 def save(path: ObjectStoragePath, state: State) -> None:
@@ -145,8 +158,9 @@ def _break(lock: ObjectStoragePath, run: str) -> None:
     """Remove a lock whose run has died, or which an earlier attempt of this run has left."""
     try:
         held = json.loads(read(lock))
-    except (FileNotFoundError, ValueError):
+        is_left = held["run"] == run or held["time"] < time.time() - LOCK_LIFETIME
+    except (FileNotFoundError, ValueError, LookupError, TypeError):
         return
-    if held["run"] == run or held["time"] < time.time() - LOCK_LIFETIME:
+    if is_left:
         log.warning("%s is left over from a run that died; it is removed", lock)
         remove(lock)
