@@ -203,7 +203,7 @@ class Cradl(Service[CradlFilters]):
     def values_request(self, prediction: Prediction) -> PageRequest | None:
         """``fileUrl``, in the format that the prediction was made in (as cradl-sdk-python asks for it).
 
-        :raises InvalidRequestError: where it is no URL, or one that leads from the base URL to somewhere else.
+        :raises InvalidRequestError: where it is no whole URL.
         """
         row = fields(prediction.raw, _Row)
         if row is None or _is_given(row.predictions) or not row.file_url:
