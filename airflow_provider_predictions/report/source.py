@@ -159,7 +159,7 @@ def _read(path: ObjectStoragePath) -> Landed:
 def _parse(path: ObjectStoragePath) -> Any:
     try:
         return json.loads(read(path / MANIFEST))
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
 
 

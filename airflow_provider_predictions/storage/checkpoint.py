@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 CHECKPOINT = "_checkpoint.jsonl"
 _JOURNAL = "journal.jsonl"
-_UNREADABLE = (OSError, ValueError, LookupError, TypeError)
+_UNREADABLE = (OSError, ValueError, LookupError, TypeError, RecursionError)
 
 
 @dataclass

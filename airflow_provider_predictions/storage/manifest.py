@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 MANIFEST = "_manifest.json"
 REJECTED = "rejected.jsonl"
-_PART = re.compile(r"part-\d{5,}\.(jsonl(\.gz|\.zst)?|parquet)")
+_PART = re.compile(r"part-[0-9]{5,}\.(jsonl(\.gz|\.zst)?|parquet)")
 
 
 class PartFacts(TypedDict):

@@ -72,7 +72,7 @@ def load(path: ObjectStoragePath) -> State:
     """
     try:
         state = State.from_json(read(path / STATE))
-        if state.manifest:
+        if state.manifest is not None:
             name = PurePosixPath(state.manifest["path"]).name
             if name != directory_of(state.generation, state.run):
                 raise ValueError(name)
@@ -80,7 +80,7 @@ def load(path: ObjectStoragePath) -> State:
         return state
     except FileNotFoundError:
         return State()
-    except (ValueError, LookupError, TypeError):
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         raise ConfigurationError(
             f"path: {path / STATE} is not what this package wrote. Restore it, or land under another path"
         ) from None
