@@ -19,11 +19,13 @@ if AIRFLOW >= (3, 3):
     from airflow.sdk._shared.observability.metrics.base_stats_logger import NoStatsLogger
     from airflow.sdk.exceptions import AirflowRescheduleException
     from airflow.sdk.serde import deserialize, serialize
+    from airflow.serialization.serialized_objects import DagSerialization
 else:
     from airflow.exceptions import AirflowRescheduleException
     from airflow.metrics.base_stats_logger import NoStatsLogger
     from airflow.models.dagbag import DagBag
     from airflow.serialization.serde import deserialize, serialize
+    from airflow.serialization.serialized_objects import SerializedDAG as DagSerialization
 
 if AIRFLOW >= (3, 0):
     from airflow.sdk.execution_time.context import OutletEventAccessors
@@ -36,6 +38,7 @@ __all__ = [
     "AIRFLOW",
     "AirflowRescheduleException",
     "DagBag",
+    "DagSerialization",
     "NoStatsLogger",
     "OutletEventAccessors",
     "Rescheduled",

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 import subprocess
 import sys
 import tempfile
 import time
+import traceback
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -42,6 +44,45 @@ from airflow_provider_predictions.sandbox.server import Sandbox  # noqa: E402
 from airflow_provider_predictions.sandbox.shelf import Shelf  # noqa: E402
 
 SERVICES = ("vlmrun", "cradl")
+
+
+class NoSecrets(logging.Handler):
+    """Notes each place of the code that logs a secret of the sandbox, or a token that it has made."""
+
+    secrets = (app.API_KEY, app.CLIENT_SECRET, "sandbox-token-")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.places: set[str] = set()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Look at what is printed, and at what it is made of."""
+        exc_info = record.exc_info
+        raised = "".join(traceback.format_exception(*exc_info)) if isinstance(exc_info, tuple) else ""
+        text = f"{record.getMessage()} {raised} {record.exc_text or ''}"
+        if any(secret in text for secret in self.secrets):
+            self.places.add(f"{record.name}, {record.pathname}:{record.lineno}, in {current_test()}")
+
+
+def current_test() -> str:
+    """As pytest says it."""
+    return os.environ.get("PYTEST_CURRENT_TEST", "no test")
+
+
+@pytest.fixture(scope="session")
+def _no_secrets() -> Iterator[NoSecrets]:
+    handler = NoSecrets()
+    yield handler
+    assert not handler.places, f"Secrets are logged at {sorted(handler.places)}"
+
+
+@pytest.fixture(autouse=True)
+def _no_secret_is_logged(_no_secrets: NoSecrets) -> None:
+    """In the whole suite, at the level that is set; those that handle secrets log all."""
+    for name in ("airflow_provider_predictions", "requests_oauthlib", "oauthlib"):
+        logging.getLogger(name).setLevel(logging.DEBUG)
+    # Again for each test: Airflow removes it where it configures logging.
+    logging.getLogger().addHandler(_no_secrets)
 
 
 @pytest.fixture(autouse=True)

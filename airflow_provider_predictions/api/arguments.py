@@ -155,7 +155,7 @@ Url = Annotated[str, AfterValidator(checked_url)]
 def checked(model: type[_Model], values: dict[str, Any], prefix: str = "") -> _Model:
     """Build a model from people's values, or say which one is wrong.
 
-    :param prefix: what stands before the names in the message, such as ``extra ``.
+    :param prefix: of a connection's fields, what stands before their names in the message: ``extra ``.
     :raises ConfigurationError: for the first value that is wrong.
     """
     try:
@@ -172,8 +172,9 @@ def _explain(model: type[BaseModel], error: ValidationError, prefix: str) -> str
     name = f"{prefix}{first['loc'][0]}"
     if first["type"] == "extra_forbidden":
         return f"{name}: unknown; known are {', '.join(sorted(model.model_fields))}"
-    # Our own validators name what they found, and leave out what may hold a secret.
-    found = "" if first["type"] == "value_error" else f"; found {first['input']!r}"
+    # Our own validators name what they found. Of a connection nothing is quoted: a secret may have been
+    # pasted into the wrong one of its fields.
+    found = "" if prefix or first["type"] == "value_error" else f"; found {first['input']!r}"
     return f"{name}: {what}{found}"
 
 

@@ -8,13 +8,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Literal
+from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from airflow_provider_predictions.api.arguments import Filters
-from airflow_provider_predictions.api.errors import PredictionsError, QuotaExceededError
+from airflow_provider_predictions.api.errors import InvalidRequestError, PredictionsError, QuotaExceededError
 from airflow_provider_predictions.api.models import Column, PageRequest, Prediction, as_time, id_by_content
 from airflow_provider_predictions.api.rows import (
     as_text,
@@ -200,16 +201,31 @@ class Cradl(Service[CradlFilters]):
         return QuotaExceededError if status == 429 and "Limit Exceeded" in message else None
 
     def values_request(self, prediction: Prediction) -> PageRequest | None:
-        """``fileUrl``, in the format that the prediction was made in (as cradl-sdk-python asks for it)."""
+        """``fileUrl``, in the format that the prediction was made in (as cradl-sdk-python asks for it).
+
+        :raises InvalidRequestError: where it is no whole URL.
+        """
         row = fields(prediction.raw, _Row)
         if row is None or _is_given(row.predictions) or not row.file_url:
             return None
+        hidden = self._signature(row.file_url)
         config = value(bytes(row.postprocess_config))
         output_format = config.get("outputFormat") if isinstance(config, dict) else None
         # A foreign URL may be signed, query and all.
         if isinstance(output_format, str) and self.trusts(row.file_url):
-            return PageRequest(row.file_url, {"predictionsFormat": output_format})
-        return PageRequest(row.file_url)
+            return PageRequest(row.file_url, {"predictionsFormat": output_format}, hidden)
+        return PageRequest(row.file_url, hidden=hidden)
+
+    def _signature(self, file_url: str) -> tuple[str, ...]:
+        """What the query of a file holds, for whoever has it may read the file."""
+        try:
+            parts = urlsplit(file_url)
+            is_whole = bool(parts.scheme and parts.hostname and parts.port != 0)
+        except ValueError:
+            is_whole = False
+        if not is_whole:
+            raise InvalidRequestError(f"{self.title} names a fileUrl that is no URL; it was not opened")
+        return tuple(text for _, text in parse_qsl(parts.query))
 
     def with_values(self, prediction: Prediction, body: bytes) -> Prediction:
         """The record with the file's JSON as its ``predictions``; every other value keeps its bytes."""

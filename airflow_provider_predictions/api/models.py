@@ -59,10 +59,12 @@ class PageRequest:
 
     :param path: relative to the base URL, each segment percent-encoded; or an absolute URL.
     :param params: the query.
+    :param hidden: what of all that no message may quote.
     """
 
     path: str
     params: Mapping[str, str | int] = field(default_factory=dict)
+    hidden: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

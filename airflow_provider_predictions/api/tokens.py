@@ -58,6 +58,7 @@ class TokenWalk(Walk):
             params["modelId"] = self.filters.model_id
         if self._token and not self._probes:
             params["nextToken"] = self._token
+            return [PageRequest("predictions", params, (self._token,))]
         return [PageRequest("predictions", params)]
 
     def read(self, body: bytes) -> tuple[list[Prediction], str | None]:

@@ -198,7 +198,7 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
         ledger = self._ledger(client.service, filters, state)
         filters = filters.model_copy(update={"statuses": None, "created_after": ledger.watermark})
         generation = state.generation + 1
-        target = path / f"{generation:06}-{hashlib.sha256(run.encode()).hexdigest()[:8]}"
+        target = path / states.directory_of(generation, run)
         prepare(target)
         try:
             with self._landed(client, filters, target, f"{run} {generation}", ledger) as (content, landing):

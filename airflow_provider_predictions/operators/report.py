@@ -146,7 +146,7 @@ def _require_own(path: ObjectStoragePath) -> None:
     """Refuse a directory in which something has landed, since its manifest is its commit."""
     try:
         content = json.loads(read(path / MANIFEST))
-    except (FileNotFoundError, ValueError):
+    except (FileNotFoundError, ValueError, RecursionError):
         return
     if isinstance(content, dict) and "parts" in content:
         raise ConfigurationError(f"path: {path} holds landed predictions; give the report another directory")

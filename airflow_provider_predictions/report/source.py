@@ -7,13 +7,13 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path, PurePath, PurePosixPath
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, cast
 
 from airflow_provider_predictions.api.errors import ConfigurationError, DamagedLandingError
 from airflow_provider_predictions.api.models import as_time
 from airflow_provider_predictions.report.window import Window
-from airflow_provider_predictions.storage.manifest import MANIFEST, Manifest, PartFacts
+from airflow_provider_predictions.storage.manifest import MANIFEST, Manifest, PartFacts, moved, name_of
 from airflow_provider_predictions.storage.objects import find, get_file, is_local, read
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class Landed:
         :param directory: where to put a copy, where one is needed.
         :raises DamagedLandingError: where it is missing, or not what the manifest says.
         """
-        target = self.path / PurePosixPath(facts["uri"]).name
+        target = self.path / name_of(facts["uri"])
         file = Path(target.path if is_local(target) else directory / target.name)
         try:
             if not is_local(target):
@@ -159,12 +159,15 @@ def _read(path: ObjectStoragePath) -> Landed:
 def _parse(path: ObjectStoragePath) -> Any:
     try:
         return json.loads(read(path / MANIFEST))
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
 
 
 def _checked(content: Any, path: ObjectStoragePath) -> Manifest:
     is_manifest = isinstance(content, Mapping) and content.keys() >= READ
-    if not is_manifest or content["complete"] is not True:
-        raise ConfigurationError(f"source: {path / MANIFEST} is no manifest of a landing")
-    return cast("Manifest", content)
+    try:
+        if not is_manifest or content["complete"] is not True:
+            raise ValueError("something is missing")
+        return moved(cast("Manifest", content), path)
+    except (ValueError, LookupError, TypeError):
+        raise ConfigurationError(f"source: {path / MANIFEST} is no manifest of a landing") from None

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _JOURNAL = "journal.jsonl"
-_UNREADABLE = (FileNotFoundError, ValueError, LookupError, TypeError)
+_UNREADABLE = (FileNotFoundError, ValueError, LookupError, TypeError, RecursionError)
 """How a note shows that it is none; a disk or a storage that fails says nothing about it."""
 
 
@@ -111,10 +111,10 @@ def load(arguments: str, directory: Path, path: ObjectStoragePath) -> Progress:
     committed = _committed(path)
     found = [entry for entry in (_here(directory), _beside(path)) if entry]
     for facts, lines in sorted(found, key=lambda entry: _reach(entry[0]), reverse=True):
-        if reason := _useless(facts, arguments, path, committed):
-            log.info("The checkpoint under %s is ignored: it %s", path, reason)
-            continue
         try:
+            if reason := _useless(facts, arguments, path, committed):
+                log.info("The checkpoint under %s is ignored: it %s", path, reason)
+                continue
             if lines is not None:
                 _unpack(facts, lines, directory)
             progress = Progress.again(facts, directory)
@@ -170,9 +170,9 @@ def _beside(path: ObjectStoragePath) -> tuple[dict[str, Any], bytes] | None:
         return None
 
 
-def _checked(facts: dict[str, Any]) -> dict[str, Any]:
+def _checked(facts: Any) -> dict[str, Any]:
     """What was read, if it is a progress as this version writes it."""
-    if facts.keys() != _KEYS:
+    if not isinstance(facts, dict) or facts.keys() != _KEYS:
         raise ValueError("another version wrote it")
     return facts
 
@@ -206,6 +206,6 @@ def _useless(facts: dict[str, Any], arguments: str, path: ObjectStoragePath, com
         return "was overtaken by an attempt that committed"
     there = sizes(path) if facts["parts"] else {}
     parts = [Part(**part) for part in facts["parts"]]
-    if any(there.get(part.name) != part.bytes for part in parts):
+    if any(part.uri != str(path / part.name) or there.get(part.name) != part.bytes for part in parts):
         return "names a part that is not there"
     return None

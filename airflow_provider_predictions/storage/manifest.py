@@ -20,9 +20,7 @@ if TYPE_CHECKING:
 MANIFEST = "_manifest.json"
 REJECTED = "rejected.jsonl"
 CHECKPOINT = "_checkpoint.jsonl"
-_OURS = re.compile(
-    rf"part-\d{{5,}}\.(jsonl(\.gz|\.zst)?|parquet)|{re.escape(REJECTED)}|{re.escape(CHECKPOINT)}"
-)
+_PART = re.compile(r"part-[0-9]{5,}\.(jsonl(\.gz|\.zst)?|parquet)")
 
 
 class PartFacts(TypedDict):
@@ -80,7 +78,7 @@ class Part:
     @property
     def name(self) -> str:
         """The name of the object under the landing's path."""
-        return PurePosixPath(self.uri).name
+        return name_of(self.uri)
 
 
 @dataclass
@@ -135,6 +133,26 @@ def part_name(number: int, suffix: str) -> str:
     return f"part-{number:05}{suffix}"
 
 
+def name_of(uri: str) -> str:
+    """The name of a part, which lies beside its manifest, wherever the URL leads.
+
+    :raises ValueError: where no landing gives such a name; so none leads out of the directory.
+    """
+    name = PurePosixPath(uri).name
+    if not _PART.fullmatch(name):
+        raise ValueError("a part has another name than landings give")
+    return name
+
+
+def moved(content: Manifest, path: ObjectStoragePath) -> Manifest:
+    """A manifest, of the directory in which it lies, whatever URLs it holds.
+
+    :raises ValueError: where it names what is no part.
+    """
+    parts = [{**part, "uri": str(path / name_of(part["uri"]))} for part in content["parts"]]
+    return cast("Manifest", {**content, "path": str(path), "parts": parts})
+
+
 def manifest(path: ObjectStoragePath, parts: list[Part], totals: Totals, **facts: Any) -> Manifest:
     """What a landing returns and commits."""
     content: Any = {
@@ -155,10 +173,10 @@ def take_back(path: ObjectStoragePath) -> None:
 def commit(path: ObjectStoragePath, content: Manifest) -> None:
     """Write the manifest in one put, then remove what attempts have left and it does not name."""
     put(path / MANIFEST, json.dumps(content, indent=2).encode())
-    named = {PurePosixPath(part["uri"]).name for part in content["parts"]}
+    named = {name_of(part["uri"]) for part in content["parts"]}
     if content["rejected"]:
         named.add(REJECTED)
     for name in sizes(path):
-        is_left = _OURS.fullmatch(name) and name not in named
-        if is_left or name.endswith(UNFINISHED):
+        is_ours = _PART.fullmatch(name) or name in (REJECTED, CHECKPOINT)
+        if (is_ours and name not in named) or name.endswith(UNFINISHED):
             remove(path / name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import time
@@ -9,12 +10,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from airflow_provider_predictions.api.arguments import utc
 from airflow_provider_predictions.api.errors import ConfigurationError, ConflictError
 from airflow_provider_predictions.api.models import as_time
-from airflow_provider_predictions.storage.manifest import MANIFEST, Manifest, commit
+from airflow_provider_predictions.storage.manifest import MANIFEST, Manifest, commit, moved
 from airflow_provider_predictions.storage.objects import create, put, read, remove
 
 if TYPE_CHECKING:
@@ -73,11 +75,22 @@ def load(path: ObjectStoragePath) -> State:
     except FileNotFoundError:
         return State()
     try:
-        return State.from_json(text)
-    except (ValueError, LookupError, TypeError):
+        state = State.from_json(text)
+        if state.manifest is not None:
+            name = PurePosixPath(state.manifest["path"]).name
+            if name != directory_of(state.generation, state.run):
+                raise ValueError(name)
+            state.manifest = moved(state.manifest, path / name)
+        return state
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         raise ConfigurationError(
             f"path: {path / STATE} is not what this package wrote. Restore it, or land under another path"
         ) from None
+
+
+def directory_of(generation: int, run: str) -> str:
+    """The name of the directory, right under the path of all, in which a run lands."""
+    return f"{generation:06}-{hashlib.sha256(run.encode()).hexdigest()[:8]}"
 
 
 def save(path: ObjectStoragePath, state: State) -> None:
@@ -139,8 +152,9 @@ def _break(lock: ObjectStoragePath, run: str) -> None:
         return
     try:
         held = json.loads(content)
-    except ValueError:
+        is_left = held["run"] == run or held["time"] < time.time() - LOCK_LIFETIME
+    except (ValueError, LookupError, TypeError):
         return
-    if held["run"] == run or held["time"] < time.time() - LOCK_LIFETIME:
+    if is_left:
         log.warning("%s is left over from a run that died; it is removed", lock)
         remove(lock)

@@ -1,0 +1,72 @@
+"""Airflow's masker knows what a hook has fetched."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from importlib import import_module
+
+import pytest
+
+from airflow_provider_predictions.hooks.cradl import CradlHook
+from airflow_provider_predictions.sandbox import app
+from airflow_provider_predictions.sandbox.server import Sandbox
+from tests.compat import AIRFLOW, needs
+
+MASKER = "airflow.sdk._shared.secrets_masker" if AIRFLOW >= (3, 3) else "airflow.utils.log.secrets_masker"
+
+
+@pytest.fixture(autouse=True)
+def _masker() -> None:
+    if (3, 0) <= AIRFLOW < (3, 3):
+        needs(3, 3, "a masker that may be told from any thread, which only 2.11 has too")
+
+
+@pytest.mark.parametrize("way", ["sync", "async"])
+def test_a_token_that_a_hook_has_fetched_is_masked(connections: Sandbox, way: str) -> None:
+    redact = import_module(MASKER).redact
+    connections.cradl.fill(3)
+    hook = CradlHook()
+
+    async def in_a_loop() -> str:
+        async with await hook.aget_conn() as client:
+            token: str = await client.service.auth.atoken()
+            return token
+
+    if way == "sync":
+        with hook.get_conn() as client:
+            token = client.service.auth.token()
+    else:
+        token = asyncio.run(in_a_loop())
+
+    assert token.startswith("sandbox-token-")
+    assert redact(f"Bearer {token}") == "Bearer ***"
+    assert redact({"headers": [f"Bearer {token}"]}) == {"headers": ["Bearer ***"]}
+    assert redact(f"x{app.CLIENT_SECRET}y") == "x***y"
+
+
+def test_each_new_token_is_masked(connections: Sandbox) -> None:
+    redact = import_module(MASKER).redact
+    with CradlHook().get_conn() as client:
+        auth = client.service.auth
+        tokens = []
+        for _ in range(3):
+            tokens.append(auth.token())
+            auth.reject(tokens[-1])
+
+    assert len(set(tokens)) == 3
+    assert redact(" ".join(tokens)) == "*** *** ***"
+
+
+def test_without_airflow_a_token_is_fetched_all_the_same(sandbox: Sandbox) -> None:
+    code = f"""
+import sys
+from airflow_provider_predictions.api.auth import ClientCredentialsAuth
+auth = ClientCredentialsAuth(
+    {sandbox.url!r} + "/oauth2/token", {app.CLIENT_ID!r}, {app.CLIENT_SECRET!r}, {app.AUDIENCE!r}
+)
+assert auth.token().startswith("sandbox-token-")
+assert "airflow" not in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

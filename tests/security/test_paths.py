@@ -1,0 +1,297 @@
+"""Whatever lies under a path, nothing is read, written or removed anywhere else."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowFailException
+
+from airflow_provider_predictions.operators.cradl import CradlPredictionsToObjectStorageOperator
+from airflow_provider_predictions.operators.report import PredictionsReportOperator
+from airflow_provider_predictions.operators.vlmrun import VlmRunPredictionsToObjectStorageOperator
+from airflow_provider_predictions.sandbox.faults import Fault
+from airflow_provider_predictions.sandbox.server import Sandbox
+from tests.report.landed import land
+from tests.report.records import made
+
+LAND = {"vlmrun": VlmRunPredictionsToObjectStorageOperator, "cradl": CradlPredictionsToObjectStorageOperator}
+START, END = datetime(2026, 11, 2, tzinfo=UTC), datetime(2026, 11, 3, tzinfo=UTC)
+NAMES = [
+    "../victim/part-00000.jsonl",
+    "../../victim/part-00000.jsonl",
+    "file://{outside}/victim/part-00000.jsonl",
+    "{outside}/victim/part-00000.jsonl",
+    "s3://other@bucket/part-00000.jsonl",
+    "https://127.0.0.1:1/part-00000.jsonl",
+]
+"""Each ends like a part; beside the manifest there is none that fits it."""
+NO_PARTS = [
+    "",
+    ".",
+    "..",
+    "../..",
+    "../victim",
+    "../victim/secret.txt",
+    "file://{outside}/victim/secret.txt",
+    "/etc/passwd",
+    "secret.txt",
+    "*.jsonl",
+    "part-*.jsonl",
+    "part-00000.jsonl\x00",
+    "part-00000.jsonl/..",
+    "part-00000.jsonl?versionId=1",
+    "\\..\\victim",
+    "part-\u0660\u0660\u0660\u0660\u0660.jsonl",
+    None,
+    7,
+    ["part-00000.jsonl"],
+]
+
+
+@pytest.fixture
+def outside(tmp_path: Path) -> Path:
+    """The surroundings of a path; in them lies what is none of its business."""
+    victim = tmp_path / "victim"
+    victim.mkdir()
+    (victim / "part-00000.jsonl").write_bytes(b'{"id": "of-the-victim"}\n')
+    (victim / "part-00001.jsonl").write_bytes(b"{}\n")
+    (victim / "rejected.jsonl").write_bytes(b"{}\n")
+    (victim / "secret.txt").write_bytes(b"of the victim\n")
+    return tmp_path
+
+
+def contents(directory: Path) -> dict[str, bytes]:
+    return {str(file): file.read_bytes() for file in directory.rglob("*") if file.is_file()}
+
+
+def change(file: Path, how: Callable[[dict[str, Any]], object]) -> None:
+    content = json.loads(file.read_text())
+    how(content)
+    file.write_text(json.dumps(content))
+
+
+def uri_in(outside: Path, uri: Any) -> Any:
+    return uri.format(outside=outside) if isinstance(uri, str) else uri
+
+
+def report_on(source: Any, outside: Path) -> Any:
+    task = PredictionsReportOperator(
+        task_id="r", source=source, path=f"file://{outside}/report", period=(START, END)
+    )
+    return task.execute({})
+
+
+@pytest.mark.parametrize("given", ["directory", "manifest"])
+@pytest.mark.parametrize("uri", NAMES)
+def test_a_report_reads_beside_the_manifest_wherever_its_urls_lead(
+    outside: Path, uri: str, given: str
+) -> None:
+    path = outside / "landed"
+    land("vlmrun", path, made("vlmrun", START, END, 5))
+    change(path / "_manifest.json", lambda it: it["parts"][0].update(uri=uri_in(outside, uri)))
+    source = str(path) if given == "directory" else json.loads((path / "_manifest.json").read_text())
+
+    result = report_on(source, outside)
+
+    assert result["count"] == 5
+    assert "of-the-victim" not in str(contents(outside / "report"))
+
+
+@pytest.mark.parametrize("given", ["directory", "manifest"])
+@pytest.mark.parametrize("uri", NO_PARTS, ids=ascii)
+def test_a_report_refuses_a_manifest_that_names_what_is_no_part(outside: Path, uri: Any, given: str) -> None:
+    path = outside / "landed"
+    land("vlmrun", path, made("vlmrun", START, END, 5))
+    (path / "secret.txt").write_bytes(b"{}\n")
+    change(path / "_manifest.json", lambda it: it["parts"][0].update(uri=uri_in(outside, uri)))
+    source = str(path) if given == "directory" else json.loads((path / "_manifest.json").read_text())
+
+    with pytest.raises(AirflowFailException, match="is no manifest of a landing"):
+        report_on(source, outside)
+
+    assert not (outside / "report").exists()
+
+
+@pytest.mark.parametrize("parts", [None, 7, "part-00000.jsonl", {"uri": "x"}, [7], [None], [{}], [["uri"]]])
+def test_a_report_refuses_parts_that_are_none(outside: Path, parts: Any) -> None:
+    path = outside / "landed"
+    land("vlmrun", path, made("vlmrun", START, END, 5))
+    change(path / "_manifest.json", lambda it: it.update(parts=parts))
+
+    with pytest.raises(AirflowFailException, match="is no manifest of a landing"):
+        report_on(str(path), outside)
+
+
+@pytest.mark.parametrize(
+    "where", ["{outside}/victim", "file://{outside}/victim", "../victim", "..", "", ".", "/", None, 7]
+)
+def test_an_incremental_landing_mends_no_manifest_but_its_own(
+    connections: Sandbox, service_name: str, outside: Path, where: Any
+) -> None:
+    """Its state says where the last manifest is, which is written again where it is missing."""
+    getattr(connections, service_name).fill(5)
+    task = LAND[service_name](task_id="t", path=f"file://{outside}/landed", incremental=True)
+    first = task.execute({})
+    Path(first["path"].removeprefix("file://"), "_manifest.json").unlink()
+    change(outside / "landed/_state.json", lambda it: it["manifest"].update(path=uri_in(outside, where)))
+    before = contents(outside / "victim")
+
+    with pytest.raises(AirflowFailException, match=r"path: .*_state\.json is not what this package wrote"):
+        task.execute({})
+
+    assert contents(outside / "victim") == before
+
+
+@pytest.mark.parametrize("uri", [*NAMES, *NO_PARTS], ids=ascii)
+def test_a_state_with_parts_elsewhere_tells_nobody_to_look_there(
+    connections: Sandbox, outside: Path, uri: Any
+) -> None:
+    connections.vlmrun.fill(5)
+    task = LAND["vlmrun"](task_id="t", path=f"file://{outside}/landed", incremental=True)
+    first = task.execute({})
+    manifest = Path(first["path"].removeprefix("file://"), "_manifest.json")
+    manifest.unlink()
+    change(
+        outside / "landed/_state.json",
+        lambda it: it["manifest"]["parts"][0].update(uri=uri_in(outside, uri)),
+    )
+    before = contents(outside / "victim")
+
+    if uri in NAMES:
+        task.execute({})
+        assert json.loads(manifest.read_text()) == first
+    else:
+        with pytest.raises(AirflowFailException, match="is not what this package wrote"):
+            task.execute({})
+
+    assert contents(outside / "victim") == before
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"generation": "../../victim/1"},
+        {"generation": None},
+        {"generation": 1.5},
+        {"run": None},
+        {"landed": []},
+        {"manifest": []},
+        {"manifest": "x"},
+        {"manifest": {"path": "x"}},
+    ],
+    ids=str,
+)
+def test_a_state_of_other_types_is_refused(connections: Sandbox, outside: Path, changes: dict) -> None:
+    connections.vlmrun.fill(5)
+    task = LAND["vlmrun"](task_id="t", path=f"file://{outside}/landed", incremental=True)
+    task.execute({})
+    change(outside / "landed/_state.json", lambda it: it.update(changes))
+
+    with pytest.raises(AirflowFailException, match="is not what this package wrote"):
+        task.execute({})
+
+
+def interrupted(server: Sandbox, service_name: str, outside: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A landing whose checkpoint is in storage only, as on another machine."""
+    getattr(server, service_name).fill(40)
+    task = LAND[service_name](task_id="t", path=f"file://{outside}/landed", page_size=10, records_per_part=7)
+    server.wire.order(Fault(service_name, status=403, body=b"{}", after=2))
+    (outside / "first").mkdir()
+    (outside / "second").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(outside / "first"))
+    with pytest.raises(AirflowFailException):
+        task.execute({})
+    monkeypatch.setattr("tempfile.tempdir", str(outside / "second"))
+    return task
+
+
+@pytest.mark.parametrize("uri", [*NAMES, *NO_PARTS], ids=ascii)
+def test_a_checkpoint_with_parts_elsewhere_is_not_gone_on_with(
+    connections: Sandbox, outside: Path, monkeypatch: pytest.MonkeyPatch, uri: Any
+) -> None:
+    task = interrupted(connections, "vlmrun", outside, monkeypatch)
+    file = outside / "landed/_checkpoint.jsonl"
+    head, _, rest = file.read_bytes().partition(b"\n")
+    facts = json.loads(head)
+    facts["parts"][0]["uri"] = uri_in(outside, uri)
+    facts["spool"]["name"] = facts["rejected"]["name"] = f"{outside}/victim/secret.txt"
+    file.write_bytes(json.dumps(facts).encode() + b"\n" + rest)
+    before = contents(outside / "victim")
+
+    manifest = task.execute({})
+
+    assert manifest["count"] == 40
+    assert {part["uri"] for part in manifest["parts"]} == {
+        f"file://{outside}/landed/part-{number:05}.jsonl" for number in range(6)
+    }
+    assert contents(outside / "victim") == before
+
+
+def test_a_checkpoint_names_no_file_of_this_machine(
+    connections: Sandbox, outside: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = interrupted(connections, "vlmrun", outside, monkeypatch)
+    file = outside / "landed/_checkpoint.jsonl"
+    head, _, rest = file.read_bytes().partition(b"\n")
+    facts = json.loads(head)
+    for name in ("spool", "rejected"):
+        facts[name]["name"] = f"../../../victim/{name}.txt"
+    file.write_bytes(json.dumps(facts).encode() + b"\n" + rest)
+    before = contents(outside / "victim")
+
+    assert task.execute({})["count"] == 40
+    assert contents(outside / "victim") == before
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"7", b"null", b'"x"', b"{}", b"\xff", b"[" * 100_000])
+@pytest.mark.parametrize("name", ["_checkpoint.jsonl", "_manifest.json"])
+def test_a_landing_goes_on_whatever_lies_there(
+    connections: Sandbox, service_name: str, outside: Path, name: str, content: bytes
+) -> None:
+    getattr(connections, service_name).fill(5)
+    (outside / "landed").mkdir()
+    (outside / "landed" / name).write_bytes(content)
+
+    manifest = LAND[service_name](task_id="t", path=f"file://{outside}/landed").execute({})
+
+    assert manifest["count"] == 5
+
+
+@pytest.mark.parametrize("run_id", ["../../victim", "manual__2026-01-01T00:00:00+00:00/x", "a\x00b", ""])
+def test_a_run_names_its_directory_by_a_hash(connections: Sandbox, outside: Path, run_id: str) -> None:
+    class Instance:
+        dag_id, task_id, map_index, try_number = "../dag", "../../task", -1, 1
+
+        def xcom_push(self, *_: object) -> None:
+            """There is no console."""
+
+    instance = Instance()
+    instance.run_id = run_id  # type: ignore[attr-defined]
+    connections.vlmrun.fill(3)
+    before = contents(outside / "victim")
+    task = LAND["vlmrun"](task_id="t", path=f"file://{outside}/landed", incremental=True)
+
+    manifest = task.execute({"ti": instance})
+
+    assert Path(manifest["path"].removeprefix("file://")).parent == outside / "landed"
+    assert {path.name for path in outside.iterdir()} == {"victim", "landed"}
+    assert contents(outside / "victim") == before
+
+
+def test_an_id_names_no_file(connections: Sandbox, service_name: str, outside: Path) -> None:
+    shelf = getattr(connections, service_name)
+    for id_ in ("../../victim/secret.txt", "/etc/passwd", "a\x00b", "..", "."):
+        shelf.add().id = id_
+    before = contents(outside / "victim")
+
+    for form in ({}, {"incremental": True}, {"file_format": "parquet"}):
+        path = f"file://{outside}/landed-{len(form)}{form.get('file_format', '')}"
+        manifest = LAND[service_name](task_id="t", path=path, **form).execute({})
+        assert manifest["count"] == 5
+
+    assert contents(outside / "victim") == before
