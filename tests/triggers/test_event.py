@@ -132,9 +132,9 @@ def test_what_finishes_is_told_of_once_and_what_was_finished_is_not(
     connections, shelf: Shelf, service_name: str, store: Store, watched
 ) -> None:
     shelf.fill(20)
-    ids = [moving(shelf, DONE[service_name], n / 4) for n in range(2, 5)]
+    ids = [moving(shelf, DONE[service_name], n / 2) for n in range(4, 7)]
 
-    told = watched(2.5, store)
+    told = watched(4.5, store)
 
     assert ids_of(told) == ids
     assert all(event["service"] == service_name for event in told)
