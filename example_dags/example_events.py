@@ -1,7 +1,7 @@
 """Run when predictions have finished: the triggerer watches the list, and no worker waits.
 
-Needs the connection ``vlmrun_default`` and Airflow 3.0 or newer; from 3.3 on, nothing is lost or told twice
-when the triggerer restarts.
+Needs the connection ``vlmrun_default`` and Airflow 3.0 or newer; from 3.3 on, nothing is lost when the
+triggerer restarts, and an event that comes again after a kill has the ``batch`` of the first.
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@
         ├── ServerError             5xx
         ├── NoAnswerError           refused, reset, truncated or timed out
         ├── MalformedAnswerError    an answer that is not what the specification says
+        ├── StorageError            the storage, or the worker's own disk, failed
         └── ConflictError           another run landed under the same path meanwhile
 
 ``retryable`` of a class says the same to a program.
@@ -100,6 +101,10 @@ class MalformedAnswerError(TransientError):
 
 class AnswerTooLargeError(PredictionsError):
     """An answer is larger than ``max_response_bytes`` of the connection; it was not read to its end."""
+
+
+class StorageError(TransientError):
+    """The storage, or the disk of the worker, failed; a retry goes on from what has landed."""
 
 
 class ConflictError(TransientError):

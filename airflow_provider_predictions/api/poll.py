@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 from typing import Any
 
 from airflow_provider_predictions.api.arguments import Filters
-from airflow_provider_predictions.api.errors import NotFoundError, RefusedError
+from airflow_provider_predictions.api.errors import (
+    NotFoundError,
+    PredictionsError,
+    RateLimitedError,
+    RefusedError,
+    TransientError,
+)
 from airflow_provider_predictions.api.models import Page
 from airflow_provider_predictions.api.service import Service
 from airflow_provider_predictions.api.waiting import Wait
 
 MOST_A_PAGE = 1000
+MOST_FAILED = 3
+"""So many predictions that a service fails to answer for, and it is asked for no other."""
 
 
 class Poll:
     """One look at all that is waited for.
 
     One page of the list answers many ids, so it is read first, and further ones while they answer more than
-    one each; the rest is asked for one by one. What is waited for by filters is read in one pass, through
-    filters that are as wide as all of them.
+    one each; the rest is asked for one by one, in any order. What is waited for by filters is read in one
+    pass, through filters that are as wide as all of them.
 
     :param waits: which differ from each other.
     :param list_end: of the poll before, its ``list_end``.
@@ -31,6 +40,7 @@ class Poll:
         self._reads_on = bool(filters)
         self._missing = {id_ for wait in waits for id_ in wait.prediction_ids or ()}
         self._one_by_one: list[str] | None = None
+        self._failed: dict[str, PredictionsError] = {}
         if filters:
             self._walk = service.walk(widened(service, filters))
         elif len(self._missing) > 1:
@@ -52,7 +62,7 @@ class Poll:
             requests = self._walk.ahead(1) if self._reads_on or len(self._missing) > 1 else []
             if requests:
                 return requests
-            self._one_by_one = sorted(self._missing, reverse=True)
+            self._one_by_one = random.sample([*self._missing], len(self._missing))
         return [self.service.one(id_) for id_ in self._one_by_one[-count:][::-1]]
 
     def read(self, body: bytes) -> Any:
@@ -72,13 +82,27 @@ class Poll:
         return page
 
     def refuse(self, error: RefusedError) -> None:
-        """Go on without an id that is not known; it may come to be."""
+        """Go on without an id that is not known, since it may come to be, or that is refused."""
         if self._one_by_one is None:
             self._walk.refuse(error)
-        elif isinstance(error, NotFoundError):
-            self._one_by_one.pop()
-        else:
-            raise error
+            return
+        id_ = self._one_by_one.pop()
+        if not isinstance(error, NotFoundError):
+            self._failed[id_] = error
+
+    def goes_on_without(self, error: TransientError) -> bool:
+        """Whether there is more to ask, though the service has failed to answer for one prediction."""
+        if self._one_by_one is None or isinstance(error, RateLimitedError) or error.retry_after:
+            return False
+        self._failed[self._one_by_one.pop()] = error
+        if sum(failed.retryable for failed in self._failed.values()) >= MOST_FAILED:
+            self._failed |= dict.fromkeys(self._one_by_one, error)
+            self._one_by_one.clear()
+        return True
+
+    def error_of(self, wait: Wait) -> PredictionsError | None:
+        """Why this wait is not answered, where only predictions that it waits for are the reason."""
+        return next((self._failed[id_] for id_ in wait.prediction_ids or () if id_ in self._failed), None)
 
 
 def widened(service: Service[Any], filters: Sequence[Filters]) -> Filters:

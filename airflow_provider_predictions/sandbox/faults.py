@@ -35,6 +35,7 @@ class Fault:
         ``slow`` before the answer, or ``play`` the script.
     :param times: with how many requests.
     :param after: how many requests are left in peace first.
+    :param path: only with requests whose path ends so.
     :param seconds: of ``slow``.
     :param script: bytes that go onto the socket as they are, and seconds of silence; at its end the
         connection is closed.
@@ -48,6 +49,7 @@ class Fault:
     body: bytes = HTML
     headers: dict[str, str] = field(default_factory=dict)
     seconds: float = 0
+    path: str = ""
     script: tuple[bytes | float, ...] = ()
 
 
@@ -71,6 +73,7 @@ class Seen:
     path: str
     query: str
     authorization: str | None
+    method: str
 
 
 class Wire:
@@ -98,8 +101,8 @@ class Wire:
             return
         headers = {name.decode().lower(): value.decode() for name, value in scope["headers"]}
         query = scope["query_string"].decode()
-        self.seen.append(Seen(part, scope["path"], query, headers.get("authorization")))
-        fault = self._next(part)
+        self.seen.append(Seen(part, scope["path"], query, headers.get("authorization"), scope["method"]))
+        fault = self._next(part, scope["path"])
         if fault is None:
             await self.app(scope, receive, send)
         elif fault.how == "slow":
@@ -114,8 +117,9 @@ class Wire:
         else:
             await _answer(send, fault)
 
-    def _next(self, part: Part) -> Fault | None:
-        fault = next((order for order in self._orders if order.part == part), None)
+    def _next(self, part: Part, path: str) -> Fault | None:
+        orders = (order for order in self._orders if order.part == part and path.endswith(order.path))
+        fault = next(orders, None)
         if fault is None:
             return None
         if fault.after:
@@ -138,6 +142,8 @@ async def _answer(send: Send, fault: Fault) -> None:
 async def _play(receive: Receive, script: tuple[bytes | float, ...]) -> None:
     transport = receive.__self__.transport  # type: ignore[attr-defined]
     for step in script:
+        if transport.is_closing():
+            break
         if isinstance(step, bytes):
             transport.write(step)
         else:

@@ -210,6 +210,8 @@ class PredictionsSensor(PredictionsTask, BaseSensorOperator):
             for page in client.pages(poll):
                 tally.add(page)
             self._list_end = poll.list_end
+        if error := poll.error_of(wait):
+            raise error
         return tally
 
     def _get_next_poke_interval(
@@ -221,6 +223,7 @@ class PredictionsSensor(PredictionsTask, BaseSensorOperator):
         return max(seconds, pace.seconds(run_duration(), self._error))
 
     def _defer(self, wait: Wait, started: float) -> None:
+        asked = self._error.retry_after if self._error else None
         trigger = self.trigger_class(
             conn_id=self.hook.conn_id,
             poke_interval=self.poke_interval,
@@ -229,6 +232,7 @@ class PredictionsSensor(PredictionsTask, BaseSensorOperator):
             started=started,
             deadline=started + self.timeout,
             max_failures=self.max_failures,
+            not_before=asked and datetime.now(UTC).timestamp() + asked,
         )
         # The trigger ends the wait itself; this is for a triggerer that is down.
         self.defer(trigger=trigger, method_name="execute_complete", timeout=timedelta(seconds=self.timeout))

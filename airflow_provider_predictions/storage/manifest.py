@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 MANIFEST = "_manifest.json"
 REJECTED = "rejected.jsonl"
+CHECKPOINT = "_checkpoint.jsonl"
 _PART = re.compile(r"part-[0-9]{5,}\.(jsonl(\.gz|\.zst)?|parquet)")
 
 
@@ -170,12 +171,12 @@ def take_back(path: ObjectStoragePath) -> None:
 
 
 def commit(path: ObjectStoragePath, content: Manifest) -> None:
-    """Write the manifest in one put, then remove what earlier attempts left and it does not name."""
+    """Write the manifest in one put, then remove what attempts have left and it does not name."""
     put(path / MANIFEST, json.dumps(content, indent=2).encode())
     named = {name_of(part["uri"]) for part in content["parts"]}
     if content["rejected"]:
         named.add(REJECTED)
     for name in sizes(path):
-        is_ours = _PART.fullmatch(name) or name == REJECTED
+        is_ours = _PART.fullmatch(name) or name in (REJECTED, CHECKPOINT)
         if (is_ours and name not in named) or name.endswith(UNFINISHED):
             remove(path / name)

@@ -30,9 +30,20 @@ class PredictionsTrigger(BaseTrigger):
     :param started: when the wait began, in seconds since 1970; by default now.
     :param deadline: when it ends, in seconds since 1970; None for never.
     :param max_failures: the failed poll in a row with this number ends the wait.
+    :param not_before: until when the service asked for time, in seconds since 1970; None where it did not.
     """
 
     hook_class: ClassVar[type[PredictionsHook[Any]]]
+    _serialized = (
+        "conn_id",
+        "poke_interval",
+        "wait",
+        "max_interval",
+        "started",
+        "deadline",
+        "max_failures",
+        "not_before",
+    )
 
     def __init__(
         self,
@@ -44,6 +55,7 @@ class PredictionsTrigger(BaseTrigger):
         started: float | None = None,
         deadline: float | None = None,
         max_failures: int = MAX_FAILURES,
+        not_before: float | None = None,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.conn_id = conn_id
@@ -53,12 +65,12 @@ class PredictionsTrigger(BaseTrigger):
         self.started = time.time() if started is None else started
         self.deadline = deadline
         self.max_failures = max_failures
+        self.not_before = not_before
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """The class and its arguments, as the metadata database keeps them."""
-        names = ("conn_id", "poke_interval", "wait", "max_interval", "started", "deadline", "max_failures")
         path = f"{type(self).__module__}.{type(self).__qualname__}"
-        return path, {name: getattr(self, name) for name in names}
+        return path, {name: getattr(self, name) for name in self._serialized}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait, and fire when there is nothing to wait for any more."""
@@ -79,6 +91,7 @@ class PredictionsTrigger(BaseTrigger):
         wait.list_filters(self.hook_class.service_class)
         patience = Patience(self.log, self.max_failures)
         poller = Poller.of(self.hook_class, self.conn_id)
+        poller.put_off((self.not_before or 0) - time.time())
         async with poller.subscribe(wait, Tally, pace, self._age()) as subscription:
             while True:
                 outcome = await subscription.outcome()
@@ -87,7 +100,7 @@ class PredictionsTrigger(BaseTrigger):
                     patience.heed(verdict)
                     if verdict.state != "waiting":
                         return verdict
-                elif not (isinstance(outcome, PredictionsError) and patience.bears(outcome)):
+                elif not patience.bears(outcome):
                     raise outcome
 
     def _age(self) -> float:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Hashable
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Hashable
+from contextlib import aclosing, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, ClassVar
@@ -39,6 +39,8 @@ class PredictionsEventTrigger(BaseEventTrigger):
     """
 
     hook_class: ClassVar[type[PredictionsHook[Any]]]
+    longest_call: ClassVar[float] = 60.0
+    """Seconds that the asset's state store may take."""
 
     def __init__(
         self,
@@ -63,6 +65,7 @@ class PredictionsEventTrigger(BaseEventTrigger):
         self._unsent: list[dict[str, Any]] = []
         self._unconfirmed: list[dict[str, Any]] = []
         self._saved: dict[str, Any] | None = None
+        self._open: AsyncGenerator[Any, None] | None = None
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """The class and its arguments, as the metadata database keeps them; equal ones share a trigger."""
@@ -114,6 +117,11 @@ class PredictionsEventTrigger(BaseEventTrigger):
                 self._warn(error)
             await asyncio.sleep(self.poke_interval)
 
+    async def cleanup(self) -> None:
+        """Stop looking. Airflow leaves what ``run`` has opened to the garbage collector."""
+        if self._open:
+            await self._open.aclose()
+
     def _warn(self, error: Exception) -> None:
         # Of whatever kind: Airflow starts no watcher again that has ended.
         self.log.warning("%s: %s. The watch goes on.", type(error).__name__, error)
@@ -121,7 +129,8 @@ class PredictionsEventTrigger(BaseEventTrigger):
     async def _alone(self) -> AsyncIterator[Look]:
         """Looks of which nobody says when their events are stored; an interval is taken for enough."""
         last = None
-        async with aclosing(self._looks().open_stream()) as looks:
+        self._open = self._looks().open_stream()
+        async with aclosing(self._open) as looks:
             async for look, _ in looks:
                 if last:
                     await last.is_told()
@@ -135,7 +144,8 @@ class PredictionsEventTrigger(BaseEventTrigger):
             self._unsent += self._news(look)
             look.ask(self._feed.watermark)
             await self._save()
-            sent: list[dict[str, Any]] = []
+            # Looks are confirmed in their order, so this one confirms what was sent before it, too.
+            sent = [*self._unconfirmed]
             look.when_told(partial(self._forget, sent))
             while self._unsent:
                 event = self._unsent.pop(0)
@@ -167,7 +177,8 @@ class PredictionsEventTrigger(BaseEventTrigger):
     async def _is_loaded(self) -> bool:
         """Go on where a triggerer that stopped has been, if that can be known now."""
         try:
-            states = [await store.aget(STATE) for store in self._stores() if self._begins]
+            async with self._in_time():
+                states = [await store.aget(STATE) for store in self._stores() if self._begins]
         except Exception as error:
             self._warn(error)
             return False
@@ -180,11 +191,21 @@ class PredictionsEventTrigger(BaseEventTrigger):
         if self._begins or facts == self._saved:
             return
         try:
-            for store in self._stores():
-                await store.aset(STATE, facts)
+            async with self._in_time():
+                for store in self._stores():
+                    await store.aset(STATE, facts)
             self._saved = facts
         except Exception as error:  # the next look saves this, too
             self._warn(error)
+
+    @asynccontextmanager
+    async def _in_time(self) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(self.longest_call):
+                yield
+        except TimeoutError:
+            text = f"The asset's state store did not answer within {self.longest_call:g} s"
+            raise TimeoutError(text) from None
 
     def _stores(self) -> list[Any]:
         """A state for each asset that is watched by this trigger."""

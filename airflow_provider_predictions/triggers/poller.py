@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
-from airflow_provider_predictions.api.errors import PredictionsError
+from airflow_provider_predictions.api.client import AsyncClient
+from airflow_provider_predictions.api.errors import PredictionsError, TransientError
 from airflow_provider_predictions.api.models import Page
 from airflow_provider_predictions.api.poll import Poll
 from airflow_provider_predictions.api.service import Service
@@ -31,6 +32,7 @@ class Counting(Protocol):
 
 
 C = TypeVar("C", bound=Counting)
+Key = tuple[object, str]
 
 
 @dataclass(eq=False)
@@ -41,6 +43,7 @@ class Subscription(Generic[C]):
     :param count: makes what sees the pages of a poll.
     :param age: seconds that it had waited when it joined.
     :param joined: when that was, on the loop's clock.
+    :param soonest: when it may be told first.
     :param due: when it wants to know next.
     """
 
@@ -49,17 +52,28 @@ class Subscription(Generic[C]):
     pace: Pace
     age: float
     joined: float
+    soonest: float
     due: float
-    outcomes: asyncio.Queue[C | Exception] = field(default_factory=asyncio.Queue)
+    _newest: asyncio.Queue[C | PredictionsError] = field(default_factory=lambda: asyncio.Queue(1))
 
     @property
-    def key(self) -> tuple[object, str]:
+    def key(self) -> Key:
         """Equal for those that ask the same."""
         return self.count, self.wait.model_dump_json()
 
-    async def outcome(self) -> C | Exception:
-        """What the next poll finds."""
-        return await self.outcomes.get()
+    async def outcome(self) -> C | PredictionsError:
+        """What the newest poll has found; who is slow misses those before it."""
+        await asyncio.sleep(self.soonest - asyncio.get_running_loop().time())
+        return await self._newest.get()
+
+    def tell(self, outcome: C | PredictionsError) -> None:
+        """Pass on what a poll has found.
+
+        :param outcome: what has seen its pages, or why it has failed.
+        """
+        with suppress(asyncio.QueueEmpty):
+            self._newest.get_nowait()
+        self._newest.put_nowait(outcome)
 
     def be_patient(self, now: float) -> None:
         """Wait for an interval from now.
@@ -79,7 +93,9 @@ class Poller:
     shortest_interval: ClassVar[float] = 5.0
     """Seconds. A trigger that fires before the scheduler has seen the task defer can fail it (apache/airflow
     #71580, #72716)."""
-    _of_loops: ClassVar[dict[tuple[int, type[PredictionsHook[Any]], str], Poller]] = {}
+    longest_read: ClassVar[float] = 60.0
+    """Seconds that reading the connection may take."""
+    _of_loops: ClassVar[dict[tuple[asyncio.AbstractEventLoop, type[PredictionsHook[Any]], str], Poller]] = {}
 
     def __init__(self, hook_class: type[PredictionsHook[Any]], conn_id: str) -> None:
         self.hook_class = hook_class
@@ -98,7 +114,9 @@ class Poller:
         :param hook_class: of the service.
         :param conn_id: the Airflow connection.
         """
-        key = (id(asyncio.get_running_loop()), hook_class, conn_id)
+        for key in [key for key in cls._of_loops if key[0].is_closed()]:
+            del cls._of_loops[key]
+        key = (asyncio.get_running_loop(), hook_class, conn_id)
         if key not in cls._of_loops:
             cls._of_loops[key] = cls(hook_class, conn_id)
         return cls._of_loops[key]
@@ -116,10 +134,11 @@ class Poller:
         """
         now = self._loop.time()
         pace = replace(pace, interval=max(pace.interval, self.shortest_interval))
-        subscription = Subscription(wait, count, pace, age, now, now + pace.seconds(0))
+        soonest, due = now + self.shortest_interval, now + pace.seconds(0)
+        subscription = Subscription(wait, count, pace, age, now, soonest, due)
         self._subscriptions.add(subscription)
         self._changed.set()
-        if self._task is None:
+        if self._task is None or self._task.done():
             # In a context of its own: what it logs belongs to none of the tasks that wait.
             self._task = asyncio.create_task(self._run(), context=contextvars.Context())
         try:
@@ -132,33 +151,46 @@ class Poller:
     def _close(self) -> None:
         if self._task:
             self._task.cancel()
-        self._of_loops.pop((id(self._loop), self.hook_class, self.conn_id), None)
+        self._of_loops.pop((self._loop, self.hook_class, self.conn_id), None)
 
     async def _run(self) -> None:
         while True:
             await self._until_due()
-            asked = {one.key: one for one in self._subscriptions}
+            asked = {one: one.key for one in self._subscriptions}
+            outcomes: Mapping[Key, Counting | PredictionsError]
             try:
-                outcomes: dict[Any, Any] = await self._poll(asked)
-            except Exception as error:  # of whatever kind: each wait decides what it means
-                outcomes = dict.fromkeys(asked, error)
-                self._put_off(error)
-            self._tell(outcomes)
+                outcomes = await self._poll({key: one for one, key in asked.items()})
+            # Of whatever kind, and also if something that was waited for is cancelled, not this task: each
+            # wait decides what it means.
+            except (Exception, asyncio.CancelledError) as error:
+                if self._task and self._task.cancelling():
+                    raise
+                outcomes = dict.fromkeys(asked.values(), self._failure(error))
+            self._tell(asked, outcomes)
 
-    def _put_off(self, error: Exception) -> None:
-        """Obey a service that asks for time, also for those who subscribe meanwhile."""
-        if isinstance(error, PredictionsError) and error.retry_after:
-            self._not_before = self._loop.time() + min(error.retry_after, LONGEST_RETRY_AFTER)
+    def _failure(self, error: BaseException) -> PredictionsError:
+        """What to tell of a poll that has failed."""
+        if not isinstance(error, PredictionsError):
+            return TransientError(f"{self.conn_id}: {type(error).__name__}: {error}")
+        self.put_off(error.retry_after or 0)
+        return error
 
-    def _tell(self, outcomes: dict[Any, Any]) -> None:
+    def put_off(self, seconds: float) -> None:
+        """Obey a service that asks for time, also for those who subscribe later.
+
+        :param seconds: from now.
+        """
+        until = self._loop.time() + min(seconds, LONGEST_RETRY_AFTER)
+        self._not_before = max(self._not_before, until)
+
+    def _tell(
+        self, asked: Mapping[Subscription[Any], Key], outcomes: Mapping[Key, Counting | PredictionsError]
+    ) -> None:
         """Pass on what a poll has found. All wait for an interval from here, so nobody makes polls closer."""
         now = self._loop.time()
-        for subscription in self._subscriptions:
-            outcome = outcomes.get(subscription.key)
-            if outcome is not None:
-                subscription.be_patient(now)
-                soonest = subscription.joined + self.shortest_interval
-                self._loop.call_at(max(now, soonest), subscription.outcomes.put_nowait, outcome)
+        for subscription, key in asked.items():
+            subscription.be_patient(now)
+            subscription.tell(outcomes[key])
 
     async def _until_due(self) -> None:
         while True:
@@ -167,21 +199,44 @@ class Poller:
             seconds = max(due, self._not_before) - self._loop.time()
             if seconds <= 0:
                 return
-            try:
-                await asyncio.wait_for(self._changed.wait(), seconds)
-            except TimeoutError:
-                return
+            with suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await self._changed.wait()
 
-    async def _poll(self, asked: dict[Any, Subscription[Any]]) -> dict[Any, Counting]:
+    async def _poll(self, asked: Mapping[Key, Subscription[Any]]) -> dict[Key, Counting | PredictionsError]:
         """Ask once: a failed poll is not repeated before the next interval."""
-        hook = self.hook_class(self.conn_id, attempts=1)
-        async with await hook.aget_conn() as client:
-            counts = {key: one.count(one.wait, client.service) for key, one in asked.items()}
-            poll = Poll(client.service, [one.wait for one in asked.values()], list_end=self._list_end)
-            async for page in client.pages(poll):
+        waits = {key: one.wait for key, one in asked.items()}
+        async with await self._client() as client:
+            counts = {key: one.count(waits[key], client.service) for key, one in asked.items()}
+            poll = Poll(client.service, [*waits.values()], list_end=self._list_end)
+            async for page in _pages(client, poll):
                 for number, count in enumerate(counts.values()):
                     count.add(page)
                     if number % CHUNK == CHUNK - 1:
                         await asyncio.sleep(0)
             self._list_end = poll.list_end
-        return counts
+        return {key: poll.error_of(waits[key]) or count for key, count in counts.items()}
+
+    async def _client(self) -> AsyncClient:
+        hook = self.hook_class(self.conn_id, attempts=1)
+        try:
+            async with asyncio.timeout(self.longest_read) as bound:
+                return await hook.aget_conn()
+        except TimeoutError:
+            if not bound.expired():
+                raise
+            text = f"connection {self.conn_id!r} was not read within {self.longest_read:g} s"
+            raise TransientError(f"{hook.conn_name_attr}: {text}") from None
+
+
+async def _pages(client: AsyncClient, poll: Poll) -> AsyncIterator[Page]:
+    """All pages of a poll, also behind a prediction that cannot be read."""
+    while True:
+        try:
+            async for page in client.pages(poll):
+                yield page
+        except TransientError as error:
+            if not poll.goes_on_without(error):
+                raise
+        else:
+            return

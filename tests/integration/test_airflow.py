@@ -246,6 +246,27 @@ def test_a_watcher_tells_of_what_finishes_while_it_watches(airflow: Airflow, ser
     assert until("told", found, 120)
 
 
+def test_a_batch_that_comes_again_starts_nothing_twice(airflow: Airflow) -> None:
+    """As the guide to events shows it."""
+    needs(3, 0, "asset events by REST")
+    for name in ("batches", "of_a_batch"):
+        until("parsed", lambda name=name: f"'{name}'" in str(airflow.get("/dags")), 60)
+        airflow.patch(f"/dags/{name}", {"is_paused": False})
+    (asset,) = airflow.get("/assets", name_pattern="batches_finished")["assets"]
+
+    for number, batch in enumerate(["first", "first", "second"], start=1):
+        payload = {"batch": batch, "ids": [f"of {batch}"]}
+        airflow.post("/assets/events", {"asset_id": asset["id"], "extra": {"payload": payload}})
+        until("a run each", lambda number=number: states_of(airflow, "batches") == ["success"] * number, 120)
+
+    until("both", lambda: states_of(airflow, "of_a_batch") == ["success"] * 2, 120)
+    assert {run["dag_run_id"] for run in runs_of(airflow, "of_a_batch")} == {"first", "second"}
+
+
+def states_of(airflow: Airflow, dag_id: str) -> list[str]:
+    return [run["state"] for run in runs_of(airflow, dag_id)]
+
+
 def finishing(server: Sandbox, seconds: float) -> str:
     row = server.vlmrun.add(work=seconds)
     row.outcome = "completed"

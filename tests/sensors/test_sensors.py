@@ -262,6 +262,24 @@ def test_a_failed_poll_is_not_repeated_before_the_next_interval(shelf: Shelf, sa
     assert (datetime.now(UTC) - start).total_seconds() >= 4 * 0.3
 
 
+def test_a_retry_after_puts_the_next_poll_off(wait, shelf, sandbox, service_name) -> None:
+    moving(shelf, ends=DONE[service_name], seconds=0.1)
+    refusal = {"status": 429, "body": b'{"message": "Too Many Requests"}', "headers": {"Retry-After": "1"}}
+    sandbox.wire.order(Fault(service_name, after=1, **refusal))
+    start = time.time()
+
+    assert wait()["count"] == 1
+    assert time.time() - start > 1
+
+
+def test_an_old_wait_pokes_less_often_where_it_may(service_name) -> None:
+    sensor = make(SENSORS[service_name], poke_interval=10, max_interval=60)
+
+    for age, seconds in ((0, 10), (50, 10), (300, 30), (9000, 60)):
+        found = sensor._get_next_poke_interval(0, lambda age=age: age, 1)
+        assert seconds <= found <= 1.1 * seconds
+
+
 def test_a_key_that_is_refused_meanwhile_ends_the_wait_at_once(wait, shelf, sandbox, service_name) -> None:
     moving(shelf, ends="failed", seconds=HOUR)
     sandbox.wire.order(Fault(service_name, after=1, times=99, status=401, body=b'{"message": "no more"}'))

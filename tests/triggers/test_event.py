@@ -325,6 +325,119 @@ def test_a_stream_that_airflow_ends_does_not_end_the_watch(
     assert len(set(told)) == 2
 
 
+def test_an_event_that_is_stored_is_not_told_again_since_another_watcher_of_the_stream_has_failed(
+    connections, shelf, service_name: str
+) -> None:
+    """Airflow does not confirm a look whose events are not all stored."""
+    needs(3, 3, "shared streams")
+    id_ = moving(shelf, DONE[service_name], 1.5)
+    stores = [Store(), Store()]
+    told: list[str] = []
+
+    async def watch() -> None:
+        from airflow.triggers.shared_stream import SharedStreamManager
+
+        manager = SharedStreamManager(ack_timeout=0.5)
+        triggers = [TRIGGERS[service_name](max_age=age, poke_interval=INTERVAL) for age in (1000, 2000)]
+        (key,) = {trigger.shared_stream_key() for trigger in triggers}
+
+        async def one(number: int) -> None:
+            trigger = triggers[number]
+            trigger.asset_state_store = stores[number]
+            stream = manager.subscribe(trigger_id=number, trigger=trigger, key=key)
+            async for fired in trigger.filter_shared_stream(stream):
+                told.extend(fired.payload["ids"])
+                event = manager.bind_pending_event(trigger_id=number, key=key)
+                if number == 0 and event is not None:
+                    asyncio.get_running_loop().call_later(0.02, manager.confirm_persisted, [event])
+
+        watching = [asyncio.create_task(one(number)) for number in range(2)]
+        await asyncio.sleep(5)
+        for task in watching:
+            task.cancel()
+        await asyncio.gather(*watching, return_exceptions=True)
+        await manager.stop_all()
+
+    asyncio.run(watch())
+
+    assert told == [id_, id_]
+    for store in stores:
+        state = json.loads(store.values["predictions"])
+        assert id_ in state["feed"]["told"]
+        assert state["pending"] == []
+
+
+def test_a_watcher_that_is_stopped_looks_no_more(connections, shelf, service_name: str, store: Store) -> None:
+    async def run() -> None:
+        moving(shelf, DONE[service_name], 1)
+        trigger = TRIGGERS[service_name](poke_interval=INTERVAL)
+        trigger.asset_state_store = store
+        events = trigger.run()  # is kept by the task, as by the triggerer's
+        told = asyncio.Event()
+
+        async def watch() -> None:
+            async for _ in events:
+                told.set()
+                await asyncio.sleep(3600)
+
+        watching = asyncio.create_task(watch())
+        await asyncio.wait_for(told.wait(), 5)
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
+        await trigger.on_kill()
+        await trigger.cleanup()
+        assert not Poller._of_loops
+        await asyncio.sleep(0)
+        assert {task for task in asyncio.all_tasks() if task.get_coro() is not events} == {
+            asyncio.current_task()
+        }
+
+    asyncio.run(run())
+    assert {seen.method for seen in connections.wire.seen if seen.part != "token"} == {"GET"}
+
+
+def test_an_unknown_status_is_warned_of_once_and_not_told_of(
+    connections, shelf, service_name: str, store: Store, watched, capsys, caplog
+) -> None:
+    moving(shelf, "archived", 0.4)
+
+    assert watched(1.5, store) == []
+    assert (capsys.readouterr().out + caplog.text).count("The status 'archived' is not known") == 1
+
+
+class Hanging(Store):
+    """A state that does not answer for the first few times."""
+
+    def __init__(self, calls: int) -> None:
+        super().__init__()
+        self.calls = calls
+
+    async def _hang(self) -> None:
+        self.calls -= 1
+        if self.calls >= 0:
+            await asyncio.sleep(3600)
+
+    async def aget(self, key: str, default: Any = None) -> Any:
+        await self._hang()
+        return await super().aget(key, default)
+
+    async def aset(self, key: str, value: Any) -> None:
+        await self._hang()
+        await super().aset(key, value)
+
+
+@pytest.mark.parametrize("calls", [1, 3])
+def test_a_state_that_hangs_does_not_hang_the_watch(
+    connections, shelf, service_name: str, watched, monkeypatch: pytest.MonkeyPatch, calls: int
+) -> None:
+    monkeypatch.setattr(PredictionsEventTrigger, "longest_call", 0.3)
+    store = Hanging(calls)
+    id_ = moving(shelf, DONE[service_name], 2.2)
+
+    assert ids_of(watched(4, store)) == [id_]
+    assert id_ in store.values["predictions"]
+
+
 class Moody(Store):
     """A state that cannot be read or written each second time."""
 

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import threading
 import time
 from collections.abc import Coroutine
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
+from airflow_provider_predictions.api.client import AsyncClient
+from airflow_provider_predictions.api.waiting import Pace, Tally, Wait, judge
+from airflow_provider_predictions.hooks.vlmrun import VlmRunHook
 from airflow_provider_predictions.sandbox.faults import Fault
 from airflow_provider_predictions.sandbox.server import Sandbox
 from airflow_provider_predictions.sandbox.shelf import Shelf
 from airflow_provider_predictions.triggers.base import PredictionsTrigger
 from airflow_provider_predictions.triggers.cradl import CradlPredictionsTrigger
-from airflow_provider_predictions.triggers.poller import Poller
+from airflow_provider_predictions.triggers.poller import Poller, Subscription
 from airflow_provider_predictions.triggers.vlmrun import VlmRunPredictionsTrigger
 
 TRIGGERS = {"vlmrun": VlmRunPredictionsTrigger, "cradl": CradlPredictionsTrigger}
@@ -291,3 +296,268 @@ def test_a_token_that_expires_again_and_again_is_renewed(connections: Sandbox) -
 
     assert asyncio.run(run())["state"] == "done"
     assert len([seen for seen in connections.wire.seen if seen.part == "token"]) >= 3
+
+
+def test_who_is_slow_is_told_the_newest_and_nothing_piles_up(connections, shelf, service_name: str) -> None:
+    id_ = moving(shelf, DONE[service_name], 0.6)
+
+    async def run() -> tuple[str, int]:
+        poller = Poller.of(TRIGGERS[service_name].hook_class, f"{service_name}_default")
+        async with poller.subscribe(Wait(prediction_ids=[id_]), Tally, Pace(INTERVAL)) as subscription:
+            await asyncio.sleep(8 * INTERVAL)
+            asked = requests(connections, service_name)
+            outcome = await subscription.outcome()
+            assert isinstance(outcome, Tally)
+            await subscription.outcome()
+            return judge(outcome, 0).state, requests(connections, service_name) - asked
+
+    state, more = asyncio.run(run())
+
+    assert state == "done"
+    assert more >= 1, "the second outcome is of a new poll"
+
+
+def test_a_wait_that_asks_for_something_else_during_a_poll_makes_no_polls_closer(
+    connections, shelf, service_name: str
+) -> None:
+    connections.wire.order(Fault(service_name, times=999, how="slow", seconds=0.03))
+    first, second = (moving(shelf, "failed", 3600) for _ in range(2))
+
+    async def change(subscription: Subscription[Tally]) -> None:
+        while True:
+            for id_ in (first, second):
+                subscription.wait = Wait(prediction_ids=[id_])
+                await asyncio.sleep(0.01)
+
+    async def run() -> None:
+        poller = Poller.of(TRIGGERS[service_name].hook_class, f"{service_name}_default")
+        async with poller.subscribe(Wait(prediction_ids=[first]), Tally, Pace(INTERVAL)) as subscription:
+            changing = asyncio.create_task(change(subscription))
+            await asyncio.wait_for(subscription.outcome(), 2)
+            await asyncio.sleep(2)
+            changing.cancel()
+
+    start = time.time()
+    asyncio.run(run())
+
+    assert requests(connections, service_name) <= (time.time() - start) / INTERVAL + 1
+
+
+CANNOT_BE_READ = pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param({"status": 422, "body": b'{"detail": "no id"}'}, id="422"),
+        pytest.param({}, id="5xx"),
+        pytest.param({"how": "reset"}, id="reset"),
+        pytest.param({"status": 200}, id="malformed"),
+    ],
+)
+
+
+@CANNOT_BE_READ
+def test_a_prediction_that_cannot_be_read_ends_only_the_wait_for_it(
+    connections, shelf, service_name: str, fault
+) -> None:
+    connections.wire.order(Fault(service_name, path="odd", times=99, **fault))
+    id_ = moving(shelf, DONE[service_name], 8 * INTERVAL)
+
+    odd, later, unknown = together(
+        trigger(service_name, prediction_ids=["odd"]),
+        trigger(service_name, prediction_ids=[id_]),
+        trigger(service_name, prediction_ids=["nobody"], missing_timeout=8 * INTERVAL),
+    )
+
+    assert odd["state"] == "error"
+    assert odd["retryable"] is (fault.get("status") != 422)
+    assert later["state"] == "done"
+    assert unknown["state"] == "failed"
+
+
+def test_a_service_that_fails_for_several_is_asked_for_no_more_in_a_poll(
+    connections, shelf, service_name: str
+) -> None:
+    ids = [f"predictions/odd-{number}" for number in range(50)]
+    for number in range(50):
+        connections.wire.order(Fault(service_name, path=f"odd-{number}", times=99))
+
+    payloads = together(*[trigger(service_name, prediction_ids=[id_], max_failures=2) for id_ in ids])
+
+    assert {(payload["state"], payload["retryable"]) for payload in payloads} == {("error", True)}
+    # Each of the two polls reads the list, which may take two requests, and fails for three predictions.
+    assert requests(connections, service_name) <= 2 * (2 + 3)
+
+
+def test_a_retry_after_for_one_prediction_puts_all_off(connections, shelf, service_name: str) -> None:
+    connections.wire.order(Fault(service_name, path="odd", status=503, headers={"Retry-After": "1"}))
+    start = time.time()
+
+    (payload,) = together(trigger(service_name, prediction_ids=["odd"], missing_timeout=0))
+
+    assert payload["state"] == "failed"
+    assert time.time() - start > 1 + INTERVAL
+
+
+def test_a_connection_that_is_missing_for_a_while_ends_no_wait(
+    connections, shelf, service_name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A secrets backend that does not answer looks like this."""
+    name = f"AIRFLOW_CONN_{service_name.upper()}_DEFAULT"
+    value = os.environ[name]
+    monkeypatch.delenv(name)
+    id_ = moving(shelf, DONE[service_name], 0)
+    threading.Timer(2.5 * INTERVAL, monkeypatch.setenv, (name, value)).start()
+
+    (payload,) = together(trigger(service_name, prediction_ids=[id_], max_failures=50))
+
+    assert payload["state"] == "done"
+
+
+def test_a_connection_that_stays_missing_ends_the_wait_as_one_that_a_retry_may_cure(
+    connections, shelf, service_name: str
+) -> None:
+    (payload,) = together(trigger(service_name, conn_id="nobody", prediction_ids=["a"], max_failures=2))
+
+    assert (payload["state"], payload["retryable"]) == ("error", True)
+    assert "there is no connection 'nobody'" in payload["message"]
+
+
+class MoodyHook(VlmRunHook):
+    """A secrets backend that hangs, or gives up, at first."""
+
+    moods: ClassVar[list[str]] = []
+
+    async def aget_conn(self) -> AsyncClient:
+        match self.moods.pop(0) if self.moods else "":
+            case "hangs":
+                await asyncio.sleep(3600)
+            case "is cancelled":
+                raise asyncio.CancelledError
+        return await super().aget_conn()
+
+
+class MoodyTrigger(VlmRunPredictionsTrigger):
+    """Waits with it."""
+
+    hook_class = MoodyHook
+
+
+@pytest.mark.parametrize("mood", ["hangs", "is cancelled"])
+def test_a_connection_whose_reading_goes_wrong_ends_no_wait(
+    connections: Sandbox, monkeypatch: pytest.MonkeyPatch, mood: str
+) -> None:
+    monkeypatch.setattr(Poller, "longest_read", 0.3)
+    id_ = moving(connections.vlmrun, "completed", 0)
+    MoodyHook.moods[:] = [mood] * 3
+
+    wait = {"prediction_ids": [id_]}
+    (payload,) = together(MoodyTrigger(conn_id="vlmrun_default", poke_interval=INTERVAL, wait=wait))
+
+    assert payload["state"] == "done"
+    assert not MoodyHook.moods
+
+
+def test_a_connection_that_is_never_read_ends_the_wait_and_is_named(
+    connections: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Poller, "longest_read", 0.1)
+    MoodyHook.moods[:] = ["hangs"] * 2
+
+    wait = {"prediction_ids": ["a"]}
+    (payload,) = together(
+        MoodyTrigger(conn_id="vlmrun_default", poke_interval=INTERVAL, wait=wait, max_failures=2)
+    )
+
+    assert payload == {
+        "state": "error",
+        "message": "vlmrun_conn_id: connection 'vlmrun_default' was not read within 0.1 s",
+        "retryable": True,
+    }
+
+
+def test_a_loop_that_was_closed_in_the_middle_leaves_no_poller_to_the_next(connections, service_name) -> None:
+    async def begin() -> Poller:
+        poller = Poller.of(TRIGGERS[service_name].hook_class, f"{service_name}_default")
+        kept.append(poller.subscribe(Wait(prediction_ids=["a"]), Tally, Pace(60)))
+        await kept[-1].__aenter__()
+        return poller
+
+    kept: list[Any] = []
+    loop = asyncio.new_event_loop()
+    old = loop.run_until_complete(begin())
+    loop.close()
+
+    async def again() -> Poller:
+        return Poller.of(TRIGGERS[service_name].hook_class, f"{service_name}_default")
+
+    new = asyncio.run(again())
+
+    assert new is not old
+    assert [*Poller._of_loops.values()] == [new]
+    Poller._of_loops.clear()
+
+
+def test_a_trigger_sleeps_before_its_first_poll(connections, shelf, service_name: str) -> None:
+    id_ = moving(shelf, DONE[service_name], 0)
+
+    async def run() -> int:
+        waiting = asyncio.create_task(fired(trigger(service_name, 0.5, prediction_ids=[id_])))
+        await asyncio.sleep(0.45)
+        asked = requests(connections, service_name)
+        assert (await waiting)["state"] == "done"
+        return asked
+
+    assert asyncio.run(run()) == 0
+
+
+def test_an_old_wait_asks_less_often_where_it_may(connections, shelf, service_name: str) -> None:
+    id_ = moving(shelf, "failed", 3600)
+    start = time.time()
+
+    together(
+        trigger(service_name, prediction_ids=[id_], max_interval=10, started=start - 1000, deadline=start + 2)
+    )
+
+    assert requests(connections, service_name) == 1
+
+
+def test_a_wait_that_another_triggerer_takes_over_ends_when_it_would_have(
+    connections, shelf, service_name: str
+) -> None:
+    id_ = moving(shelf, "failed", 3600)
+    start = time.time()
+    first = trigger(service_name, prediction_ids=[id_], started=start - 100, deadline=start + 1.5)
+
+    async def killed() -> None:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(fired(first), 0.8)
+
+    asyncio.run(killed())
+    _, arguments = first.serialize()
+    (payload,) = together(type(first)(**arguments))
+
+    assert payload["state"] == "timeout"
+    assert 1.5 <= time.time() - start < 2.5
+
+
+def test_a_wait_that_a_person_ends_touches_nothing_remote(connections, shelf, service_name: str) -> None:
+    id_ = moving(shelf, "failed", 3600)
+    other = moving(shelf, "failed", 3600)
+
+    async def run() -> None:
+        waits = [trigger(service_name, prediction_ids=[given]) for given in (id_, other)]
+        waiting, staying = (asyncio.create_task(fired(wait)) for wait in waits)
+        await asyncio.sleep(2.5 * INTERVAL)
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+        await waits[0].on_kill()
+        await waits[0].cleanup()
+        asked = requests(connections, service_name)
+        await asyncio.sleep(2.5 * INTERVAL)
+        assert requests(connections, service_name) > asked, "the other wait goes on"
+        staying.cancel()
+        await asyncio.gather(staying, return_exceptions=True)
+
+    asyncio.run(run())
+
+    assert {seen.method for seen in connections.wire.seen if seen.part != "token"} == {"GET"}
+    assert not Poller._of_loops
