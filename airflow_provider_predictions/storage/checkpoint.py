@@ -174,6 +174,7 @@ def _checked(facts: Any) -> dict[str, Any]:
     """What was read, if it is a progress as this version writes it."""
     if not isinstance(facts, dict) or facts.keys() != _KEYS:
         raise ValueError("another version wrote it")
+    _reach(facts)
     return facts
 
 
@@ -188,7 +189,7 @@ def _unpack(facts: dict[str, Any], lines: bytes, directory: Path) -> None:
 
 def _reach(facts: dict[str, Any]) -> tuple[int, int, int]:
     """How far a progress has come, to be compared."""
-    return len(facts["parts"]), facts["spool"]["count"], facts["rejected"]["count"]
+    return len(facts["parts"]), int(facts["spool"]["count"]), int(facts["rejected"]["count"])
 
 
 def _useless(facts: dict[str, Any], arguments: str, path: ObjectStoragePath, committed: bytes) -> str | None:
