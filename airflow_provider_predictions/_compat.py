@@ -26,6 +26,14 @@ else:
             )
 
 
+if AIRFLOW_V_3_3_PLUS or not AIRFLOW_V_3_0_PLUS:
+    from airflow.providers.common.compat.sdk import mask_secret
+else:
+
+    def mask_secret(secret: Any, name: str | None = None) -> None:  # type: ignore[misc]
+        """Do nothing: in Airflow 3.0 to 3.2, only the thread that runs a task may tell the masker."""
+
+
 if AIRFLOW_V_3_3_PLUS:
     from airflow.providers.common.compat.sdk import RetryPolicy
     from airflow.triggers.shared_stream import SharedStreamProducer
@@ -65,4 +73,5 @@ __all__ = [
     "SharedStreamProducer",
     "class_of",
     "first_reschedule_date",
+    "mask_secret",
 ]

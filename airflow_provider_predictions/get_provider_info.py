@@ -6,12 +6,18 @@ def get_provider_info() -> "dict[str, object]":
     common_fields = {
         "timeout": {
             "label": "Timeout (s)",
-            "description": "Seconds for connecting, and for each read. Default 60.",
+            "description": "Seconds for connecting, and for each read. Default 60. "
+            "All of an answer may take five times as long.",
             "schema": {"type": ["number", "null"], "minimum": 1, "maximum": 3600},
         },
         "requests_per_minute": {
             "label": "Requests per minute",
             "description": "What all tasks of a process may send together. Empty: no limit.",
+            "schema": {"type": ["integer", "null"], "minimum": 1},
+        },
+        "max_response_bytes": {
+            "label": "Largest answer (bytes)",
+            "description": "A larger answer is refused. Default 268435456.",
             "schema": {"type": ["integer", "null"], "minimum": 1},
         },
         "dashboard_url": {

@@ -48,7 +48,23 @@ def _time(value: object) -> object:
     return value
 
 
+def checked_id(value: str) -> str:
+    """An id as a segment of a path; dots alone, which programs on the way resolve, would be another path."""
+    if value in ("", ".", ".."):
+        raise ValueError(f"{value!r} is not an id")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise ValueError("holds half a surrogate pair, which no URL can hold") from None
+    return value
+
+
+def _ids(words: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(map(checked_id, words))
+
+
 Words = Annotated[tuple[str, ...], BeforeValidator(words), AfterValidator(_once)]
+Ids = Annotated[Words, AfterValidator(_ids)]
 Time = Annotated[AwareDatetime | None, BeforeValidator(_time)]
 
 
@@ -106,6 +122,12 @@ def is_safe_url(url: str) -> bool:
     return bool(parts.hostname) and (
         parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(parts.hostname or ""))
     )
+
+
+def origin(url: str) -> tuple[str, str | None, int | None]:
+    """Scheme, host and port of a URL (RFC 6454, section 4)."""
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme)
 
 
 def checked_url(value: str) -> str:

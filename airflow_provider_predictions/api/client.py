@@ -10,6 +10,7 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing, closing
 from typing import Any, Self, TypeVar
 
 import httpx
@@ -21,7 +22,7 @@ from airflow_provider_predictions.api.models import Page, PageRequest, Predictio
 from airflow_provider_predictions.api.prefetch import Prefetch
 from airflow_provider_predictions.api.retry import ATTEMPTS
 from airflow_provider_predictions.api.service import Asking, Service
-from airflow_provider_predictions.api.transport import transport
+from airflow_provider_predictions.api.transport import TIMEOUTS, transport
 
 T = TypeVar("T")
 
@@ -75,7 +76,7 @@ class Client(Exchange):
 
         :param ended: set when nobody waits for the answer any more; then nothing more is sent.
         """
-        retrying = tenacity.Retrying(sleep=self.sleep, **self.policy)
+        retrying = tenacity.Retrying(sleep=self.sleep, **self.policy())
         answer: T = retrying(self._once, request, read, ended or self._closing)
         return answer
 
@@ -84,9 +85,12 @@ class Client(Exchange):
         if ended.is_set() or self._closing.is_set():
             raise InvalidRequestError("The client is closed")
         token = self.service.auth.token()
-        with self.wire():
-            response = self._http.send(self.build(request, token))
-        return read(self.read(request, response, token))
+        sent = self.build(request, token)
+        with self.wire(), closing(self._http.send(sent, stream=True)) as response:
+            body = self.body(response)
+            for chunk in response.iter_raw():
+                body.add(chunk)
+        return read(self.read(request, response, body.content(), token))
 
     def pages(self, asking: Asking, *, prefetch: int = 0) -> Iterator[Page]:
         """Ask until there is nothing more to ask.
@@ -152,15 +156,22 @@ class AsyncClient(Exchange):
 
     async def get(self, request: PageRequest, read: Callable[[bytes], T]) -> T:
         """Send a request, again where that may help, and read its answer."""
-        retrying = tenacity.AsyncRetrying(sleep=self.sleep, **self.policy)
+        retrying = tenacity.AsyncRetrying(sleep=self.sleep, **self.policy())
         return await retrying(self._once, request, read)
 
     async def _once(self, request: PageRequest, read: Callable[[bytes], T]) -> T:
         await self.sleep(self.turn())
         token = await self.service.auth.atoken()
+        sent = self.build(request, token)
         with self.wire():
-            response = await self._http.send(self.build(request, token))
-        return read(self.read(request, response, token))
+            async with (
+                asyncio.timeout(self.service.timeout * TIMEOUTS),
+                aclosing(await self._http.send(sent, stream=True)) as response,
+            ):
+                body = self.body(response)
+                async for chunk in response.aiter_raw():
+                    body.add(chunk)
+        return read(self.read(request, response, body.content(), token))
 
     async def pages(self, asking: Asking) -> AsyncIterator[Page]:
         """Ask until there is nothing more to ask."""

@@ -4,6 +4,7 @@
     ├── ConfigurationError          a connection field or an argument is wrong
     ├── RejectedRowsError           a landing held rows that are no records
     ├── DamagedLandingError         what has landed is not what its manifest says
+    ├── AnswerTooLargeError         an answer is larger than the connection allows
     ├── RefusedError                the service understood and said no
     │   ├── AuthenticationError     401, 403: who asks, or what they may see
     │   │   └── TokenRefusedError   401 with a token that a fresh one replaces: ask again
@@ -15,6 +16,7 @@
         ├── ServerError             5xx
         ├── NoAnswerError           refused, reset, truncated or timed out
         ├── MalformedAnswerError    an answer that is not what the specification says
+        ├── StorageError            the storage, or the worker's own disk, failed
         └── ConflictError           another run landed under the same path meanwhile
 
 ``retryable`` of a class says the same to a program.
@@ -97,6 +99,14 @@ class MalformedAnswerError(TransientError):
     """The answer is not what the specification says."""
 
 
+class AnswerTooLargeError(PredictionsError):
+    """An answer is larger than ``max_response_bytes`` of the connection; it was not read to its end."""
+
+
+class StorageError(TransientError):
+    """The storage, or the disk of the worker, failed; a retry goes on from what has landed."""
+
+
 class ConflictError(TransientError):
     """Another run committed to the same path meanwhile; nothing is lost, and a retry lands the rest."""
 
@@ -121,7 +131,7 @@ def message_in(body: bytes) -> str:
     """
     try:
         found = msgspec.json.decode(body)
-    except msgspec.DecodeError:
+    except (ValueError, RecursionError):
         return ""
     while isinstance(found, dict):
         found = next((found[k] for k in ("detail", "message", "Message", "error") if k in found), None)

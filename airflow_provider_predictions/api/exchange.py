@@ -16,6 +16,7 @@ import httpx
 
 from airflow_provider_predictions import __version__
 from airflow_provider_predictions.api.auth import Auth
+from airflow_provider_predictions.api.body import Body
 from airflow_provider_predictions.api.errors import (
     LONGEST_MESSAGE,
     AuthenticationError,
@@ -29,8 +30,9 @@ from airflow_provider_predictions.api.errors import (
     message_in,
 )
 from airflow_provider_predictions.api.models import PageRequest
-from airflow_provider_predictions.api.retry import Budget, policy, retry_after
+from airflow_provider_predictions.api.retry import RATE_LIMIT_PATIENCE, Budget, policy, retry_after
 from airflow_provider_predictions.api.service import BASE_URL, Service
+from airflow_provider_predictions.api.transport import TIMEOUTS
 
 _ERRORS: dict[int, type[PredictionsError]] = {
     401: AuthenticationError,
@@ -72,6 +74,7 @@ def options(service: Service[Any]) -> dict[str, Any]:
         "timeout": service.timeout,
         "headers": {
             "Accept": "application/json",
+            "Accept-Encoding": "gzip",
             "User-Agent": f"airflow-provider-predictions/{__version__}",
         },
     }
@@ -84,7 +87,7 @@ class Exchange:
 
     def __init__(self, service: Service[Any], attempts: int) -> None:
         self.service = service
-        self.policy = policy(attempts)
+        self._attempts = attempts
         self._patient = attempts > 1
         self.requests = 0
         """How many requests were sent, repeated ones included."""
@@ -94,9 +97,13 @@ class Exchange:
             key, Budget(service.requests_per_minute, window=service.rate_limit_window)
         )
 
+    def policy(self) -> dict[str, Any]:
+        """When a request that begins now is sent again."""
+        return policy(self._attempts, self.clock)
+
     def turn(self) -> float:
         """Take a turn of the connection's budget; seconds to wait for it."""
-        return self._budget.reserve(self.clock(), patient=self._patient)
+        return self._budget.reserve(self.clock(), patient=self._patient, longest=RATE_LIMIT_PATIENCE)
 
     def build(self, request: PageRequest, token: str) -> httpx.Request:
         """The request as it goes out; the token goes only to the hosts that it is for."""
@@ -107,7 +114,12 @@ class Exchange:
             "GET", httpx.URL(url).copy_merge_params(dict(request.params)), headers=headers
         )
 
-    def read(self, request: PageRequest, response: httpx.Response, token: str) -> bytes:
+    def body(self, response: httpx.Response) -> Body:
+        """What the body of an answer is collected in."""
+        encoding = response.headers.get("Content-Encoding", "")
+        return Body(self.service.title, encoding, self.service.max_response_bytes)
+
+    def read(self, request: PageRequest, response: httpx.Response, content: bytes, token: str) -> bytes:
         """The body of a good answer.
 
         :raises PredictionsError: for any other.
@@ -116,17 +128,19 @@ class Exchange:
         if trusted and status != 401:
             self.service.auth.accept(token)
         if status == 200:
-            return response.content
-        error = self._error(request, response, token)
+            return content
+        error = self._error(request, response, content, token)
         if trusted and status == 401 and self.service.auth.reject(token):
             error = TokenRefusedError(str(error), status=status)
         if isinstance(error, RateLimitedError) and self._patient:
             self._budget.refused(self.clock(), error.retry_after)
         raise error
 
-    def _error(self, request: PageRequest, response: httpx.Response, token: str) -> PredictionsError:
+    def _error(
+        self, request: PageRequest, response: httpx.Response, content: bytes, token: str
+    ) -> PredictionsError:
         status, service = response.status_code, self.service
-        message = service.auth.redact(message_in(response.content).replace(token, "***"))[:LONGEST_MESSAGE]
+        message = service.auth.redact(message_in(content).replace(token, "***"))[:LONGEST_MESSAGE]
         kind = service.refusal(status, message) or _ERRORS.get(
             status, ServerError if status >= 500 else InvalidRequestError
         )
@@ -144,8 +158,14 @@ class Exchange:
     @contextmanager
     def wire(self) -> Iterator[None]:
         """Turn httpx's errors into ours; used by both shells, since it does nothing but translate."""
+        seconds = self.service.timeout
         try:
             yield
+        except TimeoutError:
+            raise NoAnswerError(
+                f"{self.service.title}: an answer took longer than {seconds * TIMEOUTS:g} s in all, "
+                f"{TIMEOUTS} times extra timeout of the connection"
+            ) from None
         except httpx.InvalidURL:
             raise InvalidRequestError(f"{self.service.title} names a fileUrl that is no URL") from None
         except httpx.HTTPError as error:
@@ -154,6 +174,8 @@ class Exchange:
             url = error.request.url
             text = f"{self.service.title} did not answer at {url.netloc.decode()}"
             text += f": {type(error).__name__}{why}"
+            if isinstance(error, httpx.TimeoutException):
+                text += f" (extra timeout: {seconds:g} s a step, {seconds * TIMEOUTS:g} s in all)"
             is_base = url.host == urlsplit(self.service.base_url).hostname
             if is_base and isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
                 text += f". Check {BASE_URL} of the connection"

@@ -6,7 +6,9 @@ import logging
 import math
 import random
 import threading
+import time
 from collections import deque
+from collections.abc import Callable
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -21,7 +23,8 @@ ATTEMPTS = 5
 DOUBLINGS = 10
 """Windows without a refusal after which a learned limit is forgotten."""
 RATE_LIMIT_PATIENCE = 900.0
-"""Seconds that one request waits in all while the service says 429, however many attempts that takes."""
+"""Seconds after which a request is given up that is answered with 429, however many attempts that took; also
+the longest wait for a turn."""
 LONGEST_WAIT = 120.0
 """Seconds. A service that asks for more is not waited for here: the task's own ``retries`` are for that."""
 
@@ -79,17 +82,19 @@ def _log(state: tenacity.RetryCallState) -> None:
     log.warning("%s. Attempt %d; next in %.1f s.", _outcome(state), state.attempt_number, wait)
 
 
-def policy(attempts: int) -> dict[str, Any]:
-    """The arguments of both ``tenacity.Retrying`` and ``tenacity.AsyncRetrying``.
+def policy(attempts: int, clock: Callable[[], float] = time.monotonic) -> dict[str, Any]:
+    """The arguments of both ``tenacity.Retrying`` and ``tenacity.AsyncRetrying``, for a call that begins now.
 
     :param attempts: how often at most. A fresh token is tried even after the last, and a rate limit uses up
         none: it only slows down; but who allows a single attempt gets no more.
+    :param clock: seconds.
     """
+    began = clock()
 
     def stop(state: tenacity.RetryCallState) -> bool:
         error = _outcome(state)
         if isinstance(error, RateLimitedError) and attempts > 1:
-            return state.idle_for >= RATE_LIMIT_PATIENCE
+            return clock() - began >= RATE_LIMIT_PATIENCE
         return state.attempt_number >= attempts and not isinstance(error, TokenRefusedError)
 
     return {
@@ -120,17 +125,24 @@ class Budget:
         self._paused_until = -math.inf
         self._lock = threading.Lock()
 
-    def reserve(self, now: float, *, patient: bool = True) -> float:
+    def reserve(self, now: float, *, patient: bool = True, longest: float = math.inf) -> float:
         """Take the next free turn.
 
         :param now: monotonic seconds.
         :param patient: wait also for what was learned. Who asks once and comes back later need not.
+        :param longest: seconds; a turn that is farther away is not taken.
         :return: seconds to wait until that turn.
+        :raises RateLimitedError: where that is longer than the longest.
         """
         with self._lock:
             while self._starts and self._starts[0] <= now - 60:
                 self._starts.popleft()
             start = self._next_turn(now, patient=patient)
+            if start - now > longest:
+                raise RateLimitedError(
+                    f"More requests wait for their turn than the rate limit lets pass in {longest:.0f} s. "
+                    "Let fewer tasks run at once, or raise extra requests_per_minute if the plan allows more"
+                )
             self._starts.append(start)
             return start - now
 

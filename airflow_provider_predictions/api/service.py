@@ -15,10 +15,11 @@ from urllib.parse import quote, urlsplit
 import msgspec
 from pydantic import BaseModel
 
-from airflow_provider_predictions.api.arguments import Filters, is_safe_url
+from airflow_provider_predictions.api.arguments import Filters, checked_id, is_safe_url, origin
 from airflow_provider_predictions.api.auth import Auth
 from airflow_provider_predictions.api.errors import (
     LONGEST_MESSAGE,
+    ConfigurationError,
     InvalidRequestError,
     MalformedAnswerError,
     PredictionsError,
@@ -31,6 +32,8 @@ from airflow_provider_predictions.api.rows import fields, kind, one_line, record
 log = logging.getLogger(__name__)
 
 F = TypeVar("F", bound=Filters)
+MAX_RESPONSE_BYTES = 256 << 20
+"""A page is in memory as a whole, and these services give no more than 1,000 rows a page."""
 BASE_URL = "Base URL (host)"
 """The connection field to look at when it is not the service that answers."""
 
@@ -43,6 +46,7 @@ class Service(ABC, Generic[F]):
     :param auth: where the bearer token comes from.
     :param timeout: seconds for each of connecting, sending and each read.
     :param requests_per_minute: None for no limit.
+    :param max_response_bytes: of one answer, unpacked.
     :param file_hosts: hosts beside the base URL's that get the bearer token.
     """
 
@@ -69,6 +73,7 @@ class Service(ABC, Generic[F]):
     auth: Auth = field(repr=False)
     timeout: float = 60
     requests_per_minute: int | None = None
+    max_response_bytes: int = MAX_RESPONSE_BYTES
     file_hosts: tuple[str, ...] = ()
 
     @abstractmethod
@@ -122,8 +127,14 @@ class Service(ABC, Generic[F]):
         return ""
 
     def one(self, prediction_id: str) -> PageRequest:
-        """Ask for one prediction; its id may hold colons and slashes."""
-        return PageRequest(f"predictions/{quote(prediction_id, safe='')}")
+        """Ask for one prediction; its id may hold colons and slashes.
+
+        :raises ConfigurationError: for what no id can be.
+        """
+        try:
+            return PageRequest(f"predictions/{quote(checked_id(prediction_id), safe='')}")
+        except ValueError as error:
+            raise ConfigurationError(f"prediction_id: {error}") from None
 
     def refusal(self, status: int, message: str) -> type[PredictionsError] | None:
         """An error that only this service's meaning of a status tells; None for the common one."""
@@ -141,14 +152,16 @@ class Service(ABC, Generic[F]):
         """The whole URL of a request."""
         if not urlsplit(request.path).scheme:
             return f"{self.base_url}/{request.path}"
-        if not is_safe_url(request.path):
+        # Plain http stays on this machine, where a service has no business unless the connection says so.
+        if urlsplit(request.path).scheme != "https" and not self.trusts(request.path):
             raise InvalidRequestError(f"{self.title} names a fileUrl that is not https://; it was not opened")
         return request.path
 
     def trusts(self, url: str) -> bool:
         """Whether the bearer token may go to a URL."""
-        host = urlsplit(url).hostname
-        return is_safe_url(url) and (host == urlsplit(self.base_url).hostname or host in self.file_hosts)
+        return is_safe_url(url) and (
+            origin(url) == origin(self.base_url) or urlsplit(url).hostname in self.file_hosts
+        )
 
 
 def _member(part: Any, name: str) -> Any:

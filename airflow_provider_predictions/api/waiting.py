@@ -10,7 +10,7 @@ from typing import Any, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from airflow_provider_predictions.api.arguments import Filters, Words, checked
+from airflow_provider_predictions.api.arguments import Filters, Ids, Words, checked
 from airflow_provider_predictions.api.errors import PredictionsError
 from airflow_provider_predictions.api.models import Page, Prediction
 from airflow_provider_predictions.api.service import Service
@@ -54,7 +54,7 @@ class Wait(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     filters: dict[str, Any] = {}
-    prediction_ids: Words | None = None
+    prediction_ids: Ids | None = None
     fail_on: Words = ("cancelled", "failed")
     waiting_statuses: Words | None = None
     min_predictions: int = Field(default=0, ge=0)

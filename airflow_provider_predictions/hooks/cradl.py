@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
+from airflow_provider_predictions._compat import mask_secret
 from airflow_provider_predictions.api.arguments import Url, Words
 from airflow_provider_predictions.api.auth import ClientCredentialsAuth
 from airflow_provider_predictions.api.cradl import Cradl, CradlPrediction
@@ -64,4 +65,6 @@ class CradlHook(PredictionsHook[CradlPrediction]):
             client_id=required(conn.login, "Client id (login)"),
             client_secret=required(conn.password, "Client secret (password)"),
             audience=settings.audience,
+            timeout=settings.timeout,
+            on_token=mask_secret,
         )

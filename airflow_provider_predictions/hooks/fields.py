@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from airflow_provider_predictions.api.arguments import Url, checked_url
 from airflow_provider_predictions.api.errors import ConfigurationError
-from airflow_provider_predictions.api.service import BASE_URL
+from airflow_provider_predictions.api.service import BASE_URL, MAX_RESPONSE_BYTES
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Connection
@@ -19,8 +19,10 @@ if TYPE_CHECKING:
 class Settings(BaseModel):
     """The extras of a connection that both services know.
 
-    :ivar timeout: seconds for each of connecting, sending and each read.
+    :ivar timeout: seconds for each of connecting, sending and each read; an answer may take five times as
+        long in all.
     :ivar requests_per_minute: the budget that all clients of one credential in a process share.
+    :ivar max_response_bytes: of one answer, unpacked; by default 256 MiB.
     :ivar dashboard_url: where the link of a task leads.
     """
 
@@ -28,6 +30,7 @@ class Settings(BaseModel):
 
     timeout: float = Field(default=60, gt=0, le=3600, allow_inf_nan=False)
     requests_per_minute: int | None = Field(default=None, ge=1)
+    max_response_bytes: int = Field(default=MAX_RESPONSE_BYTES, ge=1)
     dashboard_url: Url | None = None
 
 

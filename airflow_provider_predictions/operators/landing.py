@@ -28,6 +28,7 @@ from airflow_provider_predictions.operators.arguments import (
 from airflow_provider_predictions.operators.lineage import ManifestLink, facets, tell_assets, tell_link
 from airflow_provider_predictions.operators.progress import Progress
 from airflow_provider_predictions.storage import state as states
+from airflow_provider_predictions.storage.failures import worker_disk
 from airflow_provider_predictions.storage.formats import make_format
 from airflow_provider_predictions.storage.landing import Landing
 from airflow_provider_predictions.storage.manifest import MANIFEST, REJECTED, Manifest, commit, manifest
@@ -152,7 +153,8 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
         walk = service.walk(filters)
         arguments = self._arguments(service, filters, run)
         form = make_format(self.file_format, self.compression, service)
-        with Landing(path, form, records_per_part=self.records_per_part, arguments=arguments) as landing:
+        per_part = self.records_per_part
+        with worker_disk(), Landing(path, form, records_per_part=per_part, arguments=arguments) as landing:
             earlier = landing.progress.requests
             self._go_on(walk, ledger, landing)
             progress = Progress(self.log.info, service.name, filters)
@@ -191,6 +193,7 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
         run, attempt = run_of(context) or uuid4().hex, attempt_of(context)
         if state.manifest and state.run == run and attempt > state.attempt:
             self.log.info("An earlier attempt of this run has committed; its manifest is returned")
+            commit(ObjectStoragePath(state.manifest["path"]), state.manifest)
             return state.manifest
         ledger = self._ledger(client.service, filters, state)
         filters = filters.model_copy(update={"statuses": None, "created_after": ledger.watermark})

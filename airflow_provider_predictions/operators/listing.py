@@ -23,7 +23,8 @@ class ListPredictionsOperator(PredictionsTask):
     """Push predictions to XCom, as a list of dicts, each as the service sent it.
 
     But for what no XCom holds, with a warning that counts it: NUL characters and halves of surrogate pairs
-    become U+FFFD, NaN and Infinity null, integers of more than 64 bits text. Landing keeps every byte.
+    become U+FFFD, NaN and Infinity null; integers of more than 64 bits, and what is nested deeper than 100
+    levels, become text. Landing keeps every byte.
 
     :param fields: only these top-level fields of each record, null where a record has none; a list or
         comma-separated text (templated).

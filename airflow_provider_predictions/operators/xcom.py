@@ -1,11 +1,12 @@
 """What XCom can hold, which is less than JSON allows.
 
 PostgreSQL's JSONB takes no NUL. Airflow's own messages on the way there take no half of a surrogate pair,
-no NaN or Infinity, and no integer of more than 64 bits.
+no NaN or Infinity, and no integer of more than 64 bits; and whatever writes them recurses once a level.
 """
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections import Counter
@@ -14,22 +15,30 @@ from typing import Any
 REPLACED = "characters replaced by U+FFFD"
 NULLED = "numbers that are not finite replaced by null"
 SPELLED = "integers of more than 64 bits made text"
+WRITTEN = "values nested too deeply made text"
+DEEPEST = 100
 _INTEGERS = range(-(2**63), 2**64)
 _NO_TEXT = re.compile("[\x00\ud800-\udfff]")
 
 
-def storable(value: Any, changed: Counter[str]) -> Any:
+def storable(value: Any, changed: Counter[str], levels: int = DEEPEST) -> Any:
     """A JSON value as every XCom backend takes it.
 
     :param changed: counts what is not as it was, by what became of it.
+    :param levels: of nesting that are left.
     """
     if isinstance(value, str):
         value, count = _NO_TEXT.subn("\ufffd", value)
         changed[REPLACED] += count
+    elif isinstance(value, dict | list) and not levels:
+        changed[WRITTEN] += 1
+        return json.dumps(value)
     elif isinstance(value, dict):
-        return {storable(name, changed): storable(member, changed) for name, member in value.items()}
+        return {
+            storable(name, changed): storable(member, changed, levels - 1) for name, member in value.items()
+        }
     elif isinstance(value, list):
-        return [storable(element, changed) for element in value]
+        return [storable(element, changed, levels - 1) for element in value]
     elif isinstance(value, float) and not math.isfinite(value):
         changed[NULLED] += 1
         return None

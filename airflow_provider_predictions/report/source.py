@@ -14,7 +14,7 @@ from airflow_provider_predictions.api.errors import ConfigurationError, DamagedL
 from airflow_provider_predictions.api.models import as_time
 from airflow_provider_predictions.report.window import Window
 from airflow_provider_predictions.storage.manifest import MANIFEST, Manifest, PartFacts
-from airflow_provider_predictions.storage.objects import find, is_local, read
+from airflow_provider_predictions.storage.objects import find, get_file, is_local, read
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,7 +55,7 @@ class Landed:
         file = Path(target.path if is_local(target) else directory / target.name)
         try:
             if not is_local(target):
-                target.fs.get_file(target.path, str(file))
+                get_file(target, file, facts["bytes"])
             with file.open("rb") as content:
                 found = hashlib.file_digest(content, "sha256").hexdigest()
         except FileNotFoundError:

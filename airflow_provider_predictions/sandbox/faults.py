@@ -32,21 +32,24 @@ class Fault:
     """One thing that goes wrong with the next requests to a part of the sandbox.
 
     :param part: whose requests.
-    :param how: ``answer`` instead of the service, ``reset`` the connection, ``truncate`` the body, or be
-        ``slow`` before the answer.
+    :param how: ``answer`` instead of the service, ``reset`` the connection, ``truncate`` the body, be
+        ``slow`` before the answer, or ``play`` the script.
     :param times: with how many requests.
     :param after: how many requests are left in peace first.
     :param seconds: of ``slow``.
+    :param script: bytes that go onto the socket as they are, and seconds of silence; at its end the
+        connection is closed.
     """
 
     part: Part
-    how: Literal["answer", "reset", "truncate", "slow"] = "answer"
+    how: Literal["answer", "reset", "truncate", "slow", "play"] = "answer"
     times: int = 1
     after: int = 0
     status: int = 502
     body: bytes = HTML
     headers: dict[str, str] = field(default_factory=dict)
     seconds: float = 0
+    script: tuple[bytes | float, ...] = ()
 
 
 def rate_limit(part: Part, *, times: int = 1, retry_after: str | None = None) -> Fault:
@@ -170,6 +173,8 @@ class Wire:
         elif fault.how == "slow":
             await asyncio.sleep(fault.seconds)
             await self.app(scope, receive, send)
+        elif fault.how == "play":
+            await _play(receive, fault.script)
         elif fault.how == "reset":
             await _reset(receive)
         elif fault.how == "truncate":
@@ -196,6 +201,19 @@ async def _answer(send: Send, fault: Fault) -> None:
     pairs = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
     await send({"type": "http.response.start", "status": fault.status, "headers": pairs})
     await send({"type": "http.response.body", "body": fault.body})
+
+
+async def _play(receive: Receive, script: tuple[bytes | float, ...]) -> None:
+    transport = receive.__self__.transport  # type: ignore[attr-defined]
+    for step in script:
+        if isinstance(step, bytes):
+            transport.write(step)
+        else:
+            end = time.monotonic() + step
+            while (left := end - time.monotonic()) > 0 and not transport.is_closing():  # noqa: ASYNC110
+                await asyncio.sleep(min(left, 0.05))
+    transport.close()
+    await receive()
 
 
 async def _reset(receive: Receive) -> None:

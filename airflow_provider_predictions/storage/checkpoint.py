@@ -14,8 +14,8 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_predictions.storage.manifest import MANIFEST, Part, Totals
-from airflow_provider_predictions.storage.objects import put, read, remove, sizes
+from airflow_provider_predictions.storage.manifest import CHECKPOINT, MANIFEST, Part, Totals
+from airflow_provider_predictions.storage.objects import put, read, sizes
 from airflow_provider_predictions.storage.spool import Spool, open_new
 from airflow_provider_predictions.storage.workspace import LIFETIME
 
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-CHECKPOINT = "_checkpoint.jsonl"
 _JOURNAL = "journal.jsonl"
-_UNREADABLE = (OSError, ValueError, LookupError, TypeError)
+_UNREADABLE = (FileNotFoundError, ValueError, LookupError, TypeError)
+"""How a note shows that it is none; a disk or a storage that fails says nothing about it."""
 
 
 @dataclass
@@ -130,11 +130,6 @@ def load(arguments: str, directory: Path, path: ObjectStoragePath) -> Progress:
     return Progress(arguments, _digest(committed), Spool(directory / "part-0"), Spool(directory / "rejected"))
 
 
-def discard(path: ObjectStoragePath) -> None:
-    """Remove the progress beside the parts."""
-    remove(path / CHECKPOINT)
-
-
 def _committed(path: ObjectStoragePath) -> bytes:
     try:
         return read(path / MANIFEST)
@@ -166,9 +161,10 @@ def _here(directory: Path) -> tuple[dict[str, Any], None] | None:
 def _beside(path: ObjectStoragePath) -> tuple[dict[str, Any], bytes] | None:
     try:
         head, _, lines = read(path / CHECKPOINT).partition(b"\n")
-        return _checked(json.loads(head)), lines
     except FileNotFoundError:
         return None
+    try:
+        return _checked(json.loads(head)), lines
     except _UNREADABLE:
         log.warning("%s cannot be read; it is ignored", path / CHECKPOINT)
         return None

@@ -17,7 +17,7 @@ from airflow_provider_predictions.api.models import Page
 from airflow_provider_predictions.storage import checkpoint
 from airflow_provider_predictions.storage.formats import Format
 from airflow_provider_predictions.storage.manifest import REJECTED, Part, part_name, take_back
-from airflow_provider_predictions.storage.objects import put_file
+from airflow_provider_predictions.storage.objects import get_file, put_file, try_to_write
 from airflow_provider_predictions.storage.spool import Spool
 from airflow_provider_predictions.storage.workspace import Workspace
 
@@ -43,16 +43,21 @@ class Landing:
         self._workspace = Workspace(hashlib.sha256(str(path).encode()).hexdigest()[:32])
         self._directory = self._workspace.directory
         self.progress = checkpoint.load(arguments, self._directory, path)
+        # The line that a full disk has cut short must not be gone on with.
+        self._anew = True
 
     def __enter__(self) -> Self:
+        if self.progress.position is None:
+            # A missing bucket, or a missing right, shows before the service is asked.
+            try_to_write(self.path)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self.progress.spool.close()
-        self.progress.rejected.close()
-        if kind is None:
-            checkpoint.discard(self.path)
-        self._workspace.close(keep=kind is not None)
+        try:
+            self.progress.spool.close()
+            self.progress.rejected.close()
+        finally:
+            self._workspace.close(keep=kind is not None)
 
     def take(self, page: Page, position: dict[str, Any], requests: int) -> None:
         """Write a page.
@@ -78,7 +83,8 @@ class Landing:
         closed = len(progress.parts) > done
         if closed:
             checkpoint.save_beside(progress, self.path)
-        checkpoint.save_here(progress, self._directory, anew=closed)
+        checkpoint.save_here(progress, self._directory, anew=closed or self._anew)
+        self._anew = False
         for file in old:
             file.unlink()
 
@@ -94,8 +100,7 @@ class Landing:
         """Id and creation time of each record so far, newest part last."""
         for part in self.progress.parts:
             with tempfile.NamedTemporaryFile(dir=self._directory) as copy:
-                source = self.path / part.name
-                self.path.fs.get_file(source.path, copy.name)
+                get_file(self.path / part.name, Path(copy.name), part.bytes)
                 yield from self.form.identities(Path(copy.name))
         self.progress.spool.flush()
         with self.progress.spool.path.open("rb") as lines:

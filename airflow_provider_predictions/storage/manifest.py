@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
 MANIFEST = "_manifest.json"
 REJECTED = "rejected.jsonl"
-_OURS = re.compile(r"part-\d{5,}\.(jsonl(\.gz|\.zst)?|parquet)|rejected\.jsonl")
+CHECKPOINT = "_checkpoint.jsonl"
+_OURS = re.compile(
+    rf"part-\d{{5,}}\.(jsonl(\.gz|\.zst)?|parquet)|{re.escape(REJECTED)}|{re.escape(CHECKPOINT)}"
+)
 
 
 class PartFacts(TypedDict):
@@ -150,7 +153,7 @@ def take_back(path: ObjectStoragePath) -> None:
 
 
 def commit(path: ObjectStoragePath, content: Manifest) -> None:
-    """Write the manifest in one put, then remove what earlier attempts left and it does not name."""
+    """Write the manifest in one put, then remove what attempts have left and it does not name."""
     put(path / MANIFEST, json.dumps(content, indent=2).encode())
     named = {PurePosixPath(part["uri"]).name for part in content["parts"]}
     if content["rejected"]:

@@ -7,8 +7,10 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
+
+from airflow_provider_predictions.storage.failures import explained, status_of
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import ObjectStoragePath
@@ -17,11 +19,21 @@ UNFINISHED = ".new"
 """How the name of a file ends that is not whole yet."""
 
 
+LONGEST = 300.0
+"""Seconds that reading or writing an object may take, whatever its library tries again meanwhile."""
+SLOWEST = 1 << 20
+"""Bytes of an object that give it a second more."""
+_EXISTS = (409, 412)
+_UNKNOWN = (400, 405, 501)
+"""How stores answer a condition that they do not know."""
+
+
 def prepare(path: ObjectStoragePath) -> None:
     """Make the directory, where the storage has such a thing."""
     # On an object store, mkdir would create a missing bucket.
     if is_local(path):
-        path.mkdir(parents=True, exist_ok=True)
+        with explained("made", path):
+            path.mkdir(parents=True, exist_ok=True)
 
 
 def is_local(path: ObjectStoragePath) -> bool:
@@ -33,7 +45,8 @@ def sizes(path: ObjectStoragePath) -> dict[str, int]:
     """The objects right under a path, and how many bytes each has, as they are at this moment."""
     path.fs.invalidate_cache()
     try:
-        found = path.fs.ls(path.path, detail=True)
+        with explained("listed", path, but=FileNotFoundError):
+            found = _ask(path.fs, "ls", path.path, detail=True)
     except FileNotFoundError:
         return {}
     return {PurePosixPath(entry["name"]).name: entry["size"] for entry in found}
@@ -47,7 +60,8 @@ def find(path: ObjectStoragePath, name: str) -> list[str]:
     path.fs.invalidate_cache()
     root = path.path.rstrip("/")
     try:
-        found = [PurePosixPath(file) for file in path.fs.find(root)]
+        with explained("listed", path, but=FileNotFoundError):
+            found = [PurePosixPath(file) for file in _ask(path.fs, "find", root)]
     except FileNotFoundError:
         return []
     return sorted(str(file.parent.relative_to(root)) for file in found if file.name == name)
@@ -60,29 +74,82 @@ def read(target: ObjectStoragePath) -> bytes:
     """
     # A file system that remembers an old listing does not find what is newer.
     target.fs.invalidate_cache()
-    content: bytes = target.fs.cat_file(target.path)
+    with explained("read", target, but=FileNotFoundError):
+        content: bytes = _ask(target.fs, "cat_file", target.path)
     return content
+
+
+def get_file(target: ObjectStoragePath, file: Path, size: int) -> None:
+    """Copy an object to a file of this machine.
+
+    :param size: of the object, in bytes.
+    :raises FileNotFoundError: where there is none.
+    """
+    with explained("read", target, but=FileNotFoundError):
+        _ask(target.fs, "get_file", target.path, str(file), size=size)
 
 
 def put(target: ObjectStoragePath, content: bytes) -> None:
     """Write a small object in one step, over one that is there."""
-    if is_local(target):
-        with _replacing(target) as new:
-            new.write_bytes(content)
-    else:
-        target.fs.pipe_file(target.path, content)
+    with explained("written", target):
+        if is_local(target):
+            with _replacing(target) as new:
+                new.write_bytes(content)
+        else:
+            _ask(target.fs, "pipe_file", target.path, content, size=len(content))
 
 
-def put_file(file: Path, target: ObjectStoragePath) -> None:
-    """Make a file of this machine an object; on the same file system it is both, so it must not change."""
-    if is_local(target):
+def put_file(file: Path, target: ObjectStoragePath, *, longest: float = LONGEST) -> None:
+    """Make a file of this machine an object; on the same file system it is both, so it must not change.
+
+    :param longest: seconds, with more for a large file.
+    """
+    with explained("written", target):
+        if not is_local(target):
+            _ask(target.fs, "put_file", str(file), target.path, size=file.stat().st_size, longest=longest)
+            return
         with _replacing(target) as new:
             try:
                 os.link(file, new)
             except OSError:
                 shutil.copyfile(file, new)
-    else:
-        target.fs.put_file(str(file), target.path)
+
+
+def try_to_write(path: ObjectStoragePath) -> None:
+    """Put an empty object under a path, and remove it.
+
+    :raises ConfigurationError: where the bucket is missing or the storage refuses.
+    """
+    trial = path / f"_trial{UNFINISHED}"
+    put(trial, b"")
+    remove(trial)
+
+
+def create(target: ObjectStoragePath, content: bytes) -> bool:
+    """Put an object, unless there is one.
+
+    :return: False where the storage cannot do that.
+    :raises FileExistsError: where there is one.
+    """
+    with explained("written", target, but=FileExistsError):
+        try:
+            if is_local(target):
+                # fsspec's put looks first and then writes, which two can do at once.
+                with target.open("xb") as file:
+                    file.write(content)
+            else:
+                _ask(target.fs, "pipe_file", target.path, content, mode="create")
+        except (TypeError, ValueError, NotImplementedError):
+            # How file systems say that they do not know the mode.
+            return False
+        except Exception as error:
+            status = status_of(error)
+            if status in _EXISTS:
+                raise FileExistsError(target.path) from None
+            if status in _UNKNOWN:
+                return False
+            raise
+    return True
 
 
 @contextmanager
@@ -98,11 +165,24 @@ def _replacing(target: ObjectStoragePath) -> Iterator[Path]:
 
 def remove(target: ObjectStoragePath) -> None:
     """Remove an object, if it is there."""
-    with suppress(FileNotFoundError):
-        target.fs.rm_file(target.path)
+    with suppress(FileNotFoundError), explained("removed", target, but=FileNotFoundError):
+        _ask(target.fs, "rm_file", target.path)
 
 
 def remove_all(path: ObjectStoragePath) -> None:
     """Remove what an attempt put under a path that was never committed."""
     for name in sizes(path):
         remove(path / name)
+
+
+def _ask(fs: Any, method: str, *args: Any, size: int = 0, longest: float = LONGEST, **kwargs: Any) -> Any:
+    """Call a file system, for so long at most; one without an event loop has bounds of its own.
+
+    :param size: in bytes, of what goes over the wire.
+    """
+    if not fs.async_impl:
+        return getattr(fs, method)(*args, **kwargs)
+    from fsspec.asyn import sync
+
+    seconds = longest + size / SLOWEST
+    return sync(fs.loop, getattr(fs, f"_{method}"), *args, timeout=seconds, **kwargs)

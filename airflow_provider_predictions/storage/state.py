@@ -15,7 +15,7 @@ from airflow_provider_predictions.api.arguments import utc
 from airflow_provider_predictions.api.errors import ConfigurationError, ConflictError
 from airflow_provider_predictions.api.models import as_time
 from airflow_provider_predictions.storage.manifest import MANIFEST, Manifest, commit
-from airflow_provider_predictions.storage.objects import is_local, put, read, remove
+from airflow_provider_predictions.storage.objects import create, put, read, remove
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import ObjectStoragePath
@@ -69,9 +69,11 @@ def load(path: ObjectStoragePath) -> State:
     :raises ConfigurationError: where it cannot be read; to start anew could land everything twice.
     """
     try:
-        return State.from_json(read(path / STATE))
+        text = read(path / STATE)
     except FileNotFoundError:
         return State()
+    try:
+        return State.from_json(text)
     except (ValueError, LookupError, TypeError):
         raise ConfigurationError(
             f"path: {path / STATE} is not what this package wrote. Restore it, or land under another path"
@@ -111,41 +113,33 @@ def _locked(path: ObjectStoragePath, run: str) -> Iterator[None]:
     content = json.dumps({"run": run, "time": time.time()}).encode()
     try:
         try:
-            _create(lock, content)
+            known = create(lock, content)
         except FileExistsError:
             _break(lock, run)
-            _create(lock, content)
+            known = create(lock, content)
     except FileExistsError:
         raise ConflictError(
             f"path: another run is committing under {path} just now; a retry cures this"
         ) from None
-    except (TypeError, ValueError, NotImplementedError):
-        # How file systems say that they do not know the mode; then only the generations are compared.
-        log.debug("%s:// cannot create an object only if it is absent", path.protocol)
+    if not known:
+        log.debug(
+            "%s:// cannot create an object only if it is absent; generations are compared", path.protocol
+        )
     try:
         yield
     finally:
         remove(lock)
 
 
-def _create(target: ObjectStoragePath, content: bytes) -> None:
-    """Put an object, unless there is one.
-
-    :raises FileExistsError: where there is.
-    """
-    if is_local(target):
-        # fsspec's put looks first and then writes, which two can do at once.
-        with target.open("xb") as file:
-            file.write(content)
-    else:
-        target.fs.pipe_file(target.path, content, mode="create")
-
-
 def _break(lock: ObjectStoragePath, run: str) -> None:
     """Remove a lock whose run has died, or which an earlier attempt of this run has left."""
     try:
-        held = json.loads(read(lock))
-    except (FileNotFoundError, ValueError):
+        content = read(lock)
+    except FileNotFoundError:
+        return
+    try:
+        held = json.loads(content)
+    except ValueError:
         return
     if held["run"] == run or held["time"] < time.time() - LOCK_LIFETIME:
         log.warning("%s is left over from a run that died; it is removed", lock)

@@ -68,11 +68,13 @@ class Listing:
     """An ASGI app: the list endpoint of a service over given records, newest first as they are given.
 
     :param rows: each record as it is sent.
+    :param others: answers all other requests.
     """
 
-    def __init__(self, service: str, rows: list[bytes]) -> None:
+    def __init__(self, service: str, rows: list[bytes], others: Any) -> None:
         self.service = service
         self.rows = rows
+        self.others = others
 
     async def __call__(
         self,
@@ -81,6 +83,9 @@ class Listing:
         send: Callable[[dict[str, Any]], Awaitable[None]],
     ) -> None:
         """Answer a request for a page."""
+        if scope["type"] != "http" or not scope["path"].endswith("/predictions"):
+            await self.others(scope, receive, send)
+            return
         query = {name: values[0] for name, values in parse_qs(scope["query_string"].decode()).items()}
         headers = [(b"content-type", b"application/json")]
         await send({"type": "http.response.start", "status": 200, "headers": headers})

@@ -59,13 +59,7 @@ def rows(made: dict[str, Any], service_name: str) -> list[bytes]:
 def listed(connections: Sandbox, service_name: str, rows: list[bytes]) -> Iterator[list[bytes]]:
     """The records behind the default connection; each once, as a list never shows one twice."""
     before = connections.wire.app
-    listing = Listing(service_name, list(dict.fromkeys(rows)))
-
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        is_list = scope["type"] == "http" and scope["path"].endswith("/predictions")
-        await (listing if is_list else before)(scope, receive, send)
-
-    connections.wire.app = app
+    connections.wire.app = listing = Listing(service_name, list(dict.fromkeys(rows)), before)
     yield listing.rows
     connections.wire.app = before
 

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import reduce
 from pathlib import Path
 
 import httpx
@@ -22,10 +23,13 @@ HOSTILE = (
     rb'[{"id": "a", "response": {"text": "one\u0000two", "half": "\ud83d", "pair": "\ud83d\ude00",'
     rb' "n\u0000me": ["\udc00\ud83d"], "bytes": "' + b"\xff" + rb'", "backslash": "\\u0000",'
     rb' "nan": NaN, "infinite": [Infinity, -Infinity, 1e400],'
+    rb' "deep": ' + b"[" * 500 + b"]" * 500 + b","
     rb' "big": 18446744073709551615, "bigger": 18446744073709551616, "true": true, "amount": 1.10}}]'
 )
+KEPT, REST = 98, "[" * 402 + "]" * 402
+"""Of the 500 levels, those that are left under the record and its response, and the text of the others."""
 BACKEND = "airflow.providers.common.io.xcom.backend.XComObjectStorageBackend"
-TAMED = {
+TAMED: dict[str, object] = {
     "text": "one\ufffdtwo",
     "half": "\ufffd",
     "pair": "\U0001f600",
@@ -34,6 +38,7 @@ TAMED = {
     "backslash": "\\u0000",
     "nan": None,
     "infinite": [None, None, None],
+    "deep": reduce(lambda inner, _: [inner], range(KEPT), REST),
     "big": 18446744073709551615,
     "bigger": "18446744073709551616",
     "true": True,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import resource
 import sys
 import tempfile
 from pathlib import Path
@@ -66,10 +67,15 @@ def _fork(order: dict[str, Any]) -> int:
 
 
 def _land(order: dict[str, Any]) -> None:
-    """Land, and write the manifest to a file, null where there is none, and the log beside it."""
+    """Land, and write the manifest to a file, null where there is none, and the log beside it.
+
+    ``largest_file`` of the order, in bytes, is a limit that the operating system keeps.
+    """
     os.environ |= order["environment"]
     tempfile.tempdir = None
     target = Path(order["answer"])
+    if limit := order.get("largest_file"):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
     with target.with_suffix(".log").open("wb") as log:
         for descriptor in (0, 1, 2):
             os.dup2(log.fileno(), descriptor)

@@ -81,16 +81,24 @@ def machine(new_machine: Callable[[], Machine]) -> Machine:
 
 
 class Forks:
-    """Processes that begin as fresh ones do, but have imported everything."""
+    """Processes that begin as fresh ones do, but have imported everything.
 
-    def __init__(self) -> None:
+    :param within: a command that starts them.
+    """
+
+    def __init__(self, *within: str) -> None:
         self._server = subprocess.Popen(
-            [sys.executable, "-m", "tests.storage.landing_process"],
+            [*within, sys.executable, "-m", "tests.storage.landing_process"],
             cwd=Path(__file__).parents[2],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
         )
+
+    @property
+    def root(self) -> Path:
+        """Their file systems, which may be others than this process has."""
+        return Path(f"/proc/{self._server.pid}/root")
 
     def ready(self) -> None:
         assert self._answer() == "ready"

@@ -227,7 +227,9 @@ def test_a_missing_bucket_is_an_error_and_is_not_made(land, shelf: Shelf, store)
     shelf.fill(3)
     missing = ObjectStoragePath(f"{str(store).rstrip('/')}-missing")
 
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(
+        AirflowFailException, match=r"Create its bucket, container or directory, or correct path"
+    ):
         land(missing / "x")
 
     assert not missing.exists()

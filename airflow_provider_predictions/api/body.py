@@ -1,0 +1,65 @@
+"""The body of an answer: unpacked while it arrives, and never more of it than is allowed."""
+
+from __future__ import annotations
+
+import zlib
+
+from airflow_provider_predictions.api.errors import AnswerTooLargeError, MalformedAnswerError
+
+GZIP = 31
+"""What zlib calls a window of 32 kB behind a gzip header."""
+
+
+class Body:
+    """What has come of an answer so far.
+
+    A few kilobytes can unpack to gigabytes, so no more is unpacked than may be kept, and only the coding that
+    was asked for is taken (RFC 9110, section 8.4.1.3).
+
+    :param title: of the service.
+    :param encoding: the header ``Content-Encoding``; empty where there is none.
+    :param most: bytes.
+    """
+
+    def __init__(self, title: str, encoding: str, most: int) -> None:
+        self._title = title
+        self._left = most
+        self._most = most
+        self._chunks: list[bytes] = []
+        self._unpacker = None
+        match encoding.strip().lower():
+            case "" | "identity":
+                pass
+            case "gzip" | "x-gzip":
+                self._unpacker = zlib.decompressobj(GZIP)
+            case _:
+                raise MalformedAnswerError(f"{title} sent a body in a coding that was not asked for")
+
+    def add(self, chunk: bytes) -> None:
+        """Take what has come.
+
+        :param chunk: as it was sent.
+        :raises AnswerTooLargeError: where there is more than allowed.
+        :raises MalformedAnswerError: where it cannot be unpacked.
+        """
+        if self._unpacker:
+            try:
+                chunk = self._unpacker.decompress(chunk, self._left + 1)
+            except zlib.error:
+                raise MalformedAnswerError(f"{self._title} sent a body that is no gzip") from None
+        self._left -= len(chunk)
+        if self._left < 0:
+            raise AnswerTooLargeError(
+                f"{self._title} sent an answer of more than {self._most} bytes. Ask for fewer rows a page "
+                "(page_size), or raise extra max_response_bytes of the connection"
+            )
+        self._chunks.append(chunk)
+
+    def content(self) -> bytes:
+        """All that was sent.
+
+        :raises MalformedAnswerError: where its end is missing.
+        """
+        if self._unpacker and not self._unpacker.eof:
+            raise MalformedAnswerError(f"{self._title} sent a gzip body without its end")
+        return self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)

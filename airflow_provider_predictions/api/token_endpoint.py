@@ -1,0 +1,140 @@
+"""The token endpoint: OAuth2 client credentials become a bearer token."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
+
+import tenacity
+
+from airflow_provider_predictions.api.errors import (
+    AuthenticationError,
+    ConfigurationError,
+    InvalidRequestError,
+    MalformedAnswerError,
+    NoAnswerError,
+    PredictionsError,
+    RateLimitedError,
+    ServerError,
+    TransientError,
+)
+from airflow_provider_predictions.api.retry import policy, retry_after
+
+if TYPE_CHECKING:
+    import requests
+
+    from airflow_provider_predictions.api.auth import ClientCredentialsAuth
+
+TOKEN_ATTEMPTS = 3
+LARGEST_ANSWER = 1 << 20
+"""Bytes, unpacked."""
+LEEWAY = 60.0
+"""A token is renewed so many seconds before it ends, or after half of its life where that is less."""
+
+
+@dataclass(frozen=True)
+class Token:
+    """A bearer token, and when it is to be replaced, in monotonic seconds."""
+
+    value: str
+    renew_at: float
+
+
+def fetch(credentials: ClientCredentialsAuth) -> Token:
+    """Ask for a token; whether to ask again is left to who needs it, but for a spurious refusal.
+
+    :raises AuthenticationError: where the credentials are refused.
+    :raises PredictionsError: for whatever else is wrong.
+    """
+    # Cradl's token endpoint answers a good request with 400 now and then, so a 400 is tried again;
+    # the vendor's SDK does the same (cradl-sdk-python, changelog 0.6.1 and 0.6.2).
+    spurious = tenacity.retry_if_exception_type(_Status400Error)
+    try:
+        return tenacity.Retrying(**policy(TOKEN_ATTEMPTS) | {"retry": spurious})(_fetch_once, credentials)
+    except _Status400Error as error:
+        raise AuthenticationError(
+            f"The token endpoint (extra auth_url) answered 400 {TOKEN_ATTEMPTS} times: "
+            "check client id (login), client secret (password) and extra audience",
+            status=400,
+        ) from error
+
+
+class _Status400Error(TransientError):
+    """Real and spurious refusals of the token endpoint look the same."""
+
+
+def _fetch_once(credentials: ClientCredentialsAuth) -> Token:
+    import requests
+    from oauthlib.oauth2 import BackendApplicationClient, InsecureTransportError, OAuth2Error
+    from requests_oauthlib import OAuth2Session
+
+    # It writes the request's body, secret included, and the token at DEBUG.
+    logging.getLogger("requests_oauthlib").setLevel(logging.INFO)
+
+    asked = time.monotonic()
+    try:
+        with OAuth2Session(client=BackendApplicationClient(client_id=credentials.client_id)) as session:
+            session.stream = True
+            session.hooks["response"] = [_read]
+            answer: dict[str, Any] = session.fetch_token(
+                credentials.auth_url,
+                client_secret=credentials.client_secret,
+                include_client_id=True,
+                audience=credentials.audience,
+                timeout=credentials.timeout,
+            )
+        lifetime = max(0.0, float(answer.get("expires_in") or "inf"))
+    except PredictionsError:
+        raise
+    except InsecureTransportError:
+        raise ConfigurationError(
+            "extra auth_url: must start with https:// "
+            "(for a server on this machine set OAUTHLIB_INSECURE_TRANSPORT=1)"
+        ) from None
+    except requests.RequestException as error:
+        raise NoAnswerError(
+            f"The token endpoint (extra auth_url) did not answer: {type(error).__name__}"
+        ) from None
+    except (OAuth2Error, ValueError) as error:
+        raise MalformedAnswerError(
+            f"The token endpoint (extra auth_url) sent no token: {type(error).__name__}"
+        ) from None
+    token = answer["access_token"]
+    if not (isinstance(token, str) and token.isascii() and token.isprintable() and " " not in token):
+        raise MalformedAnswerError("The token endpoint (extra auth_url) sent a token that no header can hold")
+    return Token(token, asked + lifetime - min(LEEWAY, lifetime / 2))
+
+
+def _read(response: requests.Response, **_: object) -> requests.Response:
+    """Turn an error status into an error before oauthlib reads, and may quote, the body; else read it."""
+    status = response.status_code
+    where = f"The token endpoint (extra auth_url) answered {status}"
+    after = retry_after(response.headers.get("Retry-After"), datetime.now(UTC))
+    if response.is_redirect:
+        # The secret goes to auth_url and nowhere else.
+        raise ConfigurationError("extra auth_url: redirects; give the URL that it leads to")
+    if status == 400:
+        raise _Status400Error(where, status=status)
+    if status in (401, 403):
+        raise AuthenticationError(
+            f"{where}: check client id (login) and client secret (password)", status=status
+        )
+    if status == 429:
+        raise RateLimitedError(where, status=status, retry_after=after)
+    if status >= 500:
+        raise ServerError(where, status=status, retry_after=after)
+    if status != 200:
+        raise InvalidRequestError(f"{where}: check the URL", status=status)
+    content = b""
+    for chunk in response.iter_content(LARGEST_ANSWER // 64):
+        content += chunk
+        if len(content) > LARGEST_ANSWER:
+            raise MalformedAnswerError(f"{where} and more than {LARGEST_ANSWER} bytes: check the URL")
+    whole = type(response)()
+    whole.status_code, whole.headers, whole.url = status, response.headers, response.url
+    whole.request, whole.encoding, whole.raw = response.request, response.encoding, BytesIO(content)
+    return whole

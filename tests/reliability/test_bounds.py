@@ -1,0 +1,61 @@
+"""The table of bounds in docs/reliability.md says what the code does."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from airflow_provider_predictions.api import errors, feed, retry, token_endpoint, transport, waiting
+from airflow_provider_predictions.hooks.fields import Settings
+from airflow_provider_predictions.operators import arguments, listing
+from airflow_provider_predictions.sensors.vlmrun import VlmRunPredictionsSensor
+from airflow_provider_predictions.storage import workspace
+from airflow_provider_predictions.triggers.poller import Poller
+
+PAGE = Path(__file__).parents[2].joinpath("docs", "reliability.md").read_text()
+DAY = 24 * 3600
+TIMEOUT = Settings().timeout
+BOUNDS = {
+    "connecting, sending, and each read": f"{TIMEOUT:g} s",
+    "an answer in all, its headers included": f"{TIMEOUT * transport.TIMEOUTS:g} s",
+    "an answer's body, unpacked": f"{Settings().max_response_bytes} bytes",
+    "redirects that are followed": "0",
+    "attempts of a request": f"{retry.ATTEMPTS}",
+    "wait between two attempts; a longer `Retry-After` is left to the task's `retries`": (
+        f"{retry.LONGEST_WAIT:g} s"
+    ),
+    "time for which 429 is waited out": f"{retry.RATE_LIMIT_PATIENCE:g} s",
+    "wait for a turn of `requests_per_minute`": f"{retry.RATE_LIMIT_PATIENCE:g} s",
+    "delay of a task's retry that a `Retry-After` asks for": f"{waiting.LONGEST_RETRY_AFTER:g} s",
+    "attempts at a token that is refused with 400": f"{token_endpoint.TOKEN_ATTEMPTS}",
+    "wait for a token in all": f"{TIMEOUT * transport.TIMEOUTS:g} s",
+    "an answer of the token endpoint": f"{token_endpoint.LARGEST_ANSWER} bytes",
+    "requests in flight of a landing": f"{arguments.MOST_PREFETCH}",
+    "pages in memory of a landing": "`prefetch` + 1",
+    "JSON that a list pushes": f"{listing.MEBIBYTE} bytes",
+    "polls in T seconds": "T / `poke_interval` + 1",
+    "first poll of a trigger, at the earliest": f"{Poller.shortest_interval:g} s",
+    "time by which a service can put a poll off": f"{waiting.LONGEST_RETRY_AFTER:g} s",
+    "failed polls in a row": f"{waiting.MAX_FAILURES}",
+    "wait for an id that the service does not know": f"{waiting.MISSING_TIMEOUT:g} s",
+    "a wait in all": f"{VlmRunPredictionsSensor(task_id='wait').timeout / DAY:g} days",
+    "an event of a watcher": f"{feed.LARGEST_EVENT} bytes",
+    "a service's words in an error": f"{errors.LONGEST_MESSAGE} characters",
+    "predictions that an error names": f"{waiting.NAMED}",
+    "age of what a killed landing left on a worker, until another one removes it": (
+        f"{2 * workspace.LIFETIME / DAY:g} days"
+    ),
+}
+
+
+def test_the_page_names_every_bound_and_no_other() -> None:
+    table = PAGE.split("\n## Bounds\n")[1].split("\n## ")[0]
+
+    assert re.findall(r"^\| (?!what|---)(.*?) \|", table, re.MULTILINE) == list(BOUNDS)
+
+
+@pytest.mark.parametrize(("name", "value"), BOUNDS.items())
+def test_the_page_gives_the_bound_of_the_code(name: str, value: str) -> None:
+    assert f"| {name} | {value} |" in PAGE
