@@ -21,7 +21,8 @@ def main() -> None:
     try:
         answer = {"manifest": land(**told)}
     except Exception as error:
-        answer = {"error": f"{type(error).__name__}: {error}", "fails": isinstance(error, AirflowFailException)}
+        is_final = isinstance(error, AirflowFailException)
+        answer = {"error": f"{type(error).__name__}: {error}", "fails": is_final}
     print(json.dumps(answer), file=say)
 
 

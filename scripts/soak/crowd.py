@@ -45,6 +45,14 @@ class Crowd:
 
     async def run(self) -> None:
         """Take waits in until there are no more."""
+        # Airflow keeps a thread for its look-ups, from the first one on.
+        for service, trigger in self.triggers.items():
+            async with await trigger.hook_class(f"{service}_default").aget_conn():
+                pass
+        before = set(threading.enumerate())
+        # What was imported is not counted again and again; what is counted is what the waits hold.
+        gc.freeze()
+        self.tell(ready=True)
         lines: asyncio.Queue[str] = asyncio.Queue()
         loop = asyncio.get_running_loop()
 
@@ -53,7 +61,8 @@ class Crowd:
                 loop.call_soon_threadsafe(lines.put_nowait, line)
             loop.call_soon_threadsafe(lines.put_nowait, "")
 
-        threading.Thread(target=read, name="orders", daemon=True).start()
+        reader = threading.Thread(target=read, name="orders", daemon=True)
+        reader.start()
         sampler = asyncio.create_task(self._sample())
         while line := await lines.get():
             wait = asyncio.create_task(self._wait(*line.split()))
@@ -66,8 +75,12 @@ class Crowd:
         await asyncio.gather(*waits, return_exceptions=True)
         # A poll that was cancelled closes its connections first.
         await asyncio.sleep(1)
-        left = asyncio.all_tasks() - {asyncio.current_task()}
-        self.tell(tasks=[str(task) for task in left])
+        reader.join()
+        self.tell(
+            tasks=[str(task) for task in asyncio.all_tasks() - {asyncio.current_task()}],
+            threads=[thread.name for thread in threading.enumerate() if thread not in before],
+            sockets=[str(socket) for socket in self.process.net_connections()],
+        )
 
     async def _wait(self, service: str, id_: str) -> None:
         """Wait as a sensor does, again where a retry may help."""
@@ -98,18 +111,6 @@ class Crowd:
             )
 
 
-def main() -> None:
-    say = answers()
-    crowd = Crowd(order()["interval"], say)
-    before = set(threading.enumerate())
-    # What was imported is not counted again and again; what is counted is what the waits hold.
-    gc.freeze()
-    asyncio.run(crowd.run())
-    # The one that reads the orders ends when there are no more, so it is not among them.
-    threads = [thread.name for thread in threading.enumerate() if thread not in before]
-    sockets = [str(connection) for connection in crowd.process.net_connections()]
-    crowd.tell(threads=threads, sockets=sockets)
-
-
 if __name__ == "__main__":
-    main()
+    say = answers()
+    asyncio.run(Crowd(order()["interval"], say).run())

@@ -16,10 +16,10 @@ from typing import Any
 from airflow_provider_predictions.sandbox.data import Record
 from airflow_provider_predictions.sandbox.faults import Fault, Seen
 from airflow_provider_predictions.sandbox.shelf import Shelf
-from soak.world import FAULTS, SERVICES, TITLES, Faults, Report, World, megabytes, say, world
+from soak.world import FAULTS, SERVICES, TITLES, Faults, Report, World, megabytes, world
 
-INTERVAL, SHORTEST, LONGEST, LIFETIME, REVOKED = 60, 120, 7200, 1800, 9000
-"""Simulated seconds: between polls, of the shortest and the longest wait, of a token, between revocations."""
+INTERVAL, SHORTEST, LIFETIME, REVOKED = 60, 120, 1800, 9000
+"""Simulated seconds: between polls, of the shortest wait, of a token, between revocations."""
 HOUR = 3600
 FLAT = 0.05
 JITTER = 1.1
@@ -27,11 +27,14 @@ SLACK = 0.5
 """Of an interval: how long a poll itself may take, on a machine that does other things besides."""
 
 
-def run(waits: int = 1000, minutes: float = 30, *, speed: float = 30, rate: float = 0.05) -> Report:
+def run(
+    waits: int = 1000, minutes: float = 30, *, speed: float = 30, longest: float = 7200, rate: float = 0.05
+) -> Report:
     """Keep so many waits going, half of them on each service.
 
     :param minutes: of real time.
     :param speed: simulated seconds in a real one.
+    :param longest: simulated seconds of the longest wait.
     :param rate: the share of requests that goes wrong.
     """
     with world(token_lifetime=LIFETIME / speed) as at:
@@ -40,7 +43,7 @@ def run(waits: int = 1000, minutes: float = 30, *, speed: float = 30, rate: floa
         for service in SERVICES:
             getattr(at.sandbox, service).fill(2000)
         with at.process("crowd", {"interval": INTERVAL / speed}) as process:
-            crowd = Crowd(at, process, speed)
+            crowd = Crowd(at, process, speed, longest)
             crowd.keep(waits, minutes * 60)
         return Judge(crowd, faults).report(waits)
 
@@ -69,11 +72,13 @@ class Crowd:
     """Who waits in the process: for each that has ended, another one joins.
 
     :param speed: simulated seconds in a real one.
+    :param longest: simulated seconds of the longest wait.
     """
 
     at: World
     process: subprocess.Popen[str]
     speed: float
+    longest: float
     waits: dict[str, Waiting] = field(default_factory=dict)
     samples: list[dict[str, Any]] = field(default_factory=list)
     left: dict[str, list[str]] = field(default_factory=dict)
@@ -87,14 +92,16 @@ class Crowd:
         """Keep so many going, for so long."""
         # What the process says is read here, so that it never waits for a reader.
         reader = threading.Thread(target=self._listen, args=(count,), name="listening")
-        over = threading.Event()
+        assert self.process.stdout
+        assert "ready" in json.loads(self.process.stdout.readline())
         self.began = time.time()
-        self.ended = self.began + seconds
+        self.ended = end = self.began + seconds
         reader.start()
-        while not over.wait(REVOKED / self.speed) and time.time() < self.ended:
+        while time.time() + REVOKED / self.speed < end:
+            time.sleep(REVOKED / self.speed)
             self.at.sandbox.tokens.revoke()
             self.revoked += 1
-        reader.join(60)
+        reader.join(end - time.time() + 60)
         if self.process.wait(60) or reader.is_alive():
             raise AssertionError(f"The crowd did not end well.\n{self.at.log('crowd')}")
 
@@ -120,7 +127,7 @@ class Crowd:
 
     def _join(self, service: str) -> None:
         shelf: Shelf = getattr(self.at.sandbox, service)
-        record = shelf.add(work=self._rng.uniform(SHORTEST, LONGEST) / self.speed)
+        record = shelf.add(work=self._rng.uniform(SHORTEST, self.longest) / self.speed)
         self.waits[record.id] = Waiting(service, record, time.time())
         assert self.process.stdin
         self.process.stdin.write(f"{service} {record.id}\n")
@@ -190,10 +197,11 @@ class Judge:
 
     def _memory(self, report: Report) -> None:
         """The first hour after the longest of the first waits has ended, and the last one."""
-        samples, hour = self.crowd.samples, HOUR / self.crowd.speed
-        warm = self.crowd.began + LONGEST / self.crowd.speed
+        samples, crowd = self.crowd.samples, self.crowd
+        hour = min(HOUR / crowd.speed, (crowd.ended - crowd.began) / 6)
+        warm = crowd.began + crowd.longest / crowd.speed
         first = [one for one in samples if warm <= one["at"] < warm + hour]
-        last = [one for one in samples if one["at"] >= self.crowd.ended - hour]
+        last = [one for one in samples if one["at"] >= crowd.ended - hour]
         for name, what, shown in (
             ("memory", "memory, MB", megabytes),
             ("objects", "objects beside what was imported", "{:,.0f}".format),
@@ -204,7 +212,11 @@ class Judge:
             )
             figures = f"{shown(before)} and {shown(after)} ({after / before - 1:+.1%})"
             report.rows.append((f"{what}, in the first and in the last simulated hour", figures))
-        for name, what in (("files", "open files"), ("threads", "threads"), ("tasks", "tasks beside the waits")):
+        for name, what in (
+            ("files", "open files"),
+            ("threads", "threads"),
+            ("tasks", "tasks beside the waits"),
+        ):
             before, after = (max(one[name] for one in part) for part in (first, last))
             report.promise(after <= before + 2, f"{what}: {before} at first, {after} at last")
             report.rows.append((f"{what}, at most, in the same hours", f"{before} and {after}"))
@@ -227,7 +239,7 @@ class Judge:
         between = [
             self._cost(seen, fault)
             for seen, fault in self.faults.came
-            if seen.part in parts and wait.finished - self.interval <= seen.at <= end
+            if seen.part in parts and wait.finished - 2 * self.interval <= seen.at <= end
         ]
         return end - wait.finished - self.interval * JITTER - sum(between)
 

@@ -11,7 +11,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -35,6 +35,10 @@ class Report:
     columns: Sequence[str]
     rows: list[Sequence[object]] = field(default_factory=list)
     broken: list[str] = field(default_factory=list)
+
+    def lines(self) -> list[Sequence[object]]:
+        """The lines of the table, as Markdown has them."""
+        return [self.columns, ["---"] * len(self.columns), *self.rows]
 
     def promise(self, holds: object, broken: str) -> None:
         """Note a promise that does not hold."""
@@ -92,7 +96,11 @@ def mix(part: Part) -> dict[str, Fault]:
         "429 with Retry-After": rate_limit(part, times=22, retry_after="1"),
     }
     if part == "token":
-        return faults | {"400 of the token endpoint": Fault(part, status=400, body=b'{"error": "invalid_request"}', times=24)}
+        return faults | {
+            "400 of the token endpoint": Fault(
+                part, status=400, body=b'{"error": "invalid_request"}', times=24
+            )
+        }
     return faults | {
         "truncated body": Fault(part, "truncate", times=24),
         "429 without": rate_limit(part, times=2),
@@ -116,6 +124,10 @@ class World:
     def bucket(self) -> str:
         """Where everything lands."""
         return "soak"
+
+    def connected(self, extra: dict[str, Any]) -> World:
+        """The same with more extras of the services' connections."""
+        return replace(self, environment=self.environment | connections(self.sandbox, extra))
 
     @contextmanager
     def process(self, module: str, order: object) -> Iterator[subprocess.Popen[str]]:
@@ -147,11 +159,10 @@ class World:
 
 
 @contextmanager
-def world(*, token_lifetime: float = 3600, **extras: dict[str, Any]) -> Iterator[World]:
+def world(*, token_lifetime: float = 3600) -> Iterator[World]:
     """The sandbox, empty, and S3.
 
     :param token_lifetime: seconds that a token of Cradl is good for.
-    :param extras: of the connections, by service.
     """
     import boto3
 
@@ -168,34 +179,30 @@ def world(*, token_lifetime: float = 3600, **extras: dict[str, Any]) -> Iterator
         s3 = boto3.client("s3", aws_access_key_id="soak", aws_secret_access_key="soak", **account)
         s3.create_bucket(Bucket="soak")
         store = {"conn_type": "aws", "login": "soak", "password": "soak", "extra": account}
-        yield World(sandbox, s3, Path(home), _environment(home, connections(sandbox, extras), store))
+        environment = connections(sandbox) | {
+            "AIRFLOW_CONN_STORE": json.dumps(store),
+            "AIRFLOW_HOME": f"{home}/airflow",
+            "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "HOME": home,
+            "LANG": "C.UTF-8",
+            # oauthlib refuses plain http for tokens; the sandbox never leaves this machine.
+            "OAUTHLIB_INSECURE_TRANSPORT": "1",
+            "PATH": os.defpath,
+            "PYTHONPATH": str(ROOT / "scripts"),
+            "TMPDIR": home,
+        }
+        yield World(sandbox, s3, Path(home), environment)
 
 
-def connections(sandbox: Sandbox, extras: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """The connections of both services, with more extras."""
-    found = {service: sandbox.connection(service) for service in SERVICES}
-    for service, more in extras.items():
-        found[service]["extra"] = found[service].get("extra", {}) | more
+def connections(sandbox: Sandbox, extra: dict[str, Any] | None = None) -> dict[str, str]:
+    """The environment variables of both services' connections, with more extras."""
+    found = {}
+    for service in SERVICES:
+        given = sandbox.connection(service)
+        whole = given | {"extra": given.get("extra", {}) | (extra or {})}
+        found[f"AIRFLOW_CONN_{service.upper()}_DEFAULT"] = json.dumps(whole)
     return found
-
-
-def _environment(home: str, services: dict[str, Any], store: dict[str, Any]) -> dict[str, str]:
-    """What a worker has; nothing is left of the person who runs this."""
-    named = {f"{service}_default": connection for service, connection in services.items()}
-    variables = {f"AIRFLOW_CONN_{name.upper()}": json.dumps(of) for name, of in named.items()}
-    return variables | {
-        "PATH": os.defpath,
-        "PYTHONPATH": str(ROOT / "scripts"),
-        "LANG": "C.UTF-8",
-        "HOME": home,
-        "TMPDIR": home,
-        "AIRFLOW_HOME": f"{home}/airflow",
-        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-        "AIRFLOW_CONN_STORE": json.dumps(store),
-        "AWS_EC2_METADATA_DISABLED": "true",
-        # oauthlib refuses plain http for tokens; the sandbox never leaves this machine.
-        "OAUTHLIB_INSECURE_TRANSPORT": "1",
-    }
 
 
 def megabytes(count: float) -> str:
