@@ -5,6 +5,8 @@
 # make docs   build the documentation into site/
 # make benchmark   measure landing beside what else there is; a quarter of an hour
 # make reliability   let the services' wire and the storage fail in every way; writes tables in docs/reliability.md
+# make soak   land, wait and run many tasks at once while requests fail, for an hour and a half; PARTS=waits runs one
+#   part; writes tables in docs/reliability.md
 # make cluster-demo   a backfill on Celery workers, one of which is killed; needs redis-server and postgresql, which
 #   it installs on Debian as root; some minutes
 # All need Python 3.11 or newer and nothing else but what is said; what they install goes into .venv, and into
@@ -18,7 +20,7 @@ VERSIONS ?= 2.11 3.0 3.3
 OLDER := $(filter-out 3.3,$(VERSIONS))
 AZURITE := tests/storage/azurite/package.json tests/storage/azurite/package-lock.json
 
-.PHONY: demo airflow test test-matrix docs benchmark reliability cluster-demo clean
+.PHONY: demo airflow test test-matrix docs benchmark reliability soak cluster-demo clean
 
 demo: .venv/ready
 	$(BIN)/python scripts/demo.py
@@ -44,6 +46,9 @@ benchmark: .venv/ready
 
 reliability: .venv/ready .venv/azurite/ready
 	$(BIN)/python scripts/reliability.py
+
+soak: .venv/ready
+	PYTHONPATH=scripts $(BIN)/python -m soak $(PARTS)
 
 cluster-demo: .venv/ready
 	$(BIN)/python scripts/cluster.py

@@ -160,10 +160,10 @@ def _rows_behind(rows: list[Record], token: str, filters: list[str | None]) -> l
         id_, *given = json.loads(base64.urlsafe_b64decode(token))
     except (ValueError, binascii.Error):
         raise LookupError(token) from None
-    ids = [row.id for row in rows]
-    if given != filters or id_ not in ids:
+    behind = next((n for n, row in enumerate(rows, 1) if row.id == id_), None)
+    if given != filters or behind is None:
         raise LookupError(token)
-    return rows[ids.index(id_) + 1 :]
+    return rows[behind:]
 
 
 def cradl_routes(shelf: Shelf, tokens: Tokens) -> list[Route]:
@@ -185,7 +185,7 @@ def cradl_routes(shelf: Shelf, tokens: Tokens) -> list[Route]:
             return JSONResponse({"message": "Invalid maxResults"}, 400)
         if query.get("sortBy", "createdTime") != "createdTime" or order not in ("ascending", "descending"):
             return JSONResponse({"message": "Invalid sortBy or order"}, 400)
-        rows = [row for row in shelf.rows if model in (None, row.group)]
+        rows = shelf.rows if model is None else [row for row in shelf.rows if row.group == model]
         rows = rows[::-1] if order == "ascending" else rows
         if "nextToken" in query:
             try:

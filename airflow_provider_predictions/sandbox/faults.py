@@ -1,13 +1,14 @@
-"""What goes wrong on the wire, ordered by tests."""
+"""What goes wrong on the wire: ordered by tests, by chance, or since too much is asked."""
 
 from __future__ import annotations
 
 import asyncio
+import random
 import socket
 import struct
 import time
-from collections import deque
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections import Counter, deque
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -67,21 +68,86 @@ def quota() -> Fault:
 
 @dataclass(frozen=True)
 class Seen:
-    """One request that the sandbox got."""
+    """One request that the sandbox got.
+
+    :param at: when, in seconds since 1970.
+    """
 
     part: Part
     path: str
     query: str
     authorization: str | None
     method: str
+    at: float
+
+
+Rule = Callable[[Seen], Fault | None]
+"""What goes wrong with a request, if anything, where nothing was ordered for it."""
+
+
+class Chance:
+    """Something goes wrong with a share of the requests to a part.
+
+    :param part: whose requests.
+    :param rate: of the requests, from 0 to 1.
+    :param faults: what goes wrong, by a name; one whose ``times`` is larger comes so much more often.
+    :param seed: of what comes when.
+    """
+
+    def __init__(self, part: Part, rate: float, faults: Mapping[str, Fault], *, seed: int = 0) -> None:
+        self.part = part
+        self.rate = rate
+        self.faults = faults
+        self.met: Counter[str] = Counter()
+        """How often each has come, by its name."""
+        self._rng = random.Random(seed)
+
+    def __call__(self, seen: Seen) -> Fault | None:
+        """Whether something goes wrong with a request, and what."""
+        if seen.part != self.part or self._rng.random() >= self.rate:
+            return None
+        weights = [fault.times for fault in self.faults.values()]
+        (name,) = self._rng.choices(list(self.faults), weights)
+        self.met[name] += 1
+        return self.faults[name]
+
+
+class Limit:
+    """What is one request too many within a window is refused with 429.
+
+    :param part: whose requests.
+    :param requests: how many are taken in any window.
+    :param seconds: the length of a window.
+    """
+
+    def __init__(self, part: Part, requests: int, seconds: float) -> None:
+        self.part = part
+        self.requests = requests
+        self.seconds = seconds
+        self.refused = 0
+        """How many were one too many."""
+        self._taken: deque[float] = deque()
+
+    def __call__(self, seen: Seen) -> Fault | None:
+        """Take a request or refuse it."""
+        if seen.part != self.part:
+            return None
+        while self._taken and self._taken[0] <= seen.at - self.seconds:
+            self._taken.popleft()
+        if len(self._taken) < self.requests:
+            self._taken.append(seen.at)
+            return None
+        self.refused += 1
+        return rate_limit(self.part)
 
 
 class Wire:
-    """ASGI middleware: notes each request and does to it what was ordered."""
+    """ASGI middleware: notes each request and does to it what was ordered, or what a rule says."""
 
     def __init__(self, app: App) -> None:
         self.app = app
         self.seen: deque[Seen] = deque(maxlen=100_000)
+        self.rules: list[Rule] = []
         self._orders: list[Fault] = []
 
     def order(self, fault: Fault) -> None:
@@ -89,8 +155,9 @@ class Wire:
         self._orders.append(fault)
 
     def clear(self) -> None:
-        """Forget what was ordered and seen."""
+        """Forget what was ordered and seen, and all rules."""
         self._orders.clear()
+        self.rules.clear()
         self.seen.clear()
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
@@ -101,8 +168,10 @@ class Wire:
             return
         headers = {name.decode().lower(): value.decode() for name, value in scope["headers"]}
         query = scope["query_string"].decode()
-        self.seen.append(Seen(part, scope["path"], query, headers.get("authorization"), scope["method"]))
-        fault = self._next(part, scope["path"])
+        authorization = headers.get("authorization")
+        seen = Seen(part, scope["path"], query, authorization, scope["method"], time.time())
+        self.seen.append(seen)
+        fault = self._next(seen)
         if fault is None:
             await self.app(scope, receive, send)
         elif fault.how == "slow":
@@ -117,11 +186,13 @@ class Wire:
         else:
             await _answer(send, fault)
 
-    def _next(self, part: Part, path: str) -> Fault | None:
-        orders = (order for order in self._orders if order.part == part and path.endswith(order.path))
+    def _next(self, seen: Seen) -> Fault | None:
+        orders = (
+            order for order in self._orders if order.part == seen.part and seen.path.endswith(order.path)
+        )
         fault = next(orders, None)
         if fault is None:
-            return None
+            return next(filter(None, (rule(seen) for rule in self.rules)), None)
         if fault.after:
             fault.after -= 1
             return None

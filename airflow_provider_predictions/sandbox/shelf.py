@@ -37,8 +37,11 @@ class Shelf:
         """Make finished predictions, spread over the days before now, and moving ones on top of them."""
         now = datetime.now(UTC)
         step = timedelta(days=days) / max(1, count)
-        for n in range(count):
-            self.add(created=now - step * (count - n), work=self._rng.uniform(1, 40))
+        made = [
+            self.kind.make(self._rng, now - step * (count - n), self._rng.uniform(1, 40))
+            for n in range(count)
+        ]
+        self.rows[:0] = made[::-1]
         for n in range(moving):
             self.add(work=4 + 12 * n / moving)
 

@@ -1,0 +1,58 @@
+"""``make soak``: load both services' landings and waits for an hour and a half, and write what was found.
+
+``PARTS=waits`` runs one part alone. With another size than the default, nothing is written.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from tables import write
+
+from soak import budget, landing, waits
+from soak.world import ROOT, Report, say
+
+PAGE = ROOT / "docs" / "reliability.md"
+PARTS: dict[str, Callable[..., Report]] = {"landing": landing.run, "waits": waits.run, "budget": budget.run}
+SIZES = {"landing": ("predictions",), "waits": ("waits", "minutes"), "budget": ("tasks", "rows")}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m soak", description=__doc__)
+    parser.add_argument("parts", nargs="*", metavar="part", help="by default all, one after the other")
+    parser.add_argument("--predictions", type=int, help="of landing, in each list; by default 1000000")
+    parser.add_argument("--waits", type=int, help="of waits, at once; by default 1000")
+    parser.add_argument("--minutes", type=float, help="of waits; by default 30")
+    parser.add_argument("--tasks", type=int, help="of budget, at once; by default 50")
+    parser.add_argument("--rows", type=int, help="of budget, in each list; by default 3000")
+    given = vars(parser.parse_args())
+    broken = []
+    for part in given["parts"] or PARTS:
+        sizes = {name: given[name] for name in SIZES[part] if given[name] is not None}
+        say(f"{part}: begins at {datetime.now(UTC):%H:%M}")
+        report = PARTS[part](**sizes)
+        table = "".join(f"| {' | '.join(map(str, line))} |\n" for line in report.lines())
+        say(f"{table}{part}: {'; '.join(report.broken) or 'all promises hold'}")
+        broken += report.broken
+        if not (sizes or report.broken):
+            write(PAGE, f"make soak, {part}", f"{measured()}\n\n{table}")
+    sys.exit(bool(broken))
+
+
+def measured() -> str:
+    """When and on what."""
+    load = os.getloadavg()[2]
+    return (
+        f"Measured on {datetime.now(UTC):%Y-%m-%d} with {os.cpu_count()} cores ({platform.machine()}, "
+        f"{platform.system()}) and CPython {platform.python_version()}; the load of the machine, other work "
+        f"included, was {load:.1f} over the last quarter of an hour."
+    )
+
+
+if __name__ == "__main__":
+    main()

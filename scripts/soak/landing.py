@@ -1,0 +1,227 @@
+"""A long list lands while it changes and requests fail: nothing is lost, nothing doubled, memory is flat."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+import subprocess
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from multiprocessing import get_context
+from typing import Any
+
+import psutil
+
+from airflow_provider_predictions.sandbox.data import Record
+from airflow_provider_predictions.sandbox.shelf import Shelf
+from soak.world import FAULTS, SERVICES, TITLES, Faults, Report, World, megabytes, say, world
+
+PAGE = 100
+MOST_GROWTH = 64e6
+"""Bytes, the bar of the benchmarks."""
+MOST_ATTEMPTS = 5
+ID = {"vlmrun": "id", "cradl": "predictionId"}
+TICK = 1.0
+"""Seconds between two changes of the list."""
+LIFETIME = 60.0
+"""Seconds that a token of Cradl is good for."""
+
+
+def run(
+    predictions: int = 1_000_000,
+    *,
+    services: Sequence[str] = SERVICES,
+    rate: float = 0.05,
+    longest: float = 5400,
+) -> Report:
+    """Land the services' lists, side by side.
+
+    :param predictions: how many each holds at first.
+    :param rate: the share of requests that goes wrong.
+    :param longest: seconds that one of them may take.
+    """
+    report = Report(("", *(TITLES[service] for service in services)))
+    # A sandbox of a million rows keeps a processor busy.
+    with ProcessPoolExecutor(len(services), mp_context=get_context("spawn")) as pool:
+        landings = [pool.submit(_land, service, predictions, rate, longest) for service in services]
+        columns = [landing.result() for landing in landings]
+    report.broken = [broken for _, all_broken in columns for broken in all_broken]
+    report.rows = [(name, *(figures[name] for figures, _ in columns)) for name in columns[0][0]]
+    return report
+
+
+def _land(service: str, count: int, rate: float, longest: float) -> tuple[dict[str, str], list[str]]:
+    """The figures of one service, and what did not hold."""
+    name = TITLES[service]
+    with world(token_lifetime=LIFETIME) as at:
+        shelf: Shelf = getattr(at.sandbox, service)
+        shelf.fill(count, days=365)
+        faults = Faults(rate, service, *(["token"] if service == "cradl" else []))
+        at.sandbox.wire.rules.append(faults)
+        say(f"{name}: {count:,} predictions are there")
+        with changing(at, shelf) as changes:
+            attempts = Attempts(at, service, count, time.monotonic() + longest)
+            manifest = attempts.land()
+        say(f"{name}: landed; counting")
+        lost, doubled, altered = _compared(at, service, shelf, changes, manifest)
+    growth, met = attempts.peak - attempts.before, faults.met
+    promises = {
+        "the manifest says that it is consistent": manifest["consistent"],
+        f"{lost} predictions are lost": not lost,
+        f"{doubled} predictions have landed twice": not doubled,
+        f"{altered} lines are not what the service holds": not altered,
+        f"the process that lands grew by {megabytes(growth)}": growth <= MOST_GROWTH,
+    }
+    broken = [f"{name}: {what}" for what, holds in promises.items() if not holds]
+    return {
+        "predictions in the list at first": f"{count:,}",
+        "added in front while it was read": f"{len(changes.added):,}",
+        "removed meanwhile": f"{len(changes.removed):,}",
+        "landed": f"{manifest['count']:,}",
+        "lost": f"{lost}",
+        "doubled": f"{doubled}",
+        "altered": f"{altered}",
+        "requests": f"{manifest['requests']:,}",
+        "faults met": f"{sum(met.values()):,}",
+        **{f"of them {fault}": f"{met[fault]:,}" for fault in FAULTS},
+        "times that all tokens were revoked": f"{changes.revoked}",
+        "attempts; the first was killed halfway": f"{attempts.number}",
+        "seconds": f"{attempts.seconds:,.0f}",
+        "memory of the process before, MB": megabytes(attempts.before),
+        "its most memory, MB": megabytes(attempts.peak),
+    }, broken
+
+
+@dataclass
+class Attempts:
+    """The attempts of a task in processes of their own, the first of which is killed halfway.
+
+    :param count: predictions in the list.
+    :param end: when all has to be over, on the monotonic clock.
+    """
+
+    at: World
+    service: str
+    count: int
+    end: float
+    number: int = 0
+    before: float = 0
+    peak: float = 0
+    seconds: float = 0
+
+    def land(self) -> dict[str, Any]:
+        """Retry as Airflow does, until it has landed; the manifest."""
+        started = time.monotonic()
+        while self.number < MOST_ATTEMPTS:
+            self.number += 1
+            answer = self._attempt()
+            if manifest := answer.get("manifest"):
+                self.seconds = time.monotonic() - started
+                return dict(manifest)
+            say(f"{TITLES[self.service]}: attempt {self.number} ended: {answer['error']}")
+            if answer["fails"]:
+                break
+        raise AssertionError(f"{TITLES[self.service]}: not landed.\n{self.at.log('attempt')}")
+
+    def _attempt(self) -> dict[str, Any]:
+        prefetch = {"vlmrun": 4}.get(self.service, 1)
+        order = {
+            "service": self.service,
+            "run": "soak",
+            "attempt": self.number,
+            "path": f"s3://store@{self.at.bucket}/{self.service}",
+            "page_size": PAGE,
+            "records_per_part": max(1000, self.count // 20),
+            "prefetch": prefetch,
+        }
+        with self.at.process("attempt", order) as process:
+            answers: list[str] = []
+            reader = threading.Thread(target=lambda: answers.extend(process.stdout or ()))
+            reader.start()
+            self._watch(process)
+            reader.join()
+        told: dict[str, Any] = {}
+        for line in answers:
+            told |= json.loads(line)
+        self.before = max(self.before, told.get("before", 0))
+        return {"error": f"it was killed ({process.returncode})", "fails": False} | told
+
+    def _watch(self, process: subprocess.Popen[str]) -> None:
+        """Note the memory until the process is over; kill the first one halfway."""
+        watched = psutil.Process(process.pid)
+        while process.poll() is None:
+            if time.monotonic() > self.end:
+                raise AssertionError(f"{TITLES[self.service]}: takes too long.\n{self.at.log('attempt')}")
+            if self.number == 1 and len(self.at.sandbox.wire.seen) > self.count / PAGE / 2:
+                process.kill()
+            try:
+                self.peak = max(self.peak, watched.memory_info().rss)
+            except psutil.Error:
+                return
+            time.sleep(0.05)
+
+
+@dataclass
+class Changes:
+    """What happened to a list while it was read."""
+
+    before: dict[str, bytes]
+    """The hash of each prediction that was there at first, by its id."""
+    added: list[Record] = field(default_factory=list)
+    removed: set[str] = field(default_factory=set)
+    revoked: int = 0
+
+
+@contextmanager
+def changing(at: World, shelf: Shelf) -> Iterator[Changes]:
+    """Add rows in front and remove others, and revoke the tokens now and then, until the block ends."""
+    changes = Changes({row.id: _hash(shelf.text(row)) for row in shelf.rows})
+    over = threading.Event()
+
+    def change() -> None:
+        rng = random.Random(7)
+        ticks = 0
+        while not over.wait(TICK):
+            ticks += 1
+            for _ in range(rng.randint(0, 20)):
+                changes.added.append(shelf.add())
+            gone = {rng.choice(shelf.rows).id for _ in range(rng.randint(0, 20))}
+            changes.removed |= gone
+            shelf.remove(gone)
+            if ticks % 40 == 0:
+                at.sandbox.tokens.revoke()
+                changes.revoked += 1
+
+    thread = threading.Thread(target=change, name="changing")
+    thread.start()
+    try:
+        yield changes
+    finally:
+        over.set()
+        thread.join()
+
+
+def _hash(line: bytes) -> bytes:
+    return hashlib.sha256(line).digest()
+
+
+def _compared(
+    at: World, service: str, shelf: Shelf, changes: Changes, manifest: dict[str, Any]
+) -> tuple[int, int, int]:
+    """How many predictions are lost, doubled and altered; what was added or removed may be there or not."""
+    expected = changes.before | {row.id: _hash(shelf.text(row)) for row in changes.added}
+    landed: Counter[str] = Counter()
+    altered = 0
+    for part in at.objects([part["uri"] for part in manifest["parts"]]):
+        for line in part.splitlines():
+            id_ = json.loads(line)[ID[service]]
+            landed[id_] += 1
+            altered += expected.get(id_) != _hash(line)
+    lost = changes.before.keys() - landed.keys() - changes.removed
+    return len(lost), landed.total() - len(landed), altered + abs(landed.total() - manifest["count"])

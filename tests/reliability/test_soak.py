@@ -1,0 +1,60 @@
+"""Each part of ``make soak``, small: what it measures for an hour, it can still measure."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from soak import budget, landing, waits
+from soak.budget import SCENARIOS, densest
+from soak.world import FAULTS, mix
+
+from airflow_provider_predictions.sandbox.faults import Chance, Limit, Seen
+
+
+def test_a_list_that_changes_lands_whole_while_requests_fail() -> None:
+    report = landing.run(1500, rate=0.1, services=("cradl",))
+
+    assert report.broken == []
+    assert ("attempts; the first was killed halfway", "2") in report.rows
+
+
+def test_a_crowd_of_waits_leaves_nothing_behind() -> None:
+    report = waits.run(60, 0.12, speed=120, longest=300)
+
+    assert report.broken == []
+
+
+def test_landings_at_once_bear_a_limit_that_only_the_service_knows() -> None:
+    report = budget.run(3, 300, scenarios=SCENARIOS[2:], services=("cradl",), per_second=4)
+
+    assert report.broken == []
+    assert len(report.rows) == 2
+
+
+def test_the_densest_window_is_found() -> None:
+    assert densest([], 60) == 0
+    assert densest([61, 0, 60, 59.9, 60.1], 60) == 4
+
+
+def seen(part: str, at: float) -> Seen:
+    return Seen(part, "", "", None, at)
+
+
+def test_chance_lets_a_share_of_one_part_go_wrong_in_every_way() -> None:
+    chance = Chance("cradl", 0.05, mix("cradl"), seed=3)
+    faults = Counter(bool(chance(seen("cradl", n))) for n in range(100_000))
+
+    assert 4_700 < faults[True] < 5_300
+    assert chance.met.total() == faults[True]
+    assert set(chance.met) == set(FAULTS[:-1])
+    assert not any(chance(seen("vlmrun", n)) for n in range(1000))
+
+
+def test_a_limit_takes_so_many_in_any_window() -> None:
+    limit = Limit("vlmrun", 2, 60)
+
+    taken = [limit(seen("vlmrun", at)) is None for at in (0, 30, 59, 60, 61, 89, 90)]
+
+    assert taken == [True, True, False, True, False, False, True]
+    assert limit.refused == 3
+    assert limit(seen("cradl", 90)) is None
