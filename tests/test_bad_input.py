@@ -2,16 +2,33 @@
 
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.compat import AIRFLOW, DagBag
+from airflow_provider_predictions.api.errors import ConfigurationError
+from airflow_provider_predictions.operators.cradl import (
+    CradlListPredictionsOperator,
+    CradlPredictionsToObjectStorageOperator,
+)
+from airflow_provider_predictions.operators.report import PredictionsReportOperator
+from airflow_provider_predictions.operators.vlmrun import (
+    VlmRunListPredictionsOperator,
+    VlmRunPredictionsToObjectStorageOperator,
+)
+from airflow_provider_predictions.sensors.cradl import CradlPredictionsSensor
+from airflow_provider_predictions.sensors.vlmrun import VlmRunPredictionsSensor
+from airflow_provider_predictions.triggers.cradl import CradlPredictionsEventTrigger
+from airflow_provider_predictions.triggers.vlmrun import VlmRunPredictionsEventTrigger
+from tests.compat import AIRFLOW, DagBag, needs
 
 VLMRUN_LIST = "VlmRunListPredictionsOperator(task_id='t', {})"
 CRADL_LIST = "CradlListPredictionsOperator(task_id='t', {})"
 VLMRUN_LAND = "VlmRunPredictionsToObjectStorageOperator(task_id='t', {})"
 CRADL_LAND = "CradlPredictionsToObjectStorageOperator(task_id='t', path='/tmp/predictions', {})"
+REPORT = "PredictionsReportOperator(task_id='t', path='/tmp/report', {})"
 VLMRUN_WAIT = "VlmRunPredictionsSensor(task_id='t', {})"
 CRADL_WAIT = "CradlPredictionsSensor(task_id='t', {})"
 WATCH = "VlmRunPredictionsEventTrigger({})"
@@ -26,6 +43,7 @@ from datetime import UTC, datetime
 from airflow.providers.common.compat.sdk import DAG
 
 from airflow_provider_predictions.operators.cradl import *
+from airflow_provider_predictions.operators.report import *
 from airflow_provider_predictions.operators.vlmrun import *
 from airflow_provider_predictions.sensors.cradl import *
 from airflow_provider_predictions.sensors.vlmrun import *
@@ -41,16 +59,20 @@ with DAG("wrong", schedule=None, start_date=datetime(2026, 1, 1, tzinfo=UTC)):
     [
         (VLMRUN_LIST, "page_size=1001", "page_size: Input should be less than or equal to 1000; found 1001"),
         (CRADL_LIST, "order='up'", "order: Input should be 'ascending' or 'descending'; found 'up'"),
-        (VLMRUN_LIST, "max_xcom_bytes=0", "max_xcom_bytes: must be at least 1, or None; found 0"),
+        (
+            VLMRUN_LIST,
+            "max_xcom_bytes=0",
+            "max_xcom_bytes: Input should be greater than or equal to 1; found 0",
+        ),
         (CRADL_LIST, FIRST, "created_before: 2026-01-01T00:00:00+00:00 lies before created_after 2026-02-01"),
         (VLMRUN_LIST, "colour='red'", "**kwargs: {'colour': 'red'}"),
         (VLMRUN_LAND, "", "missing keyword argument 'path'"),
         (VLMRUN_LAND, "path=' '", "path: is empty; give a URL such as s3://aws_default@bucket/predictions"),
-        (CRADL_LAND, "file_format='csv'", "file_format: must be one of ('jsonl', 'parquet'); found 'csv'"),
-        (CRADL_LAND, "compression='rar'", "compression: must be one of None, 'gzip', 'zstd'; found 'rar'"),
+        (CRADL_LAND, "file_format='csv'", "file_format: Input should be 'jsonl' or 'parquet'; found 'csv'"),
+        (CRADL_LAND, "compression='rar'", "compression: Input should be None, 'gzip' or 'zstd'; found 'rar'"),
         (CRADL_LAND, "max_age=7", "max_age: goes with incremental=True only"),
         (VLMRUN_WAIT, "prediction_ids=7", "prediction_ids: Input should be a valid tuple; found 7"),
-        (CRADL_WAIT, "max_failures=0", "max_failures: must be at least 1; found 0"),
+        (CRADL_WAIT, "max_failures=0", "max_failures: Input should be greater than or equal to 1; found 0"),
         (CRADL_WAIT, "max_interval=10", "max_interval: must be at least poke_interval, 60 s; found 10 s"),
         (CRADL_WAIT, "poke_interval=-1", "`poke_interval` must be timedelta object or a non-negative number"),
         (
@@ -59,7 +81,37 @@ with DAG("wrong", schedule=None, start_date=datetime(2026, 1, 1, tzinfo=UTC)):
             "The mode must be one of ['poke', 'reschedule'],'wrong .t'; received 'nap'",
         ),
         (CRADL_WAIT, "domains='a'", "**kwargs: {'domains': 'a'}"),
-        (WATCH, "poke_interval=0", "poke_interval: must be longer than 0; found 0"),
+        (
+            VLMRUN_LIST,
+            "created_after=20261101",
+            "created_after: Input should be a valid datetime; found 20261101",
+        ),
+        (
+            VLMRUN_LIST,
+            "created_after='1700000000'",
+            "created_after: Input should be a valid datetime; found '17",
+        ),
+        (
+            VLMRUN_LIST,
+            "vlmrun_conn_id=None",
+            "vlmrun_conn_id: must be the id of an Airflow connection; found None",
+        ),
+        (VLMRUN_LIST, "fields=7", "fields: Input should be a valid tuple; found 7"),
+        (VLMRUN_LAND, "path=None", "path: must be a URL or a path; found None"),
+        (CRADL_LAND, "records_per_part='9'", "records_per_part: Input should be a valid integer; found '9'"),
+        (CRADL_LAND, "incremental='no'", "incremental: Input should be a valid boolean; found 'no'"),
+        (CRADL_LAND, "incremental=True, max_age='7d'", "max_age: Input should be a valid number; found '7d'"),
+        (CRADL_LAND, "fetch_values='false'", "fetch_values: Input should be a valid boolean; found 'false'"),
+        (CRADL_WAIT, "deferrable='false'", "deferrable: Input should be a valid boolean; found 'false'"),
+        (CRADL_WAIT, "max_interval='10'", "max_interval: Input should be a valid number; found '10'"),
+        (REPORT, "source=7", "source: must be manifests or URLs; found int"),
+        (
+            REPORT,
+            "source='/tmp/x', period='year'",
+            "period: must be one of ('day', 'week', 'month'), or (start, end)",
+        ),
+        (WATCH, "max_age='1d'", "max_age: Input should be a valid number; found '1d'"),
+        (WATCH, "poke_interval=0", "poke_interval: Input should be greater than 0; found 0"),
         (WATCH, "model_id='a'", "model_id: unknown; known are created_after, created_before, domains"),
     ],
 )
@@ -74,3 +126,46 @@ def test_a_wrong_argument_is_named_when_airflow_parses_the_dag(
     (error,) = DagBag(str(file)).import_errors.values()
 
     assert message in error
+
+
+LANDS = {"task_id": "t", "path": "/tmp/predictions"}
+CLASSES: dict[type, dict[str, Any]] = {
+    VlmRunListPredictionsOperator: {"task_id": "t"},
+    CradlListPredictionsOperator: {"task_id": "t"},
+    VlmRunPredictionsToObjectStorageOperator: LANDS,
+    CradlPredictionsToObjectStorageOperator: LANDS,
+    PredictionsReportOperator: LANDS | {"source": "/tmp/predictions"},
+    VlmRunPredictionsSensor: {"task_id": "t"},
+    CradlPredictionsSensor: {"task_id": "t"},
+    VlmRunPredictionsEventTrigger: {},
+    CradlPredictionsEventTrigger: {},
+}
+
+
+def arguments_of(made: type) -> list[str]:
+    """Those that this package adds; a retry policy is Airflow's to judge."""
+    inits = [
+        vars(base)["__init__"]
+        for base in made.__mro__
+        if base.__module__.startswith("airflow_provider_predictions") and "__init__" in vars(base)
+    ]
+    names = {
+        name
+        for init in inits
+        for name, parameter in inspect.signature(init).parameters.items()
+        if parameter.kind is parameter.KEYWORD_ONLY
+    }
+    return sorted(names - {"retry_policy"})
+
+
+@pytest.mark.parametrize(
+    ("made", "name"),
+    [(made, name) for made in CLASSES for name in arguments_of(made)],
+    ids=lambda value: getattr(value, "__name__", value),
+)
+def test_no_argument_takes_what_is_nothing_of_its_kind(made: type, name: str) -> None:
+    if made.__name__.endswith("EventTrigger"):
+        needs(3, 0, "asset watchers")
+
+    with pytest.raises(ConfigurationError, match=f"^{name}: "):
+        made(**CLASSES[made] | {name: object()})

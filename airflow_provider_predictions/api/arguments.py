@@ -6,7 +6,7 @@ Every refusal is a ConfigurationError that starts with the name of the argument 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from typing import Annotated, Any, Self, TypeVar
 from urllib.parse import urlsplit
@@ -63,9 +63,25 @@ def _ids(words: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(map(checked_id, words))
 
 
-Words = Annotated[tuple[str, ...], BeforeValidator(words), AfterValidator(_once)]
+def seconds_of(span: float | timedelta | None) -> float | None:
+    """Seconds, whichever way they are given."""
+    return span.total_seconds() if isinstance(span, timedelta) else span
+
+
+Words = Annotated[tuple[str, ...], Field(strict=False), BeforeValidator(words), AfterValidator(_once)]
 Ids = Annotated[Words, AfterValidator(_ids)]
-Time = Annotated[AwareDatetime | None, BeforeValidator(_time)]
+# Strict, since 20261101 would be a number of seconds: a day in 1970.
+Time = Annotated[Annotated[AwareDatetime, Field(strict=True)] | None, BeforeValidator(_time)]
+Seconds = Annotated[float, BeforeValidator(seconds_of), Field(gt=0, allow_inf_nan=False)]
+
+
+class Arguments(BaseModel):
+    """Arguments that no template makes: each must have the very type that it is to have.
+
+    Nothing is made to fit, since "false" would be true.
+    """
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
 
 class Filters(BaseModel):
@@ -162,6 +178,16 @@ def checked(model: type[_Model], values: dict[str, Any], prefix: str = "") -> _M
         return model.model_validate(values)
     except ValidationError as error:
         raise ConfigurationError(_explain(model, error, prefix)) from None
+
+
+def checked_conn_id(name: str, value: object) -> None:
+    """Refuse what is not the id of a connection.
+
+    :param name: of the argument.
+    :raises ConfigurationError: naming it.
+    """
+    if not isinstance(value, str) or not value.strip():
+        raise ConfigurationError(f"{name}: must be the id of an Airflow connection; found {value!r}")
 
 
 def _explain(model: type[BaseModel], error: ValidationError, prefix: str) -> str:

@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-from typing import Any
+from pathlib import PurePath
+from typing import Any, Literal
 
 from airflow.providers.common.compat.sdk import ObjectStoragePath
+from pydantic import Field
 
 from airflow_provider_predictions._compat import AIRFLOW_V_3_3_PLUS
+from airflow_provider_predictions.api.arguments import Arguments, Seconds, Words
 from airflow_provider_predictions.api.errors import ConfigurationError
-from airflow_provider_predictions.storage.formats import SUFFIXES
-from airflow_provider_predictions.tasks.base import is_template
+from airflow_provider_predictions.tasks.base import check_arguments, is_template
 
-FORMATS = ("jsonl", "parquet")
 MOST_PREFETCH = 32
 NOT_INCREMENTAL = ("created_before", "max_predictions")
+
+
+class LandingArguments(Arguments):
+    """What a landing takes beside its path and its filters."""
+
+    file_format: Literal["jsonl", "parquet"]
+    compression: Literal[None, "gzip", "zstd"]
+    records_per_part: int = Field(ge=1)
+    prefetch: int = Field(ge=0, le=MOST_PREFETCH)
+    incremental: bool
+    max_age: Seconds | None
+    max_rejected: int | None = Field(ge=0)
+    partition_keys: Words | None
+    fetch_values: bool
 
 
 def check(task: Any) -> None:
@@ -23,22 +37,9 @@ def check(task: Any) -> None:
     :param task: the operator.
     :raises ConfigurationError: naming the argument that is wrong.
     """
-    if task.file_format not in FORMATS:
-        raise ConfigurationError(f"file_format: must be one of {FORMATS}; found {task.file_format!r}")
-    if task.compression not in SUFFIXES:
-        known = ", ".join(map(repr, SUFFIXES))
-        raise ConfigurationError(f"compression: must be one of {known}; found {task.compression!r}")
-    if task.records_per_part < 1:
-        raise ConfigurationError(f"records_per_part: must be at least 1; found {task.records_per_part}")
-    if not 0 <= task.prefetch <= MOST_PREFETCH:
-        raise ConfigurationError(f"prefetch: must be 0 to {MOST_PREFETCH}; found {task.prefetch}")
-    if task.max_rejected is not None and task.max_rejected < 0:
-        raise ConfigurationError(f"max_rejected: must be 0 or more, or None; found {task.max_rejected}")
+    check_arguments(task, LandingArguments)
     if task.max_age is not None and not task.incremental:
         raise ConfigurationError("max_age: goes with incremental=True only")
-    age = task.max_age.total_seconds() if isinstance(task.max_age, timedelta) else task.max_age
-    if age is not None and age <= 0:
-        raise ConfigurationError(f"max_age: must be longer than 0; found {task.max_age}")
     for name in NOT_INCREMENTAL:
         if task.incremental and getattr(task, name) is not None:
             raise ConfigurationError(f"{name}: does not go with incremental, which keeps its own window")
@@ -50,11 +51,13 @@ def check(task: Any) -> None:
         path_of(task.path)
 
 
-def path_of(path: str | ObjectStoragePath) -> ObjectStoragePath:
+def path_of(path: object) -> ObjectStoragePath:
     """Where to land.
 
-    :raises ConfigurationError: where nothing is given.
+    :raises ConfigurationError: where nothing is given, or something that is no path.
     """
+    if not (isinstance(path, str | PurePath) or hasattr(path, "fs")):
+        raise ConfigurationError(f"path: must be a URL or a path; found {path!r}")
     if not str(path).strip():
         raise ConfigurationError("path: is empty; give a URL such as s3://aws_default@bucket/predictions")
     return ObjectStoragePath(str(path))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from airflow_provider_predictions.operators.arguments import check
 from airflow_provider_predictions.operators.landing import PredictionsToObjectStorageOperator
 from airflow_provider_predictions.operators.listing import ListPredictionsOperator
 from airflow_provider_predictions.tasks.cradl import CradlTask
@@ -23,8 +24,10 @@ class CradlPredictionsToObjectStorageOperator(CradlTask, PredictionsToObjectStor
 
     :param fetch_values: Cradl's list leaves the extracted values out and names a ``fileUrl``; with True, each
         such file is fetched and put into the record as its ``predictions``. One more request a record.
+    :raises ConfigurationError: naming the argument that is wrong.
     """
 
     def __init__(self, *, fetch_values: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.fetch_values = fetch_values
+        check(self)

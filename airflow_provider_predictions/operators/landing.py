@@ -57,7 +57,7 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
     :param file_format: ``jsonl``, or ``parquet`` with the extra of that name.
     :param compression: None, ``gzip``, or ``zstd`` with the extra of that name.
     :param records_per_part: how many records one object holds at most.
-    :param prefetch: how many pages are in flight while one is written, 1 to 32. Of Cradl, whose pages name
+    :param prefetch: how many pages are in flight while one is written, 0 to 32. Of Cradl, whose pages name
         the next one, that is one; there it is how many files ``fetch_values`` fetches at once.
     :param incremental: land each prediction once, in the first run that finds it finished. Each run lands in
         a directory of its own under ``path``; what has landed is noted in ``_state.json`` there.

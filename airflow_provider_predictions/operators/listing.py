@@ -7,16 +7,24 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from airflow.providers.common.compat.sdk import Context
+from pydantic import Field
 
-from airflow_provider_predictions.api.arguments import words
+from airflow_provider_predictions.api.arguments import Arguments, Words, words
 from airflow_provider_predictions.api.errors import ConfigurationError
 from airflow_provider_predictions.api.models import Page, Prediction
 from airflow_provider_predictions.api.rows import joined, members, value
 from airflow_provider_predictions.operators.xcom import storable
-from airflow_provider_predictions.tasks.base import PredictionsTask
+from airflow_provider_predictions.tasks.base import PredictionsTask, check_arguments
 from airflow_provider_predictions.tasks.retry import airflow_errors
 
 MEBIBYTE = 1024 * 1024
+
+
+class ListArguments(Arguments):
+    """What a list takes beside its filters."""
+
+    fields: Words | None
+    max_xcom_bytes: int | None = Field(ge=1)
 
 
 class ListPredictionsOperator(PredictionsTask):
@@ -45,8 +53,7 @@ class ListPredictionsOperator(PredictionsTask):
         super().__init__(**kwargs)
         self.fields = fields
         self.max_xcom_bytes = max_xcom_bytes
-        if max_xcom_bytes is not None and max_xcom_bytes < 1:
-            raise ConfigurationError(f"max_xcom_bytes: must be at least 1, or None; found {max_xcom_bytes}")
+        check_arguments(self, ListArguments)
 
     def execute(self, context: Context) -> list[dict[str, Any]]:
         """List, and return what is pushed.

@@ -20,7 +20,7 @@ from airflow.providers.common.compat.sdk import (
 from airflow_provider_predictions.api.errors import ConfigurationError
 from airflow_provider_predictions.operators.arguments import path_of, require_filesystem
 from airflow_provider_predictions.operators.lineage import ReportLink, tell_link, tell_outlets
-from airflow_provider_predictions.report.source import landings
+from airflow_provider_predictions.report.source import each, landings
 from airflow_provider_predictions.report.window import Period, make_window
 from airflow_provider_predictions.storage.manifest import MANIFEST, take_back
 from airflow_provider_predictions.storage.objects import prepare, put, put_file, read
@@ -121,6 +121,8 @@ class PredictionsReportOperator(BaseOperator):
             raise ConfigurationError(
                 "source: is empty; give a manifest, or a URL such as s3://aws_default@bucket/predictions"
             )
+        if not is_template(self.source):
+            list(each(self.source))
         if not is_template(self.path):
             path_of(self.path)
         if not (is_template(self.timezone) or is_template(self.period) or isinstance(self.period, XComArg)):

@@ -85,7 +85,7 @@ def landings(source: object, make_path: Callable[[str], ObjectStoragePath]) -> l
     :raises ConfigurationError: where there is no manifest, or manifests of both services.
     """
     found: dict[str, Landed] = {}
-    for given in _each(source):
+    for given in each(source):
         for landed in _landings(given, make_path):
             found.setdefault(str(landed.path), landed)
     if not found:
@@ -98,14 +98,18 @@ def landings(source: object, make_path: Callable[[str], ObjectStoragePath]) -> l
     return list(found.values())
 
 
-def _each(source: object) -> Iterator[Any]:
+def each(source: object) -> Iterator[Any]:
+    """What a source consists of: manifests and URLs.
+
+    :raises ConfigurationError: where it holds something else.
+    """
     if source is None:
         return
     if isinstance(source, str | Mapping | PurePath) or hasattr(source, "fs"):
         yield source
     elif hasattr(source, "__iter__"):
         for given in source:
-            yield from _each(given)
+            yield from each(given)
     else:
         raise ConfigurationError(f"source: must be manifests or URLs; found {type(source).__name__}")
 

@@ -15,9 +15,10 @@ from airflow.providers.common.compat.sdk import (
     PokeReturnValue,
     conf,
 )
+from pydantic import Field
 
 from airflow_provider_predictions._compat import first_reschedule_date
-from airflow_provider_predictions.api.arguments import checked
+from airflow_provider_predictions.api.arguments import Arguments, Seconds, checked, seconds_of
 from airflow_provider_predictions.api.errors import (
     ConfigurationError,
     PredictionsError,
@@ -35,7 +36,7 @@ from airflow_provider_predictions.api.waiting import (
     Wait,
     judge,
 )
-from airflow_provider_predictions.tasks.base import PredictionsTask, is_template
+from airflow_provider_predictions.tasks.base import PredictionsTask, check_arguments, is_template
 from airflow_provider_predictions.tasks.retry import airflow_errors
 from airflow_provider_predictions.triggers.base import PredictionsTrigger
 
@@ -51,6 +52,14 @@ class Waited(TypedDict):
 
     statuses: dict[str, int]
     count: int
+
+
+class SensorArguments(Arguments):
+    """What a sensor takes beside what it waits for."""
+
+    max_interval: Seconds | None
+    max_failures: int = Field(ge=1)
+    deferrable: bool
 
 
 class PredictionsSensor(PredictionsTask, BaseSensorOperator):
@@ -238,8 +247,7 @@ class PredictionsSensor(PredictionsTask, BaseSensorOperator):
         self.defer(trigger=trigger, method_name="execute_complete", timeout=timedelta(seconds=self.timeout))
 
     def _check_pace(self) -> None:
-        if self.max_failures < 1:
-            raise ConfigurationError(f"max_failures: must be at least 1; found {self.max_failures}")
+        check_arguments(self, SensorArguments)
         longest = seconds_of(self.max_interval)
         if longest is not None and longest < self.poke_interval:
             raise ConfigurationError(
@@ -257,8 +265,3 @@ class PredictionsSensor(PredictionsTask, BaseSensorOperator):
 
     def _filters_as_json(self) -> dict[str, Any]:
         return self.filters().model_dump(mode="json", exclude_none=True)
-
-
-def seconds_of(span: float | timedelta | None) -> float | None:
-    """Seconds, whichever way they are given."""
-    return span.total_seconds() if isinstance(span, timedelta) else span

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -31,5 +32,10 @@ def bucket_of(path: ObjectStoragePath) -> str:
 
 
 def _endpoint(fs: Any) -> str | None:
-    endpoint: str | None = getattr(fs, "endpoint_url", None) or fs.client_kwargs.get("endpoint_url")
-    return endpoint
+    given = (
+        getattr(fs, "endpoint_url", None),
+        fs.client_kwargs.get("endpoint_url"),
+        os.environ.get("AWS_ENDPOINT_URL_S3"),
+        os.environ.get("AWS_ENDPOINT_URL"),
+    )
+    return next(filter(None, given), None)

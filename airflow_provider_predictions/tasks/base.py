@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from airflow.providers.common.compat.sdk import BaseOperator, BaseOperatorLink
 
 from airflow_provider_predictions._compat import AIRFLOW_V_3_3_PLUS, class_of
-from airflow_provider_predictions.api.arguments import Filters
+from airflow_provider_predictions.api.arguments import Arguments, Filters, checked, checked_conn_id
 from airflow_provider_predictions.hooks.base import PredictionsHook
 from airflow_provider_predictions.tasks.retry import PredictionsRetryPolicy
 
@@ -83,10 +83,13 @@ class PredictionsTask(BaseOperator):
         self.page_size = page_size
 
     def check_filters(self) -> None:
-        """Refuse wrong filters while the DAG is parsed, where they are not templates.
+        """Refuse wrong filters and no connection while the DAG is parsed, where they are not templates.
 
         :raises ConfigurationError: naming the argument that is wrong.
         """
+        name = self.hook_class.conn_name_attr
+        if not is_template(conn_id := getattr(self, name)):
+            checked_conn_id(name, conn_id)
         given = self._filter_arguments()
         self.hook_class.filters(**{name: value for name, value in given.items() if not is_template(value)})
 
@@ -111,6 +114,17 @@ class PredictionsTask(BaseOperator):
 
     def _filter_arguments(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in self.hook_class.service_class.filters.model_fields}
+
+
+def check_arguments(task: Any, model: type[Arguments]) -> None:
+    """Refuse wrong arguments while the DAG is parsed, where they are not templates.
+
+    :param task: the task, which holds them by their names.
+    :param model: what they must be; None stands for a template.
+    :raises ConfigurationError: naming the argument that is wrong.
+    """
+    given = {name: getattr(task, name) for name in model.model_fields}
+    checked(model, {name: None if is_template(value) else value for name, value in given.items()})
 
 
 def is_template(value: object) -> bool:

@@ -10,9 +10,10 @@ from functools import partial
 from typing import Any, ClassVar
 
 from airflow.triggers.base import TriggerEvent
+from pydantic import Field
 
 from airflow_provider_predictions._compat import BaseEventTrigger
-from airflow_provider_predictions.api.errors import ConfigurationError
+from airflow_provider_predictions.api.arguments import Arguments, checked, checked_conn_id
 from airflow_provider_predictions.api.feed import Feed, events
 from airflow_provider_predictions.api.waiting import Patience, judge
 from airflow_provider_predictions.hooks.base import PredictionsHook
@@ -21,6 +22,13 @@ from airflow_provider_predictions.triggers.looks import Look, Looks
 STATE = "predictions"
 """The key in the asset's state store."""
 DAY = 86_400.0
+
+
+class WatchArguments(Arguments):
+    """What a watcher takes beside its filters."""
+
+    poke_interval: float = Field(gt=0, allow_inf_nan=False)
+    max_age: float = Field(gt=0, allow_inf_nan=False)
 
 
 class PredictionsEventTrigger(BaseEventTrigger):
@@ -55,9 +63,8 @@ class PredictionsEventTrigger(BaseEventTrigger):
         self.poke_interval = poke_interval
         self.max_age = max_age
         self.conn_id: str = arguments.pop(self.hook_class.conn_name_attr)
-        for name in ("poke_interval", "max_age"):
-            if getattr(self, name) <= 0:
-                raise ConfigurationError(f"{name}: must be longer than 0; found {getattr(self, name)}")
+        checked_conn_id(self.hook_class.conn_name_attr, self.conn_id)
+        checked(WatchArguments, {"poke_interval": poke_interval, "max_age": max_age})
         self._filters = self.hook_class.filters(statuses=statuses, **arguments)
         self._patience = Patience(self.log)
         self._feed = Feed(datetime.now(UTC) - timedelta(seconds=max_age))

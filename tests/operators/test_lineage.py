@@ -148,5 +148,9 @@ def test_a_server_of_another_vendor_has_none(monkeypatch: pytest.MonkeyPatch, tm
         "AIRFLOW_CONN_VENDOR", '{"conn_type": "aws", "extra": {"endpoint_url": "http://127.0.0.1"}}'
     )
 
+    monkeypatch.setenv("AIRFLOW_CONN_AMAZON", "aws://")
+
     assert console_url(ObjectStoragePath("s3://vendor@bucket/key")) is None
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1")
+    assert console_url(ObjectStoragePath("s3://amazon@bucket/key")) is None
     assert console_url(ObjectStoragePath(f"file://{tmp_path}/key")) is None

@@ -34,6 +34,24 @@ def s3_server() -> Iterator[str]:
 
 
 @contextmanager
+def amazon_proxy() -> Iterator[str]:
+    """The address of a proxy behind which moto is Amazon itself, to those who trust ``amazon_ca``."""
+
+    def command(port: int) -> list[str]:
+        return [sys.executable, "-m", "moto.proxy", "-H", HOST, "-p", str(port)]
+
+    with _running(command) as port:
+        yield f"http://{HOST}:{port}"
+
+
+def amazon_ca() -> str:
+    """The file of the authority that has signed the certificates of ``amazon_proxy``."""
+    from moto.moto_proxy.certificate_creator import CertificateCreator
+
+    return str(CertificateCreator.cacert)
+
+
+@contextmanager
 def gs_server() -> Iterator[str]:
     """The address of fake-gcs-server's JSON API."""
     # The wrapper's own class keeps objects in files and redirects every client in this process.

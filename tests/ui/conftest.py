@@ -16,6 +16,7 @@ from stack import Airflow, add_examples
 
 from airflow_provider_predictions.sandbox.server import Sandbox
 from tests.compat import needs
+from tests.storage.servers import amazon_ca
 
 WIDTH, HEIGHT = 1400, 1000
 PATIENCE = 60_000
@@ -54,7 +55,7 @@ def server() -> Iterator[Sandbox]:
 def airflow(browser: Browser, server: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Airflow]:
     home = tmp_path_factory.mktemp("airflow")
     add_examples(home)
-    with Airflow(home) as running:
+    with Airflow(home, {"AWS_CA_BUNDLE": amazon_ca()}) as running:
         running.connect(server)
         yield running
 
