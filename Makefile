@@ -2,6 +2,7 @@
 # make airflow   the web UI with both connections and the example DAGs, until Ctrl-C
 # make test   ruff, mypy and the tests, on the newest Airflow
 # make test-matrix   the tests on every Airflow that is supported; writes the table in README.md
+# make test-lowest   the tests that start no whole Airflow, on the lowest versions that pyproject.toml lets in
 # make docs   build the documentation into site/
 # make benchmark   measure landing beside what else there is; a quarter of an hour
 # make reliability   let the services' wire and the storage fail in every way; writes tables in docs/reliability.md
@@ -10,8 +11,8 @@
 # make cluster-demo   a backfill on Celery workers, one of which is killed; needs redis-server and postgresql, which
 #   it installs on Debian as root; some minutes
 # All need Python 3.11 or newer and nothing else but what is said; what they install goes into .venv, and into
-# .venv-2.11 and .venv-3.0, of which the first needs Python 3.11 or 3.12. VERSIONS="2.11 3.0" leaves out what
-# `make test` has run.
+# .venv-2.11, .venv-3.0 and .venv-lowest, of which the first needs Python 3.11 or 3.12 and the last 3.11.
+# VERSIONS="2.11 3.0" leaves out what `make test` has run.
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -19,8 +20,10 @@ PINS := constraints/airflow-3.3.txt
 VERSIONS ?= 2.11 3.0 3.3
 OLDER := $(filter-out 3.3,$(VERSIONS))
 AZURITE := tests/storage/azurite/package.json tests/storage/azurite/package-lock.json
+EXTRAS := s3,azure,parquet,zstd,report,sandbox
+LOWEST := $(addprefix tests/,api contract hooks operators report sandbox sensors storage tasks triggers)
 
-.PHONY: demo airflow test test-matrix docs benchmark reliability soak cluster-demo clean
+.PHONY: demo airflow test test-matrix test-lowest docs benchmark reliability soak cluster-demo clean
 
 demo: .venv/ready
 	$(BIN)/python scripts/demo.py
@@ -37,6 +40,9 @@ test: .venv/ready .venv/azurite/ready
 
 test-matrix: .venv/azurite/ready $(OLDER:%=.venv-%/ready)
 	$(BIN)/python scripts/matrix.py $(VERSIONS)
+
+test-lowest: .venv/azurite/ready .venv-lowest/ready
+	.venv-lowest/bin/python -m pytest -p no:cacheprovider --quiet $(LOWEST)
 
 docs: .venv/ready
 	$(BIN)/mkdocs build --quiet --strict
@@ -57,14 +63,16 @@ cluster-demo: .venv/ready
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=")'
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --constraint $(PINS) uv
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint $(PINS) --editable '.[s3,azure,parquet,zstd,report,openlineage,sandbox]' --group dev --group cluster --group docs
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint $(PINS) --editable '.[$(EXTRAS),openlineage]' --group dev --group cluster --group docs
 	touch $@
 
 .venv-%/ready: constraints/airflow-%.txt pyproject.toml .venv/ready
 	$(BIN)/uv venv --quiet --clear --python $(PYTHON) .venv-$*
-	$(BIN)/uv pip install --quiet --python .venv-$*/bin/python --constraint $< --editable '.[s3,azure,parquet,zstd,report,sandbox]' --group dev
+	$(BIN)/uv pip install --quiet --python .venv-$*/bin/python --constraint $< --editable '.[$(EXTRAS)]' --group dev
 	ln -s ../.venv/azurite .venv-$*/azurite
 	touch $@
+
+.venv-lowest/ready: EXTRAS := $(EXTRAS),openlineage
 
 # Stands in for Azure in the tests.
 .venv/azurite/ready: .venv/ready $(AZURITE)

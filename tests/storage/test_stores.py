@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime
@@ -14,12 +15,15 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, ObjectStoragePath
 
+from airflow_provider_predictions.api.errors import ConflictError
 from airflow_provider_predictions.operators.cradl import CradlPredictionsToObjectStorageOperator
 from airflow_provider_predictions.operators.vlmrun import VlmRunPredictionsToObjectStorageOperator
 from airflow_provider_predictions.sandbox.data import Record
 from airflow_provider_predictions.sandbox.faults import Fault
 from airflow_provider_predictions.sandbox.server import Sandbox
 from airflow_provider_predictions.sandbox.shelf import Shelf
+from airflow_provider_predictions.storage.objects import put
+from airflow_provider_predictions.storage.state import LOCK, State, save
 
 LAND = {"vlmrun": VlmRunPredictionsToObjectStorageOperator, "cradl": CradlPredictionsToObjectStorageOperator}
 
@@ -326,3 +330,10 @@ def test_rejected_rows_outlive_an_interruption(
     assert (manifest["count"], manifest["rejected"]) == (197, 3)
     assert content(manifest) == lines([t for n, t in enumerate(shelf.texts()) if n not in (5, 50, 150)])
     assert (path / "rejected.jsonl").read_bytes() == b"5\n50\n150\n"
+
+
+def test_no_run_commits_while_another_one_does(store: ObjectStoragePath) -> None:
+    put(store / LOCK, json.dumps({"run": "another", "time": time.time()}).encode())
+
+    with pytest.raises(ConflictError, match="another run is committing"):
+        save(store, State(generation=1, run="mine"))
