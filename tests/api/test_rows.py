@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import json
+import re
 from typing import Any
 
 import msgspec
@@ -113,6 +114,22 @@ def test_a_byte_order_mark_is_no_part_of_a_page() -> None:
     assert whole(codecs.BOM_UTF8 + b' {"a":1.10}\n') == b'{"a":1.10}'
 
 
+def test_odd_elements_and_members_keep_their_bytes_beside_each_other() -> None:
+    odd = list(REFUSED_BY_THE_FAST_WAY.values())
+
+    assert elements(array(*odd)) == odd
+    assert members(b'{"a":%s,"b":%s,"c":%s,"d":%s,"e":%s}' % tuple(odd)) == dict(
+        zip("abcde", odd, strict=True)
+    )
+
+
+@pytest.mark.parametrize("mark", [b"", codecs.BOM_UTF8], ids=["fast", "slow"])
+def test_what_is_empty_is_no_error(mark: bytes) -> None:
+    assert elements(mark + b"[] \n") == []
+    assert elements(mark + b"[\t]") == []
+    assert members(mark + b"{} \n") == {}
+
+
 def test_a_name_with_bytes_that_are_no_utf8_does_not_fail_the_object() -> None:
     assert members(b'{"\xff": 1.10, "a": 2}') == {"\udcff": b"1.10", "a": b"2"}
 
@@ -155,7 +172,7 @@ def test_both_ways_cut_the_same_members(given: dict[str, bytes], space: bytes) -
     [
         b"", b" ", b"[%s", b"[%s,", b"[%s,]", b"[,%s]", b"[%s] x", b"[%s]]", b"[%s][]", b"[%s 2]", b"{%s}",
         b'{"a":%s}', b"%s", b'"[%s]"', b"[%s, tru]", b"[%s, 01]", b"[%s, {1:2}]", b'[%s, "a]', b"[[%s]",
-        b"(%s)", b"[%s}", b"[%s, 'a']", b"<html>%s</html>",
+        b"(%s)", b"[%s}", b"[%s, 'a']", b"<html>%s</html>", b"[%s]\x0b",
     ],
 )  # fmt: skip
 def test_what_is_no_array_is_refused(text: bytes, other: bytes) -> None:
@@ -174,6 +191,24 @@ def test_what_is_no_array_is_refused(text: bytes, other: bytes) -> None:
 def test_what_is_no_object_is_refused(text: bytes, other: bytes) -> None:
     with pytest.raises(ValueError, match=r"."):
         members(text.replace(b"%s", other))
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (b'{"a": 1}', "[ is missing at character 0"),
+        (b"[1 2]", ", is missing at character 3"),
+        (b"[1] x", "there is more behind the ]"),
+    ],
+)
+def test_what_is_no_array_is_refused_with_the_reason(text: bytes, why: str) -> None:
+    with pytest.raises(ValueError, match=f"^{re.escape(why)}$"):
+        elements(codecs.BOM_UTF8 + text)
+
+
+def test_a_name_that_is_no_string_is_refused_with_its_place() -> None:
+    with pytest.raises(ValueError, match=r"^a name is no string at character 9$"):
+        members(codecs.BOM_UTF8 + b'{"a": 1, 2: 3}')
 
 
 @pytest.mark.parametrize("name", [b"1", b"NaN", b"null", b"[1]", b"{}"])
@@ -209,7 +244,7 @@ def test_fields_are_read_beside_whatever_else_a_record_holds(rest: bytes) -> Non
     [
         (b"7", "7"), (b"true", "true"), (b"null", None), (b'""', ""), (b"[1]", "[1]"),
         (b'"\\ud800"', "\ud800"), (b'"\xff"', "\udcff"), (b'{"a": 1}', '{"a": 1}'),
-        (str(2**70).encode(), str(2**70)),
+        (str(2**70).encode(), str(2**70)), (b'[NaN, "\xff"]', '[NaN, "\udcff"]'),
     ],
 )  # fmt: skip
 def test_a_field_that_should_be_text_takes_any_value(text: bytes, name: str | None) -> None:
@@ -260,6 +295,11 @@ def test_white_space_inside_of_strings_and_spellings_of_numbers_stay() -> None:
     text = b'{\r\n "a b" :\t"c  \\" \\\\",\n"d": [1.10, 1e400 , "\xc3\xa9 \xff"]}'
 
     assert one_line(text) == b'{"a b":"c  \\" \\\\","d":[1.10,1e400,"\xc3\xa9 \xff"]}'
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r", b"\r\n"])
+def test_a_record_is_on_one_line_whatever_ends_its_lines(end: bytes) -> None:
+    assert one_line(b'{"a":' + end + b"1}") == b'{"a":1}'
 
 
 def test_a_record_of_one_line_is_left_alone() -> None:
