@@ -36,13 +36,13 @@ test: .venv/ready .venv/azurite/ready
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/mypy tests/typing/every_class.py
-	$(BIN)/python -m pytest --junitxml=.venv/results.xml
+	$(BIN)/python -m pytest -n 2 --junitxml=.venv/results.xml
 
 test-matrix: .venv/azurite/ready $(OLDER:%=.venv-%/ready)
 	$(BIN)/python scripts/matrix.py $(VERSIONS)
 
 test-lowest: .venv/azurite/ready .venv-lowest/ready
-	.venv-lowest/bin/python -m pytest -p no:cacheprovider --quiet $(LOWEST)
+	.venv-lowest/bin/python -m pytest -n 2 -p no:cacheprovider --quiet $(LOWEST)
 
 docs: .venv/ready
 	$(BIN)/mkdocs build --quiet --strict

@@ -85,6 +85,24 @@ def _no_secret_is_logged(_no_secrets: NoSecrets) -> None:
     logging.getLogger().addHandler(_no_secrets)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what starts a whole Airflow: it waits, while other processes of ``pytest -n`` work."""
+    items.sort(key=lambda item: item.get_closest_marker("integration") is None)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    """Keep in one process the tests of a file, which share what it starts, and all with a whole Airflow."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByFile(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.partition("::")[0]
+            return "a whole Airflow" if file.startswith(("tests/integration/", "tests/ui/")) else file
+
+    return ByFile(config, log)
+
+
 @pytest.fixture(autouse=True)
 def _forget() -> None:
     """Begin without tokens and budgets: a sandbox may have the port, so the credentials, of an old one."""

@@ -16,6 +16,8 @@ from airflow_provider_predictions.operators.report import PredictionsReportOpera
 from airflow_provider_predictions.operators.vlmrun import VlmRunPredictionsToObjectStorageOperator
 from airflow_provider_predictions.sandbox.server import Sandbox
 
+pytestmark = pytest.mark.integration
+
 WIDTH, HEIGHT = 1000, 1000
 PHONE = 360
 READABLE = 4.5

@@ -18,6 +18,8 @@ from stack import Airflow, until
 from airflow_provider_predictions.sandbox.server import Sandbox
 from tests.storage.servers import amazon_ca, amazon_proxy
 
+pytestmark = pytest.mark.integration
+
 BUCKET = "documents"
 DASHBOARDS = {"vlmrun": "https://app.vlm.run/dashboard", "cradl": "https://rc.app.cradl.ai"}
 
