@@ -37,7 +37,7 @@ def test_the_densest_window_is_found() -> None:
 
 
 def seen(part: str, at: float) -> Seen:
-    return Seen(part, "", "", None, at)
+    return Seen(part, "", "", None, "GET", at)
 
 
 def test_chance_lets_a_share_of_one_part_go_wrong_in_every_way() -> None:
