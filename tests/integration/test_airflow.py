@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import logging
 import os
@@ -16,9 +17,10 @@ import httpx
 import pytest
 from stack import Airflow, body_of, until
 
+from airflow_provider_predictions.get_provider_info import get_provider_info
 from airflow_provider_predictions.sandbox.faults import rate_limit
 from airflow_provider_predictions.sandbox.server import Sandbox
-from tests.compat import needs
+from tests.compat import AIRFLOW, needs
 
 log = logging.getLogger(__name__)
 pytestmark = pytest.mark.integration
@@ -75,6 +77,24 @@ def test_the_form_of_each_connection_type_is_served(airflow, service: str) -> No
     assert meta["standard_fields"]["host"]["title"] == "Base URL"
     assert meta["extra_fields"]["timeout"]["description"].startswith("Seconds")
     assert "***" not in str(meta)
+
+
+@pytest.mark.parametrize("service", ["vlmrun", "cradl"])
+@pytest.mark.skipif(AIRFLOW >= (3, 0), reason="the web UI of Airflow 2")
+def test_the_classic_form_has_each_field_with_its_label_and_help(airflow, service: str) -> None:
+    (form,) = [form for form in get_provider_info()["connection-types"] if form["connection-type"] == service]
+
+    page = html.unescape(httpx.get(f"{airflow.url}/connection/add", timeout=60).text)
+
+    assert f'<option value="{service}">{form["hook-name"]}</option>' in page
+    for name, field in form["conn-fields"].items():
+        assert f'name="extra__{service}__{name}"' in page
+        assert field["label"] in page
+        assert field["description"] in page
+    for label in form["ui-field-behaviour"]["relabeling"].values():
+        assert f'"{label}"' in page
+    for placeholder in form["ui-field-behaviour"]["placeholders"].values():
+        assert f'"{placeholder}"' in page
 
 
 @pytest.mark.parametrize("service", ["vlmrun", "cradl"])

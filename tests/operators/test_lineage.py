@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -117,6 +121,33 @@ def test_openlineage_of_airflow_finds_it(
     found = extractors.DefaultExtractor(task).extract_on_complete(None)
 
     assert [output.name for output in found.outputs] == [str(tmp_path)]
+
+
+def test_a_run_of_airflow_sends_it(airflow_db: None, connections: Sandbox, tmp_path: Path) -> None:
+    pytest.importorskip("airflow.providers.openlineage", reason="OpenLineage is for the newest Airflow here")
+    connections.vlmrun.fill(7)
+    sent = tmp_path / "events.jsonl"
+    transport = {"type": "file", "log_file_path": str(sent), "append": True}
+    settings = {
+        "AIRFLOW__OPENLINEAGE__TRANSPORT": json.dumps(transport),
+        "AIRFLOW__OPENLINEAGE__EXECUTION_TIMEOUT": "120",
+    }
+    command = [sys.executable, "-m", "airflow", "dags", "test", "example_vlmrun"]
+    conf = json.dumps({"path": f"file://{tmp_path}/landed"})
+
+    subprocess.run([*command, "--conf", conf], env=os.environ | settings, check=True, timeout=300)
+
+    events = [json.loads(line) for line in sent.read_text().splitlines()]
+    (told,) = [
+        event
+        for event in events
+        if event["job"]["name"] == "example_vlmrun.land" and event["eventType"] == "COMPLETE"
+    ]
+    assert [read["name"] for read in told["inputs"]] == ["/vlmrun/v1/predictions"]
+    (written,) = told["outputs"]
+    assert written["name"].startswith(f"{tmp_path}/landed/vlmrun/")
+    landed = len([row for row in connections.vlmrun.rows if row.outcome == "completed"])
+    assert written["outputFacets"]["outputStatistics"]["rowCount"] == landed
 
 
 def test_nothing_is_told_of_a_landing_that_failed(service_name: str) -> None:
