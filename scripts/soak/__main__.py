@@ -39,8 +39,9 @@ def main() -> None:
         table = "".join(f"| {' | '.join(map(str, line))} |\n" for line in report.lines())
         say(f"{table}{part}: {'; '.join(report.broken) or 'all promises hold'}")
         broken += report.broken
-        if not (sizes or report.broken):
-            write(PAGE, f"make soak, {part}", f"{measured()}\n\n{table}")
+        if not sizes:
+            verdict = f"Does not hold: {'; '.join(report.broken)}" if report.broken else "All of it holds"
+            write(PAGE, f"make soak, {part}", f"{measured()} {verdict}.\n\n{table}")
     sys.exit(bool(broken))
 
 
