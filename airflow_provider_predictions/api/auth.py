@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from airflow_provider_predictions.api.errors import NoAnswerError
+from airflow_provider_predictions.api.redaction import without
 from airflow_provider_predictions.api.token_endpoint import Token, fetch
 from airflow_provider_predictions.api.transport import TIMEOUTS
 
@@ -58,7 +59,7 @@ class BearerAuth:
 
     def redact(self, text: str) -> str:
         """A text without the key."""
-        return text.replace(self.api_key, "***")
+        return without(text, self.api_key)
 
 
 def _tell_nobody(token: str) -> None:
@@ -120,7 +121,7 @@ class ClientCredentialsAuth:
 
     def redact(self, text: str) -> str:
         """A text without the secret."""
-        return text.replace(self.client_secret, "***")
+        return without(text, self.client_secret)
 
 
 class _TokenSource:

@@ -85,8 +85,7 @@ class Client(Exchange):
         if ended.is_set() or self._closing.is_set():
             raise InvalidRequestError("The client is closed")
         token = self.service.auth.token()
-        sent = self.build(request, token)
-        with self.wire(), closing(self._http.send(sent, stream=True)) as response:
+        with self.wire(), closing(self._http.send(self.build(request, token), stream=True)) as response:
             body = self.body(response)
             for chunk in response.iter_raw():
                 body.add(chunk)
@@ -162,11 +161,10 @@ class AsyncClient(Exchange):
     async def _once(self, request: PageRequest, read: Callable[[bytes], T]) -> T:
         await self.sleep(self.turn())
         token = await self.service.auth.atoken()
-        sent = self.build(request, token)
         with self.wire():
             async with (
                 asyncio.timeout(self.service.timeout * TIMEOUTS),
-                aclosing(await self._http.send(sent, stream=True)) as response,
+                aclosing(await self._http.send(self.build(request, token), stream=True)) as response,
             ):
                 body = self.body(response)
                 async for chunk in response.aiter_raw():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import ssl
 import time
 from collections.abc import Callable, Iterator
@@ -30,6 +29,7 @@ from airflow_provider_predictions.api.errors import (
     message_in,
 )
 from airflow_provider_predictions.api.models import PageRequest
+from airflow_provider_predictions.api.redaction import without
 from airflow_provider_predictions.api.retry import RATE_LIMIT_PATIENCE, Budget, policy, retry_after
 from airflow_provider_predictions.api.service import BASE_URL, Service
 from airflow_provider_predictions.api.transport import TIMEOUTS
@@ -41,20 +41,6 @@ _ERRORS: dict[int, type[PredictionsError]] = {
     408: ServerError,
     429: RateLimitedError,
 }
-
-
-class _WithoutQuery(logging.Filter):
-    """httpx logs whole URLs; page tokens and signatures of files stand in their queries."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        if isinstance(record.args, tuple):
-            record.args = tuple(
-                arg.copy_with(query=None) if isinstance(arg, httpx.URL) else arg for arg in record.args
-            )
-        return True
-
-
-logging.getLogger("httpx").addFilter(_WithoutQuery())
 
 
 budgets: dict[tuple[Auth, int | None], Budget] = {}
@@ -140,7 +126,7 @@ class Exchange:
         self, request: PageRequest, response: httpx.Response, content: bytes, token: str
     ) -> PredictionsError:
         status, service = response.status_code, self.service
-        message = service.auth.redact(message_in(content).replace(token, "***"))[:LONGEST_MESSAGE]
+        message = service.auth.redact(without(message_in(content), token, *request.hidden))[:LONGEST_MESSAGE]
         kind = service.refusal(status, message) or _ERRORS.get(
             status, ServerError if status >= 500 else InvalidRequestError
         )
@@ -176,6 +162,8 @@ class Exchange:
             text += f": {type(error).__name__}{why}"
             if isinstance(error, httpx.TimeoutException):
                 text += f" (extra timeout: {seconds:g} s a step, {seconds * TIMEOUTS:g} s in all)"
+            if "CERTIFICATE_VERIFY_FAILED" in why:
+                text += ". If you trust its authority, name it in the environment variable SSL_CERT_FILE"
             is_base = url.host == urlsplit(self.service.base_url).hostname
             if is_base and isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
                 text += f". Check {BASE_URL} of the connection"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -72,9 +71,6 @@ def _fetch_once(credentials: ClientCredentialsAuth) -> Token:
     from oauthlib.oauth2 import BackendApplicationClient, InsecureTransportError, OAuth2Error
     from requests_oauthlib import OAuth2Session
 
-    # It writes the request's body, secret included, and the token at DEBUG.
-    logging.getLogger("requests_oauthlib").setLevel(logging.INFO)
-
     asked = time.monotonic()
     try:
         with OAuth2Session(client=BackendApplicationClient(client_id=credentials.client_id)) as session:
@@ -95,11 +91,16 @@ def _fetch_once(credentials: ClientCredentialsAuth) -> Token:
             "extra auth_url: must start with https:// "
             "(for a server on this machine set OAUTHLIB_INSECURE_TRANSPORT=1)"
         ) from None
+    except requests.exceptions.SSLError:
+        raise NoAnswerError(
+            "The token endpoint (extra auth_url) did not answer: SSLError. Check the URL; if you trust its "
+            "authority, name that in the environment variable REQUESTS_CA_BUNDLE"
+        ) from None
     except requests.RequestException as error:
         raise NoAnswerError(
             f"The token endpoint (extra auth_url) did not answer: {type(error).__name__}"
         ) from None
-    except (OAuth2Error, ValueError) as error:
+    except (OAuth2Error, ValueError, TypeError, AttributeError) as error:  # also of JSON that is no object
         raise MalformedAnswerError(
             f"The token endpoint (extra auth_url) sent no token: {type(error).__name__}"
         ) from None

@@ -306,5 +306,5 @@ def test_every_error_says_whether_a_retry_helps() -> None:
     curable = {kind.__name__ for kind in tree(PredictionsError) if kind.retryable}
     assert {name for name in curable if not name.startswith("_")} == {
         "TransientError", "RateLimitedError", "ServerError", "NoAnswerError", "MalformedAnswerError",
-        "TokenRefusedError", "ConflictError",
+        "TokenRefusedError", "StorageError", "ConflictError",
     }  # fmt: skip
