@@ -14,6 +14,7 @@ import traceback
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 _HOME = tempfile.mkdtemp(prefix="predictions-airflow-")
@@ -40,6 +41,7 @@ from airflow_provider_predictions.api.models import Page, PageRequest, Predictio
 from airflow_provider_predictions.api.service import Asking, Service  # noqa: E402
 from airflow_provider_predictions.api.vlmrun import VlmRun  # noqa: E402
 from airflow_provider_predictions.sandbox import app  # noqa: E402
+from airflow_provider_predictions.sandbox.data import Record  # noqa: E402
 from airflow_provider_predictions.sandbox.server import Sandbox  # noqa: E402
 from airflow_provider_predictions.sandbox.shelf import Shelf  # noqa: E402
 
@@ -152,6 +154,31 @@ def shelf(sandbox: Sandbox, service_name: str) -> Shelf:
     """The list of the service in the sandbox."""
     shelf: Shelf = getattr(sandbox, service_name)
     return shelf
+
+
+class Moving(Record):
+    """A prediction whose work begins when it is first shown, however late a busy machine gets to ask."""
+
+    _began: datetime | None = None
+
+    @property
+    def work(self) -> float:
+        """Seconds from its creation to its end."""
+        self._began = self._began or datetime.now(UTC)
+        return (self._began - self.created).total_seconds() + self._seconds
+
+    @work.setter
+    def work(self, seconds: float) -> None:
+        self._seconds = seconds
+
+
+def moving(shelf: Shelf, outcome: str, seconds: float = 0.6) -> str:
+    """Add a prediction that ends so many seconds after it was first shown; with 0, it has ended. Its id."""
+    row = shelf.add(work=seconds)
+    row.outcome = outcome
+    if seconds:
+        shelf.rows[0] = Moving(**vars(row))
+    return row.id
 
 
 @pytest.fixture

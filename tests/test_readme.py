@@ -106,7 +106,7 @@ def test_the_page_of_a_service_holds_every_filter_and_status(hook: type[Predicti
 
 def test_the_table_of_versions_holds_each_that_is_pinned() -> None:
     """The counts are those of the last run, which nothing can check without another one."""
-    pins = "\n".join(path.read_text() for path in ROOT.joinpath("constraints").glob("airflow-*.txt"))
+    pins = "\n".join(path.read_text() for path in ROOT.joinpath("constraints").glob("airflow-[0-9]*.txt"))
 
     rows = re.findall(r"^\| (\d+\.\d+\.\d+) \|", section("Airflow versions"), re.MULTILINE)
 
@@ -115,4 +115,12 @@ def test_the_table_of_versions_holds_each_that_is_pinned() -> None:
 
 def test_links_to_files_lead_somewhere() -> None:
     for target in re.findall(r"\]\((?!http)([^)]+)\)", README):
-        assert ROOT.joinpath(target).exists()
+        name, _, anchor = target.partition("#")
+        file = ROOT.joinpath(name)
+        assert file.exists()
+        assert not anchor or anchor in map(slug, re.findall("^#+ (.*)", file.read_text(), re.MULTILINE))
+
+
+def slug(heading: str) -> str:
+    """The anchor that a renderer of Markdown makes of a heading."""
+    return re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")

@@ -154,6 +154,10 @@ class Wire:
         """Let something go wrong; orders are served in turn."""
         self._orders.append(fault)
 
+    def requests(self, part: Part) -> int:
+        """How many a part has got."""
+        return len([seen for seen in list(self.seen) if seen.part == part])
+
     def clear(self) -> None:
         """Forget what was ordered and seen, and all rules."""
         self._orders.clear()

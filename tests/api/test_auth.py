@@ -43,7 +43,7 @@ def fresh() -> Iterator[Sandbox]:
 
 
 def token_requests(server: Sandbox) -> int:
-    return len([seen for seen in server.wire.seen if seen.part == "token"])
+    return server.wire.requests("token")
 
 
 def test_one_token_serves_all_pages(shell: Shell, fresh: Sandbox) -> None:
@@ -136,7 +136,7 @@ def test_a_token_is_renewed_before_it_ends(shell: Shell, fresh: Sandbox) -> None
     shell.get(service, LIST)
 
     assert token_requests(fresh) == 2
-    assert len([seen for seen in fresh.wire.seen if seen.part == "cradl"]) == 2
+    assert fresh.wire.requests("cradl") == 2
 
 
 def test_a_refused_token_is_renewed_once_without_waiting(shell: Shell, fresh: Sandbox) -> None:
@@ -167,7 +167,7 @@ def test_a_fresh_token_that_is_refused_too_is_final(shell: Shell, fresh: Sandbox
 
     assert not caught.value.retryable
     assert "client secret (password)" in str(caught.value)
-    assert len([seen for seen in fresh.wire.seen if seen.part == "cradl"]) == 2
+    assert fresh.wire.requests("cradl") == 2
 
 
 def test_many_callers_refused_at_once_fetch_one_new_token(fresh: Sandbox) -> None:

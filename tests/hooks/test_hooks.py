@@ -216,7 +216,7 @@ def test_the_connection_test_says_how_many_predictions_there_are(
     assert good, message
     newest = f", the newest of {shelf.rows[0].created:%Y-%m-%d %H:%M} UTC" if count else ""
     assert message.endswith(f"accepts the credentials; predictions in its list: {told}{newest}")
-    assert len([seen for seen in connections.wire.seen if seen.part == service_name]) <= 2
+    assert connections.wire.requests(service_name) <= 2
 
 
 def test_the_connection_test_says_what_is_wrong(monkeypatch, sandbox, service_name) -> None:

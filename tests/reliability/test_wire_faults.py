@@ -265,7 +265,7 @@ class Task:
         return asyncio.run(rows())
 
     def asked(self) -> int:
-        return len([seen for seen in self.sandbox.wire.seen if seen.part == self.name])
+        return self.sandbox.wire.requests(self.name)
 
     def parts(self) -> dict[str, bytes]:
         return {file.name: file.read_bytes() for file in sorted(self.path.glob("part-*"))}

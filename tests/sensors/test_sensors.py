@@ -29,7 +29,7 @@ from airflow_provider_predictions.sensors.vlmrun import VlmRunPredictionsSensor
 from airflow_provider_predictions.triggers.base import PredictionsTrigger
 from airflow_provider_predictions.triggers.poller import Poller
 from tests.compat import AirflowRescheduleException, Rescheduled, deserialize, needs, serialize
-from tests.conftest import connection_json
+from tests.conftest import connection_json, moving
 
 SENSORS = {"vlmrun": VlmRunPredictionsSensor, "cradl": CradlPredictionsSensor}
 DONE = {"vlmrun": "completed", "cradl": "succeeded"}
@@ -109,29 +109,18 @@ def wait(mode: str, airflow_db: None, connections: Sandbox, service_name: str):
     return run
 
 
-def moving(shelf: Shelf, *, ends: str, seconds: float = 0.6) -> str:
-    """A prediction that is unfinished for a moment."""
-    row = shelf.add(work=seconds)
-    row.outcome = ends
-    return row.id
-
-
-def polls(sandbox: Sandbox, service: str) -> int:
-    return len([seen for seen in sandbox.wire.seen if seen.part == service])
-
-
 # --- when the wait ends ------------------------------------------------------------------------------
 
 
 def test_it_ends_when_nothing_is_unfinished(wait, shelf: Shelf, service_name, sandbox) -> None:
     shelf.fill(3)
-    moving(shelf, ends=DONE[service_name])
+    moving(shelf, DONE[service_name])
 
     result = wait(fail_on=())
 
     assert result["count"] == sum(result["statuses"].values()) == 4
     assert set(result["statuses"]) <= {DONE[service_name], "failed"}
-    assert polls(sandbox, service_name) >= 3
+    assert sandbox.wire.requests(service_name) >= 3
 
 
 def test_an_empty_list_has_nothing_to_wait_for(wait, shelf: Shelf) -> None:
@@ -140,20 +129,20 @@ def test_an_empty_list_has_nothing_to_wait_for(wait, shelf: Shelf) -> None:
 
 def test_given_ids_are_waited_for_whatever_else_is_unfinished(wait, shelf: Shelf, service_name) -> None:
     shelf.fill(5)
-    ids = [moving(shelf, ends=DONE[service_name]), moving(shelf, ends=DONE[service_name], seconds=0.3)]
-    moving(shelf, ends=DONE[service_name], seconds=HOUR)
+    ids = [moving(shelf, DONE[service_name]), moving(shelf, DONE[service_name], seconds=0.3)]
+    moving(shelf, DONE[service_name], seconds=HOUR)
 
     assert wait(prediction_ids=ids) == {"statuses": {DONE[service_name]: 2}, "count": 2}
 
 
 def test_ids_may_come_as_text_from_a_template(wait, shelf: Shelf, service_name) -> None:
-    ids = [moving(shelf, ends=DONE[service_name]), moving(shelf, ends=DONE[service_name])]
+    ids = [moving(shelf, DONE[service_name]), moving(shelf, DONE[service_name])]
 
     assert wait(prediction_ids=", ".join(ids))["count"] == 2
 
 
 def test_no_ids_are_no_predictions_to_wait_for(wait, shelf: Shelf, sandbox) -> None:
-    moving(shelf, ends="failed", seconds=HOUR)
+    moving(shelf, "failed", seconds=HOUR)
 
     assert wait(prediction_ids=[]) == {"statuses": {}, "count": 0}
     assert not sandbox.wire.seen
@@ -162,13 +151,13 @@ def test_no_ids_are_no_predictions_to_wait_for(wait, shelf: Shelf, sandbox) -> N
 def test_the_window_limits_what_is_waited_for(wait, shelf: Shelf, service_name) -> None:
     now = datetime.now(UTC)
     shelf.add(created=now - timedelta(days=3), work=HOUR * 1000)
-    moving(shelf, ends=DONE[service_name])
+    moving(shelf, DONE[service_name])
 
     assert wait(created_after=now - timedelta(days=1)) == {"statuses": {DONE[service_name]: 1}, "count": 1}
 
 
 def test_a_failed_prediction_fails_the_task_and_is_named(wait, shelf: Shelf) -> None:
-    id_ = moving(shelf, ends="failed")
+    id_ = moving(shelf, "failed")
 
     with pytest.raises(AirflowFailException, match=f"1 of 1 predictions: {id_} is failed"):
         wait()
@@ -176,7 +165,7 @@ def test_a_failed_prediction_fails_the_task_and_is_named(wait, shelf: Shelf) -> 
 
 def test_many_failed_predictions_are_counted_and_ten_are_named(wait, shelf: Shelf) -> None:
     for _ in range(12):
-        moving(shelf, ends="failed", seconds=0)
+        moving(shelf, "failed", seconds=0)
 
     with pytest.raises(AirflowFailException, match=r"12 of 12 predictions: .* and 2 more") as caught:
         wait()
@@ -185,7 +174,7 @@ def test_many_failed_predictions_are_counted_and_ten_are_named(wait, shelf: Shel
 
 
 def test_only_the_statuses_of_fail_on_fail(wait, shelf: Shelf) -> None:
-    moving(shelf, ends="failed")
+    moving(shelf, "failed")
 
     assert wait(fail_on=["cancelled"]) == {"statuses": {"failed": 1}, "count": 1}
 
@@ -219,7 +208,7 @@ def test_statuses_to_wait_for_can_be_named(wait, shelf: Shelf) -> None:
     ],
 )
 def test_a_passing_fault_does_not_end_the_wait(wait, shelf: Shelf, sandbox, service_name, fault) -> None:
-    moving(shelf, ends=DONE[service_name])
+    moving(shelf, DONE[service_name])
     sandbox.wire.order(Fault(service_name, after=1, times=3, **fault))
 
     assert wait()["statuses"] == {DONE[service_name]: 1}
@@ -230,7 +219,7 @@ def test_five_failures_in_a_row_end_the_wait_as_one_that_a_retry_may_cure(
 ) -> None:
     if mode == "reschedule":
         needs(3, 3, STATE_STORE)
-    moving(shelf, ends="failed", seconds=HOUR)
+    moving(shelf, "failed", seconds=HOUR)
     sandbox.wire.order(Fault(service_name, after=1, times=99))
 
     with pytest.raises((ServerError, TransientError), match="502"):
@@ -241,13 +230,13 @@ def test_the_number_of_failures_can_be_given(wait, shelf: Shelf, sandbox, servic
     if mode == "reschedule":
         needs(3, 3, STATE_STORE)
     for _ in range(2):
-        moving(shelf, ends="failed", seconds=HOUR)
+        moving(shelf, "failed", seconds=HOUR)
     sandbox.wire.order(Fault(service_name, after=2, times=99))
 
     with pytest.raises((ServerError, TransientError), match="502"):
         wait(max_failures=2)
 
-    assert polls(sandbox, service_name) <= 4
+    assert sandbox.wire.requests(service_name) <= 4
 
 
 def test_a_failed_poll_is_not_repeated_before_the_next_interval(shelf: Shelf, sandbox, connections,
@@ -258,12 +247,12 @@ def test_a_failed_poll_is_not_repeated_before_the_next_interval(shelf: Shelf, sa
     with pytest.raises(ServerError):
         make(SENSORS[service_name], poke_interval=0.3).execute({})
 
-    assert polls(sandbox, service_name) == 5
+    assert sandbox.wire.requests(service_name) == 5
     assert (datetime.now(UTC) - start).total_seconds() >= 4 * 0.3
 
 
 def test_a_retry_after_puts_the_next_poll_off(wait, shelf, sandbox, service_name) -> None:
-    moving(shelf, ends=DONE[service_name], seconds=0.1)
+    moving(shelf, DONE[service_name], seconds=0.1)
     refusal = {"status": 429, "body": b'{"message": "Too Many Requests"}', "headers": {"Retry-After": "1"}}
     sandbox.wire.order(Fault(service_name, after=1, **refusal))
     start = time.time()
@@ -281,13 +270,13 @@ def test_an_old_wait_pokes_less_often_where_it_may(service_name) -> None:
 
 
 def test_a_key_that_is_refused_meanwhile_ends_the_wait_at_once(wait, shelf, sandbox, service_name) -> None:
-    moving(shelf, ends="failed", seconds=HOUR)
+    moving(shelf, "failed", seconds=HOUR)
     sandbox.wire.order(Fault(service_name, after=1, times=99, status=401, body=b'{"message": "no more"}'))
 
     with pytest.raises(AirflowFailException, match=r"\(password\)"):
         wait()
 
-    assert polls(sandbox, service_name) <= 4
+    assert sandbox.wire.requests(service_name) <= 4
 
 
 def test_a_used_up_quota_ends_the_wait_at_once(sandbox, connections) -> None:
@@ -296,18 +285,18 @@ def test_a_used_up_quota_ends_the_wait_at_once(sandbox, connections) -> None:
     with pytest.raises(AirflowFailException, match="Limit Exceeded"):
         make(CradlPredictionsSensor).execute({})
 
-    assert polls(sandbox, "cradl") == 1
+    assert sandbox.wire.requests("cradl") == 1
 
 
 def test_a_token_that_expires_while_waiting_is_renewed(wait, shelf, sandbox, service_name) -> None:
-    moving(shelf, ends=DONE[service_name], seconds=1.0)
+    moving(shelf, DONE[service_name], seconds=1.0)
     sandbox.tokens.revoke()
 
     assert wait()["count"] == 1
 
 
 def test_the_timeout_bounds_the_wait(wait, shelf: Shelf, connections, service_name) -> None:
-    moving(shelf, ends="failed", seconds=HOUR)
+    moving(shelf, "failed", seconds=HOUR)
 
     sensor = make(SENSORS[service_name], timeout=7, deferrable=True)
     with pytest.raises(TaskDeferred) as deferred:
@@ -319,21 +308,21 @@ def test_the_timeout_bounds_the_wait(wait, shelf: Shelf, connections, service_na
 
 
 def test_the_timeout_ends_the_wait_in_each_way(wait, shelf: Shelf) -> None:
-    moving(shelf, ends="failed", seconds=HOUR)
+    moving(shelf, "failed", seconds=HOUR)
 
     with pytest.raises(AirflowSensorTimeout):
         wait(timeout=0.5)
 
 
 def test_soft_fail_skips_on_a_timeout(wait, shelf: Shelf) -> None:
-    moving(shelf, ends="failed", seconds=HOUR)
+    moving(shelf, "failed", seconds=HOUR)
 
     with pytest.raises(AirflowSkipException):
         wait(timeout=0.5, soft_fail=True)
 
 
 def test_an_id_that_comes_later_is_waited_for(wait, shelf: Shelf, service_name) -> None:
-    later = moving(shelf, ends=DONE[service_name], seconds=0)
+    later = moving(shelf, DONE[service_name], seconds=0)
     row = shelf.rows[0]
     shelf.remove([later])
     threading.Timer(0.4, shelf.rows.insert, (0, row)).start()
@@ -363,7 +352,7 @@ def test_an_unknown_status_is_warned_of(wait, shelf: Shelf, capsys, caplog) -> N
 
 
 def test_soft_fail_skips_on_a_failed_prediction(wait, shelf: Shelf) -> None:
-    moving(shelf, ends="failed")
+    moving(shelf, "failed")
 
     with pytest.raises(AirflowSkipException):
         wait(soft_fail=True)
@@ -379,7 +368,7 @@ def test_soft_fail_does_not_skip_on_a_wrong_key(wait, shelf, sandbox, monkeypatc
 
 def test_soft_fail_does_not_skip_on_a_key_refused_while_deferred(shelf, sandbox, connections,
                                                                  service_name) -> None:  # fmt: skip
-    moving(shelf, ends="failed", seconds=HOUR)
+    moving(shelf, "failed", seconds=HOUR)
     sandbox.wire.order(Fault(service_name, after=1, times=99, status=403, body=b'{"message": "no more"}'))
 
     with pytest.raises(AirflowFailException, match="no more"):
@@ -404,7 +393,7 @@ def test_an_event_that_is_not_the_triggers_fails_closed(service_name, event) -> 
 
 
 def test_a_trigger_holds_no_secret_and_survives_the_database(shelf, connections, service_name) -> None:
-    moving(shelf, ends="failed", seconds=HOUR)
+    moving(shelf, "failed", seconds=HOUR)
     sensor = make(
         SENSORS[service_name],
         deferrable=True,
@@ -423,7 +412,7 @@ def test_a_trigger_holds_no_secret_and_survives_the_database(shelf, connections,
 
 
 def test_the_trigger_leaves_the_event_loop_free(shelf, connections, service_name) -> None:
-    moving(shelf, ends=DONE[service_name], seconds=1.5)
+    moving(shelf, DONE[service_name], seconds=1.5)
     with pytest.raises(TaskDeferred) as deferred:
         make(SENSORS[service_name], deferrable=True).execute({})
     connections.wire.order(Fault(service_name, how="slow", seconds=0.5))

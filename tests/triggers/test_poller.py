@@ -21,6 +21,8 @@ from airflow_provider_predictions.triggers.base import PredictionsTrigger
 from airflow_provider_predictions.triggers.cradl import CradlPredictionsTrigger
 from airflow_provider_predictions.triggers.poller import Poller, Subscription
 from airflow_provider_predictions.triggers.vlmrun import VlmRunPredictionsTrigger
+from tests.compat import kill
+from tests.conftest import moving
 
 TRIGGERS = {"vlmrun": VlmRunPredictionsTrigger, "cradl": CradlPredictionsTrigger}
 DONE = {"vlmrun": "completed", "cradl": "succeeded"}
@@ -53,29 +55,19 @@ def together(*triggers: PredictionsTrigger) -> list[dict[str, Any]]:
     return asyncio.run(run())
 
 
-def moving(shelf: Shelf, outcome: str, seconds: float = 0.6) -> str:
-    row = shelf.add(work=seconds)
-    row.outcome = outcome
-    return row.id
-
-
-def requests(sandbox: Sandbox, service: str) -> int:
-    return len([seen for seen in sandbox.wire.seen if seen.part == service])
-
-
 def test_a_thousand_waits_for_ids_cost_the_requests_of_one(
     connections: Sandbox, shelf: Shelf, service_name: str
 ) -> None:
     ids = [moving(shelf, DONE[service_name], 1.5) for _ in range(90)]
     together(trigger(service_name, prediction_ids=ids))
-    alone = requests(connections, service_name)
+    alone = connections.wire.requests(service_name)
     ids = [moving(shelf, DONE[service_name], 1.5) for _ in range(90)]
     connections.wire.seen.clear()
 
     payloads = together(*[trigger(service_name, prediction_ids=[ids[n % 90]]) for n in range(1000)])
 
     assert all(payload["state"] == "done" for payload in payloads)
-    assert requests(connections, service_name) <= 1.2 * alone
+    assert connections.wire.requests(service_name) <= 1.2 * alone
 
 
 def test_waits_for_parts_of_the_list_are_answered_by_one_pass(
@@ -94,7 +86,7 @@ def test_waits_for_parts_of_the_list_are_answered_by_one_pass(
     assert {payload["state"] for payload in payloads} == {"done"}
     assert payloads[-1]["statuses"][DONE[service_name]] >= 4
     # One pass of at most two pages in each interval, by the most impatient.
-    assert requests(connections, service_name) <= 2 * (1.5 / INTERVAL + 1)
+    assert connections.wire.requests(service_name) <= 2 * (1.5 / INTERVAL + 1)
 
 
 def test_a_wait_that_is_wrong_hurts_no_other(connections, shelf: Shelf, service_name: str) -> None:
@@ -167,7 +159,7 @@ def test_no_answer_makes_polls_come_sooner(connections, shelf, service_name: str
         ]
     )
 
-    assert 2 <= requests(connections, service_name) <= 1.5 / INTERVAL + 1
+    assert 2 <= connections.wire.requests(service_name) <= 1.5 / INTERVAL + 1
 
 
 def test_a_retry_after_puts_the_next_poll_off(connections, shelf: Shelf, service_name: str) -> None:
@@ -190,7 +182,7 @@ def test_one_short_page_is_one_request(connections, shelf: Shelf, service_name: 
 
     together(trigger(service_name, filters={}, fail_on=(), deadline=start + 1.5))
 
-    assert 2 <= requests(connections, service_name) <= 1.5 / INTERVAL + 1
+    assert 2 <= connections.wire.requests(service_name) <= 1.5 / INTERVAL + 1
 
 
 def test_nothing_is_asked_any_more_when_all_waits_are_gone(connections, shelf, service_name: str) -> None:
@@ -202,9 +194,9 @@ def test_nothing_is_asked_any_more_when_all_waits_are_gone(connections, shelf, s
         for wait in waits:
             wait.cancel()
         await asyncio.gather(*waits, return_exceptions=True)
-        asked = requests(connections, service_name)
+        asked = connections.wire.requests(service_name)
         await asyncio.sleep(3 * INTERVAL)
-        assert requests(connections, service_name) == asked
+        assert connections.wire.requests(service_name) == asked
         assert not [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
 
     asyncio.run(run())
@@ -247,7 +239,7 @@ def test_waits_that_come_one_after_the_other_make_no_polls_closer(
 
     seconds = asyncio.run(run())
 
-    assert 3 <= requests(connections, service_name) <= seconds / INTERVAL + 1
+    assert 3 <= connections.wire.requests(service_name) <= seconds / INTERVAL + 1
 
 
 def test_who_comes_is_told_soon_but_not_at_once(
@@ -295,7 +287,7 @@ def test_a_token_that_expires_again_and_again_is_renewed(connections: Sandbox) -
         return await asyncio.wait_for(waiting, 10)
 
     assert asyncio.run(run())["state"] == "done"
-    assert len([seen for seen in connections.wire.seen if seen.part == "token"]) >= 3
+    assert connections.wire.requests("token") >= 3
 
 
 def test_who_is_slow_is_told_the_newest_and_nothing_piles_up(connections, shelf, service_name: str) -> None:
@@ -305,11 +297,11 @@ def test_who_is_slow_is_told_the_newest_and_nothing_piles_up(connections, shelf,
         poller = Poller.of(TRIGGERS[service_name].hook_class, f"{service_name}_default")
         async with poller.subscribe(Wait(prediction_ids=[id_]), Tally, Pace(INTERVAL)) as subscription:
             await asyncio.sleep(8 * INTERVAL)
-            asked = requests(connections, service_name)
+            asked = connections.wire.requests(service_name)
             outcome = await subscription.outcome()
             assert isinstance(outcome, Tally)
             await subscription.outcome()
-            return judge(outcome, 0).state, requests(connections, service_name) - asked
+            return judge(outcome, 0).state, connections.wire.requests(service_name) - asked
 
     state, more = asyncio.run(run())
 
@@ -340,7 +332,7 @@ def test_a_wait_that_asks_for_something_else_during_a_poll_makes_no_polls_closer
     start = time.time()
     asyncio.run(run())
 
-    assert requests(connections, service_name) <= (time.time() - start) / INTERVAL + 1
+    assert connections.wire.requests(service_name) <= (time.time() - start) / INTERVAL + 1
 
 
 CANNOT_BE_READ = pytest.mark.parametrize(
@@ -384,7 +376,7 @@ def test_a_service_that_fails_for_several_is_asked_for_no_more_in_a_poll(
 
     assert {(payload["state"], payload["retryable"]) for payload in payloads} == {("error", True)}
     # Each of the two polls reads the list, which may take two requests, and fails for three predictions.
-    assert requests(connections, service_name) <= 2 * (2 + 3)
+    assert connections.wire.requests(service_name) <= 2 * (2 + 3)
 
 
 def test_a_retry_after_for_one_prediction_puts_all_off(connections, shelf, service_name: str) -> None:
@@ -502,7 +494,7 @@ def test_a_trigger_sleeps_before_its_first_poll(connections, shelf, service_name
     async def run() -> int:
         waiting = asyncio.create_task(fired(trigger(service_name, 0.5, prediction_ids=[id_])))
         await asyncio.sleep(0.45)
-        asked = requests(connections, service_name)
+        asked = connections.wire.requests(service_name)
         assert (await waiting)["state"] == "done"
         return asked
 
@@ -517,7 +509,7 @@ def test_an_old_wait_asks_less_often_where_it_may(connections, shelf, service_na
         trigger(service_name, prediction_ids=[id_], max_interval=10, started=start - 1000, deadline=start + 2)
     )
 
-    assert requests(connections, service_name) == 1
+    assert connections.wire.requests(service_name) == 1
 
 
 def test_a_wait_that_another_triggerer_takes_over_ends_when_it_would_have(
@@ -549,11 +541,11 @@ def test_a_wait_that_a_person_ends_touches_nothing_remote(connections, shelf, se
         await asyncio.sleep(2.5 * INTERVAL)
         waiting.cancel()
         await asyncio.gather(waiting, return_exceptions=True)
-        await waits[0].on_kill()
+        await kill(waits[0])
         await waits[0].cleanup()
-        asked = requests(connections, service_name)
+        asked = connections.wire.requests(service_name)
         await asyncio.sleep(2.5 * INTERVAL)
-        assert requests(connections, service_name) > asked, "the other wait goes on"
+        assert connections.wire.requests(service_name) > asked, "the other wait goes on"
         staying.cancel()
         await asyncio.gather(staying, return_exceptions=True)
 
