@@ -81,15 +81,21 @@ class Client(Exchange):
         return answer
 
     def _once(self, request: PageRequest, read: Callable[[bytes], T], ended: threading.Event) -> T:
-        self.sleep(self.turn())
-        if ended.is_set() or self._closing.is_set():
+        turn = self.turn()
+        while (seconds := turn.wait(self.clock())) and not self._is_over(ended):
+            self.sleep(seconds)
+        if self._is_over(ended):
             raise InvalidRequestError("The client is closed")
         token = self.service.auth.token()
-        with self.wire(), closing(self._http.send(self.build(request, token), stream=True)) as response:
+        sent = self.build(request, token)
+        with self.wire(turn), closing(self._http.send(sent, stream=True)) as response:
             body = self.body(response)
             for chunk in response.iter_raw():
                 body.add(chunk)
-        return read(self.read(request, response, body.content(), token))
+        return read(self.read(request, response, body.content(), token, turn))
+
+    def _is_over(self, ended: threading.Event) -> bool:
+        return ended.is_set() or self._closing.is_set()
 
     def pages(self, asking: Asking, *, prefetch: int = 0) -> Iterator[Page]:
         """Ask until there is nothing more to ask.
@@ -159,9 +165,11 @@ class AsyncClient(Exchange):
         return await retrying(self._once, request, read)
 
     async def _once(self, request: PageRequest, read: Callable[[bytes], T]) -> T:
-        await self.sleep(self.turn())
+        turn = self.turn()
+        while seconds := turn.wait(self.clock()):
+            await self.sleep(seconds)
         token = await self.service.auth.atoken()
-        with self.wire():
+        with self.wire(turn):
             async with (
                 asyncio.timeout(self.service.timeout * TIMEOUTS),
                 aclosing(await self._http.send(self.build(request, token), stream=True)) as response,
@@ -169,7 +177,7 @@ class AsyncClient(Exchange):
                 body = self.body(response)
                 async for chunk in response.aiter_raw():
                     body.add(chunk)
-        return read(self.read(request, response, body.content(), token))
+        return read(self.read(request, response, body.content(), token, turn))
 
     async def pages(self, asking: Asking) -> AsyncIterator[Page]:
         """Ask until there is nothing more to ask."""

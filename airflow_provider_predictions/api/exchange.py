@@ -30,7 +30,7 @@ from airflow_provider_predictions.api.errors import (
 )
 from airflow_provider_predictions.api.models import PageRequest
 from airflow_provider_predictions.api.redaction import without
-from airflow_provider_predictions.api.retry import RATE_LIMIT_PATIENCE, Budget, policy, retry_after
+from airflow_provider_predictions.api.retry import RATE_LIMIT_PATIENCE, Budget, Turn, policy, retry_after
 from airflow_provider_predictions.api.service import BASE_URL, Service
 from airflow_provider_predictions.api.transport import TIMEOUTS
 
@@ -87,8 +87,8 @@ class Exchange:
         """When a request that begins now is sent again."""
         return policy(self._attempts, self.clock)
 
-    def turn(self) -> float:
-        """Take a turn of the connection's budget; seconds to wait for it."""
+    def turn(self) -> Turn:
+        """Take a turn of the connection's budget."""
         return self._budget.reserve(self.clock(), patient=self._patient, longest=RATE_LIMIT_PATIENCE)
 
     def build(self, request: PageRequest, token: str) -> httpx.Request:
@@ -105,7 +105,9 @@ class Exchange:
         encoding = response.headers.get("Content-Encoding", "")
         return Body(self.service.title, encoding, self.service.max_response_bytes)
 
-    def read(self, request: PageRequest, response: httpx.Response, content: bytes, token: str) -> bytes:
+    def read(
+        self, request: PageRequest, response: httpx.Response, content: bytes, token: str, turn: Turn
+    ) -> bytes:
         """The body of a good answer.
 
         :raises PredictionsError: for any other.
@@ -119,7 +121,7 @@ class Exchange:
         if trusted and status == 401 and self.service.auth.reject(token):
             error = TokenRefusedError(str(error), status=status)
         if isinstance(error, RateLimitedError) and self._patient:
-            self._budget.refused(self.clock(), error.retry_after)
+            self._budget.refused(turn, self.clock(), error.retry_after)
         raise error
 
     def _error(
@@ -142,8 +144,8 @@ class Exchange:
         return kind(text, status=status, retry_after=after)
 
     @contextmanager
-    def wire(self) -> Iterator[None]:
-        """Turn httpx's errors into ours; used by both shells, since it does nothing but translate."""
+    def wire(self, turn: Turn) -> Iterator[None]:
+        """Turn httpx's errors into ours, and end the turn of the request."""
         seconds = self.service.timeout
         try:
             yield
@@ -168,3 +170,5 @@ class Exchange:
             if is_base and isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
                 text += f". Check {BASE_URL} of the connection"
             raise NoAnswerError(text) from None
+        finally:
+            turn.end(self.clock())

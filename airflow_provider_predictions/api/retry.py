@@ -106,6 +106,35 @@ def policy(attempts: int, clock: Callable[[], float] = time.monotonic) -> dict[s
     }
 
 
+class Turn:
+    """When a request may start: a window after an earlier one has reached the service.
+
+    :param start: monotonic seconds; not before.
+    :param behind: the turns that it follows, each with the seconds that lie between.
+    """
+
+    __slots__ = ("_behind", "time")
+
+    def __init__(self, start: float, behind: tuple[tuple[Turn, float], ...]) -> None:
+        self.time = start
+        """When it starts; once there is an answer, when that came, since the request came no later."""
+        self._behind = behind
+        self.wait(start)
+
+    def wait(self, now: float) -> float:
+        """Seconds until the start; to be asked again then, for an earlier request may have been late."""
+        self.time = max([self.time, *(turn.time + seconds for turn, seconds in self._behind)])
+        return max(0.0, self.time - now)
+
+    def end(self, now: float) -> None:
+        """There is an answer, or none will come.
+
+        :param now: monotonic seconds.
+        """
+        self.time = now
+        self._behind = ()
+
+
 class Budget:
     """When requests may start, for all who share a credential: each waits for its turn.
 
@@ -119,55 +148,54 @@ class Budget:
     def __init__(self, per_minute: int | None = None, *, window: float = 60) -> None:
         self._per_minute = per_minute
         self._window = window
-        self._starts: deque[float] = deque()
+        self._turns: deque[Turn] = deque()
         self._learned = 0
         self._refused_at = -math.inf
         self._paused_until = -math.inf
         self._lock = threading.Lock()
 
-    def reserve(self, now: float, *, patient: bool = True, longest: float = math.inf) -> float:
+    def reserve(self, now: float, *, patient: bool = True, longest: float = math.inf) -> Turn:
         """Take the next free turn.
 
         :param now: monotonic seconds.
         :param patient: wait also for what was learned. Who asks once and comes back later need not.
         :param longest: seconds; a turn that is farther away is not taken.
-        :return: seconds to wait until that turn.
-        :raises RateLimitedError: where that is longer than the longest.
+        :raises RateLimitedError: where there is none within the longest.
         """
         with self._lock:
-            while self._starts and self._starts[0] <= now - 60:
-                self._starts.popleft()
-            start = self._next_turn(now, patient=patient)
-            if start - now > longest:
+            while self._turns and self._turns[0].time <= now - 60:
+                self._turns.popleft()
+            turn = self._next_turn(now, patient=patient)
+            if turn.wait(now) > longest:
                 raise RateLimitedError(
                     f"More requests wait for their turn than the rate limit lets pass in {longest:.0f} s. "
                     "Let fewer tasks run at once, or raise extra requests_per_minute if the plan allows more"
                 )
-            self._starts.append(start)
-            return start - now
+            self._turns.append(turn)
+            return turn
 
-    def refused(self, now: float, seconds: float | None) -> float:
+    def refused(self, turn: Turn, now: float, seconds: float | None) -> float:
         """A request was one too many: everybody waits, and goes on more slowly.
 
+        :param turn: of that request.
         :param seconds: what the service asks for; where it does not, its window is waited for.
         :return: seconds until the next turn.
         """
         with self._lock:
-            refused = next((start for start in reversed(self._starts) if start <= now), None)
-            if refused is not None:
-                self._starts.remove(refused)
+            if turn in self._turns:
+                self._turns.remove(turn)
             if seconds is None:
-                self._learned = max(1, sum(now - self._window < start <= now for start in self._starts))
+                taken = sum(now - self._window < turn.time <= now for turn in self._turns)
+                self._learned = max(1, taken)
                 self._refused_at = now
             else:
                 self._paused_until = max(self._paused_until, now + min(seconds, LONGEST_WAIT))
-            return self._next_turn(now, patient=True) - now
+            return self._next_turn(now, patient=True).wait(now)
 
-    def _next_turn(self, now: float, *, patient: bool) -> float:
+    def _next_turn(self, now: float, *, patient: bool) -> Turn:
         start = max(now, self._paused_until) if patient else now
         windows = (now - self._refused_at) / self._window
         learned = self._learned * 2 ** int(windows) if patient and windows < DOUBLINGS else 0
-        for limit, window in ((self._per_minute, 60), (learned, self._window)):
-            if limit and len(self._starts) >= limit:
-                start = max(start, self._starts[-limit] + window)
-        return start
+        limits = ((self._per_minute, 60.0), (learned, self._window))
+        full = ((limit, window) for limit, window in limits if limit and len(self._turns) >= limit)
+        return Turn(start, tuple((self._turns[-limit], window) for limit, window in full))

@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from inspect import signature
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -23,6 +24,8 @@ LONGEST = 300.0
 """Seconds that reading or writing an object may take, whatever its library tries again meanwhile."""
 SLOWEST = 1 << 20
 """Bytes of an object that give it a second more."""
+_IN_CHUNKS = {"chunksize": 8 << 20, "max_concurrency": 1}
+"""Bytes, and how many of them at once."""
 _EXISTS = (409, 412)
 _UNKNOWN = (400, 405, 501)
 """How stores answer a condition that they do not know."""
@@ -106,13 +109,20 @@ def put_file(file: Path, target: ObjectStoragePath, *, longest: float = LONGEST)
     """
     with explained("written", target):
         if not is_local(target):
-            _ask(target.fs, "put_file", str(file), target.path, size=file.stat().st_size, longest=longest)
+            size, chunks = file.stat().st_size, _chunks(target.fs)
+            _ask(target.fs, "put_file", str(file), target.path, size=size, longest=longest, **chunks)
             return
         with _replacing(target) as new:
             try:
                 os.link(file, new)
             except OSError:
                 shutil.copyfile(file, new)
+
+
+def _chunks(fs: Any) -> dict[str, int]:
+    """What makes a file system send a file piece by piece: s3fs would hold 100 MB of it, and that twice."""
+    known = signature(getattr(fs, "_put_file", fs.put_file)).parameters
+    return {name: value for name, value in _IN_CHUNKS.items() if name in known}
 
 
 def try_to_write(path: ObjectStoragePath) -> None:

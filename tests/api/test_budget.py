@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import heapq
 import random
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -18,6 +20,7 @@ from airflow_provider_predictions.api.retry import (
     LONGEST_WAIT,
     RATE_LIMIT_PATIENCE,
     Budget,
+    Turn,
     seconds_to_wait,
 )
 from airflow_provider_predictions.sandbox.server import Sandbox
@@ -37,13 +40,25 @@ class Account:
 
     def request(self) -> bool:
         """Wait for a turn and use it; whether it was taken."""
-        self.now += self.budget.reserve(self.now)
+        turn = self.budget.reserve(self.now)
+        self.now += turn.wait(self.now)
         if sum(start > self.now - 60 for start in self.taken) < self.limit:
             self.taken.append(self.now)
             return True
         self.refused += 1
-        self.now += self.budget.refused(self.now, None)
+        self.now += self.budget.refused(turn, self.now, None)
         return False
+
+
+def reserve(budget: Budget, now: float, **arguments: Any) -> float:
+    """Seconds until the next free turn, which is taken."""
+    return budget.reserve(now, **arguments).wait(now)
+
+
+def refused(budget: Budget, now: float, seconds: float | None) -> float:
+    """A request is one too many, for which a turn was taken at this moment."""
+    turn = next(turn for turn in reversed(budget._turns) if turn.time <= now)
+    return budget.refused(turn, now, seconds)
 
 
 @given(st.integers(1, 5), st.lists(st.floats(0, 30), max_size=40))
@@ -52,7 +67,7 @@ def test_no_more_than_the_limit_start_in_any_minute(limit: int, gaps: list[float
     now, starts = 0.0, []
     for gap in gaps:
         now += gap
-        starts.append(now + budget.reserve(now))
+        starts.append(now + reserve(budget, now))
 
     starts.sort()
     assert all(later - earlier >= 59.999 for earlier, later in zip(starts, starts[limit:], strict=False))
@@ -71,37 +86,37 @@ def test_an_account_of_ten_requests_a_minute_is_read_to_the_end_with_few_refusal
 def test_after_a_refusal_no_more_start_in_a_window_than_were_taken() -> None:
     budget = Budget(window=60)
     for _ in range(6):
-        budget.reserve(0)
+        reserve(budget, 0)
 
-    assert budget.refused(0, None) == 60
-    assert [budget.reserve(60) for _ in range(10)] == [0] * 10
-    assert budget.reserve(60) == 60
+    assert refused(budget, 0, None) == 60
+    assert [reserve(budget, 60) for _ in range(10)] == [0] * 10
+    assert reserve(budget, 60) == 60
 
 
 def test_a_learned_limit_is_forgotten() -> None:
     budget = Budget(window=60)
-    budget.reserve(0)
-    budget.refused(0, None)
+    reserve(budget, 0)
+    refused(budget, 0, None)
 
-    assert {budget.reserve(60.0 * DOUBLINGS) for _ in range(1000)} == {0}
+    assert {reserve(budget, 60.0 * DOUBLINGS) for _ in range(1000)} == {0}
 
 
 def test_what_the_service_asks_for_pauses_everybody_and_has_a_bound() -> None:
     budget = Budget()
-    budget.reserve(0)
+    reserve(budget, 0)
 
-    assert budget.refused(0, 17) == 17
-    assert budget.reserve(1) == 16
-    budget.refused(20, 10**9)
-    assert budget.reserve(20) == LONGEST_WAIT
+    assert refused(budget, 0, 17) == 17
+    assert reserve(budget, 1) == 16
+    refused(budget, 20, 10**9)
+    assert reserve(budget, 20) == LONGEST_WAIT
 
 
 def test_who_asks_once_waits_for_the_given_limit_only() -> None:
     budget = Budget(2)
-    budget.reserve(0)
-    budget.refused(0, 100)
+    reserve(budget, 0)
+    refused(budget, 0, 100)
 
-    assert [budget.reserve(0, patient=False) for _ in range(3)] == [0, 0, 60]
+    assert [reserve(budget, 0, patient=False) for _ in range(3)] == [0, 0, 60]
 
 
 CALLS = st.lists(st.tuples(st.floats(0, 30), st.booleans(), st.booleans()), max_size=40)
@@ -114,9 +129,9 @@ def test_the_impatient_keep_the_given_limit_too(limit: int, calls: list[tuple[fl
     now, starts = 0.0, []
     for gap, patient, is_refused in calls:
         now += gap
-        wait = budget.reserve(now, patient=patient)
+        wait = reserve(budget, now, patient=patient)
         if is_refused and wait == 0:
-            budget.refused(now, 40)
+            refused(budget, now, 40)
         else:
             starts.append(now + wait)
 
@@ -124,13 +139,61 @@ def test_the_impatient_keep_the_given_limit_too(limit: int, calls: list[tuple[fl
     assert all(later - earlier >= 59.999 for earlier, later in zip(starts, starts[limit:], strict=False))
 
 
+DELAYS = st.tuples(st.floats(0, 20), st.floats(0, 20))
+
+
+@given(st.integers(1, 5), st.lists(st.tuples(st.integers(0, 7), DELAYS), max_size=60))
+def test_no_more_than_the_limit_arrive_in_any_minute_however_late_they_are(limit: int, calls) -> None:
+    """Threads that are held up before their request goes out, and wait for its answer."""
+    budget = Budget(limit)
+    arrived = []
+
+    def thread(delays: list[tuple[float, float]]) -> Iterator[float]:
+        nonlocal now
+        for on_the_way, until_answered in delays:
+            turn = budget.reserve(now)
+            while wait := turn.wait(now):
+                yield wait
+            yield on_the_way
+            arrived.append(now)
+            yield until_answered
+            turn.end(now)
+
+    of_threads: dict[int, list[tuple[float, float]]] = {}
+    for number, delays in calls:
+        of_threads.setdefault(number, []).append(delays)
+    waiting = [(0.0, number, thread(delays)) for number, delays in of_threads.items()]
+    heapq.heapify(waiting)
+    while waiting:
+        now, number, of_number = heapq.heappop(waiting)
+        wait = next(of_number, None)
+        if wait is not None:
+            heapq.heappush(waiting, (now + wait, number, of_number))
+
+    assert len(arrived) == len(calls)
+    assert all(later - earlier >= 59.999 for earlier, later in zip(arrived, arrived[limit:], strict=False))
+
+
+def test_turns_that_are_over_are_forgotten() -> None:
+    def turns() -> int:
+        return sum(isinstance(thing, Turn) for thing in gc.get_objects())
+
+    budget, now, before = Budget(3), 0.0, turns()
+    for _ in range(5000):
+        turn = budget.reserve(now)
+        now += turn.wait(now) + 0.1
+        turn.end(now)
+
+    assert turns() < before + 10
+
+
 def test_threads_share_the_limit() -> None:
     budget, turns = Budget(10), []
 
-    def reserve() -> None:
-        turns.extend(budget.reserve(0) for _ in range(50))
+    def take() -> None:
+        turns.extend(reserve(budget, 0) for _ in range(50))
 
-    threads = [threading.Thread(target=reserve) for _ in range(8)]
+    threads = [threading.Thread(target=take) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -142,13 +205,13 @@ def test_threads_share_the_limit() -> None:
 def test_a_learned_limit_doubles_with_each_window() -> None:
     budget = Budget(window=60)
     for _ in range(4):
-        budget.reserve(0)
-    budget.refused(0, None)
+        reserve(budget, 0)
+    refused(budget, 0, None)
 
     def taken(window: int) -> int:
         """How many start at once at the beginning of a window."""
         started = 0
-        while budget.reserve(60.0 * window) == 0:
+        while reserve(budget, 60.0 * window) == 0:
             started += 1
         return started
 
@@ -206,14 +269,16 @@ class Crowd:
         for _ in range(requests):
             waited, attempt = 0.0, 0
             while True:
-                yield self.budget.reserve(self.now)
+                turn = self.budget.reserve(self.now)
+                while wait := turn.wait(self.now):
+                    yield wait
                 while self.taken and self.taken[0] <= self.now - self.window:
                     self.taken.popleft()
                 if len(self.taken) < self.account:
                     self.taken.append(self.now)
                     break
                 self.refused, attempt = self.refused + 1, attempt + 1
-                self.budget.refused(self.now, None)
+                self.budget.refused(turn, self.now, None)
                 wait = seconds_to_wait(RateLimitedError("", status=429), attempt)
                 waited += wait
                 assert waited < RATE_LIMIT_PATIENCE, "the client would give up"
