@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import random
 import tempfile
 import time
+import tracemalloc
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime
@@ -22,7 +24,7 @@ from airflow_provider_predictions.sandbox.data import Record
 from airflow_provider_predictions.sandbox.faults import Fault
 from airflow_provider_predictions.sandbox.server import Sandbox
 from airflow_provider_predictions.sandbox.shelf import Shelf
-from airflow_provider_predictions.storage.objects import put
+from airflow_provider_predictions.storage.objects import put, put_file
 from airflow_provider_predictions.storage.state import LOCK, State, save
 
 LAND = {"vlmrun": VlmRunPredictionsToObjectStorageOperator, "cradl": CradlPredictionsToObjectStorageOperator}
@@ -330,6 +332,29 @@ def test_rejected_rows_outlive_an_interruption(
     assert (manifest["count"], manifest["rejected"]) == (197, 3)
     assert content(manifest) == lines([t for n, t in enumerate(shelf.texts()) if n not in (5, 50, 150)])
     assert (path / "rejected.jsonl").read_bytes() == b"5\n50\n150\n"
+
+
+def test_a_file_that_goes_over_in_pieces_arrives_whole(store: ObjectStoragePath, tmp_path: Path) -> None:
+    file = tmp_path / "large"
+    file.write_bytes(random.Random(0).randbytes(20_000_001))
+
+    put_file(file, store / "large")
+
+    assert (store / "large").read_bytes() == file.read_bytes()
+
+
+def test_a_large_file_is_never_whole_in_memory(store: ObjectStoragePath, tmp_path: Path) -> None:
+    file = tmp_path / "large"
+    with file.open("wb") as content:
+        content.truncate(80_000_000)
+    put_file(file, store / "first")  # what is imported and kept open is no part of it
+
+    tracemalloc.start()
+    put_file(file, store / "second")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert peak < 40_000_000
 
 
 def test_no_run_commits_while_another_one_does(store: ObjectStoragePath) -> None:
