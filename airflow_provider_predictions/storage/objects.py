@@ -22,10 +22,10 @@ UNFINISHED = ".new"
 
 LONGEST = 300.0
 """Seconds that reading or writing an object may take, whatever its library tries again meanwhile."""
+PIECE = 8 << 20
+"""Bytes of a file that are sent at once, and that a store's library holds in memory."""
 SLOWEST = 1 << 20
 """Bytes of an object that give it a second more."""
-_IN_CHUNKS = {"chunksize": 8 << 20, "max_concurrency": 1}
-"""Bytes, and how many of them at once."""
 _EXISTS = (409, 412)
 _UNKNOWN = (400, 405, 501)
 """How stores answer a condition that they do not know."""
@@ -109,8 +109,8 @@ def put_file(file: Path, target: ObjectStoragePath, *, longest: float = LONGEST)
     """
     with explained("written", target):
         if not is_local(target):
-            size, chunks = file.stat().st_size, _chunks(target.fs)
-            _ask(target.fs, "put_file", str(file), target.path, size=size, longest=longest, **chunks)
+            size, pieces = file.stat().st_size, _in_pieces(target.fs)
+            _ask(target.fs, "put_file", str(file), target.path, size=size, longest=longest, **pieces)
             return
         with _replacing(target) as new:
             try:
@@ -119,10 +119,11 @@ def put_file(file: Path, target: ObjectStoragePath, *, longest: float = LONGEST)
                 shutil.copyfile(file, new)
 
 
-def _chunks(fs: Any) -> dict[str, int]:
-    """What makes a file system send a file piece by piece: s3fs would hold 100 MB of it, and that twice."""
+def _in_pieces(fs: Any) -> dict[str, int]:
+    """What makes a file system send a file piece by piece; s3fs would hold one of 100 MB in memory, twice."""
     known = signature(getattr(fs, "_put_file", fs.put_file)).parameters
-    return {name: value for name, value in _IN_CHUNKS.items() if name in known}
+    pieces = {"chunksize": PIECE, "max_concurrency": 1}
+    return {name: value for name, value in pieces.items() if name in known}
 
 
 def try_to_write(path: ObjectStoragePath) -> None:

@@ -11,7 +11,7 @@ from airflow_provider_predictions.api import errors, feed, retry, token_endpoint
 from airflow_provider_predictions.hooks.fields import Settings
 from airflow_provider_predictions.operators import arguments, listing
 from airflow_provider_predictions.sensors.vlmrun import VlmRunPredictionsSensor
-from airflow_provider_predictions.storage import workspace
+from airflow_provider_predictions.storage import objects, workspace
 from airflow_provider_predictions.triggers.poller import Poller
 
 PAGE = Path(__file__).parents[2].joinpath("docs", "reliability.md").read_text()
@@ -34,6 +34,7 @@ BOUNDS = {
     "an answer of the token endpoint": f"{token_endpoint.LARGEST_ANSWER} bytes",
     "requests in flight of a landing": f"{arguments.MOST_PREFETCH}",
     "pages in memory of a landing": "`prefetch` + 1",
+    "a piece of a part on its way to an object store, whose smaller parts go whole": f"{objects.PIECE} bytes",
     "JSON that a list pushes": f"{listing.MEBIBYTE} bytes",
     "polls in T seconds": "T / `poke_interval` + 1",
     "first poll of a trigger, at the earliest": f"{Poller.shortest_interval:g} s",
