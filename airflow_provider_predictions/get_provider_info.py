@@ -28,10 +28,11 @@ def get_provider_info() -> "dict[str, object]":
     }
     integrations = {"vlmrun": "VLM Run", "cradl": "Cradl"}
 
-    def modules(kind: str) -> "list[dict[str, object]]":
+    def modules(kind: str, *of_both: str) -> "list[dict[str, object]]":
+        paths = f"airflow_provider_predictions.{kind}."
         return [
-            {"integration-name": name, "python-modules": [f"airflow_provider_predictions.{kind}.{module}"]}
-            for module, name in integrations.items()
+            {"integration-name": name, "python-modules": [paths + module for module in (own, *of_both)]}
+            for own, name in integrations.items()
         ]
 
     return {
@@ -51,7 +52,7 @@ def get_provider_info() -> "dict[str, object]":
             },
         ],
         "hooks": modules("hooks"),
-        "operators": modules("operators"),
+        "operators": modules("operators", "report"),
         "sensors": modules("sensors"),
         "triggers": modules("triggers"),
         "extra-links": [
