@@ -43,7 +43,8 @@ def test_a_token_that_a_hook_has_fetched_is_masked(connections: Sandbox, way: st
     assert token.startswith("sandbox-token-")
     assert redact(f"Bearer {token}") == "Bearer ***"
     assert redact({"headers": [f"Bearer {token}"]}) == {"headers": ["Bearer ***"]}
-    assert redact(f"x{app.CLIENT_SECRET}y") == "x***y"
+    # No letters beside it: another test's connection may have one of them for a password.
+    assert redact(f"({app.CLIENT_SECRET})") == "(***)"
 
 
 def test_each_new_token_is_masked(connections: Sandbox) -> None:
