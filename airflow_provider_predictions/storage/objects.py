@@ -177,7 +177,10 @@ def _replacing(target: ObjectStoragePath) -> Iterator[Path]:
 def remove(target: ObjectStoragePath) -> None:
     """Remove an object, if it is there."""
     with suppress(FileNotFoundError), explained("removed", target, but=FileNotFoundError):
-        _ask(target.fs, "rm_file", target.path)
+        try:
+            _ask(target.fs, "rm_file", target.path)
+        except NotImplementedError:  # adlfs before 2026.2
+            _ask(target.fs, "rm", target.path)
 
 
 def remove_all(path: ObjectStoragePath) -> None:

@@ -367,10 +367,13 @@ def test_a_landing_that_is_killed_as_an_object_appears_is_gone_on_with(
 
     attempt = start(lists, service_name, file_store)
     wait_for((Path(file_store.path) / name).exists, pause=0)
-    manifest = attempt.kill() or start(lists, service_name, file_store).manifest()
+    answered = attempt.kill()
+    # On a busy machine the kill may come when all is done but the answer; then the next attempt lands anew.
+    was_over = machine.left() == []
+    manifest = answered or start(lists, service_name, file_store).manifest()
 
     assert_landed(file_store, manifest, reference)
-    assert asked_again(lists, service_name) <= PREFETCH + 1
+    assert was_over or asked_again(lists, service_name) <= PREFETCH + 1
     assert machine.left() == []
 
 
