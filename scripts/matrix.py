@@ -35,7 +35,7 @@ def run(version: str) -> int:
     """The whole suite on a version; prints what it says when it fails, else its last line."""
     environment, start = ENVIRONMENTS[version], monotonic()
     python, results = environment / "bin" / "python", environment / "results.xml"
-    # Many tests wait, so two processes more than halve the time; the cache would be that of another version.
+    # Many tests wait, so there is time for two processes each; the cache would be that of another version.
     command = [python, "-m", "pytest", "-n", "2", "-p", "no:cacheprovider", f"--junitxml={results}"]
     done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     said = done.stdout if done.returncode else done.stdout.splitlines()[-1]

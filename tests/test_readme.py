@@ -44,7 +44,7 @@ def test_every_public_class_is_in_the_table() -> None:
         public = {
             name for name, value in vars(module).items()
             if isinstance(value, type) and value.__module__ == module.__name__
-            and name.startswith(("VlmRun", "Cradl")) and not name.endswith("Settings")
+            and name.startswith(("VlmRun", "Cradl", "Predictions")) and not name.endswith("Settings")
         }  # fmt: skip
         assert public
         assert not [name for name in public if f"`{name}`" not in table]

@@ -87,8 +87,7 @@ class Client(Exchange):
         if self._is_over(ended):
             raise InvalidRequestError("The client is closed")
         token = self.service.auth.token()
-        sent = self.build(request, token)
-        with self.wire(turn), closing(self._http.send(sent, stream=True)) as response:
+        with self.wire(turn), closing(self._http.send(self.build(request, token), stream=True)) as response:
             body = self.body(response)
             for chunk in response.iter_raw():
                 body.add(chunk)

@@ -176,7 +176,7 @@ def test_no_more_than_the_limit_arrive_in_any_minute_however_late_they_are(limit
 
 def test_turns_that_are_over_are_forgotten() -> None:
     def turns() -> int:
-        return sum(isinstance(thing, Turn) for thing in gc.get_objects())
+        return sum(type(thing) is Turn for thing in gc.get_objects())
 
     budget, now, before = Budget(3), 0.0, turns()
     for _ in range(5000):
