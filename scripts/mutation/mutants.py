@@ -46,7 +46,8 @@ class Mutant:
         before = self.tree.code_for_node(self.statement).splitlines()
         after = self.tree.code_for_node(self._with_change(self.statement)).splitlines()
         changed = [line for line in difflib.ndiff(before, after) if line[0] in "+-"]
-        return tuple(" ".join(line[1:].strip() for line in changed if line[0] == sign) for sign in "-+")  # type: ignore[return-value]
+        removed, added = (" ".join(line[1:].strip() for line in changed if line[0] == sign) for sign in "-+")
+        return removed, added
 
     def _with_change(self, node: libcst.CSTNode) -> libcst.CSTNode:
         return self.new if node is self.old else node.deep_replace(self.old, self.new)
