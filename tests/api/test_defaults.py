@@ -31,6 +31,11 @@ def test_what_a_record_does_not_say_is_none(model, given) -> None:
     assert {name: value for name, value in found.items() if value is not None} == given
 
 
+@pytest.mark.parametrize("model", [VlmRunUsage, VlmRunPrediction, CradlValue, CradlPrediction])
+def test_what_a_service_adds_to_its_records_is_kept(model) -> None:
+    assert model.model_validate({"added": [1]}).added == [1]
+
+
 @pytest.mark.parametrize("service", SERVICES, ids=lambda service: service.name)
 def test_a_service_has_bounds_that_nobody_has_given(service: Service) -> None:
     assert (service.timeout, service.requests_per_minute) == (60, None)
