@@ -28,8 +28,7 @@ from mutation.mutants import PACKAGES, ROOT, Mutant, modules, path_of
 
 TESTS = (
     "api/test_*.py", "contract/test_beyond.py", "hooks/test_*.py", "operators/test_incremental.py",
-    "reliability/test_bounds.py", "security/test_ids.py", "security/test_urls.py", "storage/test_*.py",
-    "test_bad_input.py", "triggers/test_*.py",
+    "security/test_ids.py", "security/test_urls.py", "storage/test_*.py", "triggers/test_*.py",
 )  # fmt: skip
 """Those of tests/ that look at these packages closely and start no whole Airflow."""
 SLOW_IMPORTS = (
@@ -158,8 +157,6 @@ class Baseline:
             self.tests |= _recorded(sorted(changed))
             BASELINE.write_text(json.dumps({"shared": shared, "files": files, "tests": self.tests}))
         self.seconds = {id_: test["seconds"] for id_, test in self.tests.items()}
-        # They may look at what modules define.
-        self._looking = {id_ for id_, test in self.tests.items() if not test["lines"]}
         self._running: dict[tuple[str, int], set[str]] = defaultdict(set)
         self._using: dict[str, set[str]] = defaultdict(set)
         for id_, test in self.tests.items():
@@ -169,14 +166,14 @@ class Baseline:
                     self._running[module, line].add(id_)
 
     def tests_for(self, mutant: Mutant) -> list[str]:
-        """The tests that run what is changed, or look at its module where that is run by imports.
+        """The tests that run what is changed, or its module where that is run by imports.
 
         The quickest first. Of a slow function, first one set of its parameters: the others hardly see more.
         """
         found = set().union(*(self._running[mutant.module, line] for line in mutant.lines))
         sets = Counter[str]()
         order = {}
-        for id_ in sorted(found or self._using[mutant.module] | self._looking, key=self.seconds.__getitem__):
+        for id_ in sorted(found or self._using[mutant.module], key=self.seconds.__getitem__):
             function = id_.partition("[")[0]
             sets[function] += 1
             order[id_] = sets[function] if self.seconds[id_] > SLOW else 0, self.seconds[id_]
