@@ -8,6 +8,9 @@
 # make reliability   let the services' wire and the storage fail in every way; writes tables in docs/reliability.md
 # make soak   land, wait and run many tasks at once while requests fail, for an hour and a half; PARTS=waits runs one
 #   part; writes tables in docs/reliability.md
+# make mutation   change one thing at a time in api/ and storage/, and see whether a test notices, for half an hour
+#   and the minutes that the tests take without a change; MINUTES=5 for less, MODULES="api.retry api.feed" for these
+#   alone; writes a table in docs/reliability.md
 # make cluster-demo   a backfill on Celery workers, one of which is killed; needs redis-server and postgresql, which
 #   it installs on Debian as root; some minutes
 # All need Python 3.11 or newer and nothing else but what is said; what they install goes into .venv, and into
@@ -18,12 +21,13 @@ PYTHON ?= python3
 BIN := .venv/bin
 PINS := constraints/airflow-3.3.txt
 VERSIONS ?= 2.11 3.0 3.3
+MINUTES ?= 30
 OLDER := $(filter-out 3.3,$(VERSIONS))
 AZURITE := tests/storage/azurite/package.json tests/storage/azurite/package-lock.json
 EXTRAS := s3,azure,parquet,zstd,report,sandbox
 LOWEST := $(addprefix tests/,api contract hooks operators report sandbox sensors storage tasks triggers)
 
-.PHONY: demo airflow test test-matrix test-lowest docs benchmark reliability soak cluster-demo clean
+.PHONY: demo airflow test test-matrix test-lowest docs benchmark reliability soak mutation cluster-demo clean
 
 demo: .venv/ready
 	$(BIN)/python scripts/demo.py
@@ -56,6 +60,9 @@ reliability: .venv/ready .venv/azurite/ready
 soak: .venv/ready
 	PYTHONPATH=scripts $(BIN)/python -m soak $(PARTS)
 
+mutation: .venv/ready .venv/azurite/ready
+	PYTHONPATH=scripts $(BIN)/python -m mutation --minutes $(MINUTES) $(MODULES)
+
 cluster-demo: .venv/ready
 	$(BIN)/python scripts/cluster.py
 
@@ -63,7 +70,7 @@ cluster-demo: .venv/ready
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=")'
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --constraint $(PINS) uv
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint $(PINS) --editable '.[$(EXTRAS),openlineage]' --group dev --group cluster --group docs
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint $(PINS) --editable '.[$(EXTRAS),openlineage]' --group dev --group cluster --group docs --group mutation
 	touch $@
 
 .venv-%/ready: constraints/airflow-%.txt pyproject.toml .venv/ready

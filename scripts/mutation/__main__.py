@@ -1,0 +1,101 @@
+"""``make mutation``: change one thing at a time in api/ and storage/, and see whether a test notices.
+
+``MINUTES=10`` tries for so long, ``MODULES="api.retry api.frontier"`` changes these alone; then nothing is
+written.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import sys
+import time
+import tomllib
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+
+from tables import write
+
+from mutation.mutants import ROOT, Mutant, modules, mutants
+from mutation.runner import Baseline, outcomes, prepared
+
+PAGE = ROOT / "docs" / "reliability.md"
+EXPLAINED = ROOT / "tests" / "mutation.toml"
+SEED = 7
+COLUMNS = ("module", "mutants", "tried", "killed", "survived, explained", "survived", "score")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m mutation", description=__doc__)
+    parser.add_argument("modules", nargs="*", metavar="module", help="such as api.retry; by default all")
+    parser.add_argument("--minutes", type=float, default=30, help="by default 30; after them, none is begun")
+    given = parser.parse_args()
+    everything = [mutant for module in modules() for mutant in mutants(module)]
+    explained = explanations(everything)
+    chosen = [mutant for mutant in everything if not given.modules or mutant.module in given.modules]
+    # A sample of the whole, however many the minutes allow, and the same in each run.
+    random.Random(SEED).shuffle(chosen)
+    survived: list[Mutant] = []
+    tried: list[Mutant] = []
+    with prepared():
+        baseline, processes = Baseline(), os.cpu_count() or 1
+        for mutant, survives in outcomes(in_time(chosen, given.minutes), baseline, processes):
+            tried.append(mutant)
+            if survives:
+                survived.append(mutant)
+                if key(mutant) not in explained:
+                    say(mutant)
+    counts = [Counter(mutant.module for mutant in found) for found in (chosen, tried, survived)]
+    counts.append(Counter(mutant.module for mutant in survived if key(mutant) in explained))
+    rows = [row(module, *(count[module] for count in counts)) for module in sorted(counts[0])]
+    rows.append(row("all", *(count.total() for count in counts)))
+    table = "".join(
+        f"| {' | '.join(map(str, line))} |\n" for line in [COLUMNS, ["---"] * len(COLUMNS), *rows]
+    )
+    print(table)
+    if not given.modules:
+        when = f"Measured on {datetime.now(UTC):%Y-%m-%d} with {processes} processes"
+        write(PAGE, "make mutation", f"{when}, in {given.minutes:g} minutes.\n\n{table}")
+
+
+def in_time(chosen: Iterable[Mutant], minutes: float) -> Iterator[Mutant]:
+    """As many as can be begun."""
+    end = time.monotonic() + 60 * minutes
+    for mutant in chosen:
+        if time.monotonic() > end:
+            return
+        yield mutant
+
+
+def key(mutant: Mutant) -> tuple[str, str, str]:
+    """A mutant, wherever in its module it stands by now."""
+    return (mutant.module, *mutant.change)
+
+
+def explanations(everything: list[Mutant]) -> set[tuple[str, str, str]]:
+    """The mutants of which it is said why no test tells them from the code."""
+    found = {
+        (entry["module"], before, after)
+        for entry in tomllib.loads(EXPLAINED.read_text())["explained"]
+        for before, after in entry["changes"]
+    }
+    if stale := found - set(map(key, everything)):
+        sys.exit("\n".join(["No such mutant, but an explanation:", *map(" | ".join, sorted(stale))]))
+    return found
+
+
+def row(module: str, mutants: int, tried: int, survived: int, explained: int) -> list[object]:
+    killed, rest = tried - survived, survived - explained
+    score = f"{killed / (killed + rest):.0%}" if killed + rest else ""
+    return [module, f"{mutants:,}", f"{tried:,}", f"{killed:,}", explained, rest, score]
+
+
+def say(mutant: Mutant) -> None:
+    before, after = mutant.change
+    print(f"{mutant.module}:{mutant.lines[0]}\n  - {before}\n  + {after}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,117 @@
+"""Which rows of a list were handed out before, row by row."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from airflow_provider_predictions.api.frontier import MOST_TIES, RECENT_PAGES, Frontier, Index, Notes
+from airflow_provider_predictions.api.models import Prediction
+
+
+def at(seconds: float) -> datetime:
+    return datetime(2026, 11, 1, tzinfo=UTC) + timedelta(seconds=seconds)
+
+
+def row(id_: str, seconds: float | None = 0) -> Prediction:
+    return Prediction(id_, "completed", None if seconds is None else at(seconds), None, b"{}")
+
+
+def ids(rows: list[Prediction]) -> list[str]:
+    return [each.id for each in rows]
+
+
+def test_an_index_holds_what_it_was_given_and_nothing_twice() -> None:
+    index = Index(map(hash, ("a", "b")))
+    index.add(map(hash, ("b", "c")))
+
+    assert [name in index for name in "abcd"] == [True, True, True, False]
+
+
+def test_notes_are_read_as_they_were_written_also_beyond_memory() -> None:
+    notes, hashes = Notes(), [hash(f"id-{n}") for n in range(70_000)]
+    notes.add(hashes[:35_001])
+    notes.add(hashes[35_001:])
+
+    assert list(notes) == hashes
+
+
+@pytest.mark.parametrize("newest_first", [True, False])
+def test_an_order_is_proven_by_two_moments_and_lost_by_one_row(newest_first: bool) -> None:
+    sign = -1 if newest_first else 1
+    frontier = Frontier(newest_first=newest_first)
+    frontier.watch([at(0), at(0)])
+    assert (frontier.ordered, frontier.moved, frontier.proven) == (True, False, False)
+    frontier.watch([at(0), at(sign)])
+    assert frontier.proven
+    frontier.watch([at(0)])
+    assert frontier.proven
+    frontier.watch([at(sign), at(0)])
+
+    assert (frontier.ordered, frontier.moved, frontier.proven) == (False, True, False)
+
+
+def test_a_row_without_a_time_ends_the_order() -> None:
+    frontier = Frontier()
+    frontier.watch([at(1), None, at(0)])
+
+    assert not frontier.ordered
+
+
+def test_rows_of_one_moment_are_told_from_each_other() -> None:
+    frontier = Frontier()
+
+    assert ids(frontier.pass_over([row("a", 9), row("b", 8), row("c", 8)])) == ["a", "b", "c"]
+    assert ids(frontier.pass_over([row("b", 8), row("c", 8), row("d", 8), row("e", 7)])) == ["d", "e"]
+    assert frontier.last == at(7)
+    assert [frontier.knows(each) for each in (row("e", 7), row("f", 7), row("d", 8), row("a", 9))] == [
+        True, False, True, True,
+    ]  # fmt: skip
+
+
+def test_more_rows_of_one_moment_than_are_at_hand_are_looked_up() -> None:
+    frontier = Frontier()
+    rows = [row(f"{n}") for n in range(MOST_TIES + 500)]
+    frontier.pass_over(rows)
+    for _ in range(RECENT_PAGES):
+        frontier.pass_over([])
+
+    assert all(map(frontier.knows, rows))
+    assert not frontier.knows(row("other"))
+
+
+def test_pages_before_the_recent_ones_are_looked_up_where_there_is_no_order() -> None:
+    frontier = Frontier()
+    frontier.watch([at(0), at(1)])
+    for n in range(5):
+        frontier.pass_over([row(f"{n}", n)])
+
+    assert [frontier.knows(row(f"{n}", n)) for n in range(6)] == [True] * 5 + [False]
+    frontier.pass_over([row("5", 5)])
+    assert frontier.knows(row("5", 5))
+
+
+def test_a_row_that_is_no_record_is_a_repeat_where_a_known_row_comes_after_it() -> None:
+    frontier, junk = Frontier(), Prediction.rejected(b"1", "number instead of an object")
+    frontier.pass_over([row("a", 3), row("b", 2)])
+
+    assert ids(frontier.pass_over([junk, row("b", 2), row("c", 1), junk])) == ["c", junk.id]
+
+
+def test_a_frontier_is_gone_on_with_from_its_position() -> None:
+    frontier = Frontier()
+    frontier.watch([at(2), at(1)])
+    frontier.pass_over([row("a", 2), row("b", 1), row("c", 1)])
+
+    position = json.loads(json.dumps(frontier.position()))
+    again = Frontier.at(position, lambda: ["a", "b", "c"])
+
+    assert position == {
+        "newest_first": True, "ordered": True, "moved": True, "last": at(1).isoformat(), "ties": ["b", "c"],
+    }  # fmt: skip
+    assert again.position() == position
+    assert [again.knows(row(name, 1)) for name in "bcd"] == [True, True, False]
+    again.watch([at(0), at(1)])
+    assert [again.knows(row(name, 2)) for name in "abcd"] == [True, True, True, False]

@@ -1,0 +1,105 @@
+"""How the next poll of a wait is put off, and what a verdict says, word for word."""
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import Any
+
+import pytest
+
+from airflow_provider_predictions.api.auth import BearerAuth
+from airflow_provider_predictions.api.errors import PredictionsError, ServerError
+from airflow_provider_predictions.api.models import Page
+from airflow_provider_predictions.api.vlmrun import VlmRun
+from airflow_provider_predictions.api.waiting import (
+    LONGEST_RETRY_AFTER,
+    Pace,
+    Patience,
+    Tally,
+    Verdict,
+    Wait,
+    judge,
+)
+
+SERVICE = VlmRun("https://vlmrun.test/v1", BearerAuth("key"))
+
+
+@pytest.mark.parametrize(
+    ("pace", "age", "error", "least"),
+    [
+        (Pace(10), 0, None, 10),
+        (Pace(10, 300), 50, None, 10),
+        (Pace(10, 300), 600, None, 60),
+        (Pace(10, 300), 3600, None, 300),
+        (Pace(10, 300), 600, ServerError(""), 60),
+        (Pace(10), 0, ServerError("", retry_after=200), 200),
+        (Pace(10), 0, ServerError("", retry_after=1e6), LONGEST_RETRY_AFTER),
+    ],
+)
+def test_the_longest_of_interval_growth_and_retry_after_counts_and_up_to_a_tenth_is_added(
+    pace: Pace, age: float, error: PredictionsError | None, least: float
+) -> None:
+    found = [pace.seconds(age, error) for _ in range(1000)]
+
+    assert least <= min(found) < 1.01 * least
+    assert 1.09 * least < max(found) <= 1.1 * least
+
+
+def verdict(age: float = 0, pages: tuple[dict[str, str], ...] = ({},), **wait: Any) -> Verdict:
+    tally = Tally(Wait(**wait), SERVICE)
+    for page in pages:
+        rows = [{"id": id_, "status": status, "message": "no  pages"} for id_, status in page.items()]
+        tally.add(Page(tuple(SERVICE.row(json.dumps(row).encode()) for row in rows)))
+    return judge(tally, age)
+
+
+def test_a_verdict_says_what_is_waited_for() -> None:
+    found = verdict(pages=({"b": "running", "a": "completed"}, {"c": "odd"}), min_predictions=4)
+
+    assert found.state == "waiting"
+    assert found.message == (
+        "VLM Run: 2 of 3 predictions are unfinished; statuses: {'completed': 1, 'odd': 1, 'running': 1}"
+        "; 4 are waited for (min_predictions)"
+    )
+    assert found.statuses == {"completed": 1, "odd": 1, "running": 1}
+    assert found.unknown == ("odd",)
+
+
+def test_a_verdict_names_what_is_missing_once_its_timeout_is_there() -> None:
+    ids = {"prediction_ids": ["a", "b", "c"], "missing_timeout": 600}
+    waiting, failed = (verdict(age, ({"b": "completed", "x": "failed"},), **ids) for age in (599.9, 600))
+
+    assert (waiting.state, failed.state) == ("waiting", "failed")
+    assert waiting.message == (
+        "VLM Run: 0 of 1 predictions are unfinished; statuses: {'completed': 1}; 2 are not there yet"
+    )
+    assert failed.message == "prediction_ids: VLM Run has not known a, c for 600 s (missing_timeout)"
+
+
+def test_a_verdict_names_what_failed_in_the_services_words() -> None:
+    found = verdict(pages=({"a": "failed", "b": "completed"},))
+
+    assert found == Verdict(
+        "failed", "VLM Run: 1 of 2 predictions: a is failed: no pages", {"completed": 1, "failed": 1}
+    )
+
+
+def test_no_more_predictions_are_counted_than_are_waited_for_over_all_pages() -> None:
+    pages = ({"a": "completed", "b": "completed"}, {"c": "completed", "d": "running"}, {"e": "running"})
+
+    assert verdict(pages=pages, filters={"max_predictions": 3}).statuses == {"completed": 3}
+
+
+def test_a_wait_that_was_ended_by_failures_begins_to_count_anew() -> None:
+    patience = Patience(logging.getLogger("test"), limit=2)
+
+    assert [patience.bears(ServerError("")) for _ in range(4)] == [True, False, True, False]
+
+
+def test_a_failure_that_is_borne_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    patience = Patience(logging.getLogger("test"), limit=2)
+    for _ in range(2):
+        patience.bears(ServerError("VLM Run answered 500"))
+
+    assert caplog.messages == ["VLM Run answered 500. The wait goes on."]

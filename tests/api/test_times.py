@@ -1,0 +1,61 @@
+"""Timestamps of the services, on a machine wherever it stands."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import pytest
+
+from airflow_provider_predictions.api.models import Page, Prediction, as_time
+
+NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
+
+
+@pytest.fixture(autouse=True)
+def tokyo(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2026-11-01T12:00:00",
+        "2026-11-01T12:00:00.000000",
+        "2026-11-01T12:00:00.000",
+        "2026-11-01 12:00:00",
+        "2026-11-01T12:00:00Z",
+        "2026-11-01T12:00:00+00:00",
+        "2026-11-01T14:00:00+0200",
+        "2026-11-01T14:00+02",
+        "2026-11-01T12:00",
+    ],
+)
+def test_a_time_is_read_in_utc_however_it_is_written(text: str) -> None:
+    found = as_time(text)
+
+    assert found == NOON
+    assert found.tzinfo is UTC
+
+
+@pytest.mark.parametrize(
+    "value", ["", "soon", "2026-13-01T12:00:00", "9999-12-31T23:59:59-01:00", None, 7, NOON]
+)
+def test_what_is_no_text_of_a_time_is_none(value: object) -> None:
+    assert as_time(value) is None
+
+
+def test_a_page_spans_the_times_that_its_records_tell() -> None:
+    def page(*hours: int | None) -> Page:
+        times = [hour and NOON.replace(hour=hour) for hour in hours]
+        return Page(tuple(Prediction(f"{n}", "done", found, None, b"{}") for n, found in enumerate(times)))
+
+    assert page(3, None, 1, 2).span == (NOON.replace(hour=1), NOON.replace(hour=3))
+    assert page(None).span is None
+    assert page().span is None
+    assert list(page(1, 2).by_id) == ["0", "1"]

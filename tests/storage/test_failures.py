@@ -1,0 +1,143 @@
+"""What the libraries of storages raise, and what a person is told of it."""
+
+from __future__ import annotations
+
+import errno
+from types import SimpleNamespace
+
+import pytest
+from airflow.providers.common.compat.sdk import ObjectStoragePath
+from fsspec.implementations.memory import MemoryFileSystem
+from s3fs import S3FileSystem
+
+from airflow_provider_predictions.api.errors import (
+    LONGEST_MESSAGE,
+    ConfigurationError,
+    ConflictError,
+    PredictionsError,
+    StorageError,
+)
+from airflow_provider_predictions.storage.console import bucket_of, console_url
+from airflow_provider_predictions.storage.failures import explained, status_of, worker_disk
+from airflow_provider_predictions.storage.objects import _chunks
+
+
+class LibraryError(Exception):
+    """An error with whatever attributes a library gives it."""
+
+    def __init__(self, text: str = "refused", **attributes: object) -> None:
+        super().__init__(text)
+        vars(self).update(attributes)
+
+
+def botocore(status: int) -> LibraryError:
+    return LibraryError(response={"ResponseMetadata": {"HTTPStatusCode": status}})
+
+
+def caused_by(error: Exception) -> OSError:
+    found = OSError("wrapped")
+    found.__cause__ = error
+    return found
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (botocore(503), 503),
+        (LibraryError(status_code=404), 404),
+        (LibraryError(code=403), 403),
+        (LibraryError(status_code=0, code=403), 403),
+        (LibraryError(code="NoSuchKey"), None),
+        (LibraryError(response={}), None),
+        (LibraryError(response=SimpleNamespace(), status_code=409), 409),
+        (caused_by(botocore(412)), 412),
+        (caused_by(caused_by(LibraryError(code=404))), 404),
+        (ValueError(), None),
+        (None, None),
+    ],
+)
+def test_a_status_is_found_in_the_errors_of_each_library(error: Exception | None, status: int | None) -> None:
+    assert status_of(error) == status
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "words"),
+    [
+        (FileNotFoundError(), ConfigurationError, "Create its bucket"),
+        (botocore(404), ConfigurationError, "Create its bucket"),
+        (PermissionError(), ConfigurationError, "Let the connection in path"),
+        (botocore(401), ConfigurationError, "Let the connection in path"),
+        (botocore(403), ConfigurationError, "Let the connection in path"),
+        (botocore(500), StorageError, "A retry goes on"),
+        (OSError(errno.ENOSPC, "No space left"), StorageError, "No space left. A retry goes on"),
+        (TimeoutError(), StorageError, "no answer in time. A retry goes on"),
+        (LibraryError("GET /key?signature=x failed.\n<Body/>"), StorageError, "GET /key failed. A retry"),
+    ],
+)
+def test_what_fails_says_what_to_do(file_store: ObjectStoragePath, error, kind, words: str) -> None:
+    with pytest.raises(kind) as raised, explained("read", file_store):
+        raise error
+
+    assert str(raised.value).startswith(f"path: {file_store} cannot be read: ")
+    assert words in str(raised.value)
+
+
+def test_what_is_ours_or_excepted_stays_as_it_is(file_store: ObjectStoragePath) -> None:
+    for error, but in ((ConflictError("mine"), PredictionsError), (KeyError("theirs"), KeyError)):
+        with pytest.raises(type(error)) as raised, explained("read", file_store, but=but):
+            raise error
+        assert raised.value is error
+
+
+def test_a_long_text_of_a_library_is_cut(file_store: ObjectStoragePath) -> None:
+    with (
+        pytest.raises(StorageError, match=f"read: x{{{LONGEST_MESSAGE}}}. A retry"),
+        explained("read", file_store),
+    ):
+        raise LibraryError("x" * (LONGEST_MESSAGE + 1))
+
+
+def test_a_disk_that_is_full_is_the_workers() -> None:
+    with (
+        pytest.raises(StorageError, match=r"The disk of this worker fails: No space left\. Free"),
+        worker_disk(),
+    ):
+        raise OSError(errno.ENOSPC, "No space left")
+    with pytest.raises(KeyError), worker_disk():
+        raise KeyError
+
+
+def test_large_files_go_piece_by_piece_where_the_file_system_can_do_that() -> None:
+    assert _chunks(S3FileSystem(anon=True)) == {"chunksize": 8 << 20, "max_concurrency": 1}
+    assert _chunks(MemoryFileSystem()) == {}
+
+
+def stored(protocol: str, **attributes: object) -> SimpleNamespace:
+    fs = SimpleNamespace(**{"client_kwargs": {}} | attributes)
+    return SimpleNamespace(protocol=protocol, bucket="conn@bucket", key="a dir/part ü", fs=fs)
+
+
+def test_an_object_has_a_page_in_the_console_of_its_vendor(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"):
+        monkeypatch.delenv(name, raising=False)
+    for protocol in ("s3", "s3a", "s3n"):
+        assert console_url(stored(protocol)) == (
+            "https://console.aws.amazon.com/s3/object/bucket?prefix=a%20dir%2Fpart%20%C3%BC"
+        )
+    for protocol in ("gs", "gcs"):
+        assert console_url(stored(protocol)) == (
+            "https://console.cloud.google.com/storage/browser/_details/bucket/a%20dir/part%20%C3%BC"
+        )
+    assert bucket_of(stored("s3")) == "bucket"
+
+
+def test_an_object_of_another_vendor_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert console_url(stored("abfs")) is None
+    assert console_url(stored("file")) is None
+    assert console_url(stored("s3", endpoint_url="https://minio.test")) is None
+    assert console_url(stored("s3", client_kwargs={"endpoint_url": "https://minio.test"})) is None
+    assert console_url(stored("gs", _endpoint="https://gcs.test")) is None
+    for name in ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"):
+        with monkeypatch.context() as patch:
+            patch.setenv(name, "https://minio.test")
+            assert console_url(stored("s3")) is None
