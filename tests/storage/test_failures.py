@@ -19,7 +19,7 @@ from airflow_provider_predictions.api.errors import (
 )
 from airflow_provider_predictions.storage.console import bucket_of, console_url
 from airflow_provider_predictions.storage.failures import explained, status_of, worker_disk
-from airflow_provider_predictions.storage.objects import _chunks
+from airflow_provider_predictions.storage.objects import _in_pieces
 
 
 class LibraryError(Exception):
@@ -108,8 +108,8 @@ def test_a_disk_that_is_full_is_the_workers() -> None:
 
 
 def test_large_files_go_piece_by_piece_where_the_file_system_can_do_that() -> None:
-    assert _chunks(S3FileSystem(anon=True)) == {"chunksize": 8 << 20, "max_concurrency": 1}
-    assert _chunks(MemoryFileSystem()) == {}
+    assert _in_pieces(S3FileSystem(anon=True)) == {"chunksize": 8 << 20, "max_concurrency": 1}
+    assert _in_pieces(MemoryFileSystem()) == {}
 
 
 def stored(protocol: str, **attributes: object) -> SimpleNamespace:
