@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
 import libcst
 from libcst.metadata import MetadataWrapper, PositionProvider
@@ -26,10 +27,12 @@ class Mutant:
     """One change of a module.
 
     :param lines: of the module, that hold what is changed.
+    :param function: whether a call runs it; if not, importing the module does.
     """
 
     module: str
     lines: range
+    function: bool
     tree: libcst.Module
     statement: libcst.CSTNode
     old: libcst.CSTNode
@@ -48,6 +51,20 @@ class Mutant:
         changed = [line for line in difflib.ndiff(before, after) if line[0] in "+-"]
         removed, added = (" ".join(line[1:].strip() for line in changed if line[0] == sign) for sign in "-+")
         return removed, added
+
+    @cached_property
+    def name(self) -> str:
+        """What tells it from all others while the module stays as it is."""
+        return f"{self.module}:{self.lines[0]}\n  - {self.change[0]}\n  + {self.change[1]}"
+
+    @property
+    def unchanged(self) -> Mutant:
+        """The code itself in the place of a mutant, which no test may tell from the code."""
+        return replace(self, new=self.old)
+
+    @property
+    def is_unchanged(self) -> bool:
+        return self.new is self.old
 
     def _with_change(self, node: libcst.CSTNode) -> libcst.CSTNode:
         return self.new if node is self.old else node.deep_replace(self.old, self.new)
@@ -69,26 +86,32 @@ def mutants(module: str) -> list[Mutant]:
     wrapper = MetadataWrapper(libcst.parse_module(path_of(module).read_text()))
     places = wrapper.resolve(PositionProvider)
     found = []
-    for statement, old, new in _changes(wrapper.module, wrapper.module):
+    for place, old, new in _changes(wrapper.module, _Place(wrapper.module, function=False)):
         lines = range(places[old].start.line, places[old].end.line + 1)
-        found.append(Mutant(module, lines, wrapper.module, statement, old, new))
+        found.append(Mutant(module, lines, place.function, wrapper.module, place.statement, old, new))
     return found
 
 
-def _changes(
-    node: libcst.CSTNode, statement: libcst.CSTNode
-) -> Iterator[tuple[libcst.CSTNode, libcst.CSTNode, libcst.CSTNode]]:
+class _Place(NamedTuple):
+    """What holds a change."""
+
+    statement: libcst.CSTNode
+    function: bool
+
+
+def _changes(node: libcst.CSTNode, place: _Place) -> Iterator[tuple[_Place, libcst.CSTNode, libcst.CSTNode]]:
     if _says_nothing(node):
         return
     if isinstance(node, libcst.BaseCompoundStatement | libcst.SimpleStatementLine):
-        statement = node
+        place = place._replace(statement=node)
     for kind, operator in mutation_operators:
         if isinstance(node, kind):
             # A text in capitals is not told from a text with letters around it.
             for new in islice(operator(node), 1 if operator is operator_string else None):
-                yield statement, node, new
+                yield place, node, new
     for child in node.children:
-        yield from _changes(child, statement)
+        body = isinstance(node, libcst.FunctionDef) and child is node.body
+        yield from _changes(child, place._replace(function=place.function or body))
 
 
 def _says_nothing(node: libcst.CSTNode) -> bool:

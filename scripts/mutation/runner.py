@@ -47,6 +47,7 @@ PATIENCE = 10
 LONGEST_START = 60
 """Seconds until the first test."""
 MOST_MEMORY = 6 << 30
+NOTE = "test-that-is-run"
 
 
 class Changed(MetaPathFinder, Loader):
@@ -63,17 +64,18 @@ class Changed(MetaPathFinder, Loader):
         exec(compile(self._source, self._path, "exec"), module.__dict__)
 
 
-class Alarm:
-    """Ends the process when a test takes much longer than it did without the change."""
+class Watch:
+    """Says which test runs, and ends the process when it takes much longer than without the change."""
 
-    def __init__(self, seconds: dict[str, float]) -> None:
-        self._seconds = seconds
+    def __init__(self, seconds: dict[str, float], note: Path) -> None:
+        self._seconds, self._note = seconds, note
 
     def pytest_sessionstart(self) -> None:
         signal.setitimer(signal.ITIMER_REAL, LONGEST_START)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
+        self._note.write_text(item.nodeid)
         signal.setitimer(signal.ITIMER_REAL, PATIENCE * (1 + self._seconds[item.nodeid]))
         return (yield)
 
@@ -140,7 +142,11 @@ def prepared() -> Iterator[None]:
 
 
 class Baseline:
-    """What each test runs without a change, and how long it takes; from a run before, where that holds."""
+    """What each test runs without a change, how long it takes, and which mutants it has killed.
+
+    From a run before, where that still holds: neither the test's file has changed nor anything that is no
+    test.
+    """
 
     def __init__(self) -> None:
         package = [*(ROOT / "airflow_provider_predictions").rglob("*.py"), *(ROOT / "tests").rglob("*.py")]
@@ -149,13 +155,15 @@ class Baseline:
         files = {str(file.relative_to(ROOT)): _digest([file]) for file in found}
         known = json.loads(BASELINE.read_text()) if BASELINE.exists() else {}
         if known.get("shared") != shared:
-            known = {"files": {}, "tests": {}}
+            known = {"files": {}, "tests": {}, "killed": {}}
         changed = {file for file, digest in files.items() if known["files"].get(file) != digest}
         stay = files.keys() - changed
-        self.tests = {id_: test for id_, test in known["tests"].items() if id_.partition("::")[0] in stay}
+        self._facts = {"shared": shared, "files": files}
+        self.tests = {id_: test for id_, test in known["tests"].items() if _file_of(id_) in stay}
+        self.killed = {name: id_ for name, id_ in known["killed"].items() if _file_of(id_) in stay}
         if changed:
             self.tests |= _recorded(sorted(changed))
-            BASELINE.write_text(json.dumps({"shared": shared, "files": files, "tests": self.tests}))
+            self.keep()
         self.seconds = {id_: test["seconds"] for id_, test in self.tests.items()}
         self._running: dict[tuple[str, int], set[str]] = defaultdict(set)
         self._using: dict[str, set[str]] = defaultdict(set)
@@ -165,18 +173,28 @@ class Baseline:
                 for line in lines:
                     self._running[module, line].add(id_)
 
-    def tests_for(self, mutant: Mutant) -> list[str]:
-        """The tests that run what is changed, or its module where that is run by imports.
+    def keep(self) -> None:
+        """For the next run."""
+        BASELINE.write_text(json.dumps(self._facts | {"tests": self.tests, "killed": self.killed}))
 
-        The quickest first. Of a slow function, first one set of its parameters: the others hardly see more.
+    def tests_for(self, mutant: Mutant) -> list[str]:
+        """The tests that run what is changed, or any of its module where importing that runs it.
+
+        Of these, the ones named after the module first; then the quickest, but of a slow function first one
+        set of its parameters: the others hardly see more.
         """
-        found = set().union(*(self._running[mutant.module, line] for line in mutant.lines))
+        if mutant.function:
+            found = set().union(*(self._running[mutant.module, line] for line in mutant.lines))
+        else:
+            found = self._using[mutant.module]
+        named = f"{mutant.module.replace('.', '/test_')}.py"
         sets = Counter[str]()
         order = {}
-        for id_ in sorted(found or self._using[mutant.module], key=self.seconds.__getitem__):
+        for id_ in sorted(found, key=self.seconds.__getitem__):
             function = id_.partition("[")[0]
             sets[function] += 1
-            order[id_] = sets[function] if self.seconds[id_] > SLOW else 0, self.seconds[id_]
+            others = not mutant.function and not _file_of(id_).endswith(named)
+            order[id_] = others, sets[function] if self.seconds[id_] > SLOW else 0, self.seconds[id_]
         chosen, total = [], 0.0
         for id_ in sorted(order, key=order.__getitem__):
             total += self.seconds[id_]
@@ -184,6 +202,10 @@ class Baseline:
                 break
             chosen.append(id_)
         return chosen
+
+
+def _file_of(test: str) -> str:
+    return test.partition("::")[0]
 
 
 def _digest(files: Iterable[Path]) -> str:
@@ -207,22 +229,29 @@ def _recorded(files: list[str]) -> dict[str, Any]:
         return json.loads(facts.read_text())
 
 
-def outcomes(mutants: Iterable[Mutant], baseline: Baseline, processes: int) -> Iterator[tuple[Mutant, bool]]:
-    """Try mutants, and say of each whether all of its tests passed."""
-    alarm, running = Alarm(baseline.seconds), dict[int, tuple[Mutant, str]]()
+def outcomes(
+    mutants: Iterable[Mutant], baseline: Baseline, processes: int
+) -> Iterator[tuple[Mutant, str | None]]:
+    """Try mutants, and say which test killed each, or None."""
+    running = dict[int, tuple[Mutant, str]]()
     for mutant in mutants:
-        if tests := baseline.tests_for(mutant):
+        if killer := baseline.killed.get(mutant.name):
+            yield mutant, killer
+        elif tests := baseline.tests_for(mutant):
             directory = tempfile.mkdtemp()
 
-            def run(mutant: Mutant = mutant, tests: list[str] = tests) -> int:
+            def run(mutant: Mutant = mutant, tests: list[str] = tests, directory: str = directory) -> int:
                 sys.meta_path.insert(0, Changed(mutant))
+                watch = Watch(baseline.seconds, Path(directory, NOTE))
                 chosen = [f"{ROOT}/{id_}" for id_ in tests]
                 # Hardly any change outlives the first few; to collect the others takes seconds.
-                return _run(chosen[:FIRST_TESTS], alarm) or _run(chosen[FIRST_TESTS:], alarm)
+                return _run(chosen[:FIRST_TESTS], watch) or _run(chosen[FIRST_TESTS:], watch)
 
+            # Where the module cannot even be imported, that is noticed before any test.
+            Path(directory, NOTE).write_text(tests[0])
             running[_fork(run, directory)] = mutant, directory
         else:
-            yield mutant, True
+            yield mutant, None
         if len(running) == processes:
             yield _ended(running)
     while running:
@@ -264,7 +293,7 @@ def _fork(run: Callable[[], int], directory: str, *, quiet: bool = True) -> int:
         os._exit(code)
 
 
-def _ended(running: dict[int, tuple[Mutant, str]]) -> tuple[Mutant, bool]:
+def _ended(running: dict[int, tuple[Mutant, str]]) -> tuple[Mutant, str | None]:
     """Wait for a process. Of what tests do not survive, an error and a timeout count as well."""
     process, status = os.wait()
     while process not in running:
@@ -272,5 +301,6 @@ def _ended(running: dict[int, tuple[Mutant, str]]) -> tuple[Mutant, bool]:
     with suppress(ProcessLookupError):
         os.killpg(process, signal.SIGKILL)
     mutant, directory = running.pop(process)
+    killer = Path(directory, NOTE).read_text() if os.waitstatus_to_exitcode(status) else None
     shutil.rmtree(directory, ignore_errors=True)
-    return mutant, os.waitstatus_to_exitcode(status) == 0
+    return mutant, killer
