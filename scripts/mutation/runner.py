@@ -41,6 +41,7 @@ SLOW_IMPORTS = (
     "starlette.applications", "tenacity", "urllib3", "uvicorn", "zstandard",
 )  # fmt: skip
 BASELINE = ROOT / ".venv" / "mutation.json"
+SLOW = 0.03
 FIRST_TESTS = 15
 IMPORT = re.compile(r"^from airflow_provider_predictions\.(\S+) import ", re.MULTILINE)
 MOST_SECONDS = 25.0
@@ -184,8 +185,8 @@ class Baseline:
     def tests_for(self, mutant: Mutant) -> list[str]:
         """The tests that run what is changed, or the module's where importing that runs it.
 
-        Of these, first those whose file imports the module; then the quickest, but of each function first one
-        set of its parameters, since the others hardly see more.
+        Of these, first those whose file imports the module; then the quickest, but of a slow function first
+        one set of its parameters: the others hardly see more.
         """
         found, importing = set[str](), set[str]()
         if mutant.function:
@@ -198,7 +199,7 @@ class Baseline:
         for id_ in sorted(found, key=self.seconds.__getitem__):
             function, seconds = id_.partition("[")[0], self.seconds[id_]
             sets[function] += 1
-            order[id_] = id_ not in importing, sets[function], seconds
+            order[id_] = id_ not in importing, sets[function] if seconds > SLOW else 0, seconds
         chosen, total = [], 0.0
         for id_ in sorted(order, key=order.__getitem__):
             total += self.seconds[id_]
