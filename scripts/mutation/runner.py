@@ -68,14 +68,24 @@ class Changed(MetaPathFinder, Loader):
         exec(compile(self._source, self._path, "exec"), module.__dict__)
 
 
-class Watch:
-    """Says which test runs, and ends the process when it takes much longer than without the change."""
+class Chosen:
+    """Runs some tests of the files that are collected, in their order.
 
-    def __init__(self, seconds: dict[str, float], note: Path) -> None:
+    Says which of them runs, and ends the process when that takes much longer than without the change.
+
+    :param tests: by their ids, not all of which a command line can hold.
+    """
+
+    def __init__(self, tests: list[str], seconds: dict[str, float], note: Path) -> None:
+        self._order = {id_: number for number, id_ in enumerate(tests)}
         self._seconds, self._note = seconds, note
 
     def pytest_sessionstart(self) -> None:
         signal.setitimer(signal.ITIMER_REAL, LONGEST_START)
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        chosen = (item for item in items if item.nodeid in self._order)
+        items[:] = sorted(chosen, key=lambda item: self._order[item.nodeid])
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
@@ -247,10 +257,10 @@ def outcomes(
 
             def run(mutant: Mutant = mutant, tests: list[str] = tests, directory: str = directory) -> int:
                 sys.meta_path.insert(0, Changed(mutant))
-                watch = Watch(baseline.seconds, Path(directory, NOTE))
-                chosen = [f"{ROOT}/{id_}" for id_ in tests]
                 # Hardly any change outlives the first few; to collect the others takes seconds.
-                return _run(chosen[:FIRST_TESTS], watch) or _run(chosen[FIRST_TESTS:], watch)
+                parts = tests[:FIRST_TESTS], tests[FIRST_TESTS:]
+                note = Path(directory, NOTE)
+                return any(_run(part, Chosen(part, baseline.seconds, note)) for part in parts if part)
 
             # Where the module cannot even be imported, that is noticed before any test.
             Path(directory, NOTE).write_text(tests[0])
@@ -269,9 +279,10 @@ _OPTIONS = (
 )  # fmt: skip
 
 
-def _run(tests: list[str], *plugins: object) -> int:
-    """Run tests up to the first that fails; 0 where none does."""
-    return pytest.main([*_OPTIONS, "--exitfirst", *tests], plugins=plugins) if tests else 0
+def _run(tests: list[str], plugin: Chosen) -> bool:
+    """Run tests up to the first that fails; whether one does."""
+    files = sorted({f"{ROOT}/{_file_of(id_)}" for id_ in tests})
+    return pytest.main([*_OPTIONS, "--exitfirst", *files], plugins=[plugin]) != 0
 
 
 def _fork(run: Callable[[], int], directory: str, *, quiet: bool = True) -> int:

@@ -19,9 +19,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from airflow_provider_predictions.api.errors import ConfigurationError, NoAnswerError
+from airflow_provider_predictions.api.models import PageRequest
 from airflow_provider_predictions.hooks.cradl import CradlHook
 from airflow_provider_predictions.hooks.vlmrun import VlmRunHook
 from airflow_provider_predictions.sandbox.server import Sandbox
+from tests.conftest import Shell, make_service
 
 HOOK = {"vlmrun": VlmRunHook, "cradl": CradlHook}
 
@@ -182,3 +184,17 @@ def test_no_extra_turns_the_check_off(
     else:
         with pytest.raises(ConfigurationError, match=f"extra {name}: unknown; known are "):
             hook.get_conn()
+
+
+def test_a_file_of_a_foreign_origin_is_fetched_without_the_token(
+    sandbox: Sandbox, listening: Listening, shell: Shell, certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    file, own = PageRequest(f"{listening.url}/file"), f"{listening.url}/v1"
+
+    for changes in ({}, {"base_url": own}):
+        assert shell.get(make_service(sandbox, "cradl", **changes), file) == b"[]"
+
+    foreign, trusted = (headers.lower() for headers in listening.heard)
+    assert "authorization" not in foreign
+    assert "authorization: bearer sandbox-token-" in trusted

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -19,7 +20,7 @@ from airflow_provider_predictions.api.errors import (
 )
 from airflow_provider_predictions.storage.console import bucket_of, console_url
 from airflow_provider_predictions.storage.failures import explained, status_of, worker_disk
-from airflow_provider_predictions.storage.objects import _in_pieces
+from airflow_provider_predictions.storage.objects import _in_pieces, create, get_file, put_file, sizes
 
 
 class LibraryError(Exception):
@@ -105,6 +106,61 @@ def test_a_disk_that_is_full_is_the_workers() -> None:
         raise OSError(errno.ENOSPC, "No space left")
     with pytest.raises(KeyError), worker_disk():
         raise KeyError
+
+
+class Failing(SimpleNamespace):
+    """A path in a store that answers everything with an error."""
+
+    protocol, path = "s3", "bucket/key"
+
+    def __init__(self, error: Exception) -> None:
+        def fail(*_: object, **__: object) -> None:
+            raise error
+
+        fails = dict.fromkeys(("ls", "get_file", "pipe_file", "put_file"), fail)
+        super().__init__(fs=SimpleNamespace(async_impl=False, invalidate_cache=lambda: None, **fails))
+
+    def __str__(self) -> str:
+        return "s3://bucket/key"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        TypeError("mode"), ValueError("mode"), NotImplementedError("mode"),
+        botocore(400), botocore(405), botocore(501), LibraryError(status_code=501), LibraryError(code=405),
+    ],
+)  # fmt: skip
+def test_a_store_that_does_not_know_conditions_creates_nothing(error: Exception) -> None:
+    assert create(Failing(error), b"1") is False
+
+
+@pytest.mark.parametrize("error", [FileExistsError(), botocore(409), botocore(412), LibraryError(code=412)])
+def test_a_store_that_has_an_object_creates_none(error: Exception) -> None:
+    with pytest.raises(FileExistsError):
+        create(Failing(error), b"1")
+
+
+@pytest.mark.parametrize(
+    ("done", "ask"),
+    [
+        ("written", lambda path, file: create(path, b"1")),
+        ("written", lambda path, file: put_file(file, path)),
+        ("read", lambda path, file: get_file(path, file, 1)),
+        ("listed", lambda path, file: sizes(path)),
+    ],
+)
+@pytest.mark.parametrize("status", [403, 500])
+def test_an_error_names_the_object_and_what_was_not_done(tmp_path: Path, done, ask, status: int) -> None:
+    file = tmp_path / "file"
+    file.write_bytes(b"1")
+
+    with pytest.raises(PredictionsError, match=f"path: s3://bucket/key cannot be {done}: "):
+        ask(Failing(botocore(status)), file)
+
+
+def test_what_is_not_there_has_nothing_in_it() -> None:
+    assert sizes(Failing(FileNotFoundError())) == {}
 
 
 def test_large_files_go_piece_by_piece_where_the_file_system_can_do_that() -> None:
