@@ -187,6 +187,12 @@ def test_a_secret_is_hidden_however_it_is_quoted(quoted: str) -> None:
     assert without(f"<{quoted}> and {quoted}", "other", SECRET, "") == "<***> and ***"
 
 
+def test_a_secret_is_hidden_as_python_shows_it() -> None:
+    odd = "a\x01'\\b"
+
+    assert without(f"{odd!r} and {odd}", odd) == '"***" and ***'
+
+
 @pytest.mark.parametrize("encode", [base64.b64encode, base64.urlsafe_b64encode])
 @pytest.mark.parametrize("before", ["", "u", "me:", "user:"])
 def test_a_secret_is_hidden_within_base64(encode: Any, before: str) -> None:

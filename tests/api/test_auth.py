@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from urllib.parse import parse_qs
 
 import pytest
@@ -76,6 +77,16 @@ def test_the_credentials_go_in_the_form_body_with_the_audience(fresh: Sandbox) -
         "audience": [app.AUDIENCE],
     }
     assert fresh.wire.seen[0].authorization is None
+
+
+def test_each_token_is_told_of_and_shared_only_with_the_same_credentials(fresh: Sandbox) -> None:
+    told: list[str] = []
+    credentials = replace(client_credentials(fresh), on_token=told.append)
+
+    assert {credentials.token(), credentials.token(), client_credentials(fresh).token()} == set(told)
+    assert len(told) == 1
+    with pytest.raises(AuthenticationError):
+        client_credentials(fresh, client_secret="wrong").token()
 
 
 def test_threads_share_one_fetch(fresh: Sandbox) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -237,6 +238,20 @@ def test_an_echoed_secret_is_not_quoted(shell: Shell, sandbox) -> None:
 
     assert "sk-very-secret" not in str(caught.value)
     assert "API key (password)" in str(caught.value)
+
+
+def test_an_echoed_token_is_not_quoted(shell: Shell, sandbox) -> None:
+    sandbox.cradl.fill(3)
+    service = make_service(sandbox, "cradl")
+    walk = service.walk(service.filters(page_size=2))
+    walk.take(walk.read(shell.get(service, walk.ahead(1)[0])))
+    (request,) = walk.ahead(1)
+
+    for echoed in (service.auth.token(), request.params["nextToken"]):
+        body = json.dumps({"message": f"bad <{echoed}>"}).encode()
+        sandbox.wire.order(Fault("cradl", status=402, body=body))
+        with pytest.raises(InvalidRequestError, match=r"bad <\*\*\*>"):
+            shell.get(service, request)
 
 
 def test_a_server_that_does_not_listen_is_an_error_without_a_query(shell: Shell, sandbox) -> None:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-import pytest
+import math
+from dataclasses import replace
 
-from airflow_provider_predictions.api.auth import BearerAuth
-from airflow_provider_predictions.api.cradl import Cradl, CradlPrediction, CradlValue
-from airflow_provider_predictions.api.models import Column
+import pytest
+from pydantic import ValidationError
+
+from airflow_provider_predictions.api.auth import BearerAuth, ClientCredentialsAuth
+from airflow_provider_predictions.api.cradl import Cradl, CradlFilters, CradlPrediction, CradlValue
+from airflow_provider_predictions.api.errors import InvalidRequestError, MalformedAnswerError
+from airflow_provider_predictions.api.models import Column, Page, PageRequest
 from airflow_provider_predictions.api.service import Service
 from airflow_provider_predictions.api.vlmrun import VlmRun, VlmRunPrediction, VlmRunUsage
+from airflow_provider_predictions.api.waiting import MISSING_TIMEOUT, Wait
 
 SERVICES = [
     VlmRun("https://vlmrun.test/v1", BearerAuth("key")),
@@ -54,6 +60,12 @@ def test_the_columns_are_members_of_the_record_under_the_names_of_the_service() 
         envelope = {column.envelope for column in service.columns} - {None}
         assert envelope == {"id", "status", "created_at", "group"}
     assert Column("x", "text").envelope is None
+    kinds = {(service.name, column.name): column.kind for service in SERVICES for column in service.columns}
+    assert {key[1] for key, kind in kinds.items() if kind == "json"} == {
+        "response", "usage", "predictions", "metadata", "warnings", "errors",
+    }  # fmt: skip
+    assert {key[1] for key, kind in kinds.items() if kind == "number"} == {"inferenceTime"}
+    assert set(kinds.values()) == {"text", "time", "json", "number"}
 
 
 def test_the_services_differ_in_what_their_documentation_says() -> None:
@@ -63,3 +75,56 @@ def test_the_services_differ_in_what_their_documentation_says() -> None:
     ]
 
     assert found == [("vlmrun", "VLM Run", 1000, 60), ("cradl", "Cradl", 100, 1)]
+    vlmrun, cradl = SERVICES
+    assert vlmrun.waiting_statuses == {"pending", "enqueued", "running", "paused"}
+    assert cradl.waiting_statuses == {"pending"}
+
+
+def test_what_a_secret_is_needed_for_is_not_made_without_and_does_not_show_it() -> None:
+    credentials = {"auth_url": "https://auth.test", "client_id": "me", "audience": "api"}
+    with pytest.raises(TypeError):
+        VlmRun("https://vlmrun.test/v1")
+    with pytest.raises(TypeError):
+        BearerAuth()
+    with pytest.raises(TypeError):
+        ClientCredentialsAuth(**credentials)
+
+    found = ClientCredentialsAuth(**credentials, client_secret="hush")
+    for shown in (found, BearerAuth("hush"), Cradl("https://cradl.test/v1", found)):
+        assert "hush" not in repr(shown)
+    assert found == replace(found, timeout=1, on_token=print)
+    assert found != replace(found, client_secret="other")
+
+
+def test_a_filter_or_a_wait_that_means_nothing_is_refused() -> None:
+    assert CradlFilters(model_id="m").model_id == "m"
+    assert CradlPrediction(prediction_id="a").prediction_id == "a"
+    assert (Wait().min_predictions, Wait().missing_timeout) == (0, MISSING_TIMEOUT)
+    assert Page(()).duplicates == 0
+    for model, odd in [
+        (CradlFilters, {"model_id": ""}),
+        (Wait, {"min_predictions": -1}),
+        (Wait, {"missing_timeout": -1}),
+        (Wait, {"missing_timeout": math.inf}),
+        (Wait, {"prediction_id": "a"}),
+    ]:
+        with pytest.raises(ValidationError):
+            model(**odd)
+    with pytest.raises(ValidationError):
+        Wait().min_predictions = 1
+
+
+def test_a_file_elsewhere_is_opened_by_https_only() -> None:
+    (_, cradl), foreign = SERVICES, "files.test/x"
+
+    assert cradl.url(PageRequest(f"https://{foreign}")) == f"https://{foreign}"
+    with pytest.raises(InvalidRequestError, match="not https"):
+        cradl.url(PageRequest(f"http://{foreign}"))
+
+
+@pytest.mark.parametrize("service", SERVICES, ids=lambda service: service.name)
+def test_an_answer_that_cannot_be_read_is_named_by_its_service(service: Service) -> None:
+    with pytest.raises(MalformedAnswerError, match=f"^{service.title} "):
+        service.walk(service.filters()).read(b"<html>")
+    with pytest.raises(MalformedAnswerError, match=f"^{service.title} "):
+        service.read_one(b"<html>")

@@ -111,6 +111,17 @@ def test_a_feed_tells_of_each_finished_prediction_once_and_crosses_json() -> Non
     assert last.told.keys() == {"a", "b", "c"}
 
 
+def test_a_feed_waits_for_nothing_that_is_unfinished_and_too_old() -> None:
+    rows = [row("a", created=NOON + 4 * HOUR), row("b", "running")]
+    given = {"terminal": {"completed"}, "statuses": None}
+
+    _, waiting = Feed(NOON - HOUR).news(rows, **given, give_up_before=NOON - HOUR)
+    _, given_up = Feed(NOON - HOUR).news(rows, **given, give_up_before=NOON + HOUR)
+
+    assert waiting.watermark == NOON
+    assert given_up.watermark == NOON + 4 * HOUR - SETTLED_AFTER
+
+
 def test_a_feed_of_which_nothing_is_seen_keeps_its_watermark() -> None:
     fresh, then = Feed(NOON).news([], terminal={"completed"}, statuses=None, give_up_before=NOON)
 

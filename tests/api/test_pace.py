@@ -29,6 +29,7 @@ SERVICE = VlmRun("https://vlmrun.test/v1", BearerAuth("key"))
     ("pace", "age", "error", "least"),
     [
         (Pace(10), 0, None, 10),
+        (Pace(0.1), 600, ServerError(""), 0.1),
         (Pace(10, 300), 50, None, 10),
         (Pace(10, 300), 600, None, 60),
         (Pace(10, 300), 3600, None, 300),
@@ -103,3 +104,17 @@ def test_a_failure_that_is_borne_is_told(caplog: pytest.LogCaptureFixture) -> No
         patience.bears(ServerError("VLM Run answered 500"))
 
     assert caplog.messages == ["VLM Run answered 500. The wait goes on."]
+
+
+def test_a_status_that_is_not_known_is_told_once_however_often_it_comes_and_goes(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.WARNING)
+    patience = Patience(logging.getLogger("test"))
+    for statuses in ({"a": "odd"}, {"b": "strange"}, {"a": "odd"}):
+        patience.heed(verdict(pages=(statuses,)))
+
+    assert [message.split(" is not")[0] for message in caplog.messages] == [
+        "The status 'odd'",
+        "The status 'strange'",
+    ]

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import gzip
+import socket
+import socketserver
 import threading
+import time
 from collections.abc import Iterator
+from contextlib import ExitStack, suppress
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
 from airflow_provider_predictions.api.auth import BearerAuth
 from airflow_provider_predictions.api.client import Client
-from airflow_provider_predictions.api.errors import NoAnswerError
+from airflow_provider_predictions.api.errors import AnswerTooLargeError, NoAnswerError
 from airflow_provider_predictions.api.models import PageRequest
 from airflow_provider_predictions.api.vlmrun import VlmRun
 
+TIMEOUT = 0.2
+"""Seconds."""
 NO_PORT = "http://127.0.0.1:1/v1"
 """Nothing listens there."""
 LIST = PageRequest("predictions", {"skip": 0, "limit": 10})
@@ -47,7 +54,7 @@ def server(asked: list[str]) -> Iterator[str]:
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
         http.daemon_threads = True
-        threading.Thread(target=http.serve_forever, daemon=True).start()
+        threading.Thread(target=http.serve_forever, args=(0.01,), daemon=True).start()
         yield f"http://127.0.0.1:{http.server_port}"
         http.shutdown()
 
@@ -75,3 +82,57 @@ def test_a_proxy_of_the_environment_is_used(
 def test_a_port_where_nobody_listens_is_said() -> None:
     with pytest.raises(NoAnswerError, match=r"at 127\.0\.0\.1:1: ConnectError.*refused"):
         body(NO_PORT)
+
+
+class Trickle(socketserver.BaseRequestHandler):
+    """Sends an answer that does not end, and counts its bytes."""
+
+    sent = 0
+
+    def handle(self) -> None:
+        self.request.recv(1 << 16)
+        self.request.sendall(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n")
+        with suppress(OSError):
+            for _ in range(200):
+                self.request.sendall(b" " * (1 << 20))
+                Trickle.sent += 1 << 20
+
+
+def test_of_an_answer_without_end_no_more_is_read_than_may_be_kept() -> None:
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Trickle) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        service = VlmRun(f"http://127.0.0.1:{server.server_address[1]}/v1", BearerAuth("key"))
+        with (
+            Client(replace(service, max_response_bytes=1000), attempts=1) as client,
+            pytest.raises(AnswerTooLargeError),
+        ):
+            client.get(LIST, bytes)
+        server.shutdown()
+
+    assert Trickle.sent < 50 << 20
+
+
+@pytest.mark.parametrize("accepts", [True, False])
+def test_a_server_that_does_not_answer_is_given_up(accepts: bool) -> None:
+    """It lets nobody in, or lets in and says nothing."""
+    with socket.create_server(("127.0.0.1", 0), backlog=16 if accepts else 0) as server, ExitStack() as stack:
+        for _ in range(0 if accepts else 8):
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(server.getsockname())
+        service = VlmRun(f"http://127.0.0.1:{server.getsockname()[1]}/v1", BearerAuth("key"), timeout=TIMEOUT)
+        began = time.monotonic()
+        with (
+            Client(service, attempts=1) as client,
+            pytest.raises(NoAnswerError, match=r"\(extra timeout: 0\.2 s a step, 1 s in all\)"),
+        ):
+            client.get(LIST, bytes)
+
+    assert time.monotonic() - began < 20 * TIMEOUT
+
+
+def test_a_connection_that_ends_without_an_answer_is_named_by_what_went_wrong() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=lambda: server.accept()[0].close(), daemon=True).start()
+        with pytest.raises(NoAnswerError, match=r": RemoteProtocolError$"):
+            body(f"http://127.0.0.1:{server.getsockname()[1]}/v1")

@@ -20,7 +20,7 @@ from airflow_provider_predictions.api.errors import (
 )
 from airflow_provider_predictions.storage.console import bucket_of, console_url
 from airflow_provider_predictions.storage.failures import explained, status_of, worker_disk
-from airflow_provider_predictions.storage.objects import _in_pieces, create, get_file, put_file, sizes
+from airflow_provider_predictions.storage.objects import _in_pieces, create, get_file, put_file, remove, sizes
 
 
 class LibraryError(Exception):
@@ -71,6 +71,7 @@ def test_a_status_is_found_in_the_errors_of_each_library(error: Exception | None
         (botocore(403), ConfigurationError, "Let the connection in path"),
         (botocore(500), StorageError, "A retry goes on"),
         (OSError(errno.ENOSPC, "No space left"), StorageError, "No space left. A retry goes on"),
+        (LibraryError("MAX"), StorageError, "MAX. A retry goes on"),
         (TimeoutError(), StorageError, "no answer in time. A retry goes on"),
         (LibraryError("GET /key?signature=x failed.\n<Body/>"), StorageError, "GET /key failed. A retry"),
     ],
@@ -117,8 +118,10 @@ class Failing(SimpleNamespace):
         def fail(*_: object, **__: object) -> None:
             raise error
 
-        fails = dict.fromkeys(("ls", "get_file", "pipe_file", "put_file"), fail)
-        super().__init__(fs=SimpleNamespace(async_impl=False, invalidate_cache=lambda: None, **fails))
+        fails = dict.fromkeys(("ls", "get_file", "pipe_file", "put_file", "rm_file"), fail)
+        self.removed: list[str] = []
+        fs = {"async_impl": False, "invalidate_cache": lambda: None, "rm": self.removed.append}
+        super().__init__(fs=SimpleNamespace(**fs, **fails))
 
     def __str__(self) -> str:
         return "s3://bucket/key"
@@ -157,6 +160,18 @@ def test_an_error_names_the_object_and_what_was_not_done(tmp_path: Path, done, a
 
     with pytest.raises(PredictionsError, match=f"path: s3://bucket/key cannot be {done}: "):
         ask(Failing(botocore(status)), file)
+
+
+def test_where_a_library_removes_no_single_file_the_path_is_removed() -> None:
+    """As adlfs did before 2026.2."""
+    path = Failing(NotImplementedError())
+
+    remove(path)
+    remove(Failing(FileNotFoundError()))
+
+    assert path.removed == ["bucket/key"]
+    with pytest.raises(StorageError, match="path: s3://bucket/key cannot be removed: "):
+        remove(Failing(botocore(500)))
 
 
 def test_what_is_not_there_has_nothing_in_it() -> None:

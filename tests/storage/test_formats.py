@@ -29,7 +29,7 @@ from airflow_provider_predictions.sandbox.faults import Fault
 from airflow_provider_predictions.sandbox.server import Sandbox
 from airflow_provider_predictions.sandbox.shelf import Shelf
 from airflow_provider_predictions.storage.formats import make_format
-from airflow_provider_predictions.storage.parquet import ROWS_PER_GROUP
+from airflow_provider_predictions.storage.parquet import ROWS_PER_GROUP, _exactly
 
 LAND = {"vlmrun": VlmRunPredictionsToObjectStorageOperator, "cradl": CradlPredictionsToObjectStorageOperator}
 CODECS = [None, "gzip", "zstd"]
@@ -535,3 +535,20 @@ def identities(
 ) -> list[tuple[str, datetime | None]]:
     files = [Path(part["uri"].removeprefix("file://")) for part in manifest["parts"]]
     return [found for file in files for found in make_format(form, codec, service).identities(file)]
+
+
+@pytest.mark.parametrize(
+    ("found", "held"),
+    [
+        (7, 7.0),
+        (-(2**53), -(2.0**53)),
+        (2**53, 2.0**53),
+        (2**53 + 1, None),
+        (True, None),
+        ("7", None),
+        (1.5, 1.5),
+    ],
+)
+def test_a_number_is_held_where_a_double_is_exactly_it(found: object, held: float | None) -> None:
+    assert _exactly(found) == held
+    assert _exactly(math.inf) is None
