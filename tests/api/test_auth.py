@@ -89,6 +89,25 @@ def test_each_token_is_told_of_and_shared_only_with_the_same_credentials(fresh: 
         client_credentials(fresh, client_secret="wrong").token()
 
 
+DRIP = (b"HTTP/1.1 200 OK\r\n", *[0.03, b"X-More: 1\r\n"] * 100)
+"""An answer of three seconds whose steps are quick."""
+
+
+@pytest.mark.parametrize("ask", ["token", "atoken"])
+def test_a_token_that_drips_in_is_given_up_and_the_next_one_is_asked_for_anew(
+    fresh: Sandbox, ask: str
+) -> None:
+    credentials = replace(client_credentials(fresh), timeout=0.1)
+    fresh.wire.order(Fault("token", how="play", script=DRIP))
+    began = time.monotonic()
+
+    with pytest.raises(NoAnswerError, match=r"sent no token within 0\.5 s, 5 times extra timeout"):
+        credentials.token() if ask == "token" else asyncio.run(credentials.atoken())
+
+    assert 0.4 < time.monotonic() - began < 2
+    assert credentials.token().startswith("sandbox-token-")
+
+
 def test_threads_share_one_fetch(fresh: Sandbox) -> None:
     fresh.wire.order(Fault("token", how="slow", seconds=0.3))
     with ThreadPoolExecutor(16) as pool:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import time
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 
 import pytest
 
@@ -52,6 +54,15 @@ def test_a_status_becomes_an_error_that_says_what_to_check(
     assert type(error) is kind
     assert str(error).startswith(f"{ENDPOINT} {words}")
     assert (error.status, error.retry_after) == (status, after)
+
+
+def test_a_date_says_when_to_ask_again_too(sandbox: Sandbox) -> None:
+    soon = format_datetime(datetime.now(UTC) + timedelta(seconds=30), usegmt=True)
+
+    error = error_of(sandbox, status=503, body=b"", headers={"Retry-After": soon})
+
+    assert error.retry_after is not None
+    assert 20 < error.retry_after <= 30
 
 
 @pytest.mark.parametrize(

@@ -9,15 +9,15 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
-from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from airflow_provider_predictions.api.auth import BearerAuth
+from airflow_provider_predictions.api.auth import BearerAuth, ClientCredentialsAuth
 from airflow_provider_predictions.api.client import Client
-from airflow_provider_predictions.api.errors import AnswerTooLargeError, NoAnswerError
+from airflow_provider_predictions.api.errors import AnswerTooLargeError, MalformedAnswerError, NoAnswerError
 from airflow_provider_predictions.api.models import PageRequest
+from airflow_provider_predictions.api.token_endpoint import LARGEST_ANSWER, fetch
 from airflow_provider_predictions.api.vlmrun import VlmRun
 
 TIMEOUT = 0.2
@@ -98,16 +98,32 @@ class Trickle(socketserver.BaseRequestHandler):
                 Trickle.sent += 1 << 20
 
 
-def test_of_an_answer_without_end_no_more_is_read_than_may_be_kept() -> None:
+@pytest.fixture
+def endless() -> Iterator[str]:
+    """A server whose answers do not end."""
+    Trickle.sent = 0
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Trickle) as server:
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-        service = VlmRun(f"http://127.0.0.1:{server.server_address[1]}/v1", BearerAuth("key"))
-        with (
-            Client(replace(service, max_response_bytes=1000), attempts=1) as client,
-            pytest.raises(AnswerTooLargeError),
-        ):
-            client.get(LIST, bytes)
+        yield f"http://127.0.0.1:{server.server_address[1]}"
         server.shutdown()
+
+
+def test_of_an_answer_without_end_no_more_is_read_than_may_be_kept(endless: str) -> None:
+    service = VlmRun(f"{endless}/v1", BearerAuth("key"), max_response_bytes=1000)
+
+    with Client(service, attempts=1) as client, pytest.raises(AnswerTooLargeError):
+        client.get(LIST, bytes)
+
+    assert Trickle.sent < 50 << 20
+
+
+def test_of_a_token_without_end_no_more_is_read_than_one_can_have(endless: str) -> None:
+    credentials = ClientCredentialsAuth(
+        f"{endless}/token", client_id="me", client_secret="hush", audience="api"
+    )
+
+    with pytest.raises(MalformedAnswerError, match=f"more than {LARGEST_ANSWER} bytes"):
+        fetch(credentials)
 
     assert Trickle.sent < 50 << 20
 

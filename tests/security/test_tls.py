@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from airflow_provider_predictions.api.errors import ConfigurationError, NoAnswerError
+from airflow_provider_predictions.api.exchange import trusted_certificates
 from airflow_provider_predictions.api.models import PageRequest
 from airflow_provider_predictions.hooks.cradl import CradlHook
 from airflow_provider_predictions.hooks.vlmrun import VlmRunHook
@@ -94,6 +95,15 @@ def hook(service_name: str, sandbox: Sandbox, listening: Listening, monkeypatch:
     given = sandbox.connection(service_name, host=f"{listening.url}/v1")
     monkeypatch.setenv("AIRFLOW_CONN_MINE", json.dumps(given))
     return HOOK[service_name]("mine", attempts=1)
+
+
+@pytest.fixture
+def trusted(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The certificate is one of those that this process trusts."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    trusted_certificates.cache_clear()
+    yield
+    trusted_certificates.cache_clear()
 
 
 async def first_page(hook: VlmRunHook | CradlHook) -> None:
@@ -187,9 +197,8 @@ def test_no_extra_turns_the_check_off(
 
 
 def test_a_file_of_a_foreign_origin_is_fetched_without_the_token(
-    sandbox: Sandbox, listening: Listening, shell: Shell, certificate: Path, monkeypatch: pytest.MonkeyPatch
+    sandbox: Sandbox, listening: Listening, shell: Shell, trusted: None
 ) -> None:
-    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     file, own = PageRequest(f"{listening.url}/file"), f"{listening.url}/v1"
 
     for changes in ({}, {"base_url": own}):

@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import json
 import math
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -21,6 +22,7 @@ import pytest
 import zstandard
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 
+from airflow_provider_predictions.api.errors import ConfigurationError
 from airflow_provider_predictions.api.service import Service
 from airflow_provider_predictions.operators.cradl import CradlPredictionsToObjectStorageOperator
 from airflow_provider_predictions.operators.vlmrun import VlmRunPredictionsToObjectStorageOperator
@@ -552,3 +554,13 @@ def identities(
 def test_a_number_is_held_where_a_double_is_exactly_it(found: object, held: float | None) -> None:
     assert _exactly(found) == held
     assert _exactly(math.inf) is None
+
+
+def test_a_library_that_is_missing_is_missed_by_who_needs_it(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "zstandard", None)
+
+    assert make_format("jsonl", "gzip", service).suffix == ".jsonl.gz"
+    with pytest.raises(ConfigurationError, match="file_format: zstandard is not installed"):
+        make_format("jsonl", "zstd", service)

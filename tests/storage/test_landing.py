@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import tempfile
 import time
 from contextlib import suppress
@@ -18,7 +19,7 @@ from airflow_provider_predictions.api.models import Page, Prediction
 from airflow_provider_predictions.api.vlmrun import VlmRun
 from airflow_provider_predictions.storage.formats import make_format
 from airflow_provider_predictions.storage.landing import Landing
-from airflow_provider_predictions.storage.workspace import LIFETIME
+from airflow_provider_predictions.storage.workspace import LIFETIME, Workspace
 
 SERVICE = VlmRun("https://vlmrun.test/v1", BearerAuth("key"))
 NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
@@ -202,3 +203,12 @@ def test_a_note_that_is_none_is_no_progress(file_store: ObjectStoragePath) -> No
     for content in (b"", b"null\n", b"{}\n", b"no json\n", b"\xff\n"):
         (file_store / "_checkpoint.jsonl").write_bytes(content)
         assert not goes_on(file_store)
+
+
+def test_an_attempt_ends_well_though_somebody_has_removed_its_directory() -> None:
+    workspace = Workspace("of-a-path-that-nobody-lands-under")
+    shutil.rmtree(workspace.directory)
+
+    workspace.close(keep=False)
+
+    assert not workspace.directory.exists()
