@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 TOKEN_ATTEMPTS = 3
 LARGEST_ANSWER = 1 << 20
 """Bytes, unpacked."""
+ANSWERED = "The token endpoint (extra auth_url) answered"
 LEEWAY = 60.0
 """A token is renewed so many seconds before it ends, or after half of its life where that is less."""
 
@@ -111,15 +112,31 @@ def _fetch_once(credentials: ClientCredentialsAuth) -> Token:
 
 
 def _read(response: requests.Response, **_: object) -> requests.Response:
-    """Turn an error status into an error before oauthlib reads, and may quote, the body; else read it."""
+    """Read the body, but of no error: oauthlib may quote that. However it ends, the connection is closed."""
+    with response:
+        _refuse_errors(response)
+        content = b""
+        for chunk in response.iter_content(LARGEST_ANSWER // 64):
+            content += chunk
+            if len(content) > LARGEST_ANSWER:
+                raise MalformedAnswerError(
+                    f"{ANSWERED} 200 and more than {LARGEST_ANSWER} bytes: check the URL"
+                )
+    whole = type(response)()
+    whole.status_code, whole.headers, whole.url = response.status_code, response.headers, response.url
+    whole.request, whole.encoding, whole.raw = response.request, response.encoding, BytesIO(content)
+    return whole
+
+
+def _refuse_errors(response: requests.Response) -> None:
     status = response.status_code
-    where = f"The token endpoint (extra auth_url) answered {status}"
+    where = f"{ANSWERED} {status}"
     after = retry_after(response.headers.get("Retry-After"), datetime.now(UTC))
     if response.is_redirect:
         # The secret goes to auth_url and nowhere else.
         raise ConfigurationError("extra auth_url: redirects; give the URL that it leads to")
     if status == 400:
-        raise _Status400Error(where, status=status)
+        raise _Status400Error(where)
     if status in (401, 403):
         raise AuthenticationError(
             f"{where}: check client id (login) and client secret (password)", status=status
@@ -130,12 +147,3 @@ def _read(response: requests.Response, **_: object) -> requests.Response:
         raise ServerError(where, status=status, retry_after=after)
     if status != 200:
         raise InvalidRequestError(f"{where}: check the URL", status=status)
-    content = b""
-    for chunk in response.iter_content(LARGEST_ANSWER // 64):
-        content += chunk
-        if len(content) > LARGEST_ANSWER:
-            raise MalformedAnswerError(f"{where} and more than {LARGEST_ANSWER} bytes: check the URL")
-    whole = type(response)()
-    whole.status_code, whole.headers, whole.url = status, response.headers, response.url
-    whole.request, whole.encoding, whole.raw = response.request, response.encoding, BytesIO(content)
-    return whole

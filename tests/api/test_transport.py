@@ -85,9 +85,10 @@ def test_a_port_where_nobody_listens_is_said() -> None:
 
 
 class Trickle(socketserver.BaseRequestHandler):
-    """Sends an answer that does not end, and counts its bytes."""
+    """Sends an answer that does not end, counts its bytes, and notes when nobody takes them any more."""
 
     sent = 0
+    left = threading.Event()
 
     def handle(self) -> None:
         self.request.recv(1 << 16)
@@ -96,13 +97,16 @@ class Trickle(socketserver.BaseRequestHandler):
             for _ in range(200):
                 self.request.sendall(b" " * (1 << 20))
                 Trickle.sent += 1 << 20
+        Trickle.left.set()
 
 
 @pytest.fixture
 def endless() -> Iterator[str]:
     """A server whose answers do not end."""
     Trickle.sent = 0
+    Trickle.left.clear()
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Trickle) as server:
+        server.daemon_threads = True
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         yield f"http://127.0.0.1:{server.server_address[1]}"
         server.shutdown()
@@ -114,6 +118,7 @@ def test_of_an_answer_without_end_no_more_is_read_than_may_be_kept(endless: str)
     with Client(service, attempts=1) as client, pytest.raises(AnswerTooLargeError):
         client.get(LIST, bytes)
 
+    assert Trickle.left.wait(5)
     assert Trickle.sent < 50 << 20
 
 
@@ -125,6 +130,7 @@ def test_of_a_token_without_end_no_more_is_read_than_one_can_have(endless: str) 
     with pytest.raises(MalformedAnswerError, match=f"more than {LARGEST_ANSWER} bytes"):
         fetch(credentials)
 
+    assert Trickle.left.wait(5)
     assert Trickle.sent < 50 << 20
 
 

@@ -20,7 +20,15 @@ from airflow_provider_predictions.api.errors import (
 )
 from airflow_provider_predictions.storage.console import bucket_of, console_url
 from airflow_provider_predictions.storage.failures import explained, status_of, worker_disk
-from airflow_provider_predictions.storage.objects import _in_pieces, create, get_file, put_file, remove, sizes
+from airflow_provider_predictions.storage.objects import (
+    _in_pieces,
+    create,
+    find,
+    get_file,
+    put_file,
+    remove,
+    sizes,
+)
 
 
 class LibraryError(Exception):
@@ -118,7 +126,7 @@ class Failing(SimpleNamespace):
         def fail(*_: object, **__: object) -> None:
             raise error
 
-        fails = dict.fromkeys(("ls", "get_file", "pipe_file", "put_file", "rm_file"), fail)
+        fails = dict.fromkeys(("ls", "find", "get_file", "pipe_file", "put_file", "rm_file"), fail)
         self.removed: list[str] = []
         fs = {"async_impl": False, "invalidate_cache": lambda: None, "rm": self.removed.append}
         super().__init__(fs=SimpleNamespace(**fs, **fails))
@@ -151,6 +159,7 @@ def test_a_store_that_has_an_object_creates_none(error: Exception) -> None:
         ("written", lambda path, file: put_file(file, path)),
         ("read", lambda path, file: get_file(path, file, 1)),
         ("listed", lambda path, file: sizes(path)),
+        ("listed", lambda path, file: find(path, "_manifest.json")),
     ],
 )
 @pytest.mark.parametrize("status", [403, 500])
@@ -176,6 +185,7 @@ def test_where_a_library_removes_no_single_file_the_path_is_removed() -> None:
 
 def test_what_is_not_there_has_nothing_in_it() -> None:
     assert sizes(Failing(FileNotFoundError())) == {}
+    assert find(Failing(FileNotFoundError()), "_manifest.json") == []
 
 
 def test_large_files_go_piece_by_piece_where_the_file_system_can_do_that() -> None:
