@@ -14,7 +14,7 @@ from airflow_provider_predictions.api.errors import InvalidRequestError, Malform
 from airflow_provider_predictions.api.models import Column, Page, PageRequest
 from airflow_provider_predictions.api.service import Service
 from airflow_provider_predictions.api.vlmrun import VlmRun, VlmRunPrediction, VlmRunUsage
-from airflow_provider_predictions.api.waiting import MISSING_TIMEOUT, Wait
+from airflow_provider_predictions.api.waiting import Wait
 
 SERVICES = [
     VlmRun("https://vlmrun.test/v1", BearerAuth("key")),
@@ -99,7 +99,7 @@ def test_what_a_secret_is_needed_for_is_not_made_without_and_does_not_show_it() 
 def test_a_filter_or_a_wait_that_means_nothing_is_refused() -> None:
     assert CradlFilters(model_id="m").model_id == "m"
     assert CradlPrediction(prediction_id="a").prediction_id == "a"
-    assert (Wait().min_predictions, Wait().missing_timeout) == (0, MISSING_TIMEOUT)
+    assert (Wait().min_predictions, Wait().missing_timeout) == (0, 600)
     assert Page(()).duplicates == 0
     for model, odd in [
         (CradlFilters, {"model_id": ""}),
@@ -128,3 +128,4 @@ def test_an_answer_that_cannot_be_read_is_named_by_its_service(service: Service)
         service.walk(service.filters()).read(b"<html>")
     with pytest.raises(MalformedAnswerError, match=f"^{service.title} "):
         service.read_one(b"<html>")
+    assert service.row(b"[7]").fault == "array instead of an object"

@@ -14,6 +14,7 @@ from airflow_provider_predictions.api.models import Page
 from airflow_provider_predictions.api.vlmrun import VlmRun
 from airflow_provider_predictions.api.waiting import (
     LONGEST_RETRY_AFTER,
+    NAMED,
     Pace,
     Patience,
     Tally,
@@ -84,6 +85,15 @@ def test_a_verdict_names_what_failed_in_the_services_words() -> None:
     assert found == Verdict(
         "failed", "VLM Run: 1 of 2 predictions: a is failed: no pages", {"completed": 1, "failed": 1}
     )
+
+
+@pytest.mark.parametrize(("missing", "more"), [(NAMED, " for"), (NAMED + 2, " and 2 more for")])
+def test_a_verdict_names_a_few_and_counts_the_others(missing: int, more: str) -> None:
+    ids = [f"id-{number:02}" for number in range(missing)]
+
+    found = verdict(600, prediction_ids=ids, missing_timeout=600)
+
+    assert f"has not known {', '.join(ids[:NAMED])}{more} 600 s" in found.message
 
 
 def test_no_more_predictions_are_counted_than_are_waited_for_over_all_pages() -> None:
