@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from airflow_provider_predictions.api.client import Client
 from airflow_provider_predictions.api.errors import RateLimitedError
 from airflow_provider_predictions.api.retry import (
     DOUBLINGS,
@@ -23,6 +24,7 @@ from airflow_provider_predictions.api.retry import (
     Turn,
     seconds_to_wait,
 )
+from airflow_provider_predictions.sandbox.faults import rate_limit
 from airflow_provider_predictions.sandbox.server import Sandbox
 from airflow_provider_predictions.sandbox.shelf import Shelf
 from tests.conftest import Shell
@@ -117,6 +119,19 @@ def test_who_asks_once_waits_for_the_given_limit_only() -> None:
     refused(budget, 0, 100)
 
     assert [reserve(budget, 0, patient=False) for _ in range(3)] == [0, 0, 60]
+
+
+def test_who_asks_once_is_not_held_up_by_an_earlier_refusal(service, shelf: Shelf, sandbox: Sandbox) -> None:
+    shelf.fill(1)
+    request = service.walk(service.filters()).ahead(1)[0]
+    with Client(service, attempts=1) as client:
+        client.sleep = lambda seconds: pytest.fail(f"it waits for {seconds} s")
+        client.get(request, bytes)
+        sandbox.wire.order(rate_limit(service.name))
+        with pytest.raises(RateLimitedError):
+            client.get(request, bytes)
+
+        assert shelf.texts()[0] in client.get(request, bytes)
 
 
 CALLS = st.lists(st.tuples(st.floats(0, 30), st.booleans(), st.booleans()), max_size=40)

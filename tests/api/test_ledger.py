@@ -91,6 +91,8 @@ def test_a_ledger_is_gone_on_with_from_what_it_noted() -> None:
     again.go_on(noted)
 
     assert again == book
+    assert book.facts()["watermark"] == "2026-11-01T12:00:00Z"
+    assert ledger().facts()["watermark"] is None
     assert noted["newest"] == "2026-11-01T13:00:00Z"
     assert noted["oldest_unfinished"] == "2026-11-01T13:00:00Z"
 
