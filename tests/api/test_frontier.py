@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -36,6 +37,20 @@ def test_notes_are_read_as_they_were_written_also_beyond_memory() -> None:
     notes.add(hashes[35_001:])
 
     assert list(notes) == hashes
+
+
+def test_notes_beyond_a_bound_are_not_kept_in_memory() -> None:
+    tracemalloc.start()
+    try:
+        notes = Notes()
+        for first in range(0, 200_000, 2_000):
+            notes.add(range(first, first + 2_000))
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert held < 600_000  # of 1.6 million bytes
+    assert list(notes) == list(range(200_000))
 
 
 @pytest.mark.parametrize("newest_first", [True, False])

@@ -517,6 +517,20 @@ def test_a_retry_of_the_same_run_goes_on(land, interrupted, connections, shelf: 
     assert len(asked(connections, service_name)) < 10
 
 
+def test_a_landing_over_an_earlier_one_goes_on_where_it_had_no_part_yet(
+    land, interrupted, connections, shelf: Shelf, service_name
+) -> None:
+    shelf.fill(500)
+    whole = land()
+    interrupted(after=2)
+    before = len(asked(connections, service_name))
+
+    manifest = land()
+
+    assert_all(manifest, shelf)
+    assert len(asked(connections, service_name)) - before < whole["requests"]
+
+
 @pytest.mark.parametrize("elsewhere", [False, True], ids=["here", "elsewhere"])
 @pytest.mark.parametrize(
     ("first", "second"),
