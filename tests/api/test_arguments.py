@@ -193,6 +193,10 @@ def test_a_secret_is_hidden_as_python_shows_it() -> None:
     assert without(f"{odd!r} and {odd}", odd) == '"***" and ***'
 
 
+def test_of_a_form_that_holds_another_nothing_is_left() -> None:
+    assert without(json.dumps("\\x-secret"), "\\x-secret") == '"***"'
+
+
 @pytest.mark.parametrize("encode", [base64.b64encode, base64.urlsafe_b64encode])
 @pytest.mark.parametrize("before", ["", "u", "me:", "user:"])
 def test_a_secret_is_hidden_within_base64(encode: Any, before: str) -> None:

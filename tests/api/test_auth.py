@@ -108,6 +108,19 @@ def test_a_token_that_drips_in_is_given_up_and_the_next_one_is_asked_for_anew(
     assert credentials.token().startswith("sandbox-token-")
 
 
+def test_a_fetch_does_not_keep_a_process_alive(fresh: Sandbox) -> None:
+    fresh.wire.order(Fault("token", how="slow", seconds=0.3))
+    asking = threading.Thread(target=client_credentials(fresh).token)
+    asking.start()
+
+    found: list[threading.Thread] = []
+    while not found and asking.is_alive():
+        found = [thread for thread in threading.enumerate() if thread.name == "predictions-token"]
+    asking.join()
+
+    assert [thread.daemon for thread in found] == [True]
+
+
 def test_threads_share_one_fetch(fresh: Sandbox) -> None:
     fresh.wire.order(Fault("token", how="slow", seconds=0.3))
     with ThreadPoolExecutor(16) as pool:

@@ -53,6 +53,20 @@ def test_notes_beyond_a_bound_are_not_kept_in_memory() -> None:
     assert list(notes) == list(range(200_000))
 
 
+def test_a_frontier_holds_the_ids_of_a_few_pages_only() -> None:
+    pages = [[row(f"id-{n}", -n) for n in range(first, first + 500)] for first in range(0, 50_000, 500)]
+    frontier = Frontier()
+    tracemalloc.start()
+    try:
+        for rows in pages:
+            assert frontier.pass_over(rows) == rows
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert held < 1_000_000
+
+
 @pytest.mark.parametrize("newest_first", [True, False])
 def test_an_order_is_proven_by_two_moments_and_lost_by_one_row(newest_first: bool) -> None:
     sign = -1 if newest_first else 1
