@@ -124,6 +124,17 @@ def test_the_next_attempt_goes_on_behind_the_last_page(file_store: ObjectStorage
     assert (file_store / "rejected.jsonl").read_bytes() == b"null\n"
 
 
+def test_nothing_is_noted_behind_a_note_that_was_cut_short(file_store: ObjectStoragePath) -> None:
+    begin(file_store, page(0, 1))
+    (journal,) = Path(tempfile.gettempdir()).glob("airflow-predictions-*/*/journal.jsonl")
+    with journal.open("ab") as notes:
+        notes.write(b'{"cut')
+    begin(file_store, page(2))
+
+    with landing(file_store) as attempt:
+        assert (attempt.progress.position, spooled(attempt)) == ({"skip": 2}, 3)
+
+
 def test_another_machine_goes_on_from_the_last_part(
     file_store: ObjectStoragePath, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
