@@ -240,6 +240,19 @@ def test_an_echoed_secret_is_not_quoted(shell: Shell, sandbox) -> None:
     assert "API key (password)" in str(caught.value)
 
 
+@pytest.mark.parametrize("page_size", [1, 2, 100])
+def test_an_ordered_list_is_known_as_such_whatever_the_size_of_its_pages(
+    shell: Shell, service, shelf, page_size: int
+) -> None:
+    shelf.fill(6)
+    walk = service.walk(service.filters(page_size=page_size))
+
+    pages = shell.pages(service, walk)
+
+    assert sum(len(page.predictions) for page in pages) == 6
+    assert walk.frontier.proven
+
+
 def test_an_echoed_token_is_not_quoted(shell: Shell, sandbox) -> None:
     sandbox.cradl.fill(3)
     service = make_service(sandbox, "cradl")
