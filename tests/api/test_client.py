@@ -240,11 +240,12 @@ def test_an_echoed_secret_is_not_quoted(shell: Shell, sandbox) -> None:
     assert "API key (password)" in str(caught.value)
 
 
-@pytest.mark.parametrize("page_size", [1, 2, 100])
+@pytest.mark.parametrize(("page_size", "cap"), [(1, None), (2, None), (100, None), (100, 1)])
 def test_an_ordered_list_is_known_as_such_whatever_the_size_of_its_pages(
-    shell: Shell, service, shelf, page_size: int
+    shell: Shell, service, shelf, page_size: int, cap: int | None
 ) -> None:
     shelf.fill(6)
+    shelf.cap = cap
     walk = service.walk(service.filters(page_size=page_size))
 
     pages = shell.pages(service, walk)
