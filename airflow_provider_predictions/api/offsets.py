@@ -243,15 +243,18 @@ class OffsetWalk(Walk):
         if len(rows) >= self.page_size:
             self._fills_pages = self._fills_pages or self.page_size == self._asked_size
         elif self._is_the_end(rows, brought_new=brought_new):
-            self.ended = True
-            self.list_end = rows[-1].id if rows else self._joint
+            self._end(rows)
         else:
             self.page_size = len(rows)
         self._skip += size - self._overlap
         if not self._overlap and not brought_new and self._skip == self._stepped_back_from:
-            self.ended = True
+            self._end(rows)
         self._step_back = self.page_size
         self._joint = rows[size - 1].id if rows else ""
+
+    def _end(self, rows: list[Prediction]) -> None:
+        self.ended = True
+        self.list_end = rows[-1].id if rows else self._joint
 
     def _is_the_end(self, rows: list[Prediction], *, brought_new: bool) -> bool:
         """Whether a page that is shorter than asked is the last one."""

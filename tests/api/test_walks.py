@@ -345,6 +345,18 @@ def test_of_two_rows_none_is_hidden(page_size: int, cap: int | None) -> None:
     assert walk.doubt is None
 
 
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_a_list_whose_end_was_seen_before_is_read_with_one_request(count: int) -> None:
+    listing = told(range(count, 0, -1)).listing
+    first, second = (a_walk(VLMRUN, page_size=10) for _ in range(2))
+    read = ids_of(pages(first, listing))
+    listing.asked.clear()
+    second.list_end = first.list_end
+
+    assert ids_of(pages(second, listing)) == read == [row.id for row in listing.rows]
+    assert len(listing.asked) == 1
+
+
 def test_pages_of_one_row_are_asked_for_with_the_row_in_front() -> None:
     story = told(range(5, 0, -1), "-", "", "-", page_size=1)
     walk = a_walk(VLMRUN, page_size=1)
