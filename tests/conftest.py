@@ -42,6 +42,7 @@ from airflow_provider_predictions.api.service import Asking, Service  # noqa: E4
 from airflow_provider_predictions.api.vlmrun import VlmRun  # noqa: E402
 from airflow_provider_predictions.sandbox import app  # noqa: E402
 from airflow_provider_predictions.sandbox.data import Record  # noqa: E402
+from airflow_provider_predictions.sandbox.faults import Seen  # noqa: E402
 from airflow_provider_predictions.sandbox.server import Sandbox  # noqa: E402
 from airflow_provider_predictions.sandbox.shelf import Shelf  # noqa: E402
 
@@ -179,6 +180,18 @@ def moving(shelf: Shelf, outcome: str, seconds: float = 0.6) -> str:
     if seconds:
         shelf.rows[0] = Moving(**vars(row))
     return row.id
+
+
+def ends_with(sandbox: Sandbox, service_name: str, request: int) -> None:
+    """Let the predictions of a service end when it gets the request with that number."""
+    shelf: Shelf = getattr(sandbox, service_name)
+
+    def end(seen: Seen) -> None:
+        if sandbox.wire.requests(service_name) >= request:
+            for row in shelf.rows:
+                row.work = 0
+
+    sandbox.wire.rules.append(end)
 
 
 @pytest.fixture

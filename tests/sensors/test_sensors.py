@@ -28,9 +28,9 @@ from airflow_provider_predictions.sensors.cradl import CradlPredictionsSensor
 from airflow_provider_predictions.sensors.vlmrun import VlmRunPredictionsSensor
 from airflow_provider_predictions.triggers.base import PredictionsTrigger
 from airflow_provider_predictions.triggers.poller import Poller
+from tests.clock import event_loop_free
 from tests.compat import AirflowRescheduleException, Rescheduled, deserialize, needs, serialize
-from tests.conftest import connection_json, moving
-from tests.loops import left_free
+from tests.conftest import connection_json, ends_with, moving
 
 SENSORS = {"vlmrun": VlmRunPredictionsSensor, "cradl": CradlPredictionsSensor}
 DONE = {"vlmrun": "completed", "cradl": "succeeded"}
@@ -115,7 +115,8 @@ def wait(mode: str, airflow_db: None, connections: Sandbox, service_name: str):
 
 def test_it_ends_when_nothing_is_unfinished(wait, shelf: Shelf, service_name, sandbox) -> None:
     shelf.fill(3)
-    moving(shelf, DONE[service_name])
+    moving(shelf, DONE[service_name], seconds=HOUR)
+    ends_with(sandbox, service_name, request=3)
 
     result = wait(fail_on=())
 
@@ -421,7 +422,7 @@ def test_the_trigger_leaves_the_event_loop_free(shelf, connections, service_name
     connections.wire.order(Fault("token", how="slow", seconds=1))
 
     async def run() -> None:
-        async with asyncio.timeout(30), left_free(0.5):
+        async with asyncio.timeout(30), event_loop_free(0.5):
             async for _ in deferred.value.trigger.run():
                 pass
 
