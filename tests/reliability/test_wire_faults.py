@@ -172,8 +172,8 @@ CASES = [
          services=("cradl",)),
     Case("a token without scope and expiry", token(times=1, body=BARE_TOKEN), None, PAGES + 1, 0,
          services=("cradl",)),
-    Case("a token that expires at every page", service(how="slow", seconds=0.6, after=0), None, PAGES, 0,
-         services=("cradl",), token_lifetime=1),
+    Case("a token that expires at every page", service(how="slow", seconds=1.2, after=0), None, PAGES, 0,
+         services=("cradl",), token_lifetime=2),
 ]  # fmt: skip
 
 

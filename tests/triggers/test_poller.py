@@ -57,15 +57,20 @@ def together(*triggers: PredictionsTrigger) -> list[dict[str, Any]]:
     return asyncio.run(run())
 
 
+async def asked(connections: Sandbox, service_name: str, requests: int) -> None:
+    """The service has got so many requests."""
+    async with asyncio.timeout(30):
+        while connections.wire.requests(service_name) < requests:  # noqa: ASYNC110  (nobody says so)
+            await asyncio.sleep(0.01)
+
+
 def assert_no_sooner(connections: Sandbox, service_name: str, waits: int = 1, **arguments: Any) -> None:
     """Equal waits that do not end make one request in an interval."""
 
     async def run() -> None:
         start = time.time()
         running = [asyncio.create_task(fired(trigger(service_name, **arguments))) for _ in range(waits)]
-        async with asyncio.timeout(30):
-            while connections.wire.requests(service_name) < 6:  # noqa: ASYNC110  (nobody says so)
-                await asyncio.sleep(0.01)
+        await asked(connections, service_name, 6)
         assert connections.wire.requests(service_name) <= (time.time() - start) / INTERVAL + 1
         for one in running:
             one.cancel()
@@ -299,10 +304,7 @@ def test_a_token_that_expires_again_and_again_is_renewed(connections: Sandbox) -
         waiting = asyncio.create_task(fired(trigger("cradl", prediction_ids=[id_])))
         for tokens in range(1, 4):
             # The token is good for a poll: its refusal, another token's first answer, and the next poll.
-            enough = connections.wire.requests("cradl") + 3
-            async with asyncio.timeout(20):
-                while connections.wire.requests("cradl") < enough:  # noqa: ASYNC110  (nobody says so)
-                    await asyncio.sleep(0.01)
+            await asked(connections, "cradl", connections.wire.requests("cradl") + 3)
             assert connections.wire.requests("token") <= tokens
             connections.tokens.revoke()
         connections.cradl.rows[0].work = 0
@@ -313,17 +315,18 @@ def test_a_token_that_expires_again_and_again_is_renewed(connections: Sandbox) -
 
 
 def test_who_is_slow_is_told_the_newest_and_nothing_piles_up(connections, shelf, service_name: str) -> None:
-    id_ = moving(shelf, DONE[service_name], 0.6)
+    id_ = moving(shelf, DONE[service_name], 3600)
+    ends_with(connections, service_name, request=4)
 
     async def run() -> tuple[str, int]:
         poller = Poller.of(TRIGGERS[service_name].hook_class, f"{service_name}_default")
         async with poller.subscribe(Wait(prediction_ids=[id_]), Tally, Pace(INTERVAL)) as subscription:
-            await asyncio.sleep(8 * INTERVAL)
-            asked = connections.wire.requests(service_name)
+            await asked(connections, service_name, 8)
+            before = connections.wire.requests(service_name)
             outcome = await subscription.outcome()
             assert isinstance(outcome, Tally)
             await subscription.outcome()
-            return judge(outcome, 0).state, connections.wire.requests(service_name) - asked
+            return judge(outcome, 0).state, connections.wire.requests(service_name) - before
 
     state, more = asyncio.run(run())
 
@@ -563,14 +566,13 @@ def test_a_wait_that_a_person_ends_touches_nothing_remote(connections, shelf, se
     async def run() -> None:
         waits = [trigger(service_name, prediction_ids=[given]) for given in (id_, other)]
         waiting, staying = (asyncio.create_task(fired(wait)) for wait in waits)
-        await asyncio.sleep(2.5 * INTERVAL)
+        await asked(connections, service_name, 2)
         waiting.cancel()
         await asyncio.gather(waiting, return_exceptions=True)
         await kill(waits[0])
         await waits[0].cleanup()
-        asked = connections.wire.requests(service_name)
-        await asyncio.sleep(2.5 * INTERVAL)
-        assert connections.wire.requests(service_name) > asked, "the other wait goes on"
+        # The other wait goes on.
+        await asked(connections, service_name, connections.wire.requests(service_name) + 2)
         staying.cancel()
         await asyncio.gather(staying, return_exceptions=True)
 
