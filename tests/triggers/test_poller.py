@@ -325,13 +325,14 @@ def test_who_is_slow_is_told_the_newest_and_nothing_piles_up(connections, shelf,
             before = connections.wire.requests(service_name)
             outcome = await subscription.outcome()
             assert isinstance(outcome, Tally)
-            await subscription.outcome()
+            for _ in range(2):  # one may have been under way
+                await subscription.outcome()
             return judge(outcome, 0).state, connections.wire.requests(service_name) - before
 
     state, more = asyncio.run(run())
 
     assert state == "done"
-    assert more >= 1, "the second outcome is of a new poll"
+    assert more >= 1, "the third outcome is of a new poll"
 
 
 def test_a_wait_that_asks_for_something_else_during_a_poll_makes_no_polls_closer(
