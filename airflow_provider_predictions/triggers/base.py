@@ -79,9 +79,10 @@ class PredictionsTrigger(BaseTrigger):
             async with asyncio.timeout(left) as bound:
                 payload = asdict(await self._verdict())
         except TimeoutError:
-            if not bound.expired():
+            if self.deadline is None or not bound.expired():
                 raise
-            payload = {"state": "timeout", "message": f"Not finished within {self._age():.0f} s"}
+            within = self.deadline - self.started
+            payload = {"state": "timeout", "message": f"Not finished within {within:.0f} s"}
         except PredictionsError as error:
             payload = {"state": "error", "message": str(error), "retryable": error.retryable}
         yield TriggerEvent(payload)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import re
 import threading
 import time
 from collections.abc import Coroutine
@@ -150,8 +149,7 @@ def test_a_deadline_is_kept_whatever_the_interval(connections, shelf: Shelf, ser
         (payload,) = together(trigger(service_name, 60, started=start - 100, deadline=start + 0.3))
         took = seconds()
 
-    assert payload["state"] == "timeout"
-    assert re.fullmatch(r"Not finished within 10\d s", payload["message"])
+    assert payload == {"state": "timeout", "message": "Not finished within 100 s"}
     assert took < 2
 
 
@@ -224,15 +222,17 @@ def test_who_joins_later_is_told_by_the_polls_of_the_others(connections, shelf, 
     first = moving(shelf, "failed", 3600)
     done = moving(shelf, DONE[service_name], 0)
 
-    async def run() -> None:
+    async def run() -> float:
         waiting = asyncio.create_task(fired(trigger(service_name, prediction_ids=[first])))
         await asyncio.sleep(1.5 * INTERVAL)
-        # Alone, it would be told in a minute.
         payload: Coroutine[Any, Any, dict[str, Any]] = fired(trigger(service_name, 60, prediction_ids=[done]))
-        assert (await asyncio.wait_for(payload, 20))["state"] == "done"
+        with stopwatch() as seconds:
+            assert (await asyncio.wait_for(payload, 10))["state"] == "done"
+            took = seconds()
         waiting.cancel()
+        return took
 
-    asyncio.run(run())
+    assert asyncio.run(run()) < 3 * INTERVAL
 
 
 def test_waits_that_come_one_after_the_other_make_no_polls_closer(
