@@ -224,7 +224,7 @@ def test_who_joins_later_is_told_by_the_polls_of_the_others(connections, shelf, 
 
     async def run() -> float:
         waiting = asyncio.create_task(fired(trigger(service_name, prediction_ids=[first])))
-        await asyncio.sleep(1.5 * INTERVAL)
+        await asked(connections, service_name, 1)
         payload: Coroutine[Any, Any, dict[str, Any]] = fired(trigger(service_name, 60, prediction_ids=[done]))
         with stopwatch() as seconds:
             assert (await asyncio.wait_for(payload, 10))["state"] == "done"
