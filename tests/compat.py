@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from importlib import import_module
 from importlib.metadata import version
 from types import SimpleNamespace
 from typing import Any
@@ -34,8 +35,16 @@ else:
     from airflow.io.store import attach
     from airflow.utils.context import OutletEventAccessors
 
+if AIRFLOW >= (3, 3):
+    MASKER = "airflow.sdk._shared.secrets_masker.secrets_masker"
+elif AIRFLOW >= (3, 0):
+    MASKER = "airflow.sdk.execution_time.secrets_masker"
+else:
+    MASKER = "airflow.utils.log.secrets_masker"
+
 __all__ = [
     "AIRFLOW",
+    "MASKER",
     "AirflowRescheduleException",
     "DagBag",
     "DagSerialization",
@@ -44,6 +53,7 @@ __all__ = [
     "Rescheduled",
     "attach",
     "deserialize",
+    "forget_secrets",
     "kill",
     "let_threads_execute",
     "needs",
@@ -56,6 +66,12 @@ def needs(major: int, minor: int, what: str) -> None:
     """Skip the test where Airflow has not got something yet; the table in the README says so."""
     if (major, minor) > AIRFLOW:
         pytest.skip(f"{what}: from Airflow {major}.{minor} on")
+
+
+def forget_secrets() -> None:
+    """Airflow's masker keeps all that it is told, and to be told one more costs it more each time."""
+    masker = import_module(MASKER)._secrets_masker()
+    masker.patterns, masker.replacer = set(), None
 
 
 def let_threads_execute(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import logging
 import os
@@ -88,6 +89,12 @@ def _no_secret_is_logged(_no_secrets: NoSecrets) -> None:
     logging.getLogger().addHandler(_no_secrets)
 
 
+def pytest_collection_finish() -> None:
+    """Leave what is imported out of garbage collections: each would hold up all threads for a second."""
+    gc.collect()
+    gc.freeze()
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with what starts a whole Airflow: it waits, while other processes of ``pytest -n`` work."""
     items.sort(key=lambda item: item.get_closest_marker("integration") is None)
@@ -111,6 +118,10 @@ def _forget() -> None:
     """Begin without tokens and budgets: a sandbox may have the port, so the credentials, of an old one."""
     sources.clear()
     budgets.clear()
+    if "airflow" in sys.modules:  # which tests of api/ do without
+        from tests.compat import forget_secrets
+
+        forget_secrets()
 
 
 @pytest.fixture(scope="session")
@@ -192,6 +203,13 @@ def ends_with(sandbox: Sandbox, service_name: str, request: int) -> None:
                 row.work = 0
 
     sandbox.wire.rules.append(end)
+
+
+async def asked(sandbox: Sandbox, service_name: str, requests: int) -> None:
+    """Wait until a service has got so many requests."""
+    async with asyncio.timeout(30):
+        while sandbox.wire.requests(service_name) < requests:  # noqa: ASYNC110  (nobody says so)
+            await asyncio.sleep(0.01)
 
 
 @pytest.fixture

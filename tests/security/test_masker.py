@@ -12,9 +12,7 @@ import pytest
 from airflow_provider_predictions.hooks.cradl import CradlHook
 from airflow_provider_predictions.sandbox import app
 from airflow_provider_predictions.sandbox.server import Sandbox
-from tests.compat import AIRFLOW, needs
-
-MASKER = "airflow.sdk._shared.secrets_masker" if AIRFLOW >= (3, 3) else "airflow.utils.log.secrets_masker"
+from tests.compat import AIRFLOW, MASKER, needs
 
 
 @pytest.fixture(autouse=True)

@@ -24,7 +24,7 @@ from airflow_provider_predictions.triggers.event import PredictionsEventTrigger
 from airflow_provider_predictions.triggers.poller import Poller
 from airflow_provider_predictions.triggers.vlmrun import VlmRunPredictionsEventTrigger
 from tests.compat import kill, needs
-from tests.conftest import moving
+from tests.conftest import asked, moving
 
 TRIGGERS = {"vlmrun": VlmRunPredictionsEventTrigger, "cradl": CradlPredictionsEventTrigger}
 DONE = {"vlmrun": "completed", "cradl": "succeeded"}
@@ -84,9 +84,7 @@ def watched(shared: bool, sandbox: Sandbox, service_name: str) -> Callable[..., 
         async def until() -> None:
             looks = sandbox.wire.requests(service_name)
             watching = asyncio.create_task(watch(trigger, told, stores))
-            async with asyncio.timeout(30):
-                while sandbox.wire.requests(service_name) == looks:  # noqa: ASYNC110  (nobody says so)
-                    await asyncio.sleep(0.01)
+            await asked(sandbox, service_name, looks + 1)
             with pytest.raises(TimeoutError):
                 await asyncio.wait_for(watching, seconds)
 
@@ -250,12 +248,12 @@ def test_watchers_of_one_connection_share_their_polls(connections, shelf: Shelf,
     async def watch(many: int) -> None:
         start, triggers = time.time(), [TRIGGERS[service_name](poke_interval=INTERVAL) for _ in range(many)]
         runs = [asyncio.create_task(anext(trigger.run())) for trigger in triggers]
-        await asyncio.sleep(2)
+        await asked(connections, service_name, 8)
+        # A list of one page is one request, but for the first poll, which makes sure that it ends there.
+        assert len(connections.wire.seen) <= (time.time() - start) / INTERVAL + 3
         for run in runs:
             run.cancel()
         await asyncio.gather(*runs, return_exceptions=True)
-        # A list of one page is one request, but for the first poll, which makes sure that it ends there.
-        assert 3 < len(connections.wire.seen) <= (time.time() - start) / INTERVAL + 3
 
     asyncio.run(watch(30))
 

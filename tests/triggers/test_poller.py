@@ -23,7 +23,7 @@ from airflow_provider_predictions.triggers.poller import Poller, Subscription
 from airflow_provider_predictions.triggers.vlmrun import VlmRunPredictionsTrigger
 from tests.clock import stopwatch
 from tests.compat import kill
-from tests.conftest import ends_with, moving
+from tests.conftest import asked, ends_with, moving
 
 TRIGGERS = {"vlmrun": VlmRunPredictionsTrigger, "cradl": CradlPredictionsTrigger}
 DONE = {"vlmrun": "completed", "cradl": "succeeded"}
@@ -54,13 +54,6 @@ def together(*triggers: PredictionsTrigger) -> list[dict[str, Any]]:
         return await asyncio.wait_for(asyncio.gather(*map(fired, triggers)), 30)
 
     return asyncio.run(run())
-
-
-async def asked(connections: Sandbox, service_name: str, requests: int) -> None:
-    """The service has got so many requests."""
-    async with asyncio.timeout(30):
-        while connections.wire.requests(service_name) < requests:  # noqa: ASYNC110  (nobody says so)
-            await asyncio.sleep(0.01)
 
 
 def assert_no_sooner(connections: Sandbox, service_name: str, waits: int = 1, **arguments: Any) -> None:
@@ -351,8 +344,8 @@ def test_a_wait_that_asks_for_something_else_during_a_poll_makes_no_polls_closer
         poller = Poller.of(TRIGGERS[service_name].hook_class, f"{service_name}_default")
         async with poller.subscribe(Wait(prediction_ids=[first]), Tally, Pace(INTERVAL)) as subscription:
             changing = asyncio.create_task(change(subscription))
-            await asyncio.wait_for(subscription.outcome(), 2)
-            await asyncio.sleep(2)
+            await asyncio.wait_for(subscription.outcome(), 30)
+            await asked(connections, service_name, 6)
             changing.cancel()
 
     start = time.time()
@@ -529,11 +522,15 @@ def test_a_trigger_sleeps_before_its_first_poll(connections, shelf, service_name
 
 def test_an_old_wait_asks_less_often_where_it_may(connections, shelf, service_name: str) -> None:
     id_ = moving(shelf, "failed", 3600)
-    start = time.time()
 
-    together(
-        trigger(service_name, prediction_ids=[id_], max_interval=10, started=start - 1000, deadline=start + 2)
-    )
+    async def run() -> None:
+        old = trigger(service_name, prediction_ids=[id_], max_interval=100, started=time.time() - 10_000)
+        waiting = asyncio.create_task(fired(old))
+        await asked(connections, service_name, 1)
+        await asyncio.sleep(8 * INTERVAL)
+        waiting.cancel()
+
+    asyncio.run(run())
 
     assert connections.wire.requests(service_name) == 1
 
