@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -28,10 +29,25 @@ else:
 
 if AIRFLOW_V_3_3_PLUS or not AIRFLOW_V_3_0_PLUS:
     from airflow.providers.common.compat.sdk import mask_secret
+
+    def unmask_secret(secret: str) -> None:
+        """Let the masker forget a secret, which none of Airflow's functions does."""
+        path = (
+            "airflow.sdk._shared.secrets_masker" if AIRFLOW_V_3_3_PLUS else "airflow.utils.log.secrets_masker"
+        )
+        masker = import_module(path)._secrets_masker()
+        spent = {*masker._adaptations(secret)}
+        # One at a time, in place: other threads add to the set.
+        for pattern in list(masker.patterns):
+            if re.sub(r"\\(.)", r"\1", pattern) in spent:
+                masker.patterns.discard(pattern)
 else:
 
     def mask_secret(secret: Any, name: str | None = None) -> None:  # type: ignore[misc]
         """Do nothing: in Airflow 3.0 to 3.2, only the thread that runs a task may tell the masker."""
+
+    def unmask_secret(secret: str) -> None:
+        """Do nothing: there is nothing to forget."""
 
 
 if AIRFLOW_V_3_3_PLUS:
@@ -74,4 +90,5 @@ __all__ = [
     "class_of",
     "first_reschedule_date",
     "mask_secret",
+    "unmask_secret",
 ]

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
-from airflow_provider_predictions._compat import mask_secret
 from airflow_provider_predictions.api.arguments import Url, Words
 from airflow_provider_predictions.api.auth import ClientCredentialsAuth
 from airflow_provider_predictions.api.cradl import Cradl, CradlPrediction
 from airflow_provider_predictions.hooks.base import PredictionsHook
 from airflow_provider_predictions.hooks.fields import Settings, required
+from airflow_provider_predictions.hooks.masking import TokenMask
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Connection
@@ -66,5 +66,5 @@ class CradlHook(PredictionsHook[CradlPrediction]):
             client_secret=required(conn.password, "Client secret (password)"),
             audience=settings.audience,
             timeout=settings.timeout,
-            on_token=mask_secret,
+            on_token=TokenMask(),
         )

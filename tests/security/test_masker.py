@@ -6,10 +6,12 @@ import asyncio
 import subprocess
 import sys
 from importlib import import_module
+from secrets import token_urlsafe
 
 import pytest
 
 from airflow_provider_predictions.hooks.cradl import CradlHook
+from airflow_provider_predictions.hooks.masking import NEWEST, TokenMask
 from airflow_provider_predictions.sandbox import app
 from airflow_provider_predictions.sandbox.server import Sandbox
 from tests.compat import AIRFLOW, MASKER, needs
@@ -56,6 +58,39 @@ def test_each_new_token_is_masked(connections: Sandbox) -> None:
 
     assert len(set(tokens)) == 3
     assert redact(" ".join(tokens)) == "*** *** ***"
+
+
+def test_a_token_that_ten_have_followed_is_forgotten(connections: Sandbox) -> None:
+    """Airflow's masker is dearer with each secret, and that of 2.11 fails in the end."""
+    masker = import_module(MASKER)._secrets_masker()
+    with CradlHook().get_conn() as client:
+        auth, tokens, known = client.service.auth, [], len(masker.patterns)
+        for _ in range(25):
+            tokens.append(auth.token())
+            auth.reject(tokens[-1])
+
+    assert len(masker.patterns) == known + NEWEST
+    assert import_module(MASKER).redact(" ".join(tokens[-NEWEST:])) == " ".join(["***"] * NEWEST)
+    assert import_module(MASKER).redact(f"({app.CLIENT_SECRET})") == "(***)"
+
+
+def test_a_token_that_is_given_again_is_not_forgotten() -> None:
+    mask = TokenMask()
+
+    for number in range(30):
+        mask("the same token for all")
+        mask(f"token-{number:05}")
+
+    assert import_module(MASKER).redact("the same token for all, token-00029") == "***, ***"
+
+
+def test_a_triggerer_may_renew_large_tokens_for_longer_than_a_month(connections: Sandbox) -> None:
+    mask = TokenMask()
+
+    for _ in range(900):
+        mask(token := f"eyJ.{token_urlsafe(750)}.{token_urlsafe(8)}")
+
+    assert import_module(MASKER).redact(token) == "***"
 
 
 def test_without_airflow_a_token_is_fetched_all_the_same(sandbox: Sandbox) -> None:
