@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from datetime import datetime
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -31,16 +32,16 @@ if AIRFLOW_V_3_3_PLUS or not AIRFLOW_V_3_0_PLUS:
     from airflow.providers.common.compat.sdk import mask_secret
 
     def unmask_secret(secret: str) -> None:
-        """Let the masker forget a secret, which none of Airflow's functions does."""
-        path = (
-            "airflow.sdk._shared.secrets_masker" if AIRFLOW_V_3_3_PLUS else "airflow.utils.log.secrets_masker"
-        )
-        masker = import_module(path)._secrets_masker()
-        spent = {*masker._adaptations(secret)}
-        # One at a time, in place: other threads add to the set.
-        for pattern in list(masker.patterns):
-            if re.sub(r"\\(.)", r"\1", pattern) in spent:
-                masker.patterns.discard(pattern)
+        """Let the masker forget a secret, which no function of Airflow does."""
+        path = "airflow.sdk._shared" if AIRFLOW_V_3_3_PLUS else "airflow.utils.log"
+        # Where a later Airflow has the masker elsewhere, it remembers more than it must.
+        with suppress(ImportError, AttributeError):
+            masker = import_module(f"{path}.secrets_masker")._secrets_masker()
+            spent = {*masker._adaptations(secret)}
+            # One at a time, in place: other threads add to the set.
+            for pattern in list(masker.patterns):
+                if re.sub(r"\\(.)", r"\1", pattern) in spent:
+                    masker.patterns.discard(pattern)
 else:
 
     def mask_secret(secret: Any, name: str | None = None) -> None:  # type: ignore[misc]

@@ -36,7 +36,7 @@ else:
     from airflow.utils.context import OutletEventAccessors
 
 if AIRFLOW >= (3, 3):
-    MASKER = "airflow.sdk._shared.secrets_masker.secrets_masker"
+    MASKER = "airflow.sdk._shared.secrets_masker"
 elif AIRFLOW >= (3, 0):
     MASKER = "airflow.sdk.execution_time.secrets_masker"
 else:

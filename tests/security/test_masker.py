@@ -7,6 +7,7 @@ import subprocess
 import sys
 from importlib import import_module
 from secrets import token_urlsafe
+from types import ModuleType
 
 import pytest
 
@@ -82,6 +83,18 @@ def test_a_token_that_is_given_again_is_not_forgotten() -> None:
         mask(f"token-{number:05}")
 
     assert import_module(MASKER).redact("the same token for all, token-00029") == "***, ***"
+
+
+def test_an_airflow_that_has_its_masker_elsewhere_masks_tokens_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    mask, redact = TokenMask(), import_module(MASKER).redact
+    monkeypatch.setitem(sys.modules, MASKER, ModuleType(MASKER))
+
+    for number in range(12):
+        mask(f"token-{number:05}")
+
+    assert redact("token-00000, token-00011") == "***, ***"
 
 
 def test_a_triggerer_may_renew_large_tokens_for_longer_than_a_month(connections: Sandbox) -> None:
