@@ -70,7 +70,7 @@ cluster-demo: .venv/ready
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=")'
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --constraint $(PINS) uv
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint $(PINS) --editable '.[$(EXTRAS),openlineage]' --group dev --group cluster --group docs --group mutation
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint $(PINS) --editable '.[$(EXTRAS),openlineage]' --group dev --group lint --group cluster --group docs --group mutation
 	touch $@
 
 .venv-%/ready: constraints/airflow-%.txt pyproject.toml .venv/ready

@@ -1,13 +1,125 @@
-"""Time that does not pass while a busy machine holds up the tests."""
+"""Time in tests: simulated, so that no test waits; or counted without the stops of a busy machine."""
 
 from __future__ import annotations
 
 import asyncio
+import selectors
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import Executor
 from contextlib import asynccontextmanager, contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+import time_machine
 
 STEP = 0.01
+
+
+class SimulatedTime:
+    """The clocks of this process. Sleeping moves them; requests take the time that they take.
+
+    :param traveller: moves ``time.time`` and ``datetime.now``.
+    """
+
+    def __init__(self, traveller: time_machine.Traveller) -> None:
+        self._traveller = traveller
+        self._skipped = 0.0
+        self._real_monotonic, self._real_sleep = time.monotonic, time.sleep
+
+    def monotonic(self) -> float:
+        """Stand in for ``time.monotonic``, by which event loops and the package measure."""
+        return self._real_monotonic() + self._skipped
+
+    def sleep(self, seconds: float) -> None:
+        """Stand in for ``time.sleep``; a thread beside the test really sleeps."""
+        if threading.current_thread() is threading.main_thread():
+            self.skip(seconds)
+        else:
+            self._real_sleep(seconds)
+
+    def skip(self, seconds: float) -> None:
+        """Let time pass.
+
+        :param seconds: how much.
+        """
+        self._skipped += seconds
+        self._traveller.shift(seconds)
+
+
+class _SkippingSelector(selectors.DefaultSelector):
+    """Skips the time in which its event loop has nothing to do but to wait for a timer."""
+
+    def __init__(self, clock: SimulatedTime) -> None:
+        super().__init__()
+        self._clock = clock
+        self._others = {*threading.enumerate()}
+        self.calls = 0
+        """How many of the loop's executor are under way; its threads live on."""
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        # Looked at first: a thread that has ended before has woken the loop.
+        is_idle = self._is_idle()
+        ready = super().select(0)
+        if ready or timeout == 0:
+            return ready
+        if timeout is None or not is_idle:
+            return super().select(timeout)
+        self._clock.skip(timeout)
+        return ready
+
+    def _is_idle(self) -> bool:
+        """No request is under way, and no thread works for the loop."""
+        sockets = len(self.get_map()) - 1  # threads wake the loop by one of its own
+        threads = {*threading.enumerate()} - self._others
+        return not (sockets or self.calls or [one for one in threads if not one.name.startswith("asyncio_")])
+
+
+class _SimulatedLoop(asyncio.SelectorEventLoop):
+    def __init__(self, clock: SimulatedTime) -> None:
+        self._skipping = _SkippingSelector(clock)
+        super().__init__(self._skipping)
+
+    def run_in_executor(  # type: ignore[override]
+        self, executor: Executor | None, func: Callable[..., Any], *args: Any
+    ) -> asyncio.Future[Any]:
+        call = super().run_in_executor(executor, func, *args)
+        self._skipping.calls += 1
+        call.add_done_callback(self._is_done)
+        return call
+
+    def _is_done(self, _: object) -> None:
+        self._skipping.calls -= 1
+
+
+class _Policy(asyncio.DefaultEventLoopPolicy):
+    """Lets ``asyncio.run`` of the test make loops of simulated time."""
+
+    def __init__(self, clock: SimulatedTime) -> None:
+        super().__init__()
+        self._clock = clock
+
+    def new_event_loop(self) -> asyncio.AbstractEventLoop:
+        if threading.current_thread() is threading.main_thread():
+            return _SimulatedLoop(self._clock)
+        return super().new_event_loop()
+
+
+@contextmanager
+def simulated_time() -> Iterator[SimulatedTime]:
+    """Let each sleep of the test, and of the event loops that it runs, end at once."""
+    with time_machine.travel(datetime.now(UTC)) as traveller, pytest.MonkeyPatch.context() as patch:
+        clock = SimulatedTime(traveller)
+        patch.setattr(time, "monotonic", clock.monotonic)
+        patch.setattr(time, "sleep", clock.sleep)
+        before = asyncio.get_event_loop_policy()
+        asyncio.set_event_loop_policy(_Policy(clock))
+        try:
+            yield clock
+        finally:
+            asyncio.set_event_loop_policy(before)
 
 
 @contextmanager

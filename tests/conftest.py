@@ -46,6 +46,8 @@ from airflow_provider_predictions.sandbox.data import Record  # noqa: E402
 from airflow_provider_predictions.sandbox.faults import Seen  # noqa: E402
 from airflow_provider_predictions.sandbox.server import Sandbox  # noqa: E402
 from airflow_provider_predictions.sandbox.shelf import Shelf  # noqa: E402
+from tests import clock  # noqa: E402
+from tests.clock import SimulatedTime  # noqa: E402
 
 SERVICES = ("vlmrun", "cradl")
 
@@ -95,22 +97,13 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with what starts a whole Airflow: it waits, while other processes of ``pytest -n`` work."""
-    items.sort(key=lambda item: item.get_closest_marker("integration") is None)
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
-    """Keep in one process the tests of a file, which share what it starts, and all with a whole Airflow."""
-    from xdist.scheduler import LoadScopeScheduling
-
-    class ByFile(LoadScopeScheduling):
-        def _split_scope(self, nodeid: str) -> str:
-            file = nodeid.partition("::")[0]
-            return "a whole Airflow" if file.startswith(("tests/integration/", "tests/ui/")) else file
-
-    return ByFile(config, log)
+    """Keep in one process of ``pytest -n`` what shares a server; begin with what starts a whole Airflow."""
+    items.sort(key=lambda item: item.get_closest_marker("airflow") is None)
+    for item in items:
+        shared = "airflow" if item.get_closest_marker("airflow") else item.nodeid.partition("::")[0]
+        item.add_marker(pytest.mark.xdist_group(shared))
 
 
 @pytest.fixture(autouse=True)
@@ -128,6 +121,13 @@ def _forget() -> None:
 def _server() -> Iterator[Sandbox]:
     with Sandbox() as server:
         yield server
+
+
+@pytest.fixture
+def simulated_time(_server: Sandbox) -> Iterator[SimulatedTime]:
+    """Sleeping takes no time, and moves every clock; see ``tests.clock``."""
+    with clock.simulated_time() as time:
+        yield time
 
 
 @pytest.fixture

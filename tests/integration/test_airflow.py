@@ -23,7 +23,7 @@ from airflow_provider_predictions.sandbox.server import Sandbox
 from tests.compat import AIRFLOW, needs
 
 log = logging.getLogger(__name__)
-pytestmark = pytest.mark.integration
+pytestmark = pytest.mark.airflow
 
 ROOT = Path(__file__).parents[2]
 WATCHED = 40

@@ -17,7 +17,7 @@ from web import HOME
 from tests.compat import AIRFLOW
 
 pytestmark = [
-    pytest.mark.integration,
+    pytest.mark.airflow,
     pytest.mark.skipif(AIRFLOW < (3, 3), reason="`make airflow` starts the newest Airflow"),
 ]
 

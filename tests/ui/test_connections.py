@@ -10,7 +10,7 @@ from airflow_provider_predictions.get_provider_info import get_provider_info
 from airflow_provider_predictions.sandbox import app
 from tests.ui.conftest import WIDTH
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.airflow, pytest.mark.browser]
 
 FORMS = {form["connection-type"]: form for form in get_provider_info()["connection-types"]}
 

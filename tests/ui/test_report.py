@@ -16,7 +16,7 @@ from airflow_provider_predictions.operators.report import PredictionsReportOpera
 from airflow_provider_predictions.operators.vlmrun import VlmRunPredictionsToObjectStorageOperator
 from airflow_provider_predictions.sandbox.server import Sandbox
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.airflow, pytest.mark.browser]
 
 WIDTH, HEIGHT = 1000, 1000
 PHONE = 360

@@ -18,7 +18,7 @@ from stack import Airflow, until
 from airflow_provider_predictions.sandbox.server import Sandbox
 from tests.storage.servers import amazon_ca, amazon_proxy
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.airflow, pytest.mark.browser]
 
 BUCKET = "documents"
 DASHBOARDS = {"vlmrun": "https://app.vlm.run/dashboard", "cradl": "https://rc.app.cradl.ai"}
