@@ -1,33 +1,40 @@
-# make demo   run the example DAGs and see what they do
-# make airflow   the web UI with both connections and the example DAGs, until Ctrl-C
-# make test   ruff, mypy and the tests, on the newest Airflow
-# make test-matrix   the tests on every Airflow that is supported; writes the table in README.md
-# make test-lowest   the tests that start no whole Airflow, on the lowest versions that pyproject.toml lets in
-# make docs   build the documentation into site/
-# make benchmark   measure landing beside what else there is; a quarter of an hour
-# make reliability   let the services' wire and the storage fail in every way; writes tables in docs/reliability.md
-# make soak   land, wait and run many tasks at once while requests fail, for an hour and a half; PARTS=waits runs one
-#   part; writes tables in docs/reliability.md
-# make mutation   change one thing at a time in api/ and storage/, and see whether a test notices, for half an hour
-#   and the minutes that the tests take without a change; MINUTES=5 for less, MODULES="api.retry api.feed" for these
-#   alone; writes a table in docs/reliability.md
-# make cluster-demo   a backfill on Celery workers, one of which is killed; needs redis-server and postgresql, which
-#   it installs on Debian as root; some minutes
-# All need Python 3.11 or newer and nothing else but what is said; what they install goes into .venv, and into
-# .venv-2.11, .venv-3.0 and .venv-lowest, of which the first needs Python 3.11 or 3.12 and the last 3.11.
-# VERSIONS="2.11 3.0" leaves out what `make test` has run.
+# make demo            run the example DAGs and see what they do
+# make airflow         the web UI with both connections and the example DAGs, until Ctrl-C
+# make test            what a change needs: linters, types and the quick tests, in five minutes
+# make test-marked     the other tests: a whole Airflow, browser, storage servers, kills, documentation
+# make test-all        both, so every test, on the newest Airflow
+# make test-matrix     what depends on versions: older Airflow, the lowest versions, newer Python; writes the table in
+#                      README.md. VERSIONS="2.11 python3.13" runs these alone
+# make docs            build the documentation into site/
+# make benchmark       measure landing beside other tools, in a quarter of an hour
+# make reliability     let the services and the storage fail in every way; writes tables in docs/reliability.md
+# make soak            land, wait and run many tasks at once while requests fail, for an hour and a half; PARTS=waits
+#                      runs one part; writes tables in docs/reliability.md
+# make mutation        change the code of api/ and storage/ and see whether a test notices, for half an hour; MINUTES=5
+#                      for less, MODULES="api.retry api.feed" for these alone; writes a table in docs/reliability.md
+# make cluster-demo    a backfill on Celery workers, one of which is killed; installs redis-server and postgresql on
+#                      Debian as root
+# make clean           remove the environments and what was built
+#
+# All need Python 3.11 or newer and make. What they install goes into .venv and, for a version, .venv-<version>.
 
 PYTHON ?= python3
 BIN := .venv/bin
 PINS := constraints/airflow-3.3.txt
-VERSIONS ?= 2.11 3.0 3.3
+VERSIONS ?= 2.11 3.0 lowest python3.12 python3.13
 MINUTES ?= 30
-OLDER := $(filter-out 3.3,$(VERSIONS))
 AZURITE := tests/storage/azurite/package.json tests/storage/azurite/package-lock.json
-EXTRAS := s3,azure,parquet,zstd,report,sandbox
-LOWEST := $(addprefix tests/,api contract hooks operators report sandbox sensors storage tasks triggers)
+EXTRAS := s3,azure,parquet,zstd,report,openlineage,sandbox
+MARKED := airflow or browser or dags or docs or faults or kill or search or stores
+PYTEST := $(BIN)/python -m pytest -n 2
 
-.PHONY: demo airflow test test-matrix test-lowest docs benchmark reliability soak mutation cluster-demo clean
+# An environment whose Python is gone is made anew.
+$(foreach made,$(wildcard .venv*/ready),$(if $(shell $(dir $(made))bin/python -c 'print(1)' 2>&1 | grep -x 1),,$(shell rm -f $(made))))
+
+.PHONY: help demo airflow test test-marked test-all test-matrix docs benchmark reliability soak mutation cluster-demo clean
+
+help:
+	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
 
 demo: .venv/ready
 	$(BIN)/python scripts/demo.py
@@ -35,18 +42,21 @@ demo: .venv/ready
 airflow: .venv/ready
 	$(BIN)/python scripts/web.py
 
-test: .venv/ready .venv/azurite/ready
+test: .venv/ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
 	$(BIN)/mypy
 	$(BIN)/mypy tests/typing/every_class.py
-	$(BIN)/python -m pytest -n 2 --junitxml=.venv/results.xml
+	$(PYTEST) --junitxml=.venv/quick.xml
 
-test-matrix: .venv/azurite/ready $(OLDER:%=.venv-%/ready)
+test-all: test test-marked
+
+test-marked: .venv/azurite/ready
+	$(PYTEST) -m "$(MARKED)" --junitxml=.venv/marked.xml
+
+test-matrix: .venv/azurite/ready $(foreach version,$(VERSIONS),$(if $(call interpreter,$(version)),.venv-$(version)/ready))
 	$(BIN)/python scripts/matrix.py $(VERSIONS)
-
-test-lowest: .venv/azurite/ready .venv-lowest/ready
-	.venv-lowest/bin/python -m pytest -n 2 -p no:cacheprovider --quiet $(LOWEST)
 
 docs: .venv/ready
 	$(BIN)/mkdocs build --quiet --strict
@@ -66,27 +76,38 @@ mutation: .venv/ready .venv/azurite/ready
 cluster-demo: .venv/ready
 	$(BIN)/python scripts/cluster.py
 
+# The Python of an environment: that of its name, also where pyenv keeps it, else $(PYTHON). Empty where there is none.
+interpreter = $(shell for found in $(if $(filter python%,$(1)),$(1) "$$(pyenv root 2>/dev/null)"/versions/$(1:python%=%).*/bin/python,$(PYTHON)); do \
+	"$$found" -c 'import venv' 2>/dev/null && echo "$$found" && break; done)
+# Shown when an installation fails, instead of the page that the installer prints.
+install = ( $(1) ) >$(@D)/install.log 2>&1 || { \
+	echo "The packages of $(@D) could not be installed; is the network there? $(@D)/install.log says what failed." >&2; exit 1; }
+
 .venv/ready: pyproject.toml $(PINS)
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=")'
-	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --constraint $(PINS) uv
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint $(PINS) --editable '.[$(EXTRAS),openlineage]' --group dev --group lint --group cluster --group docs --group mutation
-	touch $@
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+		echo "Python 3.11 or newer is needed, and $(PYTHON) is not; PYTHON=/path/to/python names another." >&2; exit 1; }
+	@$(PYTHON) -m venv --clear .venv >/dev/null || { \
+		echo "$(PYTHON) cannot make an environment; on Debian: apt-get install python3-venv." >&2; exit 1; }
+	@echo "Installing what the tests need into .venv, about a minute."
+	@$(call install,$(BIN)/python -m pip install --constraint $(PINS) uv && \
+		$(BIN)/uv pip install --python $(BIN)/python --constraint $(PINS) --editable '.[$(EXTRAS)]' \
+		--group dev --group lint --group cluster --group docs --group mutation)
+	@touch $@
 
-.venv-%/ready: constraints/airflow-%.txt pyproject.toml .venv/ready
-	$(BIN)/uv venv --quiet --clear --python $(PYTHON) .venv-$*
-	$(BIN)/uv pip install --quiet --python .venv-$*/bin/python --constraint $< --editable '.[$(EXTRAS)]' --group dev
-	ln -s ../.venv/azurite .venv-$*/azurite
-	touch $@
+.venv-%/ready: pyproject.toml constraints/*.txt .venv/ready
+	$(BIN)/uv venv --quiet --clear --python $(call interpreter,$*) .venv-$*
+	@$(call install,$(BIN)/uv pip install --python .venv-$*/bin/python --constraint $(call pins,$*) --editable '.[$(EXTRAS)]' --group dev)
+	@ln -s ../.venv/azurite .venv-$*/azurite
+	@touch $@
 
-.venv-lowest/ready: EXTRAS := $(EXTRAS),openlineage
+pins = $(if $(filter python%,$(1)),$(PINS),constraints/airflow-$(1).txt)
 
 # Stands in for Azure in the tests.
 .venv/azurite/ready: .venv/ready $(AZURITE)
-	mkdir -p .venv/azurite
-	cp $(AZURITE) .venv/azurite
-	$(BIN)/npm ci --prefix .venv/azurite --ignore-scripts --no-audit --no-fund --silent
-	touch $@
+	@mkdir -p .venv/azurite
+	@cp $(AZURITE) .venv/azurite
+	@$(call install,$(BIN)/npm ci --prefix .venv/azurite --ignore-scripts --no-audit --no-fund)
+	@touch $@
 
 clean:
 	rm -rf .venv .venv-* .airflow dist site

@@ -104,6 +104,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         shared = "airflow" if item.get_closest_marker("airflow") else item.nodeid.partition("::")[0]
         item.add_marker(pytest.mark.xdist_group(shared))
+        # For scripts/durations.py.
+        item.user_properties += [("marker", mark.name) for mark in item.iter_markers()]
 
 
 @pytest.fixture(autouse=True)
