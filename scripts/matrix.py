@@ -1,7 +1,8 @@
 """Run the tests that depend on versions on each of them, one on each core, and write a table into the README.
 
-A version is a release of Airflow, such as ``2.11``; ``lowest``, the lowest versions that ``pyproject.toml`` lets in;
-or a Python, such as ``python3.13``, with the newest Airflow. ``make test-all`` leaves the results of the newest Airflow.
+A version is a release of Airflow, such as ``2.11``; ``lowest``, the lowest versions that ``pyproject.toml``
+lets in; or a Python, such as ``python3.13``, with the newest Airflow. The row of the newest shows what
+``make test-all`` has left.
 """
 
 from __future__ import annotations
