@@ -91,10 +91,9 @@ for path in sys.argv[1:]:
 
 
 def test_examples_parse_without_a_connection_or_a_network() -> None:
-    """Sockets are refused in a process of its own."""
+    """Sockets are refused in a process of its own; Airflow gives up on no file that a busy machine reads."""
     examples = [path for path in EXAMPLES if FROM.get(path.stem, (2, 11)) <= AIRFLOW]
     environment = {name: value for name, value in os.environ.items() if "CONN" not in name}
+    environment["AIRFLOW__CORE__DAGBAG_IMPORT_TIMEOUT"] = "0"
 
-    subprocess.run(
-        [sys.executable, "-c", PARSE, *examples], env=environment, check=True, timeout=60, cwd=ROOT
-    )
+    subprocess.run([sys.executable, "-c", PARSE, *examples], env=environment, check=True, cwd=ROOT)
