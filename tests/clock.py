@@ -75,7 +75,8 @@ class _SkippingSelector(selectors.DefaultSelector):
         if ready or timeout == 0:
             return ready
         if timeout is None or not is_idle:
-            return super().select(timeout)
+            # Not for longer: a thread that has woken the loop before may only now end.
+            return super().select(STEP if timeout is None else min(timeout, STEP))
         self._clock.skip(timeout)
         return ready
 

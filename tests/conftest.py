@@ -10,10 +10,11 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import traceback
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
@@ -173,16 +174,25 @@ def moving(shelf: Shelf, outcome: str, seconds: float) -> str:
     return row.id
 
 
+def on_request(sandbox: Sandbox, service_name: str, number: int, do: Callable[[], object]) -> None:
+    """Do something when a service gets the request with that number, before its answer."""
+
+    def rule(seen: Seen) -> None:
+        if seen.part == service_name and sandbox.wire.requests(service_name) == number:
+            do()
+
+    sandbox.wire.rules.append(rule)
+
+
 def ends_with(sandbox: Sandbox, service_name: str, request: int) -> None:
     """Let the predictions of a service end when it gets the request with that number."""
     shelf: Shelf = getattr(sandbox, service_name)
 
-    def end(seen: Seen) -> None:
-        if sandbox.wire.requests(service_name) >= request:
-            for row in shelf.rows:
-                row.work = 0
+    def end() -> None:
+        for row in shelf.rows:
+            row.work = 0
 
-    sandbox.wire.rules.append(end)
+    on_request(sandbox, service_name, request, end)
 
 
 async def asked(sandbox: Sandbox, service_name: str, requests: int) -> None:
@@ -190,6 +200,23 @@ async def asked(sandbox: Sandbox, service_name: str, requests: int) -> None:
     async with asyncio.timeout(3600):
         while sandbox.wire.requests(service_name) < requests:  # noqa: ASYNC110  (nobody says so)
             await asyncio.sleep(0.5)
+
+
+@contextmanager
+def event_loop_free(sandbox: Sandbox) -> Iterator[None]:
+    """Let each answer wait for a turn of the event loop; fail where a request has blocked the loop."""
+    loop = asyncio.get_running_loop()
+    blocked: list[str] = []
+
+    def wait_for_turn(seen: Seen) -> None:
+        turned = threading.Event()
+        loop.call_soon_threadsafe(turned.set)
+        if not turned.wait(10):
+            blocked.append(seen.path)
+
+    sandbox.wire.rules.append(wait_for_turn)
+    yield
+    assert not blocked
 
 
 @pytest.fixture
