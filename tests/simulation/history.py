@@ -96,7 +96,10 @@ def play(scenario: str, source: Source) -> History:
         scene = _Scene(SCENARIOS[scenario], source, Path(home))
         violation = scene.play()
     world = scene.world
-    return History(scenario, world.tape, violation, world.happened, world.steps, world.log)
+    log = [line.replace(home, "") for line in world.log]
+    if violation:
+        violation = Violation(str(violation).replace(home, ""))
+    return History(scenario, world.tape, violation, world.happened, world.steps, log)
 
 
 def drawn(scenario: str, seed: int) -> History:

@@ -27,7 +27,7 @@ class Directory:
         self.version = 0
         """Changes with every change."""
         self._world = world
-        self._real_open = builtins.open
+        self._real_open, self._real_scandir = builtins.open, os.scandir
 
     @property
     def url(self) -> str:
@@ -36,8 +36,7 @@ class Directory:
 
     def objects(self) -> dict[str, bytes]:
         """The files, by names relative to it."""
-        files = (Path(folder, name) for folder, _, names in os.walk(self.root) for name in names)
-        return {str(file.relative_to(self.root)): self._read(file) for file in files}
+        return dict(self._files(str(self.root))) if self.root.exists() else {}
 
     def begin(self, world: World) -> None:
         """It is empty as it is, being new."""
@@ -54,7 +53,7 @@ class Directory:
                 (os, "rename", self._changing("replace", os.rename)),
                 (os, "remove", self._removing(os.remove)),
                 (os, "unlink", self._removing(os.unlink)),
-                (os, "scandir", self._listing(os.scandir)),
+                (os, "scandir", self._scan),
             ):
                 stack.enter_context(mock.patch.object(module, name, instead))
             yield
@@ -99,16 +98,13 @@ class Directory:
 
         return remove
 
-    def _listing(self, real: Callable[..., Any]) -> Callable[..., Any]:
-        def scan(path: Any = ".") -> Any:
-            name = self._name(path)
-            if name is None:
-                return real(path)
-            self._world.step("ls", name)
-            with real(path) as entries:
-                return _Entries(entries)
-
-        return scan
+    def _scan(self, path: Any = ".") -> Any:
+        name = self._name(path)
+        if name is None:
+            return self._real_scandir(path)
+        self._world.step("ls", name)
+        with self._real_scandir(path) as entries:
+            return _Entries(entries)
 
     def _name(self, path: Any) -> str | None:
         """Relative to it; None for a file elsewhere."""
@@ -119,9 +115,14 @@ class Directory:
             return "."
         return text[len(root) + 1 :] if text.startswith(f"{root}/") else None
 
-    def _read(self, file: Path) -> bytes:
-        with self._real_open(file, "rb") as content:
-            return content.read()
+    def _files(self, folder: str) -> Iterator[tuple[str, bytes]]:
+        with self._real_scandir(folder) as entries:
+            for entry in entries:
+                if entry.is_dir():
+                    yield from self._files(entry.path)
+                else:
+                    with self._real_open(entry.path, "rb", buffering=0) as file:
+                        yield entry.path[len(str(self.root)) + 1 :], file.read()
 
 
 class _Written(io.FileIO):

@@ -153,7 +153,8 @@ def as_text(tape: Sequence[int]) -> str:
         if pick == 0:
             zeros += 1
             continue
-        pieces += [f"*[0] * {zeros}"] * bool(zeros)
+        if zeros:
+            pieces.append("0" if zeros == 1 else f"*[0] * {zeros}")
         pieces += [str(pick)] * (pick is not None)
         zeros = 0
     return f"[{', '.join(pieces)}]"
