@@ -96,7 +96,9 @@ def summarize(task: tuple[str, range]) -> Summary:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
-    parser.add_argument("scenarios", nargs="*", metavar="scenario", help=f"of {', '.join(SCENARIOS)}; by default all")
+    parser.add_argument(
+        "scenarios", nargs="*", metavar="scenario", help=f"of {', '.join(SCENARIOS)}; by default all"
+    )
     parser.add_argument("--histories", type=int, default=1000, help="of each; by default 1000")
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1, help="by default one a core")
@@ -106,7 +108,9 @@ def main() -> None:
     with silence():
         for name, summary in summaries.items():
             for kind, seeds in summary.found.items():
-                sys.stdout.write(f"\n--- {name}, {kind}, seed {min(seeds)}\n{drawn(name, min(seeds)).shrunk()}\n")
+                sys.stdout.write(
+                    f"\n--- {name}, {kind}, seed {min(seeds)}\n{drawn(name, min(seeds)).shrunk()}\n"
+                )
     sys.exit(any(summary.found for summary in summaries.values()))
 
 

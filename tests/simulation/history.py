@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.simulation.attempt import Attempt, InvariantError
 from tests.simulation.invariants import Anew, Incremental, Invariants
 from tests.simulation.listing import BEGAN, DOMAINS, Listing, Task
 from tests.simulation.local import Directory
 from tests.simulation.seams import Machine
 from tests.simulation.store import STORE
 from tests.simulation.tape import Drawn, Recorded, Source, as_text, shrink
-from tests.simulation.world import Attempt, Violation, World
+from tests.simulation.world import World
 
 RUNS = ("a", "b")
 IN_MEMORY = next((place for place in ("/dev/shm",) if os.access(place, os.W_OK)), None)
@@ -62,7 +63,7 @@ class History:
 
     scenario: str
     tape: list[int]
-    violation: Violation | None
+    violation: InvariantError | None
     happened: Counter[str]
     steps: int
     log: list[str]
@@ -98,7 +99,7 @@ def play(scenario: str, source: Source) -> History:
     world = scene.world
     log = [line.replace(home, "") for line in world.log]
     if violation:
-        violation = Violation(str(violation).replace(home, ""))
+        violation = InvariantError(str(violation).replace(home, ""))
     return History(scenario, world.tape, violation, world.happened, world.steps, log)
 
 
@@ -124,13 +125,13 @@ class _Scene:
         self._invariants: Invariants = Incremental() if scenario.incremental else Anew()
         self._checked = -1
 
-    def play(self) -> Violation | None:
+    def play(self) -> InvariantError | None:
         """All of the history; what was violated."""
         with self._storage.steps(), self._machine.simulated():
             try:
                 self.world.play()
                 self._invariants.complete({row["id"] for row in self._listing.rows})
-            except Violation as violation:
+            except InvariantError as violation:
                 return violation
             finally:
                 self.world.close()

@@ -8,8 +8,8 @@ from datetime import datetime
 from typing import Protocol
 
 from tests.simulation import layout
-from tests.simulation.layout import Commit
-from tests.simulation.world import Attempt, Violation
+from tests.simulation.attempt import Attempt, InvariantError
+from tests.simulation.layout import Commit, Noted
 
 
 class Invariants(Protocol):
@@ -42,9 +42,7 @@ class Incremental:
         landed = [record for commit in self._ever.values() for record in records(commit, objects)]
         self._ids = once(id_ for id_, _ in landed)
         if noted := layout.noted(objects):
-            wanted = {id_ for id_, created in landed if _is_noted(created, noted.watermark)}
-            if not wanted <= noted.ids <= self._ids:
-                raise Violation(f"disagree: {sorted(wanted ^ noted.ids)} of state and manifests")
+            agree(landed, noted)
 
     def ended(self, attempt: Attempt) -> None:
         """A success returns the first commit of its run, unless it began before and found nothing."""
@@ -53,7 +51,7 @@ class Incremental:
         if first and first.name == result.name:
             return
         if result.parts or (first and attempt.began > steps):
-            raise Violation(
+            raise InvariantError(
                 f"forgotten: {attempt} returns {attempt.outcome}, and its run had committed "
                 f"{len(first.parts) if first else 'no'} parts in {first and first.name}"
             )
@@ -61,7 +59,7 @@ class Incremental:
     def complete(self, ids: set[str]) -> None:
         """All that finished has landed."""
         if missing := ids - self._ids:
-            raise Violation(f"missing: {sorted(missing)} were never committed")
+            raise InvariantError(f"missing: {sorted(missing)} were never committed")
 
 
 class Anew:
@@ -69,27 +67,32 @@ class Anew:
 
     def __init__(self) -> None:
         self._ever: set[tuple[tuple[str, str], ...]] = set()
-        self._shown: list[Commit] = []
         self._ids: set[str] = set()
 
     def check(self, objects: Mapping[str, bytes], steps: int) -> None:
         """After a step: what is shown, and its parts."""
-        before, self._shown = self._shown, layout.shown(objects)
-        if before and not self._shown:
-            raise Violation("neither: a landing was there, and none is now")
-        for commit in self._shown:
+        self.see(layout.shown(objects), objects)
+
+    def see(self, shown: list[Commit], objects: Mapping[str, bytes]) -> None:
+        """As readers do.
+
+        :param shown: what they may take for the landing.
+        """
+        if self._ever and not shown:
+            raise InvariantError("neither: a landing was there, and none is now")
+        for commit in shown:
             self._ever.add(commit.parts)
             self._ids = once(id_ for id_, _ in records(commit, objects))
 
     def ended(self, attempt: Attempt) -> None:
         """A success returns what was shown at some time."""
         if layout.returned(attempt.result, incremental=False).parts not in self._ever:
-            raise Violation(f"uncommitted: {attempt} returns {attempt.outcome}, which nobody could read")
+            raise InvariantError(f"uncommitted: {attempt} returns {attempt.outcome}, which nobody could read")
 
     def complete(self, ids: set[str]) -> None:
         """The last landing is shown, and is all of the list."""
         if missing := ids ^ self._ids:
-            raise Violation(f"missing: {sorted(missing)} are only in one of the list and the landing")
+            raise InvariantError(f"missing: {sorted(missing)} are only in one of the list and the landing")
 
 
 def records(commit: Commit, objects: Mapping[str, bytes]) -> list[tuple[str, datetime | None]]:
@@ -97,9 +100,9 @@ def records(commit: Commit, objects: Mapping[str, bytes]) -> list[tuple[str, dat
     found = []
     for name, sha256 in commit.parts:
         if name not in objects:
-            raise Violation(f"lost: {name} of a committed manifest is not there")
+            raise InvariantError(f"lost: {name} of a committed manifest is not there")
         if layout.sha256(objects[name]) != sha256:
-            raise Violation(f"changed: {name} is not what a committed manifest says")
+            raise InvariantError(f"changed: {name} is not what a committed manifest says")
         found += layout.records(objects[name])
     return found
 
@@ -108,9 +111,15 @@ def once(ids: Iterable[str]) -> set[str]:
     """Ids, each of which is there once."""
     counted = Counter(ids)
     if doubled := sorted(id_ for id_, count in counted.items() if count > 1):
-        raise Violation(f"doubled: {doubled} are in two committed parts")
+        raise InvariantError(f"doubled: {doubled} are in two committed parts")
     return set(counted)
 
 
-def _is_noted(created: datetime | None, watermark: datetime | None) -> bool:
-    return created is None or watermark is None or created >= watermark
+def agree(landed: Iterable[tuple[str, datetime | None]], noted: Noted) -> None:
+    """The state knows what has landed of what is not older than its watermark, and nothing else."""
+    times = dict(landed)
+    wanted = {id_ for id_, time in times.items() if not (time and noted.watermark) or time >= noted.watermark}
+    if not wanted <= noted.ids <= set(times):
+        raise InvariantError(
+            f"disagree: only one of the state and the manifests has {sorted(wanted ^ noted.ids)}"
+        )

@@ -16,6 +16,12 @@ from typing import Any
 MANIFEST = "_manifest.json"
 STATE = "_state.json"
 
+# Calls as stories name them.
+FIRST_PART = "/part-00000.jsonl"
+SECOND_PART = "part-00001.jsonl"
+BEFORE_COMMIT = f"put {STATE}"
+PUT_MANIFEST = f"put */{MANIFEST}"
+
 
 @dataclass(frozen=True)
 class Commit:
@@ -44,12 +50,9 @@ class Noted:
 
 def commits(objects: Mapping[str, bytes]) -> list[Commit]:
     """Of incremental landings: what any reader may take for committed now."""
-    found = []
+    found = [_commit(_json(objects, name)) for name in objects if name.endswith(f"/{MANIFEST}")]
     if state := _json(objects, STATE):
         found.append(_commit(state["manifest"], run=state["run"].split()[1]))
-    for name in objects:
-        if name.endswith(f"/{MANIFEST}"):
-            found.append(_commit(_json(objects, name)))
     return found
 
 

@@ -21,7 +21,8 @@ from airflow_provider_predictions.api.exchange import options
 from airflow_provider_predictions.api.service import Service
 from airflow_provider_predictions.hooks.vlmrun import VlmRunHook
 from airflow_provider_predictions.operators.vlmrun import VlmRunPredictionsToObjectStorageOperator
-from tests.simulation.world import Attempt, World
+from tests.simulation.attempt import Attempt
+from tests.simulation.world import World
 
 DOMAINS = ("invoice", "receipt")
 RECORDS = 9

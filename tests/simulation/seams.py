@@ -16,7 +16,8 @@ from unittest import mock
 
 import time_machine
 
-from tests.simulation.world import Attempt, World
+from tests.simulation.attempt import Attempt
+from tests.simulation.world import World
 
 PACKAGE = logging.getLogger("airflow_provider_predictions")
 

@@ -16,6 +16,7 @@ WEIGHTS = {
     "switch": 20,
     "retry": 4,
     "move": 2,
+    "twin": 1,
     "start": 5,
     "wake": 4,
     "stop": 3,

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 import greenlet
 
+from tests.simulation.attempt import FAULTS, Attempt, HistoryOver, InvariantError
 from tests.simulation.tape import Option, Source
 
 MOST_ATTEMPTS = 3
@@ -19,83 +20,6 @@ LAST = "last"
 """The run that must succeed when all is over."""
 LAST_AFTER = 3600.0
 """Seconds after which it begins."""
-
-FAULTS = {
-    "get": ("fail",),
-    "ls": ("fail", "stale"),
-    "put": ("fail", "arrived", "late"),
-    "create": ("fail", "arrived", "late", "repeated"),
-    "rm": ("fail", "arrived", "late"),
-    "list": ("fail",),
-    "open": ("fail",),
-    "write": ("fail",),
-    "link": ("fail", "arrived"),
-    "replace": ("fail",),
-}
-"""What may go wrong with each call.
-
-``fail`` never arrives, ``arrived`` does though its sender hears of an error, ``late`` does so much later, or
-never; ``repeated`` is sent again by a library that missed the response. ``stale`` lists what was there before.
-"""
-
-
-class Violation(Exception):
-    """An invariant does not hold. The word before the colon is its kind."""
-
-    @property
-    def kind(self) -> str:
-        """Which invariant."""
-        return str(self).partition(":")[0]
-
-
-class HistoryOver(BaseException):
-    """Unwinds what is left of an attempt when its history is over."""
-
-
-class Attempt:
-    """One try of a task.
-
-    :param run: whose.
-    :param number: from 1.
-    :param machine: on which worker.
-    :param began: after how many steps.
-    """
-
-    def __init__(self, run: str, number: int, machine: int, began: int, body: Callable[[Attempt], Any]) -> None:
-        self.run, self.number, self.machine, self.began = run, number, machine, began
-        self.status = "ready"
-        self.call = "begin"
-        self.place = ""
-        self.fault: str | None = None
-        self.result: Any = None
-        self.error: Exception | None = None
-        self.locks: list[Any] = []
-        self._body = body
-        self.greenlet = greenlet.greenlet(self._live)
-
-    def __str__(self) -> str:
-        return f"{self.run}.{self.number}"
-
-    @property
-    def where(self) -> str:
-        """The call that it is about to make, or how it has ended."""
-        return f"{self} {self.call} {self.place}".rstrip() if self.status == "ready" else f"{self} {self.status}"
-
-    @property
-    def outcome(self) -> str:
-        """What it has returned or raised, in a few words."""
-        if self.error:
-            return f"{type(self.error).__name__}: {self.error}"
-        return f"{self.result['count']} records in {self.result['path'].rpartition('/')[2]}"
-
-    def _live(self) -> None:
-        try:
-            self.result = self._body(self)
-            self.status = "succeeded"
-        except HistoryOver:
-            self.status = "over"
-        except Exception as error:
-            self.error, self.status = error, "failed"
 
 
 class Scene(Protocol):
@@ -183,9 +107,9 @@ class World:
     def play(self) -> None:
         """All of the history.
 
-        :raises Violation: where an invariant does not hold.
+        :raises InvariantError: where an invariant does not hold.
         """
-        current = self._start(self.runs[0])
+        current = self._start(self.runs[0], 1)
         while True:
             options = [*self._options(current)]
             pick = self._source.pick(options, current.where)
@@ -209,7 +133,9 @@ class World:
         last = {attempt.run: attempt for attempt in self.attempts}
         if is_ready:
             yield Option("go", current)
-        yield from (Option("switch", one) for one in self.attempts if one.status == "ready" and one is not current)
+        yield from (
+            Option("switch", one) for one in self.attempts if one.status == "ready" and one is not current
+        )
         for one in last.values():
             if one.status in ("killed", "frozen", "failed") and one.number < MOST_ATTEMPTS:
                 yield from (Option("retry", one), Option("move", one))
@@ -220,6 +146,7 @@ class World:
             yield from (Option(fault, current) for fault in FAULTS.get(current.call, ()) if not current.fault)
         else:
             yield Option("stop")
+        yield from (Option("twin", one) for one in last.values() if one.status == "ready" and not one.is_twin)
         yield from (Option("deliver", number) for number in range(len(self._late)))
         yield from (Option("clock", seconds) for seconds in JUMPS)
         yield Option("grow")
@@ -236,12 +163,16 @@ class World:
             self.happened[kind] += 1
             self.log.append(f"{len(self.tape):4} -- {kind} {'' if subject is None else subject}".rstrip())
         match kind, subject:
-            case ("go" | "switch"), Attempt():
+            case (("go" | "switch"), Attempt()):
                 return self._resume(subject)
-            case ("retry" | "move"), Attempt(run=run, machine=machine):
-                return self._start(run, machine if kind == "retry" else 1 - machine)
             case "start", str():
-                return self._start(subject)
+                return self._start(subject, 1)
+            case "retry", Attempt():
+                return self._start(subject.run, subject.number + 1, subject.machine)
+            case "move", Attempt():
+                return self._start(subject.run, subject.number + 1, 1 - subject.machine)
+            case "twin", Attempt():
+                return self._start(subject.run, subject.number, 1 - subject.machine, is_twin=True)
             case "wake", Attempt():
                 subject.status = "ready"
                 return subject
@@ -261,9 +192,8 @@ class World:
                 subject.fault = kind
         return current
 
-    def _start(self, run: str, machine: int = 0) -> Attempt:
-        number = 1 + sum(attempt.run == run for attempt in self.attempts)
-        attempt = Attempt(run, number, machine, self.steps, self.scene.land)
+    def _start(self, run: str, number: int, machine: int = 0, *, is_twin: bool = False) -> Attempt:
+        attempt = Attempt(run, number, machine, self.steps, is_twin, self.scene.land)
         self.attempts.append(attempt)
         return self._resume(attempt)
 
@@ -297,7 +227,7 @@ class World:
     def _count_step(self) -> None:
         self.steps += 1
         if self.steps > MOST_STEPS:
-            raise Violation(f"endless: more than {MOST_STEPS} steps")
+            raise InvariantError(f"endless: more than {MOST_STEPS} steps")
         self.scene.check()
 
     def _be_calm(self) -> None:
@@ -305,10 +235,10 @@ class World:
         self.scene.pass_time(LAST_AFTER)
         while not self.scene.is_finished:
             self.scene.finish()
-        last = self._start(LAST)
+        last = self._start(LAST, 1)
         while last.status == "ready":
             self._count_step()
             self._resume(last)
         self.scene.check()
         if last.status != "succeeded":
-            raise Violation(f"blocked: {last.outcome}")
+            raise InvariantError(f"blocked: {last.outcome}")
