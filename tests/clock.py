@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import selectors
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor
+from concurrent.futures import Executor, Future, wait
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -32,7 +33,7 @@ class SimulatedTime:
         self._lock = threading.Lock()
         self._servers = {*threading.enumerate()} - {threading.main_thread()}
         self._real_monotonic, self._real_sleep = time.monotonic, time.sleep
-        self._real_wait = threading.Condition.wait
+        self._real_wait, self._real_result = threading.Event.wait, Future.result
 
     def monotonic(self) -> float:
         """Stand in for ``time.monotonic``, by which event loops and the package measure."""
@@ -45,15 +46,19 @@ class SimulatedTime:
         else:
             self.skip(seconds)
 
-    def wait(self, condition: threading.Condition, timeout: float | None = None) -> bool:
-        """Stand in for ``threading.Condition.wait``, by which events, queues and futures wait, too."""
-        if timeout is None:
-            return self._real_wait(condition)
-        end = self.monotonic() + timeout
-        while (left := end - self.monotonic()) > 0:
-            if self._real_wait(condition, min(left, STEP)):
-                return True
-        return False
+    def wait(self, event: threading.Event, timeout: float | None = None) -> bool:
+        """Stand in for ``threading.Event.wait``: it is over when other threads have let the time pass."""
+        end = math.inf if timeout is None else self.monotonic() + timeout
+        while not event.is_set() and (left := end - self.monotonic()) > 0:
+            self._real_wait(event, min(left, STEP))
+        return event.is_set()
+
+    def result(self, future: Future[Any], timeout: float | None = None) -> Any:
+        """Stand in for ``Future.result`` in the same way."""
+        end = math.inf if timeout is None else self.monotonic() + timeout
+        while not future.done() and (left := end - self.monotonic()) > 0:
+            wait([future], min(left, STEP))
+        return self._real_result(future, 0)
 
     def threads(self) -> set[threading.Thread]:
         """Those that work for the test, but for those of an executor, which live on without work."""
@@ -134,7 +139,8 @@ def simulated_time() -> Iterator[SimulatedTime]:
         clock = SimulatedTime(traveller)
         patch.setattr(time, "monotonic", clock.monotonic)
         patch.setattr(time, "sleep", clock.sleep)
-        patch.setattr(threading.Condition, "wait", lambda *given, **named: clock.wait(*given, **named))
+        patch.setattr(threading.Event, "wait", lambda *given, **named: clock.wait(*given, **named))
+        patch.setattr(Future, "result", lambda *given, **named: clock.result(*given, **named))
         before = asyncio.get_event_loop_policy()
         asyncio.set_event_loop_policy(_Policy(clock))
         try:
