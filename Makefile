@@ -25,7 +25,7 @@ VERSIONS ?= 2.11 3.0 lowest python3.12 python3.13
 MINUTES ?= 30
 AZURITE := tests/storage/azurite/package.json tests/storage/azurite/package-lock.json
 EXTRAS := s3,azure,parquet,zstd,report,openlineage,sandbox
-MARKED := airflow or browser or dags or docs or faults or kill or search or stores
+MARKED := airflow or browser or dags or docs or faults or kill or slow or stores
 PYTEST := $(BIN)/python -m pytest -n 2
 # Each process of a test would compile Airflow anew.
 export PYTHONDONTWRITEBYTECODE :=

@@ -44,7 +44,7 @@ FEW, MANY = 60, 2000
 """Answers of a service."""
 
 
-@pytest.fixture(scope="module", params=[FEW, pytest.param(MANY, marks=pytest.mark.search)])
+@pytest.fixture(scope="module", params=[FEW, pytest.param(MANY, marks=pytest.mark.slow)])
 def made(request: pytest.FixtureRequest) -> dict[str, list[list[dict[str, Any]]]]:
     """The records of many answers of each service."""
     return {service: answers_of(service, request.param) for service in SERVICES}

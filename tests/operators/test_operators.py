@@ -261,7 +261,9 @@ def test_fetched_values_land_in_the_record(connections, tmp_path: Path) -> None:
     assert all(seen.authorization for seen in files)
 
 
-def test_a_file_that_is_no_json_fails_as_one_that_a_retry_may_cure(connections, tmp_path: Path) -> None:
+def test_a_file_that_is_no_json_fails_as_one_that_a_retry_may_cure(
+    simulated_time, connections, tmp_path: Path
+) -> None:
     connections.cradl.add().outcome = "succeeded"
     connections.wire.order(Fault("files", status=200, times=99, headers={"Retry-After": "0"}))
 
