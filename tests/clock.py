@@ -48,12 +48,14 @@ class SimulatedTime:
 
     def wait(self, event: threading.Event, timeout: float | None = None) -> bool:
         """Stand in for ``threading.Event.wait``: time passes at once, or as other threads let it."""
-        end = math.inf if timeout is None else self.monotonic() + timeout
+        if timeout is None:
+            return self._real_wait(event)
+        end = self.monotonic() + timeout
         while not event.is_set() and (left := end - self.monotonic()) > 0:
-            if self.threads() - {threading.current_thread()}:
-                self._real_wait(event, min(left, STEP))
-            else:
+            if threading.current_thread() is threading.main_thread() and not self.threads():
                 self.skip(left)  # nobody is there who could set it
+            else:
+                self._real_wait(event, min(left, STEP))
         return event.is_set()
 
     def result(self, future: Future[Any], timeout: float | None = None) -> Any:

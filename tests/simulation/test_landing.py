@@ -15,7 +15,7 @@ from tests.simulation.seams import silence
 from tests.simulation.tape import Recorded, Story
 
 # Found by these tests in the protocol as it is, and to be mended with the next one: docs/limits.md.
-KNOWN = pytest.mark.xfail(strict=True, reason="two attempts under one path can lose, double or block a landing")
+KNOWN = pytest.mark.xfail(strict=True, reason="two attempts under one path can spoil a landing")
 HISTORIES = 100
 """Of each scenario."""
 
