@@ -17,8 +17,8 @@ import pytest
 import time_machine
 
 STEP = 0.01
-EXECUTORS = ("asyncio_", "ThreadPoolExecutor-", "predictions-prefetch")
-"""How the names of threads begin that live on without work."""
+EXECUTORS = ("asyncio_", "ThreadPoolExecutor-")
+"""How the threads of asyncio's executor begin, and of those that are given no name."""
 
 
 class SimulatedTime:
@@ -47,15 +47,12 @@ class SimulatedTime:
             self.skip(seconds)
 
     def wait(self, event: threading.Event, timeout: float | None = None) -> bool:
-        """Stand in for ``threading.Event.wait``: time passes at once, or as other threads let it."""
+        """Stand in for ``threading.Event.wait``: it is over when other threads have let the time pass."""
         if timeout is None:
             return self._real_wait(event)
         end = self.monotonic() + timeout
         while not event.is_set() and (left := end - self.monotonic()) > 0:
-            if threading.current_thread() is threading.main_thread() and not self.threads():
-                self.skip(left)  # nobody is there who could set it
-            else:
-                self._real_wait(event, min(left, STEP))
+            self._real_wait(event, min(left, STEP))
         return event.is_set()
 
     def result(self, future: Future[Any], timeout: float | None = None) -> Any:
