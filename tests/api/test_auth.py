@@ -31,7 +31,7 @@ from airflow_provider_predictions.api.token_endpoint import TOKEN_ATTEMPTS
 from airflow_provider_predictions.sandbox import app
 from airflow_provider_predictions.sandbox.faults import Fault
 from airflow_provider_predictions.sandbox.server import Sandbox
-from tests.clock import SimulatedTime
+from tests.clock import STEP, SimulatedTime
 from tests.conftest import Shell, client_credentials, make_service
 
 pytestmark = pytest.mark.usefixtures("simulated_time")
@@ -130,10 +130,19 @@ def test_a_token_that_takes_too_long_in_all_is_given_up_and_the_next_one_is_aske
 ) -> None:
     """However quick each of its steps is."""
     credentials = client_credentials(fresh)
-    first_token.when_asked_for = lambda: simulated_time.skip(5 * credentials.timeout)
+    given_up = threading.Event()
+
+    def pass_time() -> None:
+        """Again and again: the request may come before anybody waits for its token."""
+        while not given_up.is_set():
+            simulated_time.skip(5 * credentials.timeout)
+            given_up.wait(STEP)
+
+    first_token.when_asked_for = threading.Thread(target=pass_time).start
 
     with pytest.raises(NoAnswerError, match=r"sent no token within 300 s, 5 times extra timeout"):
         credentials.token() if ask == "token" else asyncio.run(credentials.atoken())
+    given_up.set()
 
     assert credentials.token().startswith("sandbox-token-")
     assert token_requests(fresh) == 2
