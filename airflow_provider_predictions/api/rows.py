@@ -150,7 +150,7 @@ def _walk(body: bytes, opening: str, closing: str) -> Iterator[tuple[str, bytes]
                 raise ValueError(f"a name is no string at character {at}")
             name = value(text[at:end].encode("latin-1"))
             at = _after(text, _skip(text, end), ":")
-        _, end = _STANDARD.raw_decode(text, at)
+        end = _STANDARD.raw_decode(text, at)[1]
         yield name, text[at:end].encode("latin-1")
         at = _skip(text, end)
         if text[at : at + 1] == closing:
