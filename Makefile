@@ -70,8 +70,8 @@ reliability: .venv/ready .venv/azurite/ready
 soak: .venv/ready
 	PYTHONPATH=scripts $(BIN)/python -m soak $(PARTS)
 
-mutation: .venv/ready .venv/azurite/ready
-	PYTHONPATH=scripts $(BIN)/python -m mutation --minutes $(MINUTES) $(MODULES)
+mutation: .venv/ready
+	$(BIN)/python scripts/mutation.py --minutes $(MINUTES) $(MODULES)
 
 cluster-demo: .venv/ready
 	$(BIN)/python scripts/cluster.py
@@ -110,4 +110,4 @@ pins = $(if $(filter python%,$(1)),$(PINS),constraints/airflow-$(1).txt)
 	@touch $@
 
 clean:
-	rm -rf .venv .venv-* .airflow dist site
+	rm -rf mutants .venv .venv-* .airflow dist site
