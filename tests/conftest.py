@@ -99,9 +99,6 @@ def pytest_collection_finish() -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with what starts a whole Airflow: it waits, while other processes of ``pytest -n`` work."""
     items.sort(key=lambda item: item.get_closest_marker("airflow") is None)
-    for item in items:
-        # For scripts/durations.py.
-        item.user_properties += [("marker", mark.name) for mark in item.iter_markers()]
 
 
 @pytest.hookimpl(optionalhook=True)
