@@ -32,7 +32,6 @@ class SimulatedTime:
         self._lock = threading.Lock()
         self._servers = {*threading.enumerate()} - {threading.main_thread()}
         self._real_monotonic, self._real_sleep = time.monotonic, time.sleep
-        self._real_wait = threading.Condition.wait
 
     def monotonic(self) -> float:
         """Stand in for ``time.monotonic``, by which event loops and the package measure."""
@@ -44,16 +43,6 @@ class SimulatedTime:
             self._real_sleep(seconds)
         else:
             self.skip(seconds)
-
-    def wait(self, condition: threading.Condition, timeout: float | None = None) -> bool:
-        """Stand in for ``threading.Condition.wait``, by which events, queues and futures wait, too."""
-        if timeout is None:
-            return self._real_wait(condition)
-        end = self.monotonic() + timeout
-        while (left := end - self.monotonic()) > 0:
-            if self._real_wait(condition, min(left, STEP)):
-                return True
-        return False
 
     def threads(self) -> set[threading.Thread]:
         """Those that work for the test, but for those of an executor, which live on without work."""
@@ -134,7 +123,6 @@ def simulated_time() -> Iterator[SimulatedTime]:
         clock = SimulatedTime(traveller)
         patch.setattr(time, "monotonic", clock.monotonic)
         patch.setattr(time, "sleep", clock.sleep)
-        patch.setattr(threading.Condition, "wait", lambda *given, **named: clock.wait(*given, **named))
         before = asyncio.get_event_loop_policy()
         asyncio.set_event_loop_policy(_Policy(clock))
         try:
