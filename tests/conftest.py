@@ -96,15 +96,25 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep in one process of ``pytest -n`` what shares a server; begin with what starts a whole Airflow."""
+    """Begin with what starts a whole Airflow: it waits, while other processes of ``pytest -n`` work."""
     items.sort(key=lambda item: item.get_closest_marker("airflow") is None)
-    for item in items:
-        shared = "airflow" if item.get_closest_marker("airflow") else item.nodeid.partition("::")[0]
-        item.add_marker(pytest.mark.xdist_group(shared))
-        # For scripts/durations.py.
-        item.user_properties += [("marker", mark.name) for mark in item.iter_markers()]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    """Keep in one process the tests of a file, which share what it starts, and all with a whole Airflow.
+
+    ``--dist loadgroup`` would do it, but xdist 3.8 does not group anything with pytest 9.2.
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByFile(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.partition("::")[0]
+            return "a whole Airflow" if file.startswith(("tests/integration/", "tests/ui/")) else file
+
+    return ByFile(config, log)
 
 
 @pytest.fixture(autouse=True)
