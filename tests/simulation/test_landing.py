@@ -15,11 +15,11 @@ from tests.simulation.seams import silence
 from tests.simulation.tape import Recorded, Story
 
 HISTORIES = {
-    "incremental, store": 130,
-    "incremental, local": 80,
-    "anew, store": 110,
-    "anew, local": 80,
-    "anew, two filters": 100,
+    "incremental, store": 150,
+    "incremental, local": 60,
+    "anew, store": 120,
+    "anew, local": 60,
+    "anew, two filters": 110,
 }
 
 
