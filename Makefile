@@ -30,6 +30,10 @@ PYTEST := $(BIN)/python -m pytest -n 2
 # Each process of a test would compile Airflow anew.
 export PYTHONDONTWRITEBYTECODE :=
 
+# The Python of an environment: that of its name, also where pyenv keeps it, else $(PYTHON). Empty where there is none.
+interpreter = $(shell for found in $(if $(filter python%,$(1)),$(1) "$$(pyenv root 2>/dev/null)"/versions/$(1:python%=%).*/bin/python,$(PYTHON)); do \
+	"$$found" -c 'import venv' 2>/dev/null && echo "$$found" && break; done)
+
 # An environment whose Python is gone is made anew.
 $(foreach made,$(wildcard .venv*/ready),$(if $(shell $(dir $(made))bin/python -c 'print(1)' 2>&1 | grep -x 1),,$(shell rm -f $(made))))
 
@@ -78,9 +82,6 @@ mutation: .venv/ready .venv/azurite/ready
 cluster-demo: .venv/ready
 	$(BIN)/python scripts/cluster.py
 
-# The Python of an environment: that of its name, also where pyenv keeps it, else $(PYTHON). Empty where there is none.
-interpreter = $(shell for found in $(if $(filter python%,$(1)),$(1) "$$(pyenv root 2>/dev/null)"/versions/$(1:python%=%).*/bin/python,$(PYTHON)); do \
-	"$$found" -c 'import venv' 2>/dev/null && echo "$$found" && break; done)
 # Shown when an installation fails, instead of the page that the installer prints.
 install = ( $(1) ) >$(@D)/install.log 2>&1 || { \
 	echo "The packages of $(@D) could not be installed; is the network there? $(@D)/install.log says what failed." >&2; exit 1; }
