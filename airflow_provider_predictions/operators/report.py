@@ -22,8 +22,8 @@ from airflow_provider_predictions.operators.arguments import path_of, require_fi
 from airflow_provider_predictions.operators.lineage import ReportLink, tell_link, tell_outlets
 from airflow_provider_predictions.report.source import each, landings
 from airflow_provider_predictions.report.window import Period, make_window
-from airflow_provider_predictions.storage.manifest import MANIFEST, take_back
-from airflow_provider_predictions.storage.objects import prepare, put, put_file, read
+from airflow_provider_predictions.storage.manifest import MANIFEST
+from airflow_provider_predictions.storage.objects import prepare, put, put_file, read, remove
 from airflow_provider_predictions.tasks.base import is_template
 from airflow_provider_predictions.tasks.retry import airflow_errors
 
@@ -157,7 +157,7 @@ def _require_own(path: ObjectStoragePath) -> None:
 def _commit(path: ObjectStoragePath, summary: Summary, files: list[Path]) -> Report:
     """Put the files of a report, and its manifest last."""
     prepare(path)
-    take_back(path)
+    remove(path / MANIFEST)
     for file in files:
         put_file(file, path / file.name)
     report: Report = {

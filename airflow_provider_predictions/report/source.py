@@ -14,7 +14,7 @@ from airflow_provider_predictions.api.errors import ConfigurationError, DamagedL
 from airflow_provider_predictions.api.models import as_time
 from airflow_provider_predictions.report.window import Window
 from airflow_provider_predictions.storage.manifest import MANIFEST, Manifest, PartFacts, moved, name_of
-from airflow_provider_predictions.storage.objects import find, get_file, is_local, read
+from airflow_provider_predictions.storage.objects import get_file, is_local, names, read
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -135,8 +135,9 @@ def _landings(given: Any, make_path: Callable[[str], ObjectStoragePath]) -> list
 
 def _below(path: ObjectStoragePath) -> list[Landed]:
     """All landings in a directory, in the order of their names."""
-    names = find(path, MANIFEST)
-    contents = [(directory, _parse(directory)) for directory in (path / name for name in names)]
+    found_names = [PurePath(name) for name in names(path, deep=True)]
+    directories = [path / str(name.parent) for name in found_names if name.name == MANIFEST]
+    contents = [(directory, _parse(directory)) for directory in directories]
     found = [
         Landed(directory, _checked(content, directory))
         for directory, content in contents

@@ -1,0 +1,107 @@
+"""The commit: numbered entries, each created once where it is absent, never changed and never removed.
+
+An attempt that began at entry 41 can commit as 42 and as nothing else. So it is over for good as soon as
+entry 42 exists, however long it was frozen. No lock, no lease and no clock is needed.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_predictions.api.errors import ConfigurationError
+from airflow_provider_predictions.storage.objects import create, read
+from airflow_provider_predictions.storage.stored import Stored, decode, encode
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import ObjectStoragePath
+
+LOG = "_log"
+
+
+class Entry(Stored):
+    """One commit under a path.
+
+    :param generation: its number, from 1.
+    :param nonce: of the attempt that has committed.
+    :param run: which task of which run.
+    :param ti: the id of the task instance, where Airflow gives one.
+    :param attempt: its try number.
+    :param manifest: what it has landed.
+    :param state: the name of the state after it; None where each landing replaces the one before.
+    :param unsettled: earlier generations whose manifest may still be put over a newer one.
+    """
+
+    generation: int
+    nonce: str
+    run: str
+    ti: str | None
+    attempt: int
+    committed_at: datetime
+    manifest: dict[str, Any]
+    state: str | None = None
+    unsettled: list[int] = []
+
+
+class Log:
+    """The entries under a path.
+
+    :param root: the path.
+    """
+
+    def __init__(self, root: ObjectStoragePath) -> None:
+        self.root = root
+
+    def name(self, generation: int) -> ObjectStoragePath:
+        """Where an entry lies."""
+        return self.root / LOG / f"{generation:08}.json"
+
+    def read(self, generation: int) -> Entry | None:
+        """An entry; None where there is none yet.
+
+        :raises ConfigurationError: where it is not what this package wrote.
+        """
+        name = self.name(generation)
+        try:
+            return self._decoded(read(name), name)
+        except FileNotFoundError:
+            return None
+
+    def head(self, known: int) -> int:
+        """The newest generation. One request finds that nobody has committed since.
+
+        :param known: a generation that exists, or 0.
+        """
+        low, stride = known, 1
+        while self._exists(low + stride):
+            low, stride = low + stride, stride * 2
+        high = low + stride
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (middle, high) if self._exists(middle) else (low, middle)
+        return low
+
+    def commit(self, entry: Entry) -> Entry:
+        """Create an entry where it is absent.
+
+        :return: the entry that lies there: this one, or that of the attempt that was quicker.
+        :raises StorageError: where it is unknown whether it lies there.
+        """
+        name = self.name(entry.generation)
+        return self._decoded(create(name, encode(entry)), name)
+
+    def _exists(self, generation: int) -> bool:
+        try:
+            read(self.name(generation))
+        except FileNotFoundError:
+            return False
+        return True
+
+    @staticmethod
+    def _decoded(content: bytes, name: ObjectStoragePath) -> Entry:
+        try:
+            return decode(content, Entry)
+        except ValueError as error:
+            raise ConfigurationError(
+                f"path: {name} is {error}. Restore it from a backup, or land under another path"
+            ) from None

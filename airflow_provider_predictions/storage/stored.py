@@ -1,0 +1,35 @@
+"""What the package stores for itself: structs as JSON, each with the version of its form."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, TypeVar
+
+import msgspec
+
+VERSION = 1
+
+
+class Stored(msgspec.Struct, tag_field="version", tag=VERSION, kw_only=True):
+    """The base of what is stored; a member that is added later needs a default."""
+
+
+S = TypeVar("S", bound=Stored)
+
+
+def encode(content: Stored) -> bytes:
+    """JSON in ASCII, so that an id with half a surrogate pair survives, too."""
+    return json.dumps(msgspec.to_builtins(content)).encode()
+
+
+def decode(text: bytes | str, kind: type[S]) -> S:
+    """Read what ``encode`` wrote.
+
+    :param kind: which struct.
+    :raises ValueError: where the text is not such a struct, or of another version.
+    """
+    try:
+        given: Any = json.loads(text)
+        return msgspec.convert(given, kind)
+    except (ValueError, RecursionError, msgspec.MsgspecError) as error:
+        raise ValueError(f"not a {kind.__name__} of version {VERSION}: {error}") from None
