@@ -1,8 +1,8 @@
 """Where an interrupted landing resumes.
 
-After each page, on this machine; after each part, also beside the parts, for a retry on another machine. Both
-say the same: the parts so far, what they hold, the position in the list, the ids of all records, and the records
-that are in no part yet.
+After each page, on this machine; after each part, also beside the parts, for a retry on another machine.
+Both say the same: the parts so far, what they hold, the position in the list, the ids of all records, and the
+records that are in no part yet.
 """
 
 from __future__ import annotations
@@ -140,7 +140,7 @@ def save_here(progress: Progress, directory: Path, *, anew: bool) -> None:
 
 
 def save_beside(progress: Progress, attempt: Attempt) -> None:
-    """Put the progress beside the parts, with the ids since the last time and the lines that are in no part."""
+    """Put the progress beside the parts, with new ids and the lines that are in no part."""
     with progress.ids.path.open("rb") as ids:
         ids.seek(progress.ids_saved)
         content = [encode(progress.checkpoint()), b"\n", ids.read()]

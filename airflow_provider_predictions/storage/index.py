@@ -1,4 +1,4 @@
-"""Which landings have committed under a path: in the state, and, of older ones, in one more object.
+"""Which attempts have committed under a path: the newest in the state, the others in one more object.
 
 A reader finds the landings of a window in three reads, however many have committed.
 """
@@ -6,14 +6,12 @@ A reader finds the landings of a window in three reads, however many have commit
 from __future__ import annotations
 
 import gzip
-from datetime import datetime
 from typing import TYPE_CHECKING
 
-import msgspec
+from msgspec.structs import replace
 
 from airflow_provider_predictions.api.errors import ConfigurationError
-from airflow_provider_predictions.storage.attempt import TaskRun
-from airflow_provider_predictions.storage.manifest import Manifest, Part, parts_of
+from airflow_provider_predictions.storage.log import Entry
 from airflow_provider_predictions.storage.objects import put, read
 from airflow_provider_predictions.storage.stored import Stored, decode, encode
 
@@ -21,97 +19,47 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 INDEX = "_index"
-RECENT = 256
+RECENT = 64
 """So many commits are in the state itself."""
 PARTS = 4
-"""A commit of more parts is listed without them; its manifest has them."""
-
-
-class Committed(msgspec.Struct, kw_only=True, frozen=True):
-    """A landing in the index: who has committed it, and what a report needs of its manifest.
-
-    :param directory: where it lies, relative to the path; empty where it has written nothing.
-    :param parts: None where there are more than ``PARTS``.
-    """
-
-    generation: int
-    run: str
-    ti: str | None
-    attempt: int
-    committed_at: datetime
-    directory: str
-    service: str
-    count: int
-    rejected_reasons: dict[str, int]
-    inconsistency: str | None
-    created_min: str | None
-    created_max: str | None
-    parts: list[Part] | None
-
-    @classmethod
-    def of(cls, content: Manifest, task: TaskRun, directory: str, at: datetime) -> Committed:
-        """What the index says of a manifest."""
-        return cls(
-            generation=content["generation"],
-            run=task.run,
-            ti=task.ti,
-            attempt=task.number,
-            committed_at=at,
-            directory=directory,
-            service=content["service"],
-            count=content["count"],
-            rejected_reasons=content["rejected_reasons"],
-            inconsistency=content["inconsistency"],
-            created_min=content["created_min"],
-            created_max=content["created_max"],
-            parts=parts_of(content) if len(content["parts"]) <= PARTS else None,
-        )
-
-
-class IndexName(msgspec.Struct, frozen=True):
-    """Where the commits are that are not in the state.
-
-    :param name: under ``_index``.
-    :param through: the newest of them.
-    """
-
-    name: str
-    through: int
+"""A commit of more parts is listed without its manifest, which the log has."""
 
 
 class Index(Stored):
-    """Commits that are not in the state any more."""
+    """Commits that are not in the state any more, oldest first."""
 
-    commits: list[Committed]
+    commits: list[Entry]
 
 
-def read_index(root: ObjectStoragePath, name: IndexName | None) -> list[Committed]:
+def listed(entry: Entry) -> Entry:
+    """A commit as the state and the index have it."""
+    is_long = entry.manifest and len(entry.manifest["parts"]) > PARTS
+    return replace(entry, manifest=None) if is_long else entry
+
+
+def read_index(root: ObjectStoragePath, name: str | None) -> list[Entry]:
     """The commits that are not in the state any more, oldest first.
 
-    :raises ConfigurationError: where they are missing or cannot be read.
+    :param name: of the index.
+    :raises ConfigurationError: where it is missing or cannot be read.
     """
     if name is None:
         return []
-    target = root / INDEX / name.name
+    target = root / INDEX / name
     try:
         return decode(gzip.decompress(read(target)), Index).commits
-    except (FileNotFoundError, ValueError, EOFError, OSError) as error:
+    except (ValueError, EOFError, OSError) as error:
         raise ConfigurationError(
-            f"path: {target} is missing or damaged: {error}. Restore it from a backup"
+            f"path: {target} is missing or damaged ({type(error).__name__}). Restore it from a backup"
         ) from None
 
 
-def compacted(
-    root: ObjectStoragePath, name: IndexName | None, recent: list[Committed], nonce: str
-) -> tuple[IndexName | None, list[Committed]]:
-    """The index and the recent commits, moved into a new index object where these are many.
+def write_index(root: ObjectStoragePath, earlier: str | None, recent: list[Entry], name: str) -> None:
+    """Add commits to those of an index, in a new one.
 
-    :param nonce: of the attempt, whose names are its own.
+    :param earlier: the name of the index that it follows.
+    :param recent: the commits that follow those.
+    :param name: of the new one.
     """
-    if len(recent) < RECENT:
-        return name, recent
-    through = recent[-1].generation
-    new = IndexName(f"{through:08}-{nonce}.gz", through)
-    content = encode(Index(commits=read_index(root, name) + recent))
-    put(root / INDEX / new.name, gzip.compress(content, mtime=0))
-    return new, []
+    content = encode(Index(commits=read_index(root, earlier) + recent))
+    put(root / INDEX / name, gzip.compress(content, mtime=0))

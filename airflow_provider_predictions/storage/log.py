@@ -7,9 +7,13 @@ entry 42 exists, however long it was frozen. No lock, no lease and no clock is n
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
+
+import msgspec
 
 from airflow_provider_predictions.api.errors import ConfigurationError
+from airflow_provider_predictions.storage.attempt import Attempt, TaskRun
+from airflow_provider_predictions.storage.manifest import Manifest, moved
 from airflow_provider_predictions.storage.objects import create, read
 from airflow_provider_predictions.storage.stored import Stored, decode, encode
 
@@ -27,7 +31,7 @@ class Entry(Stored):
     :param run: which task of which run.
     :param ti: the id of the task instance, where Airflow gives one.
     :param attempt: its try number.
-    :param manifest: what it has landed.
+    :param manifest: what it has landed; None in a list of commits, where it is long.
     :param state: the name of the state after it; None where each landing replaces the one before.
     :param unsettled: earlier generations whose manifest may still be put over a newer one.
     """
@@ -38,9 +42,9 @@ class Entry(Stored):
     ti: str | None
     attempt: int
     committed_at: datetime
-    manifest: dict[str, Any]
+    manifest: dict[str, Any] | None
     state: str | None = None
-    unsettled: list[int] = []
+    unsettled: list[int] = msgspec.field(default_factory=list)
 
 
 class Log:
@@ -89,6 +93,22 @@ class Log:
         """
         name = self.name(entry.generation)
         return self._decoded(create(name, encode(entry)), name)
+
+    def landed(self, entry: Entry) -> Manifest:
+        """What a commit has landed, with the URLs that this has now.
+
+        :param entry: as the log, the state or the index has it.
+        :raises ConfigurationError: where the log has it no more.
+        """
+        whole = entry if entry.manifest else self.read(entry.generation)
+        if whole is None or whole.manifest is None:
+            raise ConfigurationError(
+                f"path: {self.name(entry.generation)} is missing, a commit. Restore it from a backup"
+            )
+        content = cast("Manifest", whole.manifest)
+        task = TaskRun(entry.run, entry.ti, entry.attempt)
+        attempt = Attempt(self.root, entry.generation, task, entry.nonce, shared=entry.state is None)
+        return moved(content, attempt.directory if content["parts"] else self.root)
 
     def _exists(self, generation: int) -> bool:
         try:

@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 
 MANIFEST = "_manifest.json"
 REJECTED = "_rejected"
-"""Rows that are no records, one a line. Not ``.jsonl``: who reads the records by a pattern must not meet them."""
+"""Rows that are no records, one a line. Not ``.jsonl``: a pattern for records must not match them."""
 _PART = re.compile(r"part-[0-9]{5,}(\.[0-9]{8,}(-[0-9a-f]{8}){2})?\.(jsonl(\.gz|\.zst)?|parquet)")
 
 
 class PartFacts(TypedDict):
     """An object of records, as a manifest names it.
 
-    ``uri`` is for ``ObjectStoragePath``, with its connection id; ``url`` is for what knows no Airflow, such as
-    DuckDB, pyarrow, Polars and Spark. ``bytes`` and ``sha256`` are of the object as stored.
+    ``uri`` is for ``ObjectStoragePath``, with its connection id; ``url`` is for what knows no Airflow, such
+    as DuckDB, pyarrow, Polars and Spark. ``bytes`` and ``sha256`` are of the object as stored.
     """
 
     uri: str
@@ -90,8 +90,8 @@ class Totals(msgspec.Struct):
 
     count: int = 0
     duplicates: int = 0
-    rejected: dict[str, int] = {}
-    statuses: dict[str, int] = {}
+    rejected: dict[str, int] = msgspec.field(default_factory=dict)
+    statuses: dict[str, int] = msgspec.field(default_factory=dict)
     created_min: datetime | None = None
     created_max: datetime | None = None
 

@@ -1,27 +1,22 @@
-"""Commits that replace what lies under a path: ``_manifest.json`` shows the newest landing, always a whole one."""
+"""Commits that replace what lies under a path: ``_manifest.json`` shows a whole landing at any time."""
 
 from __future__ import annotations
 
 import json
-import logging
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
-from airflow_provider_predictions.api.arguments import utc
 from airflow_provider_predictions.api.errors import ConfigurationError
 from airflow_provider_predictions.storage.attempt import Attempt, TaskRun, new_nonce, tagged
-from airflow_provider_predictions.storage.incremental import warning_only
-from airflow_provider_predictions.storage.log import Entry, Log
-from airflow_provider_predictions.storage.manifest import MANIFEST, Manifest, as_json, moved, name_of
+from airflow_provider_predictions.storage.commit import LandingPath, warning_only
+from airflow_provider_predictions.storage.log import Log
+from airflow_provider_predictions.storage.manifest import MANIFEST, Manifest, as_json, name_of
 from airflow_provider_predictions.storage.objects import put, read, remove_files
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import ObjectStoragePath
 
-log = logging.getLogger(__name__)
 
-
-class ReplacedPath:
+class ReplacedPath(LandingPath):
     """A path of which each landing replaces the one before, for one attempt to commit to.
 
     The attempt that commits may be frozen before it shows its manifest, and show it over a newer one, months
@@ -34,20 +29,16 @@ class ReplacedPath:
     """
 
     def __init__(self, root: ObjectStoragePath, task: TaskRun) -> None:
-        self.root = root
-        self._log = Log(root)
-        shown = self._shown()
-        generation = shown.get("generation", 0)
-        head = self._log.head(generation)
-        self.unsettled = {*shown.get("unsettled", [])}
+        shown = _shown(root)
+        generation, unsettled = shown.get("generation", 0), shown.get("unsettled", [])
+        head = Log(root).head(generation)
         if head != generation:
-            entry = self._log.read(head)
+            entry = Log(root).read(head)
             if entry is None or entry.state is not None:
                 raise ConfigurationError(f"path: {root} holds incremental landings; land under another path")
-            self.unsettled = {*entry.unsettled, head}
-        self.unsettled.discard(generation)
-        self.attempt = Attempt(root, head + 1, task, new_nonce(), shared=True)
-        self.may_have_committed = False
+            unsettled = [*entry.unsettled, head]
+        self.unsettled = sorted({*unsettled} - {generation})
+        super().__init__(Attempt(root, head + 1, task, new_nonce(), shared=True))
 
     def commit(self, content: Manifest) -> Manifest:
         """Commit what an attempt has landed.
@@ -56,61 +47,48 @@ class ReplacedPath:
         :raises ConfigurationError: where another run was quicker: a retry would replace what it has landed.
         :raises StorageError: where it cannot be found out; nothing is removed.
         """
-        attempt, now = self.attempt, datetime.now(UTC)
-        content["committed_at"] = utc(now)
         if self.unsettled:
-            content["unsettled"] = sorted(self.unsettled)
-        entry = Entry(
-            generation=attempt.generation, nonce=attempt.nonce, run=attempt.task.run, ti=attempt.task.ti,
-            attempt=attempt.task.number, committed_at=now, manifest=dict(content),
-            unsettled=sorted(self.unsettled),
-        )  # fmt: skip
-        self.may_have_committed = True
-        winner = self._log.commit(entry)
-        if winner.nonce == attempt.nonce:
+            content["unsettled"] = self.unsettled
+        winner = self.create(self.entry(content, state=None, unsettled=self.unsettled))
+        if winner.nonce == self.attempt.nonce:
             with warning_only(self.root):
                 self._publish(content)
             return content
-        self.may_have_committed = False
-        self.abandon()
-        if winner.run == attempt.task.run:
-            return moved(cast("Manifest", winner.manifest), self.root)
+        if winner.run == self.attempt.task.run:
+            return self.log.landed(winner)
         raise ConfigurationError(
-            f"path: another run landed under {self.root} while this one did ({winner.run}). Give each run a path "
-            "of its own, such as one with {{ ds }} in it, or let one run at a time land there"
-        )
-
-    def abandon(self) -> None:
-        """Remove what this attempt has written, unless it may be committed."""
-        if not self.may_have_committed:
-            with warning_only(self.root):
-                self.attempt.remove()
-
-    def _shown(self) -> dict[str, Any]:
-        """The manifest that lies there; empty where there is none."""
-        target = self.root / MANIFEST
-        try:
-            content = json.loads(read(target))
-        except FileNotFoundError:
-            return {}
-        except (ValueError, RecursionError):
-            content = None
-        if isinstance(content, dict) and isinstance(content.get("generation"), int):
-            return content
-        raise ConfigurationError(
-            f"path: {target} is not what this version of the package writes. Remove it, or land under another path"
+            f"path: another run landed under {self.root} while this one did ({winner.run}). Give each run a "
+            "path of its own, such as one with {{ ds }} in it, or let one run at a time land there"
         )
 
     def _publish(self, content: Manifest) -> None:
         """Show the manifest, once, and remove what no shown manifest can name any more."""
         generation = self.attempt.generation
-        if self._log.read(generation + 1) is not None:
+        if self.log.read(generation + 1) is not None:
             return
         put(self.root / MANIFEST, as_json(content))
         kept = {name_of(part["uri"]) for part in content["parts"]}
         kept |= {name.rpartition("/")[2] for name in (content["rejected_uri"],) if name}
-        old = [
+        over = [
             name for name, tag in tagged(self.root, None, shared=True)
-            if (number := int(tag["generation"])) <= generation and number not in self.unsettled and name not in kept
+            if (number := int(tag["generation"])) <= generation
+            and number not in self.unsettled and name not in kept
         ]  # fmt: skip
-        remove_files(self.root, old)
+        remove_files(self.root, over)
+
+
+def _shown(root: ObjectStoragePath) -> dict[str, Any]:
+    """The manifest that lies there; empty where there is none."""
+    target = root / MANIFEST
+    try:
+        content = json.loads(read(target))
+    except FileNotFoundError:
+        return {}
+    except (ValueError, RecursionError):
+        content = None
+    if isinstance(content, dict) and isinstance(content.get("generation"), int):
+        return content
+    raise ConfigurationError(
+        f"path: {target} is not what this version of the package writes. Remove it, or land under another "
+        "path"
+    )

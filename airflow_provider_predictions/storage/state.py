@@ -1,7 +1,7 @@
 """What incremental landings under one path know of each other.
 
-``_states/00000042-….json`` is the state after commit 42; the log's entry names it. ``_state.json`` is a copy of
-the newest for readers. It may be late, so who reads it looks for the log's next entry, too.
+``_states/00000042-….json`` is the state after commit 42; the log's entry names it. ``_state.json`` is a copy
+of the newest for readers. It may be late, so who reads it looks for the log's next entry, too.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from airflow_provider_predictions.api.errors import ConfigurationError, ConflictError
-from airflow_provider_predictions.storage.index import Committed, IndexName
 from airflow_provider_predictions.storage.log import LOG, Entry, Log
 from airflow_provider_predictions.storage.manifest import MANIFEST
 from airflow_provider_predictions.storage.objects import create, is_conditional, names, read
@@ -35,9 +34,9 @@ class State(Stored):
     :param kind: what is landed there; a path takes one kind of predictions.
     :param watermark: everything older is settled.
     :param landed: what has landed of what is not older, with its creation time.
-    :param rejected: rows that are no records and were told of, by their hashes, with when they were met first.
-    :param recent: the newest commits.
-    :param index: where the others are.
+    :param rejected: rows that are no records and were told of, by their hashes, with when they were met.
+    :param recent: the newest commits, oldest first.
+    :param index: the name of the object that has the others.
     :param conditional: whether the storage can create an object only where there is none.
     """
 
@@ -45,16 +44,21 @@ class State(Stored):
     nonce: str = ""
     kind: str = ""
     watermark: datetime | None = None
-    landed: dict[str, datetime | None] = {}
-    rejected: dict[str, datetime] = {}
-    recent: list[Committed] = []
-    index: IndexName | None = None
+    landed: dict[str, datetime | None] = msgspec.field(default_factory=dict)
+    rejected: dict[str, datetime] = msgspec.field(default_factory=dict)
+    recent: list[Entry] = msgspec.field(default_factory=list)
+    index: str | None = None
     conditional: bool = True
 
     @property
     def name(self) -> str:
         """Of its object under ``_states``."""
         return f"{self.generation:08}-{self.nonce}.json"
+
+    @property
+    def index_name(self) -> str:
+        """Of the index under ``_index`` that is written with it."""
+        return f"{self.generation:08}-{self.nonce}.gz"
 
 
 def load(root: ObjectStoragePath) -> State:
