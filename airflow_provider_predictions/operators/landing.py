@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
 import msgspec
 from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
@@ -275,10 +274,10 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
 
 
 def task_run(context: Context) -> TaskRun:
-    """Which attempt of which task of which run this is; outside of one, a run of its own."""
+    """Which attempt of which task of which run this is."""
     ti = context.get("ti")
     if not ti:
-        return TaskRun(uuid4().hex)
+        return TaskRun("outside of Airflow")
     run = f"{ti.dag_id} {ti.run_id} {ti.task_id} {ti.map_index}"
     id_, most = getattr(ti, "id", None), getattr(ti, "max_tries", None)
     return TaskRun(run, id_ and str(id_), ti.try_number, most is not None and ti.try_number > most)

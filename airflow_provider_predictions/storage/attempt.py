@@ -11,6 +11,7 @@ from uuid import uuid4
 from airflow_provider_predictions.storage.objects import names, remove_files
 
 if TYPE_CHECKING:
+    from airflow_provider_predictions.storage.log import Entry
     from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 _ATTEMPT = r"(?P<run>[0-9a-f]{8})-(?P<nonce>[0-9a-f]{8})"
@@ -40,12 +41,13 @@ class TaskRun:
         """The run in a name."""
         return hashlib.sha256(self.run.encode()).hexdigest()[:8]
 
-    def is_retry_of(self, run: str, ti: str | None, number: int) -> bool:
-        """Whether another attempt of this run, or this very one, did something.
+    def is_retry_of(self, entry: Entry) -> bool:
+        """Whether another attempt of this run, or this very one, has committed an entry of the log.
 
         A run that was deleted and made anew has its first attempt again, as another task instance.
         """
-        return run == self.run and (number != self.number or (ti is not None and ti == self.ti))
+        is_same = self.ti is not None and self.ti == entry.ti
+        return entry.run == self.run and (entry.attempt != self.number or is_same)
 
 
 def new_nonce() -> str:

@@ -120,7 +120,7 @@ class IncrementalPath(LandingPath):
         """What an attempt of this run has committed."""
         task = self.attempt.task
         for entry in self._commits(state):
-            if task.is_retry_of(entry.run, entry.ti, entry.attempt):
+            if task.is_retry_of(entry):
                 return self.log.landed(entry)
         return None
 

@@ -54,7 +54,7 @@ class ReplacedPath(LandingPath):
             with warning_only(self.root):
                 self._publish(content)
             return content
-        if winner.run == self.attempt.task.run:
+        if self.attempt.task.is_retry_of(winner):
             return self.log.landed(winner)
         raise ConfigurationError(
             f"path: another run landed under {self.root} while this one did ({winner.run}). Give each run a "
