@@ -98,6 +98,7 @@ class Landing:
         :param facts: of the manifest, beside what was counted.
         """
         progress, rejected = self.progress, None
+        progress.flush()
         if progress.spool.count:
             self._close_part()
             checkpoint.save_here(progress, self._directory, anew=True)

@@ -18,6 +18,7 @@ from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 from airflow_provider_predictions.operators.cradl import CradlPredictionsToObjectStorageOperator
 from airflow_provider_predictions.operators.vlmrun import VlmRunPredictionsToObjectStorageOperator
+from airflow_provider_predictions.sandbox.faults import Fault
 from airflow_provider_predictions.sandbox.server import Sandbox
 from airflow_provider_predictions.sandbox.shelf import Shelf
 
@@ -78,6 +79,11 @@ def task_of(run: str, attempt: int = 1) -> dict[str, Any]:
     return {"ti": SimpleNamespace(**names, run_id=run, try_number=attempt)}
 
 
+def down(service_name: str, after: int) -> Fault:
+    """A service that is down for hours, after so many requests: an attempt ends, and a retry may follow."""
+    return Fault(service_name, status=503, headers={"Retry-After": "7200"}, times=1000, after=after)
+
+
 def asked(sandbox: Sandbox, service_name: str) -> list[str]:
     """The pages that were asked for."""
     # Copied in one step: the sandbox goes on noting requests in a thread of its own.
@@ -89,9 +95,22 @@ def asked_again(sandbox: Sandbox, service_name: str) -> int:
 
 
 def names(path: ObjectStoragePath) -> list[str]:
-    """What lies right under a path."""
+    """What lies under a path beside the log, relative to it, without the tags of attempts."""
     path.fs.invalidate_cache()
-    return sorted(key.rsplit("/", 1)[-1] for key in path.fs.ls(path.path, detail=False))
+    root = path.path.strip("/")
+    found = (key.strip("/").removeprefix(root).strip("/") for key in path.fs.find(path.path))
+    return sorted(untagged(name) for name in found if not name.startswith("_log/"))
+
+
+def untagged(name: str) -> str:
+    """The name of an object without the generation and the attempt that wrote it."""
+    return re.sub(r"\.[0-9]{8,}-[0-9a-f]{8}-[0-9a-f]{8}", "", name)
+
+
+def only(path: ObjectStoragePath, name: str) -> Path:
+    """The one file right under a local path that has this name without its tag."""
+    (found,) = (file for file in Path(path.path).iterdir() if untagged(file.name) == name)
+    return found
 
 
 def stored(manifest: dict[str, Any]) -> list[bytes]:
@@ -99,9 +118,10 @@ def stored(manifest: dict[str, Any]) -> list[bytes]:
 
 
 def essence(manifest: dict[str, Any]) -> dict[str, Any]:
-    """A manifest without where it lies and how often was asked."""
+    """A manifest without where it lies, which commit it is and how often was asked."""
     parts = [{name: part[name] for name in ("count", "bytes", "sha256")} for part in manifest["parts"]]
-    return {name: manifest[name] for name in manifest if name not in ("path", "requests")} | {"parts": parts}
+    own = ("path", "requests", "generation", "committed_at")
+    return {name: manifest[name] for name in manifest if name not in own} | {"parts": parts}
 
 
 def assert_landed(path: ObjectStoragePath, manifest: dict[str, Any], reference: dict[str, Any]) -> None:
@@ -109,8 +129,8 @@ def assert_landed(path: ObjectStoragePath, manifest: dict[str, Any], reference: 
     assert essence(manifest) == essence(reference)
     assert stored(manifest) == stored(reference)
     assert json.loads((path / "_manifest.json").read_bytes()) == manifest
-    uris = [part["uri"] for part in manifest["parts"]]
-    assert names(path) == sorted(["_manifest.json", *(uri.rsplit("/", 1)[-1] for uri in uris)])
+    parts = [untagged(part["uri"].rsplit("/", 1)[-1]) for part in manifest["parts"]]
+    assert names(path) == sorted(["_manifest.json", *parts])
 
 
 def assert_all(manifest: dict[str, Any], shelf: Shelf) -> None:
