@@ -88,9 +88,9 @@ class Progress:
 
         :raises ValueError: where a file does not hold what was noted.
         """
-        part, rejected, ids = (
-            Spool.again(directory, spool) for spool in (found.spool, found.rejected, found.ids)
-        )
+        names = f"part-{len(found.parts)}", "rejected", "ids"
+        spools = zip(names, (found.spool, found.rejected, found.ids), strict=True)
+        part, rejected, ids = (Spool.again(directory / name, spool) for name, spool in spools)
         return cls(
             found.arguments, found.nonce, part, rejected, ids,
             found.position, found.parts, found.totals, found.requests,

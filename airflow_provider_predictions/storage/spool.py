@@ -73,17 +73,19 @@ class Spool:
         return SpoolState(self.path.name, self.count, self.size, self.sha256)
 
     @classmethod
-    def again(cls, directory: Path, state: SpoolState) -> Spool:
+    def again(cls, path: Path, state: SpoolState) -> Spool:
         """Go on with a file, without what was written to it and not noted any more.
 
-        :raises ValueError: where it does not hold what was noted.
+        :param path: of the file that goes on; the other one lies beside it.
+        :param state: of the other one.
+        :raises ValueError: where that does not hold what was noted.
         """
-        old = directory / state.name
-        spool = cls(old.with_suffix(".new"))
+        old = path.with_name(state.name)
+        spool = cls(path.with_suffix(".new"))
         with old.open("rb") as content:
             while block := content.read(min(_BLOCK, state.size - spool.size)):
                 spool._append(block)
         if spool.sha256 != state.sha256:
             raise ValueError(f"{old.name} does not hold what was written to it")
-        spool.path, spool.count = spool.path.replace(old), state.count
+        spool.path, spool.count = spool.path.replace(path), state.count
         return spool
