@@ -162,7 +162,7 @@ class _Unconditional(Exception):  # noqa: N818  (not an error of anybody)
 
 def _create(target: ObjectStoragePath, content: bytes) -> None:
     """Put an object where there is none, or raise."""
-    with explained("written", target, but=FileExistsError):
+    with explained("written", target, but=(FileExistsError, _Unconditional)):
         try:
             if is_local(target):
                 _create_file(Path(target.path), content)
@@ -267,10 +267,11 @@ def remove_files(root: ObjectStoragePath, names: Sequence[str]) -> None:
         for target in targets:
             remove(target)
     if is_local(root):
-        for directory in {parent for name in names for parent in PurePosixPath(name).parents}:
+        below = {Path(root.path, parent) for name in names for parent in PurePosixPath(name).parents[:-1]}
+        for directory in sorted(below, reverse=True):
             # Not empty, or gone already.
             with suppress(OSError):
-                Path(root.path, directory).rmdir()
+                directory.rmdir()
 
 
 def _ask(fs: Any, method: str, *args: Any, size: int = 0, longest: float = LONGEST, **kwargs: Any) -> Any:
