@@ -30,6 +30,7 @@ def decode(text: bytes | str, kind: type[S]) -> S:
     """
     try:
         given: Any = json.loads(text)
-        return msgspec.convert(given, kind)
+        # msgspec accepts a struct without its tag.
+        return msgspec.convert({"version": None} | given if isinstance(given, dict) else given, kind)
     except (ValueError, RecursionError, msgspec.MsgspecError) as error:
         raise ValueError(f"not a {kind.__name__} of version {VERSION}: {error}") from None
