@@ -220,6 +220,7 @@ def test_requests_that_nobody_waits_for_do_not_hold_up_the_end(sandbox, unavaila
     assert [p.raw for page in pages for p in page.predictions] == sandbox.vlmrun.texts()
     assert unavailable.refused
     assert took < 60
+    assert_threads_end()
 
 
 def test_whoever_stops_reading_ends_the_attempts_too(sandbox, unavailable: Unavailable) -> None:

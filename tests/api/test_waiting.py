@@ -8,7 +8,7 @@ import math
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_predictions.api.auth import BearerAuth
@@ -35,6 +35,7 @@ from airflow_provider_predictions.api.waiting import (
     judge,
 )
 
+EXAMPLES = settings(deadline=None, derandomize=True)
 VLMRUN = VlmRun("https://vlmrun.test/v1", BearerAuth("key"))
 CRADL = Cradl("https://cradl.test/v1", BearerAuth("key"))
 SERVICES = pytest.mark.parametrize("service", [VLMRUN, CRADL], ids=lambda service: service.name)
@@ -142,6 +143,7 @@ errors = st.none() | st.builds(
 
 
 @given(intervals, st.none() | st.floats(1, 7200), st.lists(errors, min_size=1, max_size=50))
+@EXAMPLES
 def test_in_any_time_there_are_no_more_polls_than_its_intervals_and_one(
     interval: float, most: float | None, outcomes: list[PredictionsError | None]
 ) -> None:
@@ -156,6 +158,7 @@ def test_in_any_time_there_are_no_more_polls_than_its_intervals_and_one(
 
 
 @given(intervals, st.floats(1, 100), st.floats(0, 1e6), errors)
+@EXAMPLES
 def test_an_interval_grows_up_to_the_longest_and_no_further(
     interval: float, factor: float, age: float, error: PredictionsError | None
 ) -> None:

@@ -1,0 +1,12 @@
+"""How long hypothesis looks for a counterexample."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import settings
+
+
+@pytest.fixture(params=[30, pytest.param(250, marks=pytest.mark.search)])
+def examples(request: pytest.FixtureRequest) -> settings:
+    """So many examples, the same ones every time: only a change of the code changes a result."""
+    return settings(deadline=None, derandomize=True, max_examples=request.param)
