@@ -6,7 +6,7 @@ import pytest
 from hypothesis import settings
 
 
-@pytest.fixture(params=[30, pytest.param(250, marks=pytest.mark.search)])
+@pytest.fixture(params=[30, pytest.param(250, marks=pytest.mark.slow)])
 def examples(request: pytest.FixtureRequest) -> settings:
     """So many examples, the same ones every time: only a change of the code changes a result."""
     return settings(deadline=None, derandomize=True, max_examples=request.param)

@@ -95,7 +95,7 @@ def test_a_server_whose_pages_vary_in_size_loses_none(shell: Shell, sandbox) -> 
 
 
 @pytest.mark.parametrize(
-    "seed", [*range(5), *(pytest.param(n, marks=pytest.mark.search) for n in range(5, 40))]
+    "seed", [*range(5), *(pytest.param(n, marks=pytest.mark.slow) for n in range(5, 40))]
 )
 def test_what_was_there_all_the_time_is_read_once_whatever_happens(sandbox, shell: Shell, seed: int) -> None:
     rng = random.Random(seed)

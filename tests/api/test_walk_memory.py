@@ -15,7 +15,7 @@ from tests.api.lists import VLMRUN, Listing, Row, a_walk, pages
 pytestmark = pytest.mark.usefixtures("quiet")
 
 
-MANY = pytest.mark.parametrize("many", [50_000, pytest.param(300_000, marks=pytest.mark.search)])
+MANY = pytest.mark.parametrize("many", [50_000, pytest.param(300_000, marks=pytest.mark.slow)])
 
 
 def growth(numbers: Sequence[int], memory: Callable[[], int]) -> int:
