@@ -353,7 +353,7 @@ def test_a_missing_connection_is_named(operator, sandbox) -> None:
         make(operator, **{name: "nowhere"}).execute({})
 
 
-def test_a_wrong_key_fails_the_task_at_once(monkeypatch, sandbox, service_name) -> None:
+def test_a_wrong_key_fails_the_task_at_once(simulated_time, monkeypatch, sandbox, service_name) -> None:
     value = connection_json(sandbox, service_name, password="wrong-one")
     monkeypatch.setenv(f"AIRFLOW_CONN_{service_name.upper()}_DEFAULT", value)
 
