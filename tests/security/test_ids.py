@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from contextlib import suppress
 from urllib.parse import unquote
 
@@ -15,7 +16,7 @@ from airflow_provider_predictions.hooks.vlmrun import VlmRunHook
 from airflow_provider_predictions.sandbox.server import Sandbox
 from airflow_provider_predictions.sensors.cradl import CradlPredictionsSensor
 from airflow_provider_predictions.sensors.vlmrun import VlmRunPredictionsSensor
-from airflow_provider_predictions.triggers.poller import Poller
+from tests.clock import SimulatedTime
 
 HOOK = {"vlmrun": VlmRunHook, "cradl": CradlHook}
 WAIT = {"vlmrun": VlmRunPredictionsSensor, "cradl": CradlPredictionsSensor}
@@ -72,7 +73,7 @@ def paths(server: Sandbox, service_name: str) -> set[bytes]:
 
 
 @pytest.fixture
-def wire(connections: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
+def wire(connections: Sandbox, simulated_time: SimulatedTime) -> Iterator[Sandbox]:
     """The sandbox, with every path that it is asked for as it came."""
     inner = connections.wire.app
     connections.raw = []
@@ -82,7 +83,6 @@ def wire(connections: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
         await inner(scope, receive, send)
 
     connections.wire.app = spy
-    monkeypatch.setattr(Poller, "shortest_interval", 0.02)
     yield connections
     connections.wire.app = inner
 
@@ -92,35 +92,44 @@ def in_trigger(service_name: str, id_: str) -> str:
     hook = HOOK[service_name]
     trigger = WAIT[service_name].trigger_class(
         conn_id=hook.default_conn_name,
-        poke_interval=0.02,
-        wait={"prediction_ids": [id_], "missing_timeout": 0.01},
+        poke_interval=60,
+        wait={"prediction_ids": [id_], "missing_timeout": 60},
     )
 
     async def fire() -> object:
-        return (await asyncio.wait_for(anext(trigger.run()), 20)).payload
+        return (await asyncio.wait_for(anext(trigger.run()), 3600)).payload
 
     return str(asyncio.run(fire()))
 
 
-@pytest.mark.parametrize("id_", ODD, ids=lambda id_: ascii(id_)[:30])
-def test_an_odd_id_is_asked_for_as_one_segment(wire: Sandbox, service_name: str, id_: str) -> None:
+def test_an_odd_id_is_asked_for_as_one_segment(
+    wire: Sandbox, service_name: str, subtests: pytest.Subtests
+) -> None:
     base = f"/{service_name}/v1/predictions/".encode()
+    for id_ in ODD:
+        wire.raw.clear()
+        wire.wire.seen.clear()
+        with subtests.test(id_=ascii(id_)[:30]):
+            ask_for(id_, service_name)
+
+            asked = paths(wire, service_name)
+            assert {raw.removeprefix(base).count(b"/") for raw in asked} == {0}
+            assert {unquote(raw.removeprefix(base).decode()) for raw in asked} == {id_}
+            assert all(seen.query == "" for seen in wire.wire.seen if seen.part == service_name)
+
+
+def ask_for(id_: str, service_name: str) -> None:
+    """Ask in each way for a prediction that there is not."""
     hook = HOOK[service_name](attempts=1)
     with pytest.raises(NotFoundError):
         hook.get_prediction(id_)
     with pytest.raises(NotFoundError):
         asyncio.run(hook.aget_prediction(id_))
     if "," not in id_ and id_.strip() == id_:
+        sensor = WAIT[service_name](task_id="t", prediction_ids=[id_], missing_timeout=60, timeout=3600)
         with suppress(TaskDeferred), pytest.raises(AirflowFailException, match=r"not know|missing|404"):
-            WAIT[service_name](
-                task_id="t", prediction_ids=[id_], missing_timeout=0.01, poke_interval=0.02, timeout=20
-            ).execute({})
+            sensor.execute({})
         in_trigger(service_name, id_)
-
-    asked = paths(wire, service_name)
-    assert {raw.removeprefix(base).count(b"/") for raw in asked} == {0}
-    assert {unquote(raw.removeprefix(base).decode()) for raw in asked} == {id_}
-    assert all(seen.query == "" for seen in wire.wire.seen if seen.part == service_name)
 
 
 def test_an_odd_id_that_there_is_is_found(wire: Sandbox, service_name: str) -> None:
@@ -131,24 +140,26 @@ def test_an_odd_id_that_there_is_is_found(wire: Sandbox, service_name: str) -> N
         assert id_ in HOOK[service_name]().get_prediction(id_).model_dump().values()
 
 
-@pytest.mark.parametrize("id_", NONE, ids=ascii)
-def test_what_is_no_id_is_refused_before_any_request(wire: Sandbox, service_name: str, id_: str) -> None:
+def test_what_is_no_id_is_refused_before_any_request(
+    wire: Sandbox, service_name: str, subtests: pytest.Subtests
+) -> None:
     hook = HOOK[service_name](attempts=1)
-
-    with pytest.raises(ConfigurationError, match="prediction_id: "):
-        hook.get_prediction(id_)
-    with pytest.raises(ConfigurationError, match="prediction_id: "):
-        asyncio.run(hook.aget_prediction(id_))
-    with pytest.raises((ConfigurationError, AirflowFailException), match="prediction_ids: "):
-        WAIT[service_name](task_id="t", prediction_ids=[id_]).execute({})
-    assert "prediction_ids: " in in_trigger(service_name, id_)
+    for id_ in NONE:
+        with subtests.test(id_=ascii(id_)):
+            with pytest.raises(ConfigurationError, match="prediction_id: "):
+                hook.get_prediction(id_)
+            with pytest.raises(ConfigurationError, match="prediction_id: "):
+                asyncio.run(hook.aget_prediction(id_))
+            with pytest.raises((ConfigurationError, AirflowFailException), match="prediction_ids: "):
+                WAIT[service_name](task_id="t", prediction_ids=[id_]).execute({})
+            assert "prediction_ids: " in in_trigger(service_name, id_)
 
     assert paths(wire, service_name) == set()
 
 
-@pytest.mark.parametrize("id_", [None, 7, b"a", ["a"]])
-def test_what_is_no_text_reaches_no_endpoint(wire: Sandbox, service_name: str, id_: object) -> None:
-    with pytest.raises((PredictionsError, TypeError, AttributeError)):
-        HOOK[service_name](attempts=1).get_prediction(id_)  # type: ignore[arg-type]
+def test_what_is_no_text_reaches_no_endpoint(wire: Sandbox, service_name: str) -> None:
+    for id_ in (None, 7, b"a", ["a"]):
+        with pytest.raises((PredictionsError, TypeError, AttributeError)):
+            HOOK[service_name](attempts=1).get_prediction(id_)  # type: ignore[arg-type]
 
     assert paths(wire, service_name) == set()
