@@ -40,7 +40,7 @@ PAGE = 2
 """Rows a request, so that there are about as many answers as were made."""
 
 
-FEW, MANY = 60, 2000
+FEW, MANY = 30, 2000
 """Answers of a service."""
 
 

@@ -115,6 +115,7 @@ def test_all_formats_give_the_same_report(service_name: str, tmp_path: Path) -> 
     assert all(summary == summaries[0] for summary in summaries)
 
 
+@pytest.mark.parametrize("service_name", [pytest.param("vlmrun", marks=pytest.mark.slow), "cradl"])
 def test_the_order_of_records_and_parts_changes_nothing(service_name: str, tmp_path: Path) -> None:
     window, times = times_of("day")
     records = made(service_name, times.before, times.end, 400) + odd(service_name, times.before, times.end)

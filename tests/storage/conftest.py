@@ -124,9 +124,9 @@ def interrupted(land, connections: Sandbox, service_name: str) -> Callable[..., 
 
 @pytest.fixture
 def begun(interrupted, shelf: Shelf, machine: Machine) -> Machine:
-    """A landing of 500 that was interrupted behind its fifth part; the machine where it was."""
-    shelf.fill(500)
-    interrupted(after=20)
+    """A landing of 300 that was interrupted behind its third part; the machine where it was."""
+    shelf.fill(300)
+    interrupted(after=12)
     return machine
 
 
