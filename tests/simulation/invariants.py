@@ -29,17 +29,19 @@ class Incremental:
     """All that was ever committed stays; no record lands twice; each run has one commit."""
 
     def __init__(self) -> None:
-        self._ever: dict[str, Commit] = {}
+        self._parts: dict[str, str] = {}
         self._first: dict[str, tuple[Commit, int]] = {}
         self._ids: set[str] = set()
 
     def check(self, objects: Mapping[str, bytes], steps: int) -> None:
         """After a step: parts, records and state."""
         for commit in layout.commits(objects):
-            self._ever.setdefault(commit.name, commit)
+            for name, sha256 in commit.parts:
+                if self._parts.setdefault(name, sha256) != sha256:
+                    raise InvariantError(f"changed: two committed manifests disagree about {name}")
             if commit.run:
                 self._first.setdefault(commit.run, (commit, steps))
-        landed = [record for commit in self._ever.values() for record in records(commit, objects)]
+        landed = records(self._parts.items(), objects)
         self._ids = once(id_ for id_, _ in landed)
         if noted := layout.noted(objects):
             agree(landed, noted)
@@ -82,7 +84,7 @@ class Anew:
             raise InvariantError("neither: a landing was there, and none is now")
         for commit in shown:
             self._ever.add(commit.parts)
-            self._ids = once(id_ for id_, _ in records(commit, objects))
+            self._ids = once(id_ for id_, _ in records(commit.parts, objects))
 
     def ended(self, attempt: Attempt) -> None:
         """A success returns what was shown at some time."""
@@ -95,10 +97,12 @@ class Anew:
             raise InvariantError(f"missing: {sorted(missing)} are only in one of the list and the landing")
 
 
-def records(commit: Commit, objects: Mapping[str, bytes]) -> list[tuple[str, datetime | None]]:
-    """Of a commit whose parts are there as it says."""
+def records(
+    parts: Iterable[tuple[str, str]], objects: Mapping[str, bytes]
+) -> list[tuple[str, datetime | None]]:
+    """Of parts that are there with their sha256."""
     found = []
-    for name, sha256 in commit.parts:
+    for name, sha256 in parts:
         if name not in objects:
             raise InvariantError(f"lost: {name} of a committed manifest is not there")
         if layout.sha256(objects[name]) != sha256:

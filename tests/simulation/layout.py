@@ -75,11 +75,13 @@ def returned(manifest: Mapping[str, Any], *, incremental: bool) -> Commit:
     return _commit(manifest) if incremental else _commit(manifest, name="")
 
 
+@lru_cache(maxsize=256)
 def records(content: bytes) -> list[tuple[str, datetime | None]]:
     """Id and creation time of each record of a part."""
     return [(row["id"], _time(row["created_at"])) for row in map(json.loads, content.splitlines())]
 
 
+@lru_cache(maxsize=256)
 def sha256(content: bytes) -> str:
     """As a manifest says it."""
     return hashlib.sha256(content).hexdigest()
