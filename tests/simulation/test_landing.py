@@ -10,14 +10,19 @@ from collections.abc import Iterator
 import pytest
 
 from tests.simulation.corpus import STORIES, TAPES, Case
-from tests.simulation.history import SCENARIOS, History, drawn, play
+from tests.simulation.history import History, drawn, play
 from tests.simulation.seams import silence
 from tests.simulation.tape import Recorded, Story
 
 # Found by these tests in the protocol as it is, and to be mended with the next one: docs/limits.md.
 KNOWN = pytest.mark.xfail(strict=True, reason="two attempts under one path can spoil a landing")
-HISTORIES = 100
-"""Of each scenario."""
+HISTORIES = {
+    "incremental, store": 130,
+    "incremental, local": 80,
+    "anew, store": 110,
+    "anew, local": 80,
+    "anew, two filters": 100,
+}
 
 
 @pytest.fixture(autouse=True)
@@ -33,9 +38,9 @@ def show(history: History) -> None:
 
 
 @KNOWN
-@pytest.mark.parametrize("scenario", SCENARIOS)
+@pytest.mark.parametrize("scenario", HISTORIES)
 def test_whatever_happens_a_committed_landing_stays_whole_and_the_next_run_succeeds(scenario: str) -> None:
-    for seed in range(HISTORIES):
+    for seed in range(HISTORIES[scenario]):
         history = drawn(scenario, seed)
         if history.violation:
             show(history.shrunk())
