@@ -6,7 +6,7 @@ After each step the invariants are checked. So each history can be played again,
 
 - ``tape``: the choices. ``attempt``, ``world``: who goes on, and what fails.
 - ``listing``, ``store``, ``local``, ``seams``: the service, an object store, a directory, and the workers.
-- ``layout``: which objects are commits. A new layout changes this module, and the places that ``corpus`` names.
+- ``layout``: which objects are commits. A new layout changes this module, and places that ``corpus`` names.
 - ``invariants``: what must hold. ``history``: plays, shrinks and prints. ``corpus``: what once failed.
 - ``soak``: plays many; so does ``python -m tests.simulation``.
 """
