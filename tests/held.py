@@ -9,26 +9,28 @@ from contextlib import contextmanager
 
 from airflow_provider_predictions.sandbox.faults import App, Message, Receive, Send
 from airflow_provider_predictions.sandbox.server import Sandbox
+from tests.wire import in_front
 
 LONGEST = 60
 """Seconds after which a request that does not come fails the test."""
 
 
 class Held:
-    """ASGI middleware that lets one request for a list wait.
+    """ASGI middleware that lets one request wait, and no other.
 
     :param app: the sandbox.
-    :param number: of the request.
+    :param number: of the request, among those whose path ends with ``path``.
     """
 
-    def __init__(self, app: App, number: int) -> None:
+    def __init__(self, app: App, number: int, path: str) -> None:
         self.app = app
+        self.path = path
         self._left = number
         self._came = threading.Event()
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        if scope["path"].endswith("/predictions"):
+        if scope["path"].endswith(self.path):
             self._left -= 1
             if self._left == 0:
                 self._loop, self._go = asyncio.get_running_loop(), asyncio.Event()
@@ -47,12 +49,11 @@ class Held:
 
 
 @contextmanager
-def held(sandbox: Sandbox, number: int) -> Iterator[Held]:
-    """Let the request for a list with that number wait until the block ends."""
-    app = sandbox.wire.app
-    sandbox.wire.app = request = Held(app, number)
+def held(sandbox: Sandbox, number: int, path: str = "/predictions") -> Iterator[Held]:
+    """Let the request with that number, by default for a list, wait until the block ends."""
+    request = Held(sandbox.wire.app, number, path)
     try:
-        yield request
+        with in_front(sandbox, lambda _: request):
+            yield request
     finally:
-        sandbox.wire.app = app
         request.go()

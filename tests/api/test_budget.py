@@ -28,6 +28,7 @@ from airflow_provider_predictions.sandbox.faults import rate_limit
 from airflow_provider_predictions.sandbox.server import Sandbox
 from airflow_provider_predictions.sandbox.shelf import Shelf
 from tests.conftest import Shell
+from tests.wire import in_front
 
 EXAMPLES = settings(deadline=None, derandomize=True)
 
@@ -264,12 +265,8 @@ def test_a_client_reads_an_account_of_ten_requests_a_minute_to_the_end(
     shell: Shell, service, shelf: Shelf, sandbox: Sandbox
 ) -> None:
     shelf.fill(600)
-    limiter = Limiter(sandbox.wire.app, 10, shell.clock)
-    sandbox.wire.app = limiter
-    try:
+    with in_front(sandbox, lambda app: Limiter(app, 10, shell.clock)) as limiter:
         listed = shell.all(service, page_size=10)
-    finally:
-        sandbox.wire.app = limiter.app
 
     assert [prediction.raw for prediction in listed] == shelf.texts()
     assert limiter.refused

@@ -17,6 +17,7 @@ from airflow_provider_predictions.sandbox.faults import Fault, rate_limit
 from airflow_provider_predictions.sandbox.server import Sandbox
 from airflow_provider_predictions.sandbox.shelf import Shelf
 from tests.conftest import make_service
+from tests.wire import in_front
 
 ROWS_BEHIND = 9
 """Pages of ten rows lie so far apart, since each begins with the last row of the one before."""
@@ -31,6 +32,7 @@ class Counter:
     def __init__(self, app) -> None:
         self.app, self.flying, self.most = app, 0, 0
         self.come, self.window, self.total = 0, 0, 0
+        self._came = asyncio.Condition()
 
     async def __call__(self, scope, receive, send) -> None:
         async def counted(message) -> None:
@@ -44,18 +46,16 @@ class Counter:
         skip = re.match(rb"skip=(\d+)", scope.get("query_string", b""))
         place = int(skip[1]) // ROWS_BEHIND if skip else self.come
         self.come += 1
-        async with asyncio.timeout(30):
-            while self.come < min(place + self.window, self.total):  # noqa: ASYNC110  (others say so)
-                await asyncio.sleep(0.001)
+        async with asyncio.timeout(30), self._came:
+            self._came.notify_all()
+            await self._came.wait_for(lambda: self.come >= min(place + self.window, self.total))
         await self.app(scope, receive, counted)
 
 
 @pytest.fixture
 def counter(sandbox: Sandbox) -> Iterator[Counter]:
-    counter = Counter(sandbox.wire.app)
-    sandbox.wire.app = counter
-    yield counter
-    sandbox.wire.app = counter.app
+    with in_front(sandbox, Counter) as counter:
+        yield counter
 
 
 def read(service: Service, prefetch: int, **filters: object) -> list[bytes]:
@@ -174,37 +174,34 @@ class Unavailable:
 
     def __init__(self, app) -> None:
         self.app, self.refused = app, 0
+        self._first, self._another = asyncio.Event(), threading.Semaphore(0)
 
     async def __call__(self, scope, receive, send) -> None:
         query = scope.get("query_string", b"")
         if b"skip=4&" in query:
             # The last row waits until a page behind it was asked for.
             async with asyncio.timeout(30):
-                while not self.refused:  # noqa: ASYNC110  (another request says so)
-                    await asyncio.sleep(0.001)
+                await self._first.wait()
         if b"skip=0" in query or b"skip=4&" in query or b"skip" not in query:
             await self.app(scope, receive, send)
             return
         self.refused += 1
+        self._first.set()
+        self._another.release()
         headers = [(b"retry-after", b"120"), (b"content-length", b"0")]
         await send({"type": "http.response.start", "status": 503, "headers": headers})
         await send({"type": "http.response.body", "body": b""})
 
+    def wait(self, times: int) -> None:
+        """Wait until so many requests more are to come again."""
+        for _ in range(times):
+            assert self._another.acquire(timeout=30)
+
 
 @pytest.fixture
 def unavailable(sandbox: Sandbox) -> Iterator[Unavailable]:
-    unavailable = Unavailable(sandbox.wire.app)
-    sandbox.wire.app = unavailable
-    yield unavailable
-    sandbox.wire.app = unavailable.app
-
-
-def until_refused(unavailable: Unavailable, times: int) -> None:
-    """Wait until so many requests are to come again."""
-    began = time.monotonic()
-    while unavailable.refused < times:
-        assert time.monotonic() < began + 30
-        time.sleep(0.001)
+    with in_front(sandbox, Unavailable) as unavailable:
+        yield unavailable
 
 
 def test_requests_that_nobody_waits_for_do_not_hold_up_the_end(sandbox, unavailable: Unavailable) -> None:
@@ -232,7 +229,7 @@ def test_whoever_stops_reading_ends_the_attempts_too(sandbox, unavailable: Unava
         client.sleep = lambda _: is_time_to_come_again.wait(60)
         pages = client.pages(service.walk(service.filters(page_size=10)), prefetch=4)
         next(pages)
-        until_refused(unavailable, 4)
+        unavailable.wait(4)
         pages.close()
         is_time_to_come_again.set()
 
@@ -247,7 +244,7 @@ def test_a_client_that_is_closed_ends_the_attempts_at_once(sandbox, unavailable:
     with Client(service) as client:
         pages = client.pages(service.walk(service.filters(page_size=10)), prefetch=4)
         next(pages)
-        until_refused(unavailable, 4)
+        unavailable.wait(4)
         began = time.monotonic()
 
     assert_threads_end()

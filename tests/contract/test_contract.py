@@ -27,6 +27,7 @@ from airflow_provider_predictions.sensors.cradl import CradlPredictionsSensor
 from airflow_provider_predictions.sensors.vlmrun import VlmRunPredictionsSensor
 from tests.conftest import SERVICES, Shell, make_service
 from tests.contract.answers import SCHEMAS, Listing, answers_of
+from tests.wire import in_front
 
 HOOKS: dict[str, Any] = {"vlmrun": VlmRunHook, "cradl": CradlHook}
 LIST: dict[str, Any] = {"vlmrun": VlmRunListPredictionsOperator, "cradl": CradlListPredictionsOperator}
@@ -62,10 +63,9 @@ def rows(made: dict[str, Any], service_name: str) -> list[bytes]:
 @pytest.fixture
 def listed(connections: Sandbox, service_name: str, rows: list[bytes]) -> Iterator[list[bytes]]:
     """The records behind the default connection; each once, as a list never shows one twice."""
-    before = connections.wire.app
-    connections.wire.app = listing = Listing(service_name, list(dict.fromkeys(rows)), before)
-    yield listing.rows
-    connections.wire.app = before
+    once = list(dict.fromkeys(rows))
+    with in_front(connections, lambda app: Listing(service_name, once, app)):
+        yield once
 
 
 def test_there_are_as_many_answers_as_promised(made: dict[str, Any], service_name: str, request) -> None:

@@ -8,8 +8,6 @@ import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -20,6 +18,7 @@ from airflow_provider_predictions.hooks.vlmrun import VlmRunHook
 from airflow_provider_predictions.sandbox.faults import Fault
 from airflow_provider_predictions.sandbox.server import Sandbox
 from tests.conftest import Shell, make_service
+from tests.wire import Noted, in_front
 
 HOOK = {"vlmrun": VlmRunHook, "cradl": CradlHook}
 REDIRECTS = [301, 302, 303, 307, 308]
@@ -207,24 +206,12 @@ def test_who_is_trusted_is_told_by_scheme_host_and_port(sandbox: Sandbox) -> Non
     assert found == TRUSTED
 
 
-def test_the_secret_of_cradl_is_sent_to_its_token_endpoint_only(connections: Sandbox, tmp_path: Path) -> None:
-    bodies: dict[str, bytes] = {}
-    inner = connections.wire.app
-
-    async def spy(scope, receive, send) -> None:
-        async def note() -> Any:
-            message = await receive()
-            bodies[scope["path"]] = bodies.get(scope["path"], b"") + message.get("body", b"")
-            return message
-
-        await inner(scope, note, send)
-
-    connections.wire.app = spy
-    try:
-        connections.cradl.fill(30)
+def test_the_secret_of_cradl_is_sent_to_its_token_endpoint_only(connections: Sandbox) -> None:
+    connections.cradl.fill(30)
+    with in_front(connections, Noted) as noted:
         list(CradlHook().iter_pages(page_size=10))
-    finally:
-        connections.wire.app = inner
 
-    assert [path for path, body in bodies.items() if b"client_secret" in body] == ["/oauth2/token"]
+    assert [request.path for request in noted.requests if b"client_secret" in request.body] == [
+        b"/oauth2/token"
+    ]
     assert not any("secret" in seen.query + seen.path for seen in connections.wire.seen)

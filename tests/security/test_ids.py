@@ -17,6 +17,7 @@ from airflow_provider_predictions.sandbox.server import Sandbox
 from airflow_provider_predictions.sensors.cradl import CradlPredictionsSensor
 from airflow_provider_predictions.sensors.vlmrun import VlmRunPredictionsSensor
 from tests.clock import SimulatedTime
+from tests.wire import Noted, in_front
 
 HOOK = {"vlmrun": VlmRunHook, "cradl": CradlHook}
 WAIT = {"vlmrun": VlmRunPredictionsSensor, "cradl": CradlPredictionsSensor}
@@ -67,24 +68,18 @@ ODD = [
 NONE = ["", ".", "..", "a\ud800b", "\udfff"]
 
 
-def paths(server: Sandbox, service_name: str) -> set[bytes]:
-    """What the server was asked for, as it stood on the wire."""
-    return {raw for raw in server.raw if raw.startswith(f"/{service_name}/".encode())}
+def paths(noted: Noted, service_name: str) -> set[bytes]:
+    """What a service was asked for, as it stood on the wire."""
+    return {
+        request.path for request in noted.requests if request.path.startswith(f"/{service_name}/".encode())
+    }
 
 
 @pytest.fixture
-def wire(connections: Sandbox, simulated_time: SimulatedTime) -> Iterator[Sandbox]:
-    """The sandbox, with every path that it is asked for as it came."""
-    inner = connections.wire.app
-    connections.raw = []
-
-    async def spy(scope, receive, send) -> None:
-        connections.raw.append(scope["raw_path"])
-        await inner(scope, receive, send)
-
-    connections.wire.app = spy
-    yield connections
-    connections.wire.app = inner
+def noted(connections: Sandbox, simulated_time: SimulatedTime) -> Iterator[Noted]:
+    """Every request of the test."""
+    with in_front(connections, Noted) as noted:
+        yield noted
 
 
 def in_trigger(service_name: str, id_: str) -> str:
@@ -103,19 +98,19 @@ def in_trigger(service_name: str, id_: str) -> str:
 
 
 def test_an_odd_id_is_asked_for_as_one_segment(
-    wire: Sandbox, service_name: str, subtests: pytest.Subtests
+    connections: Sandbox, noted: Noted, service_name: str, subtests: pytest.Subtests
 ) -> None:
     base = f"/{service_name}/v1/predictions/".encode()
     for id_ in ODD:
-        wire.raw.clear()
-        wire.wire.seen.clear()
+        noted.requests.clear()
+        connections.wire.seen.clear()
         with subtests.test(id_=ascii(id_)[:30]):
             ask_for(id_, service_name)
 
-            asked = paths(wire, service_name)
+            asked = paths(noted, service_name)
             assert {raw.removeprefix(base).count(b"/") for raw in asked} == {0}
             assert {unquote(raw.removeprefix(base).decode()) for raw in asked} == {id_}
-            assert all(seen.query == "" for seen in wire.wire.seen if seen.part == service_name)
+            assert all(seen.query == "" for seen in connections.wire.seen if seen.part == service_name)
 
 
 def ask_for(id_: str, service_name: str) -> None:
@@ -132,16 +127,16 @@ def ask_for(id_: str, service_name: str) -> None:
         in_trigger(service_name, id_)
 
 
-def test_an_odd_id_that_there_is_is_found(wire: Sandbox, service_name: str) -> None:
-    row = getattr(wire, service_name).add()
+def test_an_odd_id_that_there_is_is_found(connections: Sandbox, service_name: str) -> None:
+    row = getattr(connections, service_name).add()
     for id_ in (id_ for id_ in ODD if "\n" not in id_):  # the sandbox's router takes no line breaks
         row.id = id_
-        getattr(wire, service_name)._texts.clear()
+        getattr(connections, service_name)._texts.clear()
         assert id_ in HOOK[service_name]().get_prediction(id_).model_dump().values()
 
 
 def test_what_is_no_id_is_refused_before_any_request(
-    wire: Sandbox, service_name: str, subtests: pytest.Subtests
+    noted: Noted, service_name: str, subtests: pytest.Subtests
 ) -> None:
     hook = HOOK[service_name](attempts=1)
     for id_ in NONE:
@@ -154,12 +149,12 @@ def test_what_is_no_id_is_refused_before_any_request(
                 WAIT[service_name](task_id="t", prediction_ids=[id_]).execute({})
             assert "prediction_ids: " in in_trigger(service_name, id_)
 
-    assert paths(wire, service_name) == set()
+    assert paths(noted, service_name) == set()
 
 
-def test_what_is_no_text_reaches_no_endpoint(wire: Sandbox, service_name: str) -> None:
+def test_what_is_no_text_reaches_no_endpoint(noted: Noted, service_name: str) -> None:
     for id_ in (None, 7, b"a", ["a"]):
         with pytest.raises((PredictionsError, TypeError, AttributeError)):
             HOOK[service_name](attempts=1).get_prediction(id_)  # type: ignore[arg-type]
 
-    assert paths(wire, service_name) == set()
+    assert paths(noted, service_name) == set()
