@@ -8,22 +8,20 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_predictions.api.errors import ConfigurationError, ConflictError
-from airflow_provider_predictions.operators.cradl import CradlPredictionsToObjectStorageOperator
 from airflow_provider_predictions.operators.vlmrun import VlmRunPredictionsToObjectStorageOperator
 from airflow_provider_predictions.sandbox.data import Record
 from airflow_provider_predictions.sandbox.server import Sandbox
 from airflow_provider_predictions.sandbox.shelf import Shelf
 from tests.compat import let_threads_execute
+from tests.given import DONE, LAND, context_of
 from tests.held import held
 
-LAND = {"vlmrun": VlmRunPredictionsToObjectStorageOperator, "cradl": CradlPredictionsToObjectStorageOperator}
 ENDLESS = 1e9
 """Seconds of work of a prediction that stays unfinished until a test says otherwise."""
 
@@ -67,11 +65,6 @@ def finish(record: Record) -> None:
 
 def ids(rows: list[Record]) -> list[str]:
     return sorted(row.id for row in rows)
-
-
-def task_instance(run: str, attempt: int) -> dict[str, Any]:
-    names = {"dag_id": "dag", "task_id": "land", "map_index": -1}
-    return {"ti": SimpleNamespace(**names, run_id=run, try_number=attempt)}
 
 
 def test_only_what_is_finished_lands_and_only_once(runs: Runs, shelf: Shelf) -> None:
@@ -161,17 +154,17 @@ def test_the_state_holds_the_last_manifest_and_rebuilds_it(runs: Runs, shelf: Sh
 
 def test_a_retry_of_a_run_that_has_committed_returns_its_manifest(runs: Runs, shelf: Shelf) -> None:
     shelf.fill(3)
-    manifest = runs(task_instance("monday", 1))
+    manifest = runs(context_of("monday", 1))
     shelf.add()
 
-    assert runs(task_instance("monday", 2)) == manifest
-    assert runs(task_instance("tuesday", 1))["count"] == 1
+    assert runs(context_of("monday", 2)) == manifest
+    assert runs(context_of("tuesday", 1))["count"] == 1
 
 
 def test_only_given_statuses_land_and_the_others_are_not_waited_for(runs: Runs, shelf: Shelf) -> None:
     shelf.fill(5)
     shelf.rows[1].outcome = "failed"
-    wanted = "completed" if runs.service == "vlmrun" else "succeeded"
+    wanted = DONE[runs.service]
     for row in shelf.rows[2:]:
         row.outcome = wanted
     shelf.rows[0].outcome = wanted

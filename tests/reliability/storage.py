@@ -12,9 +12,9 @@ from typing import Any
 from airflow_provider_predictions.api.errors import ConflictError, PredictionsError, StorageError
 from airflow_provider_predictions.sandbox import app
 from airflow_provider_predictions.sandbox.server import Sandbox
+from tests.given import ARGUMENTS
 from tests.reliability.store_proxy import StoreFault
 
-ARGUMENTS: dict[str, Any] = {"page_size": 20, "records_per_part": 70}
 COUNT, PAGES = 200, 10
 ACCESS_KEY, SECRET_KEY = "canary-access-key", "canary-secret-key"
 

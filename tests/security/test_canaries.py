@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import tempfile
 import time
 from collections.abc import Iterator
@@ -20,24 +19,15 @@ from stack import free_port
 from airflow_provider_predictions.api.auth import sources
 from airflow_provider_predictions.api.exchange import budgets
 from airflow_provider_predictions.hooks.cradl import CradlHook, CradlSettings
-from airflow_provider_predictions.hooks.vlmrun import VlmRunHook
 from airflow_provider_predictions.operators.cradl import (
     CradlListPredictionsOperator,
-    CradlPredictionsToObjectStorageOperator,
 )
 from airflow_provider_predictions.operators.report import PredictionsReportOperator
-from airflow_provider_predictions.operators.vlmrun import (
-    VlmRunListPredictionsOperator,
-    VlmRunPredictionsToObjectStorageOperator,
-)
 from airflow_provider_predictions.sandbox.faults import Fault
 from airflow_provider_predictions.sandbox.server import Sandbox
-from airflow_provider_predictions.sensors.cradl import CradlPredictionsSensor
-from airflow_provider_predictions.sensors.vlmrun import VlmRunPredictionsSensor
-from airflow_provider_predictions.triggers.cradl import CradlPredictionsEventTrigger
-from airflow_provider_predictions.triggers.vlmrun import VlmRunPredictionsEventTrigger
 from tests.clock import SimulatedTime
 from tests.compat import AIRFLOW, AirflowRescheduleException, DagSerialization, Rescheduled
+from tests.given import DONE, HOOK, LAND, LIST, WAIT, WATCH, connect
 from tests.instant import Waits, instant
 from tests.security.canaries import (
     API_KEY,
@@ -48,11 +38,6 @@ from tests.security.canaries import (
     everything_logs_to,
 )
 
-HOOK = {"vlmrun": VlmRunHook, "cradl": CradlHook}
-LIST = {"vlmrun": VlmRunListPredictionsOperator, "cradl": CradlListPredictionsOperator}
-LAND = {"vlmrun": VlmRunPredictionsToObjectStorageOperator, "cradl": CradlPredictionsToObjectStorageOperator}
-WAIT = {"vlmrun": VlmRunPredictionsSensor, "cradl": CradlPredictionsSensor}
-WATCH = {"vlmrun": VlmRunPredictionsEventTrigger, "cradl": CradlPredictionsEventTrigger}
 PASSWORD = {"vlmrun": API_KEY, "cradl": CLIENT_SECRET}
 
 
@@ -75,8 +60,7 @@ def disguise(
         shelf.clear()
         shelf.fill(25, moving=1)
     for service, password in PASSWORD.items():
-        given = server.connection(service, password=password)
-        monkeypatch.setenv(f"AIRFLOW_CONN_{service.upper()}_DEFAULT", json.dumps(given))
+        connect(monkeypatch, server.connection(service, password=password), f"{service}_default")
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "worker"))
     (tmp_path / "worker").mkdir()
     return disguise
@@ -221,7 +205,7 @@ def test_a_watch(paged: str, evidence: Evidence, server: Sandbox) -> None:
     trigger = WATCH[paged](page_size=5, max_age=90 * 86_400)
     trigger.asset_state_store = type("Stores", (), {"_by_name": {"finished": Store()}})()
     record = getattr(server, paged).rows[0]
-    record.outcome = {"vlmrun": "completed", "cradl": "succeeded"}[paged]
+    record.outcome = DONE[paged]
     record.work = (datetime.now(UTC) - record.created).total_seconds() + 90
 
     payload = event_of(trigger, evidence)
@@ -372,7 +356,7 @@ def test_an_answer_that_is_none(
 ) -> None:
     given = server.connection(service_name, password=PASSWORD[service_name])
     given["extra"] = given.get("extra", {}) | {"timeout": 0.1 if fault.get("script") == (60.0,) else 60}
-    monkeypatch.setenv(f"AIRFLOW_CONN_{service_name.upper()}_DEFAULT", json.dumps(given))
+    connect(monkeypatch, given, f"{service_name}_default")
     hook = HOOK[service_name](attempts=1)
     for _ in range(2):
         server.wire.order(Fault(service_name, after=2, **fault))
@@ -392,7 +376,7 @@ def test_a_host_that_is_not_there(service_name: str, evidence: Evidence, server,
     list(HOOK[service_name]().iter_pages())  # so that there is a token
     for host in (f"http://127.0.0.1:{free_port()}/v1", "https://nowhere.invalid/v1"):
         given = server.connection(service_name, password=PASSWORD[service_name], host=host)
-        monkeypatch.setenv("AIRFLOW_CONN_MINE", json.dumps(given))
+        connect(monkeypatch, given)
         evidence.note("message", HOOK[service_name]("mine").test_connection())
 
 
@@ -410,7 +394,7 @@ def test_a_secret_in_the_wrong_field(
         "login": {"login": secret, "password": ""},
     }[place]
     HOOK[service_name]().test_connection()
-    monkeypatch.setenv("AIRFLOW_CONN_MINE", json.dumps(server.connection(service_name, **fields)))
+    connect(monkeypatch, server.connection(service_name, **fields))
     hook = HOOK[service_name]("mine")
 
     with evidence.of_failure("hook"):
@@ -426,7 +410,7 @@ def test_a_secret_in_the_wrong_extra(evidence: Evidence, server: Sandbox, monkey
     given = server.connection("cradl", password=CLIENT_SECRET)
     for value in (CLIENT_SECRET, [CLIENT_SECRET], {"secret": CLIENT_SECRET}):
         given["extra"][name] = value
-        monkeypatch.setenv("AIRFLOW_CONN_MINE", json.dumps(given))
+        connect(monkeypatch, given)
         with evidence.of_failure("hook"):
             CradlHook("mine").get_conn()
     CradlHook().test_connection()

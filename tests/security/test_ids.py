@@ -11,16 +11,11 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, TaskDeferred
 
 from airflow_provider_predictions.api.errors import ConfigurationError, NotFoundError, PredictionsError
-from airflow_provider_predictions.hooks.cradl import CradlHook
-from airflow_provider_predictions.hooks.vlmrun import VlmRunHook
 from airflow_provider_predictions.sandbox.server import Sandbox
-from airflow_provider_predictions.sensors.cradl import CradlPredictionsSensor
-from airflow_provider_predictions.sensors.vlmrun import VlmRunPredictionsSensor
 from tests.clock import SimulatedTime
+from tests.given import HOOK, WAIT
 from tests.wire import Noted, in_front
 
-HOOK = {"vlmrun": VlmRunHook, "cradl": CradlHook}
-WAIT = {"vlmrun": VlmRunPredictionsSensor, "cradl": CradlPredictionsSensor}
 ODD = [
     "a/b",
     "/",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import ssl
 import threading
 from collections.abc import Iterator
@@ -26,8 +25,7 @@ from airflow_provider_predictions.hooks.cradl import CradlHook
 from airflow_provider_predictions.hooks.vlmrun import VlmRunHook
 from airflow_provider_predictions.sandbox.server import Sandbox
 from tests.conftest import Shell, make_service
-
-HOOK = {"vlmrun": VlmRunHook, "cradl": CradlHook}
+from tests.given import HOOK, connect
 
 
 class Listening(ThreadingHTTPServer):
@@ -93,8 +91,7 @@ def listening(certificate: Path) -> Iterator[Listening]:
 @pytest.fixture
 def hook(service_name: str, sandbox: Sandbox, listening: Listening, monkeypatch: pytest.MonkeyPatch):
     """A connection to that server; the token of Cradl is the sandbox's."""
-    given = sandbox.connection(service_name, host=f"{listening.url}/v1")
-    monkeypatch.setenv("AIRFLOW_CONN_MINE", json.dumps(given))
+    connect(monkeypatch, sandbox.connection(service_name, host=f"{listening.url}/v1"))
     return HOOK[service_name]("mine", attempts=1)
 
 
@@ -143,7 +140,7 @@ def test_a_token_endpoint_with_a_certificate_of_its_own_gets_no_secret(
     for name in ("PYTHONHTTPSVERIFY", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE"):
         monkeypatch.setenv(name, "0" if name == "PYTHONHTTPSVERIFY" else "")
     extra = {"auth_url": f"{listening.url}/oauth2/token"}
-    monkeypatch.setenv("AIRFLOW_CONN_MINE", json.dumps(sandbox.connection("cradl", extra=extra)))
+    connect(monkeypatch, sandbox.connection("cradl", extra=extra))
 
     good, message = CradlHook("mine").test_connection()
 
@@ -161,7 +158,7 @@ def test_whoever_trusts_no_token_endpoint_is_told_which_variable_names_an_author
     sandbox: Sandbox, listening: Listening, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     extra = {"auth_url": f"{listening.url}/oauth2/token"}
-    monkeypatch.setenv("AIRFLOW_CONN_MINE", json.dumps(sandbox.connection("cradl", extra=extra)))
+    connect(monkeypatch, sandbox.connection("cradl", extra=extra))
 
     assert "REQUESTS_CA_BUNDLE" in CradlHook("mine").test_connection()[1]
 
@@ -172,7 +169,7 @@ def test_a_token_endpoint_whose_authority_the_environment_names_is_trusted(
     """So it is the certificate that the others are refused for."""
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
     extra = {"auth_url": f"{listening.url}/oauth2/token"}
-    monkeypatch.setenv("AIRFLOW_CONN_MINE", json.dumps(sandbox.connection("cradl", extra=extra)))
+    connect(monkeypatch, sandbox.connection("cradl", extra=extra))
 
     assert "sent no token" in CradlHook("mine").test_connection()[1]
     assert listening.heard
@@ -194,7 +191,7 @@ def hook_with_extra(
 ) -> VlmRunHook | CradlHook:
     given = sandbox.connection(service_name)
     given["extra"] = given.get("extra", {}) | {name: value}
-    monkeypatch.setenv("AIRFLOW_CONN_MINE", json.dumps(given))
+    connect(monkeypatch, given)
     return HOOK[service_name]("mine")
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 
 from airflow_provider_predictions.api.errors import ConfigurationError
 from airflow_provider_predictions.hooks.cradl import CradlHook
+from tests.given import bare, connect
 
 LOOPBACK = [
     "http://127.0.0.1",
@@ -71,9 +70,8 @@ ELSEWHERE = [
 
 
 def settings_of(monkeypatch: pytest.MonkeyPatch, field: str, url: str) -> None:
-    given = {"conn_type": "cradl", "login": "the-id", "password": "the-secret"}
-    given |= {"host": url} if field == "host" else {"extra": {field: url}}
-    monkeypatch.setenv("AIRFLOW_CONN_MINE", json.dumps(given))
+    fields = {"host": url} if field == "host" else {"extra": {field: url}}
+    connect(monkeypatch, bare("cradl", **fields))
     CradlHook("mine").get_conn()
 
 

@@ -8,7 +8,8 @@ import pytest
 
 from airflow_provider_predictions.sandbox.server import Sandbox
 from tests.compat import AIRFLOW
-from tests.sensors.waiting import SENSORS, in_trigger, make, rescheduled
+from tests.given import WAIT
+from tests.sensors.waiting import in_trigger, make, rescheduled
 
 
 @pytest.fixture(params=["poke", "reschedule", "deferred"])
@@ -25,7 +26,7 @@ def wait(request: pytest.FixtureRequest, mode: str, connections: Sandbox, servic
         request.getfixturevalue("airflow_db")
 
     def run(**arguments: Any) -> Any:
-        sensor = SENSORS[service_name]
+        sensor = WAIT[service_name]
         if mode == "reschedule":
             return rescheduled(sensor, **arguments)
         if mode == "deferred":

@@ -20,7 +20,8 @@ from airflow_provider_predictions.sandbox.shelf import Shelf
 from airflow_provider_predictions.triggers.poller import Poller
 from tests.compat import deserialize, serialize
 from tests.conftest import ends_with, event_loop_free, moving, on_request
-from tests.sensors.waiting import DONE, HOUR, INTERVAL, SENSORS, SOON, make
+from tests.given import DONE, WAIT
+from tests.sensors.waiting import HOUR, INTERVAL, SOON, make
 
 pytestmark = pytest.mark.usefixtures("simulated_time")
 
@@ -98,7 +99,7 @@ def test_an_unknown_status_is_waited_for(shelf: Shelf, connections, service_name
     row.outcome = "archived"
 
     with pytest.raises(AirflowSensorTimeout):
-        make(SENSORS[service_name], timeout=10 * INTERVAL).execute({})
+        make(WAIT[service_name], timeout=10 * INTERVAL).execute({})
 
 
 def test_statuses_to_wait_for_can_be_named(wait, shelf: Shelf) -> None:
@@ -141,13 +142,13 @@ def test_an_unknown_status_is_warned_of(wait, shelf: Shelf, capsys, caplog) -> N
 def test_a_finished_list_is_never_deferred(shelf: Shelf, connections, service_name) -> None:
     shelf.add().outcome = DONE[service_name]
 
-    assert make(SENSORS[service_name], deferrable=True).execute({})["count"] == 1
+    assert make(WAIT[service_name], deferrable=True).execute({})["count"] == 1
 
 
 def test_a_trigger_holds_no_secret_and_survives_the_database(shelf, connections, service_name) -> None:
     moving(shelf, "failed", 2 * HOUR)
     sensor = make(
-        SENSORS[service_name],
+        WAIT[service_name],
         deferrable=True,
         created_after=datetime(2026, 1, 1, tzinfo=UTC),
         statuses=["pending"],
@@ -166,7 +167,7 @@ def test_a_trigger_holds_no_secret_and_survives_the_database(shelf, connections,
 def test_the_trigger_leaves_the_event_loop_free(shelf, connections, service_name) -> None:
     moving(shelf, DONE[service_name], SOON)
     with pytest.raises(TaskDeferred) as deferred:
-        make(SENSORS[service_name], deferrable=True).execute({})
+        make(WAIT[service_name], deferrable=True).execute({})
     connections.tokens.revoke()
 
     async def run() -> list[Any]:
@@ -197,16 +198,16 @@ def test_the_shortest_interval_of_a_trigger_is_five_seconds() -> None:
 )
 def test_a_wrong_argument_is_named_when_the_dag_is_parsed(service_name, arguments, words) -> None:
     with pytest.raises(ConfigurationError, match=words):
-        make(SENSORS[service_name], **arguments)
+        make(WAIT[service_name], **arguments)
 
 
 def test_an_unknown_argument_is_refused_by_name(service_name) -> None:
     with pytest.raises((TypeError, AirflowException), match="colour"):
-        make(SENSORS[service_name], colour="red")
+        make(WAIT[service_name], colour="red")
 
 
 def test_everything_textual_is_templated(service_name) -> None:
-    fields = set(SENSORS[service_name].template_fields)
+    fields = set(WAIT[service_name].template_fields)
 
     assert fields >= {"prediction_ids", "fail_on", "waiting_statuses", "statuses", "created_after"}
     assert f"{service_name}_conn_id" in fields

@@ -18,8 +18,9 @@ from airflow_provider_predictions.sandbox.faults import Fault
 from airflow_provider_predictions.sandbox.shelf import Shelf
 from airflow_provider_predictions.sensors.cradl import CradlPredictionsSensor
 from tests.compat import needs
-from tests.conftest import connection_json, moving
-from tests.sensors.waiting import DONE, HOUR, INTERVAL, SENSORS, SOON, in_trigger, make
+from tests.conftest import moving
+from tests.given import DONE, WAIT, connect
+from tests.sensors.waiting import HOUR, INTERVAL, SOON, in_trigger, make
 
 pytestmark = pytest.mark.usefixtures("simulated_time")
 
@@ -75,7 +76,7 @@ def test_a_failed_poll_is_not_repeated_before_the_next_interval(shelf: Shelf, sa
     start = datetime.now(UTC)
 
     with pytest.raises(ServerError):
-        make(SENSORS[service_name]).execute({})
+        make(WAIT[service_name]).execute({})
 
     assert sandbox.wire.requests(service_name) == 5
     assert (datetime.now(UTC) - start).total_seconds() >= 4 * INTERVAL
@@ -92,7 +93,7 @@ def test_a_retry_after_puts_the_next_poll_off(wait, shelf, sandbox, service_name
 
 
 def test_an_old_wait_pokes_less_often_where_it_may(service_name) -> None:
-    sensor = make(SENSORS[service_name], poke_interval=10, max_interval=60)
+    sensor = make(WAIT[service_name], poke_interval=10, max_interval=60)
 
     for age, seconds in ((0, 10), (50, 10), (300, 30), (9000, 60)):
         found = sensor._get_next_poke_interval(0, lambda age=age: age, 1)
@@ -128,13 +129,13 @@ def test_a_token_that_expires_while_waiting_is_renewed(wait, shelf, sandbox, ser
 def test_the_timeout_bounds_the_wait(shelf: Shelf, connections, service_name) -> None:
     moving(shelf, "failed", 2 * HOUR)
 
-    sensor = make(SENSORS[service_name], timeout=7, deferrable=True)
+    sensor = make(WAIT[service_name], timeout=7, deferrable=True)
     with pytest.raises(TaskDeferred) as deferred:
         sensor.execute({})
 
     assert deferred.value.timeout == timedelta(seconds=7)
     with pytest.raises(AirflowSensorTimeout):
-        make(SENSORS[service_name], timeout=10 * INTERVAL).execute({})
+        make(WAIT[service_name], timeout=10 * INTERVAL).execute({})
 
 
 def test_the_timeout_ends_the_wait_in_each_way(wait, shelf: Shelf) -> None:
@@ -162,8 +163,8 @@ def test_soft_fail_skips_on_a_failed_prediction(wait, shelf: Shelf) -> None:
 
 
 def test_soft_fail_does_not_skip_on_a_wrong_key(wait, shelf, sandbox, monkeypatch, service_name) -> None:
-    value = connection_json(sandbox, service_name, password="wrong-one")
-    monkeypatch.setenv(f"AIRFLOW_CONN_{service_name.upper()}_DEFAULT", value)
+    wrong = sandbox.connection(service_name, password="wrong-one")
+    connect(monkeypatch, wrong, f"{service_name}_default")
 
     with pytest.raises(AirflowFailException, match=r"\(password\)"):
         wait(soft_fail=True)
@@ -175,7 +176,7 @@ def test_soft_fail_does_not_skip_on_a_key_refused_while_deferred(shelf, sandbox,
     sandbox.wire.order(Fault(service_name, after=1, times=99, status=403, body=b'{"message": "no more"}'))
 
     with pytest.raises(AirflowFailException, match="no more"):
-        in_trigger(make(SENSORS[service_name], deferrable=True, soft_fail=True))
+        in_trigger(make(WAIT[service_name], deferrable=True, soft_fail=True))
 
 
 @pytest.mark.parametrize(
@@ -183,4 +184,4 @@ def test_soft_fail_does_not_skip_on_a_key_refused_while_deferred(shelf, sandbox,
 )
 def test_an_event_that_is_not_the_triggers_fails_closed(service_name, event) -> None:
     with pytest.raises(TransientError, match="event"):
-        make(SENSORS[service_name]).execute_complete({}, event)
+        make(WAIT[service_name]).execute_complete({}, event)

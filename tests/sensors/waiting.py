@@ -12,13 +12,9 @@ from typing import Any
 from airflow.providers.common.compat.sdk import TaskDeferred
 
 from airflow_provider_predictions.sensors.base import PredictionsSensor
-from airflow_provider_predictions.sensors.cradl import CradlPredictionsSensor
-from airflow_provider_predictions.sensors.vlmrun import VlmRunPredictionsSensor
 from airflow_provider_predictions.triggers.base import PredictionsTrigger
 from tests.compat import AirflowRescheduleException, Rescheduled
 
-SENSORS = {"vlmrun": VlmRunPredictionsSensor, "cradl": CradlPredictionsSensor}
-DONE = {"vlmrun": "completed", "cradl": "succeeded"}
 INTERVAL = 60.0
 HOUR = 3600.0
 SOON = 1.5 * INTERVAL

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from tests.compat import needs
-from tests.triggers.watching import INTERVAL, TRIGGERS, Store, restored, watch_alone, watch_shared
+from tests.given import WATCH
+from tests.triggers.watching import INTERVAL, Store, restored, watch_alone, watch_shared
 
 
 @pytest.fixture
@@ -46,7 +47,7 @@ def watched(shared: bool, service_name: str) -> Callable[..., list[dict[str, Any
         between: Callable[[], object] = lambda: None,
         **arguments: Any,
     ) -> list[dict[str, Any]]:
-        trigger = restored(TRIGGERS[service_name](**arguments))
+        trigger = restored(WATCH[service_name](**arguments))
         trigger.asset_state_store = store  # type: ignore[assignment]
         told: list[dict[str, Any]] = []
         watch = watch_shared if shared else watch_alone

@@ -17,7 +17,8 @@ from airflow_provider_predictions.triggers.event import PredictionsEventTrigger
 from airflow_provider_predictions.triggers.poller import Poller
 from tests.compat import kill
 from tests.conftest import moving
-from tests.triggers.watching import DONE, INTERVAL, TRIGGERS, Store, ids_of
+from tests.given import DONE, WATCH
+from tests.triggers.watching import INTERVAL, Store, ids_of
 
 pytestmark = pytest.mark.usefixtures("simulated_time", "has_watchers")
 
@@ -78,7 +79,7 @@ def test_watchers_of_one_connection_share_their_polls(connections, shelf: Shelf,
     moving(shelf, DONE[service_name], 3600)
 
     async def watch(many: int) -> None:
-        runs = [asyncio.create_task(anext(TRIGGERS[service_name]().run())) for _ in range(many)]
+        runs = [asyncio.create_task(anext(WATCH[service_name]().run())) for _ in range(many)]
         await asyncio.sleep(10.5 * INTERVAL)
         for run in runs:
             run.cancel()
@@ -93,7 +94,7 @@ def test_watchers_of_one_connection_share_their_polls(connections, shelf: Shelf,
 def test_a_watcher_that_is_stopped_looks_no_more(connections, shelf, service_name: str, store: Store) -> None:
     async def run() -> None:
         moving(shelf, DONE[service_name], 100)
-        trigger = TRIGGERS[service_name]()
+        trigger = WATCH[service_name]()
         trigger.asset_state_store = store
         events = trigger.run()  # is kept by the task, as by the triggerer's
         told = asyncio.Event()
@@ -142,9 +143,7 @@ def test_an_event_fits_into_the_database_and_none_is_left_out() -> None:
 
 
 def test_equal_watchers_are_one_trigger_for_airflow(service_name: str) -> None:
-    one, other = (
-        TRIGGERS[service_name](statuses=words) for words in ("failed, pending", ["pending", "failed"])
-    )
+    one, other = (WATCH[service_name](statuses=words) for words in ("failed, pending", ["pending", "failed"]))
 
     assert PredictionsEventTrigger.hash(*one.serialize()) == PredictionsEventTrigger.hash(*other.serialize())
 
@@ -160,4 +159,4 @@ def test_equal_watchers_are_one_trigger_for_airflow(service_name: str) -> None:
 )
 def test_a_wrong_argument_of_a_watcher_is_named(service_name: str, arguments, words: str) -> None:
     with pytest.raises(ConfigurationError, match=words):
-        TRIGGERS[service_name](**arguments)
+        WATCH[service_name](**arguments)

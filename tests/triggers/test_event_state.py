@@ -11,7 +11,8 @@ import pytest
 
 from airflow_provider_predictions.sandbox.shelf import Shelf
 from tests.conftest import moving
-from tests.triggers.watching import DONE, Store, ids_of
+from tests.given import DONE
+from tests.triggers.watching import Store, ids_of
 
 pytestmark = pytest.mark.usefixtures("simulated_time", "has_watchers")
 

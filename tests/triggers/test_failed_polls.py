@@ -16,7 +16,8 @@ from airflow_provider_predictions.sandbox.server import Sandbox
 from airflow_provider_predictions.sandbox.shelf import Shelf
 from airflow_provider_predictions.triggers.vlmrun import VlmRunPredictionsTrigger
 from tests.conftest import moving
-from tests.triggers.waits import DONE, INTERVAL, fired, together, trigger
+from tests.given import DONE
+from tests.triggers.waits import INTERVAL, fired, together, trigger
 
 pytestmark = pytest.mark.usefixtures("simulated_time")
 

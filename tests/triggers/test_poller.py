@@ -16,7 +16,8 @@ from airflow_provider_predictions.sandbox.shelf import Shelf
 from airflow_provider_predictions.triggers.poller import Poller
 from tests.clock import SimulatedTime
 from tests.conftest import asked, ends_with, moving
-from tests.triggers.waits import DONE, INTERVAL, SHORTEST, TRIGGERS, fired, together, trigger
+from tests.given import DONE, TRIGGER
+from tests.triggers.waits import INTERVAL, SHORTEST, fired, together, trigger
 
 pytestmark = pytest.mark.usefixtures("simulated_time")
 
@@ -206,7 +207,7 @@ def test_who_is_slow_is_told_the_newest_and_nothing_piles_up(connections, shelf,
     ends_with(connections, service_name, request=4)
 
     async def run() -> tuple[str, int]:
-        poller = Poller.of(TRIGGERS[service_name].hook_class, f"{service_name}_default")
+        poller = Poller.of(TRIGGER[service_name].hook_class, f"{service_name}_default")
         async with poller.subscribe(Wait(prediction_ids=[id_]), Tally, Pace(INTERVAL)) as subscription:
             await asked(connections, service_name, 8)
             before = connections.wire.requests(service_name)
@@ -229,7 +230,7 @@ def test_a_wait_that_asks_for_something_else_during_a_poll_makes_no_polls_closer
     others = cycle([second, first])
 
     async def run() -> None:
-        poller = Poller.of(TRIGGERS[service_name].hook_class, f"{service_name}_default")
+        poller = Poller.of(TRIGGER[service_name].hook_class, f"{service_name}_default")
         async with poller.subscribe(first, Tally, Pace(INTERVAL)) as subscription:
 
             def change(_: Seen) -> None:
@@ -246,7 +247,7 @@ def test_a_wait_that_asks_for_something_else_during_a_poll_makes_no_polls_closer
 
 def test_a_loop_that_was_closed_in_the_middle_leaves_no_poller_to_the_next(connections, service_name) -> None:
     async def begin() -> Poller:
-        poller = Poller.of(TRIGGERS[service_name].hook_class, f"{service_name}_default")
+        poller = Poller.of(TRIGGER[service_name].hook_class, f"{service_name}_default")
         kept.append(poller.subscribe(Wait(prediction_ids=["a"]), Tally, Pace(60)))
         await kept[-1].__aenter__()
         return poller
@@ -257,7 +258,7 @@ def test_a_loop_that_was_closed_in_the_middle_leaves_no_poller_to_the_next(conne
     loop.close()
 
     async def again() -> Poller:
-        return Poller.of(TRIGGERS[service_name].hook_class, f"{service_name}_default")
+        return Poller.of(TRIGGER[service_name].hook_class, f"{service_name}_default")
 
     new = asyncio.run(again())
 

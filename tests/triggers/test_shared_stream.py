@@ -12,7 +12,8 @@ import pytest
 from airflow_provider_predictions.triggers.event import PredictionsEventTrigger
 from tests.compat import needs
 from tests.conftest import moving
-from tests.triggers.watching import DONE, INTERVAL, STORED_AFTER, TRIGGERS, Store, ids_of, shared_streams
+from tests.given import DONE, WATCH
+from tests.triggers.watching import INTERVAL, STORED_AFTER, Store, ids_of, shared_streams
 
 pytestmark = pytest.mark.usefixtures("simulated_time", "has_watchers")
 
@@ -24,7 +25,7 @@ def test_watchers_of_several_statuses_share_a_stream(connections, shelf, service
 
     async def watch() -> None:
         manager = shared_streams()
-        triggers = [TRIGGERS[service_name](statuses=status) for status in asked]
+        triggers = [WATCH[service_name](statuses=status) for status in asked]
         (key,) = {trigger.shared_stream_key() for trigger in triggers}
 
         async def one(number: int, trigger: PredictionsEventTrigger, told: list[dict[str, Any]]) -> None:
@@ -57,7 +58,7 @@ def test_a_stream_that_airflow_ends_does_not_end_the_watch(
 
     async def watch() -> list[str]:
         manager = shared_streams()
-        trigger = TRIGGERS[service_name]()
+        trigger = WATCH[service_name]()
         key = trigger.shared_stream_key()
         trigger.asset_state_store = store
         told: list[str] = []
@@ -89,7 +90,7 @@ def test_an_event_that_is_stored_is_not_told_again_since_another_watcher_of_the_
 
     async def watch() -> None:
         manager = shared_streams()
-        triggers = [TRIGGERS[service_name](max_age=age) for age in (1000, 2000)]
+        triggers = [WATCH[service_name](max_age=age) for age in (1000, 2000)]
         (key,) = {trigger.shared_stream_key() for trigger in triggers}
 
         async def one(number: int) -> None:

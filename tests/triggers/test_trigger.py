@@ -13,7 +13,8 @@ from airflow_provider_predictions.sandbox.shelf import Shelf
 from airflow_provider_predictions.triggers.poller import Poller
 from tests.compat import kill
 from tests.conftest import asked, moving
-from tests.triggers.waits import DONE, INTERVAL, fired, together, trigger
+from tests.given import DONE
+from tests.triggers.waits import INTERVAL, fired, together, trigger
 
 pytestmark = pytest.mark.usefixtures("simulated_time")
 

@@ -6,13 +6,10 @@ import asyncio
 from typing import Any
 
 from airflow_provider_predictions.triggers.base import PredictionsTrigger
-from airflow_provider_predictions.triggers.cradl import CradlPredictionsTrigger
 from airflow_provider_predictions.triggers.poller import Poller
-from airflow_provider_predictions.triggers.vlmrun import VlmRunPredictionsTrigger
+from tests.given import TRIGGER
 
 SHORTEST = Poller.shortest_interval
-TRIGGERS = {"vlmrun": VlmRunPredictionsTrigger, "cradl": CradlPredictionsTrigger}
-DONE = {"vlmrun": "completed", "cradl": "succeeded"}
 INTERVAL = 20.0
 """Seconds between two polls, and up to a tenth more."""
 
@@ -21,7 +18,7 @@ def trigger(service_name: str, interval: float = INTERVAL, **arguments: Any) -> 
     names = ("max_interval", "started", "deadline", "max_failures", "conn_id")
     own = {name: arguments.pop(name) for name in names if name in arguments}
     own.setdefault("conn_id", f"{service_name}_default")
-    return TRIGGERS[service_name](poke_interval=interval, wait=arguments, **own)
+    return TRIGGER[service_name](poke_interval=interval, wait=arguments, **own)
 
 
 async def fired(trigger: PredictionsTrigger) -> dict[str, Any]:

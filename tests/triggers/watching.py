@@ -7,12 +7,8 @@ import json
 import time
 from typing import Any
 
-from airflow_provider_predictions.triggers.cradl import CradlPredictionsEventTrigger
 from airflow_provider_predictions.triggers.event import PredictionsEventTrigger
-from airflow_provider_predictions.triggers.vlmrun import VlmRunPredictionsEventTrigger
 
-TRIGGERS = {"vlmrun": VlmRunPredictionsEventTrigger, "cradl": CradlPredictionsEventTrigger}
-DONE = {"vlmrun": "completed", "cradl": "succeeded"}
 INTERVAL = 60.0
 """Seconds between two looks, and up to a tenth more: what a watcher takes where nothing is said."""
 STORED_AFTER = 2
