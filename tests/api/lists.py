@@ -15,21 +15,15 @@ from typing import Any, NamedTuple
 import pytest
 from hypothesis import strategies as st
 
-from airflow_provider_predictions.api.auth import BearerAuth
-from airflow_provider_predictions.api.cradl import Cradl
 from airflow_provider_predictions.api.models import Page, PageRequest
 from airflow_provider_predictions.api.service import Service, Walk
-from airflow_provider_predictions.api.vlmrun import VlmRun
 
-VLMRUN = VlmRun("https://api.example.com/v1", BearerAuth("key"))
-CRADL = Cradl("https://api.example.com/v1", BearerAuth("key"))
-SERVICES = pytest.mark.parametrize("service", [VLMRUN, CRADL], ids=lambda service: service.name)
 ENDLESS = 300
 """No story needs so many requests."""
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def at(seconds: int) -> datetime:
+def at(seconds: float) -> datetime:
     return START + timedelta(seconds=seconds)
 
 

@@ -12,16 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_predictions.api.auth import BearerAuth
-from airflow_provider_predictions.api.cradl import Cradl
 from airflow_provider_predictions.api.models import Prediction
 from airflow_provider_predictions.api.rows import elements, fields, kind, members, one_line, value, whole
 from airflow_provider_predictions.api.service import Service
-from airflow_provider_predictions.api.vlmrun import VlmRun
-
-VLMRUN = VlmRun("https://api.example.com/v1", BearerAuth("key"))
-CRADL = Cradl("https://api.example.com/v1", BearerAuth("key"))
-SERVICES = pytest.mark.parametrize("service", [VLMRUN, CRADL], ids=lambda service: service.name)
+from tests.api.services import CRADL, SERVICES, VLMRUN
 
 SLICES = [
     b"1.10",

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from airflow_provider_predictions.api.errors import InvalidRequestError, MalformedAnswerError
-from tests.api.lists import CRADL, Listing, Row, a_walk, at, ids_of, pages, reborn, told
+from tests.api.lists import Listing, Row, a_walk, at, ids_of, pages, reborn, told
+from tests.api.services import CRADL
 
 pytestmark = pytest.mark.usefixtures("quiet")
 

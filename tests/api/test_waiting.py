@@ -11,8 +11,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_predictions.api.auth import BearerAuth
-from airflow_provider_predictions.api.cradl import Cradl
 from airflow_provider_predictions.api.errors import (
     AuthenticationError,
     PredictionsError,
@@ -22,7 +20,6 @@ from airflow_provider_predictions.api.errors import (
 )
 from airflow_provider_predictions.api.models import Page
 from airflow_provider_predictions.api.service import Service
-from airflow_provider_predictions.api.vlmrun import VlmRun
 from airflow_provider_predictions.api.waiting import (
     JITTER,
     LONGEST_RETRY_AFTER,
@@ -34,11 +31,9 @@ from airflow_provider_predictions.api.waiting import (
     Wait,
     judge,
 )
+from tests.api.services import CRADL, SERVICES, VLMRUN
 
 EXAMPLES = settings(deadline=None, derandomize=True)
-VLMRUN = VlmRun("https://vlmrun.test/v1", BearerAuth("key"))
-CRADL = Cradl("https://cradl.test/v1", BearerAuth("key"))
-SERVICES = pytest.mark.parametrize("service", [VLMRUN, CRADL], ids=lambda service: service.name)
 
 
 def records(service: Service[Any], **statuses: str) -> Page:

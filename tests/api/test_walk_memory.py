@@ -10,7 +10,8 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from airflow_provider_predictions.api.models import PageRequest
-from tests.api.lists import VLMRUN, Listing, Row, a_walk, pages
+from tests.api.lists import Listing, Row, a_walk, pages
+from tests.api.services import VLMRUN
 
 pytestmark = pytest.mark.usefixtures("quiet")
 

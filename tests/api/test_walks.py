@@ -16,8 +16,6 @@ from airflow_provider_predictions.api.service import Service, Walk
 from tests.api.lists import (
     ENDLESS,
     FEW_ROWS_A_PAGE,
-    SERVICES,
-    VLMRUN,
     Ahead,
     Change,
     Listing,
@@ -33,6 +31,7 @@ from tests.api.lists import (
     stories,
     told,
 )
+from tests.api.services import SERVICES, VLMRUN
 
 pytestmark = pytest.mark.usefixtures("quiet")
 

@@ -17,9 +17,7 @@ from hypothesis import strategies as st
 from airflow_provider_predictions.api.models import PageRequest
 from airflow_provider_predictions.api.service import Service, Walk
 from tests.api.lists import (
-    SERVICES,
     START,
-    VLMRUN,
     Ahead,
     Listing,
     Row,
@@ -34,6 +32,7 @@ from tests.api.lists import (
     times_of,
     told,
 )
+from tests.api.services import SERVICES, VLMRUN
 
 pytestmark = pytest.mark.usefixtures("quiet")
 
