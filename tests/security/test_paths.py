@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import reduce
 from operator import getitem
@@ -223,17 +225,24 @@ def interrupted(server: Sandbox, service_name: str, outside: Path, monkeypatch: 
     return task
 
 
+@contextmanager
+def checkpoint(outside: Path) -> Iterator[dict[str, Any]]:
+    """The head of a checkpoint, to be changed."""
+    file = outside / "landed/_checkpoint.jsonl"
+    head, _, rest = file.read_bytes().partition(b"\n")
+    facts = json.loads(head)
+    yield facts
+    file.write_bytes(json.dumps(facts).encode() + b"\n" + rest)
+
+
 @pytest.mark.parametrize("uri", [*NAMES, *NO_PARTS], ids=ascii)
 def test_a_checkpoint_with_parts_elsewhere_is_not_gone_on_with(
     connections: Sandbox, outside: Path, monkeypatch: pytest.MonkeyPatch, uri: Any
 ) -> None:
     task = interrupted(connections, "vlmrun", outside, monkeypatch)
-    file = outside / "landed/_checkpoint.jsonl"
-    head, _, rest = file.read_bytes().partition(b"\n")
-    facts = json.loads(head)
-    facts["parts"][0]["uri"] = uri_in(outside, uri)
-    facts["spool"]["name"] = facts["rejected"]["name"] = f"{outside}/victim/secret.txt"
-    file.write_bytes(json.dumps(facts).encode() + b"\n" + rest)
+    with checkpoint(outside) as facts:
+        facts["parts"][0]["uri"] = uri_in(outside, uri)
+        facts["spool"]["name"] = facts["rejected"]["name"] = f"{outside}/victim/secret.txt"
     before = contents(outside / "victim")
 
     manifest = task.execute({})
@@ -249,12 +258,9 @@ def test_a_checkpoint_names_no_file_of_this_machine(
     connections: Sandbox, outside: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     task = interrupted(connections, "vlmrun", outside, monkeypatch)
-    file = outside / "landed/_checkpoint.jsonl"
-    head, _, rest = file.read_bytes().partition(b"\n")
-    facts = json.loads(head)
-    for name in ("spool", "rejected"):
-        facts[name]["name"] = f"../../../victim/{name}.txt"
-    file.write_bytes(json.dumps(facts).encode() + b"\n" + rest)
+    with checkpoint(outside) as facts:
+        for name in ("spool", "rejected"):
+            facts[name]["name"] = f"../../../victim/{name}.txt"
     before = contents(outside / "victim")
 
     assert task.execute({})["count"] == 40
