@@ -1,8 +1,10 @@
-"""What tests have in common: the classes of each service, connections, and the context of a task."""
+"""What tests have in common: the classes of each service, connections, and what a task runs in."""
 
 from __future__ import annotations
 
 import json
+import tempfile
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -46,6 +48,13 @@ def context_of(run: str = "run", attempt: int = 1) -> dict[str, Any]:
     """What Airflow hands to an attempt of the landing of a run."""
     names = {"dag_id": "dag", "task_id": "land", "map_index": -1}
     return {"ti": SimpleNamespace(**names, run_id=run, try_number=attempt)}
+
+
+def on_machine(patch: pytest.MonkeyPatch, tmp: Path) -> None:
+    """Go on as on a machine of its own, of which a landing finds only the directory of temporary files."""
+    tmp.mkdir(exist_ok=True)
+    patch.setenv("TMPDIR", str(tmp))
+    patch.setattr(tempfile, "tempdir", None)  # where the standard library keeps what it has read
 
 
 def bare(service: str, **fields: object) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import tempfile
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -27,7 +26,7 @@ from airflow_provider_predictions.sandbox.faults import Fault
 from airflow_provider_predictions.sandbox.server import Sandbox
 from tests.clock import SimulatedTime
 from tests.compat import AIRFLOW, AirflowRescheduleException, DagSerialization, Rescheduled
-from tests.given import DONE, HOOK, LAND, LIST, WAIT, WATCH, connect
+from tests.given import DONE, HOOK, LAND, LIST, WAIT, WATCH, connect, on_machine
 from tests.instant import Waits, instant
 from tests.security.canaries import (
     API_KEY,
@@ -61,8 +60,7 @@ def disguise(
         shelf.fill(25, moving=1)
     for service, password in PASSWORD.items():
         connect(monkeypatch, server.connection(service, password=password), f"{service}_default")
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "worker"))
-    (tmp_path / "worker").mkdir()
+    on_machine(monkeypatch, tmp_path / "worker")
     return disguise
 
 

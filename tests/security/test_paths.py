@@ -17,7 +17,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow_provider_predictions.operators.report import PredictionsReportOperator
 from airflow_provider_predictions.sandbox.faults import Fault
 from airflow_provider_predictions.sandbox.server import Sandbox
-from tests.given import LAND
+from tests.given import LAND, on_machine
 from tests.report.landed import land
 from tests.report.records import made
 
@@ -216,12 +216,10 @@ def interrupted(server: Sandbox, service_name: str, outside: Path, monkeypatch: 
     getattr(server, service_name).fill(40)
     task = LAND[service_name](task_id="t", path=f"file://{outside}/landed", page_size=10, records_per_part=7)
     server.wire.order(Fault(service_name, status=403, body=b"{}", after=2))
-    (outside / "first").mkdir()
-    (outside / "second").mkdir()
-    monkeypatch.setattr("tempfile.tempdir", str(outside / "first"))
+    on_machine(monkeypatch, outside / "first")
     with pytest.raises(AirflowFailException):
         task.execute({})
-    monkeypatch.setattr("tempfile.tempdir", str(outside / "second"))
+    on_machine(monkeypatch, outside / "second")
     return task
 
 
