@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import json
 import logging
 import os
 import subprocess
@@ -339,8 +338,3 @@ def shell(request: pytest.FixtureRequest) -> Shell:
     """Each way to move the client in turn."""
     shell: Shell = request.param()
     return shell
-
-
-def connection_json(sandbox: Sandbox, service: str, **changes: object) -> str:
-    """A connection of the sandbox with fields changed, as AIRFLOW_CONN_… holds it."""
-    return json.dumps(sandbox.connection(service, **changes))

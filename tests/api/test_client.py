@@ -279,7 +279,7 @@ def test_a_server_that_does_not_listen_is_an_error_without_a_query(shell: Shell,
 
 
 def test_a_server_that_hangs_is_given_up_after_the_timeout(shell: Shell, sandbox) -> None:
-    service = make_service(sandbox, "vlmrun", timeout=0.2)
+    service = make_service(sandbox, "vlmrun", timeout=0.1)
     sandbox.wire.order(Fault("vlmrun", how="slow", seconds=5, times=99))
 
     with pytest.raises(NoAnswerError, match="ReadTimeout"):

@@ -28,11 +28,9 @@ from airflow_provider_predictions.operators.vlmrun import (
 from airflow_provider_predictions.sandbox.faults import Fault
 from airflow_provider_predictions.sandbox.server import Sandbox
 from airflow_provider_predictions.sandbox.shelf import Shelf
-from tests.conftest import connection_json
+from tests.given import LAND, LIST, connect
 from tests.instant import Waits, instant
 
-LIST = {"vlmrun": VlmRunListPredictionsOperator, "cradl": CradlListPredictionsOperator}
-LAND = {"vlmrun": VlmRunPredictionsToObjectStorageOperator, "cradl": CradlPredictionsToObjectStorageOperator}
 ALL = [*LIST.values(), *LAND.values()]
 
 
@@ -353,9 +351,9 @@ def test_a_missing_connection_is_named(operator, sandbox) -> None:
         make(operator, **{name: "nowhere"}).execute({})
 
 
-def test_a_wrong_key_fails_the_task_at_once(monkeypatch, sandbox, service_name) -> None:
-    value = connection_json(sandbox, service_name, password="wrong-one")
-    monkeypatch.setenv(f"AIRFLOW_CONN_{service_name.upper()}_DEFAULT", value)
+def test_a_wrong_key_fails_the_task_at_once(simulated_time, monkeypatch, sandbox, service_name) -> None:
+    wrong = sandbox.connection(service_name, password="wrong-one")
+    connect(monkeypatch, wrong, f"{service_name}_default")
 
     with pytest.raises(AirflowFailException) as caught:
         make(LIST[service_name]).execute({})

@@ -37,15 +37,16 @@ def make(**arguments: Any) -> PredictionsReportOperator:
     ],
     ids=["scheduled", "of no width", "by hand", "by an asset", "by an asset, without a date"],
 )
-def test_every_kind_of_run_reports_on_the_day_before_it(
-    context: Any, moment: datetime, tmp_path: Path
-) -> None:
+def test_every_kind_of_run_has_a_moment(context: Any, moment: datetime) -> None:
+    assert moment_of(context) == moment
+
+
+def test_a_run_reports_on_the_day_before_its_moment(tmp_path: Path) -> None:
     land("vlmrun", tmp_path / "landed", made("vlmrun", EARLIER, END, 40))
     operator = make(source=str(tmp_path / "landed"), path=f"file://{tmp_path}/report")
 
-    period = operator.execute(context)["summary"]["period"]
+    period = operator.execute({"logical_date": END})["summary"]["period"]
 
-    assert moment_of(context) == moment
     assert [period["start"], period["end"]] == ["2026-11-02T00:00:00Z", "2026-11-03T00:00:00Z"]
 
 

@@ -12,9 +12,9 @@ from typing import Any
 from airflow_provider_predictions.api.errors import ConflictError, PredictionsError, StorageError
 from airflow_provider_predictions.sandbox import app
 from airflow_provider_predictions.sandbox.server import Sandbox
+from tests.given import ARGUMENTS
 from tests.reliability.store_proxy import StoreFault
 
-ARGUMENTS: dict[str, Any] = {"page_size": 20, "records_per_part": 70}
 COUNT, PAGES = 200, 10
 ACCESS_KEY, SECRET_KEY = "canary-access-key", "canary-secret-key"
 
@@ -51,25 +51,16 @@ class Case:
 
 SECOND = r"part-00001\."
 FAILS = r"cannot be written: InternalError of the test. A retry goes on from what has landed"
+LOST = r"cannot be written: .*A retry goes on"
+SLOWLY: dict[str, Any] = {"seconds": 20, "slow": True}
+MIDWAY: dict[str, Any] = {"asked": 9, "again": 2}
+"""Of a landing that ends at its second part."""
+FOR_GOOD: dict[str, Any] = {"curable": False, "asked": 0}
 CASES = [
-    Case("a put fails (500)", (StoreFault("PUT", SECOND),), FAILS, asked=9, again=2),
+    Case("a put fails (500)", (StoreFault("PUT", SECOND),), FAILS, **MIDWAY),
+    Case("a put is reset", (StoreFault("PUT", SECOND, "reset"),), LOST, **SLOWLY, **MIDWAY),
     Case(
-        "a put is reset",
-        (StoreFault("PUT", SECOND, "reset"),),
-        r"cannot be written: .*A retry goes on",
-        seconds=20,
-        slow=True,
-        asked=9,
-        again=2,
-    ),
-    Case(
-        "a put arrives, its answer never does",
-        (StoreFault("PUT", SECOND, "lose"),),
-        r"cannot be written: .*A retry goes on",
-        seconds=20,
-        slow=True,
-        asked=9,
-        again=2,
+        "a put arrives, its answer never does", (StoreFault("PUT", SECOND, "lose"),), LOST, **SLOWLY, **MIDWAY
     ),
     Case("a put arrives, its answer is lost once", (StoreFault("PUT", SECOND, "lose", times=1),), None),
     Case(
@@ -79,50 +70,42 @@ CASES = [
         "the storage stalls",
         (StoreFault("PUT", SECOND, "stall"),),
         r"cannot be written: Read timeout .*A retry goes on",
-        seconds=20,
-        slow=True,
-        asked=9,
-        again=2,
+        **SLOWLY,
+        **MIDWAY,
         modes=("plain",),
     ),
     Case(
         "the storage goes away between two parts",
         (StoreFault("PUT", SECOND, "away"),),
         r"cannot be written: Could not connect .*A retry goes on",
-        seconds=20,
-        slow=True,
-        asked=9,
-        again=2,
+        **SLOWLY,
+        **MIDWAY,
     ),
     Case(
         "no permission to write",
         (StoreFault("PUT", "", status=403, code="AccessDenied"),),
         r"cannot be written: AccessDenied of the test. Let the connection in path",
-        curable=False,
-        asked=0,
+        **FOR_GOOD,
     ),
     Case(
         "no permission to read",
         (StoreFault("GET", "", status=403, code="AccessDenied"),),
         r"cannot be read: AccessDenied of the test. Let the connection in path",
-        curable=False,
-        asked=0,
+        **FOR_GOOD,
     ),
     Case(
         "the bucket is missing",
         (StoreFault(".*", "", status=404, code="NoSuchBucket"),),
         r"cannot be written: NoSuchBucket of the test. Create its bucket, container or directory, or correct",
-        curable=False,
-        asked=0,
+        **FOR_GOOD,
     ),
     Case("a checkpoint's put fails (500)", (StoreFault("PUT", "_checkpoint"),), FAILS, asked=6, again=2),
     Case("the manifest's put fails (500)", (StoreFault("PUT", "_manifest"),), FAILS),
     Case(
         "the manifest's put arrives, its answer never does",
         (StoreFault("PUT", "_manifest", "lose"),),
-        r"cannot be written: .*A retry goes on",
-        seconds=20,
-        slow=True,
+        LOST,
+        **SLOWLY,
         committed=True,
     ),
     Case(
@@ -135,9 +118,8 @@ CASES = [
     Case(
         "the state's put arrives, its answer never does",
         (StoreFault("PUT", r"_state\.json", "lose"),),
-        r"cannot be written: .*A retry goes on",
-        seconds=20,
-        slow=True,
+        LOST,
+        **SLOWLY,
         modes=("incremental",),
     ),
     *(

@@ -15,6 +15,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException, ObjectStor
 from airflow_provider_predictions.api.errors import StorageError
 from airflow_provider_predictions.sandbox.server import Sandbox
 from airflow_provider_predictions.storage.objects import put_file
+from tests.given import on_machine
 from tests.reliability.conftest import Store
 from tests.reliability.storage import (
     CASES,
@@ -80,7 +81,7 @@ def test_a_checkpoint_that_cannot_be_read_is_no_reason_to_read_the_list_again(
     with pytest.raises(StorageError):
         land(store.path, 1)
     asked = pages(connections)
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))  # another machine
+    on_machine(monkeypatch, tmp_path / "another")
     proxy.clear()
     connections.wire.clear()
     proxy.order(StoreFault("HEAD|GET", "_checkpoint"))

@@ -17,8 +17,8 @@ import pytest
 
 from airflow_provider_predictions.api.errors import StorageError
 from airflow_provider_predictions.sandbox.server import Sandbox
+from tests.given import ARGUMENTS
 from tests.reliability.storage import (
-    ARGUMENTS,
     assert_landed,
     assert_nothing_partial,
     expected,

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import reduce
+from operator import getitem
 from pathlib import Path
 from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
-from airflow_provider_predictions.operators.cradl import CradlPredictionsToObjectStorageOperator
 from airflow_provider_predictions.operators.report import PredictionsReportOperator
-from airflow_provider_predictions.operators.vlmrun import VlmRunPredictionsToObjectStorageOperator
 from airflow_provider_predictions.sandbox.faults import Fault
 from airflow_provider_predictions.sandbox.server import Sandbox
+from tests.given import LAND, on_machine
 from tests.report.landed import land
 from tests.report.records import made
 
-LAND = {"vlmrun": VlmRunPredictionsToObjectStorageOperator, "cradl": CradlPredictionsToObjectStorageOperator}
 START, END = datetime(2026, 11, 2, tzinfo=UTC), datetime(2026, 11, 3, tzinfo=UTC)
 NAMES = [
     "../victim/part-00000.jsonl",
@@ -69,9 +70,11 @@ def contents(directory: Path) -> dict[str, bytes]:
     return {str(file): file.read_bytes() for file in directory.rglob("*") if file.is_file()}
 
 
-def change(file: Path, how: Callable[[dict[str, Any]], object]) -> None:
+def change(file: Path, value: Any, *where: str | int) -> None:
+    """Replace a value in a file of JSON."""
     content = json.loads(file.read_text())
-    how(content)
+    inner = reduce(getitem, where[:-1], content)
+    inner[where[-1]] = value
     file.write_text(json.dumps(content))
 
 
@@ -86,114 +89,126 @@ def report_on(source: Any, outside: Path) -> Any:
     return task.execute({})
 
 
+def as_given(path: Path, given: str) -> Any:
+    """A landing as a report is told of it."""
+    return str(path) if given == "directory" else json.loads((path / "_manifest.json").read_text())
+
+
 @pytest.mark.parametrize("given", ["directory", "manifest"])
-@pytest.mark.parametrize("uri", NAMES)
-def test_a_report_reads_beside_the_manifest_wherever_its_urls_lead(
-    outside: Path, uri: str, given: str
-) -> None:
+def test_a_report_reads_beside_the_manifest_wherever_its_urls_lead(outside: Path, given: str) -> None:
     path = outside / "landed"
-    land("vlmrun", path, made("vlmrun", START, END, 5))
-    change(path / "_manifest.json", lambda it: it["parts"][0].update(uri=uri_in(outside, uri)))
-    source = str(path) if given == "directory" else json.loads((path / "_manifest.json").read_text())
+    land("vlmrun", path, made("vlmrun", START, END, len(NAMES)), records_per_part=1)
 
-    result = report_on(source, outside)
+    for number, uri in enumerate(NAMES):
+        elsewhere = uri_in(outside, uri).replace("part-00000", f"part-{number:05}")
+        change(path / "_manifest.json", elsewhere, "parts", number, "uri")
 
-    assert result["count"] == 5
+    result = report_on(as_given(path, given), outside)
+
+    assert result["count"] == len(NAMES)
     assert "of-the-victim" not in str(contents(outside / "report"))
 
 
 @pytest.mark.parametrize("given", ["directory", "manifest"])
-@pytest.mark.parametrize("uri", NO_PARTS, ids=ascii)
-def test_a_report_refuses_a_manifest_that_names_what_is_no_part(outside: Path, uri: Any, given: str) -> None:
+def test_a_report_refuses_a_manifest_that_names_what_is_no_part(
+    outside: Path, given: str, subtests: pytest.Subtests
+) -> None:
     path = outside / "landed"
     land("vlmrun", path, made("vlmrun", START, END, 5))
     (path / "secret.txt").write_bytes(b"{}\n")
-    change(path / "_manifest.json", lambda it: it["parts"][0].update(uri=uri_in(outside, uri)))
-    source = str(path) if given == "directory" else json.loads((path / "_manifest.json").read_text())
-
-    with pytest.raises(AirflowFailException, match="is no manifest of a landing"):
-        report_on(source, outside)
+    for uri in NO_PARTS:
+        change(path / "_manifest.json", uri_in(outside, uri), "parts", 0, "uri")
+        with (
+            subtests.test(uri=ascii(uri)),
+            pytest.raises(AirflowFailException, match="is no manifest of a landing"),
+        ):
+            report_on(as_given(path, given), outside)
 
     assert not (outside / "report").exists()
 
 
-@pytest.mark.parametrize("parts", [None, 7, "part-00000.jsonl", {"uri": "x"}, [7], [None], [{}], [["uri"]]])
-def test_a_report_refuses_parts_that_are_none(outside: Path, parts: Any) -> None:
+def test_a_report_refuses_parts_that_are_none(outside: Path, subtests: pytest.Subtests) -> None:
     path = outside / "landed"
     land("vlmrun", path, made("vlmrun", START, END, 5))
-    change(path / "_manifest.json", lambda it: it.update(parts=parts))
+    for parts in (None, 7, "part-00000.jsonl", {"uri": "x"}, [7], [None], [{}], [["uri"]]):
+        change(path / "_manifest.json", parts, "parts")
+        with (
+            subtests.test(parts=parts),
+            pytest.raises(AirflowFailException, match="is no manifest of a landing"),
+        ):
+            report_on(str(path), outside)
 
-    with pytest.raises(AirflowFailException, match="is no manifest of a landing"):
-        report_on(str(path), outside)
+
+def incremental(sandbox: Sandbox, service_name: str, outside: Path) -> tuple[Any, Path, Path]:
+    """An incremental landing of which a run has landed: the task, its state and the manifest of the run."""
+    getattr(sandbox, service_name).fill(5)
+    task = LAND[service_name](task_id="t", path=f"file://{outside}/landed", incremental=True)
+    manifest = Path(task.execute({})["path"].removeprefix("file://"), "_manifest.json")
+    return task, outside / "landed/_state.json", manifest
 
 
-@pytest.mark.parametrize(
-    "where", ["{outside}/victim", "file://{outside}/victim", "../victim", "..", "", ".", "/", None, 7]
-)
 def test_an_incremental_landing_mends_no_manifest_but_its_own(
-    connections: Sandbox, service_name: str, outside: Path, where: Any
+    connections: Sandbox, service_name: str, outside: Path, subtests: pytest.Subtests
 ) -> None:
     """Its state says where the last manifest is, which is written again where it is missing."""
-    getattr(connections, service_name).fill(5)
-    task = LAND[service_name](task_id="t", path=f"file://{outside}/landed", incremental=True)
-    first = task.execute({})
-    Path(first["path"].removeprefix("file://"), "_manifest.json").unlink()
-    change(outside / "landed/_state.json", lambda it: it["manifest"].update(path=uri_in(outside, where)))
-    before = contents(outside / "victim")
-
-    with pytest.raises(AirflowFailException, match=r"path: .*_state\.json is not what this package wrote"):
-        task.execute({})
-
-    assert contents(outside / "victim") == before
-
-
-@pytest.mark.parametrize("uri", [*NAMES, *NO_PARTS], ids=ascii)
-def test_a_state_with_parts_elsewhere_tells_nobody_to_look_there(
-    connections: Sandbox, outside: Path, uri: Any
-) -> None:
-    connections.vlmrun.fill(5)
-    task = LAND["vlmrun"](task_id="t", path=f"file://{outside}/landed", incremental=True)
-    first = task.execute({})
-    manifest = Path(first["path"].removeprefix("file://"), "_manifest.json")
+    task, state, manifest = incremental(connections, service_name, outside)
     manifest.unlink()
-    change(
-        outside / "landed/_state.json",
-        lambda it: it["manifest"]["parts"][0].update(uri=uri_in(outside, uri)),
-    )
     before = contents(outside / "victim")
-
-    if uri in NAMES:
-        task.execute({})
-        assert json.loads(manifest.read_text()) == first
-    else:
-        with pytest.raises(AirflowFailException, match="is not what this package wrote"):
+    for where in ("{outside}/victim", "file://{outside}/victim", "../victim", "..", "", ".", "/", None, 7):
+        change(state, uri_in(outside, where), "manifest", "path")
+        with (
+            subtests.test(where=where),
+            pytest.raises(AirflowFailException, match=r"path: .*_state\.json is not what this package wrote"),
+        ):
             task.execute({})
 
     assert contents(outside / "victim") == before
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"generation": "../../victim/1"},
-        {"generation": None},
-        {"generation": 1.5},
-        {"run": None},
-        {"landed": []},
-        {"manifest": []},
-        {"manifest": "x"},
-        {"manifest": {"path": "x"}},
-    ],
-    ids=str,
-)
-def test_a_state_of_other_types_is_refused(connections: Sandbox, outside: Path, changes: dict) -> None:
-    connections.vlmrun.fill(5)
-    task = LAND["vlmrun"](task_id="t", path=f"file://{outside}/landed", incremental=True)
-    task.execute({})
-    change(outside / "landed/_state.json", lambda it: it.update(changes))
+def test_a_state_with_parts_elsewhere_tells_nobody_to_look_there(
+    connections: Sandbox, outside: Path, subtests: pytest.Subtests
+) -> None:
+    task, state, manifest = incremental(connections, "vlmrun", outside)
+    wrote, first = state.read_text(), json.loads(manifest.read_text())
+    before = contents(outside / "victim")
+    for uri in (*NAMES, *NO_PARTS):
+        state.write_text(wrote)
+        change(state, uri_in(outside, uri), "manifest", "parts", 0, "uri")
+        manifest.unlink(missing_ok=True)
+        with subtests.test(uri=ascii(uri)):
+            if uri in NAMES:
+                task.execute({})
+                assert json.loads(manifest.read_text()) == first
+            else:
+                with pytest.raises(AirflowFailException, match="is not what this package wrote"):
+                    task.execute({})
 
-    with pytest.raises(AirflowFailException, match="is not what this package wrote"):
-        task.execute({})
+    assert contents(outside / "victim") == before
+
+
+def test_a_state_of_other_types_is_refused(
+    connections: Sandbox, outside: Path, subtests: pytest.Subtests
+) -> None:
+    task, state, _ = incremental(connections, "vlmrun", outside)
+    wrote = state.read_text()
+    odd: list[tuple[str, Any]] = [
+        ("generation", "../../victim/1"),
+        ("generation", None),
+        ("generation", 1.5),
+        ("run", None),
+        ("landed", []),
+        ("manifest", []),
+        ("manifest", "x"),
+        ("manifest", {"path": "x"}),
+    ]
+    for name, value in odd:
+        state.write_text(wrote)
+        change(state, value, name)
+        with (
+            subtests.test(name=name, value=value),
+            pytest.raises(AirflowFailException, match="is not what this package wrote"),
+        ):
+            task.execute({})
 
 
 def interrupted(server: Sandbox, service_name: str, outside: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
@@ -201,13 +216,21 @@ def interrupted(server: Sandbox, service_name: str, outside: Path, monkeypatch: 
     getattr(server, service_name).fill(40)
     task = LAND[service_name](task_id="t", path=f"file://{outside}/landed", page_size=10, records_per_part=7)
     server.wire.order(Fault(service_name, status=403, body=b"{}", after=2))
-    (outside / "first").mkdir()
-    (outside / "second").mkdir()
-    monkeypatch.setattr("tempfile.tempdir", str(outside / "first"))
+    on_machine(monkeypatch, outside / "first")
     with pytest.raises(AirflowFailException):
         task.execute({})
-    monkeypatch.setattr("tempfile.tempdir", str(outside / "second"))
+    on_machine(monkeypatch, outside / "second")
     return task
+
+
+@contextmanager
+def checkpoint(outside: Path) -> Iterator[dict[str, Any]]:
+    """The head of a checkpoint, to be changed."""
+    file = outside / "landed/_checkpoint.jsonl"
+    head, _, rest = file.read_bytes().partition(b"\n")
+    facts = json.loads(head)
+    yield facts
+    file.write_bytes(json.dumps(facts).encode() + b"\n" + rest)
 
 
 @pytest.mark.parametrize("uri", [*NAMES, *NO_PARTS], ids=ascii)
@@ -215,12 +238,9 @@ def test_a_checkpoint_with_parts_elsewhere_is_not_gone_on_with(
     connections: Sandbox, outside: Path, monkeypatch: pytest.MonkeyPatch, uri: Any
 ) -> None:
     task = interrupted(connections, "vlmrun", outside, monkeypatch)
-    file = outside / "landed/_checkpoint.jsonl"
-    head, _, rest = file.read_bytes().partition(b"\n")
-    facts = json.loads(head)
-    facts["parts"][0]["uri"] = uri_in(outside, uri)
-    facts["spool"]["name"] = facts["rejected"]["name"] = f"{outside}/victim/secret.txt"
-    file.write_bytes(json.dumps(facts).encode() + b"\n" + rest)
+    with checkpoint(outside) as facts:
+        facts["parts"][0]["uri"] = uri_in(outside, uri)
+        facts["spool"]["name"] = facts["rejected"]["name"] = f"{outside}/victim/secret.txt"
     before = contents(outside / "victim")
 
     manifest = task.execute({})
@@ -236,30 +256,29 @@ def test_a_checkpoint_names_no_file_of_this_machine(
     connections: Sandbox, outside: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     task = interrupted(connections, "vlmrun", outside, monkeypatch)
-    file = outside / "landed/_checkpoint.jsonl"
-    head, _, rest = file.read_bytes().partition(b"\n")
-    facts = json.loads(head)
-    for name in ("spool", "rejected"):
-        facts[name]["name"] = f"../../../victim/{name}.txt"
-    file.write_bytes(json.dumps(facts).encode() + b"\n" + rest)
+    with checkpoint(outside) as facts:
+        for name in ("spool", "rejected"):
+            facts[name]["name"] = f"../../../victim/{name}.txt"
     before = contents(outside / "victim")
 
     assert task.execute({})["count"] == 40
     assert contents(outside / "victim") == before
 
 
-@pytest.mark.parametrize("content", [b"", b"[]", b"7", b"null", b'"x"', b"{}", b"\xff", b"[" * 100_000])
 @pytest.mark.parametrize("name", ["_checkpoint.jsonl", "_manifest.json"])
 def test_a_landing_goes_on_whatever_lies_there(
-    connections: Sandbox, service_name: str, outside: Path, name: str, content: bytes
+    connections: Sandbox, service_name: str, outside: Path, name: str, subtests: pytest.Subtests
 ) -> None:
     getattr(connections, service_name).fill(5)
-    (outside / "landed").mkdir()
-    (outside / "landed" / name).write_bytes(content)
+    odd = [b"", b"[]", b"7", b"null", b'"x"', b"{}", b"\xff", b"[" * 100_000]
+    for number, content in enumerate(odd):
+        path = outside / f"landed-{number}"
+        path.mkdir()
+        (path / name).write_bytes(content)
+        with subtests.test(content=content[:10]):
+            manifest = LAND[service_name](task_id="t", path=f"file://{path}").execute({})
 
-    manifest = LAND[service_name](task_id="t", path=f"file://{outside}/landed").execute({})
-
-    assert manifest["count"] == 5
+            assert manifest["count"] == 5
 
 
 @pytest.mark.parametrize("run_id", ["../../victim", "manual__2026-01-01T00:00:00+00:00/x", "a\x00b", ""])

@@ -19,7 +19,8 @@ from airflow_provider_predictions.api.errors import PredictionsError
 from airflow_provider_predictions.sandbox.server import Sandbox
 from airflow_provider_predictions.sandbox.shelf import Shelf
 from tests.compat import attach
-from tests.storage.landings import ARGUMENTS, LAND, Machine, down, task_of, use
+from tests.given import ARGUMENTS, LAND, context_of, on_machine
+from tests.storage.landings import Machine, down
 from tests.storage.servers import azure_server, gs_server, s3_server
 
 # Read when gcsfs is imported, which nothing does before the first test: without the first, each write
@@ -86,7 +87,7 @@ def new_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[],
 
     def new_machine() -> Machine:
         machine = Machine(tmp_path / f"machine-{next(numbers)}")
-        use(machine, monkeypatch)
+        on_machine(monkeypatch, machine.tmp)
         return machine
 
     return new_machine
@@ -105,7 +106,7 @@ def land(connections: Sandbox, service_name: str, file_store) -> Callable[..., d
 
     def land(context: dict[str, Any] | None = None, **arguments: Any) -> dict[str, Any]:
         given = {"path": str(file_store)} | ARGUMENTS | arguments
-        context = context or task_of("monday", next(attempts))
+        context = context or context_of("monday", next(attempts))
         return LAND[service_name](task_id="land", **given).execute(context)
 
     return land
@@ -126,9 +127,9 @@ def interrupted(land, connections: Sandbox, service_name: str) -> Callable[..., 
 
 @pytest.fixture
 def begun(interrupted, shelf: Shelf, machine: Machine) -> Machine:
-    """A landing of 500 that was interrupted behind its fifth part; the machine where it was."""
-    shelf.fill(500)
-    interrupted(after=20)
+    """A landing of 300 that was interrupted behind its third part; the machine where it was."""
+    shelf.fill(300)
+    interrupted(after=12)
     return machine
 
 

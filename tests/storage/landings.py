@@ -6,27 +6,18 @@ import hashlib
 import json
 import os
 import re
-import tempfile
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 
-from airflow_provider_predictions.operators.cradl import CradlPredictionsToObjectStorageOperator
-from airflow_provider_predictions.operators.vlmrun import VlmRunPredictionsToObjectStorageOperator
 from airflow_provider_predictions.sandbox.faults import Fault
 from airflow_provider_predictions.sandbox.server import Sandbox
 from airflow_provider_predictions.sandbox.shelf import Shelf
 
-LAND: dict[str, Any] = {
-    "vlmrun": VlmRunPredictionsToObjectStorageOperator,
-    "cradl": CradlPredictionsToObjectStorageOperator,
-}
-ARGUMENTS = {"page_size": 20, "records_per_part": 70}
 DAYS_AGO = datetime.now(UTC) - timedelta(days=22), datetime.now(UTC) - timedelta(days=12)
 WINDOW = dict(zip(("created_after", "created_before"), map(str, DAYS_AGO), strict=True))
 KINDS: list[Any] = [
@@ -67,16 +58,6 @@ class Machine:
         return not {"journal", "part", "rejected"} <= {
             re.split(r"\W", path.name)[0] for path in self.home.glob("*/*")
         }
-
-
-def use(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TMPDIR", str(machine.tmp))
-    monkeypatch.setattr(tempfile, "tempdir", None)
-
-
-def task_of(run: str, attempt: int = 1) -> dict[str, Any]:
-    names = {"dag_id": "dag", "task_id": "land", "map_index": -1}
-    return {"ti": SimpleNamespace(**names, run_id=run, try_number=attempt)}
 
 
 def down(service_name: str, after: int) -> Fault:

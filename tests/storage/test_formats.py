@@ -23,16 +23,14 @@ from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 from airflow_provider_predictions.api.errors import ConfigurationError
 from airflow_provider_predictions.api.service import Service
-from airflow_provider_predictions.operators.cradl import CradlPredictionsToObjectStorageOperator
-from airflow_provider_predictions.operators.vlmrun import VlmRunPredictionsToObjectStorageOperator
 from airflow_provider_predictions.sandbox.data import Record
 from airflow_provider_predictions.sandbox.faults import Fault
 from airflow_provider_predictions.sandbox.server import Sandbox
 from airflow_provider_predictions.sandbox.shelf import Shelf
 from airflow_provider_predictions.storage.formats import make_format
 from airflow_provider_predictions.storage.parquet import ROWS_PER_GROUP
+from tests.given import LAND
 
-LAND = {"vlmrun": VlmRunPredictionsToObjectStorageOperator, "cradl": CradlPredictionsToObjectStorageOperator}
 CODECS = [None, "gzip", "zstd"]
 KINDS = [(form, codec) for form in ("jsonl", "parquet") for codec in CODECS]
 SUFFIXES = {None: ".jsonl", "gzip": ".jsonl.gz", "zstd": ".jsonl.zst"}
@@ -228,7 +226,7 @@ def test_values_are_fetched_four_at_once_and_land_in_order(connections: Sandbox,
     shelf.fill(60)
     connections.wire.order(Fault("files", how="slow", seconds=0.05))
 
-    operator = CradlPredictionsToObjectStorageOperator(
+    operator = LAND["cradl"](
         task_id="land",
         path=str(file_store / "x"),
         file_format=form,

@@ -22,9 +22,9 @@ from airflow_provider_predictions.api.errors import PredictionsError, StorageErr
 from airflow_provider_predictions.sandbox.data import Record
 from airflow_provider_predictions.sandbox.server import Sandbox
 from airflow_provider_predictions.sandbox.shelf import Shelf
+from tests.given import ARGUMENTS, LAND, context_of, on_machine
 from tests.storage.landings import (
     KINDS,
-    LAND,
     ORDERS,
     Machine,
     asked,
@@ -36,9 +36,7 @@ from tests.storage.landings import (
     names,
     only,
     stored,
-    task_of,
     untagged,
-    use,
 )
 
 
@@ -159,7 +157,7 @@ def test_requests_of_all_attempts_are_counted(land, interrupted, connections, sh
 
 def test_values_that_were_fetched_are_not_fetched_again(connections: Sandbox, file_store) -> None:
     connections.cradl.fill(300)
-    arguments = {"path": str(file_store), "page_size": 20, "records_per_part": 70, "fetch_values": True}
+    arguments = {"path": str(file_store), "fetch_values": True} | ARGUMENTS
     connections.wire.order(down("cradl", after=8))
     with pytest.raises(PredictionsError):
         LAND["cradl"](task_id="land", **arguments).execute({})
@@ -176,9 +174,9 @@ def test_values_that_were_fetched_are_not_fetched_again(connections: Sandbox, fi
 
 def test_a_retry_of_the_same_run_goes_on(land, interrupted, connections, shelf: Shelf, service_name) -> None:
     shelf.fill(500)
-    interrupted(after=20, context=task_of("monday", 1))
+    interrupted(after=20, context=context_of("monday", 1))
 
-    manifest = land(task_of("monday", 2))
+    manifest = land(context_of("monday", 2))
 
     assert_all(manifest, shelf)
     assert len(asked(connections, service_name)) < 10
@@ -202,7 +200,7 @@ def test_a_landing_over_an_earlier_one_goes_on_where_it_had_no_part_yet(
 @pytest.mark.parametrize(
     ("first", "second"),
     [
-        ({"context": task_of("monday")}, {"context": task_of("tuesday")}),
+        ({"context": context_of("monday")}, {"context": context_of("tuesday")}),
         ({"statuses": "failed,completed,succeeded"}, {}),
         ({"page_size": 10}, {"page_size": 20}),
         ({"records_per_part": 60}, {}),
@@ -214,8 +212,8 @@ def test_a_landing_over_an_earlier_one_goes_on_where_it_had_no_part_yet(
 def test_progress_of_another_landing_is_ignored(
     land, interrupted, shelf: Shelf, new_machine, file_store, caplog, elsewhere, first, second
 ) -> None:
-    shelf.fill(500)
-    interrupted(after=20, **first)
+    shelf.fill(300)
+    interrupted(after=12, **first)
     if elsewhere:
         new_machine()
 
@@ -224,22 +222,22 @@ def test_progress_of_another_landing_is_ignored(
 
     assert "is ignored" in caplog.text or "context" in first or elsewhere
     assert_all(manifest, shelf)
-    assert manifest["requests"] >= 25
-    assert names(file_store) == ["_manifest.json", *(f"part-{n:05}.jsonl" for n in range(8))]
+    assert manifest["requests"] >= 15
+    assert names(file_store) == ["_manifest.json", *(f"part-{n:05}.jsonl" for n in range(5))]
 
 
 def test_a_run_that_committed_elsewhere_is_not_gone_on_with_when_it_is_cleared(
     land, interrupted, shelf: Shelf, machine, new_machine, monkeypatch
 ) -> None:
     shelf.fill(500)
-    interrupted(after=20, context=task_of("monday", 1))
+    interrupted(after=20, context=context_of("monday", 1))
     new_machine()
-    land(task_of("monday", 2))
+    land(context_of("monday", 2))
     for _ in range(10):
         shelf.add()
-    use(machine, monkeypatch)
+    on_machine(monkeypatch, machine.tmp)
 
-    manifest = land(task_of("monday", 3))
+    manifest = land(context_of("monday", 3))
 
     assert_all(manifest, shelf)
 
@@ -267,7 +265,7 @@ def test_a_landing_that_came_back_goes_on_from_where_it_was_last(
     interrupted(after=6)
     new_machine()
     interrupted(after=14)
-    use(machine, monkeypatch)
+    on_machine(monkeypatch, machine.tmp)
 
     manifest = land()
 

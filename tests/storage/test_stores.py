@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import random
-import tempfile
 import tracemalloc
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -21,8 +20,6 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, ObjectStoragePath
 
 from airflow_provider_predictions.api.errors import PredictionsError
-from airflow_provider_predictions.operators.cradl import CradlPredictionsToObjectStorageOperator
-from airflow_provider_predictions.operators.vlmrun import VlmRunPredictionsToObjectStorageOperator
 from airflow_provider_predictions.sandbox.data import Record
 from airflow_provider_predictions.sandbox.faults import Fault
 from airflow_provider_predictions.sandbox.server import Sandbox
@@ -36,12 +33,12 @@ from airflow_provider_predictions.storage.objects import (
     read,
     remove_files,
 )
+from tests.given import ARGUMENTS, LAND, context_of, on_machine
 from tests.storage.conftest import STORES
-from tests.storage.landings import down, names, task_of
+from tests.storage.landings import down, names
 
 PIECES = (("_checkpoint", ""), ("part", ".jsonl"))
 """Of a landing under way: what its objects are called."""
-LAND = {"vlmrun": VlmRunPredictionsToObjectStorageOperator, "cradl": CradlPredictionsToObjectStorageOperator}
 
 
 @pytest.fixture
@@ -105,7 +102,7 @@ def land_in_part(land: Callable[..., Any], sandbox: Sandbox, service_name: str, 
     """Land as the first attempt of a run, until the service is down."""
     sandbox.wire.order(down(service_name, how.pop("after")))
     with pytest.raises(PredictionsError):
-        land(how.pop("path"), context=task_of("monday", 1), **how)
+        land(how.pop("path"), context=context_of("monday", 1), **how)
     sandbox.wire.clear()
 
 
@@ -190,11 +187,11 @@ def test_a_list_that_breaks_off_is_gone_on_with(
     land, connections: Sandbox, shelf: Shelf, store, service_name
 ) -> None:
     shelf.fill(500)
-    path, arguments = store / "x", {"page_size": 20, "records_per_part": 70}
-    land_in_part(land, connections, service_name, path=path, after=20, **arguments)
+    path = store / "x"
+    land_in_part(land, connections, service_name, path=path, after=20, **ARGUMENTS)
     left = names(path)
 
-    manifest = land(path, context=task_of("monday", 2), **arguments)
+    manifest = land(path, context=context_of("monday", 2), **ARGUMENTS)
 
     assert left == [f"{stem}-{n:05}{end}" for stem, end in PIECES for n in range(5)]
     assert content(manifest) == lines(shelf.texts())
@@ -207,11 +204,11 @@ def test_a_landing_goes_on_from_what_lies_beside_its_parts(
     land, connections: Sandbox, shelf: Shelf, store, service_name, own_tmp, tmp_path, monkeypatch
 ) -> None:
     shelf.fill(500)
-    path, arguments = store / "x", {"page_size": 20, "records_per_part": 70}
-    land_in_part(land, connections, service_name, path=path, after=20, **arguments)
+    path = store / "x"
+    land_in_part(land, connections, service_name, path=path, after=20, **ARGUMENTS)
     another_machine(tmp_path, monkeypatch)
 
-    manifest = land(path, context=task_of("monday", 2), **arguments)
+    manifest = land(path, context=context_of("monday", 2), **ARGUMENTS)
 
     assert content(manifest) == lines(shelf.texts())
     assert names(path) == ["_manifest.json", *(f"part-{n:05}.jsonl" for n in range(8))]
@@ -220,9 +217,7 @@ def test_a_landing_goes_on_from_what_lies_beside_its_parts(
 
 def another_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """From here on, nothing is known but what lies in storage."""
-    tmp_path.joinpath("another").mkdir()
-    monkeypatch.setenv("TMPDIR", str(tmp_path / "another"))
-    monkeypatch.setattr(tempfile, "tempdir", None)
+    on_machine(monkeypatch, tmp_path / "another")
 
 
 def test_while_a_path_is_landed_again_its_readers_see_the_earlier_landing(
@@ -333,7 +328,7 @@ def test_rejected_rows_outlive_an_interruption(
     if machine == "another":
         another_machine(tmp_path, monkeypatch)
 
-    manifest = land(path, context=task_of("monday", 2), **arguments)
+    manifest = land(path, context=context_of("monday", 2), **arguments)
 
     assert (manifest["count"], manifest["rejected"]) == (197, 3)
     assert content(manifest) == lines([t for n, t in enumerate(shelf.texts()) if n not in (5, 50, 150)])
@@ -393,7 +388,7 @@ def test_engines_that_know_no_airflow_count_each_record_once(
     arguments = {"file_format": form, "incremental": True, "records_per_part": 100, "page_size": 20}
     land_in_part(land, connections, service_name, path=file_store, after=12, **arguments)
 
-    manifest = land(file_store, context=task_of("tuesday"), **arguments)
+    manifest = land(file_store, context=context_of("tuesday"), **arguments)
 
     files, urls = f"{file_store.path}/{pattern}", [part["url"] for part in manifest["parts"]]
     column = "id" if service_name == "vlmrun" else "predictionId"
