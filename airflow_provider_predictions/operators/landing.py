@@ -31,7 +31,7 @@ from airflow_provider_predictions.storage.attempt import TaskRun
 from airflow_provider_predictions.storage.failures import worker_disk
 from airflow_provider_predictions.storage.formats import make_format
 from airflow_provider_predictions.storage.incremental import IncrementalPath
-from airflow_provider_predictions.storage.landing import Landing
+from airflow_provider_predictions.storage.landing import Landing, forget
 from airflow_provider_predictions.storage.manifest import MANIFEST, Manifest
 from airflow_provider_predictions.storage.objects import prepare
 from airflow_provider_predictions.storage.replaced import ReplacedPath
@@ -145,6 +145,8 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
     ) -> Manifest:
         """Land all that matches, in the place of what lies there."""
         target = ReplacedPath(path, task)
+        if earlier := self._earlier(target):
+            return earlier
         with self._landed(client, filters, target) as (content, _):
             return target.commit(content)
 
@@ -153,8 +155,7 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
     ) -> Manifest:
         """Land what has finished since the last run."""
         target = IncrementalPath(path, task, self._kind(client.service, filters))
-        if earlier := target.earlier():
-            self.log.info("An earlier attempt of this run has committed; its manifest is returned")
+        if earlier := self._earlier(target):
             return earlier
         state = target.state
         ledger = self._ledger(client.service, filters, state)
@@ -173,6 +174,13 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
                     rejected=ledger.rejected,
                 ),
             )
+
+    def _earlier(self, target: Target) -> Manifest | None:
+        """What an earlier attempt of this run has committed."""
+        if content := target.earlier():
+            self.log.info("An earlier attempt of this run has committed; its manifest is returned")
+            forget(target.attempt)
+        return content
 
     @contextmanager
     def _landed(

@@ -44,8 +44,7 @@ class Landing:
         self.attempt = attempt
         self.form = form
         self.records_per_part = records_per_part
-        key = f"{attempt.root} {attempt.task.run}"
-        self._workspace = Workspace(hashlib.sha256(key.encode()).hexdigest()[:32])
+        self._workspace = _workspace(attempt)
         self._directory = self._workspace.directory
         self.progress = self._resumed(arguments) or Progress.new(arguments, attempt.nonce, self._directory)
         # The last journal line may be truncated; start a new journal.
@@ -160,6 +159,19 @@ class Landing:
             if hashlib.file_digest(file, "sha256").hexdigest() != part.sha256:
                 raise ValueError(f"{part.name} is not what an earlier attempt has written")
         return self._put_part(copy, part.count, part.bytes, part.sha256, number)
+
+
+def forget(attempt: Attempt) -> None:
+    """Remove what an earlier attempt has left on this machine, which has committed.
+
+    :param attempt: of the same run.
+    """
+    _workspace(attempt).close(keep=False)
+
+
+def _workspace(attempt: Attempt) -> Workspace:
+    key = f"{attempt.root} {attempt.task.run}"
+    return Workspace(hashlib.sha256(key.encode()).hexdigest()[:32])
 
 
 def _ids(records: Sequence[Prediction]) -> bytes:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_predictions.api.errors import ConfigurationError
 from airflow_provider_predictions.storage.attempt import Attempt, TaskRun, new_nonce, tagged
+from airflow_provider_predictions.storage.checkpoint import CHECKPOINT
 from airflow_provider_predictions.storage.commit import LandingPath, warning_only
 from airflow_provider_predictions.storage.log import Log
 from airflow_provider_predictions.storage.manifest import MANIFEST, Manifest, as_json, name_of
@@ -38,7 +39,24 @@ class ReplacedPath(LandingPath):
                 raise ConfigurationError(f"path: {root} holds incremental landings; land under another path")
             unsettled = [*entry.unsettled, head]
         self.unsettled = sorted({*unsettled} - {generation})
+        self._is_shown = head == generation
         super().__init__(Attempt(root, head + 1, task, new_nonce(), shared=True))
+
+    def earlier(self) -> Manifest | None:
+        """What an earlier attempt of this run has committed, and died before it could say so.
+
+        Then its checkpoints are still there. A task that was cleared lands anew.
+        """
+        entry = self.log.read(self.attempt.generation - 1) if self.attempt.task.number > 1 else None
+        if entry is None or not self._is_shown or not self.attempt.task.is_retry_of(entry):
+            return None
+        left = [
+            name for name, tag in tagged(self.root, entry.generation, shared=True)
+            if tag["nonce"] == entry.nonce and name.startswith(CHECKPOINT)
+        ]  # fmt: skip
+        with warning_only(self.root):
+            remove_files(self.root, left)
+        return self.log.landed(entry) if left else None
 
     def commit(self, content: Manifest) -> Manifest:
         """Commit what an attempt has landed.
