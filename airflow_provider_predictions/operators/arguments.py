@@ -11,6 +11,7 @@ from pydantic import Field
 from airflow_provider_predictions._compat import AIRFLOW_V_3_3_PLUS
 from airflow_provider_predictions.api.arguments import Arguments, Seconds, Words
 from airflow_provider_predictions.api.errors import ConfigurationError
+from airflow_provider_predictions.storage.objects import is_local
 from airflow_provider_predictions.tasks.base import check_arguments, is_template
 
 MOST_PREFETCH = 32
@@ -60,7 +61,12 @@ def path_of(path: object) -> ObjectStoragePath:
         raise ConfigurationError(f"path: must be a URL or a path; found {path!r}")
     if not str(path).strip():
         raise ConfigurationError("path: is empty; give a URL such as s3://aws_default@bucket/predictions")
-    return ObjectStoragePath(str(path))
+    found = ObjectStoragePath(str(path))
+    if "?" in found.path and not is_local(found):
+        raise ConfigurationError(
+            "path: holds a ?, after which stores read parameters such as versionId; leave it out"
+        )
+    return found
 
 
 def require_filesystem(path: ObjectStoragePath) -> None:

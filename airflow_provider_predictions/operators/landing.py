@@ -234,7 +234,7 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
             self.log.warning(
                 "%d predictions stayed unfinished for longer than max_age; they will not land: %s",
                 ledger.given_up,
-                ", ".join(ledger.given_up_ids),
+                ", ".join(map(repr, ledger.given_up_ids)),
             )
         if ledger.unfinished:
             self.log.info("%d predictions are unfinished, the oldest of %s; a later run lands them",

@@ -6,6 +6,7 @@ import json
 import random
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -214,6 +215,41 @@ def test_many_runs_at_once_land_each_prediction_once(runs: Runs, shelf: Shelf) -
     assert len(outcomes) == 6
     assert outcomes.count("landed 25") == 1
     assert sorted(runs.landed()) == ids(shelf.rows)
+
+
+def test_a_row_that_is_no_record_fails_one_run_and_no_other(
+    runs: Runs, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It stays in the list for good."""
+    shelf.fill(5)
+    odd, show = shelf.rows[2].id, shelf.kind.show
+    monkeypatch.setattr(
+        shelf, "kind", replace(shelf.kind, show=lambda row, *how: b"5" if row.id == odd else show(row, *how))
+    )
+
+    with pytest.raises(AirflowFailException, match=r"max_rejected: 1 rows are no records .*_rejected"):
+        runs(context_of("monday"))
+    again = runs(context_of("tuesday"))
+    shelf.add()
+    later = runs(context_of("wednesday"))
+
+    assert [(run["count"], run["rejected"]) for run in (again, later)] == [(0, 0), (1, 0)]
+    assert sorted(runs.landed()) == ids([row for row in shelf.rows if row.id != odd])
+    (kept,) = runs.path.glob("*/*/_rejected")
+    assert kept.read_bytes() == b"5\n"
+
+
+def test_an_id_forges_no_line_of_the_log(
+    runs: Runs, shelf: Shelf, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stuck = shelf.add(created=datetime.now(UTC) - timedelta(days=9), work=ENDLESS)
+    stuck.id = "a\nERROR all is lost"
+
+    runs(max_age=timedelta(days=7))
+
+    logged = caplog.text + "".join(capsys.readouterr())
+    assert "all is lost" in logged
+    assert "\nERROR all is lost" not in logged
 
 
 def test_a_path_takes_one_kind_of_predictions(runs: Runs, shelf: Shelf) -> None:

@@ -405,3 +405,9 @@ def test_a_task_links_to_the_dashboard(connections) -> None:
     task = make(VlmRunListPredictionsOperator)
 
     assert task.operator_extra_links[0].get_link(task, ti_key=None) == "https://app.vlm.run/dashboard"
+
+
+def test_a_path_with_parameters_of_a_store_is_refused(landing) -> None:
+    """Each version of an object would be put over the one before."""
+    with pytest.raises(ConfigurationError, match=r"path: holds a \?"):
+        make(landing, path="s3://aws_default@bucket/a?versionId=b")
