@@ -118,8 +118,9 @@ WRONG = [
 def test_a_wrong_argument_is_named_when_airflow_parses_the_dag(
     tmp_path: Path, subtests: pytest.Subtests
 ) -> None:
-    file = tmp_path / "wrong.py"
-    for code, arguments, message in WRONG:
+    for number, (code, arguments, message) in enumerate(WRONG):
+        # Of a file of the same size that is written within a second, Python takes the old bytecode.
+        file = tmp_path / f"wrong_{number}.py"
         file.write_text(DAG.format(code.format(arguments)))
         with subtests.test(code=code, arguments=arguments):
             (error,) = DagBag(str(file)).import_errors.values()
