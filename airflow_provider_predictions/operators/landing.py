@@ -50,9 +50,8 @@ NOT_OF_A_KIND = (*NOT_INCREMENTAL, "created_after", "order", "page_size")
 class PredictionsToObjectStorageOperator(PredictionsTask):
     """Land predictions in object storage, byte for byte, and push the manifest to XCom.
 
-    Writes ``part-00000.jsonl`` and so on under ``path``, and last, as the commit, ``_manifest.json``: without
-    one, what lies there is not complete. A retry goes on where the attempt before it was interrupted; another
-    run of the task replaces what lies there.
+    Writes parts under ``path`` and commits them at once: ``_manifest.json`` names those of the newest
+    landing. A retry resumes where the attempt before it was interrupted; a later run replaces what lies there.
 
     :param path: a directory as an ``ObjectStoragePath`` URL, such as
         ``s3://aws_default@bucket/predictions/{{ ds }}`` (templated). One landing each; of an incremental one
@@ -63,14 +62,14 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
     :param prefetch: how many pages are in flight while one is written, 0 to 32. Of Cradl, whose pages name
         the next one, that is one; there it is how many files ``fetch_values`` fetches at once.
     :param incremental: land each prediction once, in the first run that finds it finished. Each run lands in
-        a directory of its own under ``path``; what has landed is noted in ``_state.json`` there.
+        a directory of its own under ``path``; ``_state.json`` there says what has landed.
     :param max_age: with ``incremental``, do not wait for predictions that are still unfinished so long after
         their creation, a timedelta or seconds; by default all are waited for.
     :param partition_keys: which partitions of the asset in ``outlets`` this landing is, such as
         ``"{{ ds }}"``; a list or comma-separated text (templated). Needs Airflow 3.3. By default the event is
         of the whole asset.
     :param max_rejected: fail, after all has landed, when more rows than these are no JSON objects; None never
-        to fail. Such rows are kept in ``rejected.jsonl``.
+        to fail. Such rows are kept in ``_rejected``, beside the parts.
     :raises ConfigurationError: naming the argument that is wrong.
     """
 
