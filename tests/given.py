@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tempfile
 from pathlib import Path
 from types import SimpleNamespace
@@ -48,6 +49,11 @@ def context_of(run: str = "run", attempt: int = 1) -> dict[str, Any]:
     """What Airflow hands to an attempt of the landing of a run."""
     names = {"dag_id": "dag", "task_id": "land", "map_index": -1}
     return {"ti": SimpleNamespace(**names, run_id=run, try_number=attempt)}
+
+
+def untagged(name: str) -> str:
+    """The name of an object without the generation and the attempt that wrote it."""
+    return re.sub(r"\.[0-9]{8,}-[0-9a-f]{8}-[0-9a-f]{8}", "", name)
 
 
 def on_machine(patch: pytest.MonkeyPatch, tmp: Path) -> None:

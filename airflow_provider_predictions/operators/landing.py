@@ -51,7 +51,8 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
     """Land predictions in object storage, byte for byte, and push the manifest to XCom.
 
     Writes parts under ``path`` and commits them at once: ``_manifest.json`` names those of the newest
-    landing. A retry resumes where the attempt before it was interrupted; a later run replaces what lies there.
+    landing. A retry resumes where the attempt before it was interrupted; a later run replaces what lies
+    there.
 
     :param path: a directory as an ``ObjectStoragePath`` URL, such as
         ``s3://aws_default@bucket/predictions/{{ ds }}`` (templated). One landing each; of an incremental one

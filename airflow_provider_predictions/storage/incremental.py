@@ -59,9 +59,8 @@ class IncrementalPath(LandingPath):
     def earlier(self) -> Manifest | None:
         """What an earlier attempt of this run has committed, whoever has committed since."""
         found = self._of_run(self.state)
-        if found and found["parts"]:
-            with warning_only(self.root):  # it may have died before it wrote this
-                put(type(self.root)(found["path"]) / MANIFEST, as_json(found))
+        if found and found["parts"]:  # it may have died before it wrote this
+            put(type(self.root)(found["path"]) / MANIFEST, as_json(found))
         return found
 
     def commit(self, content: Manifest, state: State) -> Manifest:
@@ -70,7 +69,8 @@ class IncrementalPath(LandingPath):
         :param state: with what is known now.
         :return: the manifest of the run: of this attempt, or of the one of this run that was quicker.
         :raises ConflictError: where another run was quicker. What this attempt has written is removed.
-        :raises StorageError: where it cannot be found out; nothing is removed.
+        :raises StorageError: where it cannot be found out, or the manifest cannot be written beside the
+            parts; nothing is removed.
         """
         attempt = self.attempt
         if not _is_written(content):
@@ -131,13 +131,17 @@ class IncrementalPath(LandingPath):
             yield from reversed(read_index(self.root, state.index))
 
     def _publish(self, content: Manifest, state: State) -> None:
-        """Write copies for readers, and remove what is over. All is committed: no error fails the task."""
+        """Write copies for readers, and remove what is over.
+
+        :raises StorageError: where readers would miss the manifest; a retry writes it.
+        """
         with warning_only(self.root):
             put(self.root / STATE, encode(state))
-            if _is_written(content):
-                put(self.attempt.directory / MANIFEST, as_json(content))
+        with warning_only(self.root):
             self._sweep(state)
             self._sweep_states(state)
+        if _is_written(content):
+            put(self.attempt.directory / MANIFEST, as_json(content))
 
     def _sweep(self, state: State) -> None:
         """Remove what attempts have left that did not commit.

@@ -6,6 +6,7 @@ A reader finds the landings of a window in three reads, however many have commit
 from __future__ import annotations
 
 import gzip
+import zlib
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -47,11 +48,13 @@ def read_index(root: ObjectStoragePath, name: str | None) -> list[Entry]:
         return []
     target = root / INDEX / name
     try:
-        return decode(gzip.decompress(read(target)), Index).commits
-    except (ValueError, EOFError, OSError) as error:
-        raise ConfigurationError(
-            f"path: {target} is missing or damaged ({type(error).__name__}). Restore it from a backup"
-        ) from None
+        content = read(target)
+    except FileNotFoundError:
+        raise ConfigurationError(f"path: {target} is missing. Restore it from a backup") from None
+    try:
+        return decode(gzip.decompress(content), Index).commits
+    except (ValueError, EOFError, OSError, zlib.error) as error:
+        raise ConfigurationError(f"path: {target} is damaged: {error}. Restore it from a backup") from None
 
 
 def write_index(root: ObjectStoragePath, earlier: str | None, recent: list[Entry], name: str) -> None:

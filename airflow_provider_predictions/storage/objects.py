@@ -14,7 +14,7 @@ from uuid import uuid4
 
 from fsspec import AbstractFileSystem
 
-from airflow_provider_predictions.api.errors import StorageError
+from airflow_provider_predictions.api.errors import ConfigurationError, StorageError
 from airflow_provider_predictions.storage.failures import explained, status_of
 
 if TYPE_CHECKING:
@@ -136,7 +136,7 @@ def create(target: ObjectStoragePath, content: bytes) -> bytes:
     A response that is lost lets a library send the put again, which then meets its own object. So no error is
     believed: what lies there decides.
 
-    :return: what lies there. On a storage without conditional puts, the content, over what there was.
+    :return: what lies there. A storage without conditional puts is asked first; two may both find nothing.
     :raises StorageError: where that cannot be found out. The object may lie there, now or later.
     """
     failure: Exception | None = None
@@ -144,13 +144,15 @@ def create(target: ObjectStoragePath, content: bytes) -> bytes:
         try:
             _create(target, content)
             return content
-        except _Unconditional:
-            put(target, content)
-            return content
         except Exception as error:
             failure = error
         with suppress(FileNotFoundError):
             return read(target)
+        if isinstance(failure, ConfigurationError):  # refused
+            raise failure
+        if isinstance(failure, _Unconditional):
+            put(target, content)
+            return content
     raise StorageError(
         f"path: it is unknown whether {target} was written: {failure}. A retry finds out"
     ) from None

@@ -63,14 +63,14 @@ class ReplacedPath(LandingPath):
 
         :return: the manifest of the run: of this attempt, or of the one of this run that was quicker.
         :raises ConfigurationError: where another run was quicker: a retry would replace what it has landed.
-        :raises StorageError: where it cannot be found out; nothing is removed.
+        :raises StorageError: where it cannot be found out, or the manifest cannot be shown; nothing is
+            removed.
         """
         if self.unsettled:
             content["unsettled"] = self.unsettled
         winner = self.create(self.entry(content, state=None, unsettled=self.unsettled))
         if winner.nonce == self.attempt.nonce:
-            with warning_only(self.root):
-                self._publish(content)
+            self._publish(content)
             return content
         if self.attempt.task.is_retry_of(winner):
             return self.log.landed(winner)
@@ -81,16 +81,20 @@ class ReplacedPath(LandingPath):
 
     def _publish(self, content: Manifest) -> None:
         """Show the manifest, once, and remove what no shown manifest can name any more."""
-        generation = self.attempt.generation
-        if self.log.read(generation + 1) is not None:
+        if self.log.read(self.attempt.generation + 1) is not None:
             return
         put(self.root / MANIFEST, as_json(content))
+        with warning_only(self.root):
+            self._sweep(content)
+
+    def _sweep(self, content: Manifest) -> None:
+        generation = self.attempt.generation
         kept = {name_of(part["uri"]) for part in content["parts"]}
         kept |= {name.rpartition("/")[2] for name in (content["rejected_uri"],) if name}
         over = [
             name for name, tag in tagged(self.root, None, shared=True)
-            if (number := int(tag["generation"])) <= generation
-            and number not in self.unsettled and name not in kept
+            if (number := int(tag["generation"])) <= generation and name not in kept
+            and (number not in self.unsettled or name.startswith(CHECKPOINT))
         ]  # fmt: skip
         remove_files(self.root, over)
 
@@ -99,9 +103,11 @@ def _shown(root: ObjectStoragePath) -> dict[str, Any]:
     """The manifest that lies there; empty where there is none."""
     target = root / MANIFEST
     try:
-        content = json.loads(read(target))
+        text = read(target)
     except FileNotFoundError:
         return {}
+    try:
+        content = json.loads(text)
     except (ValueError, RecursionError):
         content = None
     if isinstance(content, dict) and isinstance(content.get("generation"), int):

@@ -61,7 +61,7 @@ def test_a_fault_of_the_storage_ends_well(
         asked, storage = pages(connections), len(proxy.seen)
         assert len(asked) <= case.asked
         assert_says(caught.value, store.path, case.ends)
-        assert_nothing_partial(store.objects(), parts, committed=case.committed)
+        assert_nothing_partial(store.objects(), parts, is_committed=case.is_committed, is_shown=case.is_shown)
         proxy.clear()
         connections.wire.clear()
 
@@ -69,7 +69,7 @@ def test_a_fault_of_the_storage_ends_well(
         again = len(set(pages(connections)) & set(asked))
         assert again <= case.again
 
-    assert_landed(manifest, store.objects(), parts)
+    assert_landed(manifest, store.objects(), parts, leaves=case.leaves)
     if mode == case.modes[0]:
         note(record_property, *cells(case, len(asked), storage, again))
 

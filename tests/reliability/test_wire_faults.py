@@ -26,7 +26,7 @@ from airflow_provider_predictions.sandbox.faults import Fault
 from airflow_provider_predictions.sandbox.server import Sandbox
 from tests.clock import SimulatedTime
 from tests.conftest import Shell, make_service
-from tests.given import HOOK, LAND, connect, context_of
+from tests.given import HOOK, LAND, connect, context_of, untagged
 from tests.instant import Waits, instant, instant_hook
 from tests.reliability.wire import CASES, COUNT, HEAD, LARGEST, PAGES, PATIENT, SIZE, SOON, Case
 
@@ -73,7 +73,7 @@ class Task:
         return self.sandbox.wire.requests(self.name)
 
     def parts(self) -> dict[str, bytes]:
-        return {file.name: file.read_bytes() for file in sorted(self.path.glob("part-*"))}
+        return {untagged(file.name): file.read_bytes() for file in sorted(self.path.glob("part-*"))}
 
     def expected(self) -> dict[str, bytes]:
         lines = [text + b"\n" for text in getattr(self.sandbox, self.name).texts()]

@@ -17,6 +17,7 @@ from airflow.providers.common.compat.sdk import ObjectStoragePath
 from airflow_provider_predictions.sandbox.faults import Fault
 from airflow_provider_predictions.sandbox.server import Sandbox
 from airflow_provider_predictions.sandbox.shelf import Shelf
+from tests.given import untagged
 
 DAYS_AGO = datetime.now(UTC) - timedelta(days=22), datetime.now(UTC) - timedelta(days=12)
 WINDOW = dict(zip(("created_after", "created_before"), map(str, DAYS_AGO), strict=True))
@@ -81,11 +82,6 @@ def names(path: ObjectStoragePath) -> list[str]:
     root = path.path.strip("/")
     found = (key.strip("/").removeprefix(root).strip("/") for key in path.fs.find(path.path))
     return sorted(untagged(name) for name in found if not name.startswith("_log/"))
-
-
-def untagged(name: str) -> str:
-    """The name of an object without the generation and the attempt that wrote it."""
-    return re.sub(r"\.[0-9]{8,}-[0-9a-f]{8}-[0-9a-f]{8}", "", name)
 
 
 def only(path: ObjectStoragePath, name: str) -> Path:

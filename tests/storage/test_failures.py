@@ -176,10 +176,11 @@ UNCONDITIONAL = (
 
 
 @pytest.mark.parametrize("error", UNCONDITIONAL)
-def test_a_store_that_does_not_know_conditions_writes_over_what_is_there(error: Exception) -> None:
-    target = Writing(error, found=b"old")
+def test_a_store_that_does_not_know_conditions_is_asked_what_lies_there(error: Exception) -> None:
+    target = Writing(error)
 
-    assert create(target, b"new") == target.content == b"new"
+    assert create(target, b"first") == target.content == b"first"
+    assert create(target, b"second") == target.content == b"first"
     assert not is_conditional(target, b"newer")
     assert target.content == b"newer"
 

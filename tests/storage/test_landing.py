@@ -20,7 +20,8 @@ from airflow_provider_predictions.storage.attempt import Attempt, TaskRun, new_n
 from airflow_provider_predictions.storage.formats import make_format
 from airflow_provider_predictions.storage.landing import Landing
 from airflow_provider_predictions.storage.workspace import LIFETIME, Workspace
-from tests.storage.landings import names, only, untagged
+from tests.given import untagged
+from tests.storage.landings import names, only
 
 SERVICE = VlmRun("https://vlmrun.test/v1", BearerAuth("key"))
 NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)

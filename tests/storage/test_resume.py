@@ -22,7 +22,7 @@ from airflow_provider_predictions.api.errors import PredictionsError, StorageErr
 from airflow_provider_predictions.sandbox.data import Record
 from airflow_provider_predictions.sandbox.server import Sandbox
 from airflow_provider_predictions.sandbox.shelf import Shelf
-from tests.given import ARGUMENTS, LAND, context_of, on_machine
+from tests.given import ARGUMENTS, LAND, context_of, on_machine, untagged
 from tests.storage.landings import (
     KINDS,
     ORDERS,
@@ -36,7 +36,6 @@ from tests.storage.landings import (
     names,
     only,
     stored,
-    untagged,
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from datetime import UTC, datetime
 
@@ -101,13 +102,19 @@ def test_a_state_that_is_gone_beside_commits_is_named(file_store: ObjectStorageP
     assert len(add(file_store, "tuesday")["parts"]) == 1
 
 
-def test_an_index_that_is_gone_is_named(file_store: ObjectStoragePath) -> None:
+def test_an_index_that_is_gone_or_damaged_is_named(file_store: ObjectStoragePath) -> None:
     for run in range(RECENT):
         add(file_store, f"run {run}")
-    for name in names(file_store / "_index"):
-        (file_store / "_index" / name).unlink()
+    (name,) = names(file_store / "_index")
+    index = file_store / "_index" / name
+    whole = index.read_bytes()
 
-    with pytest.raises(ConfigurationError, match=r"path: .*_index/.* is missing or damaged"):
+    for harm in (b"", whole[:-9], whole[:20] + b"xx" + whole[22:], gzip.compress(b"{}")):
+        index.write_bytes(harm)
+        with pytest.raises(ConfigurationError, match=r"path: .*_index/.* is damaged"):
+            add(file_store, "run 1", number=2)
+    index.unlink()
+    with pytest.raises(ConfigurationError, match=r"path: .*_index/.* is missing"):
         add(file_store, "run 1", number=2)
 
 
