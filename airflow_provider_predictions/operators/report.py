@@ -100,7 +100,7 @@ class PredictionsReportOperator(BaseOperator):
             window = make_window(self.period, self.timezone, moment_of(context))
             path = path_of(self.path)
             require_filesystem(path)
-            found = landings(self.source, ObjectStoragePath)
+            found = landings(self.source, ObjectStoragePath, window)
             _require_own(path)
             self.log.info("Reporting on %s (%s) from %d landings", window.title, self.timezone, len(found))
             with tempfile.TemporaryDirectory(prefix="predictions-report-") as directory:

@@ -2,35 +2,41 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Collection
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
 
 import duckdb
 
 from airflow_provider_predictions.api.errors import LONGEST_MESSAGE, ConfigurationError, DamagedLandingError
+from airflow_provider_predictions.api.models import as_time
 from airflow_provider_predictions.report.charts import MOST
 from airflow_provider_predictions.report.source import Landed
-from airflow_provider_predictions.report.tables import Measure, Subject, Table
+from airflow_provider_predictions.report.tables import TOTALS, Measure, Subject, Table
 from airflow_provider_predictions.report.window import Window, days_between
 
 MEMORY = "400MB"
 """What DuckDB keeps in memory; what is more goes to files."""
+_GETS_NULL: Any = "special"
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
 LONGEST_RECORDS = (16 << 20, 256 << 20)
 """Bytes, tried one after the other: DuckDB reserves several times as many."""
 
 _SETTINGS = """
-    SET threads = 2; SET memory_limit = '{memory}'; SET temp_directory = '{directory}/spilled';
+    SET threads = 2; SET memory_limit = '{memory}'; SET temp_directory = {spilled};
     SET preserve_insertion_order = false; SET TimeZone = 'UTC';
     SET autoinstall_known_extensions = false; SET autoload_known_extensions = false;
     CREATE SEQUENCE row_number;
     CREATE TABLE left_out (reason VARCHAR, count BIGINT, detail VARCHAR);
     CREATE TABLE bucket (bucket INTEGER, label VARCHAR, start TIMESTAMPTZ);
 """
-# A time begins as the services write it: DuckDB takes "epoch" and "infinity", too. An id that is a hash was
-# made for a Parquet file, of a record that has none.
+# Times are read as they are where records land, whatever DuckDB takes for one. An id that is a hash was made
+# for a Parquet file, of a record that has none.
 _MACROS = f"""
-    CREATE MACRO instant(text) AS CASE WHEN regexp_matches(text, '^\\d{{4}}-\\d\\d-\\d\\d[T ]\\d\\d:\\d\\d')
-        THEN try_cast(text AS TIMESTAMPTZ) END;
+    CREATE MACRO instant(text) AS make_timestamptz(microseconds(text));
     CREATE MACRO number(text) AS
         CASE WHEN isfinite(try_cast(text AS DOUBLE)) THEN try_cast(text AS DOUBLE) END;
     CREATE MACRO one_line(text) AS
@@ -54,14 +60,23 @@ class Database:
     """The records of a report, and questions to them. A context manager.
 
     :param directory: for its files.
+    :param missing: states of which not all predictions were to land.
     """
 
-    def __init__(self, subject: Subject, window: Window, directory: Path) -> None:
+    def __init__(
+        self, subject: Subject, window: Window, directory: Path, missing: Collection[str] = ()
+    ) -> None:
         self.subject = subject
         self.window = window
         self.directory = directory
         self._db = duckdb.connect(str(directory / "records.duckdb"))
-        self._db.execute(_SETTINGS.format(memory=MEMORY, directory=directory) + _MACROS)
+        self._db.create_function(
+            "microseconds", _microseconds, ["VARCHAR"], "BIGINT", null_handling=_GETS_NULL
+        )
+        self._db.execute(_SETTINGS.format(memory=MEMORY, spilled=_text(directory / "spilled")) + _MACROS)
+        # A number that needs all predictions of some states is none where they were not to land.
+        self._db.execute(f"""CREATE MACRO landed(number, states) AS
+            CASE WHEN NOT list_has_any(states, {sorted(missing)}::VARCHAR[]) THEN number END""")
         self._db.executemany(
             "INSERT INTO bucket VALUES (?, ?, ?)",
             [(number, bucket.label, bucket.start) for number, bucket in enumerate(window.buckets)],
@@ -138,6 +153,7 @@ class Database:
             start=_at(window.start),
             end=_at(window.end),
             measures=_measures(subject.measures),
+            **TOTALS,
         )
         self._db.execute(
             f"CREATE TABLE {_shown(table)} AS SELECT row_number() OVER () AS row, * FROM ({query})"
@@ -181,7 +197,7 @@ class Database:
         columns = [(_quoted(name), kind) for name, kind, *_ in described if name != "row"]
         safe = ", ".join(f"plain({name}) AS {name}" if kind == "VARCHAR" else name for name, kind in columns)
         query = f"SELECT {safe} FROM {_shown(table)} ORDER BY row"
-        self._db.execute(f"COPY ({query}) TO '{file}' (FORMAT csv, HEADER)")
+        self._db.execute(f"COPY ({query}) TO {_text(file)} (FORMAT csv, HEADER)")
 
     def _read(self, file: Path) -> int:
         """Make a part the table ``raw``; answer how many records it holds."""
@@ -205,7 +221,8 @@ class Database:
     def _json(self, file: Path, longest: int) -> str:
         members = ", ".join(f"{_quoted(name)}: '{kind}'" for name, kind in self.subject.members.items())
         return (
-            f"read_json('{_text(file)}', format = 'newline_delimited', ignore_errors = true, "
+            f"read_json({_exactly(file)}, hive_partitioning = false, format = 'newline_delimited', "
+            f"compression = '{COMPRESSIONS.get(file.suffix, 'none')}', ignore_errors = true, "
             f"maximum_object_size = {longest}, columns = {{{members}}})"
         )
 
@@ -223,7 +240,7 @@ class Database:
             own = own or f"{_quoted(name)}::{kind}"
             given = f"coalesce({own}, {other})" if name in columns else other
             members.append(f"CASE WHEN {whole} THEN {given} END AS {_quoted(name)}")
-        return f"(SELECT {', '.join(members)} FROM read_parquet('{_text(file)}'))"
+        return f"(SELECT {', '.join(members)} FROM read_parquet({_exactly(file)}, hive_partitioning = false))"
 
     def _take(self, where: str) -> None:
         """Keep of ``raw`` what the report needs."""
@@ -296,5 +313,15 @@ def _quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def _text(file: Path) -> str:
-    return str(file).replace("'", "''")
+def _text(path: Path | str) -> str:
+    return "'" + str(path).replace("'", "''") + "'"
+
+
+def _exactly(file: Path) -> str:
+    """The path of a file, no character of which is taken for a pattern."""
+    return _text(re.sub(r"[*?\[]", r"[\g<0>]", str(file)))
+
+
+def _microseconds(text: str | None) -> int | None:
+    time = as_time(text)
+    return None if time is None else (time - _EPOCH) // timedelta(microseconds=1)

@@ -11,8 +11,9 @@ from uuid import uuid4
 from airflow_provider_predictions.storage.objects import names, remove_files
 
 if TYPE_CHECKING:
-    from airflow_provider_predictions.storage.log import Entry
     from airflow.providers.common.compat.sdk import ObjectStoragePath
+
+    from airflow_provider_predictions.storage.log import Entry
 
 _ATTEMPT = r"(?P<run>[0-9a-f]{8})-(?P<nonce>[0-9a-f]{8})"
 _OWN = re.compile(rf"(?P<generation>[0-9]{{8,}})/{_ATTEMPT}/.+")

@@ -91,7 +91,7 @@ def report(source: object, window: Window, files: Path) -> Summary:
     """Write the files of a report."""
     files.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as workspace:
-        return build(landings(source, ObjectStoragePath), window, files, Path(workspace))
+        return build(landings(source, ObjectStoragePath, window), window, files, Path(workspace))
 
 
 def table(files: Path, name: str) -> list[list[str]]:

@@ -30,7 +30,7 @@ def base(tmp_path: Path) -> Path:
 
 
 def paths(source: object) -> list[str]:
-    return [str(landed.path) for landed in landings(source, ObjectStoragePath)]
+    return [str(landed.path) for landed in landings(source, ObjectStoragePath, WINDOW)]
 
 
 @pytest.mark.parametrize(
@@ -77,6 +77,7 @@ def test_a_source_without_landings_is_named(base: Path, source: Any, named: str)
 @pytest.mark.parametrize("text", ["", "[]", "{", '"x"', '{"complete": true}', '{"parts": []}'])
 def test_a_manifest_of_something_else_is_refused(base: Path, text: str) -> None:
     (base / "a/_manifest.json").write_text(text)
+    shutil.rmtree(base / "a/_log")
 
     with pytest.raises(ConfigurationError, match=r"a/_manifest\.json is no manifest of a landing"):
         paths(str(base))
