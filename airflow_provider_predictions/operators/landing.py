@@ -22,6 +22,7 @@ from airflow_provider_predictions.api.service import Service, Walk
 from airflow_provider_predictions.operators.arguments import (
     NOT_INCREMENTAL,
     check,
+    narrowing,
     path_of,
     require_filesystem,
 )
@@ -205,7 +206,7 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
                 consistent=walk.doubt is None,
                 inconsistency=walk.doubt,
                 generation=attempt.generation,
-                filters=_narrowing(filters, ledger),
+                filters=narrowing(filters, ledger),
             )
             progress.say()
             yield content, landing
@@ -282,13 +283,6 @@ def task_run(context: Context) -> TaskRun:
     run = f"{ti.dag_id} {ti.run_id} {ti.task_id} {ti.map_index}"
     id_, most = getattr(ti, "id", None), getattr(ti, "max_tries", None)
     return TaskRun(run, id_ and str(id_), ti.try_number, most is not None and ti.try_number > most)
-
-
-def _narrowing(filters: Filters, ledger: Ledger | None) -> dict[str, Any]:
-    """What narrows a landing; an incremental one takes finished predictions only."""
-    given = filters.model_dump(mode="json", exclude={"page_size", "order"}, exclude_none=True)
-    statuses = sorted(ledger.statuses or ledger.terminal) if ledger else filters.statuses
-    return given | {"statuses": statuses and list(statuses)}
 
 
 @contextmanager
