@@ -58,9 +58,8 @@ def narrowing(filters: Filters, ledger: Ledger | None) -> dict[str, Any]:
     given = filters.model_dump(mode="json", exclude={"page_size", "order"}, exclude_none=True)
     statuses: Collection[str] | None = filters.statuses
     if ledger:
-        statuses = set(ledger.terminal).intersection(
-            ledger.terminal if ledger.statuses is None else ledger.statuses
-        )
+        asked = ledger.terminal if ledger.statuses is None else ledger.statuses
+        statuses = set(asked).intersection(ledger.terminal)
     return given | {"statuses": None if statuses is None else sorted(statuses)}
 
 
