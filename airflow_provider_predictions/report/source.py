@@ -59,9 +59,9 @@ class Landed:
 
     @property
     def key(self) -> tuple[str, int]:
-        """By which it is read once; those of one path that hold no records lie nowhere."""
+        """By which it is read once; several commits of one path may hold no records and lie nowhere."""
         where = os.path.realpath(self.path.path) if is_local(self.path) else str(self.path)
-        return where, 0 if self.manifest["count"] else self.manifest["generation"]
+        return where, self.manifest["generation"]
 
     @property
     def order(self) -> tuple[datetime, int, list[str]]:
@@ -193,14 +193,14 @@ def _under(path: ObjectStoragePath, window: Window) -> list[Landed]:
 
 
 def _committed(root: ObjectStoragePath, state: State, window: Window) -> list[Landed]:
-    """The commits of incremental landings. Those outside of the window have no parts."""
+    """The commits of incremental landings. Those outside of the window are not read and not located."""
     log, entries = Log(root), state.recent
     # What was committed before the period before was created before it.
     if entries and entries[0].committed_at + SKEW > window.before:
         entries = read_index(root, state.index) + entries
     found = []
     for entry in entries:
-        landed = Landed(log.directory(entry), cast("Manifest", entry.manifest), root)
+        landed = Landed(root, cast("Manifest", entry.manifest), root)
         found.append(landed if landed.outside(window) else _of_log(log, entry))
     return found
 
