@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import PurePath
 from typing import Any, Literal
 
@@ -9,8 +10,9 @@ from airflow.providers.common.compat.sdk import ObjectStoragePath
 from pydantic import Field
 
 from airflow_provider_predictions._compat import AIRFLOW_V_3_3_PLUS
-from airflow_provider_predictions.api.arguments import Arguments, Seconds, Words
+from airflow_provider_predictions.api.arguments import Arguments, Filters, Seconds, Words
 from airflow_provider_predictions.api.errors import ConfigurationError
+from airflow_provider_predictions.api.incremental import Ledger
 from airflow_provider_predictions.storage.objects import is_local
 from airflow_provider_predictions.tasks.base import check_arguments, is_template
 
@@ -50,6 +52,16 @@ def check(task: Any) -> None:
         raise ConfigurationError("partition_keys: needs an asset in outlets, whose partitions they are")
     if not is_template(task.path):
         path_of(task.path)
+
+
+def narrowing(filters: Filters, ledger: Ledger | None) -> dict[str, Any]:
+    """What narrows a landing, as its manifest says it; an incremental one takes finished predictions only."""
+    given = filters.model_dump(mode="json", exclude={"page_size", "order"}, exclude_none=True)
+    statuses: Collection[str] | None = filters.statuses
+    if ledger:
+        asked = ledger.terminal if ledger.statuses is None else ledger.statuses
+        statuses = set(asked).intersection(ledger.terminal)
+    return given | {"statuses": None if statuses is None else sorted(statuses)}
 
 
 def path_of(path: object) -> ObjectStoragePath:

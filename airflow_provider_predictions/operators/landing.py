@@ -22,6 +22,7 @@ from airflow_provider_predictions.api.service import Service, Walk
 from airflow_provider_predictions.operators.arguments import (
     NOT_INCREMENTAL,
     check,
+    narrowing,
     path_of,
     require_filesystem,
 )
@@ -213,6 +214,7 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
                 consistent=walk.doubt is None,
                 inconsistency=walk.doubt,
                 generation=attempt.generation,
+                filters=narrowing(filters, ledger),
             )
             progress.say()
             yield content, landing

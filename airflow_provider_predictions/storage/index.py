@@ -23,7 +23,7 @@ INDEX = "_index"
 RECENT = 64
 """So many commits are in the state itself."""
 PARTS = 4
-"""A commit of more parts is listed without its manifest, which the log has."""
+"""A commit of more parts is listed without them; the log has them."""
 
 
 class Index(Stored):
@@ -34,8 +34,10 @@ class Index(Stored):
 
 def listed(entry: Entry) -> Entry:
     """A commit as the state and the index have it."""
-    is_long = entry.manifest and len(entry.manifest["parts"]) > PARTS
-    return replace(entry, manifest=None) if is_long else entry
+    manifest = entry.manifest
+    if len(manifest["parts"]) <= PARTS:
+        return entry
+    return replace(entry, manifest={name: fact for name, fact in manifest.items() if name != "parts"})
 
 
 def read_index(root: ObjectStoragePath, name: str | None) -> list[Entry]:

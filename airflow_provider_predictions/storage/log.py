@@ -31,7 +31,7 @@ class Entry(Stored):
     :param run: which task of which run.
     :param ti: the id of the task instance, where Airflow gives one.
     :param attempt: its try number.
-    :param manifest: what it has landed; None in a list of commits, where it is long.
+    :param manifest: what it has landed; in a list of commits without its parts, where these are many.
     :param state: the name of the state after it; None where each landing replaces the one before.
     :param unsettled: earlier generations whose manifest may still be put over a newer one.
     """
@@ -42,7 +42,7 @@ class Entry(Stored):
     ti: str | None
     attempt: int
     committed_at: datetime
-    manifest: dict[str, Any] | None
+    manifest: dict[str, Any]
     state: str | None = None
     unsettled: list[int] = msgspec.field(default_factory=list)
 
@@ -100,15 +100,23 @@ class Log:
         :param entry: as the log, the state or the index has it.
         :raises ConfigurationError: where the log has it no more.
         """
-        whole = entry if entry.manifest else self.read(entry.generation)
-        if whole is None or whole.manifest is None:
+        whole = entry if "parts" in entry.manifest else self.read(entry.generation)
+        if whole is None:
             raise ConfigurationError(
                 f"path: {self.name(entry.generation)} is missing, a commit. Restore it from a backup"
             )
-        content = cast("Manifest", whole.manifest)
+        try:
+            return moved(cast("Manifest", whole.manifest), self.directory(entry))
+        except (ValueError, LookupError, TypeError):
+            raise ConfigurationError(
+                f"path: {self.name(entry.generation)} is no commit of a landing. Restore it from a backup"
+            ) from None
+
+    def directory(self, entry: Entry) -> ObjectStoragePath:
+        """Where the parts of a commit lie; the path itself, where it has none."""
         task = TaskRun(entry.run, entry.ti, entry.attempt)
         attempt = Attempt(self.root, entry.generation, task, entry.nonce, shared=entry.state is None)
-        return moved(content, attempt.directory if content["parts"] else self.root)
+        return attempt.directory if entry.manifest["count"] else self.root
 
     def _exists(self, generation: int) -> bool:
         try:

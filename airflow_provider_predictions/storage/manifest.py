@@ -43,7 +43,8 @@ class Manifest(TypedDict):
 
     Times are ISO 8601 in UTC. ``created_min`` and ``created_max`` are of the records; None where no record
     has a creation time. ``consistent`` is False where it cannot be proven that no record is missing, and
-    ``inconsistency`` says why.
+    ``inconsistency`` says why. ``filters`` are those that narrow what lands: ``statuses``, None for all, and
+    of the others those that were given.
     """
 
     path: str
@@ -64,6 +65,7 @@ class Manifest(TypedDict):
     consistent: bool
     inconsistency: str | None
     generation: int
+    filters: dict[str, Any]
     committed_at: NotRequired[str]
     incremental: NotRequired[dict[str, Any]]
     unsettled: NotRequired[list[int]]

@@ -18,7 +18,7 @@ NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
 
 def entry(generation: int, nonce: str = "00000000") -> Entry:
     return Entry(
-        generation=generation, nonce=nonce, run="monday", ti=None, attempt=1, committed_at=NOON, manifest=None
+        generation=generation, nonce=nonce, run="monday", ti=None, attempt=1, committed_at=NOON, manifest={}
     )
 
 
@@ -81,7 +81,7 @@ def test_a_retry_is_another_attempt_of_the_run_or_the_same_one(
 ) -> None:
     """A run that was deleted and made anew has its first attempt again, as another task instance."""
     committed = Entry(
-        generation=1, nonce="0", run="monday", ti="a", attempt=1, committed_at=NOON, manifest=None
+        generation=1, nonce="0", run="monday", ti="a", attempt=1, committed_at=NOON, manifest={}
     )
 
     assert TaskRun(run, ti, number).is_retry_of(committed) is is_retry
