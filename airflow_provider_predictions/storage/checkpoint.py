@@ -18,7 +18,7 @@ from airflow_provider_predictions.storage.attempt import Attempt
 from airflow_provider_predictions.storage.manifest import Part, Totals
 from airflow_provider_predictions.storage.objects import put, read
 from airflow_provider_predictions.storage.spool import Spool, SpoolState, open_new
-from airflow_provider_predictions.storage.stored import Stored, decode, encode
+from airflow_provider_predictions.storage.stored import Nonce, Stored, decode, encode
 from airflow_provider_predictions.storage.workspace import LIFETIME
 
 log = logging.getLogger(__name__)
@@ -41,7 +41,7 @@ class Checkpoint(Stored):
     """
 
     arguments: str
-    nonce: str
+    nonce: Nonce
     position: dict[str, Any] | None
     parts: list[Part]
     totals: Totals

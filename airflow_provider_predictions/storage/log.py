@@ -7,7 +7,7 @@ entry 42 exists, however long it was frozen. No lock, no lease and no clock is n
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import msgspec
 
@@ -15,7 +15,7 @@ from airflow_provider_predictions.api.errors import ConfigurationError
 from airflow_provider_predictions.storage.attempt import Attempt, TaskRun
 from airflow_provider_predictions.storage.manifest import Manifest, moved
 from airflow_provider_predictions.storage.objects import create, read
-from airflow_provider_predictions.storage.stored import Stored, decode, encode
+from airflow_provider_predictions.storage.stored import Nonce, Number, Stored, decode, encode
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import ObjectStoragePath
@@ -36,14 +36,14 @@ class Entry(Stored):
     :param unsettled: earlier generations whose manifest may still be put over a newer one.
     """
 
-    generation: int
-    nonce: str
+    generation: Number
+    nonce: Nonce
     run: str
     ti: str | None
     attempt: int
     committed_at: datetime
     manifest: dict[str, Any]
-    state: str | None = None
+    state: Annotated[str, msgspec.Meta(pattern=r"^[0-9]{8,}-[0-9a-f]{8}\.json\Z")] | None = None
     unsettled: list[int] = msgspec.field(default_factory=list)
 
 

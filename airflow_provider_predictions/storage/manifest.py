@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from datetime import datetime
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any, NotRequired, TypedDict, cast
+from typing import TYPE_CHECKING, Annotated, Any, NotRequired, TypedDict, cast
 
 import msgspec
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 MANIFEST = "_manifest.json"
 REJECTED = "_rejected"
 """Rows that are no records, one a line. Not ``.jsonl``: a pattern for records must not match them."""
-_PART = re.compile(r"part-[0-9]{5,}(\.[0-9]{8,}(-[0-9a-f]{8}){2})?\.(jsonl(\.gz|\.zst)?|parquet)")
+_PART = r"part-[0-9]{5,}(\.[0-9]{8,}(-[0-9a-f]{8}){2})?\.(jsonl(\.gz|\.zst)?|parquet)"
 
 
 class PartFacts(TypedDict):
@@ -81,7 +81,7 @@ class Part(msgspec.Struct, frozen=True):
     :param sha256: of the object as stored, in hex.
     """
 
-    name: str
+    name: Annotated[str, msgspec.Meta(pattern=rf"^{_PART}\Z")]
     count: int
     bytes: int
     sha256: str
@@ -132,7 +132,7 @@ def name_of(uri: str) -> str:
     :raises ValueError: where no landing gives such a name; so none leads out of the directory.
     """
     name = PurePosixPath(uri).name
-    if not _PART.fullmatch(name):
+    if not re.fullmatch(_PART, name):
         raise ValueError("a part has another name than landings give")
     return name
 

@@ -7,7 +7,7 @@ of the newest for readers. It may be late, so who reads it looks for the log's n
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 
@@ -15,7 +15,7 @@ from airflow_provider_predictions.api.errors import ConfigurationError, Conflict
 from airflow_provider_predictions.storage.log import LOG, Entry, Log
 from airflow_provider_predictions.storage.manifest import MANIFEST
 from airflow_provider_predictions.storage.objects import create, is_conditional, names, read
-from airflow_provider_predictions.storage.stored import Stored, decode, encode
+from airflow_provider_predictions.storage.stored import Nonce, Number, Stored, decode, encode
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import ObjectStoragePath
@@ -40,14 +40,14 @@ class State(Stored):
     :param conditional: whether the storage can create an object only where there is none.
     """
 
-    generation: int = 0
-    nonce: str = ""
+    generation: Number = 0
+    nonce: Nonce = ""
     kind: str = ""
     watermark: datetime | None = None
     landed: dict[str, datetime | None] = msgspec.field(default_factory=dict)
     rejected: dict[str, datetime] = msgspec.field(default_factory=dict)
     recent: list[Entry] = msgspec.field(default_factory=list)
-    index: str | None = None
+    index: Annotated[str, msgspec.Meta(pattern=r"^[0-9]{8,}-[0-9a-f]{8}\.gz\Z")] | None = None
     conditional: bool = True
 
     @property

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 
 VERSION = 1
+Nonce = Annotated[str, msgspec.Meta(pattern=r"^([0-9a-f]{8})?\Z")]
+"""Of an attempt; empty where there is none yet. It becomes a part of names, so it holds nothing else."""
+Number = Annotated[int, msgspec.Meta(ge=0)]
+"""Of a commit."""
 
 
 class Stored(msgspec.Struct, tag_field="version", tag=VERSION, kw_only=True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -14,12 +15,13 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
+from airflow_provider_predictions.api.errors import PredictionsError
 from airflow_provider_predictions.operators.report import PredictionsReportOperator
-from airflow_provider_predictions.sandbox.faults import Fault
 from airflow_provider_predictions.sandbox.server import Sandbox
-from tests.given import LAND, on_machine
+from tests.given import LAND, context_of, on_machine
 from tests.report.landed import land
 from tests.report.records import made
+from tests.storage.landings import down
 
 START, END = datetime(2026, 11, 2, tzinfo=UTC), datetime(2026, 11, 3, tzinfo=UTC)
 NAMES = [
@@ -61,7 +63,7 @@ def outside(tmp_path: Path) -> Path:
     victim.mkdir()
     (victim / "part-00000.jsonl").write_bytes(b'{"id": "of-the-victim"}\n')
     (victim / "part-00001.jsonl").write_bytes(b"{}\n")
-    (victim / "rejected.jsonl").write_bytes(b"{}\n")
+    (victim / "_rejected").write_bytes(b"{}\n")
     (victim / "secret.txt").write_bytes(b"of the victim\n")
     return tmp_path
 
@@ -94,6 +96,14 @@ def as_given(path: Path, given: str) -> Any:
     return str(path) if given == "directory" else json.loads((path / "_manifest.json").read_text())
 
 
+def change_manifest(path: Path, given: str, value: Any, *where: str | int) -> None:
+    """Replace a value where a report that is told so reads the manifest: of a directory, in its log."""
+    if given == "directory":
+        change(path / "_log/00000001.json", value, "manifest", *where)
+    else:
+        change(path / "_manifest.json", value, *where)
+
+
 @pytest.mark.parametrize("given", ["directory", "manifest"])
 def test_a_report_reads_beside_the_manifest_wherever_its_urls_lead(outside: Path, given: str) -> None:
     path = outside / "landed"
@@ -101,7 +111,7 @@ def test_a_report_reads_beside_the_manifest_wherever_its_urls_lead(outside: Path
 
     for number, uri in enumerate(NAMES):
         elsewhere = uri_in(outside, uri).replace("part-00000", f"part-{number:05}")
-        change(path / "_manifest.json", elsewhere, "parts", number, "uri")
+        change_manifest(path, given, elsewhere, "parts", number, "uri")
 
     result = report_on(as_given(path, given), outside)
 
@@ -117,10 +127,10 @@ def test_a_report_refuses_a_manifest_that_names_what_is_no_part(
     land("vlmrun", path, made("vlmrun", START, END, 5))
     (path / "secret.txt").write_bytes(b"{}\n")
     for uri in NO_PARTS:
-        change(path / "_manifest.json", uri_in(outside, uri), "parts", 0, "uri")
+        change_manifest(path, given, uri_in(outside, uri), "parts", 0, "uri")
         with (
             subtests.test(uri=ascii(uri)),
-            pytest.raises(AirflowFailException, match="is no manifest of a landing"),
+            pytest.raises(AirflowFailException, match="is no (manifest|commit) of a landing"),
         ):
             report_on(as_given(path, given), outside)
 
@@ -131,10 +141,10 @@ def test_a_report_refuses_parts_that_are_none(outside: Path, subtests: pytest.Su
     path = outside / "landed"
     land("vlmrun", path, made("vlmrun", START, END, 5))
     for parts in (None, 7, "part-00000.jsonl", {"uri": "x"}, [7], [None], [{}], [["uri"]]):
-        change(path / "_manifest.json", parts, "parts")
+        change_manifest(path, "directory", parts, "parts")
         with (
             subtests.test(parts=parts),
-            pytest.raises(AirflowFailException, match="is no manifest of a landing"),
+            pytest.raises(AirflowFailException, match="is no (manifest|commit) of a landing"),
         ):
             report_on(str(path), outside)
 
@@ -143,24 +153,24 @@ def incremental(sandbox: Sandbox, service_name: str, outside: Path) -> tuple[Any
     """An incremental landing of which a run has landed: the task, its state and the manifest of the run."""
     getattr(sandbox, service_name).fill(5)
     task = LAND[service_name](task_id="t", path=f"file://{outside}/landed", incremental=True)
-    manifest = Path(task.execute({})["path"].removeprefix("file://"), "_manifest.json")
+    landed = task.execute(context_of("monday", 1))
+    manifest = Path(landed["path"].removeprefix("file://"), "_manifest.json")
     return task, outside / "landed/_state.json", manifest
 
 
-def test_an_incremental_landing_mends_no_manifest_but_its_own(
+def test_a_retry_writes_no_manifest_but_its_own_wherever_the_state_leads(
     connections: Sandbox, service_name: str, outside: Path, subtests: pytest.Subtests
 ) -> None:
-    """Its state says where the last manifest is, which is written again where it is missing."""
+    """The state says what the run has committed; its manifest is written again where it is missing."""
     task, state, manifest = incremental(connections, service_name, outside)
-    manifest.unlink()
+    wrote, first = state.read_text(), json.loads(manifest.read_text())
     before = contents(outside / "victim")
     for where in ("{outside}/victim", "file://{outside}/victim", "../victim", "..", "", ".", "/", None, 7):
-        change(state, uri_in(outside, where), "manifest", "path")
-        with (
-            subtests.test(where=where),
-            pytest.raises(AirflowFailException, match=r"path: .*_state\.json is not what this package wrote"),
-        ):
-            task.execute({})
+        state.write_text(wrote)
+        change(state, uri_in(outside, where), "recent", 0, "manifest", "path")
+        manifest.unlink(missing_ok=True)
+        with subtests.test(where=where):
+            assert task.execute(context_of("monday", 2)) == first == json.loads(manifest.read_text())
 
     assert contents(outside / "victim") == before
 
@@ -173,112 +183,124 @@ def test_a_state_with_parts_elsewhere_tells_nobody_to_look_there(
     before = contents(outside / "victim")
     for uri in (*NAMES, *NO_PARTS):
         state.write_text(wrote)
-        change(state, uri_in(outside, uri), "manifest", "parts", 0, "uri")
-        manifest.unlink(missing_ok=True)
+        change(state, uri_in(outside, uri), "recent", 0, "manifest", "parts", 0, "uri")
         with subtests.test(uri=ascii(uri)):
             if uri in NAMES:
-                task.execute({})
-                assert json.loads(manifest.read_text()) == first
+                assert task.execute(context_of("monday", 2)) == first
             else:
-                with pytest.raises(AirflowFailException, match="is not what this package wrote"):
-                    task.execute({})
+                with pytest.raises(AirflowFailException, match=r"path: .*_log/00000001\.json"):
+                    task.execute(context_of("monday", 2))
 
     assert contents(outside / "victim") == before
 
 
-def test_a_state_of_other_types_is_refused(
+ODD: list[tuple[Any, ...]] = [
+    ("../../victim/1", "generation"),
+    (None, "generation"),
+    (1.5, "generation"),
+    (-1, "generation"),
+    ("../../victim", "nonce"),
+    ("0000000\n", "nonce"),
+    ("../../victim/secret.txt", "index"),
+    ([], "landed"),
+    ("../../../victim", "recent", 0, "nonce"),
+    ("12345678/../..", "recent", 0, "nonce"),
+    (None, "recent", 0, "run"),
+    ("../victim", "recent", 0, "state"),
+    ([], "recent", 0, "manifest"),
+]
+
+
+def test_a_state_of_other_values_is_refused(
     connections: Sandbox, outside: Path, subtests: pytest.Subtests
 ) -> None:
     task, state, _ = incremental(connections, "vlmrun", outside)
     wrote = state.read_text()
-    odd: list[tuple[str, Any]] = [
-        ("generation", "../../victim/1"),
-        ("generation", None),
-        ("generation", 1.5),
-        ("run", None),
-        ("landed", []),
-        ("manifest", []),
-        ("manifest", "x"),
-        ("manifest", {"path": "x"}),
-    ]
-    for name, value in odd:
+    for value, *where in ODD:
         state.write_text(wrote)
-        change(state, value, name)
+        change(state, value, *where)
         with (
-            subtests.test(name=name, value=value),
-            pytest.raises(AirflowFailException, match="is not what this package wrote"),
+            subtests.test(where=where, value=value),
+            pytest.raises(AirflowFailException, match=r"_state\.json is not a State of version 1"),
         ):
-            task.execute({})
+            task.execute(context_of("monday", 2))
 
 
 def interrupted(server: Sandbox, service_name: str, outside: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """A landing whose checkpoint is in storage only, as on another machine."""
     getattr(server, service_name).fill(40)
     task = LAND[service_name](task_id="t", path=f"file://{outside}/landed", page_size=10, records_per_part=7)
-    server.wire.order(Fault(service_name, status=403, body=b"{}", after=2))
+    server.wire.order(down(service_name, after=2))
     on_machine(monkeypatch, outside / "first")
-    with pytest.raises(AirflowFailException):
-        task.execute({})
+    with pytest.raises(PredictionsError):
+        task.execute(context_of("monday", 1))
     on_machine(monkeypatch, outside / "second")
+    server.wire.clear()
     return task
 
 
 @contextmanager
 def checkpoint(outside: Path) -> Iterator[dict[str, Any]]:
-    """The head of a checkpoint, to be changed."""
-    file = outside / "landed/_checkpoint.jsonl"
+    """The head of the last checkpoint, to be changed."""
+    file = max((outside / "landed").glob("_checkpoint-*"))
     head, _, rest = file.read_bytes().partition(b"\n")
     facts = json.loads(head)
     yield facts
     file.write_bytes(json.dumps(facts).encode() + b"\n" + rest)
 
 
-@pytest.mark.parametrize("uri", [*NAMES, *NO_PARTS], ids=ascii)
-def test_a_checkpoint_with_parts_elsewhere_is_not_gone_on_with(
-    connections: Sandbox, outside: Path, monkeypatch: pytest.MonkeyPatch, uri: Any
+CHANGES = [
+    *((uri, "parts", 0, "name") for uri in (*NAMES, *NO_PARTS)),
+    ("../victim", "nonce"),
+    *((f"../../../victim/{name}", name, "name") for name in ("spool", "rejected", "ids")),
+]
+
+
+@pytest.mark.parametrize(("value", "where"), [(value, where) for value, *where in CHANGES], ids=ascii)
+def test_a_checkpoint_leads_nowhere(
+    connections: Sandbox, outside: Path, monkeypatch: pytest.MonkeyPatch, value: Any, where: list[Any]
 ) -> None:
     task = interrupted(connections, "vlmrun", outside, monkeypatch)
     with checkpoint(outside) as facts:
-        facts["parts"][0]["uri"] = uri_in(outside, uri)
-        facts["spool"]["name"] = facts["rejected"]["name"] = f"{outside}/victim/secret.txt"
+        reduce(getitem, where[:-1], facts)[where[-1]] = uri_in(outside, value)
     before = contents(outside / "victim")
 
-    manifest = task.execute({})
+    manifest = task.execute(context_of("monday", 2))
 
     assert manifest["count"] == 40
-    assert {part["uri"] for part in manifest["parts"]} == {
-        f"file://{outside}/landed/part-{number:05}.jsonl" for number in range(6)
-    }
+    assert all(Path(part["url"]).parent == outside / "landed" for part in manifest["parts"])
+    assert b"".join(Path(part["url"]).read_bytes() for part in manifest["parts"]).count(b"\n") == 40
     assert contents(outside / "victim") == before
 
 
-def test_a_checkpoint_names_no_file_of_this_machine(
-    connections: Sandbox, outside: Path, monkeypatch: pytest.MonkeyPatch
+JUNK = [b"", b"[]", b"7", b"null", b'"x"', b"{}", b"\xff", b"[" * 100_000]
+
+
+def test_a_landing_starts_anew_whatever_a_checkpoint_holds(
+    connections: Sandbox, outside: Path, monkeypatch: pytest.MonkeyPatch, subtests: pytest.Subtests
 ) -> None:
     task = interrupted(connections, "vlmrun", outside, monkeypatch)
-    with checkpoint(outside) as facts:
-        for name in ("spool", "rejected"):
-            facts[name]["name"] = f"../../../victim/{name}.txt"
-    before = contents(outside / "victim")
-
-    assert task.execute({})["count"] == 40
-    assert contents(outside / "victim") == before
-
-
-@pytest.mark.parametrize("name", ["_checkpoint.jsonl", "_manifest.json"])
-def test_a_landing_goes_on_whatever_lies_there(
-    connections: Sandbox, service_name: str, outside: Path, name: str, subtests: pytest.Subtests
-) -> None:
-    getattr(connections, service_name).fill(5)
-    odd = [b"", b"[]", b"7", b"null", b'"x"', b"{}", b"\xff", b"[" * 100_000]
-    for number, content in enumerate(odd):
-        path = outside / f"landed-{number}"
-        path.mkdir()
-        (path / name).write_bytes(content)
+    (outside / "landed").rename(outside / "left")
+    for number, content in enumerate(JUNK):
+        shutil.rmtree(outside / "landed", ignore_errors=True)
+        shutil.copytree(outside / "left", outside / "landed")
+        for file in (outside / "landed").glob("_checkpoint-*"):
+            file.write_bytes(content)
         with subtests.test(content=content[:10]):
-            manifest = LAND[service_name](task_id="t", path=f"file://{path}").execute({})
+            assert task.execute(context_of("monday", 2 + number))["count"] == 40
 
-            assert manifest["count"] == 5
+
+def test_a_landing_writes_over_nothing_that_it_does_not_know(
+    connections: Sandbox, outside: Path, subtests: pytest.Subtests
+) -> None:
+    path = outside / "landed"
+    path.mkdir()
+    for content in JUNK:
+        (path / "_manifest.json").write_bytes(content)
+        with subtests.test(content=content[:10]), pytest.raises(AirflowFailException, match="Remove it, or"):
+            LAND["vlmrun"](task_id="t", path=f"file://{path}").execute({})
+
+        assert contents(path) == {str(path / "_manifest.json"): content}
 
 
 @pytest.mark.parametrize("run_id", ["../../victim", "manual__2026-01-01T00:00:00+00:00/x", "a\x00b", ""])
@@ -297,7 +319,7 @@ def test_a_run_names_its_directory_by_a_hash(connections: Sandbox, outside: Path
 
     manifest = task.execute({"ti": instance})
 
-    assert Path(manifest["path"].removeprefix("file://")).parent == outside / "landed"
+    assert Path(manifest["path"].removeprefix("file://")).parents[1] == outside / "landed"
     assert {path.name for path in outside.iterdir()} == {"victim", "landed"}
     assert contents(outside / "victim") == before
 
