@@ -107,10 +107,11 @@ def change_manifest(path: Path, given: str, value: Any, *where: str | int) -> No
 @pytest.mark.parametrize("given", ["directory", "manifest"])
 def test_a_report_reads_beside_the_manifest_wherever_its_urls_lead(outside: Path, given: str) -> None:
     path = outside / "landed"
-    land("vlmrun", path, made("vlmrun", START, END, len(NAMES)), records_per_part=1)
+    landed = land("vlmrun", path, made("vlmrun", START, END, len(NAMES)), records_per_part=1)
 
     for number, uri in enumerate(NAMES):
-        elsewhere = uri_in(outside, uri).replace("part-00000", f"part-{number:05}")
+        own = Path(landed["parts"][number]["url"]).name
+        elsewhere = uri_in(outside, uri).replace("part-00000.jsonl", own)
         change_manifest(path, given, elsewhere, "parts", number, "uri")
 
     result = report_on(as_given(path, given), outside)
@@ -130,7 +131,7 @@ def test_a_report_refuses_a_manifest_that_names_what_is_no_part(
         change_manifest(path, given, uri_in(outside, uri), "parts", 0, "uri")
         with (
             subtests.test(uri=ascii(uri)),
-            pytest.raises(AirflowFailException, match="is no (manifest|commit) of a landing"),
+            pytest.raises(AirflowFailException, match=r"is no (manifest|commit) of a landing"),
         ):
             report_on(as_given(path, given), outside)
 
@@ -144,7 +145,7 @@ def test_a_report_refuses_parts_that_are_none(outside: Path, subtests: pytest.Su
         change_manifest(path, "directory", parts, "parts")
         with (
             subtests.test(parts=parts),
-            pytest.raises(AirflowFailException, match="is no (manifest|commit) of a landing"),
+            pytest.raises(AirflowFailException, match=r"is no (manifest|commit) of a landing"),
         ):
             report_on(str(path), outside)
 
