@@ -8,8 +8,8 @@
 # make docs            build the documentation into site/
 # make benchmark       measure landing beside other tools, in a quarter of an hour
 # make reliability     let the services and the storage fail in every way; writes tables in docs/reliability.md
-# make soak            land, wait and run many tasks at once while requests fail, for an hour and a half; PARTS=waits
-#                      runs one part; writes tables in docs/reliability.md
+# make soak            land, wait and run many tasks at once while requests fail, for two hours; PARTS=waits runs one
+#                      part; writes tables in docs/reliability.md
 # make mutation        change the code of api/ and storage/ and see whether a test notices, for half an hour; MINUTES=5
 #                      for less, MODULES="api.retry api.feed" for these alone; writes a table in docs/reliability.md
 # make cluster-demo    a backfill on Celery workers, one of which is killed; installs redis-server and postgresql on
