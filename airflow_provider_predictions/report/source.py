@@ -22,6 +22,7 @@ from airflow_provider_predictions.storage.log import Entry, Log
 from airflow_provider_predictions.storage.manifest import MANIFEST, Manifest, PartFacts, moved, name_of
 from airflow_provider_predictions.storage.objects import get_file, is_local, names, read
 from airflow_provider_predictions.storage.state import STATE, State, find
+from airflow_provider_predictions.storage.stored import VERSION
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import ObjectStoragePath
@@ -38,7 +39,7 @@ READ = frozenset(
         "created_max",
         "filters",
         "generation",
-        "complete",
+        "version",
     }
 )
 """What a report needs of a manifest."""
@@ -272,7 +273,7 @@ def _landed(content: Any, path: ObjectStoragePath) -> Landed:
     """A landing with a manifest that is checked."""
     is_manifest = isinstance(content, Mapping) and content.keys() >= READ
     try:
-        if not is_manifest or content["complete"] is not True or not isinstance(content["generation"], int):
+        if not is_manifest or content["version"] != VERSION or not isinstance(content["generation"], int):
             raise ValueError("something is missing")
         landed = Landed(path, moved(cast("Manifest", content), path), path)
         _ = landed.statuses

@@ -14,6 +14,7 @@ import msgspec
 from airflow_provider_predictions.api.arguments import utc
 from airflow_provider_predictions.api.models import Page
 from airflow_provider_predictions.storage.console import plain_url
+from airflow_provider_predictions.storage.stored import VERSION
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import ObjectStoragePath
@@ -41,12 +42,13 @@ class PartFacts(TypedDict):
 class Manifest(TypedDict):
     """What a landing returns, and what lies beside its parts as ``_manifest.json``.
 
-    Times are ISO 8601 in UTC. ``created_min`` and ``created_max`` are of the records; None where no record
-    has a creation time. ``consistent`` is False where it cannot be proven that no record is missing, and
-    ``inconsistency`` says why. ``filters`` are those that narrow what lands: ``statuses``, None for all, and
-    of the others those that were given.
+    ``version`` is of its form. Times are ISO 8601 in UTC. ``created_min`` and ``created_max`` are of the
+    records; None where no record has a creation time. ``consistent`` is False where it cannot be proven that
+    no record is missing, and ``inconsistency`` says why. ``filters`` are those that narrow what lands:
+    ``statuses``, None for all, and of the others those that were given.
     """
 
+    version: int
     path: str
     parts: list[PartFacts]
     count: int
@@ -169,6 +171,7 @@ def manifest(
     :param rejected: where the rows lie that are no records.
     """
     content: Any = {
+        "version": VERSION,
         "path": str(directory),
         "parts": [_facts(directory / part.name, part) for part in parts],
         **totals.facts(),

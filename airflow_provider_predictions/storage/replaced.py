@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+import msgspec
 
 from airflow_provider_predictions.api.errors import ConfigurationError
 from airflow_provider_predictions.storage.attempt import Attempt, TaskRun, new_nonce, tagged
@@ -12,6 +13,7 @@ from airflow_provider_predictions.storage.commit import LandingPath, warning_onl
 from airflow_provider_predictions.storage.log import Log
 from airflow_provider_predictions.storage.manifest import MANIFEST, Manifest, as_json, name_of
 from airflow_provider_predictions.storage.objects import put, read, remove_files
+from airflow_provider_predictions.storage.stored import NotStoredError, Number, Stored, decode
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import ObjectStoragePath
@@ -31,7 +33,7 @@ class ReplacedPath(LandingPath):
 
     def __init__(self, root: ObjectStoragePath, task: TaskRun) -> None:
         shown = _shown(root)
-        generation, unsettled = shown.get("generation", 0), shown.get("unsettled", [])
+        generation, unsettled = shown.generation, shown.unsettled
         head = Log(root).head(generation)
         if head != generation:
             entry = Log(root).read(head)
@@ -99,20 +101,22 @@ class ReplacedPath(LandingPath):
         remove_files(self.root, over)
 
 
-def _shown(root: ObjectStoragePath) -> dict[str, Any]:
-    """The manifest that lies there; empty where there is none."""
+class Shown(Stored):
+    """What the next landing needs of the manifest that lies there."""
+
+    generation: Number = 0
+    unsettled: list[Number] = msgspec.field(default_factory=list)
+
+
+def _shown(root: ObjectStoragePath) -> Shown:
+    """The manifest that lies there; of generation 0 where there is none."""
     target = root / MANIFEST
     try:
-        text = read(target)
+        return decode(read(target), Shown)
     except FileNotFoundError:
-        return {}
-    try:
-        content = json.loads(text)
-    except (ValueError, RecursionError):
-        content = None
-    if isinstance(content, dict) and isinstance(content.get("generation"), int):
-        return content
-    raise ConfigurationError(
-        f"path: {target} is not what this version of the package writes. Remove it, or land under another "
-        "path"
-    )
+        return Shown()
+    except NotStoredError:
+        raise ConfigurationError(
+            f"path: {target} is not what this version of the package writes. Remove it, or land under "
+            "another path"
+        ) from None

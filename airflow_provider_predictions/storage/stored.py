@@ -14,6 +14,10 @@ Number = Annotated[int, msgspec.Meta(ge=0)]
 """Of a commit."""
 
 
+class NotStoredError(ValueError):
+    """Something is not what this package has stored."""
+
+
 class Stored(msgspec.Struct, tag_field="version", tag=VERSION, kw_only=True):
     """The base of what is stored; a member that is added later needs a default."""
 
@@ -30,11 +34,11 @@ def decode(text: bytes | str, kind: type[S]) -> S:
     """Read what ``encode`` wrote.
 
     :param kind: which struct.
-    :raises ValueError: where the text is not such a struct, or of another version.
+    :raises NotStoredError: where the text is not such a struct, or of another version.
     """
     try:
         given: Any = json.loads(text)
         # msgspec accepts a struct without its tag.
         return msgspec.convert({"version": None} | given if isinstance(given, dict) else given, kind)
     except (ValueError, RecursionError, msgspec.MsgspecError) as error:
-        raise ValueError(f"not a {kind.__name__} of version {VERSION}: {error}") from None
+        raise NotStoredError(f"not a {kind.__name__} of version {VERSION}: {error}") from None

@@ -71,10 +71,11 @@ def test_the_window_limits_what_is_waited_for(wait, shelf: Shelf, service_name) 
     assert wait(created_after=now - timedelta(days=1)) == {"statuses": {DONE[service_name]: 1}, "count": 1}
 
 
-def test_a_failed_prediction_fails_the_task_and_is_named(wait, shelf: Shelf) -> None:
-    id_ = moving(shelf, "failed", SOON)
+@pytest.mark.parametrize("status", ["failed", "cancelled"])
+def test_a_failed_prediction_fails_the_task_and_is_named(wait, shelf: Shelf, status: str) -> None:
+    id_ = moving(shelf, status, SOON)
 
-    with pytest.raises(AirflowFailException, match=f"1 of 1 predictions: {id_} is failed"):
+    with pytest.raises(AirflowFailException, match=f"1 of 1 predictions: {id_} is {status}"):
         wait()
 
 
