@@ -15,6 +15,7 @@ import pytest
 import airflow_provider_predictions
 from airflow_provider_predictions.get_provider_info import get_provider_info
 from airflow_provider_predictions.hooks.vlmrun import VlmRunHook
+from airflow_provider_predictions.operators.report import PredictionsReportOperator
 from tests.given import LAND, LIST, WAIT
 
 INFO = get_provider_info()
@@ -100,7 +101,8 @@ def test_airflow_builds_the_hook_of_a_connection(monkeypatch: pytest.MonkeyPatch
 
 
 def test_every_link_of_an_operator_is_known_to_the_web_server() -> None:
-    classes = [kind[service] for kind in (LIST, LAND, WAIT) for service in ("vlmrun", "cradl")]
+    services = [kind[service] for kind in (LIST, LAND, WAIT) for service in ("vlmrun", "cradl")]
+    classes = [*services, PredictionsReportOperator]
     links = {type(link) for operator in classes for link in operator.operator_extra_links}
 
     assert {f"{link.__module__}.{link.__name__}" for link in links} == set(INFO["extra-links"])
