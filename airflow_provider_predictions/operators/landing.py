@@ -162,7 +162,7 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
         ledger = self._ledger(client.service, filters, state)
         filters = filters.model_copy(update={"statuses": None, "created_after": ledger.watermark})
         with self._landed(client, filters, target, ledger) as (content, landing):
-            content["incremental"] = {"generation": content["generation"], **ledger.facts()}
+            content["incremental"] = ledger.facts()
             self._report(ledger)
             if not (content["parts"] or content["rejected"] or ledger.has_moved):
                 return target.nothing(content)
