@@ -64,7 +64,7 @@ def test_a_date_says_when_to_ask_again_too(sandbox: Sandbox) -> None:
     error = error_of(sandbox, status=503, body=b"", headers={"Retry-After": soon})
 
     assert error.retry_after is not None
-    assert 20 < error.retry_after <= 30
+    assert 20 < error.retry_after <= 31  # by the clock of the response, which shows whole seconds
 
 
 @pytest.mark.parametrize(
@@ -113,16 +113,7 @@ def test_an_answer_is_read_up_to_its_largest_size(sandbox: Sandbox) -> None:
 
 @pytest.mark.parametrize(
     ("lifetime", "used"),
-    [
-        (3600, 3600 - LEEWAY),
-        (2 * LEEWAY, LEEWAY),
-        (60, 30),
-        (1, 0.5),
-        (-5, 0),
-        (0, 0),
-        ("", None),
-        (None, None),
-    ],
+    [(3600, 3600 - LEEWAY), (2 * LEEWAY, LEEWAY), (60, 30), (1, 0.5), (-5, 0), (0, None), (None, None)],
 )
 def test_a_token_is_renewed_a_minute_before_its_end_or_halfway(sandbox: Sandbox, lifetime, used) -> None:
     body = json.dumps({"access_token": "x", "token_type": "Bearer", "expires_in": lifetime}).encode()
