@@ -112,8 +112,9 @@ def runs_before(root: ObjectStoragePath, runs: int, parts: int = 1) -> None:
         manifest = {**state.recent[0].manifest, **facts, "committed_at": utc(at)}
         entry = replace(state.recent[0], generation=generation, committed_at=at, manifest=manifest)
         entries.append(entry)
-    write_index(root, None, entries[:-30], "index.gz")
-    put(root / STATE, encode(replace(state, generation=runs, recent=entries[-30:], index="index.gz")))
+    last = replace(state, generation=runs, recent=entries[-30:])
+    write_index(root, None, entries[:-30], last.index_name)
+    put(root / STATE, encode(replace(last, index=last.index_name)))
     put(Log(root).name(runs), encode(entries[-1]))
 
 

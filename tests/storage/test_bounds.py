@@ -37,4 +37,4 @@ def test_a_storage_without_a_loop_has_bounds_of_its_own() -> None:
 def test_a_manifest_is_stored_for_people_to_read(file_store: ObjectStoragePath) -> None:
     text = as_json(manifest(file_store, [], Totals())).decode()
 
-    assert text.startswith(f'{{\n  "path": "{file_store}",\n  "parts": [],\n')
+    assert text.startswith(f'{{\n  "version": 1,\n  "path": "{file_store}",\n  "parts": [],\n')
