@@ -226,6 +226,8 @@ def _replacing(target: ObjectStoragePath) -> Iterator[Path]:
     try:
         yield new
         new.replace(target.path)
+    except FileNotFoundError:
+        raise _removed(target.path) from None
     finally:
         new.unlink(missing_ok=True)
 
@@ -234,12 +236,19 @@ def _new_beside(target: Path) -> Path:
     """A new file in the directory of another one, which is made where it is missing."""
     new = target.with_name(f"{target.name}.{uuid4().hex}{UNFINISHED}")
     for _ in range(TRIES):
-        target.parent.mkdir(parents=True, exist_ok=True)
         # Another run removes directories that are empty.
         with suppress(FileNotFoundError):
+            target.parent.mkdir(parents=True, exist_ok=True)
             new.touch(exist_ok=False)
-            break
-    return new
+            return new
+    raise _removed(str(target))
+
+
+def _removed(target: str) -> StorageError:
+    """What an attempt meets that another one has overtaken; it is no missing bucket."""
+    return StorageError(
+        f"path: {target} cannot be written: its directory was removed meanwhile. A retry finds out why"
+    )
 
 
 def remove(target: ObjectStoragePath) -> None:

@@ -155,7 +155,7 @@ def test_retry_after_as_a_date_is_obeyed(shell: Shell, service, sandbox) -> None
 
     shell.get(service, LIST)
 
-    assert 35 < shell.slept[0] <= 40
+    assert 35 < shell.slept[0] <= 41  # by the clock of the response, which shows whole seconds
 
 
 @pytest.mark.parametrize("nonsense", ["soon", "-5", "nan", "inf", ""])

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 
-from airflow_provider_predictions.api.errors import ConfigurationError, ConflictError
+from airflow_provider_predictions.api.errors import ConfigurationError, ConflictError, StorageError
 from airflow_provider_predictions.storage.attempt import TaskRun
 from airflow_provider_predictions.storage.incremental import LATE, IncrementalPath
-from airflow_provider_predictions.storage.objects import names
+from airflow_provider_predictions.storage.objects import _replacing, names
 from airflow_provider_predictions.storage.replaced import ReplacedPath
 from tests.storage.committing import add, is_whole, replace_all, write
 
@@ -106,6 +106,18 @@ def test_a_manifest_copy_that_was_not_written_is_written_by_the_retry(file_store
     add(file_store, "monday", 2)
 
     assert json.loads(copy.read_bytes()) == manifest
+
+
+def test_an_attempt_whose_files_were_swept_may_be_retried(file_store: ObjectStoragePath) -> None:
+    """It was overtaken while it wrote a part."""
+    slower = incremental(file_store, "tuesday")
+
+    with (  # noqa: PT012
+        pytest.raises(StorageError, match=r"its directory was removed meanwhile. A retry finds out why"),
+        _replacing(slower.attempt.path("part-00000", ".jsonl")) as new,
+    ):
+        new.write_bytes(b"{}\n")
+        add(file_store, "monday")
 
 
 # --- each landing replaces the one before ------------------------------------------------------------
