@@ -52,14 +52,15 @@ class LandingPath:
             unsettled=unsettled,
         )
 
-    def create(self, entry: Entry) -> Entry:
+    def create(self, entry: Entry, *, is_conditional: bool = False) -> Entry:
         """Commit. Where another attempt was quicker, what this one has written is removed.
 
+        :param is_conditional: see ``objects.create``.
         :return: the entry that lies there: this attempt's, or that of the quicker one.
         :raises StorageError: where it cannot be found out; nothing is removed.
         """
         self._may_have_committed = True
-        winner = self.log.commit(entry)
+        winner = self.log.commit(entry, is_conditional=is_conditional)
         if winner.nonce != self.attempt.nonce:
             self._may_have_committed = False
             self.abandon()

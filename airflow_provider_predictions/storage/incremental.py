@@ -79,7 +79,7 @@ class IncrementalPath(LandingPath):
         entry = self.entry(content, state=state.name, unsettled=[])
         state = self._noting(state, entry)
         put(self.root / STATES / state.name, encode(state))
-        winner = self.create(entry)
+        winner = self.create(entry, is_conditional=self.state.conditional)
         if winner.nonce == attempt.nonce:
             self._publish(content, state)
             return content

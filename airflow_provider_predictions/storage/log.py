@@ -85,14 +85,15 @@ class Log:
             low, high = (middle, high) if self._exists(middle) else (low, middle)
         return low
 
-    def commit(self, entry: Entry) -> Entry:
+    def commit(self, entry: Entry, *, is_conditional: bool = False) -> Entry:
         """Create an entry where it is absent.
 
+        :param is_conditional: see ``create``.
         :return: the entry that lies there: this one, or that of the attempt that was quicker.
         :raises StorageError: where it is unknown whether it lies there.
         """
         name = self.name(entry.generation)
-        return self._decoded(create(name, encode(entry)), name)
+        return self._decoded(create(name, encode(entry), is_conditional=is_conditional), name)
 
     def landed(self, entry: Entry) -> Manifest:
         """What a commit has landed, with the URLs that this has now.

@@ -130,12 +130,13 @@ def try_to_write(root: ObjectStoragePath, name: str) -> None:
     remove_files(root, [name])
 
 
-def create(target: ObjectStoragePath, content: bytes) -> bytes:
+def create(target: ObjectStoragePath, content: bytes, *, is_conditional: bool = False) -> bytes:
     """Put an object where there is none.
 
     A response that is lost lets a library send the put again, which then meets its own object. So no error is
     believed: what lies there decides.
 
+    :param is_conditional: the storage is known to have conditional puts, whatever it answers now.
     :return: what lies there. A storage without conditional puts is asked first; two may both find nothing.
     :raises StorageError: where that cannot be found out. The object may lie there, now or later.
     """
@@ -150,7 +151,7 @@ def create(target: ObjectStoragePath, content: bytes) -> bytes:
             return read(target)
         if isinstance(failure, ConfigurationError):  # refused
             raise failure
-        if isinstance(failure, _Unconditional):
+        if isinstance(failure, _Unconditional) and not is_conditional:
             put(target, content)
             return content
     raise StorageError(

@@ -198,6 +198,16 @@ def test_an_object_whose_response_was_lost_is_found(error: Exception) -> None:
     assert create(Writing(error, arrives=True), b"mine") == b"mine"
 
 
+@pytest.mark.parametrize("error", UNCONDITIONAL)
+def test_a_store_that_is_known_to_know_conditions_is_never_written_to_without(error: Exception) -> None:
+    target = Writing(error)
+
+    with pytest.raises(StorageError, match="unknown whether"):
+        create(target, b"mine", is_conditional=True)
+
+    assert target.content is None
+
+
 def test_an_object_that_cannot_be_created_may_be_there_later() -> None:
     target = Writing(botocore(503))
 
