@@ -30,7 +30,7 @@ class Ledger:
     :param statuses: only these land; None for all terminal ones.
     :param watermark: nothing older is looked at; None for the first run.
     :param landed: when those were created that have landed and are not older.
-    :param known_rejected: rows that are no records and were told of by earlier runs, by their hashes.
+    :param rejected: when rows were met that are no records and were told of by earlier runs, by their ids.
     :param give_up_before: what was created before and is unfinished is not waited for; None to wait for ever.
     """
 
@@ -39,22 +39,16 @@ class Ledger:
     watermark: datetime | None
     landed: dict[str, datetime | None]
     give_up_before: datetime | None = None
-    known_rejected: Mapping[str, datetime] = field(default_factory=dict)
-    rejected: dict[str, datetime] = field(init=False)
+    rejected: Mapping[str, datetime] = field(default_factory=dict)
     newest: datetime | None = None
     oldest_unfinished: datetime | None = None
     unfinished: int = 0
     given_up: int = 0
     given_up_ids: list[str] = field(default_factory=list)
 
-    def __post_init__(self) -> None:
-        self.rejected = dict(self.known_rejected)
-
     def keep(self, page: Page) -> Page:
         """The page with what lands in this run, and the rows that are no records and not known yet."""
-        fresh = tuple(row for row in page.rejected if row.id not in self.known_rejected)
-        for row in fresh:
-            self.rejected.setdefault(row.id, datetime.now(UTC))
+        fresh = tuple(row for row in page.rejected if row.id not in self.rejected)
         records = tuple(row for row in page.predictions if self._lands(row))
         return replace(page, predictions=records, rejected=fresh)
 
@@ -99,6 +93,14 @@ class Ledger:
             for id_, created in (*self.landed.items(), *keys)
             if created is None or watermark is None or created >= watermark
         }
+
+    def next_rejected(self, ids: Iterable[str]) -> dict[str, datetime]:
+        """Which rows that are no records the next run must not tell of again.
+
+        :param ids: of those that this run told of.
+        """
+        now = datetime.now(UTC)
+        return {**self.rejected, **dict.fromkeys(ids, now)}
 
     def facts(self) -> dict[str, Any]:
         """What the manifest says of the run."""

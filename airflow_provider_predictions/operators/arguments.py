@@ -74,10 +74,9 @@ def path_of(path: object) -> ObjectStoragePath:
     if not str(path).strip():
         raise ConfigurationError("path: is empty; give a URL such as s3://aws_default@bucket/predictions")
     found = ObjectStoragePath(str(path))
-    if "?" in found.path and not is_local(found):
-        raise ConfigurationError(
-            "path: holds a ?, after which stores read parameters such as versionId; leave it out"
-        )
+    for mark, what in {"?": "parameters such as versionId", "#": "a fragment"}.items():
+        if mark in found.path and not is_local(found):
+            raise ConfigurationError(f"path: holds a {mark}, after which stores read {what}; leave it out")
     return found
 
 

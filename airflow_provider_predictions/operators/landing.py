@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
 
-from airflow_provider_predictions.api.arguments import Filters, words
+from airflow_provider_predictions.api.arguments import Filters, utc, words
 from airflow_provider_predictions.api.client import Client
 from airflow_provider_predictions.api.errors import PredictionsError, RejectedRowsError
 from airflow_provider_predictions.api.incremental import Ledger
@@ -28,6 +29,7 @@ from airflow_provider_predictions.operators.arguments import (
 )
 from airflow_provider_predictions.operators.lineage import ManifestLink, facets, tell_assets, tell_link
 from airflow_provider_predictions.operators.progress import Progress
+from airflow_provider_predictions.operators.xcom import storable
 from airflow_provider_predictions.storage.attempt import TaskRun
 from airflow_provider_predictions.storage.failures import worker_disk
 from airflow_provider_predictions.storage.formats import make_format
@@ -121,7 +123,8 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
             with self.hook.get_conn() as client:
                 prepare(path)
                 land = self._land_increment if self.incremental else self._land_anew
-                content = land(client, filters, path, task_run(context))
+                landed = land(client, filters, path, task_run(context))
+            content = cast("Manifest", storable(landed, Counter()))
             if content["inconsistency"]:
                 self.log.warning("It cannot be proven that none is missing: %s", content["inconsistency"])
             self._landed_from = client.service.base_url, content
@@ -148,7 +151,8 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
         target = ReplacedPath(path, task)
         if earlier := self._earlier(target):
             return earlier
-        with self._landed(client, filters, target) as (content, _):
+        arguments = self._arguments(client.service, filters, target)
+        with self._landed(client, filters, target, arguments) as (content, _):
             return target.commit(content)
 
     def _land_increment(
@@ -160,8 +164,9 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
             return earlier
         state = target.state
         ledger = self._ledger(client.service, filters, state)
+        arguments = self._arguments(client.service, filters, target)
         filters = filters.model_copy(update={"statuses": None, "created_after": ledger.watermark})
-        with self._landed(client, filters, target, ledger) as (content, landing):
+        with self._landed(client, filters, target, arguments, ledger) as (content, landing):
             content["incremental"] = ledger.facts()
             self._report(ledger)
             if not (content["parts"] or content["rejected"] or ledger.has_moved):
@@ -172,7 +177,7 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
                     state,
                     watermark=ledger.next_watermark,
                     landed=ledger.next_landed(landing.identities()),
-                    rejected=ledger.rejected,
+                    rejected=ledger.next_rejected(landing.rejected_ids()),
                 ),
             )
 
@@ -185,12 +190,12 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
 
     @contextmanager
     def _landed(
-        self, client: Client, filters: Filters, target: Target, ledger: Ledger | None = None
+        self, client: Client, filters: Filters, target: Target, arguments: str, ledger: Ledger | None = None
     ) -> Iterator[tuple[Manifest, Landing]]:
         """Write all parts, to be committed in the ``with`` block. What cannot be resumed is removed."""
         service, attempt = client.service, target.attempt
         walk = service.walk(filters)
-        arguments = self._arguments(service, filters, f"{attempt.task.run} {attempt.generation}")
+        target.begin()
         form = make_format(self.file_format, self.compression, service)
         per_part = self.records_per_part
         with (
@@ -227,7 +232,7 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
             statuses=filters.statuses,
             watermark=max(starts, default=None),
             landed=state.landed,
-            known_rejected=state.rejected,
+            rejected=state.rejected,
             give_up_before=datetime.now(UTC) - age if self.max_age else None,
         )
 
@@ -266,13 +271,15 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
                 "pass, raise max_rejected or set it to None"
             )
 
-    def _arguments(self, service: Service[Any], filters: Filters, run: str) -> str:
+    def _arguments(self, service: Service[Any], filters: Filters, target: Target) -> str:
         """All that decides what lands, and for which run: only such progress is gone on with."""
+        attempt = target.attempt
         given = {
-            "run": run,
+            "run": [attempt.task.run, attempt.task.started, attempt.generation],
             "url": service.base_url,
             "format": [self.file_format, self.compression, self.records_per_part, self.fetch_values],
             "filters": filters.model_dump(mode="json"),
+            "incremental": self.incremental and ["max_age", str(self.max_age)],
         }
         return hashlib.sha256(json.dumps(given, sort_keys=True).encode()).hexdigest()
 
@@ -289,8 +296,10 @@ def task_run(context: Context) -> TaskRun:
     if not ti:
         return TaskRun("outside of Airflow")
     run = f"{ti.dag_id} {ti.run_id} {ti.task_id} {ti.map_index}"
-    id_, most = getattr(ti, "id", None), getattr(ti, "max_tries", None)
-    return TaskRun(run, id_ and str(id_), ti.try_number, most is not None and ti.try_number > most)
+    id_, started = getattr(ti, "id", None), getattr(context.get("dag_run"), "start_date", None)
+    return TaskRun(
+        run, id_ and str(id_), ti.try_number, getattr(ti, "max_tries", None), started and utc(started)
+    )
 
 
 @contextmanager

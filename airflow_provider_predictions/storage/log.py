@@ -31,6 +31,8 @@ class Entry(Stored):
     :param run: which task of which run.
     :param ti: the id of the task instance, where Airflow gives one.
     :param attempt: its try number.
+    :param tries: see ``TaskRun``.
+    :param started: see ``TaskRun``.
     :param manifest: what it has landed; in a list of commits without its parts, where these are many.
     :param state: the name of the state after it; None where each landing replaces the one before.
     :param unsettled: earlier generations whose manifest may still be put over a newer one.
@@ -43,8 +45,14 @@ class Entry(Stored):
     attempt: int
     committed_at: datetime
     manifest: dict[str, Any]
+    tries: int | None = None
+    started: str | None = None
     state: Annotated[str, msgspec.Meta(pattern=r"^[0-9]{8,}-[0-9a-f]{8}\.json\Z")] | None = None
     unsettled: list[int] = msgspec.field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Refuse what is no manifest, so that no reader meets half of one."""
+        msgspec.convert({"parts": []} | self.manifest, Manifest)
 
 
 class Log:
@@ -108,16 +116,16 @@ class Log:
             )
         try:
             return moved(cast("Manifest", whole.manifest), self.directory(entry))
-        except (ValueError, LookupError, TypeError):
+        except ValueError:
             raise ConfigurationError(
                 f"path: {self.name(entry.generation)} is no commit of a landing. Restore it from a backup"
             ) from None
 
     def directory(self, entry: Entry) -> ObjectStoragePath:
         """Where the parts of a commit lie; the path itself, where it has none."""
-        task = TaskRun(entry.run, entry.ti, entry.attempt)
-        attempt = Attempt(self.root, entry.generation, task, entry.nonce, shared=entry.state is None)
-        return attempt.directory if entry.manifest["count"] else self.root
+        is_shared, is_written = entry.state is None, entry.manifest["count"] or entry.manifest["rejected"]
+        attempt = Attempt(self.root, entry.generation, TaskRun(entry.run), entry.nonce, shared=is_shared)
+        return attempt.directory if is_written else self.root
 
     def _exists(self, generation: int) -> bool:
         try:

@@ -145,7 +145,8 @@ def moved(content: Manifest, directory: ObjectStoragePath) -> Manifest:
     :raises ValueError: where it names what is no part.
     """
     parts = [_facts(directory / part.name, part) for part in parts_of(content)]
-    return cast("Manifest", {**content, "path": str(directory), "parts": parts})
+    rejected = content["rejected_uri"] and str(directory / PurePosixPath(content["rejected_uri"]).name)
+    return cast("Manifest", {**content, "path": str(directory), "parts": parts, "rejected_uri": rejected})
 
 
 def parts_of(content: Manifest) -> list[Part]:

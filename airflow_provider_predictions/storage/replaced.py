@@ -41,24 +41,19 @@ class ReplacedPath(LandingPath):
                 raise ConfigurationError(f"path: {root} holds incremental landings; land under another path")
             unsettled = [*entry.unsettled, head]
         self.unsettled = sorted({*unsettled} - {generation})
-        self._is_shown = head == generation
         super().__init__(Attempt(root, head + 1, task, new_nonce(), shared=True))
 
     def earlier(self) -> Manifest | None:
         """What an earlier attempt of this run has committed, and died before it could say so.
 
-        Then its checkpoints are still there. A task that was cleared lands anew.
+        A task that was cleared lands anew.
         """
         entry = self.log.read(self.attempt.generation - 1) if self.attempt.task.number > 1 else None
-        if entry is None or not self._is_shown or not self.attempt.task.is_retry_of(entry):
+        if entry is None or not self.attempt.task.is_retry_of(entry):
             return None
-        left = [
-            name for name, tag in tagged(self.root, entry.generation, shared=True)
-            if tag["nonce"] == entry.nonce and name.startswith(CHECKPOINT)
-        ]  # fmt: skip
-        with warning_only(self.root):
-            remove_files(self.root, left)
-        return self.log.landed(entry) if left else None
+        content = self.log.landed(entry)
+        self._publish(content)
+        return content
 
     def commit(self, content: Manifest) -> Manifest:
         """Commit what an attempt has landed.
@@ -74,7 +69,7 @@ class ReplacedPath(LandingPath):
         if winner.nonce == self.attempt.nonce:
             self._publish(content)
             return content
-        if self.attempt.task.is_retry_of(winner):
+        if self.attempt.task.is_run_of(winner):
             return self.log.landed(winner)
         raise ConfigurationError(
             f"path: another run landed under {self.root} while this one did ({winner.run}). Give each run a "
@@ -83,14 +78,14 @@ class ReplacedPath(LandingPath):
 
     def _publish(self, content: Manifest) -> None:
         """Show the manifest, once, and remove what no shown manifest can name any more."""
-        if self.log.read(self.attempt.generation + 1) is not None:
+        if self.log.read(content["generation"] + 1) is not None:
             return
         put(self.root / MANIFEST, as_json(content))
         with warning_only(self.root):
             self._sweep(content)
 
     def _sweep(self, content: Manifest) -> None:
-        generation = self.attempt.generation
+        generation = content["generation"]
         kept = {name_of(part["uri"]) for part in content["parts"]}
         kept |= {name.rpartition("/")[2] for name in (content["rejected_uri"],) if name}
         over = [
