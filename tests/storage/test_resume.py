@@ -236,7 +236,7 @@ def test_a_run_that_committed_elsewhere_is_not_gone_on_with_when_it_is_cleared(
         shelf.add()
     on_machine(monkeypatch, machine.tmp)
 
-    manifest = land(context_of("monday", 3))
+    manifest = land(context_of("monday", 3, tries=9))
 
     assert_all(manifest, shelf)
 
