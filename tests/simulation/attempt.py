@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 import greenlet
 
@@ -25,6 +25,29 @@ FAULTS = {
 ``fail`` never arrives; ``arrived`` does, though its sender gets an error; ``late`` does so later, or never;
 ``repeated`` is sent again by a library that missed the response. ``stale`` lists what was there before.
 """
+
+ODD = ("400", "405", "501", "TypeError", "ValueError")
+"""What a proxy may answer to a put, whether or not that arrives; so stores answer unknown conditions."""
+
+
+class _AnswerError(Exception):
+    """An error as botocore raises it.
+
+    :param status: of HTTP.
+    """
+
+    def __init__(self, status: int) -> None:
+        super().__init__(f"HTTP {status}")
+        self.response = {"ResponseMetadata": {"HTTPStatusCode": status}}
+
+
+def odd(answer: str) -> NoReturn:
+    """Raise what a library makes of an odd answer."""
+    if answer == "TypeError":
+        raise TypeError("the response is no XML")
+    if answer == "ValueError":
+        raise ValueError("the response is no XML")
+    raise OSError(22, f"HTTP {answer}") from _AnswerError(int(answer))
 
 
 class InvariantError(Exception):

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tests.simulation.layout import COMMIT, FIRST_PART, PUT_MANIFEST, SECOND_PART, WRITE_COMMIT
+from tests.simulation.layout import (
+    COMMIT,
+    CREATE_STATE,
+    FIRST_PART,
+    PUT_COMMIT,
+    PUT_MANIFEST,
+    SECOND_PART,
+    WRITE_COMMIT,
+)
 
 
 @dataclass(frozen=True)
@@ -15,6 +23,7 @@ class Case:
     :param broke: the kind of the violation.
     :param story: directions for ``tape.Story``.
     :param tape: choices for ``tape.Recorded``, where there is no story.
+    :param fault: why it still does; the test expects it.
     """
 
     name: str
@@ -22,6 +31,7 @@ class Case:
     broke: str
     story: tuple[tuple[str, str], ...] = ()
     tape: tuple[int, ...] = ()
+    fault: str = ""
 
 
 STORIES = (
@@ -88,6 +98,39 @@ STORIES = (
         "anew, store",
         "neither",
         (("a.1 succeeded", "start"),),
+    ),
+    Case(
+        "a proxy answers oddly to a commit of a landing that another is about to commit",
+        "anew, odd answers",
+        "log",
+        (
+            ("a.1 " + COMMIT, "odd"),
+            ("a.1 " + PUT_COMMIT, "freeze"),
+            ("a.1 frozen", "start"),
+            ("b.1 succeeded", "wake"),
+        ),
+        fault="an odd answer to a commit makes it a put over whatever lies there",
+    ),
+    Case(
+        "a proxy answers oddly to the trial of conditional puts, and to a commit",
+        "incremental, odd answers",
+        "log",
+        (
+            ("a.1 " + CREATE_STATE, "go"),
+            ("a.1 " + CREATE_STATE, "odd"),
+            ("a.1 " + COMMIT, "odd"),
+            ("a.1 " + PUT_COMMIT, "freeze"),
+            ("a.1 frozen", "start"),
+            ("b.1 succeeded", "wake"),
+        ),
+        fault="one odd answer marks a path as one without conditional puts, for good",
+    ),
+    Case(
+        "the first attempt is killed before it knows that the store has no conditional puts",
+        "incremental, conditions refused",
+        "blocked",
+        (("a.1 " + CREATE_STATE, "go"), ("a.1 " + CREATE_STATE, "kill")),
+        fault="a state that nobody has tried says that the store has conditional puts",
     ),
 )
 

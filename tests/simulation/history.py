@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections import Counter
+from collections.abc import Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,11 +31,15 @@ class Scenario:
     :param incremental: else anew by each run.
     :param local: in a directory, else in an object store.
     :param filtered: each run lands another domain, which nobody should do under one path.
+    :param creates: see ``Store.begin``. A store without conditional puts has one attempt at a time.
+    :param freedoms: what may happen beside what may happen everywhere; see ``options``.
     """
 
     incremental: bool
-    local: bool
+    local: bool = False
     filtered: bool = False
+    creates: str = "created"
+    freedoms: Set[str] = frozenset()
 
     def domains(self, run: str) -> tuple[str, ...] | None:
         """What a run lands; None for all."""
@@ -47,6 +52,11 @@ SCENARIOS = {
     "anew, store": Scenario(incremental=False, local=False),
     "anew, local": Scenario(incremental=False, local=True),
     "anew, two filters": Scenario(incremental=False, local=False, filtered=True),
+    "incremental, odd answers": Scenario(incremental=True, freedoms={"odd"}),
+    "anew, odd answers": Scenario(incremental=False, freedoms={"odd"}),
+    "incremental, conditions refused": Scenario(incremental=True, creates="501"),
+    "incremental, conditions ignored": Scenario(incremental=True, creates="ignored"),
+    "anew, conditions refused": Scenario(incremental=False, creates="501"),
 }
 
 
@@ -115,11 +125,12 @@ class _Scene:
     """
 
     def __init__(self, scenario: Scenario, source: Source, home: Path) -> None:
-        self.world = World(source, RUNS, self)
+        is_alone = scenario.creates != "created"
+        self.world = World(source, RUNS, self, scenario.freedoms, alone=is_alone)
         self._scenario = scenario
         self._machine = Machine(home, BEGAN, self.world)
         self._storage = Directory(home / "landed", self.world) if scenario.local else STORE
-        self._storage.begin(self.world)
+        self._storage.begin(self.world, scenario.creates)
         self._listing = Listing()
         self._task = Task(self.world, self._listing, self._storage.url, scenario.incremental)
         self._invariants: Invariants = Incremental() if scenario.incremental else Anew()

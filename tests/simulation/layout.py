@@ -22,6 +22,8 @@ FIRST_PART = "/part-00000.jsonl"
 SECOND_PART = "part-00001.*"
 WRITE_COMMIT = f"write {LOG}*"
 COMMIT = f"* {LOG}00000001.json"
+PUT_COMMIT = f"put {LOG}00000001.json"
+CREATE_STATE = "create _state.json"
 PUT_MANIFEST = f"put */{MANIFEST}"
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from fsspec import AbstractFileSystem
 
 from tests.compat import attach
+from tests.simulation.attempt import ODD, odd
 from tests.simulation.world import World
 
 CONNECTION = "simulated"
@@ -30,9 +31,14 @@ class Store(AbstractFileSystem):
     url = f"s3://{CONNECTION}@{ROOT}"
     """As the operator takes it."""
 
-    def begin(self, world: World) -> None:
-        """Be empty, in a world."""
+    def begin(self, world: World, creates: str = "created") -> None:
+        """Be empty, in a world.
+
+        :param creates: what it makes of a put with a condition: an object is ``created`` where there is none,
+            the condition is ``ignored``, or the put is refused with such an answer as ``ODD`` has.
+        """
         self._world = world
+        self._creates = creates
         self._objects: dict[str, bytes] = {}
         self._past: list[dict[str, int]] = [{}] * (LAG + 1)
 
@@ -123,7 +129,9 @@ class Store(AbstractFileSystem):
             raise FileNotFoundError(path) from None
 
     def _create(self, path: str, content: bytes) -> None:
-        if self._key(path) in self._objects:
+        if self._creates in ODD:
+            odd(self._creates)
+        if self._creates == "created" and self._key(path) in self._objects:
             raise FileExistsError(path)
         self._put(path, content)
 

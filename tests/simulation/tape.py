@@ -31,6 +31,7 @@ WEIGHTS = {
     "clock": 1,
     "grow": 1,
     "finish": 1,
+    "odd": 1,
 }
 """Kinds of options, and how often each is drawn."""
 ALWAYS = {"go", "switch", "retry", "stop"}

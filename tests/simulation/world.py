@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Set
 from typing import Any, Protocol
 
 import greenlet
 
-from tests.simulation.attempt import FAULTS, Attempt, HistoryOver, InvariantError
+from tests.simulation.attempt import ODD, Attempt, HistoryOver, InvariantError, odd
+from tests.simulation.options import options
 from tests.simulation.tape import Option, Source
 
-MOST_ATTEMPTS = 3
-"""Of a run."""
 MOST_STEPS = 3000
-JUMPS = (700.0, 90_000.0)
-"""Seconds by which the clock may go on at once: over a lock's lifetime, over a checkpoint's."""
 LAST = "last"
 """The run that must succeed when all is over."""
 LAST_AFTER = 3600.0
@@ -57,10 +54,22 @@ class World:
     :param source: makes the choices.
     :param runs: which runs of the task there are; one more must succeed at the end.
     :param scene: what they do.
+    :param freedoms: what may happen here beside what may happen everywhere.
+    :param alone: one attempt is at work at a time, and no request outlives it.
     """
 
-    def __init__(self, source: Source, runs: tuple[str, ...], scene: Scene) -> None:
+    def __init__(
+        self,
+        source: Source,
+        runs: tuple[str, ...],
+        scene: Scene,
+        freedoms: Set[str] = frozenset(),
+        *,
+        alone: bool = False,
+    ) -> None:
         self.runs = runs
+        self.freedoms = freedoms
+        self.alone = alone
         self.scene = scene
         self.tape: list[int] = []
         self.log: list[str] = []
@@ -69,7 +78,7 @@ class World:
         self.attempts: list[Attempt] = []
         self.running: Attempt | None = None
         self._source = source
-        self._late: list[tuple[str, Callable[[], Any]]] = []
+        self.late: list[tuple[str, Callable[[], Any]]] = []
 
     def step(self, call: str, place: str) -> str | None:
         """Let everything else happen before a call of the running attempt.
@@ -90,19 +99,23 @@ class World:
         self.log.append(f"{len(self.tape):4} {attempt.where}{f'  <- {fault}' if fault else ''}")
         if fault == "fail":
             raise OSError(5, "the call never arrived")
+        if fault in ODD:
+            odd(fault)
         return fault
 
     def act(self, call: str, place: str, change: Callable[[], Any]) -> None:
         """Change what lies outside of an attempt, if the call is let through."""
         fault = self.step(call, place)
         if fault == "late":
-            self._late.append((f"{call} {place}", change))
+            self.late.append((f"{call} {place}", change))
             raise OSError(5, "no response; the call may still arrive")
         change()
         if fault == "repeated":
             change()
         if fault == "arrived":
             raise OSError(5, "the call arrived, its response did not")
+        if fault and fault.startswith("arrived "):
+            odd(fault.removeprefix("arrived "))
 
     def play(self) -> None:
         """All of the history.
@@ -111,12 +124,12 @@ class World:
         """
         current = self._start(self.runs[0], 1)
         while True:
-            options = [*self._options(current)]
-            pick = self._source.pick(options, current.where)
+            choices = [*options(self, current)]
+            pick = self._source.pick(choices, current.where)
             self.tape.append(pick)
-            if options[pick].kind == "stop":
+            if choices[pick].kind == "stop":
                 break
-            current = self._take(options[pick], current)
+            current = self._take(choices[pick], current)
             self._count_step()
         self._be_calm()
 
@@ -127,31 +140,9 @@ class World:
                 attempt.status = "over"
                 self._resume(attempt)
 
-    def _options(self, current: Attempt) -> Iterator[Option]:
-        """What may happen next, the dullest first."""
-        is_ready = current.status == "ready"
-        last = {attempt.run: attempt for attempt in self.attempts}
-        if is_ready:
-            yield Option("go", current)
-        yield from (
-            Option("switch", one) for one in self.attempts if one.status == "ready" and one is not current
-        )
-        for one in last.values():
-            if one.status in ("killed", "frozen", "failed") and one.number < MOST_ATTEMPTS:
-                yield from (Option("retry", one), Option("move", one))
-        yield from (Option("start", run) for run in self.runs if run not in last)
-        yield from (Option("wake", one) for one in self.attempts if one.status == "frozen")
-        if is_ready:
-            yield from (Option("kill", current), Option("freeze", current))
-            yield from (Option(fault, current) for fault in FAULTS.get(current.call, ()) if not current.fault)
-        else:
-            yield Option("stop")
-        yield from (Option("twin", one) for one in last.values() if one.status == "ready" and not one.is_twin)
-        yield from (Option("deliver", number) for number in range(len(self._late)))
-        yield from (Option("clock", seconds) for seconds in JUMPS)
-        yield Option("grow")
-        if not self.scene.is_finished:
-            yield Option("finish")
+    def newest(self) -> dict[str, Attempt]:
+        """The last attempt of each run."""
+        return {attempt.run: attempt for attempt in self.attempts}
 
     def _take(self, option: Option, current: Attempt) -> Attempt:
         """Let it happen.
@@ -188,6 +179,8 @@ class World:
                 self.scene.grow()
             case "finish", _:
                 self.scene.finish()
+            case "odd", str():
+                current.fault = subject
             case _, Attempt():
                 subject.fault = kind
         return current
@@ -217,7 +210,7 @@ class World:
             lock.close()
 
     def _deliver(self, number: int) -> None:
-        what, change = self._late.pop(number)
+        what, change = self.late.pop(number)
         self.log.append(f"     arrives late: {what}")
         try:
             change()
