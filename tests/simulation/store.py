@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import io
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -19,6 +21,8 @@ CONNECTION = "simulated"
 ROOT = "bucket/landed"
 LAG = 4
 """Changes that a stale listing does not know yet."""
+ROOM = 4
+"""Parts that fit into a store that is nearly full: more than a landing has, fewer than two have."""
 
 
 class Store(AbstractFileSystem):
@@ -39,6 +43,8 @@ class Store(AbstractFileSystem):
         """
         self._world = world
         self._creates = creates
+        self.most_parts = sys.maxsize
+        """How many parts there is room for, of all attempts together."""
         self._objects: dict[str, bytes] = {}
         self._past: list[dict[str, int]] = [{}] * (LAG + 1)
 
@@ -51,6 +57,10 @@ class Store(AbstractFileSystem):
     def version(self) -> int:
         """Changes with every change."""
         return len(self._past)
+
+    def fill(self) -> None:
+        """Leave room for few more parts."""
+        self.most_parts = self._count_parts() + ROOM
 
     def objects(self) -> dict[str, bytes]:
         """What lies under the path of all landings, by names relative to it."""
@@ -136,12 +146,17 @@ class Store(AbstractFileSystem):
         self._put(path, content)
 
     def _put(self, path: str, content: bytes) -> None:
+        if "/part-" in path and path not in self._objects and self._count_parts() >= self.most_parts:
+            raise OSError(errno.ENOSPC, "No space left on device")
         self._objects[self._key(path)] = content
         self._note()
 
     def _remove(self, path: str) -> None:
         self._objects.pop(self._key(path), None)
         self._note()
+
+    def _count_parts(self) -> int:
+        return sum("/part-" in key for key in self._objects)
 
     def _note(self) -> None:
         self._past.append({key: len(content) for key, content in self._objects.items()})

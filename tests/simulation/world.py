@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Set
+from collections.abc import Callable, Iterable, Set
+from dataclasses import replace
 from typing import Any, Protocol
 
 import greenlet
 
-from tests.simulation.attempt import ODD, Attempt, HistoryOver, InvariantError, odd
+from tests.simulation.attempt import MOST_ATTEMPTS, ODD, Attempt, HistoryOver, InvariantError, Which, odd
 from tests.simulation.options import options
 from tests.simulation.tape import Option, Source
 
 MOST_STEPS = 3000
 LAST = "last"
 """The run that must succeed when all is over."""
+AFTER = "after"
+"""The run after that, where something is left to be tidied up."""
 LAST_AFTER = 3600.0
 """Seconds after which it begins."""
 
@@ -35,8 +38,29 @@ class Scene(Protocol):
     def pass_time(self, seconds: float) -> None:
         """Move the clock."""
 
-    def grow(self) -> None:
-        """Add a prediction to the list."""
+    def calm(self, seconds: float) -> None:
+        """Move the clock, and make room where there was none."""
+
+    def first(self, run: str) -> int:
+        """Which arguments a run begins with."""
+
+    def others(self, attempt: Attempt) -> Iterable[int]:
+        """Which other arguments its retry may have."""
+
+    def listed(self) -> list[dict[str, Any]]:
+        """The list as it is."""
+
+    def leftovers(self) -> list[str]:
+        """What nothing names that is committed."""
+
+    def grow(self, *, ahead: bool = False) -> None:
+        """Add a prediction to the list.
+
+        :param ahead: its creation time is.
+        """
+
+    def fill(self) -> None:
+        """Leave little room in the storage."""
 
     def finish(self) -> None:
         """Finish a prediction."""
@@ -77,6 +101,8 @@ class World:
         self.steps = 0
         self.attempts: list[Attempt] = []
         self.running: Attempt | None = None
+        self.authors: dict[str, Attempt] = {}
+        """Of what is committed, by their nonces."""
         self._source = source
         self.late: list[tuple[str, Callable[[], Any]]] = []
 
@@ -122,7 +148,7 @@ class World:
 
         :raises InvariantError: where an invariant does not hold.
         """
-        current = self._start(self.runs[0], 1)
+        current = self._take(Option("start", self.runs[0]), None)
         while True:
             choices = [*options(self, current)]
             pick = self._source.pick(choices, current.where)
@@ -144,7 +170,7 @@ class World:
         """The last attempt of each run."""
         return {attempt.run: attempt for attempt in self.attempts}
 
-    def _take(self, option: Option, current: Attempt) -> Attempt:
+    def _take(self, option: Option, current: Any) -> Attempt:
         """Let it happen.
 
         :return: who goes on if nothing else is chosen.
@@ -152,18 +178,16 @@ class World:
         kind, subject = option
         if kind not in ("go", "switch"):
             self.happened[kind] += 1
-            self.log.append(f"{len(self.tape):4} -- {kind} {'' if subject is None else subject}".rstrip())
+            self.log.append(f"{len(self.tape):4} -- {option}")
         match kind, subject:
             case (("go" | "switch"), Attempt()):
                 return self._resume(subject)
             case "start", str():
-                return self._start(subject, 1)
-            case "retry", Attempt():
-                return self._start(subject.run, subject.number + 1, subject.machine)
-            case "move", Attempt():
-                return self._start(subject.run, subject.number + 1, 1 - subject.machine)
-            case "twin", Attempt():
-                return self._start(subject.run, subject.number, 1 - subject.machine, is_twin=True)
+                return self._start(Which(subject, arguments=self.scene.first(subject), started=self.steps))
+            case "other", (Attempt() as one, int() as arguments):
+                return self._start(replace(self._next(one), arguments=arguments))
+            case (("retry" | "move" | "twin" | "again" | "clear"), Attempt()):
+                return self._start(self._following(subject, kind))
             case "wake", Attempt():
                 subject.status = "ready"
                 return subject
@@ -177,6 +201,10 @@ class World:
                 self.scene.pass_time(subject)
             case "grow", _:
                 self.scene.grow()
+            case "ahead", _:
+                self.scene.grow(ahead=True)
+            case "full", _:
+                self.scene.fill()
             case "finish", _:
                 self.scene.finish()
             case "odd", str():
@@ -185,8 +213,35 @@ class World:
                 subject.fault = kind
         return current
 
-    def _start(self, run: str, number: int, machine: int = 0, *, is_twin: bool = False) -> Attempt:
-        attempt = Attempt(run, number, machine, self.steps, is_twin, self.scene.land)
+    def _following(self, one: Attempt, kind: str) -> Which:
+        """What Airflow starts after an attempt, or beside it."""
+        which = one.which
+        match kind:
+            case "move":
+                return replace(self._next(one), machine=1 - which.machine)
+            case "twin":
+                return replace(which, machine=1 - which.machine, is_twin=True)
+            case "again":
+                return Which(one.run, arguments=which.arguments, life=which.life + 1, started=self.steps)
+            case "clear":
+                has_finished = one.status == "succeeded" or one.number >= which.most
+                started = self.steps if has_finished else which.started
+                most = one.number + MOST_ATTEMPTS - 1
+                fresh = one.status == "succeeded"
+                return replace(
+                    self._next(one), clears=which.clears + 1, started=started, most=most, is_fresh=fresh
+                )
+            case _:
+                return self._next(one)
+
+    @staticmethod
+    def _next(one: Attempt) -> Which:
+        return replace(one.which, number=one.number + 1, is_twin=False)
+
+    def _start(self, which: Which) -> Attempt:
+        attempt = Attempt(which, self.steps, self.scene.land)
+        first = next((one for one in self.attempts if one.life == attempt.life), None)
+        attempt.listed = first.listed if first else self.scene.listed()
         self.attempts.append(attempt)
         return self._resume(attempt)
 
@@ -224,11 +279,19 @@ class World:
         self.scene.check()
 
     def _be_calm(self) -> None:
-        """Nothing fails any more, the frozen stay frozen; and a new run must succeed."""
-        self.scene.pass_time(LAST_AFTER)
+        """Nothing fails any more, the frozen stay frozen. A new run must succeed, and one more tidy up."""
+        self.scene.calm(LAST_AFTER)
         while not self.scene.is_finished:
             self.scene.finish()
-        last = self._start(LAST, 1)
+        self._land_calmly(LAST)
+        if self.scene.leftovers():
+            self.scene.grow()
+            self._land_calmly(AFTER)
+            if found := self.scene.leftovers():
+                raise InvariantError(f"leftover: two runs in peace have left {found}")
+
+    def _land_calmly(self, run: str) -> None:
+        last = self._start(Which(run, arguments=self.scene.first(run), started=self.steps))
         while last.status == "ready":
             self._count_step()
             self._resume(last)
