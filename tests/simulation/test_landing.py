@@ -5,7 +5,8 @@ A history that fails is printed with its shrunk tape; ``python -m tests.simulati
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 import pytest
 
@@ -20,7 +21,24 @@ HISTORIES = {
     "anew, store": 120,
     "anew, local": 60,
     "anew, two filters": 110,
+    "incremental, odd answers": 20,
+    "anew, odd answers": 20,
+    "incremental, conditions refused": 20,
+    "incremental, conditions ignored": 20,
+    "anew, conditions refused": 20,
 }
+
+
+def known(cases: Iterable[Case]) -> list[Any]:
+    """Cases as pytest takes them; it expects to fail what is a known fault."""
+    return [
+        pytest.param(
+            case,
+            id=case.name,
+            marks=[pytest.mark.xfail(reason=case.fault, strict=True)] if case.fault else [],
+        )
+        for case in cases
+    ]
 
 
 @pytest.fixture(autouse=True)
@@ -43,7 +61,7 @@ def test_whatever_happens_a_committed_landing_stays_whole_and_the_next_run_succe
             show(history.shrunk())
 
 
-@pytest.mark.parametrize("case", STORIES, ids=lambda case: case.name)
+@pytest.mark.parametrize("case", known(STORIES))
 def test_a_known_case_harms_nobody(case: Case) -> None:
     story = Story(*case.story)
 
@@ -52,6 +70,6 @@ def test_a_known_case_harms_nobody(case: Case) -> None:
     assert not story.left, "the story was not told to its end"
 
 
-@pytest.mark.parametrize("case", TAPES, ids=lambda case: case.name)
+@pytest.mark.parametrize("case", known(TAPES))
 def test_a_tape_that_once_broke_an_invariant_breaks_none(case: Case) -> None:
     show(play(case.scenario, Recorded(case.tape)))
