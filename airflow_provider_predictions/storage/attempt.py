@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import re
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from airflow_provider_predictions.storage.objects import names, remove_files
+from airflow_provider_predictions.storage.objects import is_local, names, remove_files
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import ObjectStoragePath
@@ -128,6 +130,26 @@ class Attempt:
         """Remove what it has written, once it has lost or failed for good."""
         found = tagged(self.root, self.generation, shared=self.shared)
         remove_files(self.root, [name for name, tag in found if tag["nonce"] == self.nonce])
+
+
+NEW = "_new"
+
+
+def on_the_way(root: ObjectStoragePath, generation: int) -> Path:
+    """Where a file of a local path lies until it is whole that is not under the names of an attempt.
+
+    :param generation: of the attempt that writes it.
+    """
+    return Path(root.path, NEW, f"{generation:08}-{uuid4().hex}")
+
+
+def remove_unfinished(root: ObjectStoragePath, generation: int) -> None:
+    """Remove what writers have left on the way that were killed, up to a generation that is over."""
+    if is_local(root):
+        left = [name for name in names(root / NEW) if int(name.partition("-")[0]) <= generation]
+        remove_files(root, [f"{NEW}/{name}" for name in left])
+        with suppress(OSError):  # not empty, or gone
+            Path(root.path, NEW).rmdir()
 
 
 def tagged(

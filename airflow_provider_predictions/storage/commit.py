@@ -6,11 +6,12 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from airflow_provider_predictions.api.arguments import utc
 from airflow_provider_predictions.api.errors import PredictionsError
-from airflow_provider_predictions.storage.attempt import Attempt
+from airflow_provider_predictions.storage.attempt import Attempt, on_the_way
 from airflow_provider_predictions.storage.log import Entry, Log
 from airflow_provider_predictions.storage.manifest import Manifest
 from airflow_provider_predictions.storage.objects import try_to_write
@@ -78,6 +79,10 @@ class LandingPath:
             self._may_have_committed = False
             self.abandon()
         return winner
+
+    def on_the_way(self) -> Path:
+        """Where a file of a local path lies until it is whole."""
+        return on_the_way(self.root, self.attempt.generation)
 
     def abandon(self) -> None:
         """Remove what this attempt has written, unless it may be committed."""

@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from airflow_provider_predictions.api.errors import ConfigurationError, ConflictError
-from airflow_provider_predictions.storage.attempt import Attempt, TaskRun, new_nonce, tagged
+from airflow_provider_predictions.storage.attempt import (
+    Attempt,
+    TaskRun,
+    new_nonce,
+    remove_unfinished,
+    tagged,
+)
 from airflow_provider_predictions.storage.checkpoint import CHECKPOINT
 from airflow_provider_predictions.storage.commit import LandingPath, warning_only
 from airflow_provider_predictions.storage.index import INDEX, RECENT, listed, read_index, write_index
@@ -26,7 +32,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_NUMBERED = re.compile(rf"([0-9]{{8,}})-[0-9a-f]{{8}}\.(json|gz)(\.[0-9a-f]+{re.escape(UNFINISHED)})?")
+_NUMBERED = re.compile(r"([0-9]{8,})-[0-9a-f]{8}\.(json|gz)")
 
 LATE = 24
 """A generation is swept again so many commits later, of what a frozen attempt has written since."""
@@ -81,7 +87,7 @@ class IncrementalPath(LandingPath):
         )
         entry = self.entry(content, state=state.name, unsettled=[])
         state = self._noting(state, entry)
-        put(self.root / STATES / state.name, encode(state))
+        put(self.root / STATES / state.name, encode(state), via=self.on_the_way())
         winner = self.create(entry)
         if winner.nonce == attempt.nonce:
             self._publish(content, state)
@@ -100,6 +106,8 @@ class IncrementalPath(LandingPath):
         """
         content["path"] = str(self.root)
         self._sweep_earlier()
+        with warning_only(self.root):
+            self._sweep_states(self.state)
         return self._of_run(find(self.root) or self.state) or content
 
     def remove(self) -> None:
@@ -115,7 +123,7 @@ class IncrementalPath(LandingPath):
         if len(recent) < RECENT:
             return replace(state, recent=recent)
         older, recent = recent[: -LATE - 1], recent[-LATE - 1 :]
-        write_index(self.root, state.index, older, state.index_name)
+        write_index(self.root, state.index, older, state.index_name, self.on_the_way())
         return replace(state, recent=recent, index=state.index_name)
 
     def _of_run(self, state: State) -> Manifest | None:
@@ -138,9 +146,10 @@ class IncrementalPath(LandingPath):
         :raises StorageError: where readers would miss the manifest; a retry writes it.
         """
         with warning_only(self.root):
-            put(self.root / STATE, encode(state))
+            put(self.root / STATE, encode(state), via=self.on_the_way())
         with warning_only(self.root):
             self._sweep(state.recent[-1])
+            remove_unfinished(self.root, state.generation)
             self._sweep_states(state)
         if _is_written(content):
             put(self.attempt.directory / MANIFEST, as_json(content))
@@ -160,6 +169,7 @@ class IncrementalPath(LandingPath):
                     if names and not any(name.endswith(f"/{MANIFEST}") for name in names):
                         put(self.log.directory(entry) / MANIFEST, as_json(self.log.landed(entry)))
                 swept = max(swept, generation)
+            remove_unfinished(self.root, head)
         return swept
 
     def _sweep(self, entry: Entry) -> list[str]:
@@ -181,25 +191,19 @@ class IncrementalPath(LandingPath):
 
     def _sweep_states(self, state: State) -> None:
         """Keep the newest state and index and the ones before, which a reader may have been told of."""
-        self._sweep_folder(STATES, state.name, before=1)
+        self._sweep_folder(STATES, state, {entry.state for entry in state.recent[-2:]})
         if state.index == state.index_name:
-            self._sweep_folder(INDEX, state.index, before=RECENT)
+            self._sweep_folder(INDEX, state, {state.index, self.state.index})
 
-    def _sweep_folder(self, folder: str, own: str, *, before: int) -> None:
-        """Remove what other attempts at this generation have put there, and what is old.
-
-        :param before: how many generations back is not old.
-        """
-        last = self.attempt.generation
-        over = [
-            name for name in names(self.root / folder)
-            if (number := _number(name)) < last - before or (number == last and name != own)
-        ]  # fmt: skip
+    def _sweep_folder(self, folder: str, state: State, kept: set[str | None]) -> None:
+        """Remove what is not kept, but for what attempts put there that may still commit."""
+        found = names(self.root / folder)
+        over = [name for name in found if name not in kept and _number(name) <= state.generation]
         remove_files(self.root, [f"{folder}/{name}" for name in over])
 
 
 def _number(name: str) -> float:
-    """The generation in the name of a state or an index; none of another name is old."""
+    """The generation in the name of a state or an index; one of another name is never over."""
     found = _NUMBERED.fullmatch(name)
     return int(found[1]) if found else math.inf
 

@@ -106,7 +106,6 @@ class Landing:
         :param facts: of the manifest, beside what was counted.
         """
         progress, rejected = self.progress, None
-        self._take_over()
         progress.flush()
         if progress.spool.count:
             self._close_part()
@@ -114,6 +113,7 @@ class Landing:
         if progress.rejected.count:
             rejected = self.attempt.path(REJECTED)
             put_file(progress.rejected.path, rejected)
+        self._take_over()
         return manifest(self.attempt.directory, progress.parts, progress.totals, rejected, **facts)
 
     def identities(self) -> Iterator[tuple[str, datetime | None]]:
@@ -131,7 +131,6 @@ class Landing:
 
     def _close_part(self) -> Path:
         """Put the spool as a part, and begin the next one; the lines stay until that is noted."""
-        self._take_over()
         progress, spool = self.progress, self.progress.spool
         spool.close()
         content = self.form.convert(spool.path, self._directory / "converted")
@@ -139,7 +138,9 @@ class Landing:
         if content != spool.path:
             with content.open("rb") as file:
                 sha256, size = hashlib.file_digest(file, "sha256").hexdigest(), file.tell()
-        progress.parts.append(self._put_part(content, spool.count, size, sha256, len(progress.parts)))
+        part = self._put_part(content, spool.count, size, sha256, len(progress.parts))
+        self._take_over()
+        progress.parts.append(part)
         progress.spool = Spool(self._directory / f"part-{len(progress.parts)}")
         return spool.path
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import msgspec
 
 from airflow_provider_predictions.api.errors import ConfigurationError
-from airflow_provider_predictions.storage.attempt import Attempt, TaskRun
+from airflow_provider_predictions.storage.attempt import Attempt, TaskRun, on_the_way
 from airflow_provider_predictions.storage.manifest import Manifest, moved
 from airflow_provider_predictions.storage.objects import create, read
 from airflow_provider_predictions.storage.stored import Nonce, Number, Stored, decode, encode
@@ -101,7 +101,8 @@ class Log:
         :raises StorageError: where it is unknown whether it lies there.
         """
         name = self.name(entry.generation)
-        return self._decoded(create(name, encode(entry), is_conditional=is_conditional), name)
+        via = on_the_way(self.root, entry.generation)
+        return self._decoded(create(name, encode(entry), is_conditional=is_conditional, via=via), name)
 
     def landed(self, entry: Entry) -> Manifest:
         """What a commit has landed, with the URLs that this has now.

@@ -96,11 +96,14 @@ def get_file(target: ObjectStoragePath, file: Path, size: int) -> None:
         _ask(target.fs, "get_file", target.path, str(file), size=size)
 
 
-def put(target: ObjectStoragePath, content: bytes) -> None:
-    """Write a small object in one step, over one that is there."""
+def put(target: ObjectStoragePath, content: bytes, *, via: Path | None = None) -> None:
+    """Write a small object in one step, over one that is there.
+
+    :param via: where a file lies until it is whole; by default beside the target.
+    """
     with explained("written", target):
         if is_local(target):
-            with _replacing(target) as new:
+            with _replacing(target, via) as new:
                 new.write_bytes(content)
         else:
             _ask(target.fs, "pipe_file", target.path, content, size=len(content))
@@ -158,7 +161,9 @@ def _is_created_once(target: ObjectStoragePath) -> bool:
     return False
 
 
-def create(target: ObjectStoragePath, content: bytes, *, is_conditional: bool = False) -> bytes:
+def create(
+    target: ObjectStoragePath, content: bytes, *, is_conditional: bool = False, via: Path | None = None
+) -> bytes:
     """Put an object where there is none.
 
     A response that is lost lets a library send the put again, which then meets its own object. So no error is
@@ -166,6 +171,7 @@ def create(target: ObjectStoragePath, content: bytes, *, is_conditional: bool = 
     of a storage without conditional puts, so only a storage that refuses each time is one.
 
     :param is_conditional: the storage is known to have conditional puts, whatever it answers now.
+    :param via: see ``put``.
     :return: what lies there. A storage without conditional puts is asked first; two may both find nothing.
     :raises StorageError: where that cannot be found out. The object may lie there, now or later.
     """
@@ -173,7 +179,7 @@ def create(target: ObjectStoragePath, content: bytes, *, is_conditional: bool = 
     has_no_condition = not is_conditional
     for _ in range(TRIES):
         try:
-            _create(target, content)
+            _create(target, content, via)
             return content
         except Exception as error:
             failure = error
@@ -183,7 +189,7 @@ def create(target: ObjectStoragePath, content: bytes, *, is_conditional: bool = 
             raise failure
         has_no_condition &= isinstance(failure, _Unconditional)
     if has_no_condition:
-        put(target, content)
+        put(target, content, via=via)
         return content
     raise StorageError(
         f"path: it is unknown whether {target} was written: {failure}. A retry finds out"
@@ -194,12 +200,12 @@ class _Unconditional(Exception):  # noqa: N818  (not an error of anybody)
     """The storage cannot put an object only where there is none."""
 
 
-def _create(target: ObjectStoragePath, content: bytes) -> None:
+def _create(target: ObjectStoragePath, content: bytes, via: Path | None = None) -> None:
     """Put an object where there is none, or raise."""
     with explained("written", target, but=(FileExistsError, _Unconditional)):
         try:
             if is_local(target):
-                _create_file(Path(target.path), content)
+                _create_file(Path(target.path), content, via)
             else:
                 _ask(target.fs, "pipe_file", target.path, content, mode="create")
         except (TypeError, ValueError, NotImplementedError):
@@ -213,9 +219,9 @@ def _create(target: ObjectStoragePath, content: bytes) -> None:
             raise
 
 
-def _create_file(target: Path, content: bytes) -> None:
+def _create_file(target: Path, content: bytes, via: Path | None) -> None:
     """A file that appears with its content, or not at all, also where the machine loses power."""
-    new = _new_beside(target)
+    new = _unfinished(target, via)
     try:
         with new.open("wb") as file:
             file.write(content)
@@ -237,9 +243,9 @@ def _create_file(target: Path, content: bytes) -> None:
 
 
 @contextmanager
-def _replacing(target: ObjectStoragePath) -> Iterator[Path]:
+def _replacing(target: ObjectStoragePath, via: Path | None = None) -> Iterator[Path]:
     """A file that takes the target's name when it is whole, so that nobody reads half of it."""
-    new = _new_beside(Path(target.path))
+    new = _unfinished(Path(target.path), via)
     try:
         yield new
         new.replace(target.path)
@@ -249,13 +255,14 @@ def _replacing(target: ObjectStoragePath) -> Iterator[Path]:
         new.unlink(missing_ok=True)
 
 
-def _new_beside(target: Path) -> Path:
-    """A new file in the directory of another one, which is made where it is missing."""
-    new = target.with_name(f"{target.name}.{uuid4().hex}{UNFINISHED}")
+def _unfinished(target: Path, via: Path | None) -> Path:
+    """A new file on the way to another one, whose directory is made where it is missing."""
+    new = via or target.with_name(f"{target.name}.{uuid4().hex}{UNFINISHED}")
     for _ in range(TRIES):
         # Another run removes directories that are empty.
         with suppress(FileNotFoundError):
             target.parent.mkdir(parents=True, exist_ok=True)
+            new.parent.mkdir(parents=True, exist_ok=True)
             new.touch(exist_ok=False)
             return new
     raise _removed(str(target))

@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from airflow_provider_predictions.api.errors import ConfigurationError
-from airflow_provider_predictions.storage.attempt import Attempt, TaskRun, new_nonce, tagged
+from airflow_provider_predictions.storage.attempt import (
+    Attempt,
+    TaskRun,
+    new_nonce,
+    remove_unfinished,
+    tagged,
+)
 from airflow_provider_predictions.storage.checkpoint import CHECKPOINT
 from airflow_provider_predictions.storage.commit import LandingPath, warning_only
 from airflow_provider_predictions.storage.log import Log
@@ -80,7 +86,7 @@ class ReplacedPath(LandingPath):
         """Show the manifest, once, and remove what no shown manifest can name any more."""
         if self.log.read(content["generation"] + 1) is not None:
             return
-        put(self.root / MANIFEST, as_json(content))
+        put(self.root / MANIFEST, as_json(content), via=self.on_the_way())
         with warning_only(self.root):
             self._sweep(content)
 
@@ -88,12 +94,15 @@ class ReplacedPath(LandingPath):
         generation = content["generation"]
         kept = {name_of(part["uri"]) for part in content["parts"]}
         kept |= {name.rpartition("/")[2] for name in (content["rejected_uri"],) if name}
+        entries = {number: self.log.read(number) for number in self.unsettled}
+        authors = {number: entry.nonce for number, entry in entries.items() if entry}
         over = [
             name for name, tag in tagged(self.root, None, shared=True)
             if (number := int(tag["generation"])) <= generation and name not in kept
-            and (number not in self.unsettled or name.startswith(CHECKPOINT))
+            and (authors.get(number) != tag["nonce"] or name.startswith(CHECKPOINT))
         ]  # fmt: skip
         remove_files(self.root, over)
+        remove_unfinished(self.root, generation)
 
 
 class Shown(Stored):

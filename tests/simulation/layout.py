@@ -26,10 +26,8 @@ _AUTHOR = re.compile(r"(?:^|[/.])([0-9]{8,})[-/](?:[0-9a-f]{8}-)?([0-9a-f]{8})\b
 FIRST_PART = "/part-00000.jsonl"
 LAST_PAGE = "list 8"
 SECOND_PART = "part-00001.*"
-WRITE_COMMIT = f"write {LOG}*"
+WRITE_NEW = "write _new/*"
 COMMIT = f"* {LOG}00000001.json"
-PUT_COMMIT = f"put {LOG}00000001.json"
-CREATE_STATE = f"create {STATE}"
 PUT_MANIFEST = f"put */{MANIFEST}"
 
 
