@@ -15,6 +15,7 @@ from tests.simulation.layout import (
     WRITE_COMMIT,
 )
 
+LEFT = "what attempts leave that were killed stays for 24 commits or for ever"
 UNFINISHED = "nobody removes the unfinished file of a writer that was killed"
 
 MISSING = "a state that another run has made meanwhile counts as missing"
