@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
@@ -61,6 +61,7 @@ class Incremental:
         self._log = Log()
         self._parts: dict[str, str] = {}
         self._first: dict[tuple[str, int], tuple[Commit, int]] = {}
+        self._names: dict[tuple[str, int], set[str]] = defaultdict(set)
         self._ids: set[str] = set()
         self._watermark: datetime | None = None
 
@@ -74,6 +75,7 @@ class Incremental:
                     raise InvariantError(f"changed: two committed manifests disagree about {name}")
             if commit.run:
                 self._first.setdefault(self._claims.by(commit), (commit, steps))
+                self._names[self._claims.by(commit)].add(commit.name)
         landed = records(self._parts.items(), objects)
         self._ids = once(id_ for id_, _ in landed)
         for commit in commits:
@@ -83,8 +85,13 @@ class Incremental:
             self._watermark = noted.watermark
 
     def ended(self, attempt: Attempt) -> None:
-        """A success returns the first commit of its run, unless it began before and found nothing."""
+        """A success returns the first commit of its run, unless it began before and found nothing.
+
+        A task that was cleared may land the rest, too.
+        """
         result = layout.returned(attempt.result, incremental=True)
+        if attempt.which.clears and (not result.parts or result.name in self._names[attempt.life]):
+            return
         first, steps = self._first.get(attempt.life, (None, attempt.began))
         if first and first.name == result.name:
             return

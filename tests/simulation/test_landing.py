@@ -16,17 +16,30 @@ from tests.simulation.seams import silence
 from tests.simulation.tape import Recorded, Story
 
 HISTORIES = {
-    "incremental, store": 150,
-    "incremental, local": 60,
-    "anew, store": 120,
-    "anew, local": 60,
-    "anew, two filters": 110,
-    "incremental, odd answers": 20,
-    "anew, odd answers": 20,
-    "incremental, conditions refused": 20,
-    "incremental, conditions ignored": 20,
-    "anew, conditions refused": 20,
+    "incremental, store": 80,
+    "incremental, local": 25,
+    "anew, store": 60,
+    "anew, local": 25,
+    "anew, two filters": 40,
+    "incremental, odd answers": 25,
+    "anew, odd answers": 25,
+    "incremental, conditions refused": 15,
+    "incremental, conditions ignored": 10,
+    "anew, conditions refused": 15,
+    "incremental, other statuses": 20,
+    "incremental, other max_age": 20,
+    "anew, other arguments": 15,
+    "incremental, made anew": 20,
+    "incremental, made anew, no ids": 15,
+    "anew, made anew": 20,
+    "anew, made anew, no ids": 15,
+    "incremental, dates ahead": 20,
+    "incremental, no room": 15,
+    "anew, no room": 15,
 }
+"""500 in all."""
+FAULTY = {"incremental, dates ahead": "the watermark passes the clock"}
+"""Scenarios in which drawn histories show faults that ``corpus`` tells one by one."""
 
 
 def known(cases: Iterable[Case]) -> list[Any]:
@@ -53,12 +66,20 @@ def show(history: History) -> None:
         pytest.fail(str(history), pytrace=False)
 
 
-@pytest.mark.parametrize("scenario", HISTORIES)
+@pytest.mark.parametrize(
+    "scenario",
+    [
+        pytest.param(
+            name, marks=[pytest.mark.xfail(reason=FAULTY[name], strict=True)] if name in FAULTY else []
+        )
+        for name in HISTORIES
+    ],
+)
 def test_whatever_happens_a_committed_landing_stays_whole_and_the_next_run_succeeds(scenario: str) -> None:
     for seed in range(HISTORIES[scenario]):
         history = drawn(scenario, seed)
         if history.violation:
-            show(history.shrunk())
+            show(history if scenario in FAULTY else history.shrunk())
 
 
 @pytest.mark.parametrize("case", known(STORIES))

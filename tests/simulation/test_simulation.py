@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.simulation.attempt import InvariantError
+from tests.simulation.attempt import InvariantError, Which
 from tests.simulation.claims import Claims
 from tests.simulation.history import drawn, play
 from tests.simulation.invariants import Anew, Incremental, agree, once
@@ -190,7 +190,9 @@ def test_a_success_that_is_not_its_runs_commit_is_noticed(landed: dict[str, byte
     history = Incremental(nobody())
     history.check(landed, 5)
     result = {"path": "s3://bucket/landed/other", "parts": [], "count": 0}
-    found_nothing = SimpleNamespace(life=("last", 0), began=4, result=result, outcome="nothing")
+    found_nothing = SimpleNamespace(
+        life=("last", 0), which=Which("last"), began=4, result=result, outcome="nothing"
+    )
 
     history.ended(found_nothing)
     found_nothing.began = 6
@@ -226,4 +228,4 @@ def test_a_landing_that_nobody_can_read_is_noticed() -> None:
         history.see([Commit("", (part,)), Commit("", (("other", ""),))], {"part": content})
     result = {"path": "s3://bucket/landed", "parts": [{"uri": "part", "sha256": "another"}], "count": 1}
     with pytest.raises(InvariantError, match="uncommitted"):
-        history.ended(SimpleNamespace(life=("a", 0), result=result, outcome="another"))
+        history.ended(SimpleNamespace(life=("a", 0), which=Which("a"), result=result, outcome="another"))

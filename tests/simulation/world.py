@@ -1,4 +1,4 @@
-"""One history: attempts that are stepped at each call, in an order and with faults that a tape chooses."""
+"""One history: attempts that are stepped at each call; a tape chooses the order and the faults."""
 
 from __future__ import annotations
 
