@@ -229,6 +229,8 @@ def _create_file(target: Path, content: bytes, via: Path | None) -> None:
             os.fsync(file.fileno())
         try:
             os.link(new, target)
+        except FileNotFoundError:
+            raise _removed(str(target)) from None
         except OSError as error:
             if error.errno in _LINKLESS:
                 raise _Unconditional(str(error)) from None

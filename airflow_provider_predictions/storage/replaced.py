@@ -46,7 +46,10 @@ class ReplacedPath(LandingPath):
             if entry is None or entry.state is not None:
                 raise ConfigurationError(f"path: {root} holds incremental landings; land under another path")
             unsettled = [*entry.unsettled, head]
-        self.unsettled = sorted({*unsettled} - {generation})
+        # Its own author has shown it, unless it says so itself.
+        settled = {generation} - {*shown.unsettled}
+        self.unsettled = sorted({*unsettled} - settled)
+        self._is_shown = head == generation
         super().__init__(Attempt(root, head + 1, task, new_nonce(), shared=True))
 
     def earlier(self) -> Manifest | None:
@@ -58,7 +61,12 @@ class ReplacedPath(LandingPath):
         if entry is None or not self.attempt.task.is_retry_of(entry):
             return None
         content = self.log.landed(entry)
-        self._publish(content)
+        if self._is_shown:
+            with warning_only(self.root):
+                self._sweep(content)
+        else:
+            # The attempt that has committed may be frozen, and show it later, too.
+            self._publish({**content, "unsettled": sorted({*entry.unsettled, entry.generation})})
         return content
 
     def commit(self, content: Manifest) -> Manifest:

@@ -78,7 +78,7 @@ class Which:
     :param clears: how often the task was cleared.
     :param started: tells when its run did, in steps; a run that had finished starts again when it is cleared.
     :param most: the try number of its last retry.
-    :param is_fresh: it had succeeded when it was cleared.
+    :param lands_since: after how many steps it was cleared that had succeeded; what it returns landed later.
     :param is_twin: the scheduler had started the same try before.
     """
 
@@ -90,7 +90,7 @@ class Which:
     clears: int = 0
     started: int = 0
     most: int = MOST_ATTEMPTS
-    is_fresh: bool = False
+    lands_since: int = -1
     is_twin: bool = False
 
 

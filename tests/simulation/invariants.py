@@ -87,12 +87,18 @@ class Incremental:
     def ended(self, attempt: Attempt) -> None:
         """A success returns the first commit of its run, unless it began before and found nothing.
 
-        A task that was cleared may land the rest, too.
+        A task that was cleared may land the rest, too. Where its run has committed nothing, it cannot be told
+        from a run of the same id that was deleted.
         """
         result = layout.returned(attempt.result, incremental=True)
-        if attempt.which.clears and (not result.parts or result.name in self._names[attempt.life]):
-            return
         first, steps = self._first.get(attempt.life, (None, attempt.began))
+        lives = [
+            life for life in self._names if life == attempt.life or (not first and life[0] == attempt.run)
+        ]
+        if attempt.which.clears and (
+            not result.parts or any(result.name in self._names[life] for life in lives)
+        ):
+            return
         if first and first.name == result.name:
             return
         if result.parts or (first and attempt.began > steps):
@@ -163,7 +169,7 @@ class Anew:
         ]
         if not own:
             raise InvariantError(f"uncommitted: {attempt} returns {attempt.outcome}, which is no commit")
-        if attempt.which.is_fresh and not any(self._claims.after(commit) > attempt.began for commit in own):
+        if not any(self._claims.after(commit) > attempt.which.lands_since for commit in own):
             raise InvariantError(f"old: {attempt} was cleared, and returns {attempt.outcome} of before")
 
     def newest(self) -> Attempt | None:

@@ -16,7 +16,7 @@ from tests.simulation.tape import Story
     [
         pytest.param("incremental, store", "a.1", 2, 12, id="the first incremental landing"),
         pytest.param("incremental, store", "last.1", 1, 12, id="a later one"),
-        pytest.param("incremental, store", "b.1", 0, 8, id="one that finds nothing"),
+        pytest.param("incremental, store", "b.1", 0, 9, id="one that finds nothing"),
         pytest.param("anew, store", "a.1", 3, 9, id="the first landing that is not incremental"),
         pytest.param("anew, store", "b.1", 3, 9, id="one that replaces it"),
     ],

@@ -227,10 +227,9 @@ class World:
                 has_finished = one.status == "succeeded" or one.number >= which.most
                 started = self.steps if has_finished else which.started
                 most = one.number + MOST_ATTEMPTS - 1
-                fresh = one.status == "succeeded"
-                return replace(
-                    self._next(one), clears=which.clears + 1, started=started, most=most, is_fresh=fresh
-                )
+                since = self.steps if one.status == "succeeded" else which.lands_since
+                clears = which.clears + 1
+                return replace(self._next(one), clears=clears, started=started, most=most, lands_since=since)
             case _:
                 return self._next(one)
 
