@@ -73,6 +73,7 @@ Ids = Annotated[Words, AfterValidator(_ids)]
 # Strict, since 20261101 would be a number of seconds: a day in 1970.
 Time = Annotated[Annotated[AwareDatetime, Field(strict=True)] | None, BeforeValidator(_time)]
 Seconds = Annotated[float, BeforeValidator(seconds_of), Field(gt=0, allow_inf_nan=False)]
+Lookback = Annotated[float, BeforeValidator(seconds_of), Field(ge=0, allow_inf_nan=False)]
 
 
 class Arguments(BaseModel):

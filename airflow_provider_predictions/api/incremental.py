@@ -6,7 +6,7 @@ newer, the ids that have landed are remembered.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,8 +14,8 @@ from typing import Any
 from airflow_provider_predictions.api.arguments import utc
 from airflow_provider_predictions.api.models import Page, Prediction, as_time
 
-SETTLED_AFTER = timedelta(hours=1)
-"""A prediction may be listed later than it was created; the watermark stays so far behind the newest one."""
+LOOKBACK = timedelta(hours=1)
+"""By default a prediction may be listed so long after its creation."""
 STEP = timedelta(hours=1)
 """A run that lands nothing commits a watermark that has moved so far."""
 NAMED = 10
@@ -30,6 +30,8 @@ class Ledger:
     :param statuses: only these land; None for all terminal ones.
     :param watermark: nothing older is looked at; None for the first run.
     :param landed: when those were created that have landed and are not older.
+    :param lookback: the watermark stays so far behind the newest one that has been created by now.
+    :param clock: what the service's clock says; a creation time may be ahead of it.
     :param known_rejected: rows that are no records and were told of by earlier runs, by their hashes.
     :param give_up_before: what was created before and is unfinished is not waited for; None to wait for ever.
     """
@@ -40,10 +42,13 @@ class Ledger:
     landed: dict[str, datetime | None]
     give_up_before: datetime | None = None
     known_rejected: Mapping[str, datetime] = field(default_factory=dict)
+    lookback: timedelta = LOOKBACK
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     rejected: dict[str, datetime] = field(init=False)
     newest: datetime | None = None
     oldest_unfinished: datetime | None = None
     unfinished: int = 0
+    ahead: int = 0
     given_up: int = 0
     given_up_ids: list[str] = field(default_factory=list)
 
@@ -63,7 +68,9 @@ class Ledger:
         if created:
             self.newest = max(self.newest or created, created)
         if row.status in self.terminal:
-            return row.id not in self.landed and (self.statuses is None or row.status in self.statuses)
+            lands = row.id not in self.landed and (self.statuses is None or row.status in self.statuses)
+            self.ahead += bool(lands and created and created > self.clock() + self.lookback)
+            return lands
         if self.give_up_before and created and created < self.give_up_before:
             self.given_up += 1
             self.given_up_ids = [*self.given_up_ids, row.id][:NAMED]
@@ -78,7 +85,7 @@ class Ledger:
         """What the next run starts from."""
         if self.newest is None:
             return self.watermark
-        settled = self.newest - SETTLED_AFTER
+        settled = min(self.newest, self.clock()) - self.lookback
         reached = min(settled, self.oldest_unfinished or settled)
         return max(self.watermark or reached, reached)
 
@@ -106,6 +113,7 @@ class Ledger:
         return {
             "watermark": watermark and utc(watermark),
             "unfinished": self.unfinished,
+            "ahead": self.ahead,
             "given_up": self.given_up,
             "given_up_ids": self.given_up_ids,
         }
@@ -116,6 +124,7 @@ class Ledger:
             "newest": self.newest and utc(self.newest),
             "oldest_unfinished": self.oldest_unfinished and utc(self.oldest_unfinished),
             "unfinished": self.unfinished,
+            "ahead": self.ahead,
             "given_up": self.given_up,
             "given_up_ids": self.given_up_ids,
         }
@@ -124,5 +133,6 @@ class Ledger:
         """Take up what an earlier attempt noted."""
         self.newest = as_time(position["newest"])
         self.oldest_unfinished = as_time(position["oldest_unfinished"])
-        self.unfinished, self.given_up = position["unfinished"], position["given_up"]
+        self.unfinished, self.ahead = position["unfinished"], position["ahead"]
+        self.given_up = position["given_up"]
         self.given_up_ids = position["given_up_ids"]

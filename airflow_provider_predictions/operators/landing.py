@@ -16,7 +16,7 @@ from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
 from airflow_provider_predictions.api.arguments import Filters, words
 from airflow_provider_predictions.api.client import Client
 from airflow_provider_predictions.api.errors import PredictionsError, RejectedRowsError
-from airflow_provider_predictions.api.incremental import Ledger
+from airflow_provider_predictions.api.incremental import LOOKBACK, Ledger
 from airflow_provider_predictions.api.models import Page
 from airflow_provider_predictions.api.service import Service, Walk
 from airflow_provider_predictions.operators.arguments import (
@@ -67,6 +67,9 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
         a directory of its own under ``path``; ``_state.json`` there says what has landed.
     :param max_age: with ``incremental``, do not wait for predictions that are still unfinished so long after
         their creation, a timedelta or seconds; by default all are waited for.
+    :param lookback: with ``incremental``, how long after its creation a prediction may be listed for the first
+        time, a timedelta or seconds: each run looks back so far behind the newest prediction that the one
+        before has seen, and never less far than that behind the service's clock.
     :param partition_keys: which partitions of the asset in ``outlets`` this landing is, such as
         ``"{{ ds }}"``; a list or comma-separated text (templated). Needs Airflow 3.3. By default the event is
         of the whole asset.
@@ -89,6 +92,7 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
         prefetch: int = 1,
         incremental: bool = False,
         max_age: timedelta | float | None = None,
+        lookback: timedelta | float = LOOKBACK,
         max_rejected: int | None = 0,
         partition_keys: Collection[str] | str = (),
         **kwargs: Any,
@@ -101,6 +105,7 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
         self.prefetch = prefetch
         self.incremental = incremental
         self.max_age = max_age
+        self.lookback = lookback
         self.max_rejected = max_rejected
         self.partition_keys = partition_keys
         self._landed_from: tuple[str, Manifest] | None = None
@@ -159,7 +164,7 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
         if earlier := self._earlier(target):
             return earlier
         state = target.state
-        ledger = self._ledger(client.service, filters, state)
+        ledger = self._ledger(client, filters, state)
         filters = filters.model_copy(update={"statuses": None, "created_after": ledger.watermark})
         with self._landed(client, filters, target, ledger) as (content, landing):
             content["incremental"] = ledger.facts()
@@ -219,16 +224,17 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
             progress.say()
             yield content, landing
 
-    def _ledger(self, service: Service[Any], filters: Filters, state: State) -> Ledger:
-        age = self.max_age if isinstance(self.max_age, timedelta) else timedelta(seconds=self.max_age or 0)
+    def _ledger(self, client: Client, filters: Filters, state: State) -> Ledger:
         starts = [time for time in (filters.created_after, state.watermark) if time]
         return Ledger(
-            terminal=service.terminal_statuses,
+            terminal=client.service.terminal_statuses,
             statuses=filters.statuses,
             watermark=max(starts, default=None),
             landed=state.landed,
             known_rejected=state.rejected,
-            give_up_before=datetime.now(UTC) - age if self.max_age else None,
+            give_up_before=datetime.now(UTC) - _span(self.max_age) if self.max_age else None,
+            lookback=_span(self.lookback),
+            clock=lambda: client.began_at or datetime.now(UTC),
         )
 
     def _report(self, ledger: Ledger) -> None:
@@ -238,6 +244,9 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
                 ledger.given_up,
                 ", ".join(map(repr, ledger.given_up_ids)),
             )
+        if ledger.ahead:
+            self.log.warning("%d predictions were created in the future, by the service's clock; they land once",
+                             ledger.ahead)  # fmt: skip
         if ledger.unfinished:
             self.log.info("%d predictions are unfinished, the oldest of %s; a later run lands them",
                           ledger.unfinished, ledger.oldest_unfinished)  # fmt: skip
@@ -281,6 +290,10 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
         """Which predictions a path of incremental landings holds."""
         given = filters.model_dump(mode="json", exclude=set(NOT_OF_A_KIND), exclude_none=True)
         return " ".join([service.name, *(f"{name}={value}" for name, value in sorted(given.items()))])
+
+
+def _span(given: timedelta | float) -> timedelta:
+    return given if isinstance(given, timedelta) else timedelta(seconds=given)
 
 
 def task_run(context: Context) -> TaskRun:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_predictions.api.feed import LARGEST_EVENT, Feed, events
-from airflow_provider_predictions.api.incremental import NAMED, SETTLED_AFTER, Ledger
+from airflow_provider_predictions.api.incremental import LOOKBACK, NAMED, Ledger
 from airflow_provider_predictions.api.models import Page, Prediction
 
 NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
@@ -42,15 +42,30 @@ def test_the_watermark_stays_an_hour_behind_the_newest_and_never_passes_what_is_
     assert ledger(watermark=NOON).next_watermark == NOON
     for rows, watermark in [
         ([row("a", created=None)], None),
-        ([row("a")], NOON - SETTLED_AFTER),
+        ([row("a")], NOON - LOOKBACK),
         ([row("a"), row("b", created=NOON + HOUR), row("c", created=NOON - HOUR)], NOON),
         ([row("a"), row("b", "running", NOON - 5 * HOUR), row("c", "running", NOON - HOUR)], NOON - 5 * HOUR),
-        ([row("a"), row("b", "running", NOON)], NOON - SETTLED_AFTER),
-        ([row("a"), row("b", "running", None)], NOON - SETTLED_AFTER),
+        ([row("a"), row("b", "running", NOON)], NOON - LOOKBACK),
+        ([row("a"), row("b", "running", None)], NOON - LOOKBACK),
     ]:
         book = ledger()
         book.keep(Page(tuple(rows)))
         assert book.next_watermark == watermark
+
+
+def test_the_watermark_never_passes_the_clock_of_the_service() -> None:
+    book = ledger(clock=lambda: NOON, lookback=HOUR / 2)
+
+    ahead = [
+        row("a", created=NOON + timedelta(days=36_500)),
+        row("b", created=datetime.max.replace(tzinfo=UTC)),
+    ]
+    assert kept(book, *ahead, row("c")) == ["a", "b", "c"]
+    assert (book.next_watermark, book.ahead) == (NOON - HOUR / 2, 2)
+    landed = book.next_landed((one.id, one.created_at) for one in [*ahead, row("c")])
+    later = ledger(watermark=book.next_watermark, landed=landed, clock=lambda: NOON + HOUR)
+    assert kept(later, *ahead, row("c"), row("d", created=NOON + HOUR)) == ["d"]
+    assert later.next_watermark == NOON
 
 
 def test_the_watermark_does_not_go_back() -> None:
@@ -121,7 +136,7 @@ def test_a_feed_waits_for_nothing_that_is_unfinished_and_too_old() -> None:
     _, given_up = Feed(NOON - HOUR).news(rows, **given, give_up_before=NOON + HOUR)
 
     assert waiting.watermark == NOON
-    assert given_up.watermark == NOON + 4 * HOUR - SETTLED_AFTER
+    assert given_up.watermark == NOON + 4 * HOUR - LOOKBACK
 
 
 def test_a_feed_of_which_nothing_is_seen_keeps_its_watermark() -> None:
