@@ -6,7 +6,6 @@ import ssl
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,6 +15,7 @@ import httpx
 from airflow_provider_predictions import __version__
 from airflow_provider_predictions.api.auth import Auth
 from airflow_provider_predictions.api.body import Body
+from airflow_provider_predictions.api.clock import ServiceClock
 from airflow_provider_predictions.api.errors import (
     LONGEST_MESSAGE,
     AuthenticationError,
@@ -30,14 +30,7 @@ from airflow_provider_predictions.api.errors import (
 )
 from airflow_provider_predictions.api.models import PageRequest
 from airflow_provider_predictions.api.redaction import without
-from airflow_provider_predictions.api.retry import (
-    RATE_LIMIT_PATIENCE,
-    Budget,
-    Turn,
-    http_date,
-    policy,
-    retry_after,
-)
+from airflow_provider_predictions.api.retry import RATE_LIMIT_PATIENCE, Budget, Turn, policy, retry_after
 from airflow_provider_predictions.api.service import BASE_URL, Service
 from airflow_provider_predictions.api.transport import TIMEOUTS
 
@@ -84,8 +77,8 @@ class Exchange:
         self._patient = attempts > 1
         self.requests = 0
         """How many requests were sent, repeated ones included."""
-        self.began_at: datetime | None = None
-        """What the clock of the service said at its first good answer; where it says none, ours."""
+        self.service_clock = ServiceClock()
+        """What time it was for the service, by its good answers."""
         self.clock: Callable[[], float] = time.monotonic
         key = (service.auth, service.requests_per_minute)
         self._budget = budgets.setdefault(
@@ -125,8 +118,9 @@ class Exchange:
         if trusted and status != 401:
             self.service.auth.accept(token)
         if status == 200:
-            if trusted and self.began_at is None:
-                self.began_at = http_date(response.headers.get("Date")) or datetime.now(UTC)
+            # Not of files, which a cache may have had for months.
+            if not urlsplit(request.path).scheme:
+                self.service_clock.hear(response.headers.get("Date"))
             return content
         error = self._error(request, response, content, token)
         if trusted and status == 401 and self.service.auth.reject(token):

@@ -7,7 +7,7 @@ import json
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -26,6 +26,7 @@ from airflow_provider_predictions.operators.arguments import (
     path_of,
     require_filesystem,
 )
+from airflow_provider_predictions.operators.increment import ledger_of, tell
 from airflow_provider_predictions.operators.lineage import ManifestLink, facets, tell_assets, tell_link
 from airflow_provider_predictions.operators.progress import Progress
 from airflow_provider_predictions.storage.attempt import TaskRun
@@ -36,7 +37,6 @@ from airflow_provider_predictions.storage.landing import Landing, forget
 from airflow_provider_predictions.storage.manifest import MANIFEST, Manifest
 from airflow_provider_predictions.storage.objects import prepare
 from airflow_provider_predictions.storage.replaced import ReplacedPath
-from airflow_provider_predictions.storage.state import State
 from airflow_provider_predictions.tasks.base import DashboardLink, PredictionsTask
 from airflow_provider_predictions.tasks.retry import airflow_errors
 
@@ -67,9 +67,9 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
         a directory of its own under ``path``; ``_state.json`` there says what has landed.
     :param max_age: with ``incremental``, do not wait for predictions that are still unfinished so long after
         their creation, a timedelta or seconds; by default all are waited for.
-    :param lookback: with ``incremental``, how long after its creation a prediction may be listed for the first
-        time, a timedelta or seconds: each run looks back so far behind the newest prediction that the one
-        before has seen, and never less far than that behind the service's clock.
+    :param lookback: with ``incremental``, how long after its creation a prediction may be listed for the
+        first time, a timedelta or seconds; by default an hour. Each run looks back so far behind the newest
+        prediction that the one before has seen, and at least so far behind the service's clock.
     :param partition_keys: which partitions of the asset in ``outlets`` this landing is, such as
         ``"{{ ds }}"``; a list or comma-separated text (templated). Needs Airflow 3.3. By default the event is
         of the whole asset.
@@ -164,19 +164,21 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
         if earlier := self._earlier(target):
             return earlier
         state = target.state
-        ledger = self._ledger(client, filters, state)
-        filters = filters.model_copy(update={"statuses": None, "created_after": ledger.watermark})
+        ledger = ledger_of(self, client, filters, state)
+        filters = filters.model_copy(update={"statuses": None, "created_after": ledger.start})
         with self._landed(client, filters, target, ledger) as (content, landing):
             content["incremental"] = ledger.facts()
-            self._report(ledger)
+            tell(self.log, ledger)
             if not (content["parts"] or content["rejected"] or ledger.has_moved):
                 return target.nothing(content)
+            complete = content["consistent"] is not False
             return target.commit(
                 content,
                 msgspec.structs.replace(
                     state,
                     watermark=ledger.next_watermark,
-                    landed=ledger.next_landed(landing.identities()),
+                    landed=ledger.next_landed(landing.identities(), complete=complete),
+                    unmet=ledger.next_unmet(complete=complete),
                     rejected=ledger.rejected,
                 ),
             )
@@ -224,33 +226,6 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
             progress.say()
             yield content, landing
 
-    def _ledger(self, client: Client, filters: Filters, state: State) -> Ledger:
-        starts = [time for time in (filters.created_after, state.watermark) if time]
-        return Ledger(
-            terminal=client.service.terminal_statuses,
-            statuses=filters.statuses,
-            watermark=max(starts, default=None),
-            landed=state.landed,
-            known_rejected=state.rejected,
-            give_up_before=datetime.now(UTC) - _span(self.max_age) if self.max_age else None,
-            lookback=_span(self.lookback),
-            clock=lambda: client.began_at or datetime.now(UTC),
-        )
-
-    def _report(self, ledger: Ledger) -> None:
-        if ledger.given_up:
-            self.log.warning(
-                "%d predictions stayed unfinished for longer than max_age; they will not land: %s",
-                ledger.given_up,
-                ", ".join(map(repr, ledger.given_up_ids)),
-            )
-        if ledger.ahead:
-            self.log.warning("%d predictions were created in the future, by the service's clock; they land once",
-                             ledger.ahead)  # fmt: skip
-        if ledger.unfinished:
-            self.log.info("%d predictions are unfinished, the oldest of %s; a later run lands them",
-                          ledger.unfinished, ledger.oldest_unfinished)  # fmt: skip
-
     def _go_on(self, walk: Walk, ledger: Ledger | None, landing: Landing) -> None:
         if position := landing.progress.position:
             walk.go_on(position["list"], lambda: (id_ for id_, _ in landing.identities()))
@@ -290,10 +265,6 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
         """Which predictions a path of incremental landings holds."""
         given = filters.model_dump(mode="json", exclude=set(NOT_OF_A_KIND), exclude_none=True)
         return " ".join([service.name, *(f"{name}={value}" for name, value in sorted(given.items()))])
-
-
-def _span(given: timedelta | float) -> timedelta:
-    return given if isinstance(given, timedelta) else timedelta(seconds=given)
 
 
 def task_run(context: Context) -> TaskRun:
