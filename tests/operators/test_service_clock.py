@@ -239,9 +239,9 @@ def test_a_window_that_begins_in_the_future_skips_nothing_when_it_is_gone(runs: 
     assert runs()["count"] == 1
 
 
-@pytest.mark.parametrize("file_format", ["jsonl", "parquet"])
+@pytest.mark.parametrize(("file_format", "zone"), [("jsonl", "Asia/Tokyo"), ("parquet", "America/New_York")])
 def test_times_that_no_calendar_holds_end_nothing(
-    runs: Runs, shelf: Shelf, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, file_format: str
+    runs: Runs, shelf: Shelf, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, file_format: str, zone: str
 ) -> None:
     shelf.fill(len(ODD) + 10, days=2)
     dated(monkeypatch, shelf, {row.id: odd for row, odd in zip(shelf.rows, ODD, strict=False)})
@@ -252,22 +252,18 @@ def test_times_that_no_calendar_holds_end_nothing(
 
     assert [run["count"] for run in (first, second, third)] == [len(shelf.rows) - 1, 1, 0]
     assert len(LIST[runs.service](task_id="list").execute({})) == len(shelf.rows)
-    for zone in ("UTC", "Asia/Tokyo", "America/New_York"):
-        window = make_window((now() - 7 * DAY, now()), zone, now())
-        assert report(str(runs.path), window, tmp_path / zone.replace("/", "-"))["count"] >= 10
+    window = make_window((now() - 7 * DAY, now()), zone, now())
+    assert report(str(runs.path), window, tmp_path / "files")["count"] >= 10
 
 
 @pytest.mark.parametrize("created", ["0001-01-01T00:00:00", "9999-12-31T23:59:59", "10000-01-01T00:00:00"])
 def test_a_list_of_nothing_but_an_odd_time_ends_nothing(
-    runs: Runs, shelf: Shelf, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, created: str
+    runs: Runs, shelf: Shelf, monkeypatch: pytest.MonkeyPatch, created: str
 ) -> None:
     row = shelf.add()
     dated(monkeypatch, shelf, {row.id: created})
 
     assert [runs(lookback=timedelta.max, max_age=timedelta.max)["count"] for _ in range(2)] == [1, 0]
-    for number, zone in enumerate(("Asia/Tokyo", "America/New_York")):
-        window = make_window((now() - 7 * DAY, now()), zone, now())
-        assert report(str(runs.path), window, tmp_path / str(number))["count"] == 0
 
 
 def test_ids_that_no_time_settles_leave_the_state_when_their_rows_have_left_the_list(
