@@ -88,15 +88,16 @@ def test_rows_that_are_dated_ahead_land_once_and_hide_no_others(
     first = runs()
     shelf.rows.insert(2, add(shelf, now()))
     del shelf.rows[0]
-    said = caplog.text + "".join(capsys.readouterr())
 
     later = [runs() for _ in range(2)]
 
     assert [run["count"] for run in (first, *later)] == [8, 1, 0]
     assert first["incremental"]["ahead"] == 3
     assert sorted(first["incremental"]["ahead_ids"]) == ids(ahead)
-    assert "3 predictions are dated ahead of the service's clock" in said
-    assert "dated ahead" not in caplog.text.partition("dated ahead")[2].replace("(s)", "")
+    # Some versions of Airflow print what others log, and some do both.
+    logs = capsys.readouterr().out, caplog.text
+    assert max(log.count("3 predictions are dated ahead of the service's clock") for log in logs) == 1
+    assert max(log.count("dated ahead") for log in logs) == 1
     assert later[0]["incremental"]["ahead"] == 0
     assert sorted(runs.landed()) == ids(shelf.rows)
 
@@ -132,7 +133,7 @@ def test_creation_times_are_of_the_clock_of_the_service(
     assert first["incremental"]["given_up_ids"] == [old.id]
     assert [run["count"] for run in (first, second, third)] == [1, 1, 1]
     assert [run["incremental"]["ahead"] for run in (first, second, third)] == [0, 1, 0]
-    assert watermark(first) == stuck.created.replace(microsecond=stuck.created.microsecond)
+    assert watermark(first) == stuck.created
     assert runs()["count"] == 0
 
 
