@@ -68,11 +68,20 @@ def seconds_of(span: float | timedelta | None) -> float | None:
     return span.total_seconds() if isinstance(span, timedelta) else span
 
 
+def timedelta_of(span: float | timedelta) -> timedelta:
+    """A timedelta, whichever way it is given; the longest one for more seconds than any holds."""
+    try:
+        return span if isinstance(span, timedelta) else timedelta(seconds=span)
+    except OverflowError:
+        return timedelta.max
+
+
 Words = Annotated[tuple[str, ...], Field(strict=False), BeforeValidator(words), AfterValidator(_once)]
 Ids = Annotated[Words, AfterValidator(_ids)]
 # Strict, since 20261101 would be a number of seconds: a day in 1970.
 Time = Annotated[Annotated[AwareDatetime, Field(strict=True)] | None, BeforeValidator(_time)]
 Seconds = Annotated[float, BeforeValidator(seconds_of), Field(gt=0, allow_inf_nan=False)]
+Lookback = Annotated[float, BeforeValidator(seconds_of), Field(ge=0, allow_inf_nan=False)]
 
 
 class Arguments(BaseModel):

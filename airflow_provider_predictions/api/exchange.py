@@ -15,6 +15,7 @@ import httpx
 from airflow_provider_predictions import __version__
 from airflow_provider_predictions.api.auth import Auth
 from airflow_provider_predictions.api.body import Body
+from airflow_provider_predictions.api.clock import ServiceClock
 from airflow_provider_predictions.api.errors import (
     LONGEST_MESSAGE,
     AuthenticationError,
@@ -76,6 +77,8 @@ class Exchange:
         self._patient = attempts > 1
         self.requests = 0
         """How many requests were sent, repeated ones included."""
+        self.service_clock = ServiceClock()
+        """What time it was for the service, by its good answers."""
         self.clock: Callable[[], float] = time.monotonic
         key = (service.auth, service.requests_per_minute)
         self._budget = budgets.setdefault(
@@ -115,6 +118,9 @@ class Exchange:
         if trusted and status != 401:
             self.service.auth.accept(token)
         if status == 200:
+            # Not of files, which a cache may have had for months.
+            if not urlsplit(request.path).scheme:
+                self.service_clock.hear(response.headers.get("Date"))
             return content
         error = self._error(request, response, content, token)
         if trusted and status == 401 and self.service.auth.reject(token):

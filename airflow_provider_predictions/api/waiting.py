@@ -11,6 +11,7 @@ from typing import Any, Literal, Protocol
 from pydantic import BaseModel, ConfigDict, Field
 
 from airflow_provider_predictions.api.arguments import Filters, Ids, Words, checked
+from airflow_provider_predictions.api.clock import ServiceClock
 from airflow_provider_predictions.api.errors import PredictionsError
 from airflow_provider_predictions.api.models import Page, Prediction
 from airflow_provider_predictions.api.service import Service
@@ -74,6 +75,8 @@ class Tally:
     def __init__(self, wait: Wait, service: Service[Any]) -> None:
         self.wait = wait
         self.service = service
+        self.clock = ServiceClock()
+        """Of the service, when it was asked."""
         self.statuses: Counter[str] = Counter()
         self.failed: list[str] = []
         self.missing = dict.fromkeys(wait.prediction_ids or ())

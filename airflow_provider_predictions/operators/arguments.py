@@ -10,7 +10,7 @@ from airflow.providers.common.compat.sdk import ObjectStoragePath
 from pydantic import Field
 
 from airflow_provider_predictions._compat import AIRFLOW_V_3_3_PLUS
-from airflow_provider_predictions.api.arguments import Arguments, Filters, Seconds, Words
+from airflow_provider_predictions.api.arguments import Arguments, Filters, Lookback, Seconds, Words
 from airflow_provider_predictions.api.errors import ConfigurationError
 from airflow_provider_predictions.api.incremental import Ledger
 from airflow_provider_predictions.storage.objects import is_local
@@ -29,6 +29,7 @@ class LandingArguments(Arguments):
     prefetch: int = Field(ge=0, le=MOST_PREFETCH)
     incremental: bool
     max_age: Seconds | None
+    lookback: Lookback
     max_rejected: int | None = Field(ge=0)
     partition_keys: Words | None
     fetch_values: bool

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
@@ -17,7 +17,7 @@ from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
 from airflow_provider_predictions.api.arguments import Filters, utc, words
 from airflow_provider_predictions.api.client import Client
 from airflow_provider_predictions.api.errors import PredictionsError, RejectedRowsError
-from airflow_provider_predictions.api.incremental import Ledger
+from airflow_provider_predictions.api.incremental import LOOKBACK, Ledger
 from airflow_provider_predictions.api.models import Page
 from airflow_provider_predictions.api.service import Service, Walk
 from airflow_provider_predictions.operators.arguments import (
@@ -27,6 +27,7 @@ from airflow_provider_predictions.operators.arguments import (
     path_of,
     require_filesystem,
 )
+from airflow_provider_predictions.operators.increment import ledger_of, tell
 from airflow_provider_predictions.operators.lineage import ManifestLink, facets, tell_assets, tell_link
 from airflow_provider_predictions.operators.progress import Progress
 from airflow_provider_predictions.operators.xcom import storable
@@ -38,7 +39,6 @@ from airflow_provider_predictions.storage.landing import Landing, forget
 from airflow_provider_predictions.storage.manifest import MANIFEST, Manifest
 from airflow_provider_predictions.storage.objects import prepare
 from airflow_provider_predictions.storage.replaced import ReplacedPath
-from airflow_provider_predictions.storage.state import State
 from airflow_provider_predictions.tasks.base import DashboardLink, PredictionsTask
 from airflow_provider_predictions.tasks.retry import airflow_errors
 
@@ -69,6 +69,9 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
         a directory of its own under ``path``; ``_state.json`` there says what has landed.
     :param max_age: with ``incremental``, do not wait for predictions that are still unfinished so long after
         their creation, a timedelta or seconds; by default all are waited for.
+    :param lookback: with ``incremental``, how long after its creation a prediction may be listed for the
+        first time, a timedelta or seconds; by default an hour. Each run looks back so far behind the newest
+        prediction that the one before has seen, and at least so far behind the service's clock.
     :param partition_keys: which partitions of the asset in ``outlets`` this landing is, such as
         ``"{{ ds }}"``; a list or comma-separated text (templated). Needs Airflow 3.3. By default the event is
         of the whole asset.
@@ -91,6 +94,7 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
         prefetch: int = 1,
         incremental: bool = False,
         max_age: timedelta | float | None = None,
+        lookback: timedelta | float = LOOKBACK,
         max_rejected: int | None = 0,
         partition_keys: Collection[str] | str = (),
         **kwargs: Any,
@@ -103,6 +107,7 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
         self.prefetch = prefetch
         self.incremental = incremental
         self.max_age = max_age
+        self.lookback = lookback
         self.max_rejected = max_rejected
         self.partition_keys = partition_keys
         self._landed_from: tuple[str, Manifest] | None = None
@@ -163,20 +168,22 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
         if earlier := self._earlier(target):
             return earlier
         state = target.state
-        ledger = self._ledger(client.service, filters, state)
+        ledger = ledger_of(self, client, filters, state)
         arguments = self._arguments(client.service, filters, target)
-        filters = filters.model_copy(update={"statuses": None, "created_after": ledger.watermark})
+        filters = filters.model_copy(update={"statuses": None, "created_after": ledger.start})
         with self._landed(client, filters, target, arguments, ledger) as (content, landing):
             content["incremental"] = ledger.facts()
-            self._report(ledger)
+            tell(self.log, ledger)
             if not (content["parts"] or content["rejected"] or ledger.has_moved):
                 return target.nothing(content)
+            complete = content["consistent"] is not False
             return target.commit(
                 content,
                 msgspec.structs.replace(
                     state,
                     watermark=ledger.next_watermark,
-                    landed=ledger.next_landed(landing.identities()),
+                    landed=ledger.next_landed(landing.identities(), complete=complete),
+                    unmet=ledger.next_unmet(complete=complete),
                     rejected=ledger.next_rejected(landing.rejected_ids()),
                 ),
             )
@@ -224,29 +231,6 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
             progress.say()
             yield content, landing
 
-    def _ledger(self, service: Service[Any], filters: Filters, state: State) -> Ledger:
-        age = self.max_age if isinstance(self.max_age, timedelta) else timedelta(seconds=self.max_age or 0)
-        starts = [time for time in (filters.created_after, state.watermark) if time]
-        return Ledger(
-            terminal=service.terminal_statuses,
-            statuses=filters.statuses,
-            watermark=max(starts, default=None),
-            landed=state.landed,
-            rejected=state.rejected,
-            give_up_before=datetime.now(UTC) - age if self.max_age else None,
-        )
-
-    def _report(self, ledger: Ledger) -> None:
-        if ledger.given_up:
-            self.log.warning(
-                "%d predictions stayed unfinished for longer than max_age; they will not land: %s",
-                ledger.given_up,
-                ", ".join(map(repr, ledger.given_up_ids)),
-            )
-        if ledger.unfinished:
-            self.log.info("%d predictions are unfinished, the oldest of %s; a later run lands them",
-                          ledger.unfinished, ledger.oldest_unfinished)  # fmt: skip
-
     def _go_on(self, walk: Walk, ledger: Ledger | None, landing: Landing) -> None:
         if position := landing.progress.position:
             walk.go_on(position["list"], lambda: (id_ for id_, _ in landing.identities()))
@@ -279,7 +263,7 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
             "url": service.base_url,
             "format": [self.file_format, self.compression, self.records_per_part, self.fetch_values],
             "filters": filters.model_dump(mode="json"),
-            "incremental": self.incremental and ["max_age", str(self.max_age)],
+            "incremental": self.incremental and [str(self.max_age), str(self.lookback)],
         }
         return hashlib.sha256(json.dumps(given, sort_keys=True).encode()).hexdigest()
 

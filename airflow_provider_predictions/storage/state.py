@@ -35,6 +35,8 @@ class State(Stored):
     :param kind: what is landed there; a path takes one kind of predictions.
     :param watermark: everything older is settled.
     :param landed: what has landed of what is not older, with its creation time.
+    :param unmet: of these, those that are remembered until they have left the list, with since when they were
+        not met.
     :param rejected: rows that are no records and were told of, by their hashes, with when they were met.
     :param recent: the newest commits, oldest first.
     :param index: the name of the object that has the others.
@@ -48,6 +50,7 @@ class State(Stored):
     kind: str = ""
     watermark: datetime | None = None
     landed: dict[str, datetime | None] = msgspec.field(default_factory=dict)
+    unmet: dict[str, datetime] = msgspec.field(default_factory=dict)
     rejected: dict[str, datetime] = msgspec.field(default_factory=dict)
     recent: list[Entry] = msgspec.field(default_factory=list)
     index: Annotated[str, msgspec.Meta(pattern=r"^[0-9]{8,}-[0-9a-f]{8}\.gz\Z")] | None = None

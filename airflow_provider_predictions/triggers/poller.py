@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from airflow_provider_predictions.api.client import AsyncClient
+from airflow_provider_predictions.api.clock import ServiceClock
 from airflow_provider_predictions.api.errors import PredictionsError, TransientError
 from airflow_provider_predictions.api.models import Page
 from airflow_provider_predictions.api.poll import Poll
@@ -22,7 +23,12 @@ CHUNK = 50
 
 
 class Counting(Protocol):
-    """Something that sees the pages of a poll."""
+    """Something that sees the pages of a poll.
+
+    :ivar clock: of the service, as the poll has found it.
+    """
+
+    clock: ServiceClock
 
     def add(self, page: Page) -> None:
         """Look at a page.
@@ -215,6 +221,8 @@ class Poller:
                     if number % CHUNK == CHUNK - 1:
                         await asyncio.sleep(0)
             self._list_end = poll.list_end
+        for count in counts.values():
+            count.clock = client.service_clock
         return {key: poll.error_of(waits[key]) or count for key, count in counts.items()}
 
     async def _client(self) -> AsyncClient:

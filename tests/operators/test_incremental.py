@@ -339,6 +339,16 @@ def test_an_id_forges_no_line_of_the_log(
     assert "\nERROR all is lost" not in logged
 
 
+def test_a_run_looks_back_as_far_as_it_is_told(runs: Runs, shelf: Shelf) -> None:
+    shelf.fill(3)
+    runs(lookback=timedelta(hours=5))
+    shelf.rows.append(shelf.add(created=datetime.now(UTC) - timedelta(hours=4)))
+    del shelf.rows[0]
+
+    assert runs(lookback=5 * 3600)["count"] == 1
+    assert sorted(runs.landed()) == ids(shelf.rows)
+
+
 def test_a_path_takes_one_kind_of_predictions(runs: Runs, shelf: Shelf) -> None:
     shelf.fill(2)
     runs()
@@ -366,6 +376,12 @@ def test_a_state_that_cannot_be_read_is_not_overwritten(runs: Runs, shelf: Shelf
         ({"max_age": 0}, "max_age: "),
         ({"max_age": timedelta(days=-1)}, "max_age: "),
         ({"max_age": 60, "incremental": False}, "max_age: .*incremental"),
+        ({"lookback": -1}, "lookback: "),
+        ({"lookback": timedelta(seconds=-1)}, "lookback: "),
+        ({"lookback": "1h"}, "lookback: "),
+        ({"lookback": None}, "lookback: "),
+        ({"lookback": True}, "lookback: "),
+        ({"lookback": float("inf")}, "lookback: "),
         ({"prefetch": 33}, "prefetch: "),
         ({"max_rejected": -1}, "max_rejected: "),
     ],

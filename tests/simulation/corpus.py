@@ -25,7 +25,6 @@ class Case:
     :param broke: the kind of the violation.
     :param story: directions for ``tape.Story``.
     :param tape: choices for ``tape.Recorded``, where there is no story.
-    :param fault: why it still does; the test expects it.
     """
 
     name: str
@@ -33,7 +32,6 @@ class Case:
     broke: str
     story: tuple[tuple[str, str], ...] = ()
     tape: tuple[int, ...] = ()
-    fault: str = ""
 
 
 STORIES = (
@@ -164,7 +162,6 @@ STORIES = (
         "incremental, dates ahead",
         "missing",
         (("a.1 get *", "ahead"), ("a.1 get *", "finish"), ("a.1 succeeded", "grow")),
-        fault="the watermark passes the clock",
     ),
     Case(
         "a run is killed after its commit, and never retried",

@@ -38,20 +38,11 @@ HISTORIES = {
     "anew, no room": 15,
 }
 """500 in all."""
-FAULTY = {"incremental, dates ahead": "the watermark passes the clock"}
-"""Scenarios in which drawn histories show faults that ``corpus`` tells one by one."""
 
 
 def known(cases: Iterable[Case]) -> list[Any]:
-    """Cases as pytest takes them; it expects to fail what is a known fault."""
-    return [
-        pytest.param(
-            case,
-            id=case.name,
-            marks=[pytest.mark.xfail(reason=case.fault, strict=True)] if case.fault else [],
-        )
-        for case in cases
-    ]
+    """Cases as pytest takes them."""
+    return [pytest.param(case, id=case.name) for case in cases]
 
 
 @pytest.fixture(autouse=True)
@@ -66,20 +57,12 @@ def show(history: History) -> None:
         pytest.fail(str(history), pytrace=False)
 
 
-@pytest.mark.parametrize(
-    "scenario",
-    [
-        pytest.param(
-            name, marks=[pytest.mark.xfail(reason=FAULTY[name], strict=True)] if name in FAULTY else []
-        )
-        for name in HISTORIES
-    ],
-)
+@pytest.mark.parametrize("scenario", HISTORIES)
 def test_whatever_happens_a_committed_landing_stays_whole_and_the_next_run_succeeds(scenario: str) -> None:
     for seed in range(HISTORIES[scenario]):
         history = drawn(scenario, seed)
         if history.violation:
-            show(history if scenario in FAULTY else history.shrunk())
+            show(history.shrunk())
 
 
 @pytest.mark.parametrize("case", known(STORIES))
