@@ -156,7 +156,9 @@ class Client(Exchange):
             with naming(prediction, request):
                 return self._once(request, partial(self.service.with_values, prediction), self._closing)
         except RedirectError as error:
-            return self._file(prediction, redirected(self.service.title, request, error))
+            request = redirected(self.service.title, request, error)
+        # Out here, the chain of a later error does not hold the location, which may be signed.
+        return self._file(prediction, request)
 
 
 class AsyncClient(Exchange):

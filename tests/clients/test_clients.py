@@ -31,6 +31,7 @@ def ask(script: str, home: Path, *arguments: str) -> dict[str, Any]:
 
     :param home: where the SDK may write, and finds no one's credentials.
     """
+    assert PYTHON.exists(), "`make .venv-clients/ready` installs the SDKs"
     environment = {
         "HOME": str(home), "HTTP_PROXY": PROXY, "HTTPS_PROXY": PROXY, "NO_PROXY": "127.0.0.1,localhost",
     }  # fmt: skip
