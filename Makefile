@@ -25,7 +25,7 @@ VERSIONS ?= 2.11 3.0 lowest python3.12 python3.13
 MINUTES ?= 30
 AZURITE := tests/storage/azurite/package.json tests/storage/azurite/package-lock.json
 EXTRAS := s3,azure,parquet,zstd,report,openlineage,sandbox
-MARKED := airflow or browser or dags or docs or faults or kill or slow or stores
+MARKED := airflow or browser or clients or dags or docs or faults or kill or slow or stores
 PYTEST := $(BIN)/python -m pytest -n 2
 # Each process of a test would compile Airflow anew.
 export PYTHONDONTWRITEBYTECODE :=
@@ -58,7 +58,7 @@ test: .venv/ready
 
 test-all: test test-marked
 
-test-marked: .venv/azurite/ready
+test-marked: .venv/azurite/ready .venv-clients/ready
 	$(PYTEST) -m "$(MARKED)" --junitxml=.venv/marked.xml
 
 test-matrix: .venv/azurite/ready $(foreach version,$(VERSIONS),$(if $(call interpreter,$(version)),.venv-$(version)/ready))
@@ -104,6 +104,12 @@ install = ( $(1) ) >$(@D)/install.log 2>&1 || { \
 	@touch $@
 
 pins = $(if $(filter python%,$(1)),$(PINS),constraints/airflow-$(1).txt)
+
+# The SDKs of the services, which the tests let ask the sandbox.
+.venv-clients/ready: constraints/clients.txt .venv/ready
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-clients
+	@$(call install,$(BIN)/uv pip install --compile-bytecode --python .venv-clients/bin/python --requirement constraints/clients.txt)
+	@touch $@
 
 # Stands in for Azure in the tests.
 .venv/azurite/ready: .venv/ready $(AZURITE)

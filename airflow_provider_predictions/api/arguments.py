@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
+from socket import inet_aton
 from typing import Annotated, Any, Self, TypeVar
 from urllib.parse import urlsplit
 
@@ -136,6 +137,22 @@ def _is_loopback(host: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def is_private_url(url: str) -> bool:
+    """Whether a URL names an address of this machine or of its network, in whatever form.
+
+    Names other than ``localhost`` are not looked up.
+    """
+    host = (urlsplit(url).hostname or "").rstrip(".")
+    try:
+        address = ip_address(host)
+    except ValueError:
+        try:
+            address = ip_address(inet_aton(host))  # also takes 127.1, 2130706433 and 0x7f000001
+        except OSError:
+            return host == "localhost" or host.endswith(".localhost")
+    return not (getattr(address, "ipv4_mapped", None) or address).is_global
 
 
 def is_safe_url(url: str) -> bool:

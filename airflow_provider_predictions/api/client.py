@@ -11,13 +11,20 @@ import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, closing
+from functools import partial
 from typing import Any, Self, TypeVar
 
 import httpx
 import tenacity
 
-from airflow_provider_predictions.api.errors import InvalidRequestError, NotFoundError
+from airflow_provider_predictions.api.errors import (
+    InvalidRequestError,
+    NotFoundError,
+    PredictionsError,
+    RedirectError,
+)
 from airflow_provider_predictions.api.exchange import Exchange, options, trusted_certificates
+from airflow_provider_predictions.api.files import Lacking, naming, redirected
 from airflow_provider_predictions.api.models import Page, PageRequest, Prediction
 from airflow_provider_predictions.api.prefetch import Prefetch
 from airflow_provider_predictions.api.retry import ATTEMPTS
@@ -42,6 +49,7 @@ class Client(Exchange):
         self._closing = threading.Event()
         self._pools: list[ThreadPoolExecutor] = []
         self._for_values: ThreadPoolExecutor | None = None
+        self._lacking = Lacking()
         self.sleep: Callable[[float], None] = self._wait
 
     def __enter__(self) -> Self:
@@ -124,7 +132,10 @@ class Client(Exchange):
     def with_values(self, predictions: Iterable[Prediction], *, prefetch: int = 1) -> Iterator[Prediction]:
         """Predictions with the values that their records only point to, in their order.
 
+        Where these are gone for good, ``lacks_values`` of the prediction says why.
+
         :param prefetch: how many are fetched at once.
+        :raises PredictionsError: for a failure that the next attempt may not meet.
         """
         if prefetch <= 1:
             return map(self._with_values, predictions)
@@ -132,10 +143,22 @@ class Client(Exchange):
         return self._for_values.map(self._with_values, predictions)
 
     def _with_values(self, prediction: Prediction) -> Prediction:
-        request = self.service.values_request(prediction)
-        if request is None:
-            return prediction
-        return self.get(request, lambda body: self.service.with_values(prediction, body))
+        retrying = tenacity.Retrying(sleep=self.sleep, **self.policy())
+        try:
+            request = self.service.values_request(prediction)
+            return retrying(self._file, prediction, request) if request else prediction
+        except PredictionsError as error:
+            return self._lacking.record(prediction, error)
+
+    def _file(self, prediction: Prediction, request: PageRequest) -> Prediction:
+        """Ask for a file once, and where a redirect leads, once more."""
+        try:
+            with naming(prediction, request):
+                return self._once(request, partial(self.service.with_values, prediction), self._closing)
+        except RedirectError as error:
+            request = redirected(self.service.title, request, error)
+        # Out here, the chain of a later error does not hold the location, which may be signed.
+        return self._file(prediction, request)
 
 
 class AsyncClient(Exchange):

@@ -24,8 +24,10 @@ from airflow_provider_predictions.api.errors import (
     NotFoundError,
     PredictionsError,
     RateLimitedError,
+    RedirectError,
     ServerError,
     TokenRefusedError,
+    UnusableFileError,
     message_in,
 )
 from airflow_provider_predictions.api.models import PageRequest
@@ -95,9 +97,9 @@ class Exchange:
 
     def build(self, request: PageRequest, token: str) -> httpx.Request:
         """The request as it goes out; the token goes only to the hosts that it is for."""
-        self.requests += 1
         url = self.service.url(request)
-        headers = {"Authorization": f"Bearer {token}"} if self.service.trusts(url) else {}
+        self.requests += 1
+        headers = {"Authorization": f"Bearer {token}"} if self.service.takes_token(request) else {}
         return self._http.build_request(
             "GET", httpx.URL(url).copy_merge_params(dict(request.params)), headers=headers
         )
@@ -114,7 +116,7 @@ class Exchange:
 
         :raises PredictionsError: for any other.
         """
-        status, trusted = response.status_code, self.service.trusts(self.service.url(request))
+        status, trusted = response.status_code, self.service.takes_token(request)
         if trusted and status != 401:
             self.service.auth.accept(token)
         if status == 200:
@@ -137,10 +139,18 @@ class Exchange:
         kind = service.refusal(status, message) or _ERRORS.get(
             status, ServerError if status >= 500 else InvalidRequestError
         )
-        text = f"{service.title} answered {status} to GET {urlsplit(service.url(request)).path}"
+        if issubclass(kind, AuthenticationError) and not service.takes_token(request):
+            kind = InvalidRequestError  # it is not about credentials that it did not get
+        who = "The server" if request.is_file else service.title
+        text = f"{who} answered {status} to GET {urlsplit(service.url(request)).path}"
         if message:
             text += f": {message}"
-        if issubclass(kind, AuthenticationError):
+        if "Location" in response.headers and 300 <= status < 400 and request.is_file:
+            location = response.headers["Location"]
+            return RedirectError(text, location=location, status=status)
+        if request.is_file:
+            pass
+        elif issubclass(kind, AuthenticationError):
             text += f". Check {service.credential_fields} of the connection"
         elif kind is NotFoundError or 300 <= status < 400 or status == 405:
             what = BASE_URL if request.path == "predictions" else f"the id, and {BASE_URL}"
@@ -160,7 +170,7 @@ class Exchange:
                 f"{TIMEOUTS} times extra timeout of the connection"
             ) from None
         except httpx.InvalidURL:
-            raise InvalidRequestError(f"{self.service.title} names a fileUrl that is no URL") from None
+            raise UnusableFileError(f"{self.service.title} names a fileUrl that is no URL") from None
         except httpx.HTTPError as error:
             # Only of a failed connect is the text known to hold nothing of the request.
             why = f": {error}" if isinstance(error, httpx.ConnectError) else ""

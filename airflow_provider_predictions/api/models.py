@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Literal, NamedTuple
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -27,6 +28,8 @@ class Prediction(msgspec.Struct, frozen=True, gc=False):
     :ivar group: what the service files predictions under: VLM Run's domain, Cradl's model id.
     :ivar raw: the record, byte for byte as the service sent it, but on one line.
     :ivar fault: why the row is no record; None where it is one.
+    :ivar lacks_values: why the values that the record points to cannot be fetched; None where it has them, or
+        nobody wanted to fetch them.
     """
 
     id: str
@@ -35,6 +38,7 @@ class Prediction(msgspec.Struct, frozen=True, gc=False):
     group: str | None
     raw: bytes
     fault: str | None = None
+    lacks_values: str | None = None
 
     @classmethod
     def rejected(cls, raw: bytes, fault: str) -> Prediction:
@@ -60,11 +64,18 @@ class PageRequest:
     :param path: relative to the base URL, each segment percent-encoded; or an absolute URL.
     :param params: the query.
     :param hidden: what of all that no message may quote.
+    :param anonymous: goes out without the token, wherever it goes.
     """
 
     path: str
     params: Mapping[str, str | int] = field(default_factory=dict)
     hidden: tuple[str, ...] = ()
+    anonymous: bool = False
+
+    @property
+    def is_file(self) -> bool:
+        """Whether it leads to a file that a record names, not to the API."""
+        return bool(urlsplit(self.path).scheme)
 
 
 @dataclass(frozen=True)
@@ -84,6 +95,11 @@ class Page:
     def by_id(self) -> dict[str, Prediction]:
         """The records by their ids."""
         return {row.id: row for row in self.predictions}
+
+    @cached_property
+    def without_values(self) -> list[Prediction]:
+        """The records that land without the values that they point to."""
+        return [row for row in self.predictions if row.lacks_values is not None]
 
     @cached_property
     def span(self) -> tuple[datetime, datetime] | None:

@@ -15,15 +15,21 @@ from urllib.parse import quote, urlsplit
 import msgspec
 from pydantic import BaseModel
 
-from airflow_provider_predictions.api.arguments import Filters, checked_id, is_safe_url, origin
+from airflow_provider_predictions.api.arguments import (
+    Filters,
+    checked_id,
+    is_private_url,
+    is_safe_url,
+    origin,
+)
 from airflow_provider_predictions.api.auth import Auth
 from airflow_provider_predictions.api.errors import (
     LONGEST_MESSAGE,
     ConfigurationError,
-    InvalidRequestError,
     MalformedAnswerError,
     PredictionsError,
     RefusedError,
+    UnusableFileError,
 )
 from airflow_provider_predictions.api.frontier import Frontier
 from airflow_provider_predictions.api.models import Column, Page, PageRequest, Prediction
@@ -141,7 +147,10 @@ class Service(ABC, Generic[F]):
         return None
 
     def values_request(self, prediction: Prediction) -> PageRequest | None:
-        """Where the values of a record are, if they are not in it."""
+        """Where the values of a record are, if they are not in it.
+
+        :raises UnusableFileError: where they are to be elsewhere, and the record does not say where.
+        """
         return None
 
     def with_values(self, prediction: Prediction, body: bytes) -> Prediction:
@@ -149,13 +158,28 @@ class Service(ABC, Generic[F]):
         return prediction
 
     def url(self, request: PageRequest) -> str:
-        """The whole URL of a request."""
-        if not urlsplit(request.path).scheme:
+        """The whole URL of a request.
+
+        :raises UnusableFileError: where the connection does not let a file be opened there.
+        """
+        if not request.is_file:
             return f"{self.base_url}/{request.path}"
+        if self.trusts(request.path):
+            return request.path
         # Plain http stays on this machine, where a service has no business unless the connection says so.
-        if urlsplit(request.path).scheme != "https" and not self.trusts(request.path):
-            raise InvalidRequestError(f"{self.title} names a fileUrl that is not https://; it was not opened")
+        if urlsplit(request.path).scheme != "https":
+            raise UnusableFileError(f"{self.title} names a fileUrl that is not https://; it was not opened")
+        # Whoever serves a file has none in this network either.
+        if request.anonymous and is_private_url(request.path):
+            raise UnusableFileError(
+                f"A fileUrl of {self.title} redirects to a private address; it was not opened. "
+                "If it may be, name the address in extra file_hosts of the connection"
+            )
         return request.path
+
+    def takes_token(self, request: PageRequest) -> bool:
+        """Whether a request goes out with the bearer token."""
+        return not request.anonymous and self.trusts(self.url(request))
 
     def trusts(self, url: str) -> bool:
         """Whether the bearer token may go to a URL."""
@@ -273,6 +297,7 @@ def reading(title: str, body: bytes) -> Iterator[None]:
         yield
     except (ValueError, LookupError, RecursionError) as error:
         text = f"{title} sent {len(body)} bytes that are not the JSON of the specification: {error}"
-        if body.lstrip()[:1] == b"<":
+        is_web_page = body.lstrip()[:1] == b"<"
+        if is_web_page:
             text += f". It looks like a web page: check {BASE_URL} of the connection"
-        raise MalformedAnswerError(text) from None
+        raise MalformedAnswerError(text, is_web_page=is_web_page) from None

@@ -33,6 +33,7 @@ class LandingArguments(Arguments):
     max_rejected: int | None = Field(ge=0)
     partition_keys: Words | None
     fetch_values: bool
+    max_values_missing: int | None = Field(ge=0)
 
 
 def check(task: Any) -> None:
@@ -44,6 +45,8 @@ def check(task: Any) -> None:
     check_arguments(task, LandingArguments)
     if task.max_age is not None and not task.incremental:
         raise ConfigurationError("max_age: goes with incremental=True only")
+    if task.max_values_missing is not None and not task.fetch_values:
+        raise ConfigurationError("max_values_missing: goes with fetch_values=True only")
     for name in NOT_INCREMENTAL:
         if task.incremental and getattr(task, name) is not None:
             raise ConfigurationError(f"{name}: does not go with incremental, which keeps its own window")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
@@ -16,7 +16,12 @@ from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
 
 from airflow_provider_predictions.api.arguments import Filters, utc, words
 from airflow_provider_predictions.api.client import Client
-from airflow_provider_predictions.api.errors import PredictionsError, RejectedRowsError
+from airflow_provider_predictions.api.errors import (
+    LONGEST_MESSAGE,
+    MissingValuesError,
+    PredictionsError,
+    RejectedRowsError,
+)
 from airflow_provider_predictions.api.incremental import LOOKBACK, Ledger
 from airflow_provider_predictions.api.models import Page
 from airflow_provider_predictions.api.service import Service, Walk
@@ -83,6 +88,7 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
     template_fields: Sequence[str] = ("path", "partition_keys")
     operator_extra_links = (DashboardLink(), ManifestLink())
     fetch_values = False
+    max_values_missing: int | None = None
 
     def __init__(
         self,
@@ -118,7 +124,8 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
 
         :param context: Airflow's context of the task.
         :raises AirflowFailException: for what a retry cannot cure: a refused key, a wrong argument, a used-up
-            quota, more rejected rows than ``max_rejected``.
+            quota, more rejected rows than ``max_rejected``, more records without values than
+            ``max_values_missing``.
         :raises TransientError: for what a retry may cure; it goes on where this attempt was.
         """
         with airflow_errors():
@@ -136,6 +143,7 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
             if content["parts"] or not self.incremental:
                 tell_link(context, ObjectStoragePath(content["path"]) / MANIFEST)
             self._judge_rejected(content)
+            self._judge_values(content)
             tell_assets(context, self.outlets, content, words(self.partition_keys))
         self.log.info("%d predictions in %d parts under %s, %d requests", content["count"],
                       len(content["parts"]), content["path"], content["requests"])  # fmt: skip
@@ -246,9 +254,26 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
                 page = replace(page, predictions=tuple(filled))
             yield page
 
+    def _judge_values(self, content: Manifest) -> None:
+        # The manifest may be that of an earlier attempt, of a version that did not count them.
+        if not (missing := content.get("values_missing", 0)):
+            return
+        named = content["values_missing_ids"]
+        ids = ", ".join(id_[:LONGEST_MESSAGE] for id_ in named) + (", …" if missing > len(named) else "")
+        text = (
+            f"{missing} of {content['count']} records landed without their values "
+            f"({_counted(content['values_missing_reasons'])}): {ids}"
+        )
+        if self.max_values_missing is not None and missing > self.max_values_missing:
+            raise MissingValuesError(
+                f"max_values_missing: {text}. They are not fetched again. To let more pass, raise "
+                "max_values_missing or set it to None"
+            )
+        self.log.warning("%s", text)
+
     def _judge_rejected(self, content: Manifest) -> None:
         if self.max_rejected is not None and content["rejected"] > self.max_rejected:
-            reasons = ", ".join(f"{n} x {reason}" for reason, n in content["rejected_reasons"].items())
+            reasons = _counted(content["rejected_reasons"])
             raise RejectedRowsError(
                 f"max_rejected: {content['rejected']} rows are no records ({reasons}); they are kept in "
                 f"{content['rejected_uri']}. The other {content['count']} have landed. To let such rows "
@@ -272,6 +297,10 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
         """Which predictions a path of incremental landings holds."""
         given = filters.model_dump(mode="json", exclude=set(NOT_OF_A_KIND), exclude_none=True)
         return " ".join([service.name, *(f"{name}={value}" for name, value in sorted(given.items()))])
+
+
+def _counted(reasons: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} x {reason}" for reason, count in reasons.items())
 
 
 def task_run(context: Context) -> TaskRun:

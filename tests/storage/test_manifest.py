@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from airflow.providers.common.compat.sdk import ObjectStoragePath
+from msgspec.structs import replace
 
 from airflow_provider_predictions.api.errors import PredictionsError, StorageError
 from airflow_provider_predictions.api.models import Page, Prediction
@@ -47,15 +48,21 @@ def test_totals_are_those_of_all_pages_and_cross_json() -> None:
     totals.add(Page((row("a", "failed", NOON), row("b", "completed", NOON + HOUR)), 2, (junk, junk)))
     totals.add(Page((row("c", "failed", None),), 1))
     totals.add(Page((row("d", "failed", NOON - HOUR), row("e", "failed", NOON)), 0, (junk,)))
+    lacking = [replace(row(str(n), "failed", None), lacks_values="gone") for n in range(12)]
+    for missing in lacking:
+        totals.add(Page((missing,)))
 
     facts = json.loads(json.dumps(totals.facts()))
 
     assert facts == {
-        "count": 5,
+        "count": 17,
         "duplicates": 3,
         "rejected": 3,
         "rejected_reasons": {"number instead of an object": 3},
-        "statuses": {"completed": 1, "failed": 4},
+        "values_missing": 12,
+        "values_missing_reasons": {"gone": 12},
+        "values_missing_ids": [str(n) for n in range(10)],
+        "statuses": {"completed": 1, "failed": 16},
         "created_min": "2026-11-01T11:00:00Z",
         "created_max": "2026-11-01T13:00:00Z",
     }
