@@ -99,9 +99,10 @@ def row(module: str, counts: Counter[str]) -> list[object]:
     return [module, f"{counts.total():,}", f"{tested:,}", typed, noticed, tested - typed - noticed, score]
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where a change is tested, begin with the quickest tests, and take no more than ``MOST_SECONDS``."""
-    if "__mutmut_" not in os.environ["MUTANT_UNDER_TEST"]:
+    """Begin with the quickest tests, and take no more than ``MOST_SECONDS`` of them, once mutmut knows them."""
+    if os.environ["MUTANT_UNDER_TEST"] in ("stats", "list_all_tests"):
         return
     seconds = json.loads(Path("mutmut-stats.json").read_text())["duration_by_test"]
     items.sort(key=lambda item: seconds[item.nodeid])
