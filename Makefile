@@ -25,8 +25,10 @@ VERSIONS ?= 2.11 3.0 lowest python3.12 python3.13
 MINUTES ?= 30
 AZURITE := tests/storage/azurite/package.json tests/storage/azurite/package-lock.json
 EXTRAS := s3,azure,parquet,zstd,report,openlineage,sandbox
-MARKED := airflow or browser or dags or docs or faults or kill or search or stores
+MARKED := airflow or browser or dags or docs or faults or kill or slow or stores
 PYTEST := $(BIN)/python -m pytest -n 2
+# Each process of a test would compile Airflow anew.
+export PYTHONDONTWRITEBYTECODE :=
 
 # An environment whose Python is gone is made anew.
 $(foreach made,$(wildcard .venv*/ready),$(if $(shell $(dir $(made))bin/python -c 'print(1)' 2>&1 | grep -x 1),,$(shell rm -f $(made))))
@@ -45,7 +47,7 @@ airflow: .venv/ready
 test: .venv/ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-logo
 	$(BIN)/mypy
 	$(BIN)/mypy tests/typing/every_class.py
 	$(PYTEST) --junitxml=.venv/quick.xml
@@ -90,13 +92,13 @@ install = ( $(1) ) >$(@D)/install.log 2>&1 || { \
 		echo "$(PYTHON) cannot make an environment; on Debian: apt-get install python3-venv." >&2; exit 1; }
 	@echo "Installing what the tests need into .venv, about a minute."
 	@$(call install,$(BIN)/python -m pip install --constraint $(PINS) uv && \
-		$(BIN)/uv pip install --python $(BIN)/python --constraint $(PINS) --editable '.[$(EXTRAS)]' \
+		$(BIN)/uv pip install --compile-bytecode --python $(BIN)/python --constraint $(PINS) --editable '.[$(EXTRAS)]' \
 		--group dev --group lint --group cluster --group docs --group mutation)
 	@touch $@
 
 .venv-%/ready: pyproject.toml constraints/*.txt .venv/ready
 	$(BIN)/uv venv --quiet --clear --python $(call interpreter,$*) .venv-$*
-	@$(call install,$(BIN)/uv pip install --python .venv-$*/bin/python --constraint $(call pins,$*) --editable '.[$(EXTRAS)]' --group dev)
+	@$(call install,$(BIN)/uv pip install --compile-bytecode --python .venv-$*/bin/python --constraint $(call pins,$*) --editable '.[$(EXTRAS)]' --group dev)
 	@ln -s ../.venv/azurite .venv-$*/azurite
 	@touch $@
 
@@ -110,4 +112,4 @@ pins = $(if $(filter python%,$(1)),$(PINS),constraints/airflow-$(1).txt)
 	@touch $@
 
 clean:
-	rm -rf mutants .venv .venv-* .airflow dist site
+	rm -rf mutants .venv .venv-* .airflow .import_linter_cache dist site

@@ -38,7 +38,7 @@ def selection(version: str) -> list[str]:
         return []
     # The lower bounds of the storages are tried on their servers.
     storage = ["tests/storage"] if version == "lowest" else []
-    return ["-m", "not (kill or search)", *DIFFERS, *storage]
+    return ["-m", "not (kill or slow)", *DIFFERS, *storage]
 
 
 def main(versions: list[str]) -> None:

@@ -101,7 +101,7 @@ def row(module: str, counts: Counter[str]) -> list[object]:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the quickest tests, and take no more than ``MOST_SECONDS`` of them, once mutmut knows them."""
+    """Begin with the quickest tests, and run no more than ``MOST_SECONDS`` of them."""
     if os.environ["MUTANT_UNDER_TEST"] in ("stats", "list_all_tests"):
         return
     seconds = json.loads(Path("mutmut-stats.json").read_text())["duration_by_test"]

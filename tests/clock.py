@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import selectors
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from concurrent.futures import Executor
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future, wait
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,6 +17,8 @@ import pytest
 import time_machine
 
 STEP = 0.01
+EXECUTORS = ("asyncio_", "ThreadPoolExecutor-")
+"""How the threads of asyncio's executor begin, and of those that are given no name."""
 
 
 class SimulatedTime:
@@ -27,26 +30,51 @@ class SimulatedTime:
     def __init__(self, traveller: time_machine.Traveller) -> None:
         self._traveller = traveller
         self._skipped = 0.0
+        self._lock = threading.Lock()
+        self._servers = {*threading.enumerate()} - {threading.main_thread()}
         self._real_monotonic, self._real_sleep = time.monotonic, time.sleep
+        self._real_wait, self._real_result = threading.Event.wait, Future.result
 
     def monotonic(self) -> float:
         """Stand in for ``time.monotonic``, by which event loops and the package measure."""
         return self._real_monotonic() + self._skipped
 
     def sleep(self, seconds: float) -> None:
-        """Stand in for ``time.sleep``; a thread beside the test really sleeps."""
-        if threading.current_thread() is threading.main_thread():
-            self.skip(seconds)
-        else:
+        """Stand in for ``time.sleep``; servers that were there before the test really sleep."""
+        if threading.current_thread() in self._servers:
             self._real_sleep(seconds)
+        else:
+            self.skip(seconds)
+
+    def wait(self, event: threading.Event, timeout: float | None = None) -> bool:
+        """Stand in for ``threading.Event.wait``: it is over when other threads have let the time pass."""
+        if timeout is None:
+            return self._real_wait(event)
+        end = self.monotonic() + timeout
+        while not event.is_set() and (left := end - self.monotonic()) > 0:
+            self._real_wait(event, min(left, STEP))
+        return event.is_set()
+
+    def result(self, future: Future[Any], timeout: float | None = None) -> Any:
+        """Stand in for ``Future.result`` in the same way."""
+        end = math.inf if timeout is None else self.monotonic() + timeout
+        while not future.done() and (left := end - self.monotonic()) > 0:
+            wait([future], min(left, STEP))
+        return self._real_result(future, 0)
+
+    def threads(self) -> set[threading.Thread]:
+        """Those that work for the test, but for those of an executor, which live on without work."""
+        beside = {*threading.enumerate()} - self._servers - {threading.main_thread()}
+        return {thread for thread in beside if not thread.name.startswith(EXECUTORS)}
 
     def skip(self, seconds: float) -> None:
         """Let time pass.
 
         :param seconds: how much.
         """
-        self._skipped += seconds
-        self._traveller.shift(seconds)
+        with self._lock:
+            self._skipped += seconds
+            self._traveller.shift(seconds)
 
 
 class _SkippingSelector(selectors.DefaultSelector):
@@ -55,9 +83,8 @@ class _SkippingSelector(selectors.DefaultSelector):
     def __init__(self, clock: SimulatedTime) -> None:
         super().__init__()
         self._clock = clock
-        self._others = {*threading.enumerate()}
         self.calls = 0
-        """How many of the loop's executor are under way; its threads live on."""
+        """How many of the loop's executor are under way."""
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         # Looked at first: a thread that has ended before has woken the loop.
@@ -66,15 +93,15 @@ class _SkippingSelector(selectors.DefaultSelector):
         if ready or timeout == 0:
             return ready
         if timeout is None or not is_idle:
-            return super().select(timeout)
+            # Not for longer: a thread that has woken the loop before may only now end.
+            return super().select(STEP if timeout is None else min(timeout, STEP))
         self._clock.skip(timeout)
         return ready
 
     def _is_idle(self) -> bool:
         """No request is under way, and no thread works for the loop."""
         sockets = len(self.get_map()) - 1  # threads wake the loop by one of its own
-        threads = {*threading.enumerate()} - self._others
-        return not (sockets or self.calls or [one for one in threads if not one.name.startswith("asyncio_")])
+        return not (sockets or self.calls or self._clock.threads())
 
 
 class _SimulatedLoop(asyncio.SelectorEventLoop):
@@ -114,6 +141,8 @@ def simulated_time() -> Iterator[SimulatedTime]:
         clock = SimulatedTime(traveller)
         patch.setattr(time, "monotonic", clock.monotonic)
         patch.setattr(time, "sleep", clock.sleep)
+        patch.setattr(threading.Event, "wait", lambda *given, **named: clock.wait(*given, **named))
+        patch.setattr(Future, "result", lambda *given, **named: clock.result(*given, **named))
         before = asyncio.get_event_loop_policy()
         asyncio.set_event_loop_policy(_Policy(clock))
         try:
@@ -140,24 +169,3 @@ def stopwatch() -> Iterator[Callable[[], float]]:
     finally:
         over.set()
         beside.join()
-
-
-@asynccontextmanager
-async def event_loop_free(most: float) -> AsyncIterator[None]:
-    """Fail if the event loop stands still for so many seconds."""
-    longest = 0.0
-
-    async def turn() -> None:
-        nonlocal longest
-        while True:
-            before = seconds()
-            await asyncio.sleep(STEP)
-            longest = max(longest, seconds() - before)
-
-    with stopwatch() as seconds:
-        turning = asyncio.create_task(turn())
-        await asyncio.sleep(0)  # the first turn begins before what is looked at
-        yield
-        await asyncio.sleep(2 * STEP)
-        turning.cancel()
-    assert longest < most, f"the event loop stood still for {longest:.2f} s"

@@ -10,12 +10,12 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import traceback
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 
 _HOME = tempfile.mkdtemp(prefix="predictions-airflow-")
@@ -42,7 +42,6 @@ from airflow_provider_predictions.api.models import Page, PageRequest, Predictio
 from airflow_provider_predictions.api.service import Asking, Service  # noqa: E402
 from airflow_provider_predictions.api.vlmrun import VlmRun  # noqa: E402
 from airflow_provider_predictions.sandbox import app  # noqa: E402
-from airflow_provider_predictions.sandbox.data import Record  # noqa: E402
 from airflow_provider_predictions.sandbox.faults import Seen  # noqa: E402
 from airflow_provider_predictions.sandbox.server import Sandbox  # noqa: E402
 from airflow_provider_predictions.sandbox.shelf import Shelf  # noqa: E402
@@ -97,15 +96,28 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep in one process of ``pytest -n`` what shares a server; begin with what starts a whole Airflow."""
+    """Begin with what starts a whole Airflow: it waits, while other processes of ``pytest -n`` work."""
     items.sort(key=lambda item: item.get_closest_marker("airflow") is None)
     for item in items:
-        shared = "airflow" if item.get_closest_marker("airflow") else item.nodeid.partition("::")[0]
-        item.add_marker(pytest.mark.xdist_group(shared))
         # For scripts/durations.py.
         item.user_properties += [("marker", mark.name) for mark in item.iter_markers()]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    """Keep in one process the tests of a file, which share what it starts, and all with a whole Airflow.
+
+    ``--dist loadgroup`` would do it, but xdist 3.8 does not group anything with pytest 9.2.
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByFile(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.partition("::")[0]
+            return "a whole Airflow" if file.startswith(("tests/integration/", "tests/ui/")) else file
+
+    return ByFile(config, log)
 
 
 @pytest.fixture(autouse=True)
@@ -170,48 +182,56 @@ def shelf(sandbox: Sandbox, service_name: str) -> Shelf:
     return shelf
 
 
-class Moving(Record):
-    """A prediction whose work begins when it is first shown, however late a busy machine gets to ask."""
-
-    _began: datetime | None = None
-
-    @property
-    def work(self) -> float:
-        """Seconds from its creation to its end."""
-        self._began = self._began or datetime.now(UTC)
-        return (self._began - self.created).total_seconds() + self._seconds
-
-    @work.setter
-    def work(self, seconds: float) -> None:
-        self._seconds = seconds
-
-
-def moving(shelf: Shelf, outcome: str, seconds: float = 0.6) -> str:
-    """Add a prediction that ends so many seconds after it was first shown; with 0, it has ended. Its id."""
+def moving(shelf: Shelf, outcome: str, seconds: float) -> str:
+    """Add a prediction that ends so many seconds from now. Its id."""
     row = shelf.add(work=seconds)
     row.outcome = outcome
-    if seconds:
-        shelf.rows[0] = Moving(**vars(row))
     return row.id
+
+
+def on_request(sandbox: Sandbox, service_name: str, number: int, do: Callable[[], object]) -> None:
+    """Do something when a service gets the request with that number, before its answer."""
+
+    def rule(seen: Seen) -> None:
+        if seen.part == service_name and sandbox.wire.requests(service_name) == number:
+            do()
+
+    sandbox.wire.rules.append(rule)
 
 
 def ends_with(sandbox: Sandbox, service_name: str, request: int) -> None:
     """Let the predictions of a service end when it gets the request with that number."""
     shelf: Shelf = getattr(sandbox, service_name)
 
-    def end(seen: Seen) -> None:
-        if sandbox.wire.requests(service_name) >= request:
-            for row in shelf.rows:
-                row.work = 0
+    def end() -> None:
+        for row in shelf.rows:
+            row.work = 0
 
-    sandbox.wire.rules.append(end)
+    on_request(sandbox, service_name, request, end)
 
 
 async def asked(sandbox: Sandbox, service_name: str, requests: int) -> None:
     """Wait until a service has got so many requests."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(3600):
         while sandbox.wire.requests(service_name) < requests:  # noqa: ASYNC110  (nobody says so)
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.5)
+
+
+@contextmanager
+def event_loop_free(sandbox: Sandbox) -> Iterator[None]:
+    """Let each answer wait for a turn of the event loop; fail where a request has blocked the loop."""
+    loop = asyncio.get_running_loop()
+    blocked: list[str] = []
+
+    def wait_for_turn(seen: Seen) -> None:
+        turned = threading.Event()
+        loop.call_soon_threadsafe(turned.set)
+        if not turned.wait(10):
+            blocked.append(seen.path)
+
+    sandbox.wire.rules.append(wait_for_turn)
+    yield
+    assert not blocked
 
 
 @pytest.fixture

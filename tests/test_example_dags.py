@@ -4,56 +4,50 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
 import re
 import shutil
-import subprocess
-import sys
-import threading
-import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
-from airflow.providers.common.compat.sdk import Asset
 
+from airflow_provider_predictions.sandbox.faults import Seen
 from airflow_provider_predictions.sandbox.server import Sandbox
 from airflow_provider_predictions.sandbox.shelf import Shelf
+from tests.clock import simulated_time
 from tests.compat import AIRFLOW, DagBag, needs
 
-ROOT = Path(__file__).parent.parent
-EXAMPLES = sorted(ROOT.joinpath("example_dags").glob("*.py"))
+pytestmark = pytest.mark.dags
+
+EXAMPLES = Path(__file__).parent.parent / "example_dags"
 
 
 def run(name: str, path: Path, file: str = "") -> dict[str, object]:
     """Run an example to its end; what its tasks pushed to XCom, by task."""
-    dag = DagBag(str(EXAMPLES[0].with_name(f"{file or name}.py"))).dags[name]
+    dag = DagBag(str(EXAMPLES / f"{file or name}.py")).dags[name]
     dag_run = dag.test(run_conf={"path": f"file://{path}"})
     assert dag_run.state == "success"
     return {ti.task_id: ti.xcom_pull(task_ids=ti.task_id) for ti in dag_run.get_task_instances()}
 
 
 @contextmanager
-def unfinished_at_first_poll(sandbox: Sandbox, shelf: Shelf) -> Iterator[None]:
-    """A prediction that ends once the worker has asked, so that the task defers and the trigger ends it."""
+def deferred(sandbox: Sandbox, shelf: Shelf) -> Iterator[None]:
+    """With a prediction that ends once the worker has looked: the task defers, and the trigger ends it."""
     row = shelf.add(work=3600)
 
-    def end() -> None:
-        while not sandbox.wire.seen:
-            time.sleep(0.05)
-        time.sleep(1)
-        row.work = 0
+    def looks() -> int:
+        return len([seen for seen in sandbox.wire.seen if re.search("skip=0|maxResults", seen.query)])
 
-    ending = threading.Thread(target=end, daemon=True)
-    ending.start()
-    yield
-    ending.join()
-    polls_and_landing = [seen for seen in sandbox.wire.seen if re.search("skip=0|maxResults", seen.query)]
-    assert len(polls_and_landing) >= 3
+    def end(_: Seen) -> None:
+        if looks() == 2:
+            row.work = 0
+
+    sandbox.wire.rules.append(end)
+    with simulated_time():
+        yield
+    assert looks() == 3, "the worker, the trigger and the landing look once each"
 
 
 @pytest.fixture
@@ -80,7 +74,7 @@ def test_vlmrun_waits_deferred_lands_and_summarises(
 ) -> None:
     connections.vlmrun.fill(41)
 
-    with unfinished_at_first_poll(connections, connections.vlmrun):
+    with deferred(connections, connections.vlmrun):
         xcoms = run("example_vlmrun", landing)
 
     manifest = manifest_under(landing)
@@ -110,7 +104,7 @@ def test_a_connection_of_the_metadata_database_serves_a_deferred_task_too(
 ) -> None:
     stored.vlmrun.fill(5)
 
-    with unfinished_at_first_poll(stored, stored.vlmrun):
+    with deferred(stored, stored.vlmrun):
         xcoms = run("example_vlmrun", landing)
 
     assert xcoms["wait"]["count"] == 6
@@ -121,7 +115,7 @@ def test_cradl_waits_deferred_lands_values_and_summarises(
 ) -> None:
     connections.cradl.fill(30)
 
-    with unfinished_at_first_poll(connections, connections.cradl):
+    with deferred(connections, connections.cradl):
         xcoms = run("example_cradl", landing)
 
     manifest = manifest_under(landing)
@@ -197,82 +191,3 @@ def test_the_week_is_reported_from_the_landings_of_its_asset(
     assert report["summary"]["period"]["timezone"] == "Europe/Oslo"
     assert report["count"] > 20
     assert report["summary"]["totals"]["predictions"]["before"] > 20
-
-
-class Events(Mapping):
-    """Events by their asset, as Airflow hands them to a task: no asset has a hash in Airflow 3.0."""
-
-    def __init__(self, by_uri: dict[str, list[SimpleNamespace]]) -> None:
-        self._by_uri = by_uri
-
-    def __getitem__(self, asset: Asset) -> list[SimpleNamespace]:
-        return self._by_uri[asset.uri]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._by_uri)
-
-    def __len__(self) -> int:
-        return len(self._by_uri)
-
-
-@pytest.fixture
-def landings_of_two_weeks() -> Callable[..., list[str]]:
-    """The task that decides whether the weekly report is written, and of what."""
-    bag = DagBag(str(ROOT / "example_dags" / "example_report.py"))
-    decide: Callable[..., list[str]] = bag.dags["example_report_weekly"].get_task("landings").python_callable
-    return decide
-
-
-@pytest.mark.parametrize(
-    ("days", "started_by", "is_whole"),
-    [
-        (range(1, 9), 1, False),
-        (range(1, 10), 1, True),
-        (range(1, 11), 1, False),
-        (range(1, 11), 3, True),
-        ((1, 2, 3, 12), 1, True),
-        ((9,), 1, True),
-        (range(1, 20), 0, True),
-    ],
-    ids=["Sunday", "Monday", "Tuesday", "three at once", "a gap", "the first one", "by hand"],
-)
-def test_one_landing_a_week_starts_its_report(
-    landings_of_two_weeks: Callable[..., list[str]], days: Iterable[int], started_by: int, is_whole: bool
-) -> None:
-    """The 9th of November 2026 is a Monday."""
-    events = [
-        SimpleNamespace(timestamp=datetime(2026, 11, day, 5, tzinfo=UTC), extra={"path": str(day)})
-        for day in days
-    ]
-    asset = landings_of_two_weeks.__globals__["LANDED"]["vlmrun"]
-    triggering = Events({asset.uri: events[-started_by:]} if started_by else {})
-
-    found = landings_of_two_weeks(
-        triggering_asset_events=triggering, inlet_events=Events({asset.uri: events})
-    )
-
-    assert found == ([event.extra["path"] for event in events][-15:] if is_whole else [])
-
-
-@pytest.mark.parametrize("example", [*EXAMPLES, *ROOT.glob("scripts/dags/*.py")], ids=lambda path: path.stem)
-def test_examples_parse_without_a_connection_or_a_network(example: Path) -> None:
-    """Sockets are refused in a process of its own."""
-    if example.stem == "example_events":
-        needs(3, 0, "asset watchers")
-    if example.stem == "backfill" and AIRFLOW < (3, 3):
-        pytest.skip("`make cluster-demo` starts the newest Airflow")
-    if example.stem == "example_partitions":
-        needs(3, 3, "asset partitions")
-    script = (
-        "import socket\n"
-        "from tests.compat import DagBag\n"
-        "def refuse(*args): raise OSError('no network while parsing')\n"
-        "socket.socket.connect = refuse\n"
-        f"bag = DagBag({str(example)!r})\n"
-        "assert not bag.import_errors, bag.import_errors\n"
-        "assert [dag for dag in bag.dags.values() if not dag.catchup]\n"
-    )
-    environment = {name: value for name, value in os.environ.items() if "CONN" not in name}
-    subprocess.run(
-        [sys.executable, "-c", script], env=environment, check=True, timeout=60, cwd=EXAMPLES[0].parents[1]
-    )

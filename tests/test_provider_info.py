@@ -14,11 +14,11 @@ import pytest
 
 import airflow_provider_predictions
 from airflow_provider_predictions.get_provider_info import get_provider_info
-from airflow_provider_predictions.hooks.cradl import CradlSettings
 from airflow_provider_predictions.hooks.vlmrun import VlmRunHook
 
 INFO = get_provider_info()
 CONNECTIONS = {connection["connection-type"]: connection for connection in INFO["connection-types"]}
+FIELDS = [field for connection in CONNECTIONS.values() for field in connection["conn-fields"].items()]
 
 
 def test_it_has_the_form_that_airflow_asks_for() -> None:
@@ -50,11 +50,11 @@ def test_reading_it_imports_nothing() -> None:
     assert printed.stdout.split() == ["airflow_provider_predictions"]
 
 
-@pytest.mark.parametrize("kind", ["hooks", "operators", "sensors", "triggers"])
-def test_every_module_that_it_names_can_be_imported(kind: str) -> None:
-    for entry in INFO[kind]:
-        for module in entry["python-modules"]:
-            import_module(module)
+def test_every_module_that_it_names_can_be_imported() -> None:
+    for kind in ("hooks", "operators", "sensors", "triggers"):
+        for entry in INFO[kind]:
+            for module in entry["python-modules"]:
+                import_module(module)
 
 
 @pytest.mark.parametrize("connection", CONNECTIONS.values(), ids=list(CONNECTIONS))
@@ -68,19 +68,17 @@ def test_connection_types_are_those_of_the_hooks(connection: dict) -> None:
     assert set(connection["conn-fields"]) == set(hook.settings_class.model_fields)
 
 
-@pytest.mark.parametrize("connection", CONNECTIONS.values(), ids=list(CONNECTIONS))
-def test_every_field_of_a_form_has_a_label_a_help_text_and_may_stay_empty(connection: dict) -> None:
-    for field in connection["conn-fields"].values():
-        assert field["label"]
-        assert field["description"]
-        assert "null" in field["schema"]["type"]
+def test_every_field_of_a_form_has_a_label_a_help_text_and_may_stay_empty() -> None:
+    for name, field in FIELDS:
+        assert field["label"], name
+        assert field["description"], name
+        assert "null" in field["schema"]["type"], name
 
 
-@pytest.mark.parametrize(
-    "word", ["token", "secret", "password", "api_key", "authorization", "bearer", "proxy"]
-)
-def test_no_field_has_a_name_that_airflow_masks(word: str) -> None:
-    assert not [name for name in CradlSettings.model_fields if word in name]
+def test_no_field_has_a_name_that_airflow_masks() -> None:
+    words = ("token", "secret", "password", "api_key", "authorization", "bearer", "proxy")
+
+    assert not [name for name, _ in FIELDS if any(word in name for word in words)]
 
 
 def test_links_are_classes() -> None:

@@ -81,7 +81,7 @@ def test_the_wheel_says_what_it_needs_as_pyproject_does(built: dict[str, Path]) 
 
     needed = [line for line in metadata.splitlines() if line.startswith("Requires-Dist:")]
     assert needed
-    assert all(">=" in line for line in needed), "each has a lower bound, which `make test-lowest` tries"
+    assert all(">=" in line for line in needed), "each has a lower bound, which `make test-matrix` tries"
     assert "License-Expression: Apache-2.0" in metadata
 
 

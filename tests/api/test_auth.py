@@ -1,4 +1,4 @@
-"""Cradl's token: fetched once, shared, renewed in time and once after a refusal."""
+"""Cradl's token: fetched once, shared, renewed in time and once after a refusal. In simulated time."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import asyncio
 import logging
 import os
 import threading
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
@@ -31,21 +31,53 @@ from airflow_provider_predictions.api.token_endpoint import TOKEN_ATTEMPTS
 from airflow_provider_predictions.sandbox import app
 from airflow_provider_predictions.sandbox.faults import Fault
 from airflow_provider_predictions.sandbox.server import Sandbox
-from tests.clock import event_loop_free, stopwatch
+from tests.clock import STEP, SimulatedTime
 from tests.conftest import Shell, client_credentials, make_service
+
+pytestmark = pytest.mark.usefixtures("simulated_time")
 
 LIST = PageRequest("predictions")
 
 
 @pytest.fixture
-def fresh() -> Iterator[Sandbox]:
-    """A sandbox of its own: tokens are shared by all who ask the same token endpoint."""
-    with Sandbox(count=3) as server:
-        yield server
+def fresh(sandbox: Sandbox) -> Sandbox:
+    """The sandbox with a few predictions, which nobody has a token of."""
+    sandbox.cradl.fill(3)
+    return sandbox
 
 
 def token_requests(server: Sandbox) -> int:
     return server.wire.requests("token")
+
+
+class FirstTokenWaits:
+    """ASGI middleware that keeps the answer to the first request for a token back, and no other."""
+
+    def __init__(self, app: Any) -> None:
+        self.app = app
+        self.asked_for = threading.Event()
+        self.may_come = threading.Event()
+        self.when_asked_for: Callable[[], object] = lambda: None
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["path"] == "/oauth2/token" and not self.asked_for.is_set():
+            self.asked_for.set()
+            self.when_asked_for()
+            while not self.may_come.is_set():  # noqa: ASYNC110  (another thread says so)
+                await asyncio.sleep(0.01)
+        await self.app(scope, receive, send)
+
+
+@pytest.fixture
+def first_token(fresh: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[FirstTokenWaits]:
+    """Comes when the test says so."""
+    waits = FirstTokenWaits(fresh.wire.app)
+    monkeypatch.setattr(fresh.wire, "app", waits)
+    yield waits
+    waits.may_come.set()
+    for thread in threading.enumerate():
+        if thread.name == "predictions-token":
+            thread.join()
 
 
 def test_one_token_serves_all_pages(shell: Shell, fresh: Sandbox) -> None:
@@ -56,7 +88,9 @@ def test_one_token_serves_all_pages(shell: Shell, fresh: Sandbox) -> None:
     assert token_requests(fresh) == 1
 
 
-def test_the_credentials_go_in_the_form_body_with_the_audience(fresh: Sandbox) -> None:
+def test_the_credentials_go_in_the_form_body_with_the_audience(
+    fresh: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
     bodies = []
     inner = fresh.wire.app
 
@@ -68,7 +102,7 @@ def test_the_credentials_go_in_the_form_body_with_the_audience(fresh: Sandbox) -
 
         await inner(scope, note, send)
 
-    fresh.wire.app = spy
+    monkeypatch.setattr(fresh.wire, "app", spy)
     client_credentials(fresh).token()
 
     assert parse_qs(bodies[0].decode()) == {
@@ -90,60 +124,73 @@ def test_each_token_is_told_of_and_shared_only_with_the_same_credentials(fresh: 
         client_credentials(fresh, client_secret="wrong").token()
 
 
-DRIP = (b"HTTP/1.1 200 OK\r\n", *[0.03, b"X-More: 1\r\n"] * 100)
-"""An answer of three seconds whose steps are quick."""
-
-
 @pytest.mark.parametrize("ask", ["token", "atoken"])
-def test_a_token_that_drips_in_is_given_up_and_the_next_one_is_asked_for_anew(
-    fresh: Sandbox, ask: str
+def test_a_token_that_takes_too_long_in_all_is_given_up_and_the_next_one_is_asked_for_anew(
+    fresh: Sandbox, first_token: FirstTokenWaits, simulated_time: SimulatedTime, ask: str
 ) -> None:
-    credentials = replace(client_credentials(fresh), timeout=0.1)
-    fresh.wire.order(Fault("token", how="play", script=DRIP))
-    began = time.monotonic()
+    """However quick each of its steps is."""
+    credentials = client_credentials(fresh)
+    given_up = threading.Event()
 
-    with (
-        stopwatch() as seconds,
-        pytest.raises(NoAnswerError, match=r"sent no token within 0\.5 s, 5 times extra timeout"),
-    ):
+    def pass_time() -> None:
+        """Again and again: the request may come before anybody waits for its token."""
+        while not given_up.is_set():
+            simulated_time.skip(5 * credentials.timeout)
+            given_up.wait(STEP)
+
+    first_token.when_asked_for = threading.Thread(target=pass_time).start
+
+    with pytest.raises(NoAnswerError, match=r"sent no token within 300 s, 5 times extra timeout"):
         credentials.token() if ask == "token" else asyncio.run(credentials.atoken())
+    given_up.set()
 
-    assert time.monotonic() - began > 0.4
-    assert seconds() < 2
     assert credentials.token().startswith("sandbox-token-")
+    assert token_requests(fresh) == 2
 
 
-def test_a_fetch_does_not_keep_a_process_alive(fresh: Sandbox) -> None:
-    fresh.wire.order(Fault("token", how="slow", seconds=0.3))
+def test_a_fetch_does_not_keep_a_process_alive(fresh: Sandbox, first_token: FirstTokenWaits) -> None:
     asking = threading.Thread(target=client_credentials(fresh).token)
     asking.start()
+    assert first_token.asked_for.wait(60)
 
-    found: list[threading.Thread] = []
-    while not found and asking.is_alive():
-        found = [thread for thread in threading.enumerate() if thread.name == "predictions-token"]
+    found = [thread for thread in threading.enumerate() if thread.name == "predictions-token"]
+    first_token.may_come.set()
     asking.join()
 
     assert [thread.daemon for thread in found] == [True]
 
 
-def test_threads_share_one_fetch(fresh: Sandbox) -> None:
-    fresh.wire.order(Fault("token", how="slow", seconds=0.3))
+def test_threads_share_one_fetch(fresh: Sandbox, first_token: FirstTokenWaits) -> None:
+    began = threading.Semaphore(0)
+
+    def ask(_: int) -> str:
+        began.release()
+        return client_credentials(fresh).token()
+
     with ThreadPoolExecutor(16) as pool:
-        tokens = set(pool.map(lambda _: client_credentials(fresh).token(), range(64)))
+        asking = pool.map(ask, range(64))
+        for _ in range(16):
+            assert began.acquire(timeout=60)
+        first_token.may_come.set()
+        tokens = set(asking)
 
     assert len(tokens) == 1
     assert token_requests(fresh) == 1
 
 
-def test_tasks_of_an_event_loop_share_one_fetch_with_threads_and_never_block(fresh: Sandbox) -> None:
-    fresh.wire.order(Fault("token", how="slow", seconds=1))
-
+def test_tasks_of_an_event_loop_share_one_fetch_with_threads_and_never_block(
+    fresh: Sandbox, first_token: FirstTokenWaits
+) -> None:
     async def run() -> set[str]:
-        async with event_loop_free(0.5):
-            return set(await asyncio.gather(*(client_credentials(fresh).atoken() for _ in range(100))))
+        asking = [asyncio.create_task(client_credentials(fresh).atoken()) for _ in range(100)]
+        await asyncio.sleep(0)  # all have begun
+        first_token.may_come.set()
+        return set(await asyncio.gather(*asking))
 
     thread = threading.Thread(target=client_credentials(fresh).token)
     thread.start()
+    assert first_token.asked_for.wait(60)
+    # One that blocked the loop would wait for a token that does not come.
     tokens = asyncio.run(run())
     thread.join()
 
@@ -151,30 +198,36 @@ def test_tasks_of_an_event_loop_share_one_fetch_with_threads_and_never_block(fre
     assert token_requests(fresh) == 1
 
 
-def test_a_waiter_that_is_cancelled_leaves_the_fetch_to_the_others(fresh: Sandbox) -> None:
-    fresh.wire.order(Fault("token", how="slow", seconds=0.3))
-
+def test_a_waiter_that_is_cancelled_leaves_the_fetch_to_the_others(
+    fresh: Sandbox, first_token: FirstTokenWaits
+) -> None:
     async def run() -> str:
-        hasty = asyncio.create_task(client_credentials(fresh).atoken())
-        patient = asyncio.create_task(client_credentials(fresh).atoken())
-        await asyncio.sleep(0.05)
+        hasty, patient = (asyncio.create_task(client_credentials(fresh).atoken()) for _ in range(2))
+        while not first_token.asked_for.is_set():  # noqa: ASYNC110  (the server says so)
+            await asyncio.sleep(0.01)
         hasty.cancel()
+        await asyncio.gather(hasty, return_exceptions=True)
+        first_token.may_come.set()
         return await patient
 
     assert asyncio.run(run()).startswith("sandbox-token-")
     assert token_requests(fresh) == 1
 
 
-def test_a_token_is_renewed_before_it_ends(shell: Shell, fresh: Sandbox) -> None:
-    fresh.tokens.lifetime = 2  # so it is renewed after 1 second
+def test_a_token_is_renewed_before_it_ends(
+    shell: Shell, fresh: Sandbox, simulated_time: SimulatedTime
+) -> None:
     service = make_service(fresh, "cradl")
 
     shell.get(service, LIST)
-    time.sleep(1.2)
+    simulated_time.skip(fresh.tokens.lifetime - 120)
     shell.get(service, LIST)
+    assert token_requests(fresh) == 1
 
+    simulated_time.skip(90)
+    shell.get(service, LIST)
     assert token_requests(fresh) == 2
-    assert fresh.wire.requests("cradl") == 2
+    assert fresh.wire.requests("cradl") == 3
 
 
 def test_a_refused_token_is_renewed_once_without_waiting(shell: Shell, fresh: Sandbox) -> None:
@@ -314,16 +367,16 @@ def test_neither_secret_nor_token_reaches_the_log(shell: Shell, fresh: Sandbox, 
     assert app.CLIENT_SECRET not in caplog.text
 
 
-def test_a_forked_process_fetches_its_own_token(fresh: Sandbox) -> None:
+def test_a_forked_process_fetches_its_own_token(fresh: Sandbox, first_token: FirstTokenWaits) -> None:
     auth = client_credentials(fresh)
-    fresh.wire.order(Fault("token", how="slow", seconds=0.5))
     fetching = threading.Thread(target=auth.token)
     fetching.start()
-    time.sleep(0.1)
+    assert first_token.asked_for.wait(60)
 
     child = os.fork()
     if child == 0:
         os._exit(0 if ClientCredentialsAuth(**vars(auth)).token() else 1)
 
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    first_token.may_come.set()
     fetching.join()

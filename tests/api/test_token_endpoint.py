@@ -23,6 +23,8 @@ from airflow_provider_predictions.sandbox.faults import Fault
 from airflow_provider_predictions.sandbox.server import Sandbox
 from tests.conftest import client_credentials
 
+pytestmark = pytest.mark.usefixtures("simulated_time")
+
 ENDPOINT = "The token endpoint (extra auth_url)"
 
 

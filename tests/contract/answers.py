@@ -12,7 +12,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis_jsonschema import from_schema
 
-COUNT = 2000
 SCHEMAS = {
     name: json.loads(Path(__file__).with_name(f"{name}.json").read_text()) for name in ("vlmrun", "cradl")
 }
@@ -24,12 +23,12 @@ _ANYTHING = st.recursive(
 )
 
 
-def answers_of(service: str) -> list[list[dict[str, Any]]]:
-    """The records of 2,000 answers, always the same."""
+def answers_of(service: str, count: int) -> list[list[dict[str, Any]]]:
+    """The records of so many answers, always the same."""
     found: list[list[dict[str, Any]]] = []
 
     @settings(
-        max_examples=COUNT,
+        max_examples=count,
         deadline=None,
         database=None,
         derandomize=True,

@@ -26,7 +26,7 @@ from airflow_provider_predictions.sandbox.server import Sandbox
 from airflow_provider_predictions.sensors.cradl import CradlPredictionsSensor
 from airflow_provider_predictions.sensors.vlmrun import VlmRunPredictionsSensor
 from tests.conftest import SERVICES, Shell, make_service
-from tests.contract.answers import COUNT, SCHEMAS, Listing, answers_of
+from tests.contract.answers import SCHEMAS, Listing, answers_of
 
 HOOKS: dict[str, Any] = {"vlmrun": VlmRunHook, "cradl": CradlHook}
 LIST: dict[str, Any] = {"vlmrun": VlmRunListPredictionsOperator, "cradl": CradlListPredictionsOperator}
@@ -40,10 +40,14 @@ PAGE = 2
 """Rows a request, so that there are about as many answers as were made."""
 
 
-@pytest.fixture(scope="module")
-def made() -> dict[str, list[list[dict[str, Any]]]]:
-    """The records of 2,000 answers of each service."""
-    return {service: answers_of(service) for service in SERVICES}
+FEW, MANY = 60, 2000
+"""Answers of a service."""
+
+
+@pytest.fixture(scope="module", params=[FEW, pytest.param(MANY, marks=pytest.mark.slow)])
+def made(request: pytest.FixtureRequest) -> dict[str, list[list[dict[str, Any]]]]:
+    """The records of many answers of each service."""
+    return {service: answers_of(service, request.param) for service in SERVICES}
 
 
 @pytest.fixture
@@ -64,9 +68,11 @@ def listed(connections: Sandbox, service_name: str, rows: list[bytes]) -> Iterat
     connections.wire.app = before
 
 
-def test_there_are_as_many_answers_as_promised(made: dict[str, Any], service_name: str) -> None:
-    assert len(made[service_name]) == COUNT
-    assert sum(map(len, made[service_name])) > COUNT / 2
+def test_there_are_as_many_answers_as_promised(made: dict[str, Any], service_name: str, request) -> None:
+    count = request.node.callspec.params["made"]
+
+    assert len(made[service_name]) == count
+    assert sum(map(len, made[service_name])) > count / 2
 
 
 def test_each_record_comes_out_of_its_answer_byte_for_byte(

@@ -1,4 +1,4 @@
-"""The fenced blocks of the README and the documentation."""
+"""The fenced blocks of the README and the documentation, as Sybil finds them."""
 
 from __future__ import annotations
 
@@ -7,15 +7,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
-import pytest
+from sybil import Document
+from sybil.parsers.markdown.lexers import RawFencedCodeBlockLexer
 
 ROOT = Path(__file__).parent.parent.parent
-FENCE = re.compile(
-    r"^(?P<indent> *)```(?P<language>\S*)(?P<info>[^\n]*)\n(?P<code>.*?)^(?P=indent)```$",
-    re.MULTILINE | re.DOTALL,
-)
+FENCES = RawFencedCodeBlockLexer(re.compile(r'(?P<language>\S*)( title="(?P<title>[^"]*)")?[^\n]*\n'))
 LANDED = "/tmp/predictions"
 
 
@@ -34,18 +31,15 @@ class Block:
 
 
 def blocks_of(page: Path) -> Iterator[Block]:
-    text = page.read_text()
-    found = list(FENCE.finditer(text))
-    for match, following in pairwise([*found, None]):
-        line = text.count("\n", 0, match.start()) + 1
-        title = re.search(r'title="([^"]*)"', match["info"])
-        has_output = match["language"] != "text" and following and following["language"] == "text"
+    examples = [(example.line, example.region.lexemes) for example in Document.parse(str(page), FENCES)]
+    for (line, found), (_, below) in pairwise([*examples, (0, {"language": ""})]):
+        has_output = found["language"] != "text" and below["language"] == "text"
         yield Block(
             f"{page.relative_to(ROOT)}:{line}",
-            match["language"],
-            title[1] if title else "",
-            match["code"],
-            following["code"] if has_output and following else None,
+            found["language"],
+            found["title"] or "",
+            found["source"],
+            below["source"] if has_output else None,
         )
 
 
@@ -55,10 +49,14 @@ PYTHON = [block for block in BLOCKS if block.language == "python"]
 DAGS = [block for block in PYTHON if "@dag" in block.code]
 MODULES = [block for block in PYTHON if block.title.endswith("acme.py")]
 SNIPPETS = [block for block in PYTHON if block not in DAGS and block not in MODULES]
-
-
-def of(blocks: list[Block]) -> Any:
-    return pytest.mark.parametrize("block", blocks, ids=lambda block: block.place)
+JSON = [block for block in BLOCKS if block.language == "json"]
+COMMANDS = [
+    (block.place, line)
+    for block in BLOCKS
+    if block.language == "bash"
+    for line in block.code.splitlines()
+    if line.strip()
+]
 
 
 def looks_like(shown: str) -> re.Pattern[str]:

@@ -14,10 +14,12 @@ from typing import Any
 import pytest
 
 from airflow_provider_predictions.sandbox.server import Sandbox
-from tests.docs.blocks import BLOCKS, DAGS, LANDED, MODULES, ROOT, SNIPPETS, Block, looks_like, of
+from tests.docs.blocks import BLOCKS, DAGS, LANDED, MODULES, ROOT, SNIPPETS, Block, looks_like
+
+pytestmark = pytest.mark.docs
 
 
-@of(SNIPPETS)
+@pytest.mark.parametrize("block", SNIPPETS, ids=lambda block: block.place)
 def test_a_snippet_runs(block: Block, connections: Sandbox, capsys: pytest.CaptureFixture[str]) -> None:
     for shelf in (connections.vlmrun, connections.cradl):
         shelf.fill(5, days=1)
@@ -77,9 +79,8 @@ def test_airflow_parses_every_dag(parsed: dict[str, Any]) -> None:
     assert parsed["names"] == sorted(name for block in DAGS for name in names_in(block))
 
 
-@pytest.mark.parametrize("name", RUNNABLE)
-def test_a_dag_runs(parsed: dict[str, Any], name: str) -> None:
-    assert parsed["runs"][name]["state"] == "success"
+def test_every_dag_runs(parsed: dict[str, Any]) -> None:
+    assert {name: run["state"] for name, run in parsed["runs"].items()} == dict.fromkeys(RUNNABLE, "success")
 
 
 def test_the_dag_of_the_readme_is_short_and_lands_what_it_shows(parsed: dict[str, Any]) -> None:
@@ -171,13 +172,6 @@ def test_the_modules_of_a_third_service_list_land_wait_and_report(
         [sys.executable, "-c", USE_ACME, str(tmp_path)],
         cwd=with_a_third_service, env=environment, check=True, timeout=600,
     )  # fmt: skip
-
-
-def test_the_table_says_how_long_each_of_these_modules_is() -> None:
-    page = ROOT.joinpath("docs/adding-a-service.md").read_text()
-    said = dict(re.findall(r"^\| `(\w+/acme\.py)` \|.*\| (\d+) \|$", page, re.MULTILINE))
-
-    assert said == {block.title: str(len(block.code.splitlines())) for block in MODULES}
 
 
 def test_all_python_has_the_types_that_the_package_asks_for(

@@ -15,6 +15,8 @@ import pytest
 from airflow_provider_predictions.get_provider_info import get_provider_info
 from tests.docs.blocks import ROOT
 
+pytestmark = pytest.mark.docs
+
 ELSEWHERE = re.compile(r"^(https?:)?//")
 
 

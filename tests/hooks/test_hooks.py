@@ -219,6 +219,7 @@ def test_the_connection_test_says_how_many_predictions_there_are(
     assert connections.wire.requests(service_name) <= 2
 
 
+@pytest.mark.usefixtures("simulated_time")  # a refused secret is tried again
 def test_the_connection_test_says_what_is_wrong(monkeypatch, sandbox, service_name) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_MINE", connection_json(sandbox, service_name, password="wrong-one"))
 

@@ -123,6 +123,7 @@ def test_openlineage_of_airflow_finds_it(
     assert [output.name for output in found.outputs] == [str(tmp_path)]
 
 
+@pytest.mark.dags
 def test_a_run_of_airflow_sends_it(airflow_db: None, connections: Sandbox, tmp_path: Path) -> None:
     pytest.importorskip("airflow.providers.openlineage", reason="OpenLineage is for the newest Airflow here")
     connections.vlmrun.fill(7)

@@ -29,6 +29,7 @@ from airflow_provider_predictions.sandbox.faults import Fault
 from airflow_provider_predictions.sandbox.server import Sandbox
 from airflow_provider_predictions.sandbox.shelf import Shelf
 from tests.conftest import connection_json
+from tests.instant import Waits, instant
 
 LIST = {"vlmrun": VlmRunListPredictionsOperator, "cradl": CradlListPredictionsOperator}
 LAND = {"vlmrun": VlmRunPredictionsToObjectStorageOperator, "cradl": CradlPredictionsToObjectStorageOperator}
@@ -265,7 +266,8 @@ def test_a_file_that_is_no_json_fails_as_one_that_a_retry_may_cure(connections, 
     connections.cradl.add().outcome = "succeeded"
     connections.wire.order(Fault("files", status=200, times=99, headers={"Retry-After": "0"}))
 
-    operator = make(CradlPredictionsToObjectStorageOperator, path=str(tmp_path), fetch_values=True)
+    landing = instant(CradlPredictionsToObjectStorageOperator, Waits())
+    operator = make(landing, path=str(tmp_path), fetch_values=True)
     with pytest.raises(MalformedAnswerError):
         operator.execute({})
 

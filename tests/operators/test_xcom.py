@@ -103,6 +103,7 @@ def test_what_xcom_cannot_hold_is_changed_and_counted(hostile: Sandbox, capsys) 
     assert json.loads(httpx.Request("POST", "http://localhost", json=records).content) == records
 
 
+@pytest.mark.dags
 @pytest.mark.parametrize("backend", ["database", "object storage"])
 def test_what_operators_push_is_stored_and_read_downstream(
     postgresql: PostgreSQL, hostile: Sandbox, tmp_path: Path, backend: str

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+import pytest
 from soak import budget, landing, waits
 from soak.budget import SCENARIOS, densest
 from soak.world import FAULTS, mix
@@ -11,6 +12,7 @@ from soak.world import FAULTS, mix
 from airflow_provider_predictions.sandbox.faults import Chance, Limit, Seen
 
 
+@pytest.mark.faults
 def test_a_list_that_changes_lands_whole_while_requests_fail() -> None:
     report = landing.run(1500, rate=0.1, services=("cradl",))
 
@@ -18,12 +20,14 @@ def test_a_list_that_changes_lands_whole_while_requests_fail() -> None:
     assert ("attempts; the first was killed halfway", "2") in report.rows
 
 
+@pytest.mark.faults
 def test_a_crowd_of_waits_leaves_nothing_behind() -> None:
     report = waits.run(60, 0.12, speed=120, longest=300)
 
     assert report.broken == []
 
 
+@pytest.mark.faults
 def test_landings_at_once_bear_a_limit_that_only_the_service_knows() -> None:
     report = budget.run(3, 300, scenarios=SCENARIOS[2:], services=("cradl",), per_second=4)
 

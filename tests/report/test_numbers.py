@@ -54,7 +54,9 @@ def times_of(name: str) -> tuple[Any, Times]:
     return window, Times(window.before, window.start, window.end, window.zone, label)
 
 
-@pytest.mark.parametrize("name", PERIODS)
+@pytest.mark.parametrize(
+    "name", ["day", *(pytest.param(name, marks=pytest.mark.slow) for name in PERIODS if name != "day")]
+)
 def test_every_number_is_right(service_name: str, name: str, tmp_path: Path) -> None:
     window, times = times_of(name)
     landings = landings_of(service_name, times)

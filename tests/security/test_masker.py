@@ -97,6 +97,7 @@ def test_an_airflow_that_has_its_masker_elsewhere_masks_tokens_all_the_same(
     assert redact("token-00000, token-00011") == "***, ***"
 
 
+@pytest.mark.slow
 def test_a_triggerer_may_renew_large_tokens_for_longer_than_a_month(connections: Sandbox) -> None:
     mask = TokenMask()
 

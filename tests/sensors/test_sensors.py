@@ -1,10 +1,9 @@
-"""One table of cases for poke and deferral; what each does when something goes wrong."""
+"""One table of cases for each way to wait, in simulated time; what each does when something goes wrong."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-import threading
 import time
 from datetime import UTC, datetime, timedelta
 from importlib import import_module
@@ -28,27 +27,22 @@ from airflow_provider_predictions.sensors.cradl import CradlPredictionsSensor
 from airflow_provider_predictions.sensors.vlmrun import VlmRunPredictionsSensor
 from airflow_provider_predictions.triggers.base import PredictionsTrigger
 from airflow_provider_predictions.triggers.poller import Poller
-from tests.clock import event_loop_free
-from tests.compat import AirflowRescheduleException, Rescheduled, deserialize, needs, serialize
-from tests.conftest import connection_json, ends_with, moving
+from tests.compat import AIRFLOW, AirflowRescheduleException, Rescheduled, deserialize, needs, serialize
+from tests.conftest import connection_json, ends_with, event_loop_free, moving, on_request
+
+pytestmark = pytest.mark.usefixtures("simulated_time")
 
 SENSORS = {"vlmrun": VlmRunPredictionsSensor, "cradl": CradlPredictionsSensor}
 DONE = {"vlmrun": "completed", "cradl": "succeeded"}
+INTERVAL = 60.0
 HOUR = 3600.0
+SOON = 1.5 * INTERVAL
+"""Seconds after which most predictions end: between the second poll and the third."""
 STATE_STORE = "failures in a row of rescheduled sensors"
 
 
-SHORTEST = Poller.shortest_interval
-
-
-@pytest.fixture(autouse=True)
-def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The lower bound of a trigger's interval is for a real scheduler."""
-    monkeypatch.setattr(Poller, "shortest_interval", 0.05)
-
-
 def make(sensor: type[PredictionsSensor], **arguments: Any) -> PredictionsSensor:
-    return sensor(task_id="wait", **{"poke_interval": 0.05, "timeout": 5} | arguments)
+    return sensor(task_id="wait", **{"poke_interval": INTERVAL, "timeout": HOUR} | arguments)
 
 
 def in_trigger(sensor: PredictionsSensor) -> Any:
@@ -72,7 +66,7 @@ def first_event(trigger: PredictionsTrigger) -> Any:
     async def fire() -> list[Any]:
         return [event async for event in trigger.run()]
 
-    (event,) = asyncio.run(asyncio.wait_for(fire(), 10))
+    (event,) = asyncio.run(asyncio.wait_for(fire(), 2 * HOUR))
     return event.payload
 
 
@@ -96,8 +90,10 @@ def mode(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def wait(mode: str, airflow_db: None, connections: Sandbox, service_name: str):
+def wait(request: pytest.FixtureRequest, mode: str, connections: Sandbox, service_name: str):
     """Wait in each way; the result, or what was raised."""
+    if mode == "reschedule" and AIRFLOW < (3, 0):
+        request.getfixturevalue("airflow_db")
 
     def run(**arguments: Any) -> Any:
         sensor = SENSORS[service_name]
@@ -115,7 +111,7 @@ def wait(mode: str, airflow_db: None, connections: Sandbox, service_name: str):
 
 def test_it_ends_when_nothing_is_unfinished(wait, shelf: Shelf, service_name, sandbox) -> None:
     shelf.fill(3)
-    moving(shelf, DONE[service_name], seconds=HOUR)
+    moving(shelf, DONE[service_name], 2 * HOUR)
     ends_with(sandbox, service_name, request=3)
 
     result = wait(fail_on=())
@@ -131,20 +127,20 @@ def test_an_empty_list_has_nothing_to_wait_for(wait, shelf: Shelf) -> None:
 
 def test_given_ids_are_waited_for_whatever_else_is_unfinished(wait, shelf: Shelf, service_name) -> None:
     shelf.fill(5)
-    ids = [moving(shelf, DONE[service_name]), moving(shelf, DONE[service_name], seconds=0.3)]
-    moving(shelf, DONE[service_name], seconds=HOUR)
+    ids = [moving(shelf, DONE[service_name], SOON), moving(shelf, DONE[service_name], SOON)]
+    moving(shelf, DONE[service_name], 2 * HOUR)
 
     assert wait(prediction_ids=ids) == {"statuses": {DONE[service_name]: 2}, "count": 2}
 
 
 def test_ids_may_come_as_text_from_a_template(wait, shelf: Shelf, service_name) -> None:
-    ids = [moving(shelf, DONE[service_name]), moving(shelf, DONE[service_name])]
+    ids = [moving(shelf, DONE[service_name], SOON), moving(shelf, DONE[service_name], SOON)]
 
     assert wait(prediction_ids=", ".join(ids))["count"] == 2
 
 
 def test_no_ids_are_no_predictions_to_wait_for(wait, shelf: Shelf, sandbox) -> None:
-    moving(shelf, "failed", seconds=HOUR)
+    moving(shelf, "failed", 2 * HOUR)
 
     assert wait(prediction_ids=[]) == {"statuses": {}, "count": 0}
     assert not sandbox.wire.seen
@@ -153,13 +149,13 @@ def test_no_ids_are_no_predictions_to_wait_for(wait, shelf: Shelf, sandbox) -> N
 def test_the_window_limits_what_is_waited_for(wait, shelf: Shelf, service_name) -> None:
     now = datetime.now(UTC)
     shelf.add(created=now - timedelta(days=3), work=HOUR * 1000)
-    moving(shelf, DONE[service_name])
+    moving(shelf, DONE[service_name], SOON)
 
     assert wait(created_after=now - timedelta(days=1)) == {"statuses": {DONE[service_name]: 1}, "count": 1}
 
 
 def test_a_failed_prediction_fails_the_task_and_is_named(wait, shelf: Shelf) -> None:
-    id_ = moving(shelf, "failed")
+    id_ = moving(shelf, "failed", SOON)
 
     with pytest.raises(AirflowFailException, match=f"1 of 1 predictions: {id_} is failed"):
         wait()
@@ -167,7 +163,7 @@ def test_a_failed_prediction_fails_the_task_and_is_named(wait, shelf: Shelf) -> 
 
 def test_many_failed_predictions_are_counted_and_ten_are_named(wait, shelf: Shelf) -> None:
     for _ in range(12):
-        moving(shelf, "failed", seconds=0)
+        moving(shelf, "failed", 0)
 
     with pytest.raises(AirflowFailException, match=r"12 of 12 predictions: .* and 2 more") as caught:
         wait()
@@ -176,7 +172,7 @@ def test_many_failed_predictions_are_counted_and_ten_are_named(wait, shelf: Shel
 
 
 def test_only_the_statuses_of_fail_on_fail(wait, shelf: Shelf) -> None:
-    moving(shelf, "failed")
+    moving(shelf, "failed", SOON)
 
     assert wait(fail_on=["cancelled"]) == {"statuses": {"failed": 1}, "count": 1}
 
@@ -186,7 +182,7 @@ def test_an_unknown_status_is_waited_for(shelf: Shelf, connections, service_name
     row.outcome = "archived"
 
     with pytest.raises(AirflowSensorTimeout):
-        make(SENSORS[service_name], timeout=0.2).execute({})
+        make(SENSORS[service_name], timeout=10 * INTERVAL).execute({})
 
 
 def test_statuses_to_wait_for_can_be_named(wait, shelf: Shelf) -> None:
@@ -210,7 +206,7 @@ def test_statuses_to_wait_for_can_be_named(wait, shelf: Shelf) -> None:
     ],
 )
 def test_a_passing_fault_does_not_end_the_wait(wait, shelf: Shelf, sandbox, service_name, fault) -> None:
-    moving(shelf, DONE[service_name])
+    moving(shelf, DONE[service_name], SOON)
     sandbox.wire.order(Fault(service_name, after=1, times=3, **fault))
 
     assert wait()["statuses"] == {DONE[service_name]: 1}
@@ -221,7 +217,7 @@ def test_five_failures_in_a_row_end_the_wait_as_one_that_a_retry_may_cure(
 ) -> None:
     if mode == "reschedule":
         needs(3, 3, STATE_STORE)
-    moving(shelf, "failed", seconds=HOUR)
+    moving(shelf, "failed", 2 * HOUR)
     sandbox.wire.order(Fault(service_name, after=1, times=99))
 
     with pytest.raises((ServerError, TransientError), match="502"):
@@ -232,7 +228,7 @@ def test_the_number_of_failures_can_be_given(wait, shelf: Shelf, sandbox, servic
     if mode == "reschedule":
         needs(3, 3, STATE_STORE)
     for _ in range(2):
-        moving(shelf, "failed", seconds=HOUR)
+        moving(shelf, "failed", 2 * HOUR)
     sandbox.wire.order(Fault(service_name, after=2, times=99))
 
     with pytest.raises((ServerError, TransientError), match="502"):
@@ -247,20 +243,20 @@ def test_a_failed_poll_is_not_repeated_before_the_next_interval(shelf: Shelf, sa
     start = datetime.now(UTC)
 
     with pytest.raises(ServerError):
-        make(SENSORS[service_name], poke_interval=0.3).execute({})
+        make(SENSORS[service_name]).execute({})
 
     assert sandbox.wire.requests(service_name) == 5
-    assert (datetime.now(UTC) - start).total_seconds() >= 4 * 0.3
+    assert (datetime.now(UTC) - start).total_seconds() >= 4 * INTERVAL
 
 
 def test_a_retry_after_puts_the_next_poll_off(wait, shelf, sandbox, service_name) -> None:
-    moving(shelf, DONE[service_name], seconds=0.1)
-    refusal = {"status": 429, "body": b'{"message": "Too Many Requests"}', "headers": {"Retry-After": "1"}}
+    moving(shelf, DONE[service_name], SOON)
+    refusal = {"status": 429, "body": b'{"message": "Too Many Requests"}', "headers": {"Retry-After": "300"}}
     sandbox.wire.order(Fault(service_name, after=1, **refusal))
     start = time.time()
 
     assert wait()["count"] == 1
-    assert time.time() - start > 1
+    assert time.time() - start > 300
 
 
 def test_an_old_wait_pokes_less_often_where_it_may(service_name) -> None:
@@ -272,7 +268,7 @@ def test_an_old_wait_pokes_less_often_where_it_may(service_name) -> None:
 
 
 def test_a_key_that_is_refused_meanwhile_ends_the_wait_at_once(wait, shelf, sandbox, service_name) -> None:
-    moving(shelf, "failed", seconds=HOUR)
+    moving(shelf, "failed", 2 * HOUR)
     sandbox.wire.order(Fault(service_name, after=1, times=99, status=401, body=b'{"message": "no more"}'))
 
     with pytest.raises(AirflowFailException, match=r"\(password\)"):
@@ -291,14 +287,14 @@ def test_a_used_up_quota_ends_the_wait_at_once(sandbox, connections) -> None:
 
 
 def test_a_token_that_expires_while_waiting_is_renewed(wait, shelf, sandbox, service_name) -> None:
-    moving(shelf, DONE[service_name], seconds=1.0)
+    moving(shelf, DONE[service_name], SOON)
     sandbox.tokens.revoke()
 
     assert wait()["count"] == 1
 
 
-def test_the_timeout_bounds_the_wait(wait, shelf: Shelf, connections, service_name) -> None:
-    moving(shelf, "failed", seconds=HOUR)
+def test_the_timeout_bounds_the_wait(shelf: Shelf, connections, service_name) -> None:
+    moving(shelf, "failed", 2 * HOUR)
 
     sensor = make(SENSORS[service_name], timeout=7, deferrable=True)
     with pytest.raises(TaskDeferred) as deferred:
@@ -306,40 +302,43 @@ def test_the_timeout_bounds_the_wait(wait, shelf: Shelf, connections, service_na
 
     assert deferred.value.timeout == timedelta(seconds=7)
     with pytest.raises(AirflowSensorTimeout):
-        make(SENSORS[service_name], timeout=0.2).execute({})
+        make(SENSORS[service_name], timeout=10 * INTERVAL).execute({})
 
 
 def test_the_timeout_ends_the_wait_in_each_way(wait, shelf: Shelf) -> None:
-    moving(shelf, "failed", seconds=HOUR)
+    moving(shelf, "failed", 2 * HOUR)
+    start = time.time()
 
     with pytest.raises(AirflowSensorTimeout):
-        wait(timeout=0.5)
+        wait(timeout=10 * INTERVAL)
+
+    assert 10 * INTERVAL <= time.time() - start < 12 * INTERVAL
 
 
 def test_soft_fail_skips_on_a_timeout(wait, shelf: Shelf) -> None:
-    moving(shelf, "failed", seconds=HOUR)
+    moving(shelf, "failed", 2 * HOUR)
 
     with pytest.raises(AirflowSkipException):
-        wait(timeout=0.5, soft_fail=True)
+        wait(timeout=10 * INTERVAL, soft_fail=True)
 
 
-def test_an_id_that_comes_later_is_waited_for(wait, shelf: Shelf, service_name) -> None:
-    later = moving(shelf, DONE[service_name], seconds=0)
+def test_an_id_that_comes_later_is_waited_for(wait, shelf: Shelf, sandbox, service_name) -> None:
+    later = moving(shelf, DONE[service_name], 0)
     row = shelf.rows[0]
     shelf.remove([later])
-    threading.Timer(0.4, shelf.rows.insert, (0, row)).start()
+    on_request(sandbox, service_name, 3, lambda: shelf.rows.insert(0, row))
 
     assert wait(prediction_ids=[later])["count"] == 1
 
 
 def test_an_id_that_never_comes_fails_the_task_after_its_timeout(wait, shelf: Shelf) -> None:
     with pytest.raises(AirflowFailException, match=r"prediction_ids: .* has not known nobody for"):
-        wait(prediction_ids=["nobody"], missing_timeout=0.5)
+        wait(prediction_ids=["nobody"], missing_timeout=5 * INTERVAL)
 
 
-def test_the_least_number_is_waited_for(wait, shelf: Shelf, service_name) -> None:
-    shelf.add(work=0).outcome = DONE[service_name]
-    threading.Timer(0.4, lambda: setattr(shelf.add(work=0), "outcome", DONE[service_name])).start()
+def test_the_least_number_is_waited_for(wait, shelf: Shelf, sandbox, service_name) -> None:
+    moving(shelf, DONE[service_name], 0)
+    on_request(sandbox, service_name, 4, lambda: moving(shelf, DONE[service_name], 0))
 
     assert wait(min_predictions=2)["count"] == 2
 
@@ -348,13 +347,13 @@ def test_an_unknown_status_is_warned_of(wait, shelf: Shelf, capsys, caplog) -> N
     shelf.add().outcome = "archived"
 
     with pytest.raises(AirflowSensorTimeout):
-        wait(timeout=0.4)
+        wait(timeout=3 * INTERVAL)
 
     assert "The status 'archived' is not known" in capsys.readouterr().out + caplog.text
 
 
 def test_soft_fail_skips_on_a_failed_prediction(wait, shelf: Shelf) -> None:
-    moving(shelf, "failed")
+    moving(shelf, "failed", SOON)
 
     with pytest.raises(AirflowSkipException):
         wait(soft_fail=True)
@@ -370,7 +369,7 @@ def test_soft_fail_does_not_skip_on_a_wrong_key(wait, shelf, sandbox, monkeypatc
 
 def test_soft_fail_does_not_skip_on_a_key_refused_while_deferred(shelf, sandbox, connections,
                                                                  service_name) -> None:  # fmt: skip
-    moving(shelf, "failed", seconds=HOUR)
+    moving(shelf, "failed", 2 * HOUR)
     sandbox.wire.order(Fault(service_name, after=1, times=99, status=403, body=b'{"message": "no more"}'))
 
     with pytest.raises(AirflowFailException, match="no more"):
@@ -395,7 +394,7 @@ def test_an_event_that_is_not_the_triggers_fails_closed(service_name, event) -> 
 
 
 def test_a_trigger_holds_no_secret_and_survives_the_database(shelf, connections, service_name) -> None:
-    moving(shelf, "failed", seconds=HOUR)
+    moving(shelf, "failed", 2 * HOUR)
     sensor = make(
         SENSORS[service_name],
         deferrable=True,
@@ -414,23 +413,22 @@ def test_a_trigger_holds_no_secret_and_survives_the_database(shelf, connections,
 
 
 def test_the_trigger_leaves_the_event_loop_free(shelf, connections, service_name) -> None:
-    moving(shelf, DONE[service_name], seconds=1.5)
+    moving(shelf, DONE[service_name], SOON)
     with pytest.raises(TaskDeferred) as deferred:
         make(SENSORS[service_name], deferrable=True).execute({})
-    connections.wire.order(Fault(service_name, how="slow", seconds=1))
     connections.tokens.revoke()
-    connections.wire.order(Fault("token", how="slow", seconds=1))
 
-    async def run() -> None:
-        async with asyncio.timeout(30), event_loop_free(0.5):
-            async for _ in deferred.value.trigger.run():
-                pass
+    async def run() -> list[Any]:
+        with event_loop_free(connections):
+            return [event async for event in deferred.value.trigger.run()]
 
-    asyncio.run(run())
+    (event,) = asyncio.run(run())
+
+    assert event.payload["state"] == "done"
 
 
 def test_the_shortest_interval_of_a_trigger_is_five_seconds() -> None:
-    assert SHORTEST == 5
+    assert Poller.shortest_interval == 5
 
 
 # --- arguments ---------------------------------------------------------------------------------------

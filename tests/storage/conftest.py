@@ -1,4 +1,4 @@
-"""Each storage in turn, on a real server of its protocol."""
+"""Each storage in turn, on a real server; landings that are interrupted, and their machines."""
 
 from __future__ import annotations
 
@@ -7,20 +7,26 @@ import logging
 import os
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import ObjectStoragePath
+from airflow.providers.common.compat.sdk import AirflowFailException, ObjectStoragePath
 
+from airflow_provider_predictions.sandbox.faults import Fault
+from airflow_provider_predictions.sandbox.server import Sandbox
+from airflow_provider_predictions.sandbox.shelf import Shelf
 from tests.compat import attach
+from tests.storage.landings import ARGUMENTS, LAND, Machine, use
 from tests.storage.servers import azure_server, gs_server, s3_server
 
 # Read when gcsfs is imported, which nothing does before the first test: without the first, each write
 # asks the server for the kind of bucket over TLS, and waits a minute for an answer.
 os.environ |= {"GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT": "false", "NO_GCE_CHECK": "true"}
 
-STORES = ("file", "s3", "gs", "abfs")
+STORES = ("file", "s3", *(pytest.param(name, marks=pytest.mark.stores) for name in ("gs", "abfs")))
 
 
 @pytest.fixture(autouse=True)
@@ -71,6 +77,57 @@ def abfs_store(azure_connection_string: str, monkeypatch: pytest.MonkeyPatch) ->
     connection = {"conn_type": "wasb", "extra": {"connection_string": azure_connection_string}}
     monkeypatch.setenv("AIRFLOW_CONN_ABFS_STORE", json.dumps(connection))
     return _new_bucket("abfs://abfs_store")
+
+
+@pytest.fixture
+def new_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Machine]:
+    """Go on on a machine that no landing ran on before."""
+    numbers = count()
+
+    def new_machine() -> Machine:
+        machine = Machine(tmp_path / f"machine-{next(numbers)}")
+        use(machine, monkeypatch)
+        return machine
+
+    return new_machine
+
+
+@pytest.fixture
+def machine(new_machine: Callable[[], Machine]) -> Machine:
+    """The machine that a test begins on."""
+    return new_machine()
+
+
+@pytest.fixture
+def land(connections: Sandbox, service_name: str, file_store) -> Callable[..., dict[str, Any]]:
+    """Land from the sandbox, in this process."""
+
+    def land(context: dict[str, Any] | None = None, **arguments: Any) -> dict[str, Any]:
+        given = {"path": str(file_store)} | ARGUMENTS | arguments
+        return LAND[service_name](task_id="land", **given).execute(context or {})
+
+    return land
+
+
+@pytest.fixture
+def interrupted(land, connections: Sandbox, service_name: str) -> Callable[..., None]:
+    """Land until the service refuses to go on."""
+
+    def interrupted(after: int, **arguments: Any) -> None:
+        connections.wire.order(Fault(service_name, status=400, body=b"{}", times=1000, after=after))
+        with pytest.raises(AirflowFailException):
+            land(**arguments)
+        connections.wire.clear()
+
+    return interrupted
+
+
+@pytest.fixture
+def begun(interrupted, shelf: Shelf, machine: Machine) -> Machine:
+    """A landing of 500 that was interrupted behind its fifth part; the machine where it was."""
+    shelf.fill(500)
+    interrupted(after=20)
+    return machine
 
 
 @pytest.fixture(scope="session")

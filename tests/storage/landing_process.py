@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import resource
 import sys
 import tempfile
 from pathlib import Path
@@ -20,10 +19,8 @@ import s3fs
 import zstandard
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 
-from airflow_provider_predictions.operators.cradl import CradlPredictionsToObjectStorageOperator
-from airflow_provider_predictions.operators.vlmrun import VlmRunPredictionsToObjectStorageOperator
+from tests.storage.landings import LAND
 
-LAND = {"vlmrun": VlmRunPredictionsToObjectStorageOperator, "cradl": CradlPredictionsToObjectStorageOperator}
 IMPORTED = (pyarrow.parquet, s3fs, zstandard)
 """What a landing would import when it needs it."""
 answers = sys.stdout
@@ -67,15 +64,10 @@ def _fork(order: dict[str, Any]) -> int:
 
 
 def _land(order: dict[str, Any]) -> None:
-    """Land, and write the manifest to a file, null where there is none, and the log beside it.
-
-    ``largest_file`` of the order, in bytes, is a limit that the operating system keeps.
-    """
+    """Land, and write the manifest to a file, null where there is none, and the log beside it."""
     os.environ |= order["environment"]
     tempfile.tempdir = None
     target = Path(order["answer"])
-    if limit := order.get("largest_file"):
-        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
     with target.with_suffix(".log").open("wb") as log:
         for descriptor in (0, 1, 2):
             os.dup2(log.fileno(), descriptor)

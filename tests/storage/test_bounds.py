@@ -23,9 +23,9 @@ SLOW = SimpleNamespace(async_impl=True, loop=get_loop(), _take=_take)
 
 
 def test_a_storage_may_take_longer_for_a_larger_object() -> None:
-    assert _ask(SLOW, "take", 0.3, size=SLOWEST, longest=0.1, word="whole") == "whole"
+    assert _ask(SLOW, "take", 0.02, size=60 * SLOWEST, longest=0, word="whole") == "whole"
     with pytest.raises(FSTimeoutError):
-        _ask(SLOW, "take", 2, size=SLOWEST // 10, longest=0.1)
+        _ask(SLOW, "take", 60, size=SLOWEST // 100, longest=0)
 
 
 def test_a_storage_without_a_loop_has_bounds_of_its_own() -> None:

@@ -52,10 +52,10 @@ def test_a_report_on_every_format_is_committed(store: ObjectStoragePath, service
     assert not list(Path(tempfile.gettempdir()).glob("predictions-report-*"))
 
 
-def test_a_second_report_replaces_the_first(store: ObjectStoragePath, service_name: str) -> None:
-    land(service_name, store / "landed/1", made(service_name, START, END, 5))
+def test_a_second_report_replaces_the_first(store: ObjectStoragePath) -> None:
+    land("vlmrun", store / "landed/1", made("vlmrun", START, END, 5))
     first = report(store).execute({})
-    land(service_name, store / "landed/2", made(service_name, START, END, 6, seed=2))
+    land("vlmrun", store / "landed/2", made("vlmrun", START, END, 6, seed=2))
 
     second = report(store).execute({})
 

@@ -88,6 +88,7 @@ def test_each_base_is_new(store: ObjectStoragePath) -> None:
     assert store.fs.ls(store.path) == []
 
 
+@pytest.mark.kill
 def test_a_server_is_gone_after_its_block() -> None:
     with s3_server() as url:
         port = int(url.rsplit(":", 1)[1])

@@ -26,6 +26,7 @@ from airflow_provider_predictions.sandbox.server import Sandbox
 from airflow_provider_predictions.sandbox.shelf import Shelf
 from airflow_provider_predictions.storage.objects import put, put_file
 from airflow_provider_predictions.storage.state import LOCK, State, save
+from tests.storage.conftest import STORES
 
 LAND = {"vlmrun": VlmRunPredictionsToObjectStorageOperator, "cradl": CradlPredictionsToObjectStorageOperator}
 
@@ -228,7 +229,7 @@ def test_while_landing_again_the_earlier_commit_is_taken_back(
     assert "_manifest.json" not in names(store / "x")
 
 
-@pytest.mark.parametrize("store", ["s3", "gs", "abfs"], indirect=True)
+@pytest.mark.parametrize("store", STORES[1:], indirect=True)
 def test_a_missing_bucket_is_an_error_and_is_not_made(land, shelf: Shelf, store) -> None:
     shelf.fill(3)
     missing = ObjectStoragePath(f"{str(store).rstrip('/')}-missing")

@@ -1,12 +1,11 @@
-"""Waits that share a connection, in one process, against a service on a real socket."""
+"""Waits that share a connection, in one process, against a service on a real socket, in simulated time."""
 
 from __future__ import annotations
 
 import asyncio
 import os
-import threading
 import time
-from collections.abc import Coroutine
+from itertools import cycle, pairwise
 from typing import Any, ClassVar
 
 import pytest
@@ -14,26 +13,24 @@ import pytest
 from airflow_provider_predictions.api.client import AsyncClient
 from airflow_provider_predictions.api.waiting import Pace, Tally, Wait, judge
 from airflow_provider_predictions.hooks.vlmrun import VlmRunHook
-from airflow_provider_predictions.sandbox.faults import Fault
+from airflow_provider_predictions.sandbox.faults import Fault, Seen
 from airflow_provider_predictions.sandbox.server import Sandbox
 from airflow_provider_predictions.sandbox.shelf import Shelf
 from airflow_provider_predictions.triggers.base import PredictionsTrigger
 from airflow_provider_predictions.triggers.cradl import CradlPredictionsTrigger
-from airflow_provider_predictions.triggers.poller import Poller, Subscription
+from airflow_provider_predictions.triggers.poller import Poller
 from airflow_provider_predictions.triggers.vlmrun import VlmRunPredictionsTrigger
-from tests.clock import stopwatch
+from tests.clock import SimulatedTime
 from tests.compat import kill
 from tests.conftest import asked, ends_with, moving
 
+pytestmark = pytest.mark.usefixtures("simulated_time")
+
+SHORTEST = Poller.shortest_interval
 TRIGGERS = {"vlmrun": VlmRunPredictionsTrigger, "cradl": CradlPredictionsTrigger}
 DONE = {"vlmrun": "completed", "cradl": "succeeded"}
-INTERVAL = 0.2
-
-
-@pytest.fixture(autouse=True)
-def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The lower bound of a trigger's interval is for a real scheduler."""
-    monkeypatch.setattr(Poller, "shortest_interval", 0.05)
+INTERVAL = 20.0
+"""Seconds between two polls, and up to a tenth more."""
 
 
 def trigger(service_name: str, interval: float = INTERVAL, **arguments: Any) -> PredictionsTrigger:
@@ -51,24 +48,24 @@ async def fired(trigger: PredictionsTrigger) -> dict[str, Any]:
 
 def together(*triggers: PredictionsTrigger) -> list[dict[str, Any]]:
     async def run() -> list[dict[str, Any]]:
-        return await asyncio.wait_for(asyncio.gather(*map(fired, triggers)), 30)
+        return await asyncio.wait_for(asyncio.gather(*map(fired, triggers)), 3600)
 
     return asyncio.run(run())
 
 
-def assert_no_sooner(connections: Sandbox, service_name: str, waits: int = 1, **arguments: Any) -> None:
-    """Equal waits that do not end make one request in an interval."""
+def between_requests(connections: Sandbox, service_name: str, waits: int, **arguments: Any) -> list[float]:
+    """The seconds between the requests of equal waits that do not end, in eight intervals."""
 
     async def run() -> None:
-        start = time.time()
         running = [asyncio.create_task(fired(trigger(service_name, **arguments))) for _ in range(waits)]
-        await asked(connections, service_name, 6)
-        assert connections.wire.requests(service_name) <= (time.time() - start) / INTERVAL + 1
+        await asyncio.sleep(8 * INTERVAL)
         for one in running:
             one.cancel()
         await asyncio.gather(*running, return_exceptions=True)
 
     asyncio.run(run())
+    times = [seen.at for seen in connections.wire.seen if seen.part == service_name]
+    return [after - before for before, after in pairwise(times)]
 
 
 def test_a_thousand_waits_for_ids_cost_the_requests_of_one(
@@ -91,7 +88,7 @@ def test_waits_for_parts_of_the_list_are_answered_by_one_pass(
     connections: Sandbox, shelf: Shelf, service_name: str
 ) -> None:
     start = shelf.add().created
-    ids = [moving(shelf, DONE[service_name], n / 4) for n in range(1, 5)]
+    ids = [moving(shelf, DONE[service_name], n * INTERVAL) for n in range(1, 5)]
     windows = [{"created_after": start.isoformat(), "statuses": status} for status in ("pending", "running")]
 
     payloads = together(
@@ -103,11 +100,11 @@ def test_waits_for_parts_of_the_list_are_answered_by_one_pass(
     assert {payload["state"] for payload in payloads} == {"done"}
     assert payloads[-1]["statuses"][DONE[service_name]] >= 4
     # One pass of at most two pages in each interval, by the most impatient.
-    assert connections.wire.requests(service_name) <= 2 * (1.5 / INTERVAL + 1)
+    assert connections.wire.requests(service_name) <= 2 * (4 + 1)
 
 
 def test_a_wait_that_is_wrong_hurts_no_other(connections, shelf: Shelf, service_name: str) -> None:
-    id_ = moving(shelf, DONE[service_name])
+    id_ = moving(shelf, DONE[service_name], 1.5 * INTERVAL)
 
     wrong, unknown, good = together(
         trigger(service_name, filters={"colour": "red"}),
@@ -138,18 +135,16 @@ def test_a_deadline_is_kept_whatever_the_interval(connections, shelf: Shelf, ser
     moving(shelf, "failed", 3600)
     start = time.time()
 
-    with stopwatch() as seconds:
-        (payload,) = together(trigger(service_name, 60, started=start - 100, deadline=start + 0.3))
-        took = seconds()
+    (payload,) = together(trigger(service_name, 3600, started=start - 100, deadline=start + 50))
 
-    assert payload == {"state": "timeout", "message": "Not finished within 100 s"}
-    assert took < 2
+    assert payload == {"state": "timeout", "message": "Not finished within 150 s"}
+    assert 50 <= time.time() - start < 60
 
 
 def test_a_deadline_that_passed_while_no_triggerer_ran_is_kept(connections, service_name: str) -> None:
     start = time.time()
 
-    (payload,) = together(trigger(service_name, 60, started=start - 100, deadline=start - 50))
+    (payload,) = together(trigger(service_name, started=start - 100, deadline=start - 50))
 
     assert payload["state"] == "timeout"
 
@@ -163,26 +158,40 @@ def test_a_deadline_that_passed_while_no_triggerer_ran_is_kept(connections, serv
         pytest.param({"status": 200}, id="malformed"),
         pytest.param({"status": 429, "body": b'{"message": "Too Many Requests"}'}, id="429"),
         pytest.param({"status": 404, "body": b'{"message": "Not found"}'}, id="404"),
-        pytest.param({"how": "slow", "seconds": 0.3}, id="slow"),
     ],
 )
-def test_no_answer_makes_polls_come_sooner(connections, shelf, service_name: str, fault) -> None:
+def test_no_failure_makes_polls_come_sooner(connections, shelf, service_name: str, fault) -> None:
     id_ = moving(shelf, "failed", 3600)
     connections.wire.order(Fault(service_name, times=99, **fault))
 
-    assert_no_sooner(connections, service_name, waits=20, prediction_ids=[id_], max_failures=99)
+    gaps = between_requests(connections, service_name, waits=20, prediction_ids=[id_], max_failures=99)
+
+    assert len(gaps) >= 6
+    assert min(gaps) >= INTERVAL
+
+
+def test_an_answer_that_takes_longer_than_an_interval_makes_polls_come_no_sooner(
+    connections, shelf, service_name: str, simulated_time: SimulatedTime
+) -> None:
+    id_ = moving(shelf, "failed", 3600)
+    connections.wire.rules.append(lambda _: simulated_time.skip(1.5 * INTERVAL))
+
+    gaps = between_requests(connections, service_name, waits=20, prediction_ids=[id_])
+
+    assert len(gaps) >= 2
+    assert min(gaps) >= 2.5 * INTERVAL
 
 
 def test_a_retry_after_puts_the_next_poll_off(connections, shelf: Shelf, service_name: str) -> None:
     id_ = moving(shelf, DONE[service_name], 0)
-    refusal = {"status": 429, "body": b'{"message": "Too Many Requests"}', "headers": {"Retry-After": "1"}}
+    refusal = {"status": 429, "body": b'{"message": "Too Many Requests"}', "headers": {"Retry-After": "100"}}
     connections.wire.order(Fault(service_name, times=1, **refusal))
     start = time.time()
 
     (payload,) = together(trigger(service_name, prediction_ids=[id_]))
 
     assert payload["state"] == "done"
-    assert time.time() - start > 1 + INTERVAL
+    assert time.time() - start > 100 + INTERVAL
 
 
 def test_one_short_page_is_one_request(connections, shelf: Shelf, service_name: str) -> None:
@@ -190,7 +199,10 @@ def test_one_short_page_is_one_request(connections, shelf: Shelf, service_name: 
     shelf.fill(20)
     moving(shelf, "failed", 3600)
 
-    assert_no_sooner(connections, service_name, filters={}, fail_on=())
+    gaps = between_requests(connections, service_name, waits=1, filters={}, fail_on=())
+
+    assert len(gaps) >= 6
+    assert min(gaps[2:]) >= INTERVAL
 
 
 def test_nothing_is_asked_any_more_when_all_waits_are_gone(connections, shelf, service_name: str) -> None:
@@ -218,28 +230,26 @@ def test_who_joins_later_is_told_by_the_polls_of_the_others(connections, shelf, 
     async def run() -> float:
         waiting = asyncio.create_task(fired(trigger(service_name, prediction_ids=[first])))
         await asked(connections, service_name, 1)
-        payload: Coroutine[Any, Any, dict[str, Any]] = fired(trigger(service_name, 60, prediction_ids=[done]))
-        with stopwatch() as seconds:
-            assert (await asyncio.wait_for(payload, 10))["state"] == "done"
-            took = seconds()
+        start = time.time()
+        payload = await asyncio.wait_for(fired(trigger(service_name, 3600, prediction_ids=[done])), 3600)
+        assert payload["state"] == "done"
         waiting.cancel()
-        return took
+        return time.time() - start
 
-    assert asyncio.run(run()) < 3 * INTERVAL
+    assert asyncio.run(run()) < 2 * INTERVAL
 
 
 def test_waits_that_come_one_after_the_other_make_no_polls_closer(
-    connections, shelf, service_name: str, monkeypatch: pytest.MonkeyPatch
+    connections, shelf, service_name: str
 ) -> None:
     """Nobody is told sooner than the shortest interval after coming, and no poll is made for that."""
-    monkeypatch.setattr(Poller, "shortest_interval", INTERVAL)
     id_ = moving(shelf, "failed", 3600)
 
     async def run() -> float:
         start, waits = time.time(), []
         for _ in range(60):
-            waits.append(asyncio.create_task(fired(trigger(service_name, prediction_ids=[id_]))))
-            await asyncio.sleep(INTERVAL / 8)
+            waits.append(asyncio.create_task(fired(trigger(service_name, SHORTEST, prediction_ids=[id_]))))
+            await asyncio.sleep(SHORTEST / 8)
         seconds = time.time() - start
         for wait in waits:
             wait.cancel()
@@ -248,46 +258,38 @@ def test_waits_that_come_one_after_the_other_make_no_polls_closer(
 
     seconds = asyncio.run(run())
 
-    assert 3 <= connections.wire.requests(service_name) <= seconds / INTERVAL + 1
+    assert 6 <= connections.wire.requests(service_name) <= seconds / SHORTEST + 1
 
 
-def test_who_comes_is_told_soon_but_not_at_once(
-    connections, shelf, service_name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(Poller, "shortest_interval", 0.5)
+def test_who_comes_is_told_soon_but_not_at_once(connections, shelf, service_name: str) -> None:
     first = moving(shelf, "failed", 3600)
     done = moving(shelf, DONE[service_name], 0)
 
-    async def run() -> tuple[float, float]:
-        waiting = asyncio.create_task(fired(trigger(service_name, prediction_ids=[first])))
-        await asyncio.sleep(0.4)
+    async def run() -> float:
+        waiting = asyncio.create_task(fired(trigger(service_name, SHORTEST, prediction_ids=[first])))
+        await asyncio.sleep(0.8 * SHORTEST)
         start = time.time()
-        with stopwatch() as seconds:
-            await asyncio.wait_for(fired(trigger(service_name, 60, prediction_ids=[done])), 10)
-            soon = seconds()
+        await asyncio.wait_for(fired(trigger(service_name, 3600, prediction_ids=[done])), 3600)
         waiting.cancel()
-        return time.time() - start, soon
+        return time.time() - start
 
-    took, soon = asyncio.run(run())
-
-    assert took >= 0.5
-    assert soon < 0.8
+    assert SHORTEST <= asyncio.run(run()) < 1.5 * SHORTEST
 
 
 def test_a_retry_after_holds_for_those_who_come_later(connections, shelf, service_name: str) -> None:
     id_ = moving(shelf, DONE[service_name], 0)
-    refusal = {"status": 429, "body": b'{"message": "Too Many Requests"}', "headers": {"Retry-After": "1"}}
+    refusal = {"status": 429, "body": b'{"message": "Too Many Requests"}', "headers": {"Retry-After": "100"}}
     connections.wire.order(Fault(service_name, times=1, **refusal))
 
     async def run() -> float:
         start = time.time()
         waiting = asyncio.create_task(fired(trigger(service_name, prediction_ids=[id_])))
         await asyncio.sleep(2 * INTERVAL)
-        await asyncio.wait_for(fired(trigger(service_name, prediction_ids=[id_])), 10)
+        await asyncio.wait_for(fired(trigger(service_name, prediction_ids=[id_])), 3600)
         await waiting
         return time.time() - start
 
-    assert asyncio.run(run()) > 1 + INTERVAL
+    assert asyncio.run(run()) > 100 + INTERVAL
 
 
 def test_a_token_that_expires_again_and_again_is_renewed(connections: Sandbox) -> None:
@@ -301,7 +303,7 @@ def test_a_token_that_expires_again_and_again_is_renewed(connections: Sandbox) -
             assert connections.wire.requests("token") <= tokens
             connections.tokens.revoke()
         connections.cradl.rows[0].work = 0
-        return await asyncio.wait_for(waiting, 20)
+        return await asyncio.wait_for(waiting, 3600)
 
     assert asyncio.run(run())["state"] == "done"
     assert connections.wire.requests("token") >= 3
@@ -331,27 +333,23 @@ def test_who_is_slow_is_told_the_newest_and_nothing_piles_up(connections, shelf,
 def test_a_wait_that_asks_for_something_else_during_a_poll_makes_no_polls_closer(
     connections, shelf, service_name: str
 ) -> None:
-    connections.wire.order(Fault(service_name, times=999, how="slow", seconds=0.03))
-    first, second = (moving(shelf, "failed", 3600) for _ in range(2))
-
-    async def change(subscription: Subscription[Tally]) -> None:
-        while True:
-            for id_ in (first, second):
-                subscription.wait = Wait(prediction_ids=[id_])
-                await asyncio.sleep(0.01)
+    first, second = (Wait(prediction_ids=[moving(shelf, "failed", 3600)]) for _ in range(2))
+    others = cycle([second, first])
 
     async def run() -> None:
         poller = Poller.of(TRIGGERS[service_name].hook_class, f"{service_name}_default")
-        async with poller.subscribe(Wait(prediction_ids=[first]), Tally, Pace(INTERVAL)) as subscription:
-            changing = asyncio.create_task(change(subscription))
-            await asyncio.wait_for(subscription.outcome(), 30)
-            await asked(connections, service_name, 6)
-            changing.cancel()
+        async with poller.subscribe(first, Tally, Pace(INTERVAL)) as subscription:
 
-    start = time.time()
+            def change(_: Seen) -> None:
+                subscription.wait = next(others)
+
+            connections.wire.rules.append(change)
+            await asyncio.sleep(6.5 * INTERVAL)
+            assert isinstance(await subscription.outcome(), Tally)
+
     asyncio.run(run())
 
-    assert connections.wire.requests(service_name) <= (time.time() - start) / INTERVAL + 1
+    assert 5 <= connections.wire.requests(service_name) <= 6
 
 
 CANNOT_BE_READ = pytest.mark.parametrize(
@@ -399,13 +397,13 @@ def test_a_service_that_fails_for_several_is_asked_for_no_more_in_a_poll(
 
 
 def test_a_retry_after_for_one_prediction_puts_all_off(connections, shelf, service_name: str) -> None:
-    connections.wire.order(Fault(service_name, path="odd", status=503, headers={"Retry-After": "1"}))
+    connections.wire.order(Fault(service_name, path="odd", status=503, headers={"Retry-After": "100"}))
     start = time.time()
 
     (payload,) = together(trigger(service_name, prediction_ids=["odd"], missing_timeout=0))
 
     assert payload["state"] == "failed"
-    assert time.time() - start > 1 + INTERVAL
+    assert time.time() - start > 100 + INTERVAL
 
 
 def test_a_connection_that_is_missing_for_a_while_ends_no_wait(
@@ -416,11 +414,12 @@ def test_a_connection_that_is_missing_for_a_while_ends_no_wait(
     value = os.environ[name]
     monkeypatch.delenv(name)
     id_ = moving(shelf, DONE[service_name], 0)
-    threading.Timer(2.5 * INTERVAL, monkeypatch.setenv, (name, value)).start()
 
-    (payload,) = together(trigger(service_name, prediction_ids=[id_], max_failures=50))
+    async def run() -> dict[str, Any]:
+        asyncio.get_running_loop().call_later(2.5 * INTERVAL, monkeypatch.setenv, name, value)
+        return await asyncio.wait_for(fired(trigger(service_name, prediction_ids=[id_])), 3600)
 
-    assert payload["state"] == "done"
+    assert asyncio.run(run())["state"] == "done"
 
 
 def test_a_connection_that_stays_missing_ends_the_wait_as_one_that_a_retry_may_cure(
@@ -440,7 +439,7 @@ class MoodyHook(VlmRunHook):
     async def aget_conn(self) -> AsyncClient:
         match self.moods.pop(0) if self.moods else "":
             case "hangs":
-                await asyncio.sleep(3600)
+                await asyncio.Event().wait()
             case "is cancelled":
                 raise asyncio.CancelledError
         return await super().aget_conn()
@@ -453,10 +452,7 @@ class MoodyTrigger(VlmRunPredictionsTrigger):
 
 
 @pytest.mark.parametrize("mood", ["hangs", "is cancelled"])
-def test_a_connection_whose_reading_goes_wrong_ends_no_wait(
-    connections: Sandbox, monkeypatch: pytest.MonkeyPatch, mood: str
-) -> None:
-    monkeypatch.setattr(Poller, "longest_read", 0.3)
+def test_a_connection_whose_reading_goes_wrong_ends_no_wait(connections: Sandbox, mood: str) -> None:
     id_ = moving(connections.vlmrun, "completed", 0)
     MoodyHook.moods[:] = [mood] * 3
 
@@ -467,10 +463,7 @@ def test_a_connection_whose_reading_goes_wrong_ends_no_wait(
     assert not MoodyHook.moods
 
 
-def test_a_connection_that_is_never_read_ends_the_wait_and_is_named(
-    connections: Sandbox, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(Poller, "longest_read", 0.1)
+def test_a_connection_that_is_never_read_ends_the_wait_and_is_named(connections: Sandbox) -> None:
     MoodyHook.moods[:] = ["hangs"] * 2
 
     wait = {"prediction_ids": ["a"]}
@@ -480,7 +473,7 @@ def test_a_connection_that_is_never_read_ends_the_wait_and_is_named(
 
     assert payload == {
         "state": "error",
-        "message": "vlmrun_conn_id: connection 'vlmrun_default' was not read within 0.1 s",
+        "message": "vlmrun_conn_id: connection 'vlmrun_default' was not read within 60 s",
         "retryable": True,
     }
 
@@ -511,8 +504,8 @@ def test_a_trigger_sleeps_before_its_first_poll(connections, shelf, service_name
     id_ = moving(shelf, DONE[service_name], 0)
 
     async def run() -> int:
-        waiting = asyncio.create_task(fired(trigger(service_name, 0.5, prediction_ids=[id_])))
-        await asyncio.sleep(0.45)
+        waiting = asyncio.create_task(fired(trigger(service_name, prediction_ids=[id_])))
+        await asyncio.sleep(0.9 * INTERVAL)
         asked = connections.wire.requests(service_name)
         assert (await waiting)["state"] == "done"
         return asked
@@ -527,7 +520,7 @@ def test_an_old_wait_asks_less_often_where_it_may(connections, shelf, service_na
         old = trigger(service_name, prediction_ids=[id_], max_interval=100, started=time.time() - 10_000)
         waiting = asyncio.create_task(fired(old))
         await asked(connections, service_name, 1)
-        await asyncio.sleep(8 * INTERVAL)
+        await asyncio.sleep(4.5 * INTERVAL)
         waiting.cancel()
 
     asyncio.run(run())
@@ -540,21 +533,18 @@ def test_a_wait_that_another_triggerer_takes_over_ends_when_it_would_have(
 ) -> None:
     id_ = moving(shelf, "failed", 3600)
     start = time.time()
-    first = trigger(service_name, prediction_ids=[id_], started=start - 100, deadline=start + 1.5)
+    first = trigger(service_name, prediction_ids=[id_], started=start - 100, deadline=start + 150)
 
     async def killed() -> None:
         with pytest.raises(TimeoutError):
-            await asyncio.wait_for(fired(first), 0.8)
+            await asyncio.wait_for(fired(first), 80)
 
-    with stopwatch() as seconds:
-        asyncio.run(killed())
-        _, arguments = first.serialize()
-        (payload,) = together(type(first)(**arguments))
-        took = seconds()
+    asyncio.run(killed())
+    _, arguments = first.serialize()
+    (payload,) = together(type(first)(**arguments))
 
     assert payload["state"] == "timeout"
-    assert time.time() - start >= 1.5
-    assert took < 2.5
+    assert 150 <= time.time() - start < 160
 
 
 def test_a_wait_that_a_person_ends_touches_nothing_remote(connections, shelf, service_name: str) -> None:

@@ -23,7 +23,7 @@ def test_the_sample_uses_every_public_class() -> None:
     assert not [name for name in classes if code.count(name) < 2]
 
 
-def test_airflow_reads_the_sample(airflow_db: None) -> None:
+def test_airflow_reads_the_sample() -> None:
     needs(3, 3, "retry policies")
 
     bag = DagBag(str(SAMPLE))

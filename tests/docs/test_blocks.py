@@ -1,0 +1,116 @@
+"""Every block that is shown is understood by what it is meant for; what it does is seen elsewhere."""
+
+from __future__ import annotations
+
+import configparser
+import json
+import re
+import shlex
+import tomllib
+from contextlib import suppress
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_provider_predictions.hooks.base import PredictionsHook
+from airflow_provider_predictions.hooks.cradl import CradlHook
+from airflow_provider_predictions.hooks.vlmrun import VlmRunHook
+from tests.docs.blocks import BLOCKS, COMMANDS, JSON, MODULES, ROOT, Block
+
+HOOKS: dict[str, type[PredictionsHook[Any]]] = {"vlmrun": VlmRunHook, "cradl": CradlHook}
+
+
+def test_every_block_is_of_a_language_that_is_checked_here() -> None:
+    assert BLOCKS
+    assert {block.language for block in BLOCKS} <= {"python", "bash", "json", "ini", "text"}
+
+
+def test_every_output_belongs_to_a_block_in_front_of_it() -> None:
+    texts = [block for block in BLOCKS if block.language == "text"]
+
+    assert len(texts) == len([block for block in BLOCKS if block.output])
+
+
+def test_the_commands_of_make_are_its_targets() -> None:
+    targets = set(re.findall(r"^([\w-]+):", ROOT.joinpath("Makefile").read_text(), re.MULTILINE))
+    used = {line.split()[1] for _, line in COMMANDS if line.startswith("make ")}
+
+    assert {"demo", "test"} <= used <= targets
+
+
+def is_understood(line: str) -> bool:
+    """Whether what a command names is there."""
+    match shlex.split(line):
+        case ["make", _] | ["source", ".venv/bin/activate"] | ["airflow", "standalone"]:
+            return True
+        case ["mkdir" | "ls" | "head" | "cat" | "unset", *_]:
+            return True
+        case ["airflow", *arguments]:
+            from airflow.cli.cli_parser import get_parser
+
+            with suppress(SystemExit):
+                return bool(get_parser().parse_args(arguments).func)
+        case ["pip", "install", package]:
+            project = tomllib.loads(ROOT.joinpath("pyproject.toml").read_text())["project"]
+            extras = project["optional-dependencies"].keys()
+            path, given = re.fullmatch(r"([^\[]*)(?:\[(.*)\])?", package).groups()
+            return path == "." and set((given or "").split(",")) - {""} <= extras
+        case ["python", "-m", module]:
+            return ROOT.joinpath(*module.split("."), "__main__.py").exists()
+        case ["python" | ".venv/bin/python", script]:
+            return ROOT.joinpath(script).exists()
+        case ["export", setting]:
+            return is_setting(*setting.split("=", 1))
+    return False
+
+
+def is_setting(name: str, value: str) -> bool:
+    if name.startswith("AIRFLOW_CONN_"):
+        from airflow.providers.common.compat.sdk import Connection
+
+        conn = Connection.from_json(value, conn_id="documented")
+        return bool(HOOKS[conn.conn_type].service(conn))
+    if name.startswith("AIRFLOW__"):
+        from airflow.configuration import conf
+
+        _, section, option = name.lower().split("__")
+        # The dot of a section, such as common.io, is an underscore in a variable.
+        return any(conf.has_option(name, option) for name in (section, section.replace("_", ".")))
+    return name == "AIRFLOW_HOME"
+
+
+def test_every_command_is_understood() -> None:
+    assert not [(place, line) for place, line in COMMANDS if not is_understood(line)]
+
+
+@pytest.mark.parametrize("block", JSON, ids=lambda block: block.place)
+def test_json_is_json(block: Block) -> None:
+    json.loads(block.code)
+
+
+def test_airflow_takes_connections_from_the_secrets_backend_that_is_shown(tmp_path: Path) -> None:
+    from airflow.configuration import conf
+
+    (ini,) = [block.code for block in BLOCKS if block.language == "ini"]
+    (stored,) = [block.code for block in JSON if "secrets" in block.place]
+    parser = configparser.ConfigParser()
+    parser.read_string(ini)
+    file = tmp_path / "connections.json"
+    file.write_text(stored)
+
+    for section in parser.sections():
+        assert all(conf.has_option(section, option) for option in parser[section])
+    arguments = json.loads(parser["secrets"]["backend_kwargs"]) | {"connections_file_path": str(file)}
+    module, name = parser["secrets"]["backend"].rsplit(".", 1)
+    backend = getattr(import_module(module), name)(**arguments)
+    for name, hook in HOOKS.items():
+        assert hook.service(backend.get_connection(f"{name}_default"))
+
+
+def test_the_table_says_how_long_each_of_these_modules_is() -> None:
+    page = ROOT.joinpath("docs/adding-a-service.md").read_text()
+    said = dict(re.findall(r"^\| `(\w+/acme\.py)` \|.*\| (\d+) \|$", page, re.MULTILINE))
+
+    assert said == {block.title: str(len(block.code.splitlines())) for block in MODULES}

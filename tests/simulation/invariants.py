@@ -1,0 +1,125 @@
+"""What must hold after every step, of every attempt that succeeds, and at the end."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Protocol
+
+from tests.simulation import layout
+from tests.simulation.attempt import Attempt, InvariantError
+from tests.simulation.layout import Commit, Noted
+
+
+class Invariants(Protocol):
+    """Of one way to land."""
+
+    def check(self, objects: Mapping[str, bytes], steps: int) -> None:
+        """After a step."""
+
+    def ended(self, attempt: Attempt) -> None:
+        """After an attempt has succeeded."""
+
+    def complete(self, ids: set[str]) -> None:
+        """At the end."""
+
+
+class Incremental:
+    """All that was ever committed stays; no record lands twice; each run has one commit."""
+
+    def __init__(self) -> None:
+        self._ever: dict[str, Commit] = {}
+        self._first: dict[str, tuple[Commit, int]] = {}
+        self._ids: set[str] = set()
+
+    def check(self, objects: Mapping[str, bytes], steps: int) -> None:
+        """After a step: parts, records and state."""
+        for commit in layout.commits(objects):
+            self._ever.setdefault(commit.name, commit)
+            if commit.run:
+                self._first.setdefault(commit.run, (commit, steps))
+        landed = [record for commit in self._ever.values() for record in records(commit, objects)]
+        self._ids = once(id_ for id_, _ in landed)
+        if noted := layout.noted(objects):
+            agree(landed, noted)
+
+    def ended(self, attempt: Attempt) -> None:
+        """A success returns the first commit of its run, unless it began before and found nothing."""
+        result = layout.returned(attempt.result, incremental=True)
+        first, steps = self._first.get(attempt.run, (None, attempt.began))
+        if first and first.name == result.name:
+            return
+        if result.parts or (first and attempt.began > steps):
+            raise InvariantError(
+                f"forgotten: {attempt} returns {attempt.outcome}, and its run had committed "
+                f"{len(first.parts) if first else 'no'} parts in {first and first.name}"
+            )
+
+    def complete(self, ids: set[str]) -> None:
+        """All that finished has landed."""
+        if missing := ids - self._ids:
+            raise InvariantError(f"missing: {sorted(missing)} were never committed")
+
+
+class Anew:
+    """Whoever reads sees a whole landing, once there is one."""
+
+    def __init__(self) -> None:
+        self._ever: set[tuple[tuple[str, str], ...]] = set()
+        self._ids: set[str] = set()
+
+    def check(self, objects: Mapping[str, bytes], steps: int) -> None:
+        """After a step: what is shown, and its parts."""
+        self.see(layout.shown(objects), objects)
+
+    def see(self, shown: list[Commit], objects: Mapping[str, bytes]) -> None:
+        """As readers do.
+
+        :param shown: what they may take for the landing.
+        """
+        if self._ever and not shown:
+            raise InvariantError("neither: a landing was there, and none is now")
+        for commit in shown:
+            self._ever.add(commit.parts)
+            self._ids = once(id_ for id_, _ in records(commit, objects))
+
+    def ended(self, attempt: Attempt) -> None:
+        """A success returns what was shown at some time."""
+        if layout.returned(attempt.result, incremental=False).parts not in self._ever:
+            raise InvariantError(f"uncommitted: {attempt} returns {attempt.outcome}, which nobody could read")
+
+    def complete(self, ids: set[str]) -> None:
+        """The last landing is shown, and is all of the list."""
+        if missing := ids ^ self._ids:
+            raise InvariantError(f"missing: {sorted(missing)} are only in one of the list and the landing")
+
+
+def records(commit: Commit, objects: Mapping[str, bytes]) -> list[tuple[str, datetime | None]]:
+    """Of a commit whose parts are there as it says."""
+    found = []
+    for name, sha256 in commit.parts:
+        if name not in objects:
+            raise InvariantError(f"lost: {name} of a committed manifest is not there")
+        if layout.sha256(objects[name]) != sha256:
+            raise InvariantError(f"changed: {name} is not what a committed manifest says")
+        found += layout.records(objects[name])
+    return found
+
+
+def once(ids: Iterable[str]) -> set[str]:
+    """Ids, each of which is there once."""
+    counted = Counter(ids)
+    if doubled := sorted(id_ for id_, count in counted.items() if count > 1):
+        raise InvariantError(f"doubled: {doubled} are in two committed parts")
+    return set(counted)
+
+
+def agree(landed: Iterable[tuple[str, datetime | None]], noted: Noted) -> None:
+    """The state knows what has landed of what is not older than its watermark, and nothing else."""
+    times = dict(landed)
+    wanted = {id_ for id_, time in times.items() if not (time and noted.watermark) or time >= noted.watermark}
+    if not wanted <= noted.ids <= set(times):
+        raise InvariantError(
+            f"disagree: only one of the state and the manifests has {sorted(wanted ^ noted.ids)}"
+        )

@@ -1,0 +1,177 @@
+"""The simulated list of predictions, and the operator that lands it through the real hook and client."""
+
+from __future__ import annotations
+
+import copy
+import json
+import logging
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from types import SimpleNamespace
+from typing import Any
+
+import httpx
+from airflow.providers.common.compat.sdk import Connection
+
+from airflow_provider_predictions.api.client import Client
+from airflow_provider_predictions.api.exchange import options
+from airflow_provider_predictions.api.service import Service
+from airflow_provider_predictions.hooks.vlmrun import VlmRunHook
+from airflow_provider_predictions.operators.vlmrun import VlmRunPredictionsToObjectStorageOperator
+from tests.simulation.attempt import Attempt
+from tests.simulation.world import World
+
+DOMAINS = ("invoice", "receipt")
+RECORDS = 9
+PAGE_SIZE = 5
+RECORDS_PER_PART = 4
+UNFINISHED = 6
+"""Which one of the first records is unfinished at the start."""
+BEGAN = datetime(2020, 1, 1, tzinfo=UTC)
+"""In the past: no file of the real disk is old by the simulated clock."""
+BETWEEN = timedelta(minutes=20)
+"""From one record to the next: what is an hour older than the newest is settled."""
+
+
+class Listing:
+    """Predictions, oldest first; the service lists them the other way round."""
+
+    def __init__(self) -> None:
+        self.rows: list[dict[str, Any]] = []
+        for _ in range(RECORDS):
+            self.grow()
+        self.rows[UNFINISHED]["status"] = "running"
+
+    def grow(self) -> None:
+        """Add a finished prediction."""
+        number = len(self.rows)
+        self.rows.append(
+            {
+                "id": f"r{number:03}",
+                "status": "completed",
+                "created_at": f"{BEGAN + number * BETWEEN:%Y-%m-%dT%H:%M:%S}",
+                "domain": DOMAINS[number % len(DOMAINS)],
+            }
+        )
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether none is unfinished."""
+        return all(row["status"] == "completed" for row in self.rows)
+
+    def finish(self) -> None:
+        """Finish the one that is not."""
+        for row in self.rows:
+            row["status"] = "completed"
+
+    def response(self, request: httpx.Request) -> httpx.Response:
+        """A page, newest first."""
+        skip, limit = int(request.url.params.get("skip", 0)), int(request.url.params["limit"])
+        page = json.dumps(self.rows[::-1][skip : skip + limit]).encode()
+        return httpx.Response(200, stream=httpx.ByteStream(page))
+
+
+class _Client(Client):
+    """Sends its requests to a simulated list, once each.
+
+    :param world: whose time passes while it sleeps.
+    """
+
+    def __init__(self, service: Service[Any], world: World, listing: Listing) -> None:
+        super().__init__(service, attempts=1)
+        self._world = world
+        self._listing = listing
+        self._http = httpx.Client(transport=httpx.MockTransport(self._send), **options(service))
+        self.sleep = world.scene.pass_time
+
+    def _threads(self, count: int) -> ThreadPoolExecutor:
+        """None is started, since nothing is fetched ahead; so none is needed to close the client either."""
+        return ThreadPoolExecutor(1)
+
+    def _send(self, request: httpx.Request) -> httpx.Response:
+        try:
+            self._world.step("list", request.url.params.get("skip", "0"))
+        except OSError as error:
+            raise httpx.ConnectError(str(error), request=request) from error
+        return self._listing.response(request)
+
+
+class _Hook(VlmRunHook):
+    """Knows its connection; its clients are simulated ones.
+
+    :param connect: makes a client of a service.
+    """
+
+    def __init__(self, connect: Callable[[Service[Any]], Client]) -> None:
+        super().__init__()
+        self._connect = connect
+
+    @classmethod
+    def get_connection(cls, conn_id: str) -> Connection:
+        """The only one."""
+        return Connection(conn_id=conn_id, conn_type="vlmrun", host="https://list.test/v1", password="key")
+
+    def get_conn(self) -> Client:
+        """A client, to be used in a ``with`` block."""
+        return self._connect(self.service(self.get_connection(self.conn_id)))
+
+
+class _Operator(VlmRunPredictionsToObjectStorageOperator):
+    """Lands through such a hook."""
+
+    # Airflow's own would write lines whatever the level is.
+    log = logging.getLogger(__name__)
+    connect: Callable[[Service[Any]], Client]
+
+    @property
+    def hook(self) -> _Hook:
+        """A new hook for each client."""
+        return _Hook(self.connect)
+
+
+@cache
+def _operator(incremental: bool, domains: tuple[str, ...] | None) -> _Operator:
+    return _Operator(
+        task_id="land",
+        path="{{ path }}",
+        incremental=incremental,
+        domains=domains,
+        page_size=PAGE_SIZE,
+        records_per_part=RECORDS_PER_PART,
+        prefetch=0,
+    )
+
+
+@dataclass(frozen=True)
+class Task:
+    """A task that lands the list.
+
+    :param url: where.
+    """
+
+    world: World
+    listing: Listing
+    url: str
+    incremental: bool
+
+    def run(self, attempt: Attempt, domains: tuple[str, ...] | None) -> Any:
+        """Do the work of an attempt, and return the manifest.
+
+        :param domains: of which the run lands predictions; None for all.
+        """
+        operator = copy.copy(_operator(self.incremental, domains))
+        operator.path = self.url
+        operator.connect = lambda service: _Client(service, self.world, self.listing)
+        ti = SimpleNamespace(
+            id=f"{attempt.run}-{attempt.number}",
+            dag_id="dag",
+            task_id="land",
+            map_index=-1,
+            run_id=attempt.run,
+            try_number=attempt.number,
+            xcom_push=lambda *_, **__: None,
+        )
+        return operator.execute({"ti": ti})

@@ -1,0 +1,143 @@
+"""Progress that cannot be gone on from is ignored: too old, not whole, or of parts that are gone."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from pathlib import Path
+
+import pytest
+from airflow.providers.common.compat.sdk import ObjectStoragePath
+
+from airflow_provider_predictions.sandbox.shelf import Shelf
+from tests.storage.landings import Machine, asked, assert_all, names
+
+DAY = 24 * 3600.0
+
+
+def checkpoint_of(path: ObjectStoragePath) -> Path:
+    return Path(path.path) / "_checkpoint.jsonl"
+
+
+def journal_of(machine: Machine) -> Path:
+    (journal,) = machine.home.glob("*/journal.jsonl")
+    return journal
+
+
+def make_old(file: Path, seconds: float) -> None:
+    """Let a checkpoint say that it was saved so long before."""
+    head, lines = file.read_bytes().split(b"\n", 1)
+    notes = [head] if file.name == "_checkpoint.jsonl" else file.read_bytes().splitlines()
+    given = [json.loads(note) for note in notes]
+    new = [json.dumps(note | {"saved_at": note["saved_at"] - seconds}).encode() for note in given]
+    file.write_bytes(b"\n".join(new) + b"\n" + (lines if len(new) == 1 else b""))
+
+
+@pytest.mark.parametrize(("age", "is_used"), [(DAY - 600, True), (DAY + 600, False)])
+@pytest.mark.parametrize("elsewhere", [False, True], ids=["here", "elsewhere"])
+def test_progress_is_good_for_a_day(
+    begun, land, shelf: Shelf, connections, service_name, new_machine, file_store, elsewhere, age, is_used
+) -> None:
+    make_old(checkpoint_of(file_store), age)
+    make_old(journal_of(begun), age)
+    if elsewhere:
+        new_machine()
+
+    manifest = land()
+
+    assert_all(manifest, shelf)
+    assert (len(asked(connections, service_name)) < 20) is is_used
+
+
+def delete(part: Path) -> None:
+    part.unlink()
+
+
+def shorten(part: Path) -> None:
+    part.write_bytes(part.read_bytes()[:-1])
+
+
+def lengthen(part: Path) -> None:
+    part.write_bytes(part.read_bytes() + b"{}\n")
+
+
+@pytest.mark.parametrize("harm", [delete, shorten, lengthen])
+@pytest.mark.parametrize("elsewhere", [False, True], ids=["here", "elsewhere"])
+def test_progress_whose_part_is_gone_or_replaced_is_ignored(
+    begun, land, shelf: Shelf, new_machine, file_store, caplog, elsewhere, harm
+) -> None:
+    harm(Path(file_store.path) / "part-00002.jsonl")
+    if elsewhere:
+        new_machine()
+
+    with caplog.at_level(logging.INFO, "airflow_provider_predictions"):
+        manifest = land()
+
+    assert re.search("is ignored.*names a part that is not there", caplog.text)
+    assert_all(manifest, shelf)
+
+
+def empty(file: Path) -> None:
+    file.write_bytes(b"")
+
+
+def spoil(file: Path) -> None:
+    file.write_bytes(b"not JSON\n")
+
+
+def cut_head(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[:50])
+
+
+def cut_lines(file: Path) -> None:
+    head, lines = file.read_bytes().split(b"\n", 1)
+    file.write_bytes(head + b"\n" + lines[: len(lines) // 2])
+
+
+def alter_lines(file: Path) -> None:
+    content = bytearray(file.read_bytes())
+    content[-10] ^= 1
+    file.write_bytes(bytes(content))
+
+
+def speak_otherwise(file: Path) -> None:
+    """As another version of the package may have written it."""
+    head, lines = file.read_bytes().split(b"\n", 1)
+    told = {
+        name: told for name, told in json.loads(head).items() if name in ("arguments", "spool", "rejected")
+    }
+    file.write_bytes(json.dumps(told).encode() + b"\n" + (lines if file.name == "_checkpoint.jsonl" else b""))
+
+
+@pytest.mark.parametrize("harm", [empty, spoil, cut_head, cut_lines, alter_lines, speak_otherwise])
+def test_a_checkpoint_that_was_not_written_whole_is_ignored(
+    begun, land, shelf: Shelf, new_machine, file_store, harm
+) -> None:
+    harm(checkpoint_of(file_store))
+    new_machine()
+
+    assert_all(land(), shelf)
+    assert "_checkpoint.jsonl" not in names(file_store)
+
+
+@pytest.mark.parametrize(
+    ("file", "harm"),
+    [
+        *(("journal.jsonl", harm) for harm in (delete, empty, spoil, cut_head, shorten, speak_otherwise)),
+        *(("part-5", harm) for harm in (delete, empty, shorten, alter_lines)),
+    ],
+)
+def test_a_workspace_that_was_not_written_whole_is_no_harm(begun, land, shelf: Shelf, file, harm) -> None:
+    harm(journal_of(begun).with_name(file))
+
+    assert_all(land(), shelf)
+
+
+@pytest.mark.parametrize("content", [b"", b'{"path": "', b"[]"], ids=["empty", "cut short", "no object"])
+def test_a_manifest_that_was_not_written_whole_does_not_stop_a_retry(
+    begun, land, shelf: Shelf, file_store, content: bytes
+) -> None:
+    (file_store / "_manifest.json").write_bytes(content)
+
+    assert_all(land(), shelf)
