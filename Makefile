@@ -8,8 +8,8 @@
 # make docs            build the documentation into site/
 # make benchmark       measure landing beside other tools, in a quarter of an hour
 # make reliability     let the services and the storage fail in every way; writes tables in docs/reliability.md
-# make soak            land, wait and run many tasks at once while requests fail, for an hour and a half; PARTS=waits
-#                      runs one part; writes tables in docs/reliability.md
+# make soak            land, wait and run many tasks at once while requests fail, for two hours; PARTS=waits runs one
+#                      part; writes tables in docs/reliability.md
 # make mutation        change the code of api/ and storage/ and see whether a test notices, for half an hour; MINUTES=5
 #                      for less, MODULES="api.retry api.feed" for these alone; writes a table in docs/reliability.md
 # make cluster-demo    a backfill on Celery workers, one of which is killed; installs redis-server and postgresql on
@@ -29,6 +29,10 @@ MARKED := airflow or browser or dags or docs or faults or kill or slow or stores
 PYTEST := $(BIN)/python -m pytest -n 2
 # Each process of a test would compile Airflow anew.
 export PYTHONDONTWRITEBYTECODE :=
+
+# The Python of an environment: that of its name, also where pyenv keeps it, else $(PYTHON). Empty where there is none.
+interpreter = $(shell for found in $(if $(filter python%,$(1)),$(1) "$$(pyenv root 2>/dev/null)"/versions/$(1:python%=%).*/bin/python,$(PYTHON)); do \
+	"$$found" -c 'import venv' 2>/dev/null && echo "$$found" && break; done)
 
 # An environment whose Python is gone is made anew.
 $(foreach made,$(wildcard .venv*/ready),$(if $(shell $(dir $(made))bin/python -c 'print(1)' 2>&1 | grep -x 1),,$(shell rm -f $(made))))
@@ -78,9 +82,6 @@ mutation: .venv/ready
 cluster-demo: .venv/ready
 	$(BIN)/python scripts/cluster.py
 
-# The Python of an environment: that of its name, also where pyenv keeps it, else $(PYTHON). Empty where there is none.
-interpreter = $(shell for found in $(if $(filter python%,$(1)),$(1) "$$(pyenv root 2>/dev/null)"/versions/$(1:python%=%).*/bin/python,$(PYTHON)); do \
-	"$$found" -c 'import venv' 2>/dev/null && echo "$$found" && break; done)
 # Shown when an installation fails, instead of the page that the installer prints.
 install = ( $(1) ) >$(@D)/install.log 2>&1 || { \
 	echo "The packages of $(@D) could not be installed; is the network there? $(@D)/install.log says what failed." >&2; exit 1; }

@@ -67,20 +67,25 @@ def main() -> int:
 
 def land(service: str, directory: Path, count: int) -> int:
     """Write a landing as the operators do; answer how many bytes it has."""
-    from airflow_provider_predictions.storage.manifest import Part, Totals, manifest, part_name
+    from airflow.providers.common.compat.sdk import ObjectStoragePath
+
+    from airflow_provider_predictions.storage.attempt import TaskRun
+    from airflow_provider_predictions.storage.manifest import Part, Totals, manifest
+    from airflow_provider_predictions.storage.replaced import ReplacedPath
 
     directory.mkdir()
+    target = ReplacedPath(ObjectStoragePath(f"file://{directory}"), TaskRun("benchmark"))
     parts, records = [], made(service, count)
     for number in range(PARTS):
-        file = directory / part_name(number, ".jsonl")
+        file = Path(target.attempt.path(f"part-{number:05}", ".jsonl").path)
         with file.open("wb") as out:
             out.writelines(next(records) for _ in range(count // PARTS))
         with file.open("rb") as content:
             sha256 = hashlib.file_digest(content, "sha256").hexdigest()
-        parts.append(Part(f"file://{file}", count // PARTS, file.stat().st_size, sha256))
-    path: Any = f"file://{directory}"
-    content = manifest(path, parts, Totals(count=count), service=service, inconsistency=None)
-    (directory / "_manifest.json").write_text(json.dumps(content))
+        parts.append(Part(file.name, count // PARTS, file.stat().st_size, sha256))
+    facts = {"service": service, "inconsistency": None, "filters": {"statuses": None}}
+    generation = target.attempt.generation
+    target.commit(manifest(target.root, parts, Totals(count=count), generation=generation, **facts))
     return sum(part.bytes for part in parts)
 
 

@@ -53,8 +53,13 @@ def run(version: str) -> int:
     """Run the tests of a version; print what they say when one fails, else their last line."""
     environment, start = ROOT / f".venv-{version}", monotonic()
     if not environment.joinpath("ready").exists():
-        print(f"{version}: not found on this machine, so no test ran on it", flush=True)
-        return 0
+        # A machine may lack a Python; the environment of an Airflow can be made on each.
+        is_optional = version.startswith("python")
+        print(
+            f"{version}: no {'interpreter' if is_optional else 'environment'} here, so no test ran on it",
+            flush=True,
+        )
+        return 0 if is_optional else 1
     # The cache would be that of another version.
     command = [environment / "bin" / "python", "-m", "pytest", "-p", "no:cacheprovider", *selection(version)]
     done = subprocess.run(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import json
 import logging
 import os
 import subprocess
@@ -99,9 +98,6 @@ def pytest_collection_finish() -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with what starts a whole Airflow: it waits, while other processes of ``pytest -n`` work."""
     items.sort(key=lambda item: item.get_closest_marker("airflow") is None)
-    for item in items:
-        # For scripts/durations.py.
-        item.user_properties += [("marker", mark.name) for mark in item.iter_markers()]
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -342,8 +338,3 @@ def shell(request: pytest.FixtureRequest) -> Shell:
     """Each way to move the client in turn."""
     shell: Shell = request.param()
     return shell
-
-
-def connection_json(sandbox: Sandbox, service: str, **changes: object) -> str:
-    """A connection of the sandbox with fields changed, as AIRFLOW_CONN_… holds it."""
-    return json.dumps(sandbox.connection(service, **changes))

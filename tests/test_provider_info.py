@@ -15,6 +15,8 @@ import pytest
 import airflow_provider_predictions
 from airflow_provider_predictions.get_provider_info import get_provider_info
 from airflow_provider_predictions.hooks.vlmrun import VlmRunHook
+from airflow_provider_predictions.operators.report import PredictionsReportOperator
+from tests.given import LAND, LIST, WAIT
 
 INFO = get_provider_info()
 CONNECTIONS = {connection["connection-type"]: connection for connection in INFO["connection-types"]}
@@ -96,3 +98,11 @@ def test_airflow_builds_the_hook_of_a_connection(monkeypatch: pytest.MonkeyPatch
 
     assert isinstance(hook, VlmRunHook)
     assert hook.vlmrun_conn_id == "something"
+
+
+def test_every_link_of_an_operator_is_known_to_the_web_server() -> None:
+    services = [kind[service] for kind in (LIST, LAND, WAIT) for service in ("vlmrun", "cradl")]
+    classes = [*services, PredictionsReportOperator]
+    links = {type(link) for operator in classes for link in operator.operator_extra_links}
+
+    assert {f"{link.__module__}.{link.__name__}" for link in links} == set(INFO["extra-links"])

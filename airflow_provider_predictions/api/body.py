@@ -26,7 +26,7 @@ class Body:
         self._left = most
         self._most = most
         self._chunks: list[bytes] = []
-        self._unpacker = None
+        self._unpacker: zlib._Decompress | None = None
         match encoding.strip().lower():
             case "" | "identity":
                 pass
@@ -44,7 +44,7 @@ class Body:
         """
         if self._unpacker:
             try:
-                chunk = self._unpacker.decompress(chunk, self._left + 1)
+                chunk = self._unpacked(chunk)
             except zlib.error:
                 raise MalformedAnswerError(f"{self._title} sent a body that is no gzip") from None
         self._left -= len(chunk)
@@ -54,6 +54,16 @@ class Body:
                 "(page_size), or raise extra max_response_bytes of the connection"
             )
         self._chunks.append(chunk)
+
+    def _unpacked(self, chunk: bytes) -> bytes:
+        """What a chunk holds, of one member of a gzip file or of several (RFC 1952, section 2.2)."""
+        found = b""
+        while chunk and len(found) <= self._left:
+            if self._unpacker is None or self._unpacker.eof:
+                self._unpacker = zlib.decompressobj(GZIP)
+            found += self._unpacker.decompress(chunk, self._left + 1 - len(found))
+            chunk = self._unpacker.unused_data
+        return found
 
     def content(self) -> bytes:
         """All that was sent.

@@ -6,7 +6,6 @@ import ssl
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 from urllib.parse import urlsplit
@@ -140,7 +139,7 @@ class Exchange:
         elif kind is NotFoundError or 300 <= status < 400 or status == 405:
             what = BASE_URL if request.path == "predictions" else f"the id, and {BASE_URL}"
             text += f". Check {what} of the connection"
-        after = retry_after(response.headers.get("Retry-After"), datetime.now(UTC))
+        after = retry_after(response.headers.get("Retry-After"), response.headers.get("Date"))
         return kind(text, status=status, retry_after=after)
 
     @contextmanager

@@ -6,9 +6,9 @@ newer, the ids that have landed are remembered.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from airflow_provider_predictions.api.arguments import utc
@@ -16,6 +16,8 @@ from airflow_provider_predictions.api.models import Page, Prediction, as_time
 
 SETTLED_AFTER = timedelta(hours=1)
 """A prediction may be listed later than it was created; the watermark stays so far behind the newest one."""
+STEP = timedelta(hours=1)
+"""A run that lands nothing commits a watermark that has moved so far."""
 NAMED = 10
 """How many predictions that are not waited for any more a message names."""
 
@@ -28,6 +30,7 @@ class Ledger:
     :param statuses: only these land; None for all terminal ones.
     :param watermark: nothing older is looked at; None for the first run.
     :param landed: when those were created that have landed and are not older.
+    :param known_rejected: rows that are no records and were told of by earlier runs, by their hashes.
     :param give_up_before: what was created before and is unfinished is not waited for; None to wait for ever.
     """
 
@@ -36,15 +39,24 @@ class Ledger:
     watermark: datetime | None
     landed: dict[str, datetime | None]
     give_up_before: datetime | None = None
+    known_rejected: Mapping[str, datetime] = field(default_factory=dict)
+    rejected: dict[str, datetime] = field(init=False)
     newest: datetime | None = None
     oldest_unfinished: datetime | None = None
     unfinished: int = 0
     given_up: int = 0
     given_up_ids: list[str] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        self.rejected = dict(self.known_rejected)
+
     def keep(self, page: Page) -> Page:
-        """The page with what lands in this run."""
-        return replace(page, predictions=tuple(row for row in page.predictions if self._lands(row)))
+        """The page with what lands in this run, and the rows that are no records and not known yet."""
+        fresh = tuple(row for row in page.rejected if row.id not in self.known_rejected)
+        for row in fresh:
+            self.rejected.setdefault(row.id, datetime.now(UTC))
+        records = tuple(row for row in page.predictions if self._lands(row))
+        return replace(page, predictions=records, rejected=fresh)
 
     def _lands(self, row: Prediction) -> bool:
         created = row.created_at
@@ -69,6 +81,12 @@ class Ledger:
         settled = self.newest - SETTLED_AFTER
         reached = min(settled, self.oldest_unfinished or settled)
         return max(self.watermark or reached, reached)
+
+    @property
+    def has_moved(self) -> bool:
+        """Whether the watermark has moved so far that the next run reads much less."""
+        reached = self.next_watermark
+        return reached is not None and (self.watermark is None or reached - self.watermark >= STEP)
 
     def next_landed(self, keys: Iterable[tuple[str, datetime | None]]) -> dict[str, datetime | None]:
         """What the next run must not land again.

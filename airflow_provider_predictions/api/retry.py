@@ -29,19 +29,31 @@ LONGEST_WAIT = 120.0
 """Seconds. A service that asks for more is not waited for here: the task's own ``retries`` are for that."""
 
 
-def retry_after(header: str | None, now: datetime) -> float | None:
-    """Seconds that a ``Retry-After`` header asks for, in either of its forms (RFC 9110, section 10.2.3)."""
+def retry_after(header: str | None, date: str | None) -> float | None:
+    """Seconds that a ``Retry-After`` header asks for, in either of its forms (RFC 9110, section 10.2.3).
+
+    :param date: the ``Date`` header of the same response, by whose clock a date is meant; without one, this
+        machine's clock is taken.
+    """
     if header is None:
         return None
     try:
         seconds = float(header)
     except ValueError:
-        try:
-            moment = parsedate_to_datetime(header)
-        except ValueError:
+        moment = _moment(header)
+        if moment is None:
             return None
-        seconds = (moment.replace(tzinfo=moment.tzinfo or UTC) - now).total_seconds()
+        seconds = (moment - (_moment(date) or datetime.now(UTC))).total_seconds()
     return max(0.0, seconds) if math.isfinite(seconds) else None
+
+
+def _moment(header: str | None) -> datetime | None:
+    """A date of HTTP; None where it is none that a calendar holds."""
+    try:
+        moment = parsedate_to_datetime(header or "")
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
 
 
 def is_curable(error: BaseException) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
@@ -131,7 +130,7 @@ def _read(response: requests.Response, **_: object) -> requests.Response:
 def _refuse_errors(response: requests.Response) -> None:
     status = response.status_code
     where = f"{ANSWERED} {status}"
-    after = retry_after(response.headers.get("Retry-After"), datetime.now(UTC))
+    after = retry_after(response.headers.get("Retry-After"), response.headers.get("Date"))
     if response.is_redirect:
         # The secret goes to auth_url and nowhere else.
         raise ConfigurationError("extra auth_url: redirects; give the URL that it leads to")

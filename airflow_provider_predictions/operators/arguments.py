@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import PurePath
 from typing import Any, Literal
 
@@ -9,8 +10,10 @@ from airflow.providers.common.compat.sdk import ObjectStoragePath
 from pydantic import Field
 
 from airflow_provider_predictions._compat import AIRFLOW_V_3_3_PLUS
-from airflow_provider_predictions.api.arguments import Arguments, Seconds, Words
+from airflow_provider_predictions.api.arguments import Arguments, Filters, Seconds, Words
 from airflow_provider_predictions.api.errors import ConfigurationError
+from airflow_provider_predictions.api.incremental import Ledger
+from airflow_provider_predictions.storage.objects import is_local
 from airflow_provider_predictions.tasks.base import check_arguments, is_template
 
 MOST_PREFETCH = 32
@@ -51,6 +54,16 @@ def check(task: Any) -> None:
         path_of(task.path)
 
 
+def narrowing(filters: Filters, ledger: Ledger | None) -> dict[str, Any]:
+    """What narrows a landing, as its manifest says it; an incremental one takes finished predictions only."""
+    given = filters.model_dump(mode="json", exclude={"page_size", "order"}, exclude_none=True)
+    statuses: Collection[str] | None = filters.statuses
+    if ledger:
+        asked = ledger.terminal if ledger.statuses is None else ledger.statuses
+        statuses = set(asked).intersection(ledger.terminal)
+    return given | {"statuses": None if statuses is None else sorted(statuses)}
+
+
 def path_of(path: object) -> ObjectStoragePath:
     """Where to land.
 
@@ -60,7 +73,12 @@ def path_of(path: object) -> ObjectStoragePath:
         raise ConfigurationError(f"path: must be a URL or a path; found {path!r}")
     if not str(path).strip():
         raise ConfigurationError("path: is empty; give a URL such as s3://aws_default@bucket/predictions")
-    return ObjectStoragePath(str(path))
+    found = ObjectStoragePath(str(path))
+    if "?" in found.path and not is_local(found):
+        raise ConfigurationError(
+            "path: holds a ?, after which stores read parameters such as versionId; leave it out"
+        )
+    return found
 
 
 def require_filesystem(path: ObjectStoragePath) -> None:

@@ -9,30 +9,33 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
+import msgspec
 from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
 
 from airflow_provider_predictions.api.arguments import Filters, words
 from airflow_provider_predictions.api.client import Client
-from airflow_provider_predictions.api.errors import ConfigurationError, ConflictError, RejectedRowsError
+from airflow_provider_predictions.api.errors import PredictionsError, RejectedRowsError
 from airflow_provider_predictions.api.incremental import Ledger
 from airflow_provider_predictions.api.models import Page
 from airflow_provider_predictions.api.service import Service, Walk
 from airflow_provider_predictions.operators.arguments import (
     NOT_INCREMENTAL,
     check,
+    narrowing,
     path_of,
     require_filesystem,
 )
 from airflow_provider_predictions.operators.lineage import ManifestLink, facets, tell_assets, tell_link
 from airflow_provider_predictions.operators.progress import Progress
-from airflow_provider_predictions.storage import state as states
+from airflow_provider_predictions.storage.attempt import TaskRun
 from airflow_provider_predictions.storage.failures import worker_disk
 from airflow_provider_predictions.storage.formats import make_format
-from airflow_provider_predictions.storage.landing import Landing
-from airflow_provider_predictions.storage.manifest import MANIFEST, REJECTED, Manifest, commit, manifest
-from airflow_provider_predictions.storage.objects import prepare, remove_all
+from airflow_provider_predictions.storage.incremental import IncrementalPath
+from airflow_provider_predictions.storage.landing import Landing, forget
+from airflow_provider_predictions.storage.manifest import MANIFEST, Manifest
+from airflow_provider_predictions.storage.objects import prepare
+from airflow_provider_predictions.storage.replaced import ReplacedPath
 from airflow_provider_predictions.storage.state import State
 from airflow_provider_predictions.tasks.base import DashboardLink, PredictionsTask
 from airflow_provider_predictions.tasks.retry import airflow_errors
@@ -40,6 +43,7 @@ from airflow_provider_predictions.tasks.retry import airflow_errors
 if TYPE_CHECKING:
     from airflow.providers.openlineage.extractors import OperatorLineage
 
+Target = IncrementalPath | ReplacedPath
 NOT_OF_A_KIND = (*NOT_INCREMENTAL, "created_after", "order", "page_size")
 """Filters that may differ between incremental landings under one path."""
 
@@ -47,9 +51,9 @@ NOT_OF_A_KIND = (*NOT_INCREMENTAL, "created_after", "order", "page_size")
 class PredictionsToObjectStorageOperator(PredictionsTask):
     """Land predictions in object storage, byte for byte, and push the manifest to XCom.
 
-    Writes ``part-00000.jsonl`` and so on under ``path``, and last, as the commit, ``_manifest.json``: without
-    one, what lies there is not complete. A retry goes on where the attempt before it was interrupted; another
-    run of the task replaces what lies there.
+    Writes parts under ``path`` and commits them at once: ``_manifest.json`` names those of the newest
+    landing. A retry resumes where the attempt before it was interrupted; a later run replaces what lies
+    there.
 
     :param path: a directory as an ``ObjectStoragePath`` URL, such as
         ``s3://aws_default@bucket/predictions/{{ ds }}`` (templated). One landing each; of an incremental one
@@ -60,14 +64,14 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
     :param prefetch: how many pages are in flight while one is written, 0 to 32. Of Cradl, whose pages name
         the next one, that is one; there it is how many files ``fetch_values`` fetches at once.
     :param incremental: land each prediction once, in the first run that finds it finished. Each run lands in
-        a directory of its own under ``path``; what has landed is noted in ``_state.json`` there.
+        a directory of its own under ``path``; ``_state.json`` there says what has landed.
     :param max_age: with ``incremental``, do not wait for predictions that are still unfinished so long after
         their creation, a timedelta or seconds; by default all are waited for.
     :param partition_keys: which partitions of the asset in ``outlets`` this landing is, such as
         ``"{{ ds }}"``; a list or comma-separated text (templated). Needs Airflow 3.3. By default the event is
         of the whole asset.
     :param max_rejected: fail, after all has landed, when more rows than these are no JSON objects; None never
-        to fail. Such rows are kept in ``rejected.jsonl``.
+        to fail. Such rows are kept in ``_rejected``, beside the parts.
     :raises ConfigurationError: naming the argument that is wrong.
     """
 
@@ -116,15 +120,13 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
             require_filesystem(path)
             with self.hook.get_conn() as client:
                 prepare(path)
-                if self.incremental:
-                    content = self._land_increment(client, filters, path, context)
-                else:
-                    with self._landed(client, filters, path, run_of(context)) as (content, _):
-                        commit(path, content)
+                land = self._land_increment if self.incremental else self._land_anew
+                content = land(client, filters, path, task_run(context))
             if content["inconsistency"]:
                 self.log.warning("It cannot be proven that none is missing: %s", content["inconsistency"])
             self._landed_from = client.service.base_url, content
-            tell_link(context, ObjectStoragePath(content["path"]) / MANIFEST)
+            if content["parts"] or not self.incremental:
+                tell_link(context, ObjectStoragePath(content["path"]) / MANIFEST)
             self._judge_rejected(content)
             tell_assets(context, self.outlets, content, words(self.partition_keys))
         self.log.info("%d predictions in %d parts under %s, %d requests", content["count"],
@@ -139,22 +141,63 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
         """
         return facets(*self._landed_from) if self._landed_from else None
 
+    def _land_anew(
+        self, client: Client, filters: Filters, path: ObjectStoragePath, task: TaskRun
+    ) -> Manifest:
+        """Land all that matches, in the place of what lies there."""
+        target = ReplacedPath(path, task)
+        if earlier := self._earlier(target):
+            return earlier
+        with self._landed(client, filters, target) as (content, _):
+            return target.commit(content)
+
+    def _land_increment(
+        self, client: Client, filters: Filters, path: ObjectStoragePath, task: TaskRun
+    ) -> Manifest:
+        """Land what has finished since the last run."""
+        target = IncrementalPath(path, task, self._kind(client.service, filters))
+        if earlier := self._earlier(target):
+            return earlier
+        state = target.state
+        ledger = self._ledger(client.service, filters, state)
+        filters = filters.model_copy(update={"statuses": None, "created_after": ledger.watermark})
+        with self._landed(client, filters, target, ledger) as (content, landing):
+            content["incremental"] = ledger.facts()
+            self._report(ledger)
+            if not (content["parts"] or content["rejected"] or ledger.has_moved):
+                return target.nothing(content)
+            return target.commit(
+                content,
+                msgspec.structs.replace(
+                    state,
+                    watermark=ledger.next_watermark,
+                    landed=ledger.next_landed(landing.identities()),
+                    rejected=ledger.rejected,
+                ),
+            )
+
+    def _earlier(self, target: Target) -> Manifest | None:
+        """What an earlier attempt of this run has committed."""
+        if content := target.earlier():
+            self.log.info("An earlier attempt of this run has committed; its manifest is returned")
+            forget(target.attempt)
+        return content
+
     @contextmanager
     def _landed(
-        self,
-        client: Client,
-        filters: Filters,
-        path: ObjectStoragePath,
-        run: str,
-        ledger: Ledger | None = None,
+        self, client: Client, filters: Filters, target: Target, ledger: Ledger | None = None
     ) -> Iterator[tuple[Manifest, Landing]]:
-        """Write all parts, to be committed in the ``with`` block; from there on nothing is to be resumed."""
-        service = client.service
+        """Write all parts, to be committed in the ``with`` block. What cannot be resumed is removed."""
+        service, attempt = client.service, target.attempt
         walk = service.walk(filters)
-        arguments = self._arguments(service, filters, run)
+        arguments = self._arguments(service, filters, f"{attempt.task.run} {attempt.generation}")
         form = make_format(self.file_format, self.compression, service)
         per_part = self.records_per_part
-        with worker_disk(), Landing(path, form, records_per_part=per_part, arguments=arguments) as landing:
+        with (
+            _abandoned(target),
+            worker_disk(),
+            Landing(attempt, form, records_per_part=per_part, arguments=arguments) as landing,
+        ):
             earlier = landing.progress.requests
             self._go_on(walk, ledger, landing)
             progress = Progress(self.log.info, service.name, filters)
@@ -162,12 +205,7 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
                 position = {"list": walk.position(), "ledger": ledger and ledger.position()}
                 landing.take(page, position, earlier + client.requests)
                 progress.page(page)
-            landing.finish()
-            progress.say()
-            content = manifest(
-                path,
-                landing.progress.parts,
-                landing.progress.totals,
+            content = landing.finish(
                 requests=earlier + client.requests,
                 service=service.name,
                 format=form.name,
@@ -175,43 +213,11 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
                 ordered=walk.frontier.ordered,
                 consistent=walk.doubt is None,
                 inconsistency=walk.doubt,
+                generation=attempt.generation,
+                filters=narrowing(filters, ledger),
             )
+            progress.say()
             yield content, landing
-
-    def _land_increment(
-        self, client: Client, filters: Filters, path: ObjectStoragePath, context: Context
-    ) -> Manifest:
-        """Land what has finished since the last run; the state is the commit."""
-        kind = self._kind(client.service, filters)
-        state = states.load(path)
-        if state.generation and state.arguments != kind:
-            raise ConfigurationError(
-                f"path: {path} holds predictions of {state.arguments}, and this task lands {kind}. "
-                "Land them under another path"
-            )
-        states.rebuild_manifest(path, state)
-        run, attempt = run_of(context) or uuid4().hex, attempt_of(context)
-        if state.manifest and state.run == run and attempt > state.attempt:
-            self.log.info("An earlier attempt of this run has committed; its manifest is returned")
-            commit(ObjectStoragePath(state.manifest["path"]), state.manifest)
-            return state.manifest
-        ledger = self._ledger(client.service, filters, state)
-        filters = filters.model_copy(update={"statuses": None, "created_after": ledger.watermark})
-        generation = state.generation + 1
-        target = path / states.directory_of(generation, run)
-        prepare(target)
-        try:
-            with self._landed(client, filters, target, f"{run} {generation}", ledger) as (content, landing):
-                content["incremental"] = {"generation": generation, **ledger.facts()}
-                landed = ledger.next_landed(landing.identities())
-                new = State(generation, kind, ledger.next_watermark, landed, run, attempt, content)
-                states.save(path, new)
-                commit(target, content)
-        except ConflictError:
-            remove_all(target)
-            raise
-        self._report(ledger)
-        return content
 
     def _ledger(self, service: Service[Any], filters: Filters, state: State) -> Ledger:
         age = self.max_age if isinstance(self.max_age, timedelta) else timedelta(seconds=self.max_age or 0)
@@ -221,6 +227,7 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
             statuses=filters.statuses,
             watermark=max(starts, default=None),
             landed=state.landed,
+            known_rejected=state.rejected,
             give_up_before=datetime.now(UTC) - age if self.max_age else None,
         )
 
@@ -229,7 +236,7 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
             self.log.warning(
                 "%d predictions stayed unfinished for longer than max_age; they will not land: %s",
                 ledger.given_up,
-                ", ".join(ledger.given_up_ids),
+                ", ".join(map(repr, ledger.given_up_ids)),
             )
         if ledger.unfinished:
             self.log.info("%d predictions are unfinished, the oldest of %s; a later run lands them",
@@ -255,7 +262,7 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
             reasons = ", ".join(f"{n} x {reason}" for reason, n in content["rejected_reasons"].items())
             raise RejectedRowsError(
                 f"max_rejected: {content['rejected']} rows are no records ({reasons}); they are kept in "
-                f"{content['path']}/{REJECTED}. The other {content['count']} have landed. To let such rows "
+                f"{content['rejected_uri']}. The other {content['count']} have landed. To let such rows "
                 "pass, raise max_rejected or set it to None"
             )
 
@@ -276,13 +283,22 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
         return " ".join([service.name, *(f"{name}={value}" for name, value in sorted(given.items()))])
 
 
-def run_of(context: Context) -> str:
-    """Which task of which run this is; empty outside of one."""
+def task_run(context: Context) -> TaskRun:
+    """Which attempt of which task of which run this is."""
     ti = context.get("ti")
-    return f"{ti.dag_id} {ti.run_id} {ti.task_id} {ti.map_index}" if ti else ""
+    if not ti:
+        return TaskRun("outside of Airflow")
+    run = f"{ti.dag_id} {ti.run_id} {ti.task_id} {ti.map_index}"
+    id_, most = getattr(ti, "id", None), getattr(ti, "max_tries", None)
+    return TaskRun(run, id_ and str(id_), ti.try_number, most is not None and ti.try_number > most)
 
 
-def attempt_of(context: Context) -> int:
-    """Which attempt of the task this is."""
-    ti = context.get("ti")
-    return ti.try_number if ti else 1
+@contextmanager
+def _abandoned(target: Target) -> Iterator[None]:
+    """Remove what an attempt has written that fails for good; a retry resumes from the rest."""
+    try:
+        yield
+    except PredictionsError as error:
+        if not error.retryable or target.attempt.task.is_last:
+            target.abandon()
+        raise

@@ -22,8 +22,9 @@ from airflow_provider_predictions.operators.arguments import path_of, require_fi
 from airflow_provider_predictions.operators.lineage import ReportLink, tell_link, tell_outlets
 from airflow_provider_predictions.report.source import each, landings
 from airflow_provider_predictions.report.window import Period, make_window
-from airflow_provider_predictions.storage.manifest import MANIFEST, take_back
-from airflow_provider_predictions.storage.objects import prepare, put, put_file, read
+from airflow_provider_predictions.storage.log import LOG
+from airflow_provider_predictions.storage.manifest import MANIFEST
+from airflow_provider_predictions.storage.objects import names, prepare, put, put_file, read, remove
 from airflow_provider_predictions.tasks.base import is_template
 from airflow_provider_predictions.tasks.retry import airflow_errors
 
@@ -57,8 +58,9 @@ class PredictionsReportOperator(BaseOperator):
     ``summary.json`` and a CSV for each table under ``path``, and last, as the commit, ``_manifest.json``.
     Needs the extra ``report``.
 
-    :param source: what to read: a manifest, its URL, a directory in or below which there are some, or a list
-        of these; also the output of landing tasks (templated).
+    :param source: what to read: the path of landings, a directory above several, a manifest, its URL, or a
+        list of these; also the output of landing tasks (templated). Of an incremental path only the landings
+        are looked up that can hold predictions of the period and of the one before.
     :param path: a directory of its own as an ``ObjectStoragePath`` URL, such as
         ``s3://aws_default@bucket/reports/{{ ds }}`` (templated). A later report replaces what lies there.
     :param period: which predictions, by their creation: those of the last whole ``day``, ``week`` (from
@@ -100,7 +102,7 @@ class PredictionsReportOperator(BaseOperator):
             window = make_window(self.period, self.timezone, moment_of(context))
             path = path_of(self.path)
             require_filesystem(path)
-            found = landings(self.source, ObjectStoragePath)
+            found = landings(self.source, ObjectStoragePath, window)
             _require_own(path)
             self.log.info("Reporting on %s (%s) from %d landings", window.title, self.timezone, len(found))
             with tempfile.TemporaryDirectory(prefix="predictions-report-") as directory:
@@ -146,6 +148,8 @@ def moment_of(context: Context) -> datetime:
 
 def _require_own(path: ObjectStoragePath) -> None:
     """Refuse a directory in which something has landed, since its manifest is its commit."""
+    if LOG in names(path):
+        raise ConfigurationError(f"path: {path} holds landed predictions; give the report another directory")
     try:
         content = json.loads(read(path / MANIFEST))
     except (FileNotFoundError, ValueError, RecursionError):
@@ -157,7 +161,7 @@ def _require_own(path: ObjectStoragePath) -> None:
 def _commit(path: ObjectStoragePath, summary: Summary, files: list[Path]) -> Report:
     """Put the files of a report, and its manifest last."""
     prepare(path)
-    take_back(path)
+    remove(path / MANIFEST)
     for file in files:
         put_file(file, path / file.name)
     report: Report = {

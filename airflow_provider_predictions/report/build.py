@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -70,16 +71,13 @@ def build(landings: Sequence[Landed], window: Window, directory: Path, workspace
     :raises DamagedLandingError: where a part is not what its manifest says.
     """
     subject = _subject(landings[0].manifest["service"])
-    with Database(subject, window, workspace) as database:
-        for landed in landings:
-            if landed.is_older(window):
-                database.leave_out(
-                    "in landings of older predictions only, which were not read",
-                    sum(part["count"] for part in landed.manifest["parts"]),
-                    str(landed.path),
-                )
-            else:
-                database.load(landed)
+    read = [landed for landed in landings if not landed.outside(window)]
+    missing = _missing(subject, read)
+    with Database(subject, window, workspace, missing) as database:
+        for (outside, root), count in _unread(landings, window).items():
+            database.leave_out(f"in landings of {outside} predictions only, which were not read", count, root)
+        for landed in read:
+            database.load(landed)
         database.keep()
         shown = []
         for table in (CHANGES, *subject.tables, LATE, LEFT_OUT):
@@ -89,7 +87,8 @@ def build(landings: Sequence[Landed], window: Window, directory: Path, workspace
                 shown.append(show_drawn(table, window, database.drawn(table)))
             elif table is not CHANGES:
                 shown.append(show(table, window, *database.rows(table, MOST_ROWS), count))
-        summary = _summary(subject, window, database, _notes(landings, window))
+        notes = [*_restrictions(read, missing), *_notes(landings, read, window)]
+        summary = _summary(subject, window, database, notes)
     numbers = [
         (name.replace("_", " "), cell_text(name, now), cell_text(name, before), change(name, now, before))
         for name, (now, before) in ((name, number.values()) for name, number in summary["totals"].items())
@@ -103,6 +102,7 @@ def build(landings: Sequence[Landed], window: Window, directory: Path, workspace
         numbers=numbers,
         summary=summary,
         tables=shown,
+        not_landed={table.name for table in (*subject.tables, LATE, LEFT_OUT) if table.state in missing},
         landings=len(landings),
     )
     (directory / PAGE).write_text(page, "utf-8")
@@ -163,11 +163,49 @@ def _sentence(measure: str, group: str | None, now: float, before: float, *_: ob
     return f"{of}{measure} {then} → {here} ({change(measure, now, before)})"
 
 
-def _notes(landings: Sequence[Landed], window: Window) -> list[str]:
-    """What a reader must know to trust the numbers."""
+def _unread(landings: Sequence[Landed], window: Window) -> Counter[tuple[str, str]]:
+    """How many predictions lie in landings wholly outside of the window, by side and path."""
+    counts: Counter[tuple[str, str]] = Counter()
+    for landed in landings:
+        if outside := landed.outside(window):
+            counts[outside, str(landed.root)] += landed.manifest["count"]
+    return counts
+
+
+def _missing(subject: Subject, landings: Sequence[Landed]) -> list[str]:
+    """States of which not all predictions were to land: nothing tells how many there are."""
+    asked = [statuses for landed in landings if (statuses := landed.statuses) is not None]
+    return [state for state, words in subject.states.items() if not all(words <= each for each in asked)]
+
+
+def _restrictions(landings: Sequence[Landed], missing: Sequence[str]) -> list[str]:
+    """Why there are no numbers of the states that are missing."""
+    if not missing:
+        return []
+    asked = {landed.statuses for landed in landings}
+    only = " or only ".join(sorted(_listed(sorted(words)) for words in asked if words is not None))
+    share = "" if missing == ["waiting"] else ", and no share that failed"
+    return [
+        f"{'Only' if len(asked) == 1 else 'Of some landings only'} {only} predictions were to land, so there "
+        f"is no number of {_listed(missing)} ones here{share}."
+    ]
+
+
+def _listed(words: Sequence[str]) -> str:
+    return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
+
+
+def _notes(landings: Sequence[Landed], read: Sequence[Landed], window: Window) -> list[str]:
+    """What else a reader must know to trust the numbers."""
     notes = []
-    times = (as_time(landed.manifest["created_min"]) for landed in landings)
-    oldest = min((time for time in times if time), default=None)
+    times = [as_time(landed.manifest["created_min"]) for landed in landings]
+    # An incremental path holds what was finished before, though its older landings may not be listed.
+    times += [
+        as_time(landed.manifest.get("committed_at"))
+        for landed in landings
+        if "incremental" in landed.manifest
+    ]
+    oldest = min(filter(None, times), default=None)
     if oldest and oldest > window.before:
         notes.append(
             f"The sources hold nothing created before {_local(oldest, window)}, so the period before may not "
@@ -175,7 +213,7 @@ def _notes(landings: Sequence[Landed], window: Window) -> list[str]:
         )
     notes.extend(
         f"It is not proven that no record is missing from {landed.path}: {landed.manifest['inconsistency']}"
-        for landed in landings
+        for landed in read
         if landed.manifest["inconsistency"]
     )
     return notes

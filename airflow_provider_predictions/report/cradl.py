@@ -118,10 +118,8 @@ SUBJECT = Subject(
             "By model",
             "Predictions of each model; the share that failed is of those that are finished.",
             """SELECT "group" AS model, count(*) AS predictions,
-            count(*) FILTER (state = 'succeeded') AS succeeded, count(*) FILTER (state = 'failed') AS failed,
-            count(*) FILTER (state = 'waiting') AS waiting,
-            count(*) FILTER (state = 'failed') /
-                nullif(count(*) FILTER (state IN ('succeeded', 'failed')), 0) AS share_failed
+            {succeeded} AS succeeded, {failed} AS failed, {waiting} AS waiting,
+            {share_failed} AS share_failed
             FROM record WHERE period = 'now' GROUP BY "group" ORDER BY predictions DESC, model""",
         ),
         Table(
@@ -189,6 +187,7 @@ SUBJECT = Subject(
             "Each failed prediction, the newest first.",
             """SELECT id, document, "group" AS model, iso(created) AS created, message
             FROM record WHERE period = 'now' AND state = 'failed' ORDER BY record.created DESC, id""",
+            state="failed",
         ),
         WAITING,
     ),

@@ -2,72 +2,44 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, Self
 
 import duckdb
 
-from airflow_provider_predictions.api.errors import LONGEST_MESSAGE, ConfigurationError, DamagedLandingError
+from airflow_provider_predictions.api.errors import ConfigurationError, DamagedLandingError
 from airflow_provider_predictions.report.charts import MOST
+from airflow_provider_predictions.report.engine import connect, exactly, quoted, text
 from airflow_provider_predictions.report.source import Landed
-from airflow_provider_predictions.report.tables import Measure, Subject, Table
+from airflow_provider_predictions.report.tables import TOTALS, Measure, Subject, Table
 from airflow_provider_predictions.report.window import Window, days_between
 
-MEMORY = "400MB"
-"""What DuckDB keeps in memory; what is more goes to files."""
+COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
 LONGEST_RECORDS = (16 << 20, 256 << 20)
 """Bytes, tried one after the other: DuckDB reserves several times as many."""
-
-_SETTINGS = """
-    SET threads = 2; SET memory_limit = '{memory}'; SET temp_directory = '{directory}/spilled';
-    SET preserve_insertion_order = false; SET TimeZone = 'UTC';
-    SET autoinstall_known_extensions = false; SET autoload_known_extensions = false;
-    CREATE SEQUENCE row_number;
-    CREATE TABLE left_out (reason VARCHAR, count BIGINT, detail VARCHAR);
-    CREATE TABLE bucket (bucket INTEGER, label VARCHAR, start TIMESTAMPTZ);
-"""
-# A time begins as the services write it: DuckDB takes "epoch" and "infinity", too. An id that is a hash was
-# made for a Parquet file, of a record that has none.
-_MACROS = f"""
-    CREATE MACRO instant(text) AS CASE WHEN regexp_matches(text, '^\\d{{4}}-\\d\\d-\\d\\d[T ]\\d\\d:\\d\\d')
-        THEN try_cast(text AS TIMESTAMPTZ) END;
-    CREATE MACRO number(text) AS
-        CASE WHEN isfinite(try_cast(text AS DOUBLE)) THEN try_cast(text AS DOUBLE) END;
-    CREATE MACRO one_line(text) AS
-        nullif(trim(regexp_replace(text, '\\s+', ' ', 'g'))[:{LONGEST_MESSAGE}], '');
-    CREATE MACRO words(json) AS one_line(CASE json_type(json)
-        WHEN 'VARCHAR' THEN json->>'$'
-        WHEN 'ARRAY' THEN array_to_string(from_json(json, '["VARCHAR"]'), '; ')
-        WHEN 'NULL' THEN NULL
-        ELSE nullif(json::VARCHAR, '{{}}') END);
-    CREATE MACRO texts(json) AS CASE json_type(json)
-        WHEN 'ARRAY' THEN from_json(json, '["VARCHAR"]') ELSE [words(json)] END;
-    CREATE MACRO plain(text) AS
-        CASE WHEN regexp_matches(text, '^[=+\\-@\\t\\r]') THEN '''' || text ELSE text END;
-    CREATE MACRO given_id(text) AS
-        CASE WHEN text <> '' AND NOT regexp_full_match(text, 'sha256:[0-9a-f]{{64}}') THEN text END;
-    CREATE MACRO iso(moment) AS strftime(timezone('UTC', moment), '%Y-%m-%dT%H:%M:%SZ');
-"""
 
 
 class Database:
     """The records of a report, and questions to them. A context manager.
 
     :param directory: for its files.
+    :param missing: states of which not all predictions were to land.
     """
 
-    def __init__(self, subject: Subject, window: Window, directory: Path) -> None:
+    def __init__(
+        self, subject: Subject, window: Window, directory: Path, missing: Collection[str] = ()
+    ) -> None:
         self.subject = subject
         self.window = window
         self.directory = directory
-        self._db = duckdb.connect(str(directory / "records.duckdb"))
-        self._db.execute(_SETTINGS.format(memory=MEMORY, directory=directory) + _MACROS)
+        self._db = connect(directory, missing)
         self._db.executemany(
             "INSERT INTO bucket VALUES (?, ?, ?)",
             [(number, bucket.label, bucket.start) for number, bucket in enumerate(window.buckets)],
         )
         # Tables to add to, whether or not there is anything in the sources.
-        members = ", ".join(f"{_quoted(name)} {kind}" for name, kind in subject.members.items())
+        members = ", ".join(f"{quoted(name)} {kind}" for name, kind in subject.members.items())
         self._db.execute(f"CREATE TEMP TABLE raw (row BIGINT, {members})")
         self._take("")
 
@@ -138,6 +110,7 @@ class Database:
             start=_at(window.start),
             end=_at(window.end),
             measures=_measures(subject.measures),
+            **TOTALS,
         )
         self._db.execute(
             f"CREATE TABLE {_shown(table)} AS SELECT row_number() OVER () AS row, * FROM ({query})"
@@ -157,7 +130,7 @@ class Database:
     def drawn(self, table: Table) -> list[tuple[Any, ...]]:
         """What the chart of a table is drawn of: its first names, and of a stack the others together."""
         shown, most = _shown(table), MOST[table.chart or ""]
-        names = [_quoted(name.format(unit=self.window.unit)) for name in table.drawn]
+        names = [quoted(name.format(unit=self.window.unit)) for name in table.drawn]
         if table.chart == "range":
             return self._db.execute(
                 f"SELECT {', '.join(names)} FROM {shown} ORDER BY row LIMIT {most}"
@@ -178,10 +151,10 @@ class Database:
     def write_csv(self, table: Table, file: Path) -> None:
         """All of a table. Text that a spreadsheet would take for a formula gets an apostrophe before it."""
         described = self._db.execute(f"DESCRIBE {_shown(table)}").fetchall()
-        columns = [(_quoted(name), kind) for name, kind, *_ in described if name != "row"]
+        columns = [(quoted(name), kind) for name, kind, *_ in described if name != "row"]
         safe = ", ".join(f"plain({name}) AS {name}" if kind == "VARCHAR" else name for name, kind in columns)
         query = f"SELECT {safe} FROM {_shown(table)} ORDER BY row"
-        self._db.execute(f"COPY ({query}) TO '{file}' (FORMAT csv, HEADER)")
+        self._db.execute(f"COPY ({query}) TO {text(file)} (FORMAT csv, HEADER)")
 
     def _read(self, file: Path) -> int:
         """Make a part the table ``raw``; answer how many records it holds."""
@@ -203,9 +176,10 @@ class Database:
         return int(count)
 
     def _json(self, file: Path, longest: int) -> str:
-        members = ", ".join(f"{_quoted(name)}: '{kind}'" for name, kind in self.subject.members.items())
+        members = ", ".join(f"{quoted(name)}: '{kind}'" for name, kind in self.subject.members.items())
         return (
-            f"read_json('{_text(file)}', format = 'newline_delimited', ignore_errors = true, "
+            f"read_json({exactly(file)}, hive_partitioning = false, format = 'newline_delimited', "
+            f"compression = '{COMPRESSIONS.get(file.suffix, 'uncompressed')}', ignore_errors = true, "
             f"maximum_object_size = {longest}, columns = {{{members}}})"
         )
 
@@ -214,21 +188,21 @@ class Database:
         columns = {column.name: column.kind for column in self.subject.service.columns}
         texts = [name for name, kind in columns.items() if kind == "json" and name in self.subject.members]
         whole = " AND ".join(
-            f"({_quoted(name)} IS NULL OR json_valid({_quoted(name)}))" for name in [*texts, "other"]
+            f"({quoted(name)} IS NULL OR json_valid({quoted(name)}))" for name in [*texts, "other"]
         )
         members = []
         for name, kind in self.subject.members.items():
             other = f"other->{'>' if kind == 'VARCHAR' else ''}'$.{name}'"
-            own = f"to_json({_quoted(name)})" if columns.get(name) == "text" and kind == "JSON" else ""
-            own = own or f"{_quoted(name)}::{kind}"
+            own = f"to_json({quoted(name)})" if columns.get(name) == "text" and kind == "JSON" else ""
+            own = own or f"{quoted(name)}::{kind}"
             given = f"coalesce({own}, {other})" if name in columns else other
-            members.append(f"CASE WHEN {whole} THEN {given} END AS {_quoted(name)}")
-        return f"(SELECT {', '.join(members)} FROM read_parquet('{_text(file)}'))"
+            members.append(f"CASE WHEN {whole} THEN {given} END AS {quoted(name)}")
+        return f"(SELECT {', '.join(members)} FROM read_parquet({exactly(file)}, hive_partitioning = false))"
 
     def _take(self, where: str) -> None:
         """Keep of ``raw`` what the report needs."""
         subject, db = self.subject, self._db
-        empty = " AND ".join(f"{_quoted(name)} IS NULL" for name in subject.members)
+        empty = " AND ".join(f"{quoted(name)} IS NULL" for name in subject.members)
         (unread,) = db.execute(f"SELECT count(*) FROM raw WHERE {empty}").fetchone() or (0,)
         self.leave_out(
             "records that are no JSON that DuckDB reads, or have none of the fields", unread, where
@@ -290,11 +264,3 @@ def _at(moment: Any) -> str:
 
 def _shown(table: Table) -> str:
     return f"shown_{table.name}"
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
-
-
-def _text(file: Path) -> str:
-    return str(file).replace("'", "''")

@@ -4,63 +4,98 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from operator import attrgetter
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
-from airflow_provider_predictions.api.errors import ConfigurationError, DamagedLandingError
+from airflow_provider_predictions.api.errors import ConfigurationError, ConflictError, DamagedLandingError
 from airflow_provider_predictions.api.models import as_time
 from airflow_provider_predictions.report.window import Window
+from airflow_provider_predictions.storage.index import read_index
+from airflow_provider_predictions.storage.log import Entry, Log
 from airflow_provider_predictions.storage.manifest import MANIFEST, Manifest, PartFacts, moved, name_of
-from airflow_provider_predictions.storage.objects import find, get_file, is_local, read
+from airflow_provider_predictions.storage.objects import get_file, is_local, names, read
+from airflow_provider_predictions.storage.state import STATE, State, find
+from airflow_provider_predictions.storage.stored import VERSION
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from airflow.providers.common.compat.sdk import ObjectStoragePath
-
 
 READ = frozenset(
     {
         "path",
         "service",
         "parts",
+        "count",
         "rejected_reasons",
         "inconsistency",
         "created_min",
         "created_max",
-        "complete",
+        "filters",
+        "generation",
+        "version",
     }
 )
 """What a report needs of a manifest."""
+SKEW = timedelta(hours=1)
+"""How far the clocks of workers and of a service may be apart."""
+_ENTRY = re.compile(r"(?P<root>(?:.*/)?)_log/(?P<generation>[0-9]{8,})\.json")
+_MANIFEST = re.compile(r"(?P<root>(?:.*?/)??)([0-9]{8,}/[0-9a-f]{8}-[0-9a-f]{8}/)?_manifest\.json")
+"""A manifest, with the path that it is of: it lies there, or in the directory of an incremental landing."""
 
 
 @dataclass(frozen=True)
 class Landed:
-    """A landing, and the directory in which it lies now."""
+    """A landing, the directory in which it lies now, and the path that it was landed under."""
 
     path: ObjectStoragePath
     manifest: Manifest
+    root: ObjectStoragePath
+
+    @property
+    def key(self) -> tuple[str, int]:
+        """By which it is read once; several commits of one path may hold no records and lie nowhere."""
+        where = os.path.realpath(self.path.path) if is_local(self.path) else str(self.path)
+        return where, self.manifest["generation"]
+
+    @property
+    def order(self) -> tuple[datetime, int, list[str]]:
+        """When it was committed. What was committed at one moment is ordered by its content, not by names."""
+        committed = as_time(self.manifest.get("committed_at")) or datetime.min.replace(tzinfo=UTC)
+        sums = [part["sha256"] for part in self.manifest.get("parts", ())]
+        return committed, self.manifest["generation"], sums
+
+    @property
+    def statuses(self) -> frozenset[str] | None:
+        """Which were to land; None for all."""
+        given = self.manifest["filters"]["statuses"]
+        return None if given is None else frozenset(given)
 
     @contextmanager
     def part(self, facts: PartFacts, directory: Path) -> Iterator[Path]:
-        """A part as a file of this machine, checked.
+        """A part as a file of this machine, checked, whose path is not the landing's.
 
-        :param directory: where to put a copy, where one is needed.
+        :param directory: where to put a copy, or a link.
         :raises DamagedLandingError: where it is missing, or not what the manifest says.
         """
         target = self.path / name_of(facts["uri"])
-        file = Path(target.path if is_local(target) else directory / target.name)
+        file = directory / target.name
         try:
-            if not is_local(target):
-                get_file(target, file, facts["bytes"])
-            with file.open("rb") as content:
-                found = hashlib.file_digest(content, "sha256").hexdigest()
-        except FileNotFoundError:
-            raise DamagedLandingError(f"source: {target} is missing, which the manifest names") from None
-        try:
+            try:
+                if is_local(target):
+                    file.symlink_to(Path(target.path).absolute())
+                else:
+                    get_file(target, file, facts["bytes"])
+                with file.open("rb") as content:
+                    found = hashlib.file_digest(content, "sha256").hexdigest()
+            except FileNotFoundError:
+                raise DamagedLandingError(f"source: {target} is missing, which the manifest names") from None
             if found != facts["sha256"]:
                 raise DamagedLandingError(
                     f"source: {target} is not what its manifest says: {file.stat().st_size} bytes with "
@@ -69,25 +104,29 @@ class Landed:
                 )
             yield file
         finally:
-            if not is_local(target):
-                file.unlink()
+            file.unlink(missing_ok=True)
 
-    def is_older(self, window: Window) -> bool:
-        """Whether all of its records were created before the period that is compared with."""
-        newest = as_time(self.manifest["created_max"])
-        return newest is not None and newest < window.before
+    def outside(self, window: Window) -> Literal["older", "newer"] | None:
+        """Whether all of its records were created before or after both periods."""
+        oldest, newest = as_time(self.manifest["created_min"]), as_time(self.manifest["created_max"])
+        if newest and newest < window.before:
+            return "older"
+        return "newer" if oldest and oldest >= window.end else None
 
 
-def landings(source: object, make_path: Callable[[str], ObjectStoragePath]) -> list[Landed]:
-    """The landings that a source names, each once, of one service.
+def landings(source: object, make_path: Callable[[str], ObjectStoragePath], window: Window) -> list[Landed]:
+    """The landings that a source names, each once, of one service, in the order of their commits.
 
-    :param source: a manifest, its URL, a directory with manifests in it or below it, or several of these.
-    :raises ConfigurationError: where there is no manifest, or manifests of both services.
+    Commits under an incremental path that are too old to hold something of the window may be missing.
+
+    :param source: a manifest, its URL, a path of landings, a directory above some, or several of these.
+    :raises ConfigurationError: where nothing has landed there, or predictions of both services.
     """
-    found: dict[str, Landed] = {}
+    found: dict[tuple[str, int], Landed] = {}
     for given in each(source):
-        for landed in _landings(given, make_path):
-            found.setdefault(str(landed.path), landed)
+        with _named_source():
+            for landed in _landings(given, make_path, window):
+                found.setdefault(landed.key, landed)
     if not found:
         raise ConfigurationError(
             "source: is empty; give a manifest, or a URL such as s3://aws_default@bucket/predictions"
@@ -95,7 +134,16 @@ def landings(source: object, make_path: Callable[[str], ObjectStoragePath]) -> l
     services = sorted({landed.manifest["service"] for landed in found.values()})
     if len(services) > 1:
         raise ConfigurationError(f"source: holds landings of {' and '.join(services)}; make a report of each")
-    return list(found.values())
+    return sorted(found.values(), key=attrgetter("order"))
+
+
+@contextmanager
+def _named_source() -> Iterator[None]:
+    """Name in errors of the storage the argument of the report."""
+    try:
+        yield
+    except (ConfigurationError, ConflictError) as error:
+        raise type(error)(re.sub("^path:", "source:", str(error))) from None
 
 
 def each(source: object) -> Iterator[Any]:
@@ -114,12 +162,12 @@ def each(source: object) -> Iterator[Any]:
         raise ConfigurationError(f"source: must be manifests or URLs; found {type(source).__name__}")
 
 
-def _landings(given: Any, make_path: Callable[[str], ObjectStoragePath]) -> list[Landed]:
+def _landings(given: Any, make_path: Callable[[str], ObjectStoragePath], window: Window) -> list[Landed]:
     if isinstance(given, Mapping):
         if "path" not in given:
             raise ConfigurationError("source: holds an object that is no manifest: it has no path")
         path = make_path(str(given["path"]))
-        return [Landed(path, _checked(given, path))] if "parts" in given else [_read(path)]
+        return [_landed(given, path)] if "parts" in given else _under(path, window)
     text = str(given).strip()
     if text[:1] in ("{", "["):
         raise ConfigurationError(
@@ -129,20 +177,14 @@ def _landings(given: Any, make_path: Callable[[str], ObjectStoragePath]) -> list
     if not text:
         return []
     if text.endswith(f"/{MANIFEST}"):
-        return [_read(make_path(text.removesuffix(f"/{MANIFEST}")))]
-    return _below(make_path(text))
+        return [_newest(make_path(text.removesuffix(f"/{MANIFEST}")))]
+    return _under(make_path(text), window)
 
 
-def _below(path: ObjectStoragePath) -> list[Landed]:
-    """All landings in a directory, in the order of their names."""
-    names = find(path, MANIFEST)
-    contents = [(directory, _parse(directory)) for directory in (path / name for name in names)]
-    found = [
-        Landed(directory, _checked(content, directory))
-        for directory, content in contents
-        # The reports that lie there have a manifest, too.
-        if not (isinstance(content, dict) and "files" in content)
-    ]
+def _under(path: ObjectStoragePath, window: Window) -> list[Landed]:
+    """All landings under a path, or, where it is no path of landings, in and below it."""
+    state = find(path)
+    found = _committed(path, state, window) if state else _below(path, window)
     if not found:
         raise ConfigurationError(
             f"source: there is no {MANIFEST} in {path} or below it: nothing has landed there, or a landing "
@@ -151,13 +193,73 @@ def _below(path: ObjectStoragePath) -> list[Landed]:
     return found
 
 
-def _read(path: ObjectStoragePath) -> Landed:
+def _committed(root: ObjectStoragePath, state: State, window: Window) -> list[Landed]:
+    """The commits of incremental landings. Those outside of the window are not read and not located."""
+    log, entries = Log(root), state.recent
+    # What was committed before the period before was created before it.
+    if entries and entries[0].committed_at + SKEW > window.before:
+        entries = read_index(root, state.index) + entries
+    found = []
+    for entry in entries:
+        landed = Landed(root, cast("Manifest", entry.manifest), root)
+        found.append(landed if landed.outside(window) else _of_log(log, entry))
+    return found
+
+
+def _below(path: ObjectStoragePath, window: Window) -> list[Landed]:
+    """All landings in a directory and below it."""
+    listed = names(path, deep=True)
+    heads: dict[str, int] = {}
+    for entry in filter(None, map(_ENTRY.fullmatch, listed)):
+        heads[entry["root"]] = max(int(entry["generation"]), heads.get(entry["root"], 0))
+    found = []
+    for below, head in heads.items():
+        root = _join(path, below)
+        if f"{below}{STATE}" in listed and (state := find(root)):
+            found += _committed(root, state, window)
+        else:
+            found.append(_replacing(root, head))
+    for name in filter(None, map(_MANIFEST.fullmatch, listed)):
+        # The log says what is committed, where there is one.
+        if name["root"] not in heads:
+            directory = _join(path, name[0].removesuffix(MANIFEST))
+            content = _parse(directory)
+            # The reports that lie there have a manifest, too.
+            if not (isinstance(content, dict) and "files" in content):
+                found.append(_landed(content, directory))
+    return found
+
+
+def _replacing(root: ObjectStoragePath, head: int) -> Landed:
+    """The newest commit of a path that each landing replaces."""
+    log = Log(root)
+    entry = log.read(head)
+    if entry is None or entry.state is not None:
+        missing = root / STATE if entry else log.name(head)
+        raise ConfigurationError(f"source: {missing} is missing, although runs have committed there")
+    return _of_log(log, entry)
+
+
+def _newest(path: ObjectStoragePath) -> Landed:
+    """The landing whose manifest lies in a directory, or the one that has replaced it since."""
     try:
-        return Landed(path, _checked(_parse(path), path))
+        landed = _landed(_parse(path), path)
     except FileNotFoundError:
         raise ConfigurationError(
             f"source: there is no {path / MANIFEST}: nothing has landed there, or a landing was interrupted"
         ) from None
+    generation = landed.manifest["generation"]
+    head = Log(path).head(generation)
+    return landed if head == generation else _replacing(path, head)
+
+
+def _of_log(log: Log, entry: Entry) -> Landed:
+    return Landed(log.directory(entry), log.landed(entry), log.root)
+
+
+def _join(path: ObjectStoragePath, below: str) -> ObjectStoragePath:
+    """A directory below a path. On an object store ``path / "."`` would be another one."""
+    return path / below.rstrip("/") if below else path
 
 
 def _parse(path: ObjectStoragePath) -> Any:
@@ -167,11 +269,14 @@ def _parse(path: ObjectStoragePath) -> Any:
         return None
 
 
-def _checked(content: Any, path: ObjectStoragePath) -> Manifest:
+def _landed(content: Any, path: ObjectStoragePath) -> Landed:
+    """A landing with a manifest that is checked."""
     is_manifest = isinstance(content, Mapping) and content.keys() >= READ
     try:
-        if not is_manifest or content["complete"] is not True:
+        if not is_manifest or content["version"] != VERSION or not isinstance(content["generation"], int):
             raise ValueError("something is missing")
-        return moved(cast("Manifest", content), path)
+        landed = Landed(path, moved(cast("Manifest", content), path), path)
+        _ = landed.statuses
+        return landed
     except (ValueError, LookupError, TypeError):
         raise ConfigurationError(f"source: {path / MANIFEST} is no manifest of a landing") from None

@@ -25,6 +25,7 @@ class Table:
     :param query: what it holds, in the order in which it is shown.
     :param chart: how it is drawn, if it is.
     :param drawn: the columns that are drawn: across, by, and how much; of a range, a name and the points.
+    :param state: of which all predictions must have landed.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Table:
     query: str
     chart: Chart | None = None
     drawn: tuple[str, ...] = ()
+    state: str | None = None
 
     @property
     def is_crossed(self) -> bool:
@@ -81,23 +83,30 @@ class Subject:
     details: Mapping[str, str] = field(default_factory=dict)
     odd: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def states(self) -> dict[str, frozenset[str]]:
+        """The states that are counted, and the statuses of each."""
+        service, failed = self.service, frozenset({"failed"})
+        succeeded = service.terminal_statuses - failed - {"cancelled"}
+        return {"succeeded": succeeded, "failed": failed, "waiting": service.waiting_statuses}
 
+
+# landed(number, states) is none where not all predictions of these states were to land.
 TOTALS = {
     "predictions": "count(*)",
-    "succeeded": "count(*) FILTER (state = 'succeeded')",
-    "failed": "count(*) FILTER (state = 'failed')",
-    "waiting": "count(*) FILTER (state = 'waiting')",
-    "share_failed": (
-        "count(*) FILTER (state = 'failed') / nullif(count(*) FILTER (state IN ('succeeded', 'failed')), 0)"
-    ),
+    "succeeded": "landed(count(*) FILTER (state = 'succeeded'), ['succeeded'])",
+    "failed": "landed(count(*) FILTER (state = 'failed'), ['failed'])",
+    "waiting": "landed(count(*) FILTER (state = 'waiting'), ['waiting'])",
+    "share_failed": """landed(count(*) FILTER (state = 'failed') /
+        nullif(count(*) FILTER (state IN ('succeeded', 'failed')), 0), ['succeeded', 'failed'])""",
 }
 MEASURES = (
     Measure("predictions", "sum", "1"),
-    Measure("failed predictions", "sum", "CASE WHEN state = 'failed' THEN 1 END"),
+    Measure("failed predictions", "sum", "landed(CASE WHEN state = 'failed' THEN 1 END, ['failed'])"),
     Measure(
         "share that failed",
         "mean",
-        "CASE state WHEN 'failed' THEN 1 WHEN 'succeeded' THEN 0 END",
+        "landed(CASE state WHEN 'failed' THEN 1 WHEN 'succeeded' THEN 0 END, ['succeeded', 'failed'])",
     ),
 )
 
@@ -149,6 +158,7 @@ WAITING = Table(
     """SELECT id, "group" AS {group}, status, iso(created) AS created,
     epoch({end} - created) AS age_seconds
     FROM record WHERE period = 'now' AND state = 'waiting' ORDER BY record.created, id""",
+    state="waiting",
 )
 LATE = Table(
     "late",

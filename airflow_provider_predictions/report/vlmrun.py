@@ -58,10 +58,8 @@ SUBJECT = Subject(
             "Predictions of each domain, what they cost and what was read for it; the share that failed is "
             "of those that are finished.",
             """SELECT "group" AS domain, count(*) AS predictions,
-            count(*) FILTER (state = 'succeeded') AS completed, count(*) FILTER (state = 'failed') AS failed,
-            count(*) FILTER (state = 'waiting') AS waiting,
-            count(*) FILTER (state = 'failed') /
-                nullif(count(*) FILTER (state IN ('succeeded', 'failed')), 0) AS share_failed,
+            {succeeded} AS completed, {failed} AS failed, {waiting} AS waiting,
+            {share_failed} AS share_failed,
             coalesce(round(sum(credits), 9), 0) AS credits,
             coalesce(sum(elements) FILTER (element_type = 'page'), 0) AS pages
             FROM record WHERE period = 'now' GROUP BY "group" ORDER BY predictions DESC, domain""",
@@ -105,6 +103,7 @@ SUBJECT = Subject(
             count(DISTINCT "group") AS domains
             FROM record WHERE period = 'now' AND state = 'failed'
             GROUP BY message ORDER BY predictions DESC, message""",
+            state="failed",
         ),
         Table(
             "failures",
@@ -112,6 +111,7 @@ SUBJECT = Subject(
             "Each failed prediction, the newest first.",
             """SELECT id, "group" AS domain, status, iso(created) AS created, message
             FROM record WHERE period = 'now' AND state = 'failed' ORDER BY record.created DESC, id""",
+            state="failed",
         ),
         WAITING,
     ),

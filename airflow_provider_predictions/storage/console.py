@@ -1,4 +1,4 @@
-"""Where a person looks at an object in a browser."""
+"""Where a person looks at an object in a browser, and where engines find it that know no Airflow."""
 
 from __future__ import annotations
 
@@ -24,6 +24,17 @@ def console_url(path: ObjectStoragePath) -> str | None:
     if path.protocol in ("gs", "gcs") and not getattr(path.fs, "_endpoint", None):
         return GCS.format(bucket=bucket_of(path), key=quote(path.key))
     return None
+
+
+def plain_url(path: ObjectStoragePath) -> str:
+    """The URL of an object without Airflow's connection; of a local file, its path."""
+    if path.protocol in ("", "file", "local"):
+        return path.path
+    host = bucket_of(path)
+    if path.protocol in ("abfs", "abfss", "adl"):
+        return f"abfss://{host}@{path.fs.account_name}.dfs.core.windows.net/{path.key}"
+    scheme = {"s3a": "s3", "s3n": "s3", "gcs": "gs"}.get(path.protocol, path.protocol)
+    return f"{scheme}://{host}/{path.key}"
 
 
 def bucket_of(path: ObjectStoragePath) -> str:

@@ -22,7 +22,7 @@ _QUERY = re.compile(r"\?\S*")
 
 @contextmanager
 def explained(
-    done: str, target: ObjectStoragePath, *, but: type[Exception] = PredictionsError
+    done: str, target: ObjectStoragePath, *, but: type[Exception] | tuple[type[Exception], ...] = ()
 ) -> Iterator[None]:
     """Make what any storage raises an error of this package.
 
@@ -33,7 +33,9 @@ def explained(
     """
     try:
         yield
-    except (PredictionsError, but):
+    except PredictionsError:
+        raise
+    except but:
         raise
     # Each library has its own tree of errors, with no root but this one.
     except Exception as error:

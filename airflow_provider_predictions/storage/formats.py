@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import gzip
-import io
 import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
-from typing import IO, Any, BinaryIO, ClassVar, cast
+from typing import Any, BinaryIO, ClassVar, cast
 
 from airflow_provider_predictions.api.errors import ConfigurationError
 from airflow_provider_predictions.api.service import Service
@@ -46,10 +44,6 @@ class Format(ABC):
         :return: where it is; the lines themselves, where nothing is to be done.
         """
 
-    @abstractmethod
-    def identities(self, part: Path) -> Iterator[tuple[str, datetime | None]]:
-        """Id and creation time of each record of an object."""
-
 
 class JsonLines(Format):
     """One record a line, byte for byte as it was sent."""
@@ -68,13 +62,6 @@ class JsonLines(Format):
         with lines.open("rb") as source, _compressing(target, self.compression) as out:
             shutil.copyfileobj(source, out, 1 << 20)
         return target
-
-    def identities(self, part: Path) -> Iterator[tuple[str, datetime | None]]:
-        """Id and creation time of each record."""
-        with _decompressing(part, self.compression) as lines:
-            for line in lines:
-                row = self.service.row(line.rstrip(b"\n"))
-                yield row.id, row.created_at
 
 
 def make_format(name: str, compression: str | None, service: Service[Any]) -> Format:
@@ -109,18 +96,3 @@ def _compressing(target: Path, compression: str) -> Iterator[BinaryIO]:
 
             with zstandard.ZstdCompressor().stream_writer(raw, closefd=False) as out:
                 yield cast("BinaryIO", out)
-
-
-@contextmanager
-def _decompressing(part: Path, compression: str | None) -> Iterator[IO[bytes]]:
-    if compression == "gzip":
-        with gzip.open(part) as lines:
-            yield cast("IO[bytes]", lines)
-    elif compression == "zstd":
-        import zstandard
-
-        with part.open("rb") as raw, zstandard.ZstdDecompressor().stream_reader(raw) as stream:
-            yield io.BufferedReader(stream)
-    else:
-        with part.open("rb") as lines:
-            yield lines

@@ -7,55 +7,58 @@ what it has when the file is closed, whatever the reason.
 from __future__ import annotations
 
 import hashlib
-import tempfile
-from collections.abc import Iterator
+import json
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
-from airflow_provider_predictions.api.models import Page
+import msgspec
+
+from airflow_provider_predictions.api.arguments import utc
+from airflow_provider_predictions.api.models import Page, Prediction, as_time
 from airflow_provider_predictions.storage import checkpoint
+from airflow_provider_predictions.storage.attempt import Attempt
+from airflow_provider_predictions.storage.checkpoint import Checkpoint, Progress
 from airflow_provider_predictions.storage.formats import Format
-from airflow_provider_predictions.storage.manifest import REJECTED, Part, part_name, take_back
+from airflow_provider_predictions.storage.manifest import REJECTED, Manifest, Part, manifest
 from airflow_provider_predictions.storage.objects import get_file, put_file, try_to_write
 from airflow_provider_predictions.storage.spool import Spool
 from airflow_provider_predictions.storage.workspace import Workspace
 
-if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import ObjectStoragePath
+log = logging.getLogger(__name__)
 
 
 class Landing:
-    """Records on their way to storage; goes on where an earlier attempt was interrupted. A context manager.
+    """Records on their way to storage; resumes where an earlier attempt was interrupted. A context manager.
 
-    :param path: the directory; one landing each.
+    :param attempt: under whose names it writes.
     :param form: of the parts.
     :param records_per_part: how many records a part holds; the last one holds the rest.
     :param arguments: all that decides what lands, as text.
     """
 
-    def __init__(
-        self, path: ObjectStoragePath, form: Format, *, records_per_part: int, arguments: str
-    ) -> None:
-        self.path = path
+    def __init__(self, attempt: Attempt, form: Format, *, records_per_part: int, arguments: str) -> None:
+        self.attempt = attempt
         self.form = form
         self.records_per_part = records_per_part
-        self._workspace = Workspace(hashlib.sha256(str(path).encode()).hexdigest()[:32])
+        self._workspace = _workspace(attempt)
         self._directory = self._workspace.directory
-        self.progress = checkpoint.load(arguments, self._directory, path)
-        # The line that a full disk has cut short must not be gone on with.
+        self.progress = self._resumed(arguments) or Progress.new(arguments, attempt.nonce, self._directory)
+        # The last journal line may be truncated; start a new journal.
         self._anew = True
 
     def __enter__(self) -> Self:
         if self.progress.position is None:
             # A missing bucket, or a missing right, shows before the service is asked.
-            try_to_write(self.path)
+            try_to_write(self.attempt.root, self.attempt.name("_trial"))
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         try:
-            self.progress.spool.close()
-            self.progress.rejected.close()
+            self.progress.close()
         finally:
             self._workspace.close(keep=kind is not None)
 
@@ -68,6 +71,7 @@ class Landing:
         progress = self.progress
         progress.totals.add(page)
         progress.rejected.write([row.raw for row in page.rejected])
+        progress.ids.write([_ids(page.predictions)] if page.predictions else [])
         records = [row.raw for row in page.predictions]
         done = len(progress.parts)
         old = []
@@ -77,51 +81,103 @@ class Landing:
             records = records[room:]
             if progress.spool.count == self.records_per_part:
                 old.append(self._close_part())
-        progress.spool.flush()
-        progress.rejected.flush()
+        progress.flush()
         progress.position, progress.requests = position, requests
         closed = len(progress.parts) > done
         if closed:
-            checkpoint.save_beside(progress, self.path)
+            checkpoint.save_beside(progress, self.attempt)
         checkpoint.save_here(progress, self._directory, anew=closed or self._anew)
         self._anew = False
         for file in old:
             file.unlink()
 
-    def finish(self) -> None:
-        """Write what is left."""
-        if self.progress.spool.count:
+    def finish(self, **facts: Any) -> Manifest:
+        """Write what is left.
+
+        :param facts: of the manifest, beside what was counted.
+        """
+        progress, rejected = self.progress, None
+        progress.flush()
+        if progress.spool.count:
             self._close_part()
-            checkpoint.save_here(self.progress, self._directory, anew=True)
-        if self.progress.rejected.count:
-            put_file(self.progress.rejected.path, self.path / REJECTED)
+            checkpoint.save_here(progress, self._directory, anew=True)
+        if progress.rejected.count:
+            rejected = self.attempt.path(REJECTED)
+            put_file(progress.rejected.path, rejected)
+        return manifest(self.attempt.directory, progress.parts, progress.totals, rejected, **facts)
 
     def identities(self) -> Iterator[tuple[str, datetime | None]]:
-        """Id and creation time of each record so far, newest part last."""
-        for part in self.progress.parts:
-            with tempfile.NamedTemporaryFile(dir=self._directory) as copy:
-                get_file(self.path / part.name, Path(copy.name), part.bytes)
-                yield from self.form.identities(Path(copy.name))
-        self.progress.spool.flush()
-        with self.progress.spool.path.open("rb") as lines:
+        """Id and creation time of each record so far, as they came."""
+        self.progress.ids.flush()
+        with self.progress.ids.path.open("rb") as lines:
             for line in lines:
-                row = self.form.service.row(line.rstrip(b"\n"))
-                yield row.id, row.created_at
+                yield from ((id_, as_time(created)) for id_, created in json.loads(line))
 
     def _close_part(self) -> Path:
         """Put the spool as a part, and begin the next one; the lines stay until that is noted."""
         progress, spool = self.progress, self.progress.spool
-        number = len(progress.parts)
         spool.close()
         content = self.form.convert(spool.path, self._directory / "converted")
         size, sha256 = spool.size, spool.sha256
         if content != spool.path:
             with content.open("rb") as file:
                 sha256, size = hashlib.file_digest(file, "sha256").hexdigest(), file.tell()
-        if number == 0:
-            take_back(self.path)
-        target = self.path / part_name(number, self.form.suffix)
-        put_file(content, target)
-        progress.parts.append(Part(str(target), spool.count, size, sha256))
-        progress.spool = Spool(self._directory / f"part-{number + 1}")
+        progress.parts.append(self._put_part(content, spool.count, size, sha256, len(progress.parts)))
+        progress.spool = Spool(self._directory / f"part-{len(progress.parts)}")
         return spool.path
+
+    def _put_part(self, file: Path, count: int, size: int, sha256: str, number: int) -> Part:
+        target = self.attempt.path(f"part-{number:05}", self.form.suffix)
+        put_file(file, target)
+        return Part(target.name, count, size, sha256)
+
+    def _resumed(self, arguments: str) -> Progress | None:
+        """What an earlier attempt has written, copied to names of this one."""
+        for found in checkpoint.candidates(arguments, self._directory, self.attempt):
+            try:
+                progress = Progress.resumed(found, self._directory)
+                progress.parts = [self._copied(found, number) for number in range(len(found.parts))]
+                progress.nonce = self.attempt.nonce
+            except (FileNotFoundError, ValueError) as error:
+                log.warning("The checkpoint under %s is ignored: %s", self.attempt.root, error)
+                continue
+            log.info("Resuming after %d parts and %d more records of an attempt that was interrupted",
+                     len(progress.parts), progress.spool.count)  # fmt: skip
+            return progress
+        return None
+
+    def _copied(self, found: Checkpoint, number: int) -> Part:
+        """A part of an earlier attempt under a name of this one: that attempt may still remove its own.
+
+        :raises ValueError: where it is not what was written.
+        """
+        part = found.parts[number]
+        source = replace(self.attempt, nonce=found.nonce).directory / part.name
+        copy = self._directory / "copied"
+        get_file(source, copy, part.bytes)
+        with copy.open("rb") as file:
+            if hashlib.file_digest(file, "sha256").hexdigest() != part.sha256:
+                raise ValueError(f"{part.name} is not what an earlier attempt has written")
+        return self._put_part(copy, part.count, part.bytes, part.sha256, number)
+
+
+def forget(attempt: Attempt) -> None:
+    """Remove what an earlier attempt has left on this machine, which has committed.
+
+    :param attempt: of the same run.
+    """
+    _workspace(attempt).close(keep=False)
+
+
+def _workspace(attempt: Attempt) -> Workspace:
+    key = f"{attempt.root} {attempt.task.run}"
+    return Workspace(hashlib.sha256(key.encode()).hexdigest()[:32])
+
+
+def _ids(records: Sequence[Prediction]) -> bytes:
+    """Who the records are, in one line."""
+    pairs = [(row.id, row.created_at) for row in records]
+    try:
+        return msgspec.json.encode(pairs)
+    except UnicodeEncodeError:  # half a surrogate pair
+        return json.dumps([(id_, created and utc(created)) for id_, created in pairs]).encode()

@@ -1,51 +1,61 @@
-"""The commit of a landing: ``_manifest.json``, written last, names what belongs to it."""
+"""What a landing returns: which parts it has written, and what they hold."""
 
 from __future__ import annotations
 
 import json
 import re
 from collections import Counter
-from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any, NotRequired, TypedDict, cast
+from typing import TYPE_CHECKING, Annotated, Any, NotRequired, TypedDict, cast
+
+import msgspec
 
 from airflow_provider_predictions.api.arguments import utc
-from airflow_provider_predictions.api.models import Page, as_time
-from airflow_provider_predictions.storage.objects import UNFINISHED, put, remove, sizes
+from airflow_provider_predictions.api.models import Page
+from airflow_provider_predictions.storage.console import plain_url
+from airflow_provider_predictions.storage.stored import VERSION
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 MANIFEST = "_manifest.json"
-REJECTED = "rejected.jsonl"
-CHECKPOINT = "_checkpoint.jsonl"
-_PART = re.compile(r"part-[0-9]{5,}\.(jsonl(\.gz|\.zst)?|parquet)")
+REJECTED = "_rejected"
+"""Rows that are no records, one a line. Not ``.jsonl``: a pattern for records must not match them."""
+_PART = r"part-[0-9]{5,}(\.[0-9]{8,}(-[0-9a-f]{8}){2})?\.(jsonl(\.gz|\.zst)?|parquet)"
 
 
 class PartFacts(TypedDict):
-    """An object of records, as a manifest names it; see ``Part``."""
+    """An object of records, as a manifest names it.
+
+    ``uri`` is for ``ObjectStoragePath``, with its connection id; ``url`` is for what knows no Airflow, such
+    as DuckDB, pyarrow, Polars and Spark. ``bytes`` and ``sha256`` are of the object as stored.
+    """
 
     uri: str
+    url: str
     count: int
     bytes: int
     sha256: str
 
 
 class Manifest(TypedDict):
-    """What a landing returns, and commits as ``_manifest.json``.
+    """What a landing returns, and what lies beside its parts as ``_manifest.json``.
 
-    Times are ISO 8601 in UTC. ``created_min`` and ``created_max`` are of the records; None where no record
-    has a creation time. ``consistent`` is False where it cannot be proven that no record is missing, and
-    ``inconsistency`` says why.
+    ``version`` is of its form. Times are ISO 8601 in UTC. ``created_min`` and ``created_max`` are of the
+    records; None where no record has a creation time. ``consistent`` is False where it cannot be proven that
+    no record is missing, and ``inconsistency`` says why. ``filters`` are those that narrow what lands:
+    ``statuses``, None for all, and of the others those that were given.
     """
 
+    version: int
     path: str
     parts: list[PartFacts]
     count: int
     duplicates: int
     rejected: int
     rejected_reasons: dict[str, int]
+    rejected_uri: str | None
     statuses: dict[str, int]
     created_min: str | None
     created_max: str | None
@@ -56,39 +66,36 @@ class Manifest(TypedDict):
     ordered: bool
     consistent: bool
     inconsistency: str | None
+    generation: int
+    filters: dict[str, Any]
+    committed_at: NotRequired[str]
     incremental: NotRequired[dict[str, Any]]
+    unsettled: NotRequired[list[int]]
     complete: bool
 
 
-@dataclass(frozen=True)
-class Part:
+class Part(msgspec.Struct, frozen=True):
     """One object of records.
 
-    :param uri: for ``ObjectStoragePath``, with its connection id.
+    :param name: right under the landing's directory.
     :param count: of records.
     :param bytes: of the object as stored.
     :param sha256: of the object as stored, in hex.
     """
 
-    uri: str
+    name: Annotated[str, msgspec.Meta(pattern=rf"^{_PART}\Z")]
     count: int
     bytes: int
     sha256: str
 
-    @property
-    def name(self) -> str:
-        """The name of the object under the landing's path."""
-        return name_of(self.uri)
 
-
-@dataclass
-class Totals:
+class Totals(msgspec.Struct):
     """What a landing holds, counted while it is written."""
 
     count: int = 0
     duplicates: int = 0
-    rejected: Counter[str] = field(default_factory=Counter)
-    statuses: Counter[str] = field(default_factory=Counter)
+    rejected: dict[str, int] = msgspec.field(default_factory=dict)
+    statuses: dict[str, int] = msgspec.field(default_factory=dict)
     created_min: datetime | None = None
     created_max: datetime | None = None
 
@@ -96,15 +103,15 @@ class Totals:
         """Count a page."""
         self.count += len(page.predictions)
         self.duplicates += page.duplicates
-        self.rejected.update(row.fault or "" for row in page.rejected)
-        self.statuses.update([prediction.status for prediction in page.predictions])
+        _count(self.rejected, [row.fault or "" for row in page.rejected])
+        _count(self.statuses, [prediction.status for prediction in page.predictions])
         if page.span:
             oldest, newest = page.span
             self.created_min = min(self.created_min or oldest, oldest)
             self.created_max = max(self.created_max or newest, newest)
 
     def facts(self) -> dict[str, Any]:
-        """The counts as JSON."""
+        """The counts as a manifest has them."""
         return {
             "count": self.count,
             "duplicates": self.duplicates,
@@ -115,22 +122,10 @@ class Totals:
             "created_max": self.created_max and utc(self.created_max),
         }
 
-    @classmethod
-    def from_facts(cls, facts: dict[str, Any]) -> Totals:
-        """Read what ``facts`` gave."""
-        return cls(
-            facts["count"],
-            facts["duplicates"],
-            Counter(facts["rejected_reasons"]),
-            Counter(facts["statuses"]),
-            as_time(facts["created_min"]),
-            as_time(facts["created_max"]),
-        )
 
-
-def part_name(number: int, suffix: str) -> str:
-    """The name of a part, which ``commit`` knows again; equal landings give equal names."""
-    return f"part-{number:05}{suffix}"
+def _count(counts: dict[str, int], words: list[str]) -> None:
+    for word, number in Counter(words).items():
+        counts[word] = counts.get(word, 0) + number
 
 
 def name_of(uri: str) -> str:
@@ -139,44 +134,64 @@ def name_of(uri: str) -> str:
     :raises ValueError: where no landing gives such a name; so none leads out of the directory.
     """
     name = PurePosixPath(uri).name
-    if not _PART.fullmatch(name):
+    if not re.fullmatch(_PART, name):
         raise ValueError("a part has another name than landings give")
     return name
 
 
-def moved(content: Manifest, path: ObjectStoragePath) -> Manifest:
-    """A manifest, of the directory in which it lies, whatever URLs it holds.
+def moved(content: Manifest, directory: ObjectStoragePath) -> Manifest:
+    """A manifest of the directory in which it lies, whatever URLs it holds.
 
     :raises ValueError: where it names what is no part.
     """
-    parts = [{**part, "uri": str(path / name_of(part["uri"]))} for part in content["parts"]]
-    return cast("Manifest", {**content, "path": str(path), "parts": parts})
+    parts = [_facts(directory / part.name, part) for part in parts_of(content)]
+    return cast("Manifest", {**content, "path": str(directory), "parts": parts})
 
 
-def manifest(path: ObjectStoragePath, parts: list[Part], totals: Totals, **facts: Any) -> Manifest:
-    """What a landing returns and commits."""
+def parts_of(content: Manifest) -> list[Part]:
+    """The parts that a manifest names.
+
+    :raises ValueError: where it names what is no part.
+    """
+    return [
+        Part(name_of(part["uri"]), part["count"], part["bytes"], part["sha256"]) for part in content["parts"]
+    ]
+
+
+def manifest(
+    directory: ObjectStoragePath,
+    parts: list[Part],
+    totals: Totals,
+    rejected: ObjectStoragePath | None = None,
+    **facts: Any,
+) -> Manifest:
+    """What a landing returns.
+
+    :param directory: where the parts lie.
+    :param rejected: where the rows lie that are no records.
+    """
     content: Any = {
-        "path": str(path),
-        "parts": [asdict(part) for part in parts],
+        "version": VERSION,
+        "path": str(directory),
+        "parts": [_facts(directory / part.name, part) for part in parts],
         **totals.facts(),
+        "rejected_uri": str(rejected) if rejected else None,
         **facts,
         "complete": True,
     }
     return cast("Manifest", content)
 
 
-def take_back(path: ObjectStoragePath) -> None:
-    """Remove an earlier commit, so that no reader trusts parts that are being replaced."""
-    remove(path / MANIFEST)
+def _facts(target: ObjectStoragePath, part: Part) -> PartFacts:
+    return {
+        "uri": str(target),
+        "url": plain_url(target),
+        "count": part.count,
+        "bytes": part.bytes,
+        "sha256": part.sha256,
+    }
 
 
-def commit(path: ObjectStoragePath, content: Manifest) -> None:
-    """Write the manifest in one put, then remove what attempts have left and it does not name."""
-    put(path / MANIFEST, json.dumps(content, indent=2).encode())
-    named = {name_of(part["uri"]) for part in content["parts"]}
-    if content["rejected"]:
-        named.add(REJECTED)
-    for name in sizes(path):
-        is_ours = _PART.fullmatch(name) or name in (REJECTED, CHECKPOINT)
-        if (is_ours and name not in named) or name.endswith(UNFINISHED):
-            remove(path / name)
+def as_json(content: Manifest) -> bytes:
+    """A manifest as it lies beside its parts."""
+    return json.dumps(content, indent=2).encode()

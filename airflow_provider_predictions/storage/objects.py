@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from inspect import signature
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+from fsspec import AbstractFileSystem
+
+from airflow_provider_predictions.api.errors import ConfigurationError, StorageError
 from airflow_provider_predictions.storage.failures import explained, status_of
 
 if TYPE_CHECKING:
@@ -26,9 +30,12 @@ PIECE = 8 << 20
 """Bytes of a file that are sent at once, and that a store's library holds in memory."""
 SLOWEST = 1 << 20
 """Bytes of an object that give it a second more."""
+TRIES = 3
+"""How often an object is created whose put has failed and that does not lie there."""
 _EXISTS = (409, 412)
 _UNKNOWN = (400, 405, 501)
 """How stores answer a condition that they do not know."""
+_MAGIC = re.compile(r"[*?\[]")
 
 
 def prepare(path: ObjectStoragePath) -> None:
@@ -44,30 +51,19 @@ def is_local(path: ObjectStoragePath) -> bool:
     return path.protocol in ("", "file", "local")
 
 
-def sizes(path: ObjectStoragePath) -> dict[str, int]:
-    """The objects right under a path, and how many bytes each has, as they are at this moment."""
-    path.fs.invalidate_cache()
-    try:
-        with explained("listed", path, but=FileNotFoundError):
-            found = _ask(path.fs, "ls", path.path, detail=True)
-    except FileNotFoundError:
-        return {}
-    return {PurePosixPath(entry["name"]).name: entry["size"] for entry in found}
+def names(path: ObjectStoragePath, *, deep: bool = False) -> list[str]:
+    """The objects under a path as they are at this moment, relative to it.
 
-
-def find(path: ObjectStoragePath, name: str) -> list[str]:
-    """The directories below a path, itself included, in which an object of that name lies, in order.
-
-    :return: relative to the path.
+    :param deep: also those in directories below; else these are listed by their names.
     """
     path.fs.invalidate_cache()
     root = path.path.rstrip("/")
     try:
         with explained("listed", path, but=FileNotFoundError):
-            found = [PurePosixPath(file) for file in _ask(path.fs, "find", root)]
+            found = _ask(path.fs, "find" if deep else "ls", root, **({} if deep else {"detail": False}))
     except FileNotFoundError:
         return []
-    return sorted(str(file.parent.relative_to(root)) for file in found if file.name == name)
+    return sorted(str(PurePosixPath(name).relative_to(root)) for name in found)
 
 
 def read(target: ObjectStoragePath) -> bytes:
@@ -103,7 +99,7 @@ def put(target: ObjectStoragePath, content: bytes) -> None:
 
 
 def put_file(file: Path, target: ObjectStoragePath, *, longest: float = LONGEST) -> None:
-    """Make a file of this machine an object; on the same file system it is both, so it must not change.
+    """Make an object of a file of this machine.
 
     :param longest: seconds, with more for a large file.
     """
@@ -113,10 +109,8 @@ def put_file(file: Path, target: ObjectStoragePath, *, longest: float = LONGEST)
             _ask(target.fs, "put_file", str(file), target.path, size=size, longest=longest, **pieces)
             return
         with _replacing(target) as new:
-            try:
-                os.link(file, new)
-            except OSError:
-                shutil.copyfile(file, new)
+            # Not linked: a part gets the permissions of a new file in its directory.
+            shutil.copyfile(file, new)
 
 
 def _in_pieces(fs: Any) -> dict[str, int]:
@@ -126,52 +120,136 @@ def _in_pieces(fs: Any) -> dict[str, int]:
     return {name: value for name, value in pieces.items() if name in known}
 
 
-def try_to_write(path: ObjectStoragePath) -> None:
-    """Put an empty object under a path, and remove it.
+def try_to_write(root: ObjectStoragePath, name: str) -> None:
+    """Put an empty object, and remove it.
 
+    :param name: relative to the root.
     :raises ConfigurationError: where the bucket is missing or the storage refuses.
     """
-    trial = path / f"_trial{UNFINISHED}"
-    put(trial, b"")
-    remove(trial)
+    put(root / name, b"")
+    remove_files(root, [name])
 
 
-def create(target: ObjectStoragePath, content: bytes) -> bool:
-    """Put an object, unless there is one.
+def create(target: ObjectStoragePath, content: bytes, *, is_conditional: bool = False) -> bytes:
+    """Put an object where there is none.
 
-    :return: False where the storage cannot do that.
-    :raises FileExistsError: where there is one.
+    A response that is lost lets a library send the put again, which then meets its own object. So no error is
+    believed: what lies there decides.
+
+    :param is_conditional: the storage is known to have conditional puts, whatever it answers now.
+    :return: what lies there. A storage without conditional puts is asked first; two may both find nothing.
+    :raises StorageError: where that cannot be found out. The object may lie there, now or later.
     """
-    with explained("written", target, but=FileExistsError):
+    failure: Exception | None = None
+    for _ in range(TRIES):
+        try:
+            _create(target, content)
+            return content
+        except Exception as error:
+            failure = error
+        with suppress(FileNotFoundError):
+            return read(target)
+        if isinstance(failure, ConfigurationError):  # refused
+            raise failure
+        if isinstance(failure, _Unconditional) and not is_conditional:
+            put(target, content)
+            return content
+    raise StorageError(
+        f"path: it is unknown whether {target} was written: {failure}. A retry finds out"
+    ) from None
+
+
+class _Unconditional(Exception):  # noqa: N818  (not an error of anybody)
+    """The storage cannot put an object only where there is none."""
+
+
+def _create(target: ObjectStoragePath, content: bytes) -> None:
+    """Put an object where there is none, or raise."""
+    with explained("written", target, but=(FileExistsError, _Unconditional)):
         try:
             if is_local(target):
-                # fsspec's put looks first and then writes, which two can do at once.
-                with target.open("xb") as file:
-                    file.write(content)
+                _create_file(Path(target.path), content)
             else:
                 _ask(target.fs, "pipe_file", target.path, content, mode="create")
         except (TypeError, ValueError, NotImplementedError):
             # How file systems say that they do not know the mode.
-            return False
+            raise _Unconditional from None
         except Exception as error:
-            status = status_of(error)
+            if (status := status_of(error)) in _UNKNOWN:
+                raise _Unconditional from None
             if status in _EXISTS:
                 raise FileExistsError(target.path) from None
-            if status in _UNKNOWN:
-                return False
             raise
-    return True
+
+
+def _create_file(target: Path, content: bytes) -> None:
+    """A file that appears with its content, or not at all, also where the machine loses power."""
+    new = _new_beside(target)
+    try:
+        with new.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.link(new, target)
+        directory = os.open(target.parent, os.O_RDONLY)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
+    finally:
+        new.unlink(missing_ok=True)
+
+
+def is_conditional(target: ObjectStoragePath, content: bytes) -> bool:
+    """Whether the storage refuses to create an object a second time.
+
+    :param target: an object that lies there.
+    :param content: what replaces it where the storage does not refuse.
+    """
+    fs = target.fs
+    try:
+        _create(target, content)
+    except FileExistsError:
+        # fsspec's own ``mode="create"`` looks first and then writes, which two can do at once.
+        looks = type(fs).pipe_file is AbstractFileSystem.pipe_file and not fs.async_impl
+        if is_local(target) or not looks:
+            return True
+        put(target, content)
+    except _Unconditional:
+        put(target, content)
+    return False
 
 
 @contextmanager
 def _replacing(target: ObjectStoragePath) -> Iterator[Path]:
     """A file that takes the target's name when it is whole, so that nobody reads half of it."""
-    new = Path(f"{target.path}.{uuid4().hex}{UNFINISHED}")
+    new = _new_beside(Path(target.path))
     try:
         yield new
         new.replace(target.path)
+    except FileNotFoundError:
+        raise _removed(target.path) from None
     finally:
         new.unlink(missing_ok=True)
+
+
+def _new_beside(target: Path) -> Path:
+    """A new file in the directory of another one, which is made where it is missing."""
+    new = target.with_name(f"{target.name}.{uuid4().hex}{UNFINISHED}")
+    for _ in range(TRIES):
+        # Another run removes directories that are empty.
+        with suppress(FileNotFoundError):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            new.touch(exist_ok=False)
+            return new
+    raise _removed(str(target))
+
+
+def _removed(target: str) -> StorageError:
+    """What an attempt meets that another one has overtaken; it is no missing bucket."""
+    return StorageError(
+        f"path: {target} cannot be written: its directory was removed meanwhile. A retry finds out why"
+    )
 
 
 def remove(target: ObjectStoragePath) -> None:
@@ -183,10 +261,29 @@ def remove(target: ObjectStoragePath) -> None:
             _ask(target.fs, "rm", target.path)
 
 
-def remove_all(path: ObjectStoragePath) -> None:
-    """Remove what an attempt put under a path that was never committed."""
-    for name in sizes(path):
-        remove(path / name)
+def remove_files(root: ObjectStoragePath, names: Sequence[str]) -> None:
+    """Remove objects, and the directories of a local path that this leaves empty.
+
+    :param names: relative to the root.
+    """
+    targets = [root / name for name in names]
+    if (
+        len(targets) > 1
+        and hasattr(root.fs, "_bulk_delete")
+        and not any(_MAGIC.search(t.path) for t in targets)
+    ):
+        # One request for a thousand. A name with a wildcard would remove what it matches.
+        with explained("removed", root):
+            _ask(root.fs, "rm", [target.path for target in targets])
+    else:
+        for target in targets:
+            remove(target)
+    if is_local(root):
+        below = {Path(root.path, parent) for name in names for parent in PurePosixPath(name).parents[:-1]}
+        for directory in sorted(below, reverse=True):
+            # Not empty, or gone already.
+            with suppress(OSError):
+                directory.rmdir()
 
 
 def _ask(fs: Any, method: str, *args: Any, size: int = 0, longest: float = LONGEST, **kwargs: Any) -> Any:

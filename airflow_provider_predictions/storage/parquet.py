@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from datetime import datetime
+import re
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -26,6 +25,8 @@ _TYPES = {
     "number": pa.float64(),
     "json": pa.string(),
 }
+_FINER = re.compile(rb"\.[0-9]{6}0*[1-9]")
+"""A time with more digits than its column holds; the text of it is kept, too."""
 
 
 class Parquet(Format):
@@ -57,14 +58,6 @@ class Parquet(Format):
                 writer.write_table(pa.Table.from_pylist(rows, self.schema))
         return target
 
-    def identities(self, part: Path) -> Iterator[tuple[str, datetime | None]]:
-        """Id and creation time of each record."""
-        names = {column.envelope: column.name for column in self.service.columns if column.envelope}
-        with pq.ParquetFile(part) as file:
-            for batch in file.iter_batches(columns=[names["id"], names["created_at"]]):
-                for row in batch.to_pylist():
-                    yield row[names["id"]], row[names["created_at"]]
-
     def _row(self, raw: bytes) -> dict[str, Any]:
         envelope = self.service.row(raw)
         given = members(raw)
@@ -73,7 +66,8 @@ class Parquet(Format):
             text = given.get(column.name, b"null")
             found = getattr(envelope, column.envelope) if column.envelope else _typed(column, text)
             row[column.name] = _clean(found)
-            if found is not None or text == b"null":
+            is_finer = column.kind == "time" and _FINER.search(text)
+            if text == b"null" or (found is not None and not is_finer):
                 given.pop(column.name, None)
         row[OTHER] = _text(joined(given)) if given else None
         return row

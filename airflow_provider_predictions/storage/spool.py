@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
+
+import msgspec
 
 _BLOCK = 1 << 20
 
@@ -14,6 +16,21 @@ def open_new(path: Path) -> IO[bytes]:
     """Open a file to be written, never one that was there: that may be an object by now, too."""
     path.unlink(missing_ok=True)
     return path.open("xb")
+
+
+class SpoolState(msgspec.Struct):
+    """A spool as it is stored.
+
+    :param name: of its file.
+    :param count: of lines.
+    :param size: in bytes.
+    :param sha256: of the content, in hex.
+    """
+
+    name: str
+    count: int
+    size: int
+    sha256: str
 
 
 class Spool:
@@ -51,22 +68,24 @@ class Spool:
         """Write no more."""
         self._file.close()
 
-    def facts(self) -> dict[str, Any]:
+    def state(self) -> SpoolState:
         """What ``Spool.again`` needs."""
-        return {"name": self.path.name, "count": self.count, "size": self.size, "sha256": self.sha256}
+        return SpoolState(self.path.name, self.count, self.size, self.sha256)
 
     @classmethod
-    def again(cls, directory: Path, facts: dict[str, Any]) -> Spool:
+    def again(cls, path: Path, state: SpoolState) -> Spool:
         """Go on with a file, without what was written to it and not noted any more.
 
-        :raises ValueError: where it does not hold what was noted.
+        :param path: of the file that goes on; the other one lies beside it.
+        :param state: of the other one.
+        :raises ValueError: where that does not hold what was noted.
         """
-        old = directory / facts["name"]
-        spool = cls(old.with_suffix(".new"))
+        old = path.with_name(state.name)
+        spool = cls(path.with_suffix(".new"))
         with old.open("rb") as content:
-            while block := content.read(min(_BLOCK, facts["size"] - spool.size)):
+            while block := content.read(min(_BLOCK, state.size - spool.size)):
                 spool._append(block)
-        if spool.sha256 != facts["sha256"]:
+        if spool.sha256 != state.sha256:
             raise ValueError(f"{old.name} does not hold what was written to it")
-        spool.path, spool.count = spool.path.replace(old), facts["count"]
+        spool.path, spool.count = spool.path.replace(path), state.count
         return spool

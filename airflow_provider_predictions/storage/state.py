@@ -1,160 +1,140 @@
-"""What incremental landings under one path know of each other: ``_state.json``, whose put is the commit."""
+"""What incremental landings under one path know of each other.
+
+``_states/00000042-….json`` is the state after commit 42; the log's entry names it. ``_state.json`` is a copy
+of the newest for readers. It may be late, so who reads it looks for the log's next entry, too.
+"""
 
 from __future__ import annotations
 
-import hashlib
-import json
-import logging
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
 from datetime import datetime
-from pathlib import PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from airflow_provider_predictions.api.arguments import utc
+import msgspec
+
 from airflow_provider_predictions.api.errors import ConfigurationError, ConflictError
-from airflow_provider_predictions.api.models import as_time
-from airflow_provider_predictions.storage.manifest import MANIFEST, Manifest, commit, moved
-from airflow_provider_predictions.storage.objects import create, put, read, remove
+from airflow_provider_predictions.storage.log import LOG, Entry, Log
+from airflow_provider_predictions.storage.manifest import MANIFEST
+from airflow_provider_predictions.storage.objects import create, is_conditional, names, read
+from airflow_provider_predictions.storage.stored import Nonce, Number, Stored, decode, encode
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import ObjectStoragePath
 
-log = logging.getLogger(__name__)
-
 STATE = "_state.json"
-LOCK = "_state.lock"
-LOCK_LIFETIME = 600.0
-"""Seconds after which a lock is taken from a run that must have died between two puts."""
+STATES = "_states"
+LOOKS = 20
+"""How often the newest state is looked for while others commit."""
 
 
-@dataclass
-class State:
+class State(Stored):
     """What has landed under a path.
 
-    :param generation: how many runs have committed.
-    :param arguments: what is landed there; a path takes one kind of predictions.
+    :param generation: how many attempts have committed.
+    :param nonce: of the last one.
+    :param kind: what is landed there; a path takes one kind of predictions.
     :param watermark: everything older is settled.
     :param landed: what has landed of what is not older, with its creation time.
-    :param run: which run committed last, and ``attempt`` of it.
-    :param manifest: of that run.
+    :param rejected: rows that are no records and were told of, by their hashes, with when they were met.
+    :param recent: the newest commits, oldest first.
+    :param index: the name of the object that has the others.
+    :param conditional: whether the storage can create an object only where there is none.
     """
 
-    generation: int = 0
-    arguments: str = ""
+    generation: Number = 0
+    nonce: Nonce = ""
+    kind: str = ""
     watermark: datetime | None = None
-    landed: dict[str, datetime | None] = field(default_factory=dict)
-    run: str = ""
-    attempt: int = 0
-    manifest: Manifest | None = None
+    landed: dict[str, datetime | None] = msgspec.field(default_factory=dict)
+    rejected: dict[str, datetime] = msgspec.field(default_factory=dict)
+    recent: list[Entry] = msgspec.field(default_factory=list)
+    index: Annotated[str, msgspec.Meta(pattern=r"^[0-9]{8,}-[0-9a-f]{8}\.gz\Z")] | None = None
+    conditional: bool = True
 
-    def to_json(self) -> bytes:
-        """In ASCII, whatever the ids hold."""
-        times = {id_: created and utc(created) for id_, created in self.landed.items()}
-        given = asdict(self) | {"watermark": self.watermark and utc(self.watermark), "landed": times}
-        return json.dumps(given).encode()
+    @property
+    def name(self) -> str:
+        """Of its object under ``_states``."""
+        return f"{self.generation:08}-{self.nonce}.json"
 
-    @classmethod
-    def from_json(cls, text: bytes) -> State:
-        """Read what ``to_json`` wrote."""
-        given = json.loads(text)
-        given["watermark"] = as_time(given["watermark"])
-        given["landed"] = {id_: as_time(created) for id_, created in given["landed"].items()}
-        return cls(**given)
+    @property
+    def index_name(self) -> str:
+        """Of the index under ``_index`` that is written with it."""
+        return f"{self.generation:08}-{self.nonce}.gz"
 
 
-def load(path: ObjectStoragePath) -> State:
-    """The state of a path, as it is at this moment.
+def load(root: ObjectStoragePath) -> State:
+    """The state of a path, as it is at this moment; a new one where nothing has landed.
 
-    :raises ConfigurationError: where it cannot be read; to start anew could land everything twice.
+    :raises ConfigurationError: where it is missing beside commits, or cannot be read. To start anew could
+        land everything twice.
+    :raises ConflictError: where others commit all the time.
     """
+    return find(root) or _begin(root)
+
+
+def find(root: ObjectStoragePath) -> State | None:
+    """The state of a path, as it is at this moment; None where nothing lands incrementally there.
+
+    :raises ConfigurationError: where it cannot be read.
+    :raises ConflictError: where others commit all the time.
+    """
+    target, log = root / STATE, Log(root)
     try:
-        text = read(path / STATE)
+        state = _decoded(read(target), target)
     except FileNotFoundError:
-        return State()
-    try:
-        state = State.from_json(text)
-        if state.manifest is not None:
-            name = PurePosixPath(state.manifest["path"]).name
-            if name != directory_of(state.generation, state.run):
-                raise ValueError(name)
-            state.manifest = moved(state.manifest, path / name)
-        return state
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        return None
+    for _ in range(LOOKS):
+        head = log.head(state.generation)
+        if head == state.generation:
+            return state
+        entry = log.read(head)
+        if entry and (newest := _state_of(root, entry, log)):
+            return newest
+    raise ConflictError(f"path: other runs commit under {root} all the time; a retry cures this")
+
+
+def _state_of(root: ObjectStoragePath, entry: Entry, log: Log) -> State | None:
+    """The state that an entry names; None where a later commit has removed it meanwhile."""
+    if entry.state is None:
         raise ConfigurationError(
-            f"path: {path / STATE} is not what this package wrote. Restore it, or land under another path"
-        ) from None
-
-
-def directory_of(generation: int, run: str) -> str:
-    """The name of the directory, right under the path of all, in which a run lands."""
-    return f"{generation:06}-{hashlib.sha256(run.encode()).hexdigest()[:8]}"
-
-
-def save(path: ObjectStoragePath, state: State) -> None:
-    """Commit a run, unless another one has committed since the state was loaded.
-
-    :raises ConflictError: where one has.
-    """
-    with _locked(path, state.run):
-        current = load(path)
-        if current.generation != state.generation - 1:
-            raise ConflictError(
-                f"path: another run landed under {path} while this one did (its run is "
-                f"{current.run or 'unknown'}). What it landed is committed; a retry lands the rest"
-            )
-        put(path / STATE, state.to_json())
-
-
-def rebuild_manifest(path: ObjectStoragePath, state: State) -> None:
-    """Write the manifest of the last run, if that run was interrupted between its two puts."""
-    if state.manifest:
-        target = type(path)(state.manifest["path"])
-        try:
-            read(target / MANIFEST)
-        except FileNotFoundError:
-            log.info("%s is missing; it is written from %s", target / MANIFEST, path / STATE)
-            commit(target, state.manifest)
-
-
-@contextmanager
-def _locked(path: ObjectStoragePath, run: str) -> Iterator[None]:
-    """Keep other runs from committing, where the storage can create an object only if it is absent."""
-    lock = path / LOCK
-    content = json.dumps({"run": run, "time": time.time()}).encode()
-    try:
-        try:
-            known = create(lock, content)
-        except FileExistsError:
-            _break(lock, run)
-            known = create(lock, content)
-    except FileExistsError:
-        raise ConflictError(
-            f"path: another run is committing under {path} just now; a retry cures this"
-        ) from None
-    if not known:
-        log.debug(
-            "%s:// cannot create an object only if it is absent; generations are compared", path.protocol
+            f"path: each landing under {root} replaces the one before. Land incrementally under another path"
         )
+    target = root / STATES / entry.state
     try:
-        yield
-    finally:
-        remove(lock)
-
-
-def _break(lock: ObjectStoragePath, run: str) -> None:
-    """Remove a lock whose run has died, or which an earlier attempt of this run has left."""
-    try:
-        content = read(lock)
+        return _decoded(read(target), target)
     except FileNotFoundError:
-        return
+        if log.read(entry.generation + 1) is None:
+            raise ConfigurationError(
+                f"path: {target} is missing, which {log.name(entry.generation)} names. Restore it from a "
+                "backup, or land under another path"
+            ) from None
+        return None
+
+
+def _decoded(content: bytes, target: ObjectStoragePath) -> State:
     try:
-        held = json.loads(content)
-        is_left = held["run"] == run or held["time"] < time.time() - LOCK_LIFETIME
-    except (ValueError, LookupError, TypeError):
-        return
-    if is_left:
-        log.warning("%s is left over from a run that died; it is removed", lock)
-        remove(lock)
+        return decode(content, State)
+    except ValueError as error:
+        raise ConfigurationError(
+            f"path: {target} is {error}. Copy the newest object of {target.parent / STATES} over it, restore "
+            "it from a backup, or land under another path"
+        ) from None
+
+
+def _begin(root: ObjectStoragePath) -> State:
+    """The state of a path in which nothing has landed."""
+    found = names(root)
+    if STATES in found:
+        raise ConfigurationError(
+            f"path: {root / STATE} is missing, although runs have committed there. Copy the newest object of "
+            f"{root / STATES} to it, or land under another path"
+        )
+    if LOG in found or MANIFEST in found:
+        raise ConfigurationError(
+            f"path: {root} holds a landing that is not incremental; land under another path"
+        )
+    target = root / STATE
+    state = _decoded(create(target, encode(State())), target)
+    without = msgspec.structs.replace(state, conditional=False)
+    if state == State() and not is_conditional(target, encode(without)):
+        return without
+    return state

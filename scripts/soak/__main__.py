@@ -1,4 +1,4 @@
-"""``make soak``: load both services' landings and waits for an hour and a half, and write what was found.
+"""``make soak``: load both services' landings and waits for two hours, and write what was found.
 
 ``PARTS=waits`` runs one part alone. With another size than the default, nothing is written.
 """
@@ -14,18 +14,24 @@ from datetime import UTC, datetime
 
 from tables import write
 
-from soak import budget, landing, waits
+from soak import budget, histories, landing, waits
 from soak.world import ROOT, Report, say
 
 PAGE = ROOT / "docs" / "reliability.md"
-PARTS: dict[str, Callable[..., Report]] = {"landing": landing.run, "waits": waits.run, "budget": budget.run}
-SIZES = {"landing": ("predictions",), "waits": ("waits", "minutes"), "budget": ("tasks", "rows")}
+PARTS: dict[str, Callable[..., Report]] = {
+    "landing": landing.run, "histories": histories.run, "waits": waits.run, "budget": budget.run,
+}  # fmt: skip
+SIZES = {
+    "landing": ("predictions",), "histories": ("histories",),
+    "waits": ("waits", "minutes"), "budget": ("tasks", "rows"),
+}  # fmt: skip
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m soak", description=__doc__)
     parser.add_argument("parts", nargs="*", metavar="part", help="by default all, one after the other")
     parser.add_argument("--predictions", type=int, help="of landing, in each list; by default 1000000")
+    parser.add_argument("--histories", type=int, help="of histories, of each scenario; by default 10000")
     parser.add_argument("--waits", type=int, help="of waits, at once; by default 1000")
     parser.add_argument("--minutes", type=float, help="of waits; by default 30")
     parser.add_argument("--tasks", type=int, help="of budget, at once; by default 50")

@@ -6,10 +6,9 @@ import asyncio
 import logging
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
@@ -33,6 +32,8 @@ from airflow_provider_predictions.sandbox.faults import Fault
 from airflow_provider_predictions.sandbox.server import Sandbox
 from tests.clock import STEP, SimulatedTime
 from tests.conftest import Shell, client_credentials, make_service
+from tests.held import Held, held
+from tests.wire import Noted, in_front
 
 pytestmark = pytest.mark.usefixtures("simulated_time")
 
@@ -50,31 +51,15 @@ def token_requests(server: Sandbox) -> int:
     return server.wire.requests("token")
 
 
-class FirstTokenWaits:
-    """ASGI middleware that keeps the answer to the first request for a token back, and no other."""
-
-    def __init__(self, app: Any) -> None:
-        self.app = app
-        self.asked_for = threading.Event()
-        self.may_come = threading.Event()
-        self.when_asked_for: Callable[[], object] = lambda: None
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        if scope["path"] == "/oauth2/token" and not self.asked_for.is_set():
-            self.asked_for.set()
-            self.when_asked_for()
-            while not self.may_come.is_set():  # noqa: ASYNC110  (another thread says so)
-                await asyncio.sleep(0.01)
-        await self.app(scope, receive, send)
-
-
 @pytest.fixture
-def first_token(fresh: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[FirstTokenWaits]:
+def first_token(fresh: Sandbox) -> Iterator[Held]:
     """Comes when the test says so."""
-    waits = FirstTokenWaits(fresh.wire.app)
-    monkeypatch.setattr(fresh.wire, "app", waits)
-    yield waits
-    waits.may_come.set()
+    with held(fresh, 1, "/oauth2/token") as request:
+        yield request
+    join_fetches()
+
+
+def join_fetches() -> None:
     for thread in threading.enumerate():
         if thread.name == "predictions-token":
             thread.join()
@@ -88,24 +73,12 @@ def test_one_token_serves_all_pages(shell: Shell, fresh: Sandbox) -> None:
     assert token_requests(fresh) == 1
 
 
-def test_the_credentials_go_in_the_form_body_with_the_audience(
-    fresh: Sandbox, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    bodies = []
-    inner = fresh.wire.app
+def test_the_credentials_go_in_the_form_body_with_the_audience(fresh: Sandbox) -> None:
+    with in_front(fresh, Noted) as noted:
+        client_credentials(fresh).token()
 
-    async def spy(scope, receive, send):
-        async def note():
-            message = await receive()
-            bodies.append(message.get("body", b""))
-            return message
-
-        await inner(scope, note, send)
-
-    monkeypatch.setattr(fresh.wire, "app", spy)
-    client_credentials(fresh).token()
-
-    assert parse_qs(bodies[0].decode()) == {
+    (request,) = noted.requests
+    assert parse_qs(request.body.decode()) == {
         "grant_type": ["client_credentials"],
         "client_id": [app.CLIENT_ID],
         "client_secret": [app.CLIENT_SECRET],
@@ -126,41 +99,45 @@ def test_each_token_is_told_of_and_shared_only_with_the_same_credentials(fresh: 
 
 @pytest.mark.parametrize("ask", ["token", "atoken"])
 def test_a_token_that_takes_too_long_in_all_is_given_up_and_the_next_one_is_asked_for_anew(
-    fresh: Sandbox, first_token: FirstTokenWaits, simulated_time: SimulatedTime, ask: str
+    fresh: Sandbox, simulated_time: SimulatedTime, ask: str
 ) -> None:
-    """However quick each of its steps is."""
+    """However quick the steps of its request are."""
     credentials = client_credentials(fresh)
-    given_up = threading.Event()
+    given_up, is_over = threading.Event(), threading.Event()
+    told: list[str] = []
 
-    def pass_time() -> None:
-        """Again and again: the request may come before anybody waits for its token."""
-        while not given_up.is_set():
-            simulated_time.skip(5 * credentials.timeout)
-            given_up.wait(STEP)
+    def take_long(token: str) -> None:
+        told.append(token)
+        if len(told) == 1:
+            while not given_up.wait(STEP):  # again and again: nobody may wait for the token yet
+                simulated_time.skip(5 * credentials.timeout)
+            is_over.wait()
 
-    first_token.when_asked_for = threading.Thread(target=pass_time).start
+    credentials = replace(credentials, on_token=take_long)
 
     with pytest.raises(NoAnswerError, match=r"sent no token within 300 s, 5 times extra timeout"):
         credentials.token() if ask == "token" else asyncio.run(credentials.atoken())
     given_up.set()
 
-    assert credentials.token().startswith("sandbox-token-")
+    assert credentials.token() == told[1]
     assert token_requests(fresh) == 2
+    is_over.set()
+    join_fetches()
 
 
-def test_a_fetch_does_not_keep_a_process_alive(fresh: Sandbox, first_token: FirstTokenWaits) -> None:
+def test_a_fetch_does_not_keep_a_process_alive(fresh: Sandbox, first_token: Held) -> None:
     asking = threading.Thread(target=client_credentials(fresh).token)
     asking.start()
-    assert first_token.asked_for.wait(60)
+    first_token.came()
 
     found = [thread for thread in threading.enumerate() if thread.name == "predictions-token"]
-    first_token.may_come.set()
+    first_token.go()
     asking.join()
 
     assert [thread.daemon for thread in found] == [True]
 
 
-def test_threads_share_one_fetch(fresh: Sandbox, first_token: FirstTokenWaits) -> None:
+def test_threads_share_one_fetch(fresh: Sandbox, first_token: Held) -> None:
     began = threading.Semaphore(0)
 
     def ask(_: int) -> str:
@@ -171,7 +148,8 @@ def test_threads_share_one_fetch(fresh: Sandbox, first_token: FirstTokenWaits) -
         asking = pool.map(ask, range(64))
         for _ in range(16):
             assert began.acquire(timeout=60)
-        first_token.may_come.set()
+        first_token.came()
+        first_token.go()
         tokens = set(asking)
 
     assert len(tokens) == 1
@@ -179,17 +157,17 @@ def test_threads_share_one_fetch(fresh: Sandbox, first_token: FirstTokenWaits) -
 
 
 def test_tasks_of_an_event_loop_share_one_fetch_with_threads_and_never_block(
-    fresh: Sandbox, first_token: FirstTokenWaits
+    fresh: Sandbox, first_token: Held
 ) -> None:
     async def run() -> set[str]:
         asking = [asyncio.create_task(client_credentials(fresh).atoken()) for _ in range(100)]
         await asyncio.sleep(0)  # all have begun
-        first_token.may_come.set()
+        first_token.go()
         return set(await asyncio.gather(*asking))
 
     thread = threading.Thread(target=client_credentials(fresh).token)
     thread.start()
-    assert first_token.asked_for.wait(60)
+    first_token.came()
     # One that blocked the loop would wait for a token that does not come.
     tokens = asyncio.run(run())
     thread.join()
@@ -198,16 +176,13 @@ def test_tasks_of_an_event_loop_share_one_fetch_with_threads_and_never_block(
     assert token_requests(fresh) == 1
 
 
-def test_a_waiter_that_is_cancelled_leaves_the_fetch_to_the_others(
-    fresh: Sandbox, first_token: FirstTokenWaits
-) -> None:
+def test_a_waiter_that_is_cancelled_leaves_the_fetch_to_the_others(fresh: Sandbox, first_token: Held) -> None:
     async def run() -> str:
         hasty, patient = (asyncio.create_task(client_credentials(fresh).atoken()) for _ in range(2))
-        while not first_token.asked_for.is_set():  # noqa: ASYNC110  (the server says so)
-            await asyncio.sleep(0.01)
+        await asyncio.to_thread(first_token.came)
         hasty.cancel()
         await asyncio.gather(hasty, return_exceptions=True)
-        first_token.may_come.set()
+        first_token.go()
         return await patient
 
     assert asyncio.run(run()).startswith("sandbox-token-")
@@ -367,16 +342,16 @@ def test_neither_secret_nor_token_reaches_the_log(shell: Shell, fresh: Sandbox, 
     assert app.CLIENT_SECRET not in caplog.text
 
 
-def test_a_forked_process_fetches_its_own_token(fresh: Sandbox, first_token: FirstTokenWaits) -> None:
+def test_a_forked_process_fetches_its_own_token(fresh: Sandbox, first_token: Held) -> None:
     auth = client_credentials(fresh)
     fetching = threading.Thread(target=auth.token)
     fetching.start()
-    assert first_token.asked_for.wait(60)
+    first_token.came()
 
     child = os.fork()
     if child == 0:
         os._exit(0 if ClientCredentialsAuth(**vars(auth)).token() else 1)
 
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-    first_token.may_come.set()
+    first_token.go()
     fetching.join()

@@ -32,6 +32,21 @@ def test_a_body_is_unpacked_while_it_arrives(encoding: str) -> None:
     assert body_of(packed[:7], packed[7:9], packed[9:], encoding=encoding) == TEXT
 
 
+def test_all_members_of_a_packed_body_are_unpacked() -> None:
+    packed = gzip.compress(TEXT[:9]) + gzip.compress(b"") + gzip.compress(TEXT[9:])
+
+    for size in (1, 7, len(packed)):
+        assert (
+            body_of(*(packed[at : at + size] for at in range(0, len(packed), size)), encoding="gzip") == TEXT
+        )
+    with pytest.raises(AnswerTooLargeError):
+        body_of(packed, encoding="gzip", most=len(TEXT) - 1)
+    with pytest.raises(MalformedAnswerError, match="without its end"):
+        body_of(packed[:-1], encoding="gzip")
+    with pytest.raises(MalformedAnswerError, match="is no gzip"):
+        body_of(packed + b"more", encoding="gzip")
+
+
 @pytest.mark.parametrize("encoding", ["br", "deflate", "gzip, gzip", "zstd"])
 def test_a_coding_that_was_not_asked_for_is_refused(encoding: str) -> None:
     with pytest.raises(MalformedAnswerError, match="Cradl sent a body in a coding that was not asked for"):

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_predictions.api.client import Client
@@ -28,6 +28,9 @@ from airflow_provider_predictions.sandbox.faults import rate_limit
 from airflow_provider_predictions.sandbox.server import Sandbox
 from airflow_provider_predictions.sandbox.shelf import Shelf
 from tests.conftest import Shell
+from tests.wire import in_front
+
+EXAMPLES = settings(deadline=None, derandomize=True)
 
 
 class Account:
@@ -64,6 +67,7 @@ def refused(budget: Budget, now: float, seconds: float | None) -> float:
 
 
 @given(st.integers(1, 5), st.lists(st.floats(0, 30), max_size=40))
+@EXAMPLES
 def test_no_more_than_the_limit_start_in_any_minute(limit: int, gaps: list[float]) -> None:
     budget = Budget(limit)
     now, starts = 0.0, []
@@ -138,6 +142,7 @@ CALLS = st.lists(st.tuples(st.floats(0, 30), st.booleans(), st.booleans()), max_
 
 
 @given(st.integers(1, 5), CALLS)
+@EXAMPLES
 def test_the_impatient_keep_the_given_limit_too(limit: int, calls: list[tuple[float, bool, bool]]) -> None:
     """Though turns are not taken in the order of time, where the service has asked the others to pause."""
     budget = Budget(limit)
@@ -158,6 +163,7 @@ DELAYS = st.tuples(st.floats(0, 20), st.floats(0, 20))
 
 
 @given(st.integers(1, 5), st.lists(st.tuples(st.integers(0, 7), DELAYS), max_size=60))
+@EXAMPLES
 def test_no_more_than_the_limit_arrive_in_any_minute_however_late_they_are(limit: int, calls) -> None:
     """Threads that are held up before their request goes out, and wait for its answer."""
     budget = Budget(limit)
@@ -259,12 +265,8 @@ def test_a_client_reads_an_account_of_ten_requests_a_minute_to_the_end(
     shell: Shell, service, shelf: Shelf, sandbox: Sandbox
 ) -> None:
     shelf.fill(600)
-    limiter = Limiter(sandbox.wire.app, 10, shell.clock)
-    sandbox.wire.app = limiter
-    try:
+    with in_front(sandbox, lambda app: Limiter(app, 10, shell.clock)) as limiter:
         listed = shell.all(service, page_size=10)
-    finally:
-        sandbox.wire.app = limiter.app
 
     assert [prediction.raw for prediction in listed] == shelf.texts()
     assert limiter.refused

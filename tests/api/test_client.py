@@ -91,11 +91,13 @@ def test_a_rate_limit_is_waited_out_however_often_it_is_met(shell: Shell, servic
 
 def test_a_rate_limit_without_end_is_left_to_the_task_in_the_end(shell: Shell, service, sandbox) -> None:
     sandbox.wire.order(rate_limit(service.name, times=1000))
+    began = shell.clock()
 
     with pytest.raises(RateLimitedError):
         shell.all(service)
 
-    assert RATE_LIMIT_PATIENCE <= sum(shell.slept) <= RATE_LIMIT_PATIENCE + 2 * LONGEST_WAIT
+    assert shell.clock() - began >= RATE_LIMIT_PATIENCE
+    assert sum(shell.slept) <= RATE_LIMIT_PATIENCE + 2 * LONGEST_WAIT
 
 
 @pytest.mark.parametrize(
@@ -153,7 +155,7 @@ def test_retry_after_as_a_date_is_obeyed(shell: Shell, service, sandbox) -> None
 
     shell.get(service, LIST)
 
-    assert 35 < shell.slept[0] <= 40
+    assert 35 < shell.slept[0] <= 41  # by the clock of the response, which shows whole seconds
 
 
 @pytest.mark.parametrize("nonsense", ["soon", "-5", "nan", "inf", ""])
@@ -279,7 +281,7 @@ def test_a_server_that_does_not_listen_is_an_error_without_a_query(shell: Shell,
 
 
 def test_a_server_that_hangs_is_given_up_after_the_timeout(shell: Shell, sandbox) -> None:
-    service = make_service(sandbox, "vlmrun", timeout=0.2)
+    service = make_service(sandbox, "vlmrun", timeout=0.1)
     sandbox.wire.order(Fault("vlmrun", how="slow", seconds=5, times=99))
 
     with pytest.raises(NoAnswerError, match="ReadTimeout"):

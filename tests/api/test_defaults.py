@@ -15,11 +15,7 @@ from airflow_provider_predictions.api.models import Column, Page, PageRequest
 from airflow_provider_predictions.api.service import Service
 from airflow_provider_predictions.api.vlmrun import VlmRun, VlmRunPrediction, VlmRunUsage
 from airflow_provider_predictions.api.waiting import Wait
-
-SERVICES = [
-    VlmRun("https://vlmrun.test/v1", BearerAuth("key")),
-    Cradl("https://cradl.test/v1", BearerAuth("key")),
-]
+from tests.api.services import CRADL, SERVICES, VLMRUN
 
 
 @pytest.mark.parametrize(
@@ -42,7 +38,7 @@ def test_what_a_service_adds_to_its_records_is_kept(model) -> None:
     assert model.model_validate({"added": [1]}).added == [1]
 
 
-@pytest.mark.parametrize("service", SERVICES, ids=lambda service: service.name)
+@SERVICES
 def test_a_service_has_bounds_that_nobody_has_given(service: Service) -> None:
     assert (service.timeout, service.requests_per_minute) == (60, None)
     assert (service.max_response_bytes, service.file_hosts) == (268435456, ())
@@ -50,7 +46,7 @@ def test_a_service_has_bounds_that_nobody_has_given(service: Service) -> None:
 
 
 def test_the_columns_are_members_of_the_record_under_the_names_of_the_service() -> None:
-    vlmrun, cradl = SERVICES
+    vlmrun, cradl = VLMRUN, CRADL
     names = [field.alias for field in CradlPrediction.model_fields.values()]
 
     assert [column.name for column in vlmrun.columns] == list(VlmRunPrediction.model_fields)
@@ -60,7 +56,9 @@ def test_the_columns_are_members_of_the_record_under_the_names_of_the_service() 
         envelope = {column.envelope for column in service.columns} - {None}
         assert envelope == {"id", "status", "created_at", "group"}
     assert Column("x", "text").envelope is None
-    kinds = {(service.name, column.name): column.kind for service in SERVICES for column in service.columns}
+    kinds = {
+        (service.name, column.name): column.kind for service in (VLMRUN, CRADL) for column in service.columns
+    }
     assert {key[1] for key, kind in kinds.items() if kind == "json"} == {
         "response", "usage", "predictions", "metadata", "warnings", "errors",
     }  # fmt: skip
@@ -71,11 +69,11 @@ def test_the_columns_are_members_of_the_record_under_the_names_of_the_service() 
 def test_the_services_differ_in_what_their_documentation_says() -> None:
     found = [
         (service.name, service.title, service.default_page_size, service.rate_limit_window)
-        for service in SERVICES
+        for service in (VLMRUN, CRADL)
     ]
 
     assert found == [("vlmrun", "VLM Run", 1000, 60), ("cradl", "Cradl", 100, 1)]
-    vlmrun, cradl = SERVICES
+    vlmrun, cradl = VLMRUN, CRADL
     assert vlmrun.waiting_statuses == {"pending", "enqueued", "running", "paused"}
     assert cradl.waiting_statuses == {"pending"}
 
@@ -115,14 +113,14 @@ def test_a_filter_or_a_wait_that_means_nothing_is_refused() -> None:
 
 
 def test_a_file_elsewhere_is_opened_by_https_only() -> None:
-    (_, cradl), foreign = SERVICES, "files.test/x"
+    foreign = "files.test/x"
 
-    assert cradl.url(PageRequest(f"https://{foreign}")) == f"https://{foreign}"
+    assert CRADL.url(PageRequest(f"https://{foreign}")) == f"https://{foreign}"
     with pytest.raises(InvalidRequestError, match="not https"):
-        cradl.url(PageRequest(f"http://{foreign}"))
+        CRADL.url(PageRequest(f"http://{foreign}"))
 
 
-@pytest.mark.parametrize("service", SERVICES, ids=lambda service: service.name)
+@SERVICES
 def test_an_answer_that_cannot_be_read_is_named_by_its_service(service: Service) -> None:
     with pytest.raises(MalformedAnswerError, match=f"^{service.title} "):
         service.walk(service.filters()).read(b"<html>")

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import json
 import tracemalloc
-from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from airflow_provider_predictions.api.frontier import MOST_TIES, RECENT_PAGES, Frontier, Index, Notes
 from airflow_provider_predictions.api.models import Prediction
-
-
-def at(seconds: float) -> datetime:
-    return datetime(2026, 11, 1, tzinfo=UTC) + timedelta(seconds=seconds)
+from tests.api.lists import at
 
 
 def row(id_: str, seconds: float | None = 0) -> Prediction:

@@ -8,10 +8,8 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_predictions.api.auth import BearerAuth
 from airflow_provider_predictions.api.errors import PredictionsError, ServerError
 from airflow_provider_predictions.api.models import Page
-from airflow_provider_predictions.api.vlmrun import VlmRun
 from airflow_provider_predictions.api.waiting import (
     LONGEST_RETRY_AFTER,
     NAMED,
@@ -22,8 +20,7 @@ from airflow_provider_predictions.api.waiting import (
     Wait,
     judge,
 )
-
-SERVICE = VlmRun("https://vlmrun.test/v1", BearerAuth("key"))
+from tests.api.services import VLMRUN
 
 
 @pytest.mark.parametrize(
@@ -49,10 +46,10 @@ def test_the_longest_of_interval_growth_and_retry_after_counts_and_up_to_a_tenth
 
 
 def verdict(age: float = 0, pages: tuple[dict[str, str], ...] = ({},), **wait: Any) -> Verdict:
-    tally = Tally(Wait(**wait), SERVICE)
+    tally = Tally(Wait(**wait), VLMRUN)
     for page in pages:
         rows = [{"id": id_, "status": status, "message": "no  pages"} for id_, status in page.items()]
-        tally.add(Page(tuple(SERVICE.row(json.dumps(row).encode()) for row in rows)))
+        tally.add(Page(tuple(VLMRUN.row(json.dumps(row).encode()) for row in rows)))
     return judge(tally, age)
 
 

@@ -94,7 +94,9 @@ def test_a_server_whose_pages_vary_in_size_loses_none(shell: Shell, sandbox) -> 
     assert ids_of(pages) == [row.id for row in shelf.rows]
 
 
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize(
+    "seed", [*range(5), *(pytest.param(n, marks=pytest.mark.slow) for n in range(5, 40))]
+)
 def test_what_was_there_all_the_time_is_read_once_whatever_happens(sandbox, shell: Shell, seed: int) -> None:
     rng = random.Random(seed)
     service, shelf = make_service(sandbox, "vlmrun"), sandbox.vlmrun

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from types import SimpleNamespace
 from typing import Any
 
@@ -26,7 +27,7 @@ from airflow_provider_predictions.api.retry import (
     seconds_to_wait,
 )
 
-NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
+DATE = "Sun, 01 Nov 2026 12:00:00 GMT"
 
 
 @pytest.mark.parametrize(
@@ -44,10 +45,22 @@ NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
         ("Sun, 01 Nov 2026 14:00:30 +0200", 30),
         ("Sun, 01 Nov 2026 12:00:30 -0000", 30),
         ("Sun, 01 Nov 2026 11:59:59 GMT", 0),
+        ("Sun, 01 Nov 20262026202620262026 12:00:30 GMT", None),
+        ("Fri, 31 Dec 9999 23:59:59 -2359", None),
     ],
 )
 def test_a_retry_after_is_seconds_or_a_date_and_never_in_the_past(header, seconds) -> None:
-    assert retry_after(header, NOW) == seconds
+    assert retry_after(header, DATE) == seconds
+
+
+@pytest.mark.parametrize("date", [None, "", "soon", "Sun, 01 Nov 20262026202620262026 12:00:30 GMT"])
+def test_a_date_is_meant_by_the_clock_of_this_machine_where_the_response_has_none(date: str | None) -> None:
+    in_a_minute = format_datetime(datetime.now(UTC) + timedelta(seconds=60), usegmt=True)
+
+    found = retry_after(in_a_minute, date)
+
+    assert found
+    assert 50 < found <= 60
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,6 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_predictions.api.auth import BearerAuth
-from airflow_provider_predictions.api.cradl import Cradl
 from airflow_provider_predictions.api.errors import (
     AuthenticationError,
     InvalidRequestError,
@@ -18,11 +16,8 @@ from airflow_provider_predictions.api.errors import (
     ServerError,
 )
 from airflow_provider_predictions.api.poll import MOST_FAILED, Poll, widened
-from airflow_provider_predictions.api.vlmrun import VlmRun
 from airflow_provider_predictions.api.waiting import Wait
-
-VLMRUN = VlmRun("https://vlmrun.test/v1", BearerAuth("key"))
-CRADL = Cradl("https://cradl.test/v1", BearerAuth("key"))
+from tests.api.services import CRADL, VLMRUN
 
 
 def at(hour: int) -> datetime:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -15,15 +16,23 @@ from airflow_provider_predictions.api.service import Service
 from airflow_provider_predictions.sandbox.faults import Fault, rate_limit
 from airflow_provider_predictions.sandbox.server import Sandbox
 from airflow_provider_predictions.sandbox.shelf import Shelf
-from tests.clock import stopwatch
 from tests.conftest import make_service
+from tests.wire import in_front
+
+ROWS_BEHIND = 9
+"""Pages of ten rows lie so far apart, since each begins with the last row of the one before."""
 
 
 class Counter:
-    """ASGI middleware that knows how many requests were in flight at once, and slows them down."""
+    """ASGI middleware that knows how many requests were in flight at once, and can ask for more.
+
+    An answer waits until those of ``window - 1`` requests behind it are asked for, or all of ``total``.
+    """
 
     def __init__(self, app) -> None:
-        self.app, self.flying, self.most, self.seconds = app, 0, 0, 0.0
+        self.app, self.flying, self.most = app, 0, 0
+        self.come, self.window, self.total = 0, 0, 0
+        self._came = asyncio.Condition()
 
     async def __call__(self, scope, receive, send) -> None:
         async def counted(message) -> None:
@@ -34,16 +43,19 @@ class Counter:
 
         self.flying += 1
         self.most = max(self.most, self.flying)
-        await asyncio.sleep(self.seconds)
+        skip = re.match(rb"skip=(\d+)", scope.get("query_string", b""))
+        place = int(skip[1]) // ROWS_BEHIND if skip else self.come
+        self.come += 1
+        async with asyncio.timeout(30), self._came:
+            self._came.notify_all()
+            await self._came.wait_for(lambda: self.come >= min(place + self.window, self.total))
         await self.app(scope, receive, counted)
 
 
 @pytest.fixture
 def counter(sandbox: Sandbox) -> Iterator[Counter]:
-    counter = Counter(sandbox.wire.app)
-    sandbox.wire.app = counter
-    yield counter
-    sandbox.wire.app = counter.app
+    with in_front(sandbox, Counter) as counter:
+        yield counter
 
 
 def read(service: Service, prefetch: int, **filters: object) -> list[bytes]:
@@ -66,17 +78,11 @@ def test_records_come_in_their_order(service, shelf: Shelf, counter: Counter, pr
     assert counter.most <= max(1, prefetch)
 
 
-def test_many_pages_in_flight_hide_the_latency(sandbox, counter: Counter) -> None:
+def test_as_many_pages_are_in_flight_as_are_wanted_all_the_time(sandbox, counter: Counter) -> None:
     sandbox.vlmrun.fill(300)
-    counter.seconds = 0.2  # much beside what a busy machine takes for a page
-    service = make_service(sandbox, "vlmrun")
+    counter.window, counter.total = 8, -(-300 // ROWS_BEHIND)
 
-    def seconds(prefetch: int) -> float:
-        started = time.monotonic()
-        assert len(read(service, prefetch, page_size=10)) == 300
-        return time.monotonic() - started
-
-    assert seconds(0) > 3 * seconds(8)
+    assert len(read(make_service(sandbox, "vlmrun"), 8, page_size=10)) == 300
     assert counter.most == 8
 
 
@@ -121,7 +127,9 @@ def test_whoever_stops_reading_ends_the_requests(service, shelf: Shelf, sandbox)
     shelf.fill(1000)
     with Client(service) as client:
         next(client.pages(service.walk(service.filters(page_size=10)), prefetch=4))
-    _assert_quiet(sandbox)
+
+    assert_threads_end()
+    assert sandbox.wire.requests(service.name) <= 6
 
 
 def test_a_page_that_fails_for_good_ends_the_requests(service, shelf: Shelf, sandbox) -> None:
@@ -130,19 +138,17 @@ def test_a_page_that_fails_for_good_ends_the_requests(service, shelf: Shelf, san
 
     with pytest.raises(AuthenticationError):
         read(service, 4, page_size=10)
-    _assert_quiet(sandbox)
+
+    assert_threads_end()
+    assert sandbox.wire.requests(service.name) <= 2 + 5
 
 
-def _assert_quiet(sandbox: Sandbox) -> None:
-    for _ in range(100):
-        if not [t for t in threading.enumerate() if t.name.startswith("predictions-prefetch")]:
-            break
-        time.sleep(0.02)
-    else:
-        pytest.fail("the threads do not end")
-    seen = len(sandbox.wire.seen)
-    time.sleep(0.2)
-    assert len(sandbox.wire.seen) == seen
+def assert_threads_end() -> None:
+    """Without them, nothing is asked for any more."""
+    for thread in threading.enumerate():
+        if thread.name.startswith("predictions-prefetch"):
+            thread.join(30)
+            assert not thread.is_alive()
 
 
 def test_values_are_fetched_side_by_side_in_their_order(sandbox, counter: Counter) -> None:
@@ -150,7 +156,11 @@ def test_values_are_fetched_side_by_side_in_their_order(sandbox, counter: Counte
     service = make_service(sandbox, "cradl")
     with Client(service) as client:
         (page,) = client.pages(service.walk(service.filters()))
-        counter.most, counter.seconds = 0, 0.02
+        counter.most, counter.come = 0, 0
+        counter.window, counter.total = (
+            4,
+            len([row for row in page.predictions if service.values_request(row)]),
+        )
 
         filled = list(client.with_values(page.predictions, prefetch=4))
 
@@ -160,79 +170,86 @@ def test_values_are_fetched_side_by_side_in_their_order(sandbox, counter: Counte
 
 
 class Unavailable:
-    """ASGI middleware that refuses all but the first page, and asks to come again soon."""
+    """ASGI middleware that refuses all but the first page, and asks to come again after two minutes."""
 
-    def __init__(self, app, seconds: int) -> None:
-        self.app, self.seconds, self.refused = app, seconds, 0
+    def __init__(self, app) -> None:
+        self.app, self.refused = app, 0
+        self._first, self._another = asyncio.Event(), threading.Semaphore(0)
 
     async def __call__(self, scope, receive, send) -> None:
         query = scope.get("query_string", b"")
         if b"skip=4&" in query:
-            # The last page waits, a second at most, until one behind it was asked for.
-            for _ in range(100):
-                if not self.refused:
-                    await asyncio.sleep(0.01)
+            # The last row waits until a page behind it was asked for.
+            async with asyncio.timeout(30):
+                await self._first.wait()
         if b"skip=0" in query or b"skip=4&" in query or b"skip" not in query:
             await self.app(scope, receive, send)
             return
         self.refused += 1
-        headers = [(b"retry-after", b"%d" % self.seconds), (b"content-length", b"0")]
+        self._first.set()
+        self._another.release()
+        headers = [(b"retry-after", b"120"), (b"content-length", b"0")]
         await send({"type": "http.response.start", "status": 503, "headers": headers})
         await send({"type": "http.response.body", "body": b""})
+
+    def wait(self, times: int) -> None:
+        """Wait until so many requests more are to come again."""
+        for _ in range(times):
+            assert self._another.acquire(timeout=30)
 
 
 @pytest.fixture
 def unavailable(sandbox: Sandbox) -> Iterator[Unavailable]:
-    unavailable = Unavailable(sandbox.wire.app, seconds=3)
-    sandbox.wire.app = unavailable
-    yield unavailable
-    sandbox.wire.app = unavailable.app
+    with in_front(sandbox, Unavailable) as unavailable:
+        yield unavailable
 
 
 def test_requests_that_nobody_waits_for_do_not_hold_up_the_end(sandbox, unavailable: Unavailable) -> None:
     """The list ends on the second page; those behind it were asked for in advance."""
     sandbox.vlmrun.fill(5)
     service = make_service(sandbox, "vlmrun")
+    began = time.monotonic()
 
-    with stopwatch() as seconds, Client(service) as client:
+    with Client(service) as client:
         pages = list(client.pages(service.walk(service.filters(page_size=10)), prefetch=4))
-        took = seconds()
+        took = time.monotonic() - began
 
     assert [p.raw for page in pages for p in page.predictions] == sandbox.vlmrun.texts()
     assert unavailable.refused
-    assert took < 2
+    assert took < 60
+    assert_threads_end()
 
 
 def test_whoever_stops_reading_ends_the_attempts_too(sandbox, unavailable: Unavailable) -> None:
     """Though the client stays open, for other requests."""
     sandbox.vlmrun.fill(100)
-    unavailable.seconds = 1
     service = make_service(sandbox, "vlmrun")
+    is_time_to_come_again = threading.Event()
     with Client(service) as client:
+        client.sleep = lambda _: is_time_to_come_again.wait(60)
         pages = client.pages(service.walk(service.filters(page_size=10)), prefetch=4)
         next(pages)
-        time.sleep(0.3)
+        unavailable.wait(4)
         pages.close()
-        refused = unavailable.refused
-        time.sleep(1.5)
+        is_time_to_come_again.set()
 
-        assert refused
-        assert unavailable.refused == refused
+        assert_threads_end()
+
+    assert unavailable.refused == 4
 
 
 def test_a_client_that_is_closed_ends_the_attempts_at_once(sandbox, unavailable: Unavailable) -> None:
     sandbox.vlmrun.fill(100)
     service = make_service(sandbox, "vlmrun")
-    with stopwatch() as seconds:
-        with Client(service) as client:
-            pages = client.pages(service.walk(service.filters(page_size=10)), prefetch=4)
-            next(pages)
-            time.sleep(0.3)
-            started = seconds()
-        took = seconds() - started
+    with Client(service) as client:
+        pages = client.pages(service.walk(service.filters(page_size=10)), prefetch=4)
+        next(pages)
+        unavailable.wait(4)
+        began = time.monotonic()
 
-    assert took < 1
-    _assert_quiet(sandbox)
+    assert_threads_end()
+    assert time.monotonic() - began < 60
+    assert unavailable.refused == 4
 
 
 @pytest.mark.parametrize("prefetch", [0, 2])

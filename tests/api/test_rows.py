@@ -12,16 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_predictions.api.auth import BearerAuth
-from airflow_provider_predictions.api.cradl import Cradl
 from airflow_provider_predictions.api.models import Prediction
 from airflow_provider_predictions.api.rows import elements, fields, kind, members, one_line, value, whole
 from airflow_provider_predictions.api.service import Service
-from airflow_provider_predictions.api.vlmrun import VlmRun
-
-VLMRUN = VlmRun("https://api.example.com/v1", BearerAuth("key"))
-CRADL = Cradl("https://api.example.com/v1", BearerAuth("key"))
-SERVICES = pytest.mark.parametrize("service", [VLMRUN, CRADL], ids=lambda service: service.name)
+from tests.api.services import CRADL, SERVICES, VLMRUN
 
 SLICES = [
     b"1.10",
@@ -45,8 +39,6 @@ REFUSED_BY_THE_FAST_WAY = {
     "bytes that are no UTF-8": b'"\xff\xc3"',
 }
 """Of msgspec; as an element of a page."""
-
-EXAMPLES = settings(deadline=None, max_examples=150, derandomize=True)
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -141,29 +133,35 @@ def test_a_number_of_any_length_is_kept(other: bytes) -> None:
     assert elements(array(number, other)) == [number, other]
 
 
-@given(texts=st.lists(dumps(), max_size=5), space=spaces)
-@EXAMPLES
-def test_both_ways_cut_the_same_slices(texts: list[bytes], space: bytes) -> None:
-    comma = space + b"," + space
+def test_both_ways_cut_the_same_slices(examples: settings) -> None:
+    @given(st.lists(dumps(), max_size=5), spaces)
+    @examples
+    def prove(texts: list[bytes], space: bytes) -> None:
+        comma = space + b"," + space
 
-    def page(elements: list[bytes]) -> bytes:
-        return space + b"[" + space + comma.join(elements) + space + b"]" + space
+        def page(elements: list[bytes]) -> bytes:
+            return space + b"[" + space + comma.join(elements) + space + b"]" + space
 
-    assert elements(page(texts)) == texts
-    assert elements(page([*texts, b"NaN"])) == [*texts, b"NaN"]
+        assert elements(page(texts)) == texts
+        assert elements(page([*texts, b"NaN"])) == [*texts, b"NaN"]
+
+    prove()
 
 
-@given(given=st.dictionaries(st.text(), dumps(), max_size=5), space=spaces)
-@EXAMPLES
-def test_both_ways_cut_the_same_members(given: dict[str, bytes], space: bytes) -> None:
-    comma, colon = space + b"," + space, space + b":" + space
+def test_both_ways_cut_the_same_members(examples: settings) -> None:
+    @given(st.dictionaries(st.text(), dumps(), max_size=5), spaces)
+    @examples
+    def prove(given: dict[str, bytes], space: bytes) -> None:
+        comma, colon = space + b"," + space, space + b":" + space
 
-    def page(members: dict[str, bytes]) -> bytes:
-        pairs = [json.dumps(name).encode() + colon + text for name, text in members.items()]
-        return space + b"{" + space + comma.join(pairs) + space + b"}" + space
+        def page(members: dict[str, bytes]) -> bytes:
+            pairs = [json.dumps(name).encode() + colon + text for name, text in members.items()]
+            return space + b"{" + space + comma.join(pairs) + space + b"}" + space
 
-    assert members(page(given)) == given
-    assert members(page(given | {"\ud800": b"NaN"})) == given | {"\ud800": b"NaN"}
+        assert members(page(given)) == given
+        assert members(page(given | {"\ud800": b"NaN"})) == given | {"\ud800": b"NaN"}
+
+    prove()
 
 
 @pytest.mark.parametrize("other", [b"1", b"NaN"], ids=["fast", "slow"])
@@ -278,17 +276,20 @@ def test_what_is_no_object_has_no_fields_and_a_name(text: bytes, name: str) -> N
 # --- one line ----------------------------------------------------------------------------------------
 
 
-@given(json_values)
-@EXAMPLES
-def test_one_line_has_the_same_values_and_no_space_between_them(made: Any) -> None:
-    text = json.dumps(made, indent=2).encode()
+def test_one_line_has_the_same_values_and_no_space_between_them(examples: settings) -> None:
+    @given(json_values)
+    @examples
+    def prove(made: Any) -> None:
+        text = json.dumps(made, indent=2).encode()
 
-    line = one_line(text)
+        line = one_line(text)
 
-    assert b"\n" not in line
-    assert json.loads(line) == json.loads(text)
-    if b"\n" in text:
-        assert line == json.dumps(made, separators=(",", ":")).encode()
+        assert b"\n" not in line
+        assert json.loads(line) == json.loads(text)
+        if b"\n" in text:
+            assert line == json.dumps(made, separators=(",", ":")).encode()
+
+    prove()
 
 
 def test_white_space_inside_of_strings_and_spellings_of_numbers_stay() -> None:

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
-
 import pytest
 
 from airflow_provider_predictions.api.offsets import Search
-
-
-def at(seconds: float) -> datetime:
-    return datetime(2026, 11, 1, tzinfo=UTC) + timedelta(seconds=seconds)
+from tests.api.lists import at
 
 
 @pytest.fixture

@@ -64,7 +64,7 @@ def test_a_date_says_when_to_ask_again_too(sandbox: Sandbox) -> None:
     error = error_of(sandbox, status=503, body=b"", headers={"Retry-After": soon})
 
     assert error.retry_after is not None
-    assert 20 < error.retry_after <= 30
+    assert 20 < error.retry_after <= 31  # by the clock of the response, which shows whole seconds
 
 
 @pytest.mark.parametrize(

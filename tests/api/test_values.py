@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from airflow_provider_predictions.api.auth import BearerAuth
-from airflow_provider_predictions.api.cradl import Cradl
 from airflow_provider_predictions.api.errors import (
     InvalidRequestError,
     MalformedAnswerError,
@@ -16,8 +15,9 @@ from airflow_provider_predictions.api.errors import (
 )
 from airflow_provider_predictions.api.models import PageRequest
 from airflow_provider_predictions.api.redaction import without
+from tests.api import services
 
-CRADL = Cradl("https://cradl.test/v1", BearerAuth("key"), file_hosts=("files.test",))
+CRADL = replace(services.CRADL, file_hosts=("files.test",))
 OURS = "https://files.test/a?sig=s1&X=s%2F2"
 THEIRS = "https://bucket.test/a?sig=s1"
 

@@ -8,11 +8,9 @@ import math
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_predictions.api.auth import BearerAuth
-from airflow_provider_predictions.api.cradl import Cradl
 from airflow_provider_predictions.api.errors import (
     AuthenticationError,
     PredictionsError,
@@ -22,7 +20,6 @@ from airflow_provider_predictions.api.errors import (
 )
 from airflow_provider_predictions.api.models import Page
 from airflow_provider_predictions.api.service import Service
-from airflow_provider_predictions.api.vlmrun import VlmRun
 from airflow_provider_predictions.api.waiting import (
     JITTER,
     LONGEST_RETRY_AFTER,
@@ -34,10 +31,9 @@ from airflow_provider_predictions.api.waiting import (
     Wait,
     judge,
 )
+from tests.api.services import CRADL, SERVICES, VLMRUN
 
-VLMRUN = VlmRun("https://vlmrun.test/v1", BearerAuth("key"))
-CRADL = Cradl("https://cradl.test/v1", BearerAuth("key"))
-SERVICES = pytest.mark.parametrize("service", [VLMRUN, CRADL], ids=lambda service: service.name)
+EXAMPLES = settings(deadline=None, derandomize=True)
 
 
 def records(service: Service[Any], **statuses: str) -> Page:
@@ -142,6 +138,7 @@ errors = st.none() | st.builds(
 
 
 @given(intervals, st.none() | st.floats(1, 7200), st.lists(errors, min_size=1, max_size=50))
+@EXAMPLES
 def test_in_any_time_there_are_no_more_polls_than_its_intervals_and_one(
     interval: float, most: float | None, outcomes: list[PredictionsError | None]
 ) -> None:
@@ -156,6 +153,7 @@ def test_in_any_time_there_are_no_more_polls_than_its_intervals_and_one(
 
 
 @given(intervals, st.floats(1, 100), st.floats(0, 1e6), errors)
+@EXAMPLES
 def test_an_interval_grows_up_to_the_longest_and_no_further(
     interval: float, factor: float, age: float, error: PredictionsError | None
 ) -> None:

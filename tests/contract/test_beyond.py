@@ -11,7 +11,8 @@ import pytest
 
 from airflow_provider_predictions.sandbox.server import Sandbox
 from tests.contract.answers import Listing
-from tests.contract.test_contract import HOOKS, LAND, LIST, WAIT
+from tests.given import HOOK, LAND, LIST, WAIT
+from tests.wire import in_front
 
 ID = {"vlmrun": b'"id"', "cradl": b'"predictionId"'}
 DEEP = 500
@@ -36,26 +37,25 @@ ODD: dict[str, bytes] = {
 @pytest.fixture(params=ODD)
 def listed(request: pytest.FixtureRequest, connections: Sandbox, service_name: str) -> Iterator[list[bytes]]:
     """An odd record between two good ones, behind the default connection."""
-    id_, before = ID[service_name], connections.wire.app
+    id_ = ID[service_name]
     rows = [
         b'{%s:"a","status":"failed"}' % id_,
         b"{%s:%s,%s}" % (id_, b'"odd"', ODD[request.param]),
         b'{%s:"z","status":"failed"}' % id_,
     ]
-    connections.wire.app = Listing(service_name, rows, before)
-    yield rows
-    connections.wire.app = before
+    with in_front(connections, lambda app: Listing(service_name, rows, app)):
+        yield rows
 
 
 def test_a_hook_reads_it(listed: list[bytes], service_name: str) -> None:
-    pages = HOOKS[service_name]().iter_pages()
+    pages = HOOK[service_name]().iter_pages()
 
     assert [row.raw for page in pages for row in page.predictions] == listed
 
 
 def test_an_event_loop_reads_it(listed: list[bytes], service_name: str) -> None:
     async def read() -> list[bytes]:
-        return [row.raw async for page in HOOKS[service_name]().aiter_pages() for row in page.predictions]
+        return [row.raw async for page in HOOK[service_name]().aiter_pages() for row in page.predictions]
 
     assert asyncio.run(read()) == listed
 

@@ -12,35 +12,18 @@ import jsonschema
 import pytest
 
 from airflow_provider_predictions.api.models import PageRequest
-from airflow_provider_predictions.hooks.cradl import CradlHook
-from airflow_provider_predictions.hooks.vlmrun import VlmRunHook
-from airflow_provider_predictions.operators.cradl import (
-    CradlListPredictionsOperator,
-    CradlPredictionsToObjectStorageOperator,
-)
-from airflow_provider_predictions.operators.vlmrun import (
-    VlmRunListPredictionsOperator,
-    VlmRunPredictionsToObjectStorageOperator,
-)
 from airflow_provider_predictions.sandbox.server import Sandbox
-from airflow_provider_predictions.sensors.cradl import CradlPredictionsSensor
-from airflow_provider_predictions.sensors.vlmrun import VlmRunPredictionsSensor
 from tests.conftest import SERVICES, Shell, make_service
 from tests.contract.answers import SCHEMAS, Listing, answers_of
+from tests.given import HOOK, LAND, LIST, WAIT
+from tests.wire import in_front
 
-HOOKS: dict[str, Any] = {"vlmrun": VlmRunHook, "cradl": CradlHook}
-LIST: dict[str, Any] = {"vlmrun": VlmRunListPredictionsOperator, "cradl": CradlListPredictionsOperator}
-LAND: dict[str, Any] = {
-    "vlmrun": VlmRunPredictionsToObjectStorageOperator,
-    "cradl": CradlPredictionsToObjectStorageOperator,
-}
-WAIT: dict[str, Any] = {"vlmrun": VlmRunPredictionsSensor, "cradl": CradlPredictionsSensor}
 WAITING = {"pending", "enqueued", "running", "paused"}
 PAGE = 2
 """Rows a request, so that there are about as many answers as were made."""
 
 
-FEW, MANY = 60, 2000
+FEW, MANY = 30, 2000
 """Answers of a service."""
 
 
@@ -62,10 +45,9 @@ def rows(made: dict[str, Any], service_name: str) -> list[bytes]:
 @pytest.fixture
 def listed(connections: Sandbox, service_name: str, rows: list[bytes]) -> Iterator[list[bytes]]:
     """The records behind the default connection; each once, as a list never shows one twice."""
-    before = connections.wire.app
-    connections.wire.app = listing = Listing(service_name, list(dict.fromkeys(rows)), before)
-    yield listing.rows
-    connections.wire.app = before
+    once = list(dict.fromkeys(rows))
+    with in_front(connections, lambda app: Listing(service_name, once, app)):
+        yield once
 
 
 def test_there_are_as_many_answers_as_promised(made: dict[str, Any], service_name: str, request) -> None:
@@ -90,7 +72,7 @@ def test_each_record_comes_out_of_its_answer_byte_for_byte(
 def test_each_record_is_a_model_that_keeps_what_it_does_not_know(
     service_name: str, rows: list[bytes]
 ) -> None:
-    record = HOOKS[service_name].service_class.record
+    record = HOOK[service_name].service_class.record
 
     for row in rows:
         names = record.model_validate_json(row).model_dump(by_alias=True)
@@ -98,14 +80,14 @@ def test_each_record_is_a_model_that_keeps_what_it_does_not_know(
 
 
 def test_a_hook_reads_them_all(listed: list[bytes], service_name: str) -> None:
-    pages = HOOKS[service_name]().iter_pages(page_size=PAGE)
+    pages = HOOK[service_name]().iter_pages(page_size=PAGE)
 
     assert [row.raw for page in pages for row in page.predictions] == listed
 
 
 def test_an_event_loop_reads_them_all(listed: list[bytes], service_name: str) -> None:
     async def read() -> list[bytes]:
-        pages = HOOKS[service_name]().aiter_pages(page_size=PAGE)
+        pages = HOOK[service_name]().aiter_pages(page_size=PAGE)
         return [row.raw async for page in pages for row in page.predictions]
 
     assert asyncio.run(read()) == listed

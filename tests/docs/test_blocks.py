@@ -10,16 +10,11 @@ import tomllib
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from airflow_provider_predictions.hooks.base import PredictionsHook
-from airflow_provider_predictions.hooks.cradl import CradlHook
-from airflow_provider_predictions.hooks.vlmrun import VlmRunHook
 from tests.docs.blocks import BLOCKS, COMMANDS, JSON, MODULES, ROOT, Block
-
-HOOKS: dict[str, type[PredictionsHook[Any]]] = {"vlmrun": VlmRunHook, "cradl": CradlHook}
+from tests.given import HOOK
 
 
 def test_every_block_is_of_a_language_that_is_checked_here() -> None:
@@ -71,7 +66,7 @@ def is_setting(name: str, value: str) -> bool:
         from airflow.providers.common.compat.sdk import Connection
 
         conn = Connection.from_json(value, conn_id="documented")
-        return bool(HOOKS[conn.conn_type].service(conn))
+        return bool(HOOK[conn.conn_type].service(conn))
     if name.startswith("AIRFLOW__"):
         from airflow.configuration import conf
 
@@ -105,7 +100,7 @@ def test_airflow_takes_connections_from_the_secrets_backend_that_is_shown(tmp_pa
     arguments = json.loads(parser["secrets"]["backend_kwargs"]) | {"connections_file_path": str(file)}
     module, name = parser["secrets"]["backend"].rsplit(".", 1)
     backend = getattr(import_module(module), name)(**arguments)
-    for name, hook in HOOKS.items():
+    for name, hook in HOOK.items():
         assert hook.service(backend.get_connection(f"{name}_default"))
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_predictions.sandbox.server import Sandbox
+from airflow_provider_predictions.storage.manifest import Manifest
 from tests.docs.blocks import BLOCKS, DAGS, LANDED, MODULES, ROOT, SNIPPETS, Block, looks_like
 
 pytestmark = pytest.mark.docs
@@ -108,9 +109,12 @@ def test_the_reference_names_every_member_of_a_manifest(parsed: dict[str, Any]) 
 
     named = {name for row in rows for name in re.findall(r"`([^`]+)`", row)}
 
+    members = {*Manifest.__annotations__}
+    assert {*landed} == members - {"unsettled"}
     parts = {f"parts[].{name}" for name in landed["parts"][0]}
-    incremental = {f"incremental.{name}" for name in landed.pop("incremental")}
-    assert named == {*landed, *parts, *incremental}
+    filters = {f"filters.{name}" for name in landed["filters"]}
+    incremental = {f"incremental.{name}" for name in landed["incremental"]}
+    assert named == {*members - {"incremental"}, *parts, *filters, *incremental}
 
 
 def test_the_watching_dag_is_scheduled_by_its_asset() -> None:

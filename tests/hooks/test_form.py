@@ -9,16 +9,14 @@ import jsonschema
 import pytest
 
 from airflow_provider_predictions.get_provider_info import get_provider_info
-from airflow_provider_predictions.hooks.cradl import CradlHook
-from airflow_provider_predictions.hooks.vlmrun import VlmRunHook
+from tests.given import HOOK
 
-HOOKS = {"vlmrun": VlmRunHook, "cradl": CradlHook}
 FORMS = {form["connection-type"]: form for form in get_provider_info()["connection-types"]}
 
 
 @pytest.fixture
 def hook(service_name: str) -> type:
-    return HOOKS[service_name]
+    return HOOK[service_name]
 
 
 def test_labels_placeholders_and_hidden_fields_are_those_of_the_provider_info(hook, service_name) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import math
 from datetime import UTC, datetime
 
@@ -22,20 +21,17 @@ from airflow_provider_predictions.sandbox.faults import Fault
 from airflow_provider_predictions.sandbox.server import Sandbox
 from airflow_provider_predictions.sandbox.shelf import Shelf
 from tests.compat import AIRFLOW
-from tests.conftest import connection_json
-
-HOOKS = {"vlmrun": VlmRunHook, "cradl": CradlHook}
+from tests.given import HOOK, bare, connect
 
 
 @pytest.fixture
 def hook(connections: Sandbox, service_name: str) -> PredictionsHook:
-    return HOOKS[service_name]()
+    return HOOK[service_name]()
 
 
-def connect(monkeypatch: pytest.MonkeyPatch, service: str, **fields: object) -> PredictionsHook:
-    connection = {"conn_type": service, "login": "the-id", "password": "the-secret", **fields}
-    monkeypatch.setenv("AIRFLOW_CONN_MINE", json.dumps(connection))
-    return HOOKS[service]("mine")
+def hook_of(monkeypatch: pytest.MonkeyPatch, service: str, **fields: object) -> PredictionsHook:
+    connect(monkeypatch, bare(service, **fields))
+    return HOOK[service]("mine")
 
 
 def built(hook: PredictionsHook) -> VlmRun | Cradl:
@@ -44,7 +40,7 @@ def built(hook: PredictionsHook) -> VlmRun | Cradl:
 
 
 def test_a_connection_needs_credentials_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    vlmrun, cradl = built(connect(monkeypatch, "vlmrun")), built(connect(monkeypatch, "cradl"))
+    vlmrun, cradl = built(hook_of(monkeypatch, "vlmrun")), built(hook_of(monkeypatch, "cradl"))
 
     assert vlmrun.base_url == "https://api.vlm.run/v1"
     assert cradl.base_url == "https://api.cradl.ai/v1"
@@ -56,13 +52,13 @@ def test_a_connection_needs_credentials_only(monkeypatch: pytest.MonkeyPatch) ->
 def test_fields_that_the_form_left_empty_count_as_absent(monkeypatch: pytest.MonkeyPatch) -> None:
     extra = {"timeout": None, "requests_per_minute": None, "dashboard_url": "", "audience": None}
 
-    assert built(connect(monkeypatch, "cradl", extra=extra)).timeout == 60
+    assert built(hook_of(monkeypatch, "cradl", extra=extra)).timeout == 60
 
 
 def test_extras_reach_the_client(monkeypatch: pytest.MonkeyPatch) -> None:
     extra = {"timeout": "7.5", "requests_per_minute": 10, "audience": "mine", "file_hosts": "a.org, b.org"}
 
-    service = built(connect(monkeypatch, "cradl", extra=extra, host="https://eu.cradl.example/v2/"))
+    service = built(hook_of(monkeypatch, "cradl", extra=extra, host="https://eu.cradl.example/v2/"))
 
     assert (service.timeout, service.requests_per_minute) == (7.5, 10)
     assert (service.auth.audience, service.file_hosts) == ("mine", ("a.org", "b.org"))
@@ -72,13 +68,13 @@ def test_extras_reach_the_client(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_extras_come_with_a_prefix_from_the_test_button_of_airflow_2(monkeypatch: pytest.MonkeyPatch) -> None:
     extra = {"timeout": "7.5", "extra__cradl__timeout": "7.5", "extra__cradl__audience": "mine"}
 
-    service = built(connect(monkeypatch, "cradl", extra=extra))
+    service = built(hook_of(monkeypatch, "cradl", extra=extra))
 
     assert (service.timeout, service.auth.audience) == (7.5, "mine")
 
 
 def test_the_port_field_completes_a_url_without_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert built(connect(monkeypatch, "vlmrun", host="http://localhost/v1", port=8765)).base_url == (
+    assert built(hook_of(monkeypatch, "vlmrun", host="http://localhost/v1", port=8765)).base_url == (
         "http://localhost:8765/v1"
     )
 
@@ -119,7 +115,7 @@ def test_a_wrong_field_is_named_before_any_request(
 ) -> None:
     if AIRFLOW == (3, 0) and words.startswith("extra: "):
         pytest.skip("Airflow 3.0 takes such a connection for none")
-    hook = connect(monkeypatch, service, **fields)
+    hook = hook_of(monkeypatch, service, **fields)
 
     with pytest.raises(ConfigurationError) as caught:
         hook.get_conn()
@@ -131,7 +127,7 @@ def test_a_wrong_field_is_named_before_any_request(
 
 
 def test_a_missing_connection_is_named_with_its_argument(service_name: str) -> None:
-    hook = HOOKS[service_name]("nowhere")
+    hook = HOOK[service_name]("nowhere")
 
     with pytest.raises(AirflowNotFoundException, match=f"{service_name}_conn_id: .* 'nowhere'"):
         hook.get_conn()
@@ -221,9 +217,9 @@ def test_the_connection_test_says_how_many_predictions_there_are(
 
 @pytest.mark.usefixtures("simulated_time")  # a refused secret is tried again
 def test_the_connection_test_says_what_is_wrong(monkeypatch, sandbox, service_name) -> None:
-    monkeypatch.setenv("AIRFLOW_CONN_MINE", connection_json(sandbox, service_name, password="wrong-one"))
+    connect(monkeypatch, sandbox.connection(service_name, password="wrong-one"))
 
-    good, message = HOOKS[service_name]("mine").test_connection()
+    good, message = HOOK[service_name]("mine").test_connection()
 
     assert not good
     assert "(password)" in message
@@ -243,9 +239,9 @@ def test_the_connection_test_names_a_base_url_where_the_service_is_not(
     monkeypatch, sandbox, service_name: str, host: str, words: str
 ) -> None:
     url = host.format(url=sandbox.url, socket=sandbox.url.removeprefix("http://"), closed=free_port())
-    monkeypatch.setenv("AIRFLOW_CONN_MINE", connection_json(sandbox, service_name, host=url))
+    connect(monkeypatch, sandbox.connection(service_name, host=url))
 
-    good, message = HOOKS[service_name]("mine").test_connection()
+    good, message = HOOK[service_name]("mine").test_connection()
 
     assert not good
     assert words in message
@@ -274,7 +270,7 @@ def test_the_connection_test_names_a_wrong_token_endpoint(
     monkeypatch, sandbox, auth_url: str, words: str
 ) -> None:
     extra = {"auth_url": auth_url.format(url=sandbox.url)}
-    monkeypatch.setenv("AIRFLOW_CONN_MINE", connection_json(sandbox, "cradl", extra=extra))
+    connect(monkeypatch, sandbox.connection("cradl", extra=extra))
 
     good, message = CradlHook("mine").test_connection()
 
@@ -284,9 +280,9 @@ def test_the_connection_test_names_a_wrong_token_endpoint(
 
 
 def test_the_dashboard_is_the_connections_or_the_services_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert connect(monkeypatch, "vlmrun").dashboard_url() == "https://app.vlm.run/dashboard"
+    assert hook_of(monkeypatch, "vlmrun").dashboard_url() == "https://app.vlm.run/dashboard"
     extra = {"dashboard_url": "https://eu.example/board"}
-    assert connect(monkeypatch, "cradl", extra=extra).dashboard_url() == "https://eu.example/board"
+    assert hook_of(monkeypatch, "cradl", extra=extra).dashboard_url() == "https://eu.example/board"
 
 
 ODD = {

@@ -14,15 +14,12 @@ import pytest
 from airflow.providers.common.compat.sdk import Asset, AssetAlias, ObjectStoragePath
 
 from airflow_provider_predictions.api.errors import ConfigurationError
-from airflow_provider_predictions.operators.cradl import CradlPredictionsToObjectStorageOperator
 from airflow_provider_predictions.operators.lineage import identity
-from airflow_provider_predictions.operators.vlmrun import VlmRunPredictionsToObjectStorageOperator
 from airflow_provider_predictions.sandbox.server import Sandbox
 from airflow_provider_predictions.sandbox.shelf import Shelf
 from airflow_provider_predictions.storage.console import console_url
 from tests.compat import AIRFLOW, OutletEventAccessors, needs
-
-LAND = {"vlmrun": VlmRunPredictionsToObjectStorageOperator, "cradl": CradlPredictionsToObjectStorageOperator}
+from tests.given import LAND
 
 
 def land(

@@ -28,11 +28,9 @@ from airflow_provider_predictions.operators.vlmrun import (
 from airflow_provider_predictions.sandbox.faults import Fault
 from airflow_provider_predictions.sandbox.server import Sandbox
 from airflow_provider_predictions.sandbox.shelf import Shelf
-from tests.conftest import connection_json
+from tests.given import LAND, LIST, connect
 from tests.instant import Waits, instant
 
-LIST = {"vlmrun": VlmRunListPredictionsOperator, "cradl": CradlListPredictionsOperator}
-LAND = {"vlmrun": VlmRunPredictionsToObjectStorageOperator, "cradl": CradlPredictionsToObjectStorageOperator}
 ALL = [*LIST.values(), *LAND.values()]
 
 
@@ -156,10 +154,10 @@ def test_an_empty_list_lands_a_manifest_without_parts(landing, shelf: Shelf, tmp
     manifest = make(landing, path=str(tmp_path)).execute({})
 
     assert (manifest["count"], manifest["parts"], manifest["created_min"]) == (0, [], None)
-    assert [path.name for path in tmp_path.iterdir()] == ["_manifest.json"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["_log", "_manifest.json"]
 
 
-def test_a_list_that_breaks_off_leaves_no_manifest_and_no_partial_part(
+def test_a_list_that_breaks_off_leaves_nothing_that_a_reader_would_meet(
     landing, shelf: Shelf, tmp_path: Path, connections, service_name
 ) -> None:
     shelf.fill(40)
@@ -168,12 +166,10 @@ def test_a_list_that_breaks_off_leaves_no_manifest_and_no_partial_part(
     with pytest.raises(AirflowFailException):
         make(landing, path=str(tmp_path), page_size=10, records_per_part=12).execute({})
 
-    names = sorted(path.name for path in tmp_path.iterdir())
-    assert names == ["_checkpoint.jsonl", "part-00000.jsonl", "part-00001.jsonl"]
-    assert all(path.read_bytes().count(b"\n") == 12 for path in tmp_path.glob("part-*"))
+    assert list(tmp_path.iterdir()) == []
 
 
-def test_a_retry_replaces_its_parts_and_leaves_no_orphan(landing, shelf: Shelf, tmp_path: Path) -> None:
+def test_landing_again_replaces_the_parts_and_leaves_no_orphan(landing, shelf: Shelf, tmp_path: Path) -> None:
     shelf.fill(40)
     make(landing, path=str(tmp_path), records_per_part=5).execute({})
     tmp_path.joinpath("part-notes.txt").write_text("not ours")
@@ -184,25 +180,26 @@ def test_a_retry_replaces_its_parts_and_leaves_no_orphan(landing, shelf: Shelf, 
     manifest = make(landing, path=str(tmp_path), records_per_part=20).execute({})
 
     assert landed(manifest) == b"".join(text + b"\n" for text in shelf.texts())
-    assert sorted(path.name for path in tmp_path.iterdir()) == [
-        "_manifest.json", "part-00000-c000.snappy.parquet", "part-00000.jsonl", "part-00001.jsonl",
-        "part-notes.txt", "sub",
-    ]  # fmt: skip
+    parts = [Path(part["url"]).name for part in manifest["parts"]]
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "_log", "_manifest.json", "part-00000-c000.snappy.parquet", "part-notes.txt", "sub", *parts,
+    }  # fmt: skip
     assert tmp_path.joinpath("sub/part-00009.jsonl").exists()
 
 
-def test_while_landing_again_the_earlier_commit_is_taken_back(
+def test_a_landing_that_fails_leaves_the_one_before_as_it_was(
     landing, shelf: Shelf, tmp_path: Path, connections, service_name
 ) -> None:
     shelf.fill(30)
     again = make(landing, path=str(tmp_path), page_size=10, records_per_part=5)
-    again.execute({})
+    first = again.execute({})
     connections.wire.order(Fault(service_name, status=400, body=b"{}", times=9, after=1))
 
     with pytest.raises(AirflowFailException):
         again.execute({})
 
-    assert not tmp_path.joinpath("_manifest.json").exists()
+    assert json.loads(tmp_path.joinpath("_manifest.json").read_bytes()) == first
+    assert landed(first) == b"".join(text + b"\n" for text in shelf.texts())
 
 
 def test_what_fails_before_it_lands_anything_leaves_the_earlier_commit(
@@ -353,9 +350,9 @@ def test_a_missing_connection_is_named(operator, sandbox) -> None:
         make(operator, **{name: "nowhere"}).execute({})
 
 
-def test_a_wrong_key_fails_the_task_at_once(monkeypatch, sandbox, service_name) -> None:
-    value = connection_json(sandbox, service_name, password="wrong-one")
-    monkeypatch.setenv(f"AIRFLOW_CONN_{service_name.upper()}_DEFAULT", value)
+def test_a_wrong_key_fails_the_task_at_once(simulated_time, monkeypatch, sandbox, service_name) -> None:
+    wrong = sandbox.connection(service_name, password="wrong-one")
+    connect(monkeypatch, wrong, f"{service_name}_default")
 
     with pytest.raises(AirflowFailException) as caught:
         make(LIST[service_name]).execute({})
@@ -408,3 +405,9 @@ def test_a_task_links_to_the_dashboard(connections) -> None:
     task = make(VlmRunListPredictionsOperator)
 
     assert task.operator_extra_links[0].get_link(task, ti_key=None) == "https://app.vlm.run/dashboard"
+
+
+def test_a_path_with_parameters_of_a_store_is_refused(landing) -> None:
+    """Each version of an object would be put over the one before."""
+    with pytest.raises(ConfigurationError, match=r"path: holds a \?"):
+        make(landing, path="s3://aws_default@bucket/a?versionId=b")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,8 +13,10 @@ from airflow.providers.common.compat.sdk import AirflowFailException, Asset
 
 from airflow_provider_predictions.api.errors import ConfigurationError
 from airflow_provider_predictions.operators.report import PredictionsReportOperator, moment_of
+from airflow_provider_predictions.sandbox.server import Sandbox
 from tests.compat import OutletEventAccessors
-from tests.report.landed import land
+from tests.operators.test_operators import LAND
+from tests.report.landed import SERVICES, land
 from tests.report.records import made
 
 START, END = datetime(2026, 11, 2, tzinfo=UTC), datetime(2026, 11, 3, tzinfo=UTC)
@@ -37,15 +39,16 @@ def make(**arguments: Any) -> PredictionsReportOperator:
     ],
     ids=["scheduled", "of no width", "by hand", "by an asset", "by an asset, without a date"],
 )
-def test_every_kind_of_run_reports_on_the_day_before_it(
-    context: Any, moment: datetime, tmp_path: Path
-) -> None:
+def test_every_kind_of_run_has_a_moment(context: Any, moment: datetime) -> None:
+    assert moment_of(context) == moment
+
+
+def test_a_run_reports_on_the_day_before_its_moment(tmp_path: Path) -> None:
     land("vlmrun", tmp_path / "landed", made("vlmrun", EARLIER, END, 40))
     operator = make(source=str(tmp_path / "landed"), path=f"file://{tmp_path}/report")
 
-    period = operator.execute(context)["summary"]["period"]
+    period = operator.execute({"logical_date": END})["summary"]["period"]
 
-    assert moment_of(context) == moment
     assert [period["start"], period["end"]] == ["2026-11-02T00:00:00Z", "2026-11-03T00:00:00Z"]
 
 
@@ -82,20 +85,72 @@ def test_the_event_of_an_asset_carries_where_the_report_is(tmp_path: Path) -> No
     }
 
 
-def test_a_directory_with_landed_predictions_is_refused(tmp_path: Path) -> None:
-    land("vlmrun", tmp_path / "landed", made("vlmrun", START, END, 5))
-    before = (tmp_path / "landed/_manifest.json").read_bytes()
+@pytest.mark.parametrize("incremental", [False, True])
+def test_a_directory_with_landed_predictions_is_refused(incremental: bool, tmp_path: Path) -> None:
+    land("vlmrun", tmp_path / "landed", made("vlmrun", START, END, 5), incremental=incremental)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*.json")}
 
     with pytest.raises(AirflowFailException, match=r"path: .*holds landed predictions"):
         make(source=str(tmp_path / "landed"), path=f"file://{tmp_path}/landed").execute({})
-    assert (tmp_path / "landed/_manifest.json").read_bytes() == before
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*.json")} == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "statuses", "unknown"),
+    [
+        ({}, None, set()),
+        (
+            {"statuses": "failed, cancelled"},
+            ["cancelled", "failed"],
+            {"succeeded", "waiting", "share_failed"},
+        ),
+        ({"incremental": True}, "terminal", {"waiting"}),
+        (
+            {"incremental": True, "statuses": ["failed", "running"]},
+            ["failed"],
+            {"succeeded", "waiting", "share_failed"},
+        ),
+    ],
+)
+def test_a_landing_says_which_statuses_it_asked_for_and_the_report_counts_no_others(
+    connections: Sandbox, service_name: str, arguments: Any, statuses: Any, unknown: set[str], tmp_path: Path
+) -> None:
+    getattr(connections, service_name).fill(60, days=1)
+    operator, now = LAND[service_name], datetime.now(UTC)
+    landed = operator(task_id="land", path=f"file://{tmp_path}/landed", **arguments).execute({})
+
+    totals = make(
+        source=landed, path=f"file://{tmp_path}/report", period=(now - timedelta(days=2), now)
+    ).execute({})["summary"]["totals"]
+
+    terminal = sorted(SERVICES[service_name].terminal_statuses)
+    assert landed["filters"]["statuses"] == (terminal if statuses == "terminal" else statuses)
+    known = {"succeeded", "failed", "waiting", "share_failed"} - unknown
+    assert {name for name in known | unknown if totals[name]["now"] is None} == unknown
+
+
+def test_a_manifest_names_the_filters_that_narrow_the_landing(connections: Sandbox, tmp_path: Path) -> None:
+    landed = LAND["vlmrun"](
+        task_id="land",
+        path=f"file://{tmp_path}/landed",
+        domains=["document.invoice"],
+        created_after="2026-01-01",
+        page_size=10,
+    ).execute({})
+
+    assert landed["filters"] == {
+        "statuses": None,
+        "domains": ["document.invoice"],
+        "created_after": "2026-01-01T00:00:00Z",
+    }
 
 
 def test_a_report_that_fails_takes_no_commit_back_and_makes_none(tmp_path: Path) -> None:
     land("vlmrun", tmp_path / "landed", made("vlmrun", START, END, 5))
     operator = make(source=str(tmp_path / "landed"), path=f"file://{tmp_path}/report", period=(START, END))
     operator.execute({})
-    (tmp_path / "landed/part-00000.jsonl").unlink()
+    for part in tmp_path.glob("landed/part-*.jsonl"):
+        part.unlink()
 
     with pytest.raises(AirflowFailException, match="is missing"):
         operator.execute({})

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import uuid
 from collections.abc import Callable, Iterator
-from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -15,7 +13,8 @@ from airflow.providers.common.compat.sdk import ObjectStoragePath
 from airflow_provider_predictions.operators.vlmrun import VlmRunPredictionsToObjectStorageOperator
 from airflow_provider_predictions.sandbox.server import Sandbox
 from tests.clock import stopwatch
-from tests.reliability.storage import ACCESS_KEY, ARGUMENTS, COUNT, SECRET_KEY
+from tests.given import ARGUMENTS, connect, context_of
+from tests.reliability.storage import ACCESS_KEY, COUNT, SECRET_KEY
 from tests.reliability.store_proxy import Proxy
 from tests.storage.conftest import own_tmp, s3_url  # noqa: F401  (fixtures)
 
@@ -31,9 +30,9 @@ def proxy(s3_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:  # n
     with Proxy(urlsplit(s3_url).port or 0) as proxy:
         faulty = f"http://127.0.0.1:{proxy.port}"
         for name, url, bounds in (
-            ("FAULTY", faulty, BOUNDS),
-            ("PATIENT", faulty, {}),
-            ("DIRECT", s3_url, {}),
+            ("faulty", faulty, BOUNDS),
+            ("patient", faulty, {}),
+            ("direct", s3_url, {}),
         ):
             connection = {
                 "conn_type": "aws",
@@ -41,7 +40,7 @@ def proxy(s3_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:  # n
                 "password": SECRET_KEY,
                 "extra": {"endpoint_url": url, "region_name": "us-east-1", "config_kwargs": bounds},
             }
-            monkeypatch.setenv(f"AIRFLOW_CONN_{name}_{proxy.port}", json.dumps(connection))
+            connect(monkeypatch, connection, f"{name}_{proxy.port}")
         yield proxy
 
 
@@ -72,12 +71,10 @@ def land(connections: Sandbox) -> Callable[..., dict[str, Any]]:
     connections.vlmrun.fill(COUNT)
 
     def land(path: object, attempt: int, **arguments: Any) -> dict[str, Any]:
-        ids = {"dag_id": "dag", "run_id": "run", "task_id": "land", "map_index": -1}
-        context: Any = {"ti": SimpleNamespace(**ids, try_number=attempt)}
         operator = VlmRunPredictionsToObjectStorageOperator(
             task_id="land", path=str(path), **ARGUMENTS | arguments
         )
-        return dict(operator.execute(context))
+        return dict(operator.execute(context_of(attempt=attempt)))
 
     return land
 

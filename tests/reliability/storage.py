@@ -9,12 +9,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from airflow_provider_predictions.api.errors import ConflictError, PredictionsError, StorageError
+from airflow_provider_predictions.api.errors import PredictionsError, StorageError
 from airflow_provider_predictions.sandbox import app
 from airflow_provider_predictions.sandbox.server import Sandbox
+from tests.given import ARGUMENTS, untagged
 from tests.reliability.store_proxy import StoreFault
 
-ARGUMENTS: dict[str, Any] = {"page_size": 20, "records_per_part": 70}
 COUNT, PAGES = 200, 10
 ACCESS_KEY, SECRET_KEY = "canary-access-key", "canary-secret-key"
 
@@ -30,7 +30,9 @@ class Case:
     :param seconds: that the attempt takes at most.
     :param asked: how many pages are asked for at most before it ends.
     :param again: how many of them the retry asks for again at most.
-    :param committed: whether the manifest is there, and true, when the attempt has failed.
+    :param is_committed: whether all has landed although the attempt has failed.
+    :param is_shown: whether its manifest is there, too.
+    :param leaves: whether checkpoints stay, for the next run to remove.
     :param modes: plain landings, incremental ones or both.
     :param error: what a curable one is.
     :param slow: whether real time passes: the library of the storage waits or tries again.
@@ -43,7 +45,9 @@ class Case:
     seconds: float = 5
     asked: int = PAGES + 1
     again: int = 0
-    committed: bool = False
+    is_committed: bool = False
+    is_shown: bool = False
+    leaves: bool = False
     modes: tuple[str, ...] = ("plain", "incremental")
     error: type[PredictionsError] = StorageError
     slow: bool = False
@@ -51,25 +55,18 @@ class Case:
 
 SECOND = r"part-00001\."
 FAILS = r"cannot be written: InternalError of the test. A retry goes on from what has landed"
+COMMIT = "_log/"
+UNKNOWN = r"it is unknown whether .* was written: .* A retry finds out"
+LOST = r"cannot be written: .*A retry goes on"
+SLOWLY: dict[str, Any] = {"seconds": 20, "slow": True}
+MIDWAY: dict[str, Any] = {"asked": 9, "again": 2}
+"""Of a landing that ends at its second part."""
+FOR_GOOD: dict[str, Any] = {"curable": False, "asked": 0}
 CASES = [
-    Case("a put fails (500)", (StoreFault("PUT", SECOND),), FAILS, asked=9, again=2),
+    Case("a put fails (500)", (StoreFault("PUT", SECOND),), FAILS, **MIDWAY),
+    Case("a put is reset", (StoreFault("PUT", SECOND, "reset"),), LOST, **SLOWLY, **MIDWAY),
     Case(
-        "a put is reset",
-        (StoreFault("PUT", SECOND, "reset"),),
-        r"cannot be written: .*A retry goes on",
-        seconds=20,
-        slow=True,
-        asked=9,
-        again=2,
-    ),
-    Case(
-        "a put arrives, its answer never does",
-        (StoreFault("PUT", SECOND, "lose"),),
-        r"cannot be written: .*A retry goes on",
-        seconds=20,
-        slow=True,
-        asked=9,
-        again=2,
+        "a put arrives, its answer never does", (StoreFault("PUT", SECOND, "lose"),), LOST, **SLOWLY, **MIDWAY
     ),
     Case("a put arrives, its answer is lost once", (StoreFault("PUT", SECOND, "lose", times=1),), None),
     Case(
@@ -79,83 +76,111 @@ CASES = [
         "the storage stalls",
         (StoreFault("PUT", SECOND, "stall"),),
         r"cannot be written: Read timeout .*A retry goes on",
-        seconds=20,
-        slow=True,
-        asked=9,
-        again=2,
+        **SLOWLY,
+        **MIDWAY,
         modes=("plain",),
     ),
     Case(
         "the storage goes away between two parts",
         (StoreFault("PUT", SECOND, "away"),),
         r"cannot be written: Could not connect .*A retry goes on",
-        seconds=20,
-        slow=True,
-        asked=9,
-        again=2,
+        **SLOWLY,
+        **MIDWAY,
     ),
     Case(
         "no permission to write",
         (StoreFault("PUT", "", status=403, code="AccessDenied"),),
         r"cannot be written: AccessDenied of the test. Let the connection in path",
-        curable=False,
-        asked=0,
+        **FOR_GOOD,
     ),
     Case(
         "no permission to read",
         (StoreFault("GET", "", status=403, code="AccessDenied"),),
         r"cannot be read: AccessDenied of the test. Let the connection in path",
-        curable=False,
-        asked=0,
+        **FOR_GOOD,
     ),
     Case(
         "the bucket is missing",
         (StoreFault(".*", "", status=404, code="NoSuchBucket"),),
         r"cannot be written: NoSuchBucket of the test. Create its bucket, container or directory, or correct",
-        curable=False,
-        asked=0,
+        **FOR_GOOD,
     ),
     Case("a checkpoint's put fails (500)", (StoreFault("PUT", "_checkpoint"),), FAILS, asked=6, again=2),
-    Case("the manifest's put fails (500)", (StoreFault("PUT", "_manifest"),), FAILS),
+    Case("the commit's put fails (500)", (StoreFault("PUT", COMMIT),), UNKNOWN),
     Case(
-        "the manifest's put arrives, its answer never does",
-        (StoreFault("PUT", "_manifest", "lose"),),
-        r"cannot be written: .*A retry goes on",
-        seconds=20,
-        slow=True,
-        committed=True,
+        "the commit's put arrives, its answer never does",
+        (StoreFault("PUT", COMMIT, "lose"),),
+        None,
+        **SLOWLY,
     ),
     Case(
-        "the listing behind the commit fails (500)",
-        (StoreFault("GET", "list-type=2(?!.*max-keys)"),),
-        r"cannot be listed: InternalError of the test. A retry goes on from what has landed",
-        committed=True,
+        "the commit is contended once (409)",
+        (StoreFault("PUT", COMMIT, status=409, code="ConditionalRequestConflict", times=1),),
+        None,
     ),
-    Case("the state's put fails (500)", (StoreFault("PUT", r"_state\.json"),), FAILS, modes=("incremental",)),
     Case(
-        "the state's put arrives, its answer never does",
-        (StoreFault("PUT", r"_state\.json", "lose"),),
-        r"cannot be written: .*A retry goes on",
-        seconds=20,
-        slow=True,
-        modes=("incremental",),
+        "the commit is contended for ever (409)",
+        (StoreFault("PUT", COMMIT, status=409, code="ConditionalRequestConflict"),),
+        UNKNOWN,
     ),
     *(
         Case(
             f"conditional puts are refused ({status})",
-            (StoreFault("PUT", r"_state\.lock", status=status, code=code),),
+            (StoreFault("PUT", "", status=status, code=code, header="if-none-match"),),
             None,
-            modes=("incremental",),
         )
         for status, code in ((501, "NotImplemented"), (400, "InvalidArgument"))
     ),
     Case(
-        "the lock is contended (409)",
-        (StoreFault("PUT", r"_state\.lock", status=409, code="ConditionalRequestConflict"),),
-        r"another run is committing under .* just now; a retry cures this",
+        "the manifest's put fails (500)",
+        (StoreFault("PUT", "_manifest"),),
+        FAILS,
         again=PAGES + 1,
+        is_committed=True,
+        modes=("plain",),
+    ),
+    Case(
+        "the put of an incremental landing's manifest fails (500)",
+        (StoreFault("PUT", "_manifest"),),
+        FAILS,
+        is_committed=True,
         modes=("incremental",),
-        error=ConflictError,
+    ),
+    Case(
+        "the manifest's put arrives, its answer never does",
+        (StoreFault("PUT", "_manifest", "lose"),),
+        LOST,
+        **SLOWLY,
+        is_committed=True,
+        is_shown=True,
+    ),
+    Case(
+        "the listing behind the commit fails (500)",
+        (StoreFault("GET", "list-type=2(?!.*max-keys)"),),
+        None,
+        leaves=True,
+        modes=("plain",),
+    ),
+    Case(
+        "the listing behind an incremental commit fails (500)",
+        (StoreFault("GET", "list-type=2.*(00000001|_states)"),),
+        None,
+        leaves=True,
+        modes=("incremental",),
+    ),
+    Case("the state's put fails (500)", (StoreFault("PUT", "_states/"),), FAILS, modes=("incremental",)),
+    Case(
+        "the put of the first state fails (500)",
+        (StoreFault("PUT", r"_state\.json"),),
+        UNKNOWN,
+        asked=0,
+        modes=("incremental",),
+    ),
+    Case(
+        "the put of the state for readers fails (500)",
+        (StoreFault("PUT", r"_state\.json", after=2),),
+        None,
+        modes=("incremental",),
     ),
 ]
 
@@ -175,24 +200,38 @@ def manifests(objects: dict[str, bytes]) -> list[dict[str, Any]]:
     return [json.loads(text) for name, text in objects.items() if name.endswith("_manifest.json")]
 
 
-def assert_nothing_partial(objects: dict[str, bytes], parts: list[bytes], *, committed: bool) -> None:
+def names(objects: dict[str, bytes]) -> dict[str, bytes]:
+    """What a landing is made of, by names without directories and tags of attempts."""
+    own = {name: text for name, text in objects.items() if not re.search(r"(^|/)(_log|_states?)[/.]", name)}
+    return {untagged(name.rsplit("/", 1)[-1]): text for name, text in own.items()}
+
+
+def assert_nothing_partial(
+    objects: dict[str, bytes], parts: list[bytes], *, is_committed: bool = False, is_shown: bool = False
+) -> None:
     """What is there under the name of a part is the whole part; a manifest only where all of them are."""
-    found = {name.rsplit("/", 1)[-1]: text for name, text in objects.items() if "part-" in name}
+    found = {name: text for name, text in names(objects).items() if "part-" in name}
     whole = {f"part-{number:05}.jsonl": text for number, text in enumerate(parts)}
     assert found.items() <= whole.items()
-    assert len(manifests(objects)) == committed
-    if committed:
+    assert len(manifests(objects)) == is_shown
+    assert any(COMMIT in name for name in objects) is is_committed
+    if is_committed:
         assert found == whole
 
 
-def assert_landed(manifest: dict[str, Any], objects: dict[str, bytes], parts: list[bytes]) -> None:
-    """Every record is there once, byte for byte, and nothing else."""
-    assert manifests(objects) == [manifest]
+def assert_landed(
+    manifest: dict[str, Any], objects: dict[str, bytes], parts: list[bytes], *, leaves: bool = False
+) -> None:
+    """Every record is there once, byte for byte, and nothing else.
+
+    :param leaves: whether checkpoints may be there.
+    """
     assert manifest["count"] == COUNT
     assert [part["sha256"] for part in manifest["parts"]] == [hashlib.sha256(p).hexdigest() for p in parts]
-    names = sorted({name.rsplit("/", 1)[-1] for name in objects} - {"_state.json"})
-    assert names == ["_manifest.json", *(f"part-{number:05}.jsonl" for number in range(len(parts)))]
-    assert [objects[name] for name in sorted(objects) if "part-" in name] == parts
+    found = {name: text for name, text in names(objects).items() if not (leaves and "_checkpoint" in name)}
+    manifest_text = found.pop("_manifest.json")
+    assert json.loads(manifest_text) == manifest
+    assert found == {f"part-{number:05}.jsonl": text for number, text in enumerate(parts)}
 
 
 def assert_says(error: BaseException, path: object, ends: str) -> None:

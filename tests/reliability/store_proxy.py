@@ -24,6 +24,7 @@ class StoreFault:
     :param after: how many such requests are left in peace first.
     :param times: with how many requests.
     :param seconds: of ``slow``.
+    :param header: only of requests whose head holds this, in lower case.
     """
 
     method: str
@@ -34,10 +35,12 @@ class StoreFault:
     after: int = 0
     times: int = 1_000_000
     seconds: float = 0
+    header: str = ""
 
-    def meets(self, method: str, target: str) -> bool:
+    def meets(self, method: str, target: str, head: str) -> bool:
         """Whether it is for this request."""
-        if not (re.fullmatch(self.method, method) and re.search(self.key, target)) or self.times == 0:
+        is_meant = re.fullmatch(self.method, method) and re.search(self.key, target)
+        if not is_meant or self.header not in head.lower() or self.times == 0:
             return False
         if self.after:
             self.after -= 1
@@ -122,7 +125,7 @@ class Proxy:
         first, *lines = head.rstrip().split("\r\n")
         method, target, _ = first.split(" ")
         self.seen.append((method, target))
-        fault = next((fault for fault in self._faults if fault.meets(method, target)), None)
+        fault = next((fault for fault in self._faults if fault.meets(method, target, head)), None)
         how = fault.how if fault else ""
         headers = [line.partition(": ")[::2] for line in lines]
         lengths = [int(value) for name, value in headers if name.lower() == "content-length"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
-from soak import budget, landing, waits
+from soak import budget, histories, landing, waits
 from soak.budget import SCENARIOS, densest
 from soak.world import FAULTS, mix
 
@@ -18,6 +18,14 @@ def test_a_list_that_changes_lands_whole_while_requests_fail() -> None:
 
     assert report.broken == []
     assert ("attempts; the first was killed halfway", "2") in report.rows
+
+
+def test_histories_of_landings_are_counted() -> None:
+    report = histories.run(2)
+
+    assert report.broken == []
+    assert report.rows[0] == ("histories", *["2"] * 5)
+    assert report.rows[-1] == ("histories that broke an invariant", *[0] * 5)
 
 
 @pytest.mark.faults

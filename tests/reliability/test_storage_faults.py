@@ -15,6 +15,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException, ObjectStor
 from airflow_provider_predictions.api.errors import StorageError
 from airflow_provider_predictions.sandbox.server import Sandbox
 from airflow_provider_predictions.storage.objects import put_file
+from tests.given import on_machine
 from tests.reliability.conftest import Store
 from tests.reliability.storage import (
     CASES,
@@ -60,7 +61,7 @@ def test_a_fault_of_the_storage_ends_well(
         asked, storage = pages(connections), len(proxy.seen)
         assert len(asked) <= case.asked
         assert_says(caught.value, store.path, case.ends)
-        assert_nothing_partial(store.objects(), parts, committed=case.committed)
+        assert_nothing_partial(store.objects(), parts, is_committed=case.is_committed, is_shown=case.is_shown)
         proxy.clear()
         connections.wire.clear()
 
@@ -68,7 +69,7 @@ def test_a_fault_of_the_storage_ends_well(
         again = len(set(pages(connections)) & set(asked))
         assert again <= case.again
 
-    assert_landed(manifest, store.objects(), parts)
+    assert_landed(manifest, store.objects(), parts, leaves=case.leaves)
     if mode == case.modes[0]:
         note(record_property, *cells(case, len(asked), storage, again))
 
@@ -80,7 +81,7 @@ def test_a_checkpoint_that_cannot_be_read_is_no_reason_to_read_the_list_again(
     with pytest.raises(StorageError):
         land(store.path, 1)
     asked = pages(connections)
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))  # another machine
+    on_machine(monkeypatch, tmp_path / "another")
     proxy.clear()
     connections.wire.clear()
     proxy.order(StoreFault("HEAD|GET", "_checkpoint"))

@@ -17,8 +17,8 @@ import pytest
 
 from airflow_provider_predictions.api.errors import StorageError
 from airflow_provider_predictions.sandbox.server import Sandbox
+from tests.given import ARGUMENTS
 from tests.reliability.storage import (
-    ARGUMENTS,
     assert_landed,
     assert_nothing_partial,
     expected,
@@ -65,14 +65,20 @@ def assert_goes_on(
     """
     parts, asked = expected(sandbox), pages(sandbox)
     sandbox.wire.clear()
-    found = {path.name: path.read_bytes() for path in there.iterdir()}
+    found = objects(there)
     assert not [name for name in found if name.endswith(".new")]
-    assert_nothing_partial(found, parts, committed=False)
-    assert_landed(retry(), {path.name: path.read_bytes() for path in there.iterdir()}, parts)
+    assert_nothing_partial(found, parts)
+    assert_landed(retry(), objects(there), parts)
     again = len(set(pages(sandbox)) & set(asked))
     assert again <= 2
     row = case, "`StorageError`", "yes", "10", f"{len(asked)} / local"
     note(record_property, *row, f"lands all; {again} pages asked for again")
+
+
+def objects(directory: Path) -> dict[str, bytes]:
+    """The files below a directory, by names relative to it."""
+    files = (path for path in directory.rglob("*") if path.is_file())
+    return {str(path.relative_to(directory)): path.read_bytes() for path in files}
 
 
 @dataclass(frozen=True)
@@ -90,12 +96,12 @@ class Machine:
         """The small directory, seen from here."""
         return self.forks.root / str(self.small).lstrip("/")
 
-    def land(self, sandbox: Sandbox, path: str, answer: Path) -> tuple[Any, str]:
+    def land(self, sandbox: Sandbox, path: str, attempt: int, answer: Path) -> tuple[Any, str]:
         """The manifest, None where there is none, and the log."""
         environment = sandbox.environment() | {"TMPDIR": os.environ["TMPDIR"]}
         arguments = {"path": path, **ARGUMENTS}
         order = {"arguments": arguments, "environment": environment, "answer": str(answer)}
-        self.forks.ask(wait=self.forks.ask(land="vlmrun", **order))
+        self.forks.ask(wait=self.forks.ask(land="vlmrun", attempt=attempt, **order))
         return json.loads(answer.read_bytes()), answer.with_suffix(".log").read_text()
 
 
@@ -122,7 +128,7 @@ def test_a_full_disk_of_the_target_ends_well(
     ballast.write_bytes(b"0" * (512 * 1024 - sum(map(len, expected(connections))) // 2))
     begin = seconds()
 
-    manifest, log = machine.land(connections, path, tmp_path / "1.json")
+    manifest, log = machine.land(connections, path, 1, tmp_path / "1.json")
 
     assert seconds() - begin < 10
     assert manifest is None
@@ -131,5 +137,5 @@ def test_a_full_disk_of_the_target_ends_well(
     again = tmp_path / "2.json"
     there = machine.room / "landed"
     assert_goes_on(
-        DISKS[1], lambda: machine.land(connections, path, again)[0], there, connections, record_property
+        DISKS[1], lambda: machine.land(connections, path, 2, again)[0], there, connections, record_property
     )

@@ -14,7 +14,6 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -23,28 +22,17 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow_provider_predictions.api.auth import sources
 from airflow_provider_predictions.api.errors import PredictionsError
 from airflow_provider_predictions.api.transport import TIMEOUTS
-from airflow_provider_predictions.hooks.base import PredictionsHook
-from airflow_provider_predictions.hooks.cradl import CradlHook
-from airflow_provider_predictions.hooks.vlmrun import VlmRunHook
-from airflow_provider_predictions.operators.cradl import CradlPredictionsToObjectStorageOperator
-from airflow_provider_predictions.operators.vlmrun import VlmRunPredictionsToObjectStorageOperator
 from airflow_provider_predictions.sandbox.faults import Fault
 from airflow_provider_predictions.sandbox.server import Sandbox
 from tests.clock import SimulatedTime
 from tests.conftest import Shell, make_service
+from tests.given import HOOK, LAND, connect, context_of, untagged
 from tests.instant import Waits, instant, instant_hook
 from tests.reliability.wire import CASES, COUNT, HEAD, LARGEST, PAGES, PATIENT, SIZE, SOON, Case
 
 PAGE = Path(__file__).parents[2] / "docs" / "reliability.md"
 SLACK = 30
 """Seconds that a busy machine may add."""
-
-
-HOOKS: dict[str, type[PredictionsHook[Any]]] = {"vlmrun": VlmRunHook, "cradl": CradlHook}
-LAND: dict[str, Any] = {
-    "vlmrun": VlmRunPredictionsToObjectStorageOperator,
-    "cradl": CradlPredictionsToObjectStorageOperator,
-}
 
 
 class Task:
@@ -59,24 +47,22 @@ class Task:
         self.path = path
         self.sandbox = sandbox
         self.waits = Waits()
-        self._set = monkeypatch.setenv
+        self.patch = monkeypatch
 
     def connect(self, timeout: float, **changes: Any) -> None:
         connection = self.sandbox.connection(self.name, **changes)
         extra = {"timeout": timeout, "max_response_bytes": LARGEST}
         connection["extra"] = connection.get("extra", {}) | extra
-        self._set(f"AIRFLOW_CONN_{self.name.upper()}_DEFAULT", json.dumps(connection))
+        connect(self.patch, connection, f"{self.name}_default")
 
     def land(self, attempt: int) -> dict[str, Any]:
-        ids = {"dag_id": "dag", "run_id": "run", "task_id": "land", "map_index": -1}
-        context: Any = {"ti": SimpleNamespace(**ids, try_number=attempt)}
         arguments: dict[str, Any] = {"page_size": SIZE, "records_per_part": SIZE}
         made = instant(LAND[self.name], self.waits)
         operator = made(task_id="land", path=str(self.path), **arguments)
-        return dict(operator.execute(context))
+        return dict(operator.execute(context_of(attempt=attempt)))
 
     def list(self) -> list[bytes]:
-        hook = instant_hook(HOOKS[self.name], self.waits)()
+        hook = instant_hook(HOOK[self.name], self.waits)()
 
         async def rows() -> list[bytes]:
             return [row.raw async for page in hook.aiter_pages(page_size=SIZE) for row in page.predictions]
@@ -87,7 +73,7 @@ class Task:
         return self.sandbox.wire.requests(self.name)
 
     def parts(self) -> dict[str, bytes]:
-        return {file.name: file.read_bytes() for file in sorted(self.path.glob("part-*"))}
+        return {untagged(file.name): file.read_bytes() for file in sorted(self.path.glob("part-*"))}
 
     def expected(self) -> dict[str, bytes]:
         lines = [text + b"\n" for text in getattr(self.sandbox, self.name).texts()]
@@ -223,7 +209,7 @@ def assert_says_nothing_of_the_answer(error: PredictionsError) -> None:
 
 
 def title(case: Case) -> str:
-    return case.name if len(case.services) > 1 else f"{case.name} ({HOOKS[case.services[0]].hook_name})"
+    return case.name if len(case.services) > 1 else f"{case.name} ({HOOK[case.services[0]].hook_name})"
 
 
 def row(case: Case, error: PredictionsError | None, asked: int, waited: float) -> list[str]:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import tempfile
 from collections.abc import Sequence
+from contextlib import nullcontext
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import time_machine
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 from airflow_provider_predictions.api.auth import BearerAuth
@@ -18,16 +22,22 @@ from airflow_provider_predictions.api.vlmrun import VlmRun
 from airflow_provider_predictions.report.build import Summary, build
 from airflow_provider_predictions.report.source import landings
 from airflow_provider_predictions.report.window import Window
+from airflow_provider_predictions.storage.attempt import TaskRun
 from airflow_provider_predictions.storage.formats import make_format
+from airflow_provider_predictions.storage.incremental import IncrementalPath
 from airflow_provider_predictions.storage.landing import Landing
-from airflow_provider_predictions.storage.manifest import Manifest, commit, manifest
+from airflow_provider_predictions.storage.manifest import Manifest
 from airflow_provider_predictions.storage.objects import prepare
+from airflow_provider_predictions.storage.replaced import ReplacedPath
 
 SERVICES: dict[str, Service[Any]] = {
     "vlmrun": VlmRun(base_url="http://localhost", auth=BearerAuth("key")),
     "cradl": Cradl(base_url="http://localhost", auth=BearerAuth("key")),
 }
 FORMS = (("jsonl", None), ("jsonl", "gzip"), ("jsonl", "zstd"), ("parquet", None))
+
+
+_RUNS = itertools.count()
 
 
 def land(
@@ -38,41 +48,50 @@ def land(
     codec: str | None = None,
     *,
     records_per_part: int = 100_000,
+    incremental: bool = False,
+    at: datetime | None = None,
+    statuses: Sequence[str] | None = None,
     **facts: Any,
 ) -> Manifest:
     """Land records, as the operator does with what a service answers.
 
+    :param at: when it is committed; by default now.
+    :param statuses: that were asked for.
     :param facts: of the manifest, where they are to differ.
     """
-    service = SERVICES[service_name]
-    target = ObjectStoragePath(str(path))
-    prepare(target)
-    made = make_format(form, codec, service)
-    given = {"requests": 1, "ordered": True, "consistent": True, "inconsistency": None} | facts
+    service, task = SERVICES[service_name], TaskRun(f"run {next(_RUNS)}")
+    root = ObjectStoragePath(str(path))
+    prepare(root)
+    target = IncrementalPath(root, task, service_name) if incremental else ReplacedPath(root, task)
     rows = service.rows(b"[" + b",".join(records) + b"]")
     fine = tuple(row for row in rows if row.fault is None)
     page = Page(fine, rejected=tuple(row for row in rows if row.fault))
-    with Landing(target, made, records_per_part=records_per_part, arguments="") as landing:
+    made = make_format(form, codec, service)
+    with Landing(target.attempt, made, records_per_part=records_per_part, arguments="") as landing:
         landing.take(page, {}, 1)
-        landing.finish()
-        content = manifest(
-            target,
-            landing.progress.parts,
-            landing.progress.totals,
-            service=service_name,
-            format=form,
-            compression=codec,
-            **given,
-        )
-        commit(target, content)
-    return content
+        given: dict[str, Any] = {
+            "requests": 1,
+            "service": service_name,
+            "format": form,
+            "compression": codec,
+            "ordered": True,
+            "consistent": True,
+            "inconsistency": None,
+            "generation": target.attempt.generation,
+            "filters": {"statuses": statuses},
+        }
+        content = landing.finish(**given | facts)
+        with time_machine.travel(at, tick=False) if at else nullcontext():
+            if isinstance(target, ReplacedPath):
+                return target.commit(content)
+            return target.commit(content, target.state)
 
 
 def report(source: object, window: Window, files: Path) -> Summary:
     """Write the files of a report."""
     files.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as workspace:
-        return build(landings(source, ObjectStoragePath), window, files, Path(workspace))
+        return build(landings(source, ObjectStoragePath, window), window, files, Path(workspace))
 
 
 def table(files: Path, name: str) -> list[list[str]]:

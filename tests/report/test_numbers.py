@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_predictions.report.window import Period, make_window
+from tests.conftest import SERVICES
 from tests.report.landed import FORMS, land, left_out, report, table
 from tests.report.oracle import Oracle, Times
 from tests.report.records import changed, made, odd, shuffled
@@ -24,6 +25,15 @@ PERIODS: dict[str, tuple[Period, str, str]] = {
     "day that has the hour twice": (("2026-10-25", "2026-10-26"), "Europe/Oslo", "%m-%d %H:%M %z"),
     "moments": (("2026-11-01T10:20:30", "2026-11-02T03:40:50.5"), "Europe/Oslo", "%m-%d %H:%M"),
 }
+
+
+QUICK = {
+    ("vlmrun", "day"),
+    ("vlmrun", "day that has the hour twice"),
+    ("cradl", "week that has the hour twice"),
+    ("cradl", "moments"),
+}
+"""Those that need no marker."""
 
 
 def landings_of(service: str, times: Times) -> list[list[bytes]]:
@@ -55,13 +65,20 @@ def times_of(name: str) -> tuple[Any, Times]:
 
 
 @pytest.mark.parametrize(
-    "name", ["day", *(pytest.param(name, marks=pytest.mark.slow) for name in PERIODS if name != "day")]
+    ("service_name", "name"),
+    [
+        pytest.param(service, name, marks=() if (service, name) in QUICK else pytest.mark.slow)
+        for service in SERVICES
+        for name in PERIODS
+    ],
 )
 def test_every_number_is_right(service_name: str, name: str, tmp_path: Path) -> None:
+    """Whatever the landings look like: each is in another format."""
     window, times = times_of(name)
     landings = landings_of(service_name, times)
     for place, records in enumerate(landings):
-        land(service_name, tmp_path / f"landed/{place}", records, records_per_part=150)
+        form, codec = FORMS[(place + list(PERIODS).index(name)) % len(FORMS)]
+        land(service_name, tmp_path / f"landed/{place}", records, form, codec, records_per_part=150)
     oracle = Oracle(service_name, landings, times)
 
     summary = report(str(tmp_path / "landed"), window, tmp_path / "files")
@@ -78,6 +95,7 @@ def test_every_number_is_right(service_name: str, name: str, tmp_path: Path) -> 
     assert written == oracle.tables().keys() | {"left_out"}
 
 
+@pytest.mark.slow
 def test_all_formats_give_the_same_report(service_name: str, tmp_path: Path) -> None:
     window, times = times_of("day")
     landings = landings_of(service_name, times)
@@ -97,6 +115,7 @@ def test_all_formats_give_the_same_report(service_name: str, tmp_path: Path) -> 
     assert all(summary == summaries[0] for summary in summaries)
 
 
+@pytest.mark.parametrize("service_name", [pytest.param("vlmrun", marks=pytest.mark.slow), "cradl"])
 def test_the_order_of_records_and_parts_changes_nothing(service_name: str, tmp_path: Path) -> None:
     window, times = times_of("day")
     records = made(service_name, times.before, times.end, 400) + odd(service_name, times.before, times.end)
@@ -135,9 +154,9 @@ def assert_equal(found: Any, wanted: Any) -> None:
             assert found[name][when] == (value if value is None else pytest.approx(value, rel=1e-9)), name
 
 
-def test_csv_holds_the_names_of_its_columns(service_name: str, tmp_path: Path) -> None:
+def test_csv_holds_the_names_of_its_columns(tmp_path: Path) -> None:
     window, times = times_of("day")
-    land(service_name, tmp_path / "landed", made(service_name, times.start, times.end, 5))
+    land("vlmrun", tmp_path / "landed", made("vlmrun", times.start, times.end, 5))
     report(str(tmp_path / "landed"), window, tmp_path)
 
     with (tmp_path / "by_time.csv").open(newline="") as file:

@@ -30,7 +30,7 @@ def base(tmp_path: Path) -> Path:
 
 
 def paths(source: object) -> list[str]:
-    return [str(landed.path) for landed in landings(source, ObjectStoragePath)]
+    return [str(landed.path) for landed in landings(source, ObjectStoragePath, WINDOW)]
 
 
 @pytest.mark.parametrize(
@@ -77,6 +77,7 @@ def test_a_source_without_landings_is_named(base: Path, source: Any, named: str)
 @pytest.mark.parametrize("text", ["", "[]", "{", '"x"', '{"complete": true}', '{"parts": []}'])
 def test_a_manifest_of_something_else_is_refused(base: Path, text: str) -> None:
     (base / "a/_manifest.json").write_text(text)
+    shutil.rmtree(base / "a/_log")
 
     with pytest.raises(ConfigurationError, match=r"a/_manifest\.json is no manifest of a landing"):
         paths(str(base))
@@ -97,15 +98,16 @@ def test_a_landing_that_was_copied_is_read_where_it_lies(base: Path, tmp_path: P
 
 
 def test_a_part_that_was_changed_is_refused(base: Path, tmp_path: Path) -> None:
-    part = base / "a/part-00000.jsonl"
+    (part,) = base.glob("a/part-*.jsonl")
     part.write_bytes(part.read_bytes()[:-100])
 
-    with pytest.raises(DamagedLandingError, match=r"a/part-00000\.jsonl is not what its manifest says"):
+    with pytest.raises(DamagedLandingError, match=r"a/part-00000\..*\.jsonl is not what its manifest says"):
         report(str(base), WINDOW, tmp_path / "files")
 
 
 def test_a_part_that_is_gone_is_refused(base: Path, tmp_path: Path) -> None:
-    (base / "a/part-00000.jsonl").unlink()
+    for part in base.glob("a/part-*.jsonl"):
+        part.unlink()
 
     with pytest.raises(DamagedLandingError, match="is missing, which the manifest names"):
         report(str(base), WINDOW, tmp_path / "files")
@@ -115,7 +117,7 @@ def test_a_part_with_fewer_records_than_the_manifest_says_is_refused(base: Path,
     manifest = json.loads((base / "a/_manifest.json").read_text())
     manifest["parts"][0]["count"] = 11
 
-    with pytest.raises(DamagedLandingError, match=r"10 records in part-00000\.jsonl, .* says 11"):
+    with pytest.raises(DamagedLandingError, match=r"10 records in part-00000\..*\.jsonl, .* says 11"):
         report(manifest, WINDOW, tmp_path / "files")
 
 
@@ -133,7 +135,8 @@ def test_landings_that_are_too_old_are_not_read_and_named(service_name: str, tmp
     old = datetime(2026, 10, 1, tzinfo=UTC)
     land(service_name, tmp_path / "landed/1", made(service_name, old, datetime(2026, 10, 2, tzinfo=UTC), 7))
     land(service_name, tmp_path / "landed/2", made(service_name, START, END, 5))
-    (tmp_path / "landed/1/part-00000.jsonl").unlink()
+    for part in tmp_path.glob("landed/1/part-*.jsonl"):
+        part.unlink()
 
     summary = report(str(tmp_path / "landed"), WINDOW, tmp_path / "files")
 

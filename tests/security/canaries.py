@@ -16,7 +16,9 @@ from pathlib import Path
 from urllib.parse import parse_qs, parse_qsl, quote, quote_plus, urlencode
 
 import zstandard
+from airflow.providers.common.compat.sdk import AirflowException
 
+from airflow_provider_predictions.api.errors import PredictionsError
 from airflow_provider_predictions.sandbox import app
 from airflow_provider_predictions.sandbox.faults import App, Message, Receive, Send
 from airflow_provider_predictions.sandbox.server import Sandbox
@@ -183,10 +185,10 @@ class Evidence(logging.Handler):
 
     @contextmanager
     def of_failure(self, where: str) -> Iterator[None]:
-        """Note the error that ends the block, if one does."""
+        """Note the error that ends the block, if one of those does that a task may end with."""
         try:
             yield
-        except Exception as error:
+        except (AirflowException, PredictionsError) as error:
             self.note(where, error)
 
     def note_files(self, directory: Path) -> None:

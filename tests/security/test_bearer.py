@@ -6,21 +6,20 @@ import asyncio
 import json
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
-from typing import Any
 
 import pytest
 
 from airflow_provider_predictions.api.errors import ConfigurationError, PredictionsError
 from airflow_provider_predictions.api.models import PageRequest
 from airflow_provider_predictions.hooks.cradl import CradlHook
-from airflow_provider_predictions.hooks.vlmrun import VlmRunHook
 from airflow_provider_predictions.sandbox.faults import Fault
 from airflow_provider_predictions.sandbox.server import Sandbox
 from tests.conftest import Shell, make_service
+from tests.given import HOOK
+from tests.wire import Noted, in_front
 
-HOOK = {"vlmrun": VlmRunHook, "cradl": CradlHook}
 REDIRECTS = [301, 302, 303, 307, 308]
 
 
@@ -112,54 +111,51 @@ def test_no_redirect_of_the_token_endpoint_is_followed(
     assert [seen.part for seen in connections.wire.seen] == ["token"]
 
 
-@pytest.mark.parametrize(
-    "base",
-    [
-        "http://127.0.0.1:{port}",
-        "http://127.0.0.1:{port}/cradl/v1",
-        "http://localhost:{port}",
-        "http://user:password@127.0.0.1:{port}",
-        "http://127.0.0.1:{own}@127.0.0.1:{port}",
-        "http://127.0.0.1:{own}#@127.0.0.1:{port}",
-        "http://127.0.0.1:{port}\\@127.0.0.1:{own}/",
-        "http://127.0.0.1:{port}#@127.0.0.1:{own}",
-        "http://127.0.0.1:{port}?@127.0.0.1:{own}",
-        "http://127.0.0.1:{port}\t@127.0.0.1:{own}",
-        "HTTP://127.0.0.1:{port}",
-        " http://127.0.0.1:{port}",
-        "//127.0.0.1:{port}",
-        "http:127.0.0.1:{port}",
-        "http:///127.0.0.1:{port}",
-        "http:\\\\127.0.0.1:{port}",
-        "https://127.0.0.1:{own}",
-        "ftp://127.0.0.1:{port}",
-        "http://127.0.0.1:99999",
-        "http://[127.0.0.1]:{port}",
-        "http://[oops",
-        "../../files/x",
-        "/files/x",
-        "",
-    ],
-)
+FILES = [
+    "http://127.0.0.1:{port}",
+    "http://127.0.0.1:{port}/cradl/v1",
+    "http://localhost:{port}",
+    "http://user:password@127.0.0.1:{port}",
+    "http://127.0.0.1:{own}@127.0.0.1:{port}",
+    "http://127.0.0.1:{own}#@127.0.0.1:{port}",
+    "http://127.0.0.1:{port}\\@127.0.0.1:{own}/",
+    "http://127.0.0.1:{port}#@127.0.0.1:{own}",
+    "http://127.0.0.1:{port}?@127.0.0.1:{own}",
+    "http://127.0.0.1:{port}\t@127.0.0.1:{own}",
+    "HTTP://127.0.0.1:{port}",
+    " http://127.0.0.1:{port}",
+    "//127.0.0.1:{port}",
+    "http:127.0.0.1:{port}",
+    "http:///127.0.0.1:{port}",
+    "http:\\\\127.0.0.1:{port}",
+    "https://127.0.0.1:{own}",
+    "ftp://127.0.0.1:{port}",
+    "http://127.0.0.1:99999",
+    "http://[127.0.0.1]:{port}",
+    "http://[oops",
+    "../../files/x",
+    "/files/x",
+    "",
+]
+"""Of another origin: another port, another scheme, or what only looks like the base URL."""
+
+
 def test_a_file_url_leads_the_token_to_no_other_origin(
-    sandbox: Sandbox, stranger: Stranger, shell: Shell, base: str
+    sandbox: Sandbox, stranger: Stranger, shell: Shell, subtests: pytest.Subtests
 ) -> None:
-    """Another port is another origin, and another scheme, and so is what only looks like the base URL."""
     service = make_service(sandbox, "cradl", file_hosts=())
-    url = base.format(port=stranger.server_port, own=sandbox.port)
-    record = json.dumps({"predictionId": "a", "fileUrl": url}).encode()
-    (prediction,) = service.rows(b"[" + record + b"]")
-    sandbox.wire.seen.clear()
+    for file in FILES:
+        url = file.format(port=stranger.server_port, own=sandbox.port)
+        record = json.dumps({"predictionId": "a", "fileUrl": url}).encode()
+        (prediction,) = service.rows(b"[" + record + b"]")
+        sandbox.wire.seen.clear()
+        with subtests.test(file=file):
+            with suppress(PredictionsError):
+                if request := service.values_request(prediction):
+                    shell.get(service, request)
 
-    try:
-        request = service.values_request(prediction)
-        if request:
-            shell.get(service, request)
-    except PredictionsError:
-        pass
-
-    assert heard_no_secret(stranger)
-    assert {seen.path for seen in sandbox.wire.seen if seen.authorization} <= set()
+            assert heard_no_secret(stranger)
+            assert not [seen.path for seen in sandbox.wire.seen if seen.authorization]
 
 
 def test_the_token_goes_to_the_origin_of_the_base_url_and_to_file_hosts(
@@ -175,57 +171,46 @@ def test_the_token_goes_to_the_origin_of_the_base_url_and_to_file_hosts(
     assert "authorization: bearer sandbox-token-" in heard[0].lower()
 
 
-@pytest.mark.parametrize(
-    ("base_url", "url", "trusted"),
-    [
-        ("https://api.cradl.ai/v1", "https://api.cradl.ai/x", True),
-        ("https://api.cradl.ai/v1", "https://api.cradl.ai:443/x", True),
-        ("https://api.cradl.ai/v1", "https://API.cradl.ai/x", True),
-        ("https://api.cradl.ai/v1", "https://api.cradl.ai:8443/x", False),
-        ("https://api.cradl.ai/v1", "http://api.cradl.ai/x", False),
-        ("https://api.cradl.ai/v1", "https://api.cradl.ai./x", False),
-        ("https://api.cradl.ai/v1", "https://api.cradl.ai.evil.com/x", False),
-        ("https://api.cradl.ai/v1", "https://evil.com/api.cradl.ai", False),
-        ("https://api.cradl.ai/v1", "https://evil.com?api.cradl.ai", False),
-        ("https://api.cradl.ai/v1", "https://api.cradl.ai@evil.com/", False),
-        ("https://api.cradl.ai/v1", "https://api.cradl.ai\\@evil.com/", False),
-        ("https://api.cradl.ai/v1", "https://xapi.cradl.ai/", False),
-        ("https://api.cradl.ai/v1", "https://files.cradl.ai/x", True),
-        ("https://api.cradl.ai/v1", "https://files.cradl.ai:8443/x", True),
-        ("https://api.cradl.ai/v1", "http://files.cradl.ai/x", False),
-        ("https://api.cradl.ai:8443/v1", "https://api.cradl.ai/x", False),
-        ("https://api.cradl.ai:8443/v1", "https://api.cradl.ai:8443/x", True),
-        ("http://127.0.0.1:80/v1", "http://127.0.0.1/x", True),
-        ("http://127.0.0.1/v1", "https://127.0.0.1/x", False),
-        ("http://127.0.0.1/v1", "http://localhost/x", False),
-    ],
-)
-def test_who_is_trusted_is_told_by_scheme_host_and_port(
-    sandbox: Sandbox, base_url: str, url: str, trusted: bool
-) -> None:
-    service: Any = make_service(sandbox, "cradl", base_url=base_url, file_hosts=("files.cradl.ai",))
-
-    assert service.trusts(url) is trusted
+TRUSTED = [
+    ("https://api.cradl.ai/v1", "https://api.cradl.ai/x", True),
+    ("https://api.cradl.ai/v1", "https://api.cradl.ai:443/x", True),
+    ("https://api.cradl.ai/v1", "https://API.cradl.ai/x", True),
+    ("https://api.cradl.ai/v1", "https://api.cradl.ai:8443/x", False),
+    ("https://api.cradl.ai/v1", "http://api.cradl.ai/x", False),
+    ("https://api.cradl.ai/v1", "https://api.cradl.ai./x", False),
+    ("https://api.cradl.ai/v1", "https://api.cradl.ai.evil.com/x", False),
+    ("https://api.cradl.ai/v1", "https://evil.com/api.cradl.ai", False),
+    ("https://api.cradl.ai/v1", "https://evil.com?api.cradl.ai", False),
+    ("https://api.cradl.ai/v1", "https://api.cradl.ai@evil.com/", False),
+    ("https://api.cradl.ai/v1", "https://api.cradl.ai\\@evil.com/", False),
+    ("https://api.cradl.ai/v1", "https://xapi.cradl.ai/", False),
+    ("https://api.cradl.ai/v1", "https://files.cradl.ai/x", True),
+    ("https://api.cradl.ai/v1", "https://files.cradl.ai:8443/x", True),
+    ("https://api.cradl.ai/v1", "http://files.cradl.ai/x", False),
+    ("https://api.cradl.ai:8443/v1", "https://api.cradl.ai/x", False),
+    ("https://api.cradl.ai:8443/v1", "https://api.cradl.ai:8443/x", True),
+    ("http://127.0.0.1:80/v1", "http://127.0.0.1/x", True),
+    ("http://127.0.0.1/v1", "https://127.0.0.1/x", False),
+    ("http://127.0.0.1/v1", "http://localhost/x", False),
+]
+"""A base URL, the URL of a file, and whether the token goes there."""
 
 
-def test_the_secret_of_cradl_is_sent_to_its_token_endpoint_only(connections: Sandbox, tmp_path: Path) -> None:
-    bodies: dict[str, bytes] = {}
-    inner = connections.wire.app
+def test_who_is_trusted_is_told_by_scheme_host_and_port(sandbox: Sandbox) -> None:
+    found = [
+        (base, url, make_service(sandbox, "cradl", base_url=base, file_hosts=("files.cradl.ai",)).trusts(url))
+        for base, url, _ in TRUSTED
+    ]
 
-    async def spy(scope, receive, send) -> None:
-        async def note() -> Any:
-            message = await receive()
-            bodies[scope["path"]] = bodies.get(scope["path"], b"") + message.get("body", b"")
-            return message
+    assert found == TRUSTED
 
-        await inner(scope, note, send)
 
-    connections.wire.app = spy
-    try:
-        connections.cradl.fill(30)
+def test_the_secret_of_cradl_is_sent_to_its_token_endpoint_only(connections: Sandbox) -> None:
+    connections.cradl.fill(30)
+    with in_front(connections, Noted) as noted:
         list(CradlHook().iter_pages(page_size=10))
-    finally:
-        connections.wire.app = inner
 
-    assert [path for path, body in bodies.items() if b"client_secret" in body] == ["/oauth2/token"]
+    assert [request.path for request in noted.requests if b"client_secret" in request.body] == [
+        b"/oauth2/token"
+    ]
     assert not any("secret" in seen.query + seen.path for seen in connections.wire.seen)

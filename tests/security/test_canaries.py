@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import tempfile
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -20,24 +18,16 @@ from stack import free_port
 from airflow_provider_predictions.api.auth import sources
 from airflow_provider_predictions.api.exchange import budgets
 from airflow_provider_predictions.hooks.cradl import CradlHook, CradlSettings
-from airflow_provider_predictions.hooks.vlmrun import VlmRunHook
 from airflow_provider_predictions.operators.cradl import (
     CradlListPredictionsOperator,
-    CradlPredictionsToObjectStorageOperator,
 )
 from airflow_provider_predictions.operators.report import PredictionsReportOperator
-from airflow_provider_predictions.operators.vlmrun import (
-    VlmRunListPredictionsOperator,
-    VlmRunPredictionsToObjectStorageOperator,
-)
 from airflow_provider_predictions.sandbox.faults import Fault
 from airflow_provider_predictions.sandbox.server import Sandbox
-from airflow_provider_predictions.sensors.cradl import CradlPredictionsSensor
-from airflow_provider_predictions.sensors.vlmrun import VlmRunPredictionsSensor
-from airflow_provider_predictions.triggers.cradl import CradlPredictionsEventTrigger
-from airflow_provider_predictions.triggers.poller import Poller
-from airflow_provider_predictions.triggers.vlmrun import VlmRunPredictionsEventTrigger
+from tests.clock import SimulatedTime
 from tests.compat import AIRFLOW, AirflowRescheduleException, DagSerialization, Rescheduled
+from tests.given import DONE, HOOK, LAND, LIST, WAIT, WATCH, connect, on_machine
+from tests.instant import Waits, instant
 from tests.security.canaries import (
     API_KEY,
     CLIENT_SECRET,
@@ -47,11 +37,6 @@ from tests.security.canaries import (
     everything_logs_to,
 )
 
-HOOK = {"vlmrun": VlmRunHook, "cradl": CradlHook}
-LIST = {"vlmrun": VlmRunListPredictionsOperator, "cradl": CradlListPredictionsOperator}
-LAND = {"vlmrun": VlmRunPredictionsToObjectStorageOperator, "cradl": CradlPredictionsToObjectStorageOperator}
-WAIT = {"vlmrun": VlmRunPredictionsSensor, "cradl": CradlPredictionsSensor}
-WATCH = {"vlmrun": VlmRunPredictionsEventTrigger, "cradl": CradlPredictionsEventTrigger}
 PASSWORD = {"vlmrun": API_KEY, "cradl": CLIENT_SECRET}
 
 
@@ -63,7 +48,9 @@ def server() -> Iterator[Sandbox]:
 
 
 @pytest.fixture
-def disguise(server: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Disguise:
+def disguise(
+    server: Sandbox, simulated_time: SimulatedTime, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Disguise:
     """The sandbox with canaries for secrets, behind the default connections."""
     disguise: Disguise = server.wire.app
     disguise.echo.clear()
@@ -72,11 +59,8 @@ def disguise(server: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
         shelf.clear()
         shelf.fill(25, moving=1)
     for service, password in PASSWORD.items():
-        given = server.connection(service, password=password)
-        monkeypatch.setenv(f"AIRFLOW_CONN_{service.upper()}_DEFAULT", json.dumps(given))
-    monkeypatch.setattr(Poller, "shortest_interval", 0.05)
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "worker"))
-    (tmp_path / "worker").mkdir()
+        connect(monkeypatch, server.connection(service, password=password), f"{service}_default")
+    on_machine(monkeypatch, tmp_path / "worker")
     return disguise
 
 
@@ -110,7 +94,7 @@ def event_of(trigger: Any, evidence: Evidence) -> Any:
     evidence.note("serialized trigger", trigger.serialize())
 
     async def fire() -> Any:
-        return await asyncio.wait_for(anext(trigger.run()), 20)
+        return await asyncio.wait_for(anext(trigger.run()), 3600)
 
     payload = asyncio.run(fire()).payload
     evidence.note("event", payload)
@@ -188,7 +172,7 @@ def test_a_wait(
     if mode == "reschedule" and AIRFLOW < (3, 0):
         request.getfixturevalue("airflow_db")
     arguments = {"deferrable": True} if mode == "deferred" else {"mode": mode}
-    sensor = WAIT[paged](task_id="t", poke_interval=0.05, timeout=20, page_size=5, fail_on=(), **arguments)
+    sensor = WAIT[paged](task_id="t", timeout=3600, page_size=5, fail_on=(), **arguments)
     context = Rescheduled().context if mode == "reschedule" else {}
     getattr(server, paged).rows[0].work = 0 if mode == "poke" else 1e6
     try:
@@ -216,11 +200,11 @@ def test_a_watch(paged: str, evidence: Evidence, server: Sandbox) -> None:
         async def aset(self, key: str, value: Any) -> None:
             values[key] = value
 
-    trigger = WATCH[paged](poke_interval=0.05, page_size=5, max_age=90 * 86_400)
+    trigger = WATCH[paged](page_size=5, max_age=90 * 86_400)
     trigger.asset_state_store = type("Stores", (), {"_by_name": {"finished": Store()}})()
     record = getattr(server, paged).rows[0]
-    record.outcome = {"vlmrun": "completed", "cradl": "succeeded"}[paged]
-    record.work = (datetime.now(UTC) - record.created).total_seconds() + 0.7
+    record.outcome = DONE[paged]
+    record.work = (datetime.now(UTC) - record.created).total_seconds() + 90
 
     payload = event_of(trigger, evidence)
 
@@ -294,11 +278,11 @@ def everything(service_name: str, evidence: Evidence, tmp_path: Path) -> None:
     with evidence.of_failure("landing"):
         LAND[name](task_id="t", path=f"file://{tmp_path}/landed", page_size=5, records_per_part=7).execute({})
     with evidence.of_failure("wait"):
-        WAIT[name](task_id="t", timeout=0.1, poke_interval=0.05, max_failures=2, page_size=5).execute({})
+        WAIT[name](task_id="t", timeout=3600, max_failures=2, page_size=5).execute({})
     with evidence.of_failure("trigger"):
         wait = {"filters": {"page_size": 5}}
         trigger = WAIT[name].trigger_class(
-            conn_id=hook.conn_id, poke_interval=0.05, wait=wait, max_failures=2, deadline=time.time() + 3
+            conn_id=hook.conn_id, poke_interval=60, wait=wait, max_failures=2, deadline=time.time() + 3600
         )
         event_of(trigger, evidence)
     evidence.note("message", hook.test_connection())
@@ -319,16 +303,18 @@ def test_a_failure_that_quotes_the_request_and_passes(
     service_name: str, evidence: Evidence, tmp_path: Path, status: int
 ) -> None:
     evidence.allow("signature", "part-", "XCom")
-    evidence.disguise.echo[f"/{service_name}/v1/predictions"] = Echo(status, later=True, times=1)
+    path, landed = f"/{service_name}/v1/predictions", f"file://{tmp_path}/landed"
+    evidence.disguise.echo[path] = Echo(status, later=True, times=1)
     with evidence.of_failure("list"):
-        evidence.note("XCom", LIST[service_name](task_id="t", page_size=5).execute({}))
-    evidence.disguise.echo[f"/{service_name}/v1/predictions"] = Echo(status, later=True, times=1)
+        task = instant(LIST[service_name], Waits())(task_id="t", page_size=5)
+        evidence.note("XCom", task.execute({}))
+    evidence.disguise.echo[path] = Echo(status, later=True, times=1)
     with evidence.of_failure("landing"):
-        LAND[service_name](task_id="t", path=f"file://{tmp_path}/landed", page_size=5).execute({})
+        instant(LAND[service_name], Waits())(task_id="t", path=landed, page_size=5).execute({})
 
 
 @pytest.mark.parametrize("status", [302, 400, 401, 500, 200])
-def test_a_token_endpoint_that_quotes_the_secret(simulated_time, evidence: Evidence, status: int) -> None:
+def test_a_token_endpoint_that_quotes_the_secret(evidence: Evidence, status: int) -> None:
     evidence.disguise.echo["/oauth2/"] = Echo(status)
     hook = CradlHook(attempts=1)
 
@@ -357,7 +343,7 @@ def test_a_file_that_is_refused(evidence: Evidence, tmp_path: Path, status: int)
         {"status": 200, "body": b'{"predictions": 7, "nextToken": 7}'},
         {"how": "reset"},
         {"how": "truncate"},
-        {"how": "slow", "seconds": 1},
+        {"how": "play", "script": (60.0,)},
         {"how": "play", "script": (b"HTTP/1.1 200 OK\r\nno header\r\n\r\n{}",)},
         {"how": "play", "script": (b"nonsense\r\n\r\n",)},
     ],
@@ -367,8 +353,8 @@ def test_an_answer_that_is_none(
     service_name: str, evidence: Evidence, server: Sandbox, monkeypatch, tmp_path: Path, fault: dict
 ) -> None:
     given = server.connection(service_name, password=PASSWORD[service_name])
-    given["extra"] = given.get("extra", {}) | {"timeout": 0.3}
-    monkeypatch.setenv(f"AIRFLOW_CONN_{service_name.upper()}_DEFAULT", json.dumps(given))
+    given["extra"] = given.get("extra", {}) | {"timeout": 0.1 if fault.get("script") == (60.0,) else 60}
+    connect(monkeypatch, given, f"{service_name}_default")
     hook = HOOK[service_name](attempts=1)
     for _ in range(2):
         server.wire.order(Fault(service_name, after=2, **fault))
@@ -388,7 +374,7 @@ def test_a_host_that_is_not_there(service_name: str, evidence: Evidence, server,
     list(HOOK[service_name]().iter_pages())  # so that there is a token
     for host in (f"http://127.0.0.1:{free_port()}/v1", "https://nowhere.invalid/v1"):
         given = server.connection(service_name, password=PASSWORD[service_name], host=host)
-        monkeypatch.setenv("AIRFLOW_CONN_MINE", json.dumps(given))
+        connect(monkeypatch, given)
         evidence.note("message", HOOK[service_name]("mine").test_connection())
 
 
@@ -406,7 +392,7 @@ def test_a_secret_in_the_wrong_field(
         "login": {"login": secret, "password": ""},
     }[place]
     HOOK[service_name]().test_connection()
-    monkeypatch.setenv("AIRFLOW_CONN_MINE", json.dumps(server.connection(service_name, **fields)))
+    connect(monkeypatch, server.connection(service_name, **fields))
     hook = HOOK[service_name]("mine")
 
     with evidence.of_failure("hook"):
@@ -422,7 +408,7 @@ def test_a_secret_in_the_wrong_extra(evidence: Evidence, server: Sandbox, monkey
     given = server.connection("cradl", password=CLIENT_SECRET)
     for value in (CLIENT_SECRET, [CLIENT_SECRET], {"secret": CLIENT_SECRET}):
         given["extra"][name] = value
-        monkeypatch.setenv("AIRFLOW_CONN_MINE", json.dumps(given))
+        connect(monkeypatch, given)
         with evidence.of_failure("hook"):
             CradlHook("mine").get_conn()
     CradlHook().test_connection()

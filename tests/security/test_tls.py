@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import ssl
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import ip_address
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -25,8 +25,7 @@ from airflow_provider_predictions.hooks.cradl import CradlHook
 from airflow_provider_predictions.hooks.vlmrun import VlmRunHook
 from airflow_provider_predictions.sandbox.server import Sandbox
 from tests.conftest import Shell, make_service
-
-HOOK = {"vlmrun": VlmRunHook, "cradl": CradlHook}
+from tests.given import HOOK, connect
 
 
 class Listening(ThreadingHTTPServer):
@@ -92,8 +91,7 @@ def listening(certificate: Path) -> Iterator[Listening]:
 @pytest.fixture
 def hook(service_name: str, sandbox: Sandbox, listening: Listening, monkeypatch: pytest.MonkeyPatch):
     """A connection to that server; the token of Cradl is the sandbox's."""
-    given = sandbox.connection(service_name, host=f"{listening.url}/v1")
-    monkeypatch.setenv("AIRFLOW_CONN_MINE", json.dumps(given))
+    connect(monkeypatch, sandbox.connection(service_name, host=f"{listening.url}/v1"))
     return HOOK[service_name]("mine", attempts=1)
 
 
@@ -142,7 +140,7 @@ def test_a_token_endpoint_with_a_certificate_of_its_own_gets_no_secret(
     for name in ("PYTHONHTTPSVERIFY", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE"):
         monkeypatch.setenv(name, "0" if name == "PYTHONHTTPSVERIFY" else "")
     extra = {"auth_url": f"{listening.url}/oauth2/token"}
-    monkeypatch.setenv("AIRFLOW_CONN_MINE", json.dumps(sandbox.connection("cradl", extra=extra)))
+    connect(monkeypatch, sandbox.connection("cradl", extra=extra))
 
     good, message = CradlHook("mine").test_connection()
 
@@ -160,7 +158,7 @@ def test_whoever_trusts_no_token_endpoint_is_told_which_variable_names_an_author
     sandbox: Sandbox, listening: Listening, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     extra = {"auth_url": f"{listening.url}/oauth2/token"}
-    monkeypatch.setenv("AIRFLOW_CONN_MINE", json.dumps(sandbox.connection("cradl", extra=extra)))
+    connect(monkeypatch, sandbox.connection("cradl", extra=extra))
 
     assert "REQUESTS_CA_BUNDLE" in CradlHook("mine").test_connection()[1]
 
@@ -171,29 +169,30 @@ def test_a_token_endpoint_whose_authority_the_environment_names_is_trusted(
     """So it is the certificate that the others are refused for."""
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
     extra = {"auth_url": f"{listening.url}/oauth2/token"}
-    monkeypatch.setenv("AIRFLOW_CONN_MINE", json.dumps(sandbox.connection("cradl", extra=extra)))
+    connect(monkeypatch, sandbox.connection("cradl", extra=extra))
 
     assert "sent no token" in CradlHook("mine").test_connection()[1]
     assert listening.heard
 
 
-@pytest.mark.parametrize(
-    "name", ["verify", "ssl", "ssl_verify", "insecure", "cert", "ca", "proxy", "headers"]
-)
-@pytest.mark.parametrize("value", [False, "false", 0, None, ""])
 def test_no_extra_turns_the_check_off(
-    service_name: str, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, name: str, value: object
+    service_name: str, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    names = ("verify", "ssl", "ssl_verify", "insecure", "cert", "ca", "proxy", "headers")
+    for name, value in product(names, (False, "false", 0)):
+        with pytest.raises(ConfigurationError, match=f"extra {name}: unknown; known are "):
+            hook_with_extra(sandbox, service_name, monkeypatch, name, value).get_conn()
+    for name, value in product(names, (None, "")):  # the form left the field empty
+        hook_with_extra(sandbox, service_name, monkeypatch, name, value).get_conn()
+
+
+def hook_with_extra(
+    sandbox: Sandbox, service_name: str, monkeypatch: pytest.MonkeyPatch, name: str, value: object
+) -> VlmRunHook | CradlHook:
     given = sandbox.connection(service_name)
     given["extra"] = given.get("extra", {}) | {name: value}
-    monkeypatch.setenv("AIRFLOW_CONN_MINE", json.dumps(given))
-    hook = HOOK[service_name]("mine")
-
-    if value in (None, "") and value is not False and value != 0:
-        hook.get_conn()  # the form left the field empty
-    else:
-        with pytest.raises(ConfigurationError, match=f"extra {name}: unknown; known are "):
-            hook.get_conn()
+    connect(monkeypatch, given)
+    return HOOK[service_name]("mine")
 
 
 def test_a_file_of_a_foreign_origin_is_fetched_without_the_token(

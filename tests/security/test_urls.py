@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 
 from airflow_provider_predictions.api.errors import ConfigurationError
 from airflow_provider_predictions.hooks.cradl import CradlHook
+from tests.given import bare, connect
 
 LOOPBACK = [
     "http://127.0.0.1",
@@ -71,25 +70,26 @@ ELSEWHERE = [
 
 
 def settings_of(monkeypatch: pytest.MonkeyPatch, field: str, url: str) -> None:
-    given = {"conn_type": "cradl", "login": "the-id", "password": "the-secret"}
-    given |= {"host": url} if field == "host" else {"extra": {field: url}}
-    monkeypatch.setenv("AIRFLOW_CONN_MINE", json.dumps(given))
+    fields = {"host": url} if field == "host" else {"extra": {field: url}}
+    connect(monkeypatch, bare("cradl", **fields))
     CradlHook("mine").get_conn()
 
 
 @pytest.mark.parametrize("field", ["host", "auth_url", "dashboard_url"])
-@pytest.mark.parametrize("url", LOOPBACK)
-def test_plain_http_may_stay_on_this_machine(monkeypatch: pytest.MonkeyPatch, field: str, url: str) -> None:
-    settings_of(monkeypatch, field, url)
+def test_plain_http_may_stay_on_this_machine(monkeypatch: pytest.MonkeyPatch, field: str) -> None:
+    for url in LOOPBACK:
+        settings_of(monkeypatch, field, url)
 
 
 @pytest.mark.parametrize("field", ["host", "auth_url", "dashboard_url"])
-@pytest.mark.parametrize("url", ELSEWHERE, ids=ascii)
 def test_whatever_is_not_plainly_this_machine_or_https_is_refused(
-    monkeypatch: pytest.MonkeyPatch, field: str, url: str
+    monkeypatch: pytest.MonkeyPatch, field: str, subtests: pytest.Subtests
 ) -> None:
-    with pytest.raises(ConfigurationError) as caught:
-        settings_of(monkeypatch, field, url)
+    start = "Base URL (host): " if field == "host" else f"extra {field}: "
+    for url in ELSEWHERE:
+        with subtests.test(url=ascii(url)):
+            with pytest.raises(ConfigurationError) as caught:
+                settings_of(monkeypatch, field, url)
 
-    assert str(caught.value).startswith("Base URL (host): " if field == "host" else f"extra {field}: ")
-    assert "hush" not in str(caught.value)
+            assert str(caught.value).startswith(start)
+            assert "hush" not in str(caught.value)

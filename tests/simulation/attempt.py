@@ -18,6 +18,7 @@ FAULTS = {
     "write": ("fail",),
     "link": ("fail", "arrived"),
     "replace": ("fail",),
+    "remove": ("fail",),
 }
 """What may go wrong with each call.
 

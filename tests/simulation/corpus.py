@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tests.simulation.layout import BEFORE_COMMIT, FIRST_PART, PUT_MANIFEST, SECOND_PART
+from tests.simulation.layout import COMMIT, FIRST_PART, PUT_MANIFEST, SECOND_PART, WRITE_COMMIT
 
 
 @dataclass(frozen=True)
@@ -43,16 +43,16 @@ STORIES = (
         ),
     ),
     Case(
-        "an attempt is killed between making the lock and writing it",
+        "an attempt is killed between making the file of its commit and writing it",
         "incremental, local",
         "blocked",
-        (("a.1 write _*", "kill"),),
+        (("a.1 " + WRITE_COMMIT, "kill"),),
     ),
     Case(
-        "the disk is full when the lock is written",
+        "the disk is full when the commit is written",
         "incremental, local",
         "blocked",
-        (("a.1 write _*", "fail"),),
+        (("a.1 " + WRITE_COMMIT, "fail"),),
     ),
     Case(
         "a run that was killed after its commit is retried after another run",
@@ -77,7 +77,7 @@ STORIES = (
         "incremental, store",
         "doubled",
         (
-            ("a.1 " + BEFORE_COMMIT, "freeze"),
+            ("a.1 " + COMMIT, "freeze"),
             ("a.1 frozen", "clock"),
             ("a.1 frozen", "start"),
             ("b.1 succeeded", "wake"),
@@ -91,4 +91,68 @@ STORIES = (
     ),
 )
 
-TAPES: tuple[Case, ...] = ()
+TAPES = (
+    Case("an attempt wakes after its retry", "incremental, store", "lost", tape=(0, 3)),
+    Case("a try is started twice", "incremental, store", "lost", tape=(*[0] * 3, 7)),
+    Case(
+        "a frozen attempt writes again what its retry has committed, and the list has grown",
+        "incremental, store",
+        "changed",
+        tape=(0, 3, *[0] * 24, 8),
+    ),
+    Case("a run is frozen after its commit", "incremental, store", "forgotten", tape=(*[0] * 19, 3, 2)),
+    Case("the put of a manifest fails", "incremental, store", "forgotten", tape=(*[0] * 19, 4, 0, 2)),
+    Case(
+        "the response to the put of a manifest is lost",
+        "incremental, store",
+        "forgotten",
+        tape=(*[0] * 19, 5, 1),
+    ),
+    Case(
+        "the response to a commit is lost",
+        "incremental, store",
+        "forgotten",
+        tape=(*[0] * 8, 1, 1, *[0] * 8, 5),
+    ),
+    Case(
+        "a try is started again after its commit",
+        "incremental, store",
+        "forgotten",
+        tape=(1, *[0] * 19, 8),
+    ),
+    Case("a lock is old before its holder commits", "incremental, store", "doubled", tape=(*[0] * 17, 9, 1)),
+    Case(
+        "a commit arrives late",
+        "incremental, store",
+        "doubled",
+        tape=(
+            *(*[0] * 4, 1, *[0] * 9, 3, *[0] * 8, 1, *[0] * 4, 1, *[0] * 4, 7, 1, *[0] * 4),
+            *(1, 1, 1, 0, 1, 4, 1, 6, *[0] * 2, 9),
+        ),
+    ),
+    Case(
+        "two tries of a run break the lock of each other",
+        "incremental, store",
+        "doubled",
+        tape=(
+            *(*[0] * 11, 1, *[0] * 5, 6, 1, 0, 6, 2, 3, 2, 1, 0, 1, *[0] * 2, 3, 2, *[0] * 4),
+            *(1, 3, *[0] * 7, 2, 0, 1),
+        ),
+    ),
+    Case("a try is started twice in a directory", "incremental, local", "lost", tape=(0, 5)),
+    Case("a lock is empty when its maker is killed", "incremental, local", "blocked", tape=(*[0] * 54, 1)),
+    Case("a run is killed after its commit", "incremental, local", "forgotten", tape=(*[0] * 36, 2, 2)),
+    Case(
+        "a prediction finishes between two tries", "incremental, local", "changed", tape=(0, 5, *[0] * 9, 9)
+    ),
+    Case("a lock in a directory is old", "incremental, local", "doubled", tape=(*[0] * 30, 1, 1, 8, 1)),
+    Case(
+        "two runs land at once while the list grows",
+        "anew, store",
+        "changed",
+        tape=(*[0] * 8, 3, 7, *[0] * 3, 1),
+    ),
+    Case("a run lands over another", "anew, store", "neither"),
+    Case("two runs land at once in a directory", "anew, local", "changed", tape=(*[0] * 11, 1, 9)),
+    Case("two runs land other predictions", "anew, two filters", "changed", tape=(*[0] * 7, 1)),
+)

@@ -170,6 +170,7 @@ class _Scene:
 
     def ended(self, attempt: Attempt) -> None:
         """Check what an attempt returns."""
+        self._checked = -1  # however it has changed what lies there
         self.check()
         if attempt.status == "succeeded":
             self._invariants.ended(attempt)

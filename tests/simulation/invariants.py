@@ -25,21 +25,43 @@ class Invariants(Protocol):
         """At the end."""
 
 
+class Log:
+    """Commits are numbered without a gap, and stay as they are."""
+
+    def __init__(self) -> None:
+        self._entries: dict[str, bytes] = {}
+
+    def check(self, objects: Mapping[str, bytes]) -> None:
+        """After a step."""
+        found = layout.entries(objects)
+        for name, content in self._entries.items():
+            if found.get(name) != content:
+                raise InvariantError(f"log: {name} was changed or removed")
+        self._entries = found
+        numbers = [int("".join(filter(str.isdigit, name))) for name in found]
+        if numbers != [*range(1, len(numbers) + 1)]:
+            raise InvariantError(f"log: {numbers} are not numbered without a gap")
+
+
 class Incremental:
     """All that was ever committed stays; no record lands twice; each run has one commit."""
 
     def __init__(self) -> None:
-        self._ever: dict[str, Commit] = {}
+        self._log = Log()
+        self._parts: dict[str, str] = {}
         self._first: dict[str, tuple[Commit, int]] = {}
         self._ids: set[str] = set()
 
     def check(self, objects: Mapping[str, bytes], steps: int) -> None:
         """After a step: parts, records and state."""
-        for commit in layout.commits(objects):
-            self._ever.setdefault(commit.name, commit)
+        self._log.check(objects)
+        for commit in layout.commits(objects, incremental=True):
+            for name, sha256 in commit.parts:
+                if self._parts.setdefault(name, sha256) != sha256:
+                    raise InvariantError(f"changed: two committed manifests disagree about {name}")
             if commit.run:
                 self._first.setdefault(commit.run, (commit, steps))
-        landed = [record for commit in self._ever.values() for record in records(commit, objects)]
+        landed = records(self._parts.items(), objects)
         self._ids = once(id_ for id_, _ in landed)
         if noted := layout.noted(objects):
             agree(landed, noted)
@@ -66,11 +88,17 @@ class Anew:
     """Whoever reads sees a whole landing, once there is one."""
 
     def __init__(self) -> None:
+        self._log = Log()
         self._ever: set[tuple[tuple[str, str], ...]] = set()
+        self._committed: set[tuple[str | None, tuple[tuple[str, str], ...]]] = set()
         self._ids: set[str] = set()
 
     def check(self, objects: Mapping[str, bytes], steps: int) -> None:
         """After a step: what is shown, and its parts."""
+        self._log.check(objects)
+        self._committed = {
+            (commit.run, commit.parts) for commit in layout.commits(objects, incremental=False)
+        }
         self.see(layout.shown(objects), objects)
 
     def see(self, shown: list[Commit], objects: Mapping[str, bytes]) -> None:
@@ -82,12 +110,12 @@ class Anew:
             raise InvariantError("neither: a landing was there, and none is now")
         for commit in shown:
             self._ever.add(commit.parts)
-            self._ids = once(id_ for id_, _ in records(commit, objects))
+            self._ids = once(id_ for id_, _ in records(commit.parts, objects))
 
     def ended(self, attempt: Attempt) -> None:
-        """A success returns what was shown at some time."""
-        if layout.returned(attempt.result, incremental=False).parts not in self._ever:
-            raise InvariantError(f"uncommitted: {attempt} returns {attempt.outcome}, which nobody could read")
+        """A success returns a commit, of its own run."""
+        if (attempt.run, layout.returned(attempt.result, incremental=False).parts) not in self._committed:
+            raise InvariantError(f"uncommitted: {attempt} returns {attempt.outcome}, which is no commit")
 
     def complete(self, ids: set[str]) -> None:
         """The last landing is shown, and is all of the list."""
@@ -95,10 +123,12 @@ class Anew:
             raise InvariantError(f"missing: {sorted(missing)} are only in one of the list and the landing")
 
 
-def records(commit: Commit, objects: Mapping[str, bytes]) -> list[tuple[str, datetime | None]]:
-    """Of a commit whose parts are there as it says."""
+def records(
+    parts: Iterable[tuple[str, str]], objects: Mapping[str, bytes]
+) -> list[tuple[str, datetime | None]]:
+    """Of parts that are there with their sha256."""
     found = []
-    for name, sha256 in commit.parts:
+    for name, sha256 in parts:
         if name not in objects:
             raise InvariantError(f"lost: {name} of a committed manifest is not there")
         if layout.sha256(objects[name]) != sha256:

@@ -14,12 +14,14 @@ from functools import lru_cache
 from typing import Any
 
 MANIFEST = "_manifest.json"
-STATE = "_state.json"
+LOG = "_log/"
+STATES = "_states/"
 
 # Calls as stories name them.
 FIRST_PART = "/part-00000.jsonl"
-SECOND_PART = "part-00001.jsonl"
-BEFORE_COMMIT = f"put {STATE}"
+SECOND_PART = "part-00001.*"
+WRITE_COMMIT = f"write {LOG}*"
+COMMIT = f"* {LOG}00000001.json"
 PUT_MANIFEST = f"put */{MANIFEST}"
 
 
@@ -48,26 +50,37 @@ class Noted:
     watermark: datetime | None
 
 
-def commits(objects: Mapping[str, bytes]) -> list[Commit]:
-    """Of incremental landings: what any reader may take for committed now."""
-    found = [_commit(_json(objects, name)) for name in objects if name.endswith(f"/{MANIFEST}")]
-    if state := _json(objects, STATE):
-        found.append(_commit(state["manifest"], run=state["run"].split()[1]))
-    return found
+def entries(objects: Mapping[str, bytes]) -> dict[str, bytes]:
+    """The commits as they lie there, by the names of their objects, the oldest first."""
+    found = (name for name in objects if name.startswith(LOG) and name.endswith(".json"))
+    return {name: objects[name] for name in sorted(found)}
+
+
+def commits(objects: Mapping[str, bytes], *, incremental: bool) -> list[Commit]:
+    """All that is committed."""
+    name = None if incremental else ""
+    return [
+        _commit(entry["manifest"], name=name, run=entry["run"].split()[1])
+        for entry in map(_parsed, entries(objects).values())
+    ]
 
 
 def noted(objects: Mapping[str, bytes]) -> Noted | None:
-    """Of incremental landings: what the next run will start from."""
-    state = _json(objects, STATE)
-    if state is None:
+    """Of incremental landings: what the next run will start from; None before the first commit.
+
+    :raises KeyError: where a commit names a state that is not there.
+    """
+    found = [*entries(objects).values()]
+    if not found:
         return None
+    state = _parsed(objects[STATES + _parsed(found[-1])["state"]])
     return Noted(frozenset(state["landed"]), _time(state["watermark"]))
 
 
 def shown(objects: Mapping[str, bytes]) -> list[Commit]:
     """Of a path that is landed anew: what readers may take for the landing now."""
-    manifest = _json(objects, MANIFEST)
-    return [] if manifest is None else [_commit(manifest, name="")]
+    manifest = objects.get(MANIFEST)
+    return [] if manifest is None else [_commit(_parsed(manifest), name="")]
 
 
 def returned(manifest: Mapping[str, Any], *, incremental: bool) -> Commit:
@@ -75,27 +88,24 @@ def returned(manifest: Mapping[str, Any], *, incremental: bool) -> Commit:
     return _commit(manifest) if incremental else _commit(manifest, name="")
 
 
+@lru_cache(maxsize=256)
 def records(content: bytes) -> list[tuple[str, datetime | None]]:
     """Id and creation time of each record of a part."""
     return [(row["id"], _time(row["created_at"])) for row in map(json.loads, content.splitlines())]
 
 
+@lru_cache(maxsize=256)
 def sha256(content: bytes) -> str:
     """As a manifest says it."""
     return hashlib.sha256(content).hexdigest()
 
 
 def _commit(manifest: Any, *, name: str | None = None, run: str | None = None) -> Commit:
-    if name is None:
-        name = manifest["path"].rpartition("/")[2]
+    if name is None:  # the directories of the generation and of the attempt, above the parts
+        name = "/".join(manifest["parts"][0]["uri"].split("/")[-3:-1]) if manifest["parts"] else ""
     prefix = f"{name}/" if name else ""
     parts = ((prefix + part["uri"].rpartition("/")[2], part["sha256"]) for part in manifest["parts"])
     return Commit(name, tuple(parts), run)
-
-
-def _json(objects: Mapping[str, bytes], name: str) -> Any:
-    content = objects.get(name)
-    return None if content is None else _parsed(content)
 
 
 @lru_cache(maxsize=256)

@@ -23,7 +23,7 @@ class Directory:
     """
 
     def __init__(self, root: Path, world: World) -> None:
-        self.root = root
+        self._root = str(root)
         self.version = 0
         """Changes with every change."""
         self._world = world
@@ -32,11 +32,11 @@ class Directory:
     @property
     def url(self) -> str:
         """As the operator takes it."""
-        return f"file://{self.root}"
+        return f"file://{self._root}"
 
     def objects(self) -> dict[str, bytes]:
         """The files, by names relative to it."""
-        return dict(self._files(str(self.root))) if self.root.exists() else {}
+        return dict(self._files(self._root)) if Path(self._root).exists() else {}
 
     def begin(self, world: World) -> None:
         """It is empty as it is, being new."""
@@ -110,10 +110,10 @@ class Directory:
         """Relative to it; None for a file elsewhere."""
         if not isinstance(path, str | os.PathLike):
             return None
-        root, text = str(self.root), os.fspath(path)
-        if text == root:
+        text = os.fspath(path)
+        if text == self._root:
             return "."
-        return text[len(root) + 1 :] if text.startswith(f"{root}/") else None
+        return text[len(self._root) + 1 :] if text.startswith(f"{self._root}/") else None
 
     def _files(self, folder: str) -> Iterator[tuple[str, bytes]]:
         with self._real_scandir(folder) as entries:
@@ -122,7 +122,7 @@ class Directory:
                     yield from self._files(entry.path)
                 else:
                     with self._real_open(entry.path, "rb", buffering=0) as file:
-                        yield entry.path[len(str(self.root)) + 1 :], file.read()
+                        yield entry.path[len(self._root) + 1 :], file.read()
 
 
 class _Written(io.FileIO):

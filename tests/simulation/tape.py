@@ -7,7 +7,7 @@ one: the same attempt goes on and nothing fails. So the empty tape is a history 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from fnmatch import fnmatch
 from typing import NamedTuple, Protocol
 
@@ -117,28 +117,37 @@ class Story:
         return 0
 
 
-def shrink(tape: list[int], fails: Callable[[list[int]], bool], *, most: int = 2000) -> list[int]:
+def shrink(tape: list[int], fails: Callable[[list[int]], bool], *, most: int = 1000) -> list[int]:
     """A tape with fewer choices, and fewer that are not 0, that still fails.
 
     :param fails: plays a tape.
     :param most: how many are played.
     """
-    tape, size, left = trimmed(tape), len(tape), most
-    while size and left > 0:
-        start = 0
-        while start < len(tape) and left > 0:
-            end = min(len(tape), start + size)
-            shorter = trimmed(tape[:start] + tape[end:])
-            duller = trimmed(tape[:start] + [0] * (end - start) + tape[end:])
-            for changed in (shorter, duller):
-                left -= 1
-                if changed != tape and fails(changed):
-                    tape = changed
-                    break
-            else:
-                start += size
-        size //= 2
+    tape, left, is_better = trimmed(tape), most, True
+    while is_better and left > 0:
+        is_better, size = False, max(1, len(tape) // 2)
+        while size and left > 0:
+            start = 0
+            while start < len(tape) and left > 0:
+                for changed in _simpler(tape, start, min(len(tape), start + size)):
+                    left -= 1
+                    if fails(changed):
+                        tape, is_better = changed, True
+                        break
+                else:
+                    start += size
+            size //= 2
     return tape
+
+
+def _simpler(tape: list[int], start: int, end: int) -> Iterator[list[int]]:
+    """A tape without what is between two places, and with zeros there; each of them once."""
+    duller = trimmed(tape[:start] + [0] * (end - start) + tape[end:])
+    if duller != tape:
+        yield duller
+    shorter = trimmed(tape[:start] + tape[end:])
+    if shorter not in (tape, duller):
+        yield shorter
 
 
 def trimmed(tape: Sequence[int]) -> list[int]:

@@ -12,7 +12,7 @@ import pytest
 from tests.simulation.attempt import InvariantError
 from tests.simulation.history import SCENARIOS, drawn, play
 from tests.simulation.invariants import Anew, Incremental, agree, once
-from tests.simulation.layout import Commit, Noted, commits, sha256
+from tests.simulation.layout import Commit, Noted, commits, entries, sha256
 from tests.simulation.seams import silence
 from tests.simulation.store import STORE
 from tests.simulation.tape import Recorded, Story, as_text, shrink
@@ -139,7 +139,7 @@ def landed() -> dict[str, bytes]:
 
 
 def test_a_part_that_is_gone_or_changed_is_noticed(landed: dict[str, bytes]) -> None:
-    part = next(name for commit in commits(landed) for name, _ in commit.parts)
+    part = next(name for commit in commits(landed, incremental=True) for name, _ in commit.parts)
     history = Incremental()
     history.check(landed, 0)
 
@@ -147,8 +147,19 @@ def test_a_part_that_is_gone_or_changed_is_noticed(landed: dict[str, bytes]) -> 
         history.check({name: content for name, content in landed.items() if name != part}, 1)
     with pytest.raises(InvariantError, match="changed"):
         history.check(landed | {part: landed[part] + b"\n"}, 1)
-    with pytest.raises(InvariantError, match="lost"):
-        history.check({}, 1)
+
+
+def test_a_commit_that_is_gone_changed_or_left_out_is_noticed(landed: dict[str, bytes]) -> None:
+    first, *_, last = entries(landed)
+    history = Incremental()
+    history.check(landed, 0)
+
+    with pytest.raises(InvariantError, match="log"):
+        history.check({name: content for name, content in landed.items() if name != last}, 1)
+    with pytest.raises(InvariantError, match="log"):
+        history.check(landed | {first: landed[last]}, 1)
+    with pytest.raises(InvariantError, match="log"):
+        Incremental().check({name: content for name, content in landed.items() if name != first}, 0)
 
 
 def test_a_success_that_is_not_its_runs_commit_is_noticed(landed: dict[str, bytes]) -> None:
@@ -191,4 +202,4 @@ def test_a_landing_that_nobody_can_read_is_noticed() -> None:
         history.see([Commit("", (part,)), Commit("", (("other", ""),))], {"part": content})
     result = {"path": "s3://bucket/landed", "parts": [{"uri": "part", "sha256": "another"}], "count": 1}
     with pytest.raises(InvariantError, match="uncommitted"):
-        history.ended(SimpleNamespace(result=result, outcome="another"))
+        history.ended(SimpleNamespace(run="a", result=result, outcome="another"))

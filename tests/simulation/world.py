@@ -221,8 +221,8 @@ class World:
         self.log.append(f"     arrives late: {what}")
         try:
             change()
-        except FileExistsError:
-            self.log.append("     and is refused")
+        except OSError as error:
+            self.log.append(f"     and is refused: {type(error).__name__}")
 
     def _count_step(self) -> None:
         self.steps += 1

@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowFailException, ObjectStoragePath
+from airflow.providers.common.compat.sdk import ObjectStoragePath
 
-from airflow_provider_predictions.sandbox.faults import Fault
+from airflow_provider_predictions.api.errors import PredictionsError
 from airflow_provider_predictions.sandbox.server import Sandbox
 from airflow_provider_predictions.sandbox.shelf import Shelf
 from tests.compat import attach
-from tests.storage.landings import ARGUMENTS, LAND, Machine, use
+from tests.given import ARGUMENTS, LAND, context_of, on_machine
+from tests.storage.landings import Machine, down
 from tests.storage.servers import azure_server, gs_server, s3_server
 
 # Read when gcsfs is imported, which nothing does before the first test: without the first, each write
@@ -86,7 +87,7 @@ def new_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[],
 
     def new_machine() -> Machine:
         machine = Machine(tmp_path / f"machine-{next(numbers)}")
-        use(machine, monkeypatch)
+        on_machine(monkeypatch, machine.tmp)
         return machine
 
     return new_machine
@@ -100,22 +101,24 @@ def machine(new_machine: Callable[[], Machine]) -> Machine:
 
 @pytest.fixture
 def land(connections: Sandbox, service_name: str, file_store) -> Callable[..., dict[str, Any]]:
-    """Land from the sandbox, in this process."""
+    """Land from the sandbox, in this process; by default as the next attempt of one run."""
+    attempts = count(1)
 
     def land(context: dict[str, Any] | None = None, **arguments: Any) -> dict[str, Any]:
         given = {"path": str(file_store)} | ARGUMENTS | arguments
-        return LAND[service_name](task_id="land", **given).execute(context or {})
+        context = context or context_of("monday", next(attempts))
+        return LAND[service_name](task_id="land", **given).execute(context)
 
     return land
 
 
 @pytest.fixture
 def interrupted(land, connections: Sandbox, service_name: str) -> Callable[..., None]:
-    """Land until the service refuses to go on."""
+    """Land until the service is down for longer than an attempt waits."""
 
     def interrupted(after: int, **arguments: Any) -> None:
-        connections.wire.order(Fault(service_name, status=400, body=b"{}", times=1000, after=after))
-        with pytest.raises(AirflowFailException):
+        connections.wire.order(down(service_name, after))
+        with pytest.raises(PredictionsError):
             land(**arguments)
         connections.wire.clear()
 
@@ -124,9 +127,9 @@ def interrupted(land, connections: Sandbox, service_name: str) -> Callable[..., 
 
 @pytest.fixture
 def begun(interrupted, shelf: Shelf, machine: Machine) -> Machine:
-    """A landing of 500 that was interrupted behind its fifth part; the machine where it was."""
-    shelf.fill(500)
-    interrupted(after=20)
+    """A landing of 300 that was interrupted behind its third part; the machine where it was."""
+    shelf.fill(300)
+    interrupted(after=12)
     return machine
 
 

@@ -19,7 +19,7 @@ import s3fs
 import zstandard
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 
-from tests.storage.landings import LAND
+from tests.given import LAND, context_of
 
 IMPORTED = (pyarrow.parquet, s3fs, zstandard)
 """What a landing would import when it needs it."""
@@ -72,9 +72,9 @@ def _land(order: dict[str, Any]) -> None:
         for descriptor in (0, 1, 2):
             os.dup2(log.fileno(), descriptor)
     logging.basicConfig(level=logging.INFO, force=True)
-    manifest = None
+    context, manifest = context_of("monday", order["attempt"]), None
     try:
-        manifest = LAND[order["land"]](task_id="land", **order["arguments"]).execute({})
+        manifest = LAND[order["land"]](task_id="land", **order["arguments"]).execute(context)
     except BaseException:
         logging.exception("The landing failed")
         raise

@@ -6,26 +6,19 @@ import hashlib
 import json
 import os
 import re
-import tempfile
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 
-from airflow_provider_predictions.operators.cradl import CradlPredictionsToObjectStorageOperator
-from airflow_provider_predictions.operators.vlmrun import VlmRunPredictionsToObjectStorageOperator
+from airflow_provider_predictions.sandbox.faults import Fault
 from airflow_provider_predictions.sandbox.server import Sandbox
 from airflow_provider_predictions.sandbox.shelf import Shelf
+from tests.given import untagged
 
-LAND: dict[str, Any] = {
-    "vlmrun": VlmRunPredictionsToObjectStorageOperator,
-    "cradl": CradlPredictionsToObjectStorageOperator,
-}
-ARGUMENTS = {"page_size": 20, "records_per_part": 70}
 DAYS_AGO = datetime.now(UTC) - timedelta(days=22), datetime.now(UTC) - timedelta(days=12)
 WINDOW = dict(zip(("created_after", "created_before"), map(str, DAYS_AGO), strict=True))
 KINDS: list[Any] = [
@@ -68,14 +61,9 @@ class Machine:
         }
 
 
-def use(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TMPDIR", str(machine.tmp))
-    monkeypatch.setattr(tempfile, "tempdir", None)
-
-
-def task_of(run: str, attempt: int = 1) -> dict[str, Any]:
-    names = {"dag_id": "dag", "task_id": "land", "map_index": -1}
-    return {"ti": SimpleNamespace(**names, run_id=run, try_number=attempt)}
+def down(service_name: str, after: int) -> Fault:
+    """A service that is down for hours, after so many requests: an attempt ends, and a retry may follow."""
+    return Fault(service_name, status=503, headers={"Retry-After": "7200"}, times=1000, after=after)
 
 
 def asked(sandbox: Sandbox, service_name: str) -> list[str]:
@@ -89,9 +77,17 @@ def asked_again(sandbox: Sandbox, service_name: str) -> int:
 
 
 def names(path: ObjectStoragePath) -> list[str]:
-    """What lies right under a path."""
+    """What lies under a path beside the log, relative to it, without the tags of attempts."""
     path.fs.invalidate_cache()
-    return sorted(key.rsplit("/", 1)[-1] for key in path.fs.ls(path.path, detail=False))
+    root = path.path.strip("/")
+    found = (key.strip("/").removeprefix(root).strip("/") for key in path.fs.find(path.path))
+    return sorted(untagged(name) for name in found if not name.startswith("_log/"))
+
+
+def only(path: ObjectStoragePath, name: str) -> Path:
+    """The one file right under a local path that has this name without its tag."""
+    (found,) = (file for file in Path(path.path).iterdir() if untagged(file.name) == name)
+    return found
 
 
 def stored(manifest: dict[str, Any]) -> list[bytes]:
@@ -99,9 +95,10 @@ def stored(manifest: dict[str, Any]) -> list[bytes]:
 
 
 def essence(manifest: dict[str, Any]) -> dict[str, Any]:
-    """A manifest without where it lies and how often was asked."""
+    """A manifest without where it lies, which commit it is and how often was asked."""
     parts = [{name: part[name] for name in ("count", "bytes", "sha256")} for part in manifest["parts"]]
-    return {name: manifest[name] for name in manifest if name not in ("path", "requests")} | {"parts": parts}
+    own = ("path", "requests", "generation", "committed_at")
+    return {name: manifest[name] for name in manifest if name not in own} | {"parts": parts}
 
 
 def assert_landed(path: ObjectStoragePath, manifest: dict[str, Any], reference: dict[str, Any]) -> None:
@@ -109,8 +106,8 @@ def assert_landed(path: ObjectStoragePath, manifest: dict[str, Any], reference: 
     assert essence(manifest) == essence(reference)
     assert stored(manifest) == stored(reference)
     assert json.loads((path / "_manifest.json").read_bytes()) == manifest
-    uris = [part["uri"] for part in manifest["parts"]]
-    assert names(path) == sorted(["_manifest.json", *(uri.rsplit("/", 1)[-1] for uri in uris)])
+    parts = [untagged(part["uri"].rsplit("/", 1)[-1]) for part in manifest["parts"]]
+    assert names(path) == sorted(["_manifest.json", *parts])
 
 
 def assert_all(manifest: dict[str, Any], shelf: Shelf) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import errno
+import io
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import ObjectStoragePath
+from fsspec import AbstractFileSystem
 from fsspec.implementations.memory import MemoryFileSystem
 from s3fs import S3FileSystem
 
@@ -18,16 +21,17 @@ from airflow_provider_predictions.api.errors import (
     PredictionsError,
     StorageError,
 )
-from airflow_provider_predictions.storage.console import bucket_of, console_url
+from airflow_provider_predictions.storage.console import bucket_of, console_url, plain_url
 from airflow_provider_predictions.storage.failures import explained, status_of, worker_disk
 from airflow_provider_predictions.storage.objects import (
+    TRIES,
     _in_pieces,
     create,
-    find,
     get_file,
+    is_conditional,
+    names,
     put_file,
     remove,
-    sizes,
 )
 
 
@@ -135,31 +139,108 @@ class Failing(SimpleNamespace):
         return "s3://bucket/key"
 
 
-@pytest.mark.parametrize(
-    "error",
-    [
-        TypeError("mode"), ValueError("mode"), NotImplementedError("mode"),
-        botocore(400), botocore(405), botocore(501), LibraryError(status_code=501), LibraryError(code=405),
-    ],
+class Writing(SimpleNamespace):
+    """A path in a store that answers each conditional put with an error.
+
+    :param arrives: how many of them arrive all the same.
+    """
+
+    protocol, path = "s3", "bucket/key"
+
+    def __init__(self, error: Exception, *, arrives: bool = False, found: bytes | None = None) -> None:
+        self.puts, self.content = 0, found
+
+        def pipe_file(path: str, content: bytes, mode: str = "overwrite") -> None:
+            if mode == "overwrite" or (arrives and self.content is None):
+                self.content = content
+            if mode == "create":
+                self.puts += 1
+                raise error
+
+        def cat_file(path: str) -> bytes:
+            if self.content is None:
+                raise FileNotFoundError(path)
+            return self.content
+
+        fs = {"async_impl": False, "invalidate_cache": lambda: None, "pipe_file": pipe_file}
+        super().__init__(fs=SimpleNamespace(**fs, cat_file=cat_file))
+
+    def __str__(self) -> str:
+        return "s3://bucket/key"
+
+
+UNCONDITIONAL = (
+    TypeError("mode"), ValueError("mode"), NotImplementedError("mode"),
+    botocore(400), botocore(405), botocore(501), LibraryError(status_code=501), LibraryError(code=405),
 )  # fmt: skip
-def test_a_store_that_does_not_know_conditions_creates_nothing(error: Exception) -> None:
-    assert create(Failing(error), b"1") is False
+
+
+@pytest.mark.parametrize("error", UNCONDITIONAL)
+def test_a_store_that_does_not_know_conditions_is_asked_what_lies_there(error: Exception) -> None:
+    target = Writing(error)
+
+    assert create(target, b"first") == target.content == b"first"
+    assert create(target, b"second") == target.content == b"first"
+    assert not is_conditional(target, b"newer")
+    assert target.content == b"newer"
 
 
 @pytest.mark.parametrize("error", [FileExistsError(), botocore(409), botocore(412), LibraryError(code=412)])
-def test_a_store_that_has_an_object_creates_none(error: Exception) -> None:
-    with pytest.raises(FileExistsError):
-        create(Failing(error), b"1")
+def test_what_lies_there_decides_who_has_created_it(error: Exception) -> None:
+    assert create(Writing(error, found=b"another"), b"mine") == b"another"
+
+
+@pytest.mark.parametrize(
+    "error", [FileExistsError(), botocore(409), botocore(500), TimeoutError(), ConnectionResetError()]
+)
+def test_an_object_whose_response_was_lost_is_found(error: Exception) -> None:
+    """A library sends the put again, which meets its own object."""
+    assert create(Writing(error, arrives=True), b"mine") == b"mine"
+
+
+@pytest.mark.parametrize("error", UNCONDITIONAL)
+def test_a_store_that_is_known_to_know_conditions_is_never_written_to_without(error: Exception) -> None:
+    target = Writing(error)
+
+    with pytest.raises(StorageError, match="unknown whether"):
+        create(target, b"mine", is_conditional=True)
+
+    assert target.content is None
+
+
+def test_an_object_that_cannot_be_created_may_be_there_later() -> None:
+    target = Writing(botocore(503))
+
+    with pytest.raises(StorageError, match=r"unknown whether s3://bucket/key was written: .* A retry finds"):
+        create(target, b"mine")
+
+    assert target.puts == TRIES
+
+
+def test_a_file_system_that_looks_before_it_writes_has_no_conditions() -> None:
+    """fsspec's own ``mode="create"``, which two can pass at once."""
+
+    class Looking(AbstractFileSystem):
+        content = b"old"
+
+        def exists(self, path: str, **_: object) -> bool:
+            return True
+
+        def _open(self, path: str, *_: object, **__: object) -> Any:
+            return io.BytesIO()
+
+    target = SimpleNamespace(fs=Looking(skip_instance_cache=True), protocol="sftp", path="key")
+
+    assert not is_conditional(target, b"new")
 
 
 @pytest.mark.parametrize(
     ("done", "ask"),
     [
-        ("written", lambda path, file: create(path, b"1")),
         ("written", lambda path, file: put_file(file, path)),
         ("read", lambda path, file: get_file(path, file, 1)),
-        ("listed", lambda path, file: sizes(path)),
-        ("listed", lambda path, file: find(path, "_manifest.json")),
+        ("listed", lambda path, file: names(path)),
+        ("listed", lambda path, file: names(path, deep=True)),
     ],
 )
 @pytest.mark.parametrize("status", [403, 500])
@@ -184,8 +265,7 @@ def test_where_a_library_removes_no_single_file_the_path_is_removed() -> None:
 
 
 def test_what_is_not_there_has_nothing_in_it() -> None:
-    assert sizes(Failing(FileNotFoundError())) == {}
-    assert find(Failing(FileNotFoundError()), "_manifest.json") == []
+    assert names(Failing(FileNotFoundError())) == names(Failing(FileNotFoundError()), deep=True) == []
 
 
 def test_large_files_go_piece_by_piece_where_the_file_system_can_do_that() -> None:
@@ -210,6 +290,23 @@ def test_an_object_has_a_page_in_the_console_of_its_vendor(monkeypatch: pytest.M
             "https://console.cloud.google.com/storage/browser/_details/bucket/a%20dir/part%20%C3%BC"
         )
     assert bucket_of(stored("s3")) == "bucket"
+
+
+@pytest.mark.parametrize(
+    ("protocol", "url"),
+    [
+        ("s3", "s3://bucket/a dir/part ü"),
+        ("s3a", "s3://bucket/a dir/part ü"),
+        ("gcs", "gs://bucket/a dir/part ü"),
+        ("abfs", "abfss://bucket@account.dfs.core.windows.net/a dir/part ü"),
+    ],
+)
+def test_engines_find_an_object_without_the_connection(protocol: str, url: str) -> None:
+    assert plain_url(stored(protocol, account_name="account")) == url
+
+
+def test_engines_find_a_file_by_its_path(file_store: ObjectStoragePath) -> None:
+    assert plain_url(file_store / "a b") == f"{file_store.path}/a b"
 
 
 def test_an_object_of_another_vendor_has_none(monkeypatch: pytest.MonkeyPatch) -> None:

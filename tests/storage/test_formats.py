@@ -10,8 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -24,16 +23,14 @@ from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 from airflow_provider_predictions.api.errors import ConfigurationError
 from airflow_provider_predictions.api.service import Service
-from airflow_provider_predictions.operators.cradl import CradlPredictionsToObjectStorageOperator
-from airflow_provider_predictions.operators.vlmrun import VlmRunPredictionsToObjectStorageOperator
 from airflow_provider_predictions.sandbox.data import Record
 from airflow_provider_predictions.sandbox.faults import Fault
 from airflow_provider_predictions.sandbox.server import Sandbox
 from airflow_provider_predictions.sandbox.shelf import Shelf
 from airflow_provider_predictions.storage.formats import make_format
 from airflow_provider_predictions.storage.parquet import ROWS_PER_GROUP
+from tests.given import LAND
 
-LAND = {"vlmrun": VlmRunPredictionsToObjectStorageOperator, "cradl": CradlPredictionsToObjectStorageOperator}
 CODECS = [None, "gzip", "zstd"]
 KINDS = [(form, codec) for form in ("jsonl", "parquet") for codec in CODECS]
 SUFFIXES = {None: ".jsonl", "gzip": ".jsonl.gz", "zstd": ".jsonl.zst"}
@@ -208,7 +205,7 @@ def test_an_empty_list_gives_no_part(land, file_store, form, codec) -> None:
     manifest = land(form, codec)
 
     assert (manifest["parts"], manifest["count"]) == ([], 0)
-    assert [path.name for path in (file_store / "landed").iterdir()] == ["_manifest.json"]
+    assert [path.name for path in (file_store / "landed").glob("[!_]*")] == []
 
 
 @each_kind
@@ -229,7 +226,7 @@ def test_values_are_fetched_four_at_once_and_land_in_order(connections: Sandbox,
     shelf.fill(60)
     connections.wire.order(Fault("files", how="slow", seconds=0.05))
 
-    operator = CradlPredictionsToObjectStorageOperator(
+    operator = LAND["cradl"](
         task_id="land",
         path=str(file_store / "x"),
         file_format=form,
@@ -496,58 +493,43 @@ def test_bytes_that_are_no_utf8_stay_readable(land, show, record, service_name) 
 
 
 @each_kind
-def test_identities_are_read_back(land, shelf: Shelf, service, form, codec) -> None:
-    shelf.fill(90)
-
-    manifest = land(form, codec, records_per_part=50)
-
-    expected = [service.row(text) for text in shelf.texts()]
-    assert identities(manifest, service, form, codec) == [(row.id, row.created_at) for row in expected]
-
-
-@each_kind
-def test_identities_of_odd_records_are_read_back(
-    land, show, record, service, service_name, form, codec
+@pytest.mark.parametrize("fetch", [False, True])
+def test_a_record_lands_once_whatever_its_id_is(
+    land, show, record, service_name, form, codec, fetch: bool
 ) -> None:
     id_, created = ID[service_name], CREATED[service_name]
-    texts = [
-        record(),
-        record(**{id_: None}),
-        record(**{id_: "5"}),
-        record(**{id_: '"\\n\\u2028"'}),
-        record(**{id_: '"b"', created: None}),
-        record(**{id_: '"c"', created: '"soon"'}),
-        record(**{id_: '"d"', created: '"2026-10-01 12:00:00.1234567+0200"'}),
+    is_finished = {"status": '"completed"' if service_name == "vlmrun" else '"succeeded"'}
+    odd: list[dict[str, str | None]] = [
+        {},
+        {id_: None},
+        {id_: "5"},
+        {id_: '"\\n\\u2028"'},
+        {id_: '"\\ud800"'},
+        {id_: '"\udcff"'},
+        {id_: '"b"', created: None},
+        {id_: '"c"', created: '"soon"'},
+        {id_: '"d"', created: '"2026-10-01 12:00:00.1234567+0200"'},
     ]
-    show(*texts)
+    show(*(record(**is_finished, **members) for members in odd))
+    how = {"fetch_values": True} if fetch and service_name == "cradl" else {}
 
-    found = identities(land(form, codec), service, form, codec)
+    first, second = (land(form, codec, incremental=True, **how) for _ in range(2))
 
-    at = datetime(2026, 10, 1, 12, tzinfo=UTC)
-    hashed = f"sha256:{hashlib.sha256(texts[1]).hexdigest()}"
-    precise = at - timedelta(hours=2) + timedelta(microseconds=123456)
-    assert found == [
-        ("a", at), (hashed, at), ("5", at), ("\n\u2028", at), ("b", None), ("c", None), ("d", precise),
-    ]  # fmt: skip
+    assert (first["count"], second["count"]) == (9, 0)
 
 
-@each_kind
-def test_an_id_with_half_a_pair_is_read_back(land, show, record, service, service_name, form, codec) -> None:
-    text = record(**{ID[service_name]: '"\\ud800"'})
-    show(text)
+def test_a_time_that_is_finer_than_its_column_stays_as_it_came(land, show, record, service_name) -> None:
+    finer = {CREATED[service_name]: '"2026-10-01T12:00:00.123456789"'}
+    show(
+        record(**finer),
+        record(**{ID[service_name]: '"b"', CREATED[service_name]: '"2026-10-01T12:00:00.123456000"'}),
+    )
 
-    found = identities(land(form, codec), service, form, codec)
+    fine, exact = rows(land())
 
-    # Parquet's text is UTF-8, which holds no half pairs.
-    expected = "\\ud800" if form == "parquet" else service.row(text).id
-    assert [id_ for id_, _ in found] == [expected]
-
-
-def identities(
-    manifest: dict[str, Any], service: Service[Any], form: str, codec: str | None
-) -> list[tuple[str, datetime | None]]:
-    files = [Path(part["uri"].removeprefix("file://")) for part in manifest["parts"]]
-    return [found for file in files for found in make_format(form, codec, service).identities(file)]
+    assert fine[CREATED[service_name]] == exact[CREATED[service_name]]
+    assert json.loads(fine["other"])[CREATED[service_name]] == "2026-10-01T12:00:00.123456789"
+    assert CREATED[service_name] not in json.loads(exact["other"] or "{}")
 
 
 def test_a_library_that_is_missing_is_missed_by_who_needs_it(

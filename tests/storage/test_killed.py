@@ -17,10 +17,10 @@ from airflow_provider_predictions.sandbox.faults import Fault
 from airflow_provider_predictions.sandbox.server import Sandbox
 from airflow_provider_predictions.sandbox.shelf import Shelf
 from airflow_provider_predictions.storage.manifest import MANIFEST
-from tests.storage import landings
+from tests import given
+from tests.given import LAND
 from tests.storage.landings import (
     KINDS,
-    LAND,
     ORDERS,
     asked,
     asked_again,
@@ -34,7 +34,7 @@ from tests.storage.processes import Attempt, Forks, kill_after, wait_for
 
 pytestmark = pytest.mark.kill
 PREFETCH = 2
-ARGUMENTS = landings.ARGUMENTS | {"prefetch": PREFETCH}
+ARGUMENTS = given.ARGUMENTS | {"prefetch": PREFETCH}
 
 
 @pytest.fixture(scope="module")
@@ -50,15 +50,17 @@ def all_forks() -> Iterator[list[Forks]]:
 
 @pytest.fixture
 def start(all_forks: list[Forks], tmp_path: Path) -> Callable[..., Attempt]:
-    """Begin a landing in a process of its own."""
-    numbers, forks = count(), cycle(all_forks)
+    """Begin a landing in a process of its own, each the next attempt of one run."""
+    numbers, forks = count(1), cycle(all_forks)
 
     def start(sandbox: Sandbox, service: str, path: object, **arguments: Any) -> Attempt:
         names = [name for name in os.environ if name.startswith("AIRFLOW_CONN_")]
         environment = {name: os.environ[name] for name in (*names, "TMPDIR")} | sandbox.environment()
-        answer, fork = tmp_path / f"answer-{next(numbers)}.json", next(forks)
+        number, fork = next(numbers), next(forks)
+        answer = tmp_path / f"answer-{number}.json"
         pid = fork.ask(
             land=service,
+            attempt=number,
             arguments={"path": str(path)} | ARGUMENTS | arguments,
             environment=environment,
             answer=str(answer),
@@ -139,7 +141,7 @@ def test_a_landing_may_be_killed_again_and_again(
     ("service_name", "name"),
     [
         ("vlmrun", "part-00000.jsonl"),
-        ("cradl", "_checkpoint.jsonl"),
+        ("cradl", "_checkpoint-00002"),
         ("cradl", "part-00042.jsonl"),
         ("vlmrun", "_manifest.json"),
     ],
@@ -150,7 +152,7 @@ def test_a_landing_that_is_killed_as_an_object_appears_is_gone_on_with(
     reference = undisturbed(service_name)
 
     attempt = start(lists, service_name, file_store)
-    wait_for((Path(file_store.path) / name).exists, pause=0)
+    wait_for(lambda: name in names(file_store), pause=0)
     answered = attempt.kill()
     # On a busy machine the kill may come when the landing cleans up already; then the next one lands anew.
     was_over = (Path(file_store.path) / MANIFEST).exists() and machine.is_cleaned_up()

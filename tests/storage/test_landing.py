@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import shutil
 import tempfile
 import time
@@ -17,9 +16,12 @@ from airflow.providers.common.compat.sdk import ObjectStoragePath
 from airflow_provider_predictions.api.auth import BearerAuth
 from airflow_provider_predictions.api.models import Page, Prediction
 from airflow_provider_predictions.api.vlmrun import VlmRun
+from airflow_provider_predictions.storage.attempt import Attempt, TaskRun, new_nonce
 from airflow_provider_predictions.storage.formats import make_format
 from airflow_provider_predictions.storage.landing import Landing
 from airflow_provider_predictions.storage.workspace import LIFETIME, Workspace
+from tests.given import untagged
+from tests.storage.landings import names, only
 
 SERVICE = VlmRun("https://vlmrun.test/v1", BearerAuth("key"))
 NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
@@ -38,9 +40,12 @@ def page(*numbers: int, rejected: int = 0) -> Page:
     return Page(tuple(SERVICE.row(line(number)) for number in numbers), 1, (JUNK,) * rejected)
 
 
-def landing(path: ObjectStoragePath, arguments: str = "all", compression: str | None = None) -> Landing:
+def landing(
+    path: ObjectStoragePath, arguments: str = "all", compression: str | None = None, number: int = 1
+) -> Landing:
     form = make_format("jsonl", compression, SERVICE)
-    return Landing(path, form, records_per_part=5, arguments=arguments)
+    attempt = Attempt(path, 1, TaskRun("monday", number=number), new_nonce(), shared=True)
+    return Landing(attempt, form, records_per_part=5, arguments=arguments)
 
 
 def begin(path: ObjectStoragePath, *pages: Page) -> None:
@@ -49,10 +54,6 @@ def begin(path: ObjectStoragePath, *pages: Page) -> None:
         for number, each in enumerate(pages, attempt.progress.requests + 1):
             attempt.take(each, {"skip": number}, number)
         raise BrokenOffError
-
-
-def names(path: ObjectStoragePath) -> set[str]:
-    return {file.name for file in Path(path.path).iterdir()}
 
 
 def spooled(attempt: Landing) -> int:
@@ -64,9 +65,9 @@ def test_a_part_is_closed_as_soon_as_it_is_full_and_the_last_one_holds_the_rest(
 ) -> None:
     with landing(file_store) as attempt:
         attempt.take(page(0, 1, 2), {}, 1)
-        assert (spooled(attempt), names(file_store)) == (3, set())
+        assert (spooled(attempt), names(file_store)) == (3, [])
         attempt.take(page(3, 4), {}, 2)
-        assert (spooled(attempt), names(file_store)) == (0, {"part-00000.jsonl", "_checkpoint.jsonl"})
+        assert (spooled(attempt), names(file_store)) == (0, ["_checkpoint-00000", "part-00000.jsonl"])
         attempt.take(page(*range(5, 18)), {"skip": 18}, 3)
         assert [part.count for part in attempt.progress.parts] == [5, 5, 5]
         attempt.finish()
@@ -75,7 +76,7 @@ def test_a_part_is_closed_as_soon_as_it_is_full_and_the_last_one_holds_the_rest(
 
     contents = [(file_store / part.name).read_bytes() for part in parts]
     assert b"".join(contents) == b"".join(line(number) + b"\n" for number in range(18))
-    assert [part.name for part in parts] == [f"part-0000{number}.jsonl" for number in range(4)]
+    assert [untagged(part.name) for part in parts] == [f"part-0000{number}.jsonl" for number in range(4)]
     assert [part.count for part in parts] == [5, 5, 5, 3]
     assert [part.bytes for part in parts] == list(map(len, contents))
     assert [part.sha256 for part in parts] == [hashlib.sha256(content).hexdigest() for content in contents]
@@ -88,7 +89,7 @@ def test_a_compressed_part_is_described_as_it_is_stored(file_store: ObjectStorag
         attempt.take(page(*range(7)), {}, 1)
         (part,) = attempt.progress.parts
         content = (file_store / part.name).read_bytes()
-        assert (part.name, part.bytes) == ("part-00000.jsonl.gz", len(content))
+        assert (untagged(part.name), part.bytes) == ("part-00000.jsonl.gz", len(content))
         assert part.sha256 == hashlib.sha256(content).hexdigest()
         assert [id_ for id_, _ in attempt.identities()] == list("0123456")
 
@@ -98,14 +99,14 @@ def test_rejected_rows_lie_beside_the_parts(file_store: ObjectStoragePath) -> No
         attempt.take(page(1, rejected=2), {}, 1)
         attempt.finish()
 
-    assert (file_store / "rejected.jsonl").read_bytes() == b"null\nnull\n"
+    assert only(file_store, "_rejected").read_bytes() == b"null\nnull\n"
 
 
 def test_a_landing_of_nothing_leaves_nothing(file_store: ObjectStoragePath) -> None:
     with landing(file_store) as attempt:
         attempt.finish()
 
-    assert names(file_store) == set()
+    assert names(file_store) == []
     (home,) = Path(tempfile.gettempdir()).glob("airflow-predictions-*")
     assert list(home.iterdir()) == []
 
@@ -120,13 +121,14 @@ def test_the_next_attempt_goes_on_behind_the_last_page(file_store: ObjectStorage
         attempt.take(page(7), {}, 3)
         attempt.finish()
 
-    assert (file_store / "part-00001.jsonl").read_bytes() == b"".join(line(n) + b"\n" for n in (5, 6, 7))
-    assert (file_store / "rejected.jsonl").read_bytes() == b"null\n"
+    part = file_store / progress.parts[1].name
+    assert part.read_bytes() == b"".join(line(n) + b"\n" for n in (5, 6, 7))
+    assert only(file_store, "_rejected").read_bytes() == b"null\n"
 
 
 def test_nothing_is_noted_behind_a_note_that_was_cut_short(file_store: ObjectStoragePath) -> None:
     begin(file_store, page(0, 1))
-    (journal,) = Path(tempfile.gettempdir()).glob("airflow-predictions-*/*/journal.jsonl")
+    (journal,) = Path(tempfile.gettempdir()).glob("airflow-predictions-*/*/journal")
     with journal.open("ab") as notes:
         notes.write(b'{"cut')
     begin(file_store, page(2))
@@ -141,12 +143,12 @@ def test_another_machine_goes_on_from_the_last_part(
     begin(file_store, page(*range(7), rejected=1), page(7))
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
 
-    with landing(file_store) as attempt:
+    with landing(file_store, number=2) as attempt:
         assert (attempt.progress.position, spooled(attempt)) == ({"skip": 1}, 2)
         assert [id_ for id_, _ in attempt.identities()] == list("0123456")
         attempt.finish()
 
-    assert (file_store / "rejected.jsonl").read_bytes() == b"null\n"
+    assert only(file_store, "_rejected").read_bytes() == b"null\n"
 
 
 def goes_on(path: ObjectStoragePath, arguments: str = "all") -> bool:
@@ -179,7 +181,7 @@ def test_progress_whose_part_is_not_there_as_it_was_is_not_gone_on_with(
     file_store: ObjectStoragePath, content: bytes | None
 ) -> None:
     begin(file_store, page(*range(6)))
-    part = Path((file_store / "part-00000.jsonl").path)
+    part = only(file_store, "part-00000.jsonl")
     part.unlink()
     if content is not None:
         part.write_bytes(content)
@@ -187,33 +189,27 @@ def test_progress_whose_part_is_not_there_as_it_was_is_not_gone_on_with(
     assert not goes_on(file_store)
 
 
-@pytest.mark.parametrize("count", [2, 6])
-def test_progress_that_a_commit_has_overtaken_is_not_gone_on_with(
-    file_store: ObjectStoragePath, count: int
+def test_a_part_is_copied_since_its_attempt_may_still_remove_it(file_store: ObjectStoragePath) -> None:
+    begin(file_store, page(*range(6)))
+    earlier = only(file_store, "part-00000.jsonl")
+
+    with landing(file_store) as attempt:
+        (part,) = attempt.progress.parts
+
+    assert part.name != earlier.name
+    assert (file_store / part.name).read_bytes() == earlier.read_bytes()
+
+
+@pytest.mark.parametrize("content", [b"", b"null\n", b"{}\n", b"no json\n", b"\xff\n"])
+def test_a_checkpoint_that_is_none_is_ignored(
+    file_store: ObjectStoragePath, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes
 ) -> None:
-    begin(file_store, page(*range(count)))
-    assert goes_on(file_store)
-    (file_store / "_manifest.json").write_text(json.dumps({"parts": [{"uri": "part-00000.jsonl"}]}))
+    begin(file_store, page(*range(6)))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    only(file_store, "_checkpoint-00000").write_bytes(content)
 
-    assert not goes_on(file_store)
-
-
-def test_the_manifest_that_is_replaced_stays_until_the_first_part(file_store: ObjectStoragePath) -> None:
-    manifest = file_store / "_manifest.json"
-    manifest.write_text(json.dumps({"parts": []}))
-    begin(file_store, page(0, 1))
-    assert manifest.exists()
-    assert goes_on(file_store)
-    begin(file_store, page(2, 3, 4))
-
-    assert not manifest.exists()
-    assert goes_on(file_store)
-
-
-def test_a_note_that_is_none_is_no_progress(file_store: ObjectStoragePath) -> None:
-    for content in (b"", b"null\n", b"{}\n", b"no json\n", b"\xff\n"):
-        (file_store / "_checkpoint.jsonl").write_bytes(content)
-        assert not goes_on(file_store)
+    with landing(file_store, number=2) as attempt:
+        assert attempt.progress.position is None
 
 
 def test_an_attempt_ends_well_though_somebody_has_removed_its_directory() -> None:

@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
+import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 
-from airflow_provider_predictions.api.errors import ConfigurationError, StorageError
+from airflow_provider_predictions.api.errors import PredictionsError, StorageError
 from airflow_provider_predictions.api.models import Page, Prediction
 from airflow_provider_predictions.storage import objects
+from airflow_provider_predictions.storage.attempt import Attempt, TaskRun, new_nonce
 from airflow_provider_predictions.storage.manifest import (
     Part,
     Totals,
-    commit,
     manifest,
     moved,
     name_of,
-    part_name,
-    take_back,
 )
+from airflow_provider_predictions.storage.stored import Stored, decode, encode
+
+
+class Kept(Stored):
+    """Counts as a checkpoint has them."""
+
+    totals: Totals
+
 
 NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -53,15 +59,19 @@ def test_totals_are_those_of_all_pages_and_cross_json() -> None:
         "created_min": "2026-11-01T11:00:00Z",
         "created_max": "2026-11-01T13:00:00Z",
     }
-    assert Totals.from_facts(facts) == totals
-    assert Totals.from_facts(Totals().facts()) == Totals()
-    assert totals.rejected == Counter({"number instead of an object": 3})
+    assert decode(encode(Kept(totals=totals)), Kept).totals == totals
+    assert totals.rejected == {"number instead of an object": 3}
 
 
 @pytest.mark.parametrize("suffix", [".jsonl", ".jsonl.gz", ".jsonl.zst", ".parquet"])
-def test_a_part_has_a_name_that_is_known_again(suffix: str) -> None:
-    assert part_name(7, suffix) == f"part-00007{suffix}"
-    assert name_of(f"s3://bucket/{part_name(123456, suffix)}") == f"part-123456{suffix}"
+@pytest.mark.parametrize("shared", [False, True])
+def test_a_part_has_a_name_that_is_known_again(
+    file_store: ObjectStoragePath, suffix: str, shared: bool
+) -> None:
+    attempt = Attempt(file_store, 123_456_789, TaskRun("monday"), new_nonce(), shared=shared)
+    part = attempt.path("part-123456", suffix)
+
+    assert name_of(str(part)) == part.name
 
 
 @pytest.mark.parametrize(
@@ -73,8 +83,8 @@ def test_another_name_is_that_of_no_part(name: str) -> None:
 
 
 def landed(path: ObjectStoragePath, rejected: int = 0) -> dict:
-    totals = Totals(count=3, rejected=Counter({"null instead of an object": rejected}))
-    part = Part(str(path / "part-00000.jsonl"), 3, 12, "ab")
+    totals = Totals(count=3, rejected={"null instead of an object": rejected})
+    part = Part("part-00000.jsonl", 3, 12, "ab")
     return manifest(path, [part], totals, service="vlmrun")
 
 
@@ -82,9 +92,9 @@ def test_a_manifest_holds_parts_totals_and_facts(file_store: ObjectStoragePath) 
     content = landed(file_store)
 
     assert content["path"] == str(file_store)
-    assert content["parts"] == [
-        {"uri": f"{file_store}/part-00000.jsonl", "count": 3, "bytes": 12, "sha256": "ab"}
-    ]
+    url = f"{file_store.path}/part-00000.jsonl"
+    facts = {"uri": f"{file_store}/part-00000.jsonl", "url": url, "count": 3, "bytes": 12, "sha256": "ab"}
+    assert content["parts"] == [facts]
     assert (content["count"], content["service"], content["complete"]) == (3, "vlmrun", True)
 
 
@@ -92,49 +102,21 @@ def test_a_manifest_is_of_the_directory_in_which_it_lies(file_store: ObjectStora
     there = moved(landed(file_store), file_store / "other")
 
     assert there["path"] == f"{file_store}/other"
-    assert there["parts"] == [
-        {"uri": f"{file_store}/other/part-00000.jsonl", "count": 3, "bytes": 12, "sha256": "ab"}
-    ]
+    uri, url = (f"{place}/other/part-00000.jsonl" for place in (file_store, file_store.path))
+    assert there["parts"] == [{"uri": uri, "url": url, "count": 3, "bytes": 12, "sha256": "ab"}]
     assert there["count"] == 3
-
-
-@pytest.mark.parametrize("rejected", [0, 2])
-def test_a_commit_removes_what_attempts_have_left_and_nothing_else(
-    file_store: ObjectStoragePath, rejected: int
-) -> None:
-    stay = {"part-00000.jsonl", "notes.txt", "mypart-00003.jsonl"}
-    go = {"part-00001.jsonl", "part-00000.parquet", "_checkpoint.jsonl", "part-00000.jsonl.12.new", "x.new"}
-    for name in stay | go | {"rejected.jsonl"}:
-        Path(file_store.path, name).write_text("{}\n")
-
-    commit(file_store, landed(file_store, rejected))
-
-    expected = stay | {"_manifest.json"} | ({"rejected.jsonl"} if rejected else set())
-    assert names(file_store) == expected
-    assert json.loads((file_store / "_manifest.json").read_text()) == landed(file_store, rejected)
-    take_back(file_store)
-    take_back(file_store)
-    assert names(file_store) == expected - {"_manifest.json"}
 
 
 # --- objects -----------------------------------------------------------------------------------------
 
 
-def test_sizes_are_those_of_the_objects_right_under_a_path(file_store: ObjectStoragePath) -> None:
-    objects.put(file_store / "a", b"12345")
-    objects.put(file_store / "b", b"")
+def test_names_are_those_of_the_objects_under_a_path(file_store: ObjectStoragePath) -> None:
+    for name in ("z/deep/m", "a/m", "m"):
+        objects.put(file_store / name, b"1")
 
-    assert objects.sizes(file_store) == {"a": 5, "b": 0}
-    assert objects.sizes(file_store / "nothing") == {}
-
-
-def test_directories_that_hold_an_object_of_a_name_are_found_in_order(file_store: ObjectStoragePath) -> None:
-    for name in ("z/deep/m.json", "a/m.json", "m.json", "b/other.json"):
-        Path(file_store.path, name).parent.mkdir(parents=True, exist_ok=True)
-        Path(file_store.path, name).write_text("{}")
-
-    assert objects.find(file_store, "m.json") == [".", "a", "z/deep"]
-    assert objects.find(file_store / "nothing", "m.json") == []
+    assert objects.names(file_store) == ["a", "m", "z"]
+    assert objects.names(file_store, deep=True) == ["a/m", "m", "z/deep/m"]
+    assert objects.names(file_store / "nothing") == objects.names(file_store / "nothing", deep=True) == []
 
 
 def test_a_file_becomes_an_object_and_leaves_nothing_else(
@@ -148,15 +130,35 @@ def test_a_file_becomes_an_object_and_leaves_nothing_else(
 
     assert copy.read_bytes() == objects.read(file_store / "part") == b"1\n2\n"
     assert names(file_store) == {"part"}
-    assert file.samefile((file_store / "part").path)
 
 
-def test_an_object_is_created_once(file_store: ObjectStoragePath) -> None:
-    assert objects.create(file_store / "lock", b"1")
-    with pytest.raises(FileExistsError):
-        objects.create(file_store / "lock", b"2")
+def test_a_part_has_the_permissions_of_a_new_file_in_its_directory(
+    file_store: ObjectStoragePath, tmp_path: Path
+) -> None:
+    """So does its group, where the directory gives its own to new files."""
+    file, directory = tmp_path / "lines", Path(file_store.path)
+    file.write_bytes(b"1\n")
+    file.chmod(0o600)
+    os.chown(directory, -1, 4321)
+    directory.chmod(0o2775)
 
-    assert objects.read(file_store / "lock") == b"1"
+    objects.put_file(file, file_store / "part")
+    objects.put(file_store / "small", b"1")
+    objects.create(file_store / "entry", b"1")
+    (directory / "new").touch()
+
+    for name in ("part", "small", "entry"):
+        found, new = (directory / name).stat(), (directory / "new").stat()
+        assert (found.st_mode, found.st_gid) == (new.st_mode, new.st_gid)
+
+
+def test_a_file_is_created_once(file_store: ObjectStoragePath) -> None:
+    assert objects.create(file_store / "log/1", b"1") == b"1"
+    assert objects.create(file_store / "log/1", b"2") == b"1"
+
+    assert objects.is_conditional(file_store / "log/1", b"3")
+    assert objects.read(file_store / "log/1") == b"1"
+    assert names(file_store / "log") == {"1"}
 
 
 def test_what_fails_is_named_and_so_is_what_was_done_to_it(
@@ -165,30 +167,28 @@ def test_what_fails_is_named_and_so_is_what_was_done_to_it(
     there = file_store / "there"
     objects.prepare(there)
     objects.prepare(there)
-    nowhere = file_store / "no" / "object"
-    with pytest.raises(ConfigurationError, match=rf"path: {nowhere} cannot be written: No such file"):
+    (file_store / "file").write_bytes(b"")
+    nowhere = file_store / "file" / "object"
+    with pytest.raises(PredictionsError, match=rf"path: {nowhere} cannot be written: "):
         objects.put(nowhere, b"1")
-    with pytest.raises(ConfigurationError, match=rf"path: {nowhere} cannot be written: No such file"):
+    with pytest.raises(PredictionsError, match=rf"path: {nowhere} cannot be written: "):
         objects.put_file(Path(__file__), nowhere)
-    with pytest.raises(ConfigurationError, match=rf"path: {nowhere} cannot be written: No such file"):
-        objects.create(nowhere, b"1")
     with pytest.raises(StorageError, match=rf"path: {there} cannot be read: Is a directory"):
         objects.read(there)
     with pytest.raises(StorageError, match=rf"path: {there} cannot be removed"):
         objects.remove(there)
     with pytest.raises(FileNotFoundError):
-        objects.read(nowhere)
+        objects.read(file_store / "nothing")
     with pytest.raises(FileNotFoundError):
-        objects.get_file(nowhere, tmp_path / "copy", 1)
+        objects.get_file(file_store / "nothing", tmp_path / "copy", 1)
 
 
-def test_a_trial_leaves_nothing_and_neither_does_an_attempt_that_is_removed(
+def test_a_trial_leaves_nothing_and_neither_do_objects_that_are_removed(
     file_store: ObjectStoragePath,
 ) -> None:
-    objects.try_to_write(file_store)
-    assert names(file_store) == set()
-    for name in ("a", "b"):
+    objects.try_to_write(file_store, "deep/down/trial")
+    for name in ("a/b/c", "a/d", "e"):
         objects.put(file_store / name, b"1")
-    objects.remove_all(file_store)
+    objects.remove_files(file_store, ["a/b/c", "a/d", "nothing"])
 
-    assert names(file_store) == set()
+    assert names(file_store) == {"e"}

@@ -28,10 +28,10 @@ def names(path: ObjectStoragePath) -> set[str]:
     return {Path(name).name for name in path.fs.find(path.path)}
 
 
-def test_a_report_on_every_format_is_committed(store: ObjectStoragePath, service_name: str) -> None:
+def test_a_report_on_every_format_is_committed(store: ObjectStoragePath) -> None:
     for place, (form, codec) in enumerate(FORMS):
-        records = made(service_name, START, END, 20, seed=place)
-        land(service_name, store / "landed" / str(place), records, form, codec, records_per_part=7)
+        records = made("cradl", START, END, 20, seed=place)
+        land("cradl", store / "landed" / str(place), records, form, codec, records_per_part=7)
 
     result = report(store).execute({})
 

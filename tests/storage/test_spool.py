@@ -33,7 +33,7 @@ def test_a_spool_that_begins_anew_leaves_a_landed_part_alone(landed: tuple[Spool
 
 def test_a_spool_that_goes_on_leaves_a_landed_part_alone(landed: tuple[Spool, Path]) -> None:
     spool, part = landed
-    again = Spool.again(spool.path.parent, spool.facts())
+    again = Spool.again(spool.path, spool.state())
     again.write([b'{"id":"c"}'])
     again.close()
 
@@ -45,15 +45,15 @@ def test_a_spool_that_goes_on_leaves_a_landed_part_alone(landed: tuple[Spool, Pa
 def test_a_spool_goes_on_without_what_was_not_noted_any_more(tmp_path: Path) -> None:
     spool = Spool(tmp_path / "spool")
     spool.write([b'{"id":"a"}'])
-    facts = spool.facts()
+    facts = spool.state()
     spool.write([b'{"id":"b"}'])
     spool.close()
 
-    again = Spool.again(tmp_path, facts)
+    again = Spool.again(spool.path, facts)
     again.close()
 
     assert again.path.read_bytes() == b'{"id":"a"}\n'
-    assert again.facts() == facts
+    assert again.state() == facts
 
 
 def test_a_spool_that_was_tampered_with_is_refused(landed: tuple[Spool, Path]) -> None:
@@ -61,4 +61,4 @@ def test_a_spool_that_was_tampered_with_is_refused(landed: tuple[Spool, Path]) -
     spool.path.write_bytes(spool.path.read_bytes().replace(b"a", b"x"))
 
     with pytest.raises(ValueError, match="does not hold what was written to it"):
-        Spool.again(spool.path.parent, spool.facts())
+        Spool.again(spool.path, spool.state())

@@ -1,129 +1,137 @@
-"""What incremental landings under one path know of each other, step by step."""
+"""What incremental landings under one path know of each other, and what a state that is damaged means."""
 
 from __future__ import annotations
 
+import gzip
 import json
-import time
 from datetime import UTC, datetime
 
 import pytest
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 
-from airflow_provider_predictions.api.errors import ConfigurationError, ConflictError
+from airflow_provider_predictions.api.errors import ConfigurationError
 from airflow_provider_predictions.storage import state
-from airflow_provider_predictions.storage.manifest import Part, Totals, manifest
-from airflow_provider_predictions.storage.state import LOCK_LIFETIME, State, directory_of
+from airflow_provider_predictions.storage.index import PARTS, RECENT, read_index
+from airflow_provider_predictions.storage.objects import names
+from airflow_provider_predictions.storage.state import State
+from tests.storage.committing import add, replace_all
 
 NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
 
 
-def after(path: ObjectStoragePath, **changes: object) -> State:
-    """A state that a run has left."""
-    directory = path / directory_of(1, "first")
-    directory.mkdir(exist_ok=True)
-    content = manifest(directory, [Part(str(directory / "part-00000.jsonl"), 1, 3, "ab")], Totals(count=1))
-    fields = {
-        "generation": 1,
-        "arguments": "all",
-        "watermark": NOON,
-        "landed": {"a": NOON, "b\ud800": None},
-        "run": "first",
-        "attempt": 2,
-        "manifest": content,
-    }
-    return State(**fields | changes)
-
-
 def test_a_path_where_nothing_has_landed_has_a_state_that_says_so(file_store: ObjectStoragePath) -> None:
-    assert state.load(file_store) == State(0, "", None, {}, "", 0, None)
+    assert state.find(file_store) is None
+    assert state.load(file_store) == State() == state.load(file_store)
 
 
-def test_a_state_is_read_as_it_was_saved(file_store: ObjectStoragePath) -> None:
-    state.save(file_store, after(file_store))
+def test_a_state_is_read_as_the_last_commit_left_it(file_store: ObjectStoragePath) -> None:
+    known = {"watermark": NOON, "landed": {"a": NOON, "b\ud800": None}, "rejected": {"c": NOON}}
+    manifest = add(file_store, "monday", **known)
 
-    assert state.load(file_store) == after(file_store)
-    assert {file.name for file in file_store.iterdir()} == {"_state.json", directory_of(1, "first")}
-    assert json.loads((file_store / "_state.json").read_text())["watermark"] == "2026-11-01T12:00:00Z"
+    found = state.load(file_store)
 
-
-def test_a_directory_is_called_by_generation_and_run() -> None:
-    assert directory_of(7, "run") == "000007-acba2551"
-    assert directory_of(7, "other") != directory_of(7, "run")
+    assert {name: getattr(found, name) for name in known} == known
+    assert (found.generation, found.kind, found.conditional) == (1, "vlmrun", True)
+    assert [entry.manifest for entry in found.recent] == [manifest]
 
 
-@pytest.mark.parametrize("generation", [1, 3])
-def test_a_run_that_another_one_has_overtaken_does_not_commit(
-    file_store: ObjectStoragePath, generation: int
+def test_a_state_is_the_newest_though_its_copy_for_readers_is_late(file_store: ObjectStoragePath) -> None:
+    late = None
+    for run in range(9):
+        add(file_store, f"run {run}")
+        late = late or (file_store / "_state.json").read_bytes()
+    (file_store / "_state.json").write_bytes(late or b"")
+
+    assert state.load(file_store).generation == 9
+
+
+def test_few_states_are_kept(file_store: ObjectStoragePath) -> None:
+    for run in range(5):
+        add(file_store, f"run {run}")
+
+    assert [name[:8] for name in names(file_store / "_states")] == ["00000004", "00000005"]
+
+
+def test_commits_that_are_many_are_kept_in_an_index(file_store: ObjectStoragePath) -> None:
+    manifests = [add(file_store, f"run {run}", parts=run % 7 + 1) for run in range(2 * RECENT + 9)]
+
+    found = state.load(file_store)
+    entries = [*read_index(file_store, found.index), *found.recent]
+
+    assert [entry.generation for entry in entries] == [*range(1, len(manifests) + 1)]
+    assert [entry.manifest["count"] for entry in entries] == [manifest["count"] for manifest in manifests]
+    assert [entry.manifest.get("parts") for entry in entries] == [
+        manifest["parts"] if len(manifest["parts"]) <= PARTS else None for manifest in manifests
+    ]
+    assert len(found.recent) <= RECENT
+    assert len(names(file_store / "_index")) <= 2
+    assert add(file_store, "run 6", number=2) == manifests[6]
+
+
+MEMBERS = ("version", "generation", "nonce", "watermark", "landed", "rejected", "recent", "index")
+
+
+@pytest.mark.parametrize("member", MEMBERS)
+def test_a_state_that_cannot_be_read_in_one_of_its_members_is_named(
+    file_store: ObjectStoragePath, member: str
 ) -> None:
-    state.save(file_store, after(file_store))
-    with pytest.raises(ConflictError, match=rf"under {file_store} .*its run is first\)"):
-        state.save(file_store, State(generation=generation, run="second"))
-    assert state.load(file_store).run == "first"
+    add(file_store, "monday")
+    target = file_store / "_state.json"
+    target.write_text(json.dumps(json.loads(target.read_text()) | {member: [{"not": "it"}]}))
 
-    state.save(file_store, State(generation=2, run="second"))
-    assert state.load(file_store).run == "second"
-
-
-@pytest.mark.parametrize(
-    ("lock", "breaks"),
-    [
-        ({"run": "mine", "time": 0}, True),
-        ({"run": "mine", "time": "now"}, True),
-        ({"run": "other", "time": LOCK_LIFETIME + 30}, True),
-        ({"run": "other", "time": LOCK_LIFETIME - 30}, False),
-        ({"run": "other"}, False),
-        ([], False),
-        ("other", False),
-    ],
-)
-def test_a_lock_is_taken_from_a_run_that_has_died_and_from_no_other(
-    file_store: ObjectStoragePath, lock: object, breaks: bool
-) -> None:
-    if isinstance(lock, dict) and "time" in lock:
-        lock["time"] = time.time() - lock["time"] if lock["time"] != "now" else time.time()
-    (file_store / "_state.lock").write_text(json.dumps(lock))
-    mine = State(generation=1, run="mine")
-    if breaks:
-        state.save(file_store, mine)
-        assert {file.name for file in file_store.iterdir()} == {"_state.json"}
-    else:
-        with pytest.raises(ConflictError, match=f"another run is committing under {file_store} just now"):
-            state.save(file_store, mine)
-        assert json.loads((file_store / "_state.lock").read_text()) == lock
+    with pytest.raises(ConfigurationError, match=r"path: .*/_state\.json is not a State of version 1"):
+        state.load(file_store)
 
 
-def test_a_lock_is_left_by_nobody_also_where_the_commit_fails(file_store: ObjectStoragePath) -> None:
-    state.save(file_store, after(file_store))
-    with pytest.raises(ConflictError):
-        state.save(file_store, State(generation=1, run="second"))
-
-    assert not (file_store / "_state.lock").exists()
-
-
-@pytest.mark.parametrize("harm", ['{"generation": 1}', "[]", "null", "", '"x"', "[" * 100_000])
+@pytest.mark.parametrize("harm", ["[]", "null", "", '"x"', "[" * 100_000, '{"generation": 1}'])
 def test_what_is_no_state_is_named(file_store: ObjectStoragePath, harm: str) -> None:
     (file_store / "_state.json").write_text(harm)
 
-    with pytest.raises(ConfigurationError, match=rf"path: {file_store}/_state.json is not what this package"):
+    with pytest.raises(ConfigurationError, match=r"path: .*/_state\.json is not a State"):
         state.load(file_store)
 
 
-def test_a_state_that_names_another_directory_is_none(file_store: ObjectStoragePath) -> None:
-    state.save(file_store, after(file_store, run="second"))
+def test_a_state_that_is_gone_beside_commits_is_named(file_store: ObjectStoragePath) -> None:
+    add(file_store, "monday")
+    (file_store / "_state.json").unlink()
 
-    with pytest.raises(ConfigurationError, match="is not what this package wrote"):
-        state.load(file_store)
+    with pytest.raises(ConfigurationError, match=r"_state\.json is missing.*Copy the newest object of"):
+        add(file_store, "tuesday")
+
+    newest = names(file_store / "_states")[-1]
+    (file_store / "_state.json").write_bytes((file_store / "_states" / newest).read_bytes())
+    assert len(add(file_store, "tuesday")["parts"]) == 1
 
 
-def test_the_manifest_of_the_last_run_is_written_where_it_is_missing_only(
-    file_store: ObjectStoragePath,
-) -> None:
-    last = after(file_store)
-    state.rebuild_manifest(file_store, State())
-    state.rebuild_manifest(file_store, last)
-    found = file_store / directory_of(1, "first") / "_manifest.json"
-    assert json.loads(found.read_text()) == last.manifest
+def test_an_index_that_is_gone_or_damaged_is_named(file_store: ObjectStoragePath) -> None:
+    for run in range(RECENT):
+        add(file_store, f"run {run}")
+    (name,) = names(file_store / "_index")
+    index = file_store / "_index" / name
+    whole = index.read_bytes()
 
-    found.write_text("{}")
-    state.rebuild_manifest(file_store, last)
-    assert found.read_text() == "{}"
+    for harm in (b"", whole[:-9], whole[:20] + b"xx" + whole[22:], gzip.compress(b"{}")):
+        index.write_bytes(harm)
+        with pytest.raises(ConfigurationError, match=r"path: .*_index/.* is damaged"):
+            add(file_store, "run 1", number=2)
+    index.unlink()
+    with pytest.raises(ConfigurationError, match=r"path: .*_index/.* is missing"):
+        add(file_store, "run 1", number=2)
+
+
+def test_a_path_takes_one_way_to_land(file_store: ObjectStoragePath) -> None:
+    add(file_store / "incremental", "monday")
+    replace_all(file_store / "anew", "monday")
+
+    with pytest.raises(ConfigurationError, match="holds incremental landings; land under another path"):
+        replace_all(file_store / "incremental", "tuesday")
+    with pytest.raises(ConfigurationError, match="holds a landing that is not incremental"):
+        add(file_store / "anew", "tuesday")
+
+
+@pytest.mark.parametrize("what", ["_state.json", "_manifest.json"])
+def test_a_path_of_an_earlier_version_is_refused(file_store: ObjectStoragePath, what: str) -> None:
+    (file_store / what).write_text('{"generation": "1", "parts": []}')
+
+    with pytest.raises(ConfigurationError, match=rf"{what} is not .*(land|Land) .*under another"):
+        (add if what == "_state.json" else replace_all)(file_store, "monday")

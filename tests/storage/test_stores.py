@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import random
-import tempfile
-import time
 import tracemalloc
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -14,29 +12,41 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import duckdb
+import polars
+import pyarrow.dataset
+import pyarrow.json
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, ObjectStoragePath
 
-from airflow_provider_predictions.api.errors import ConflictError
-from airflow_provider_predictions.operators.cradl import CradlPredictionsToObjectStorageOperator
-from airflow_provider_predictions.operators.vlmrun import VlmRunPredictionsToObjectStorageOperator
+from airflow_provider_predictions.api.errors import PredictionsError
 from airflow_provider_predictions.sandbox.data import Record
 from airflow_provider_predictions.sandbox.faults import Fault
 from airflow_provider_predictions.sandbox.server import Sandbox
 from airflow_provider_predictions.sandbox.shelf import Shelf
-from airflow_provider_predictions.storage.objects import put, put_file
-from airflow_provider_predictions.storage.state import LOCK, State, save
+from airflow_provider_predictions.storage import objects
+from airflow_provider_predictions.storage.objects import (
+    create,
+    is_conditional,
+    put,
+    put_file,
+    read,
+    remove_files,
+)
+from tests.given import ARGUMENTS, LAND, context_of, on_machine
 from tests.storage.conftest import STORES
+from tests.storage.landings import down, names
 
-LAND = {"vlmrun": VlmRunPredictionsToObjectStorageOperator, "cradl": CradlPredictionsToObjectStorageOperator}
+PIECES = (("_checkpoint", ""), ("part", ".jsonl"))
+"""Of a landing under way: what its objects are called."""
 
 
 @pytest.fixture
 def land(connections: Sandbox, service_name: str) -> Callable[..., dict[str, Any]]:
     """Land from the sandbox, with arguments of the operator."""
 
-    def land(path: ObjectStoragePath | str, **arguments: Any) -> dict[str, Any]:
-        return LAND[service_name](task_id="land", path=str(path), **arguments).execute({})
+    def land(path: ObjectStoragePath | str, context: Any = None, **arguments: Any) -> dict[str, Any]:
+        return LAND[service_name](task_id="land", path=str(path), **arguments).execute(context or {})
 
     return land
 
@@ -58,13 +68,6 @@ def show(shelf: Shelf) -> Iterator[Callable[[dict[int, bytes]], None]]:
     shelf.kind = kind
 
 
-def names(path: ObjectStoragePath) -> list[str]:
-    """What lies under a path, relative to it."""
-    path.fs.invalidate_cache()
-    root = path.path.strip("/")
-    return sorted(key.strip("/").removeprefix(root).strip("/") for key in path.fs.find(path.path))
-
-
 def lines(texts: list[bytes]) -> bytes:
     return b"".join(text + b"\n" for text in texts)
 
@@ -79,6 +82,11 @@ def content(manifest: dict[str, Any]) -> bytes:
     return b"".join(stored)
 
 
+def rejected(manifest: dict[str, Any]) -> bytes:
+    found: bytes = ObjectStoragePath(manifest["rejected_uri"]).read_bytes()
+    return found
+
+
 def committed(path: ObjectStoragePath) -> dict[str, Any]:
     """The manifest as it is stored."""
     manifest: dict[str, Any] = json.loads(path.fs.cat_file((path / "_manifest.json").path))
@@ -88,6 +96,14 @@ def committed(path: ObjectStoragePath) -> dict[str, Any]:
 def break_off(sandbox: Sandbox, service_name: str, *, after: int) -> None:
     """Let the service refuse everything after some requests."""
     sandbox.wire.order(Fault(service_name, status=400, body=b"{}", times=1000, after=after))
+
+
+def land_in_part(land: Callable[..., Any], sandbox: Sandbox, service_name: str, **how: Any) -> None:
+    """Land as the first attempt of a run, until the service is down."""
+    sandbox.wire.order(down(service_name, how.pop("after")))
+    with pytest.raises(PredictionsError):
+        land(how.pop("path"), context=context_of("monday", 1), **how)
+    sandbox.wire.clear()
 
 
 def time_of(text: bytes) -> datetime:
@@ -133,19 +149,15 @@ def test_landing_again_leaves_only_its_own_objects(land, shelf: Shelf, store) ->
     shelf.fill(40)
     path = store / "x"
     land(path, records_per_part=10)
-    for name in ("part-00000.jsonl.zst", "part-00007.parquet", "rejected.jsonl"):
-        (path / name).write_bytes(b"of an earlier landing")
-    for name in ("part-notes.txt", "sub/part-00000.jsonl"):
+    mine = ("part-notes.txt", "sub/part-00000.jsonl", "part-00007.parquet")
+    for name in mine:
         (path / name).parent.mkdir(parents=True, exist_ok=True)
         (path / name).write_bytes(b"not of this landing")
 
     again = land(path, records_per_part=30, compression="gzip")
 
     assert [part["count"] for part in again["parts"]] == [30, 10]
-    assert names(path) == [
-        "_manifest.json", "part-00000.jsonl.gz", "part-00001.jsonl.gz",
-        "part-notes.txt", "sub/part-00000.jsonl",
-    ]  # fmt: skip
+    assert names(path) == sorted(["_manifest.json", "part-00000.jsonl.gz", "part-00001.jsonl.gz", *mine])
 
 
 def test_an_empty_list_replaces_what_landed_before(land, shelf: Shelf, store) -> None:
@@ -159,14 +171,14 @@ def test_an_empty_list_replaces_what_landed_before(land, shelf: Shelf, store) ->
     assert names(store / "x") == ["_manifest.json"]
 
 
-def test_a_list_that_breaks_off_before_a_part_is_full_leaves_nothing(
+def test_a_landing_that_fails_for_good_leaves_nothing(
     land, connections: Sandbox, shelf: Shelf, store, service_name
 ) -> None:
     shelf.fill(40)
     break_off(connections, service_name, after=2)
 
     with pytest.raises(AirflowFailException):
-        land(store / "x", page_size=10)
+        land(store / "x", page_size=10, records_per_part=5)
 
     assert names(store / "x") == []
 
@@ -175,16 +187,13 @@ def test_a_list_that_breaks_off_is_gone_on_with(
     land, connections: Sandbox, shelf: Shelf, store, service_name
 ) -> None:
     shelf.fill(500)
-    path, arguments = store / "x", {"page_size": 20, "records_per_part": 70}
-    break_off(connections, service_name, after=20)
-    with pytest.raises(AirflowFailException):
-        land(path, **arguments)
+    path = store / "x"
+    land_in_part(land, connections, service_name, path=path, after=20, **ARGUMENTS)
     left = names(path)
-    connections.wire.clear()
 
-    manifest = land(path, **arguments)
+    manifest = land(path, context=context_of("monday", 2), **ARGUMENTS)
 
-    assert left == ["_checkpoint.jsonl", *(f"part-{n:05}.jsonl" for n in range(5))]
+    assert left == [f"{stem}-{n:05}{end}" for stem, end in PIECES for n in range(5)]
     assert content(manifest) == lines(shelf.texts())
     assert [part["count"] for part in manifest["parts"]] == [70] * 7 + [10]
     assert names(path) == ["_manifest.json", *(f"part-{n:05}.jsonl" for n in range(8))]
@@ -195,14 +204,11 @@ def test_a_landing_goes_on_from_what_lies_beside_its_parts(
     land, connections: Sandbox, shelf: Shelf, store, service_name, own_tmp, tmp_path, monkeypatch
 ) -> None:
     shelf.fill(500)
-    path, arguments = store / "x", {"page_size": 20, "records_per_part": 70}
-    break_off(connections, service_name, after=20)
-    with pytest.raises(AirflowFailException):
-        land(path, **arguments)
-    connections.wire.clear()
+    path = store / "x"
+    land_in_part(land, connections, service_name, path=path, after=20, **ARGUMENTS)
     another_machine(tmp_path, monkeypatch)
 
-    manifest = land(path, **arguments)
+    manifest = land(path, context=context_of("monday", 2), **ARGUMENTS)
 
     assert content(manifest) == lines(shelf.texts())
     assert names(path) == ["_manifest.json", *(f"part-{n:05}.jsonl" for n in range(8))]
@@ -211,22 +217,19 @@ def test_a_landing_goes_on_from_what_lies_beside_its_parts(
 
 def another_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """From here on, nothing is known but what lies in storage."""
-    tmp_path.joinpath("another").mkdir()
-    monkeypatch.setenv("TMPDIR", str(tmp_path / "another"))
-    monkeypatch.setattr(tempfile, "tempdir", None)
+    on_machine(monkeypatch, tmp_path / "another")
 
 
-def test_while_landing_again_the_earlier_commit_is_taken_back(
+def test_while_a_path_is_landed_again_its_readers_see_the_earlier_landing(
     land, connections: Sandbox, shelf: Shelf, store, service_name
 ) -> None:
     shelf.fill(30)
-    land(store / "x", page_size=10, records_per_part=5)
-    break_off(connections, service_name, after=1)
+    first = land(store / "x", page_size=10, records_per_part=5)
 
-    with pytest.raises(AirflowFailException):
-        land(store / "x", page_size=10, records_per_part=5)
+    land_in_part(land, connections, service_name, path=store / "x", after=1, page_size=10, records_per_part=5)
 
-    assert "_manifest.json" not in names(store / "x")
+    assert committed(store / "x") == first
+    assert content(first) == lines(shelf.texts())
 
 
 @pytest.mark.parametrize("store", STORES[1:], indirect=True)
@@ -253,20 +256,20 @@ def test_rows_that_are_no_records_land_beside_the_parts(land, shelf: Shelf, show
     manifest = land(store / "x", max_rejected=None)
 
     assert content(manifest) == lines([t for n, t in enumerate(shelf.texts()) if n not in ROWS])
-    assert (store / "x" / "rejected.jsonl").read_bytes() == b'"text"\n5\nnull\n[1.10,2]\n'
+    assert rejected(manifest) == b'"text"\n5\nnull\n[1.10,2]\n'
     assert (manifest["count"], manifest["rejected"], manifest["rejected_reasons"]) == (16, 4, REASONS)
-    assert names(store / "x") == ["_manifest.json", "part-00000.jsonl", "rejected.jsonl"]
+    assert names(store / "x") == ["_manifest.json", "_rejected", "part-00000.jsonl"]
 
 
 def test_too_many_rejected_rows_fail_the_task_once_all_has_landed(land, shelf: Shelf, show, store) -> None:
     shelf.fill(20)
     show(ROWS)
 
-    with pytest.raises(AirflowFailException, match=r"max_rejected: 4 .*rejected\.jsonl"):
+    with pytest.raises(AirflowFailException, match=r"max_rejected: 4 .*_rejected"):
         land(store / "x", max_rejected=0)
 
     assert (committed(store / "x")["count"], committed(store / "x")["rejected"]) == (16, 4)
-    assert names(store / "x") == ["_manifest.json", "part-00000.jsonl", "rejected.jsonl"]
+    assert names(store / "x") == ["_manifest.json", "_rejected", "part-00000.jsonl"]
 
 
 @pytest.mark.parametrize(("most", "passes"), [(3, False), (4, True), (5, True)])
@@ -302,7 +305,7 @@ def test_only_rejected_rows_make_no_part(land, shelf: Shelf, show, store) -> Non
     manifest = land(store / "x", max_rejected=None)
 
     assert (manifest["parts"], manifest["rejected"]) == ([], 2)
-    assert (store / "x" / "rejected.jsonl").read_bytes() == b"1\n2\n"
+    assert rejected(manifest) == b"1\n2\n"
 
 
 @pytest.mark.parametrize("machine", ["same", "another"])
@@ -321,18 +324,15 @@ def test_rejected_rows_outlive_an_interruption(
     shelf.fill(200)
     show({5: b"5", 50: b"50", 150: b"150"})
     path, arguments = store / "x", {"page_size": 20, "records_per_part": 30, "max_rejected": None}
-    break_off(connections, service_name, after=6)
-    with pytest.raises(AirflowFailException):
-        land(path, **arguments)
-    connections.wire.clear()
+    land_in_part(land, connections, service_name, path=path, after=6, **arguments)
     if machine == "another":
         another_machine(tmp_path, monkeypatch)
 
-    manifest = land(path, **arguments)
+    manifest = land(path, context=context_of("monday", 2), **arguments)
 
     assert (manifest["count"], manifest["rejected"]) == (197, 3)
     assert content(manifest) == lines([t for n, t in enumerate(shelf.texts()) if n not in (5, 50, 150)])
-    assert (path / "rejected.jsonl").read_bytes() == b"5\n50\n150\n"
+    assert rejected(manifest) == b"5\n50\n150\n"
 
 
 def test_a_file_that_goes_over_in_pieces_arrives_whole(store: ObjectStoragePath, tmp_path: Path) -> None:
@@ -358,8 +358,51 @@ def test_a_large_file_is_never_whole_in_memory(store: ObjectStoragePath, tmp_pat
     assert peak < 40_000_000
 
 
-def test_no_run_commits_while_another_one_does(store: ObjectStoragePath) -> None:
-    put(store / LOCK, json.dumps({"run": "another", "time": time.time()}).encode())
+def test_an_object_is_created_once(store: ObjectStoragePath) -> None:
+    target = store / "_log/00000001.json"
 
-    with pytest.raises(ConflictError, match="another run is committing"):
-        save(store, State(generation=1, run="mine"))
+    assert create(target, b"first") == b"first"
+    assert create(target, b"second") == b"first"
+    assert is_conditional(target, b"third")
+    assert read(target) == b"first"
+
+
+def test_objects_are_removed_whatever_they_are_called(store: ObjectStoragePath) -> None:
+    """A name with a wildcard removes nothing else; before 2026.2, adlfs does not remove it either."""
+    wild = [] if store.protocol == "abfs" else ["b*", "d/part-*"]
+    gone = ["a", "d/e", *wild]
+    for name in [*gone, "b1", "d/part-1"]:
+        put(store / name, b"x")
+
+    remove_files(store, gone)
+    remove_files(store, gone)
+
+    assert objects.names(store, deep=True) == ["b1", "d/part-1"]
+
+
+@pytest.mark.parametrize(("form", "pattern"), [("jsonl", "**/*.jsonl"), ("parquet", "**/*.parquet")])
+def test_engines_that_know_no_airflow_count_each_record_once(
+    land, connections: Sandbox, shelf: Shelf, file_store, service_name, form: str, pattern: str
+) -> None:
+    """A run dies after two parts and is never retried; the next one lands everything."""
+    shelf.fill(305)
+    arguments = {"file_format": form, "incremental": True, "records_per_part": 100, "page_size": 20}
+    land_in_part(land, connections, service_name, path=file_store, after=12, **arguments)
+
+    manifest = land(file_store, context=context_of("tuesday"), **arguments)
+
+    files, urls = f"{file_store.path}/{pattern}", [part["url"] for part in manifest["parts"]]
+    column = "id" if service_name == "vlmrun" else "predictionId"
+    finished = manifest["count"]
+    assert finished > 200
+    scan = f"read_{'json' if form == 'jsonl' else 'parquet'}"
+    for source in (f"'{files}'", str(urls)):
+        query = f"SELECT count(*), count(DISTINCT {column}) FROM {scan}({source})"
+        assert duckdb.sql(query).fetchall() == [(finished, finished)]
+    if form == "parquet":
+        assert pyarrow.dataset.dataset(file_store.path, format=form).count_rows() == finished
+        assert pyarrow.dataset.dataset(urls, format=form).count_rows() == finished
+        assert polars.read_parquet(files)[column].n_unique() == polars.read_parquet(urls).height == finished
+    else:
+        assert sum(pyarrow.json.read_json(url).num_rows for url in urls) == finished
+        assert polars.read_ndjson(urls).height == finished

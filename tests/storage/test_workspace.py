@@ -2,74 +2,35 @@
 
 from __future__ import annotations
 
-import asyncio
 import fcntl
 import os
-import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from airflow_provider_predictions.sandbox.faults import App, Message, Receive, Send
 from airflow_provider_predictions.sandbox.server import Sandbox
 from airflow_provider_predictions.sandbox.shelf import Shelf
 from airflow_provider_predictions.storage.workspace import Workspace
 from tests.compat import let_threads_execute
+from tests.held import held
 from tests.storage.landings import Machine, assert_all, essence, names
 
 DAY = 24 * 3600.0
 
 
-class Held:
-    """ASGI middleware that lets one request wait until the test lets it go.
-
-    :param app: the sandbox.
-    :param number: of the request.
-    """
-
-    def __init__(self, app: App, number: int) -> None:
-        self.app = app
-        self.waits = threading.Event()
-        self._before = number
-
-    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
-        """Serve one request."""
-        self._before -= 1
-        if self._before == 0:
-            self._loop, self._go = asyncio.get_running_loop(), asyncio.Event()
-            self.waits.set()
-            await self._go.wait()
-        await self.app(scope, receive, send)
-
-    def go(self) -> None:
-        """Let it go."""
-        self._loop.call_soon_threadsafe(self._go.set)
-
-
-@pytest.fixture
-def held(connections: Sandbox) -> Iterator[Held]:
-    """The sandbox, which holds the eighth request that it gets."""
-    before = connections.wire.app
-    connections.wire.app = held = Held(before, 8)
-    yield held
-    connections.wire.app = before
-
-
 def test_two_landings_at_once_share_no_workspace(
-    land, shelf: Shelf, held: Held, machine: Machine, file_store, monkeypatch: pytest.MonkeyPatch
+    land, connections: Sandbox, shelf: Shelf, machine: Machine, file_store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     let_threads_execute(monkeypatch)
     shelf.fill(300)
-    with ThreadPoolExecutor() as pool:
+    with ThreadPoolExecutor() as pool, held(connections, 8) as eighth:
         first = pool.submit(land)
-        assert held.waits.wait(60)
+        eighth.came()
 
         second = land()
         left = machine.left()
-        held.go()
 
     assert essence(first.result()) == essence(second)
     assert_all(first.result(), shelf)

@@ -10,7 +10,7 @@ from airflow_provider_predictions.sandbox.server import Sandbox
 from airflow_provider_predictions.sensors.vlmrun import VlmRunPredictionsSensor
 from airflow_provider_predictions.tasks.base import DashboardLink
 from tests.compat import AIRFLOW
-from tests.conftest import connection_json
+from tests.given import connect
 
 
 def tasks() -> DAG:
@@ -24,7 +24,7 @@ def test_each_task_leads_to_the_dashboard_of_its_connection(
     connections: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     extra = {"dashboard_url": "https://eu.example/board"}
-    monkeypatch.setenv("AIRFLOW_CONN_MINE", connection_json(connections, "vlmrun", extra=extra))
+    connect(monkeypatch, connections.connection("vlmrun", extra=extra))
     dag = tasks()
     if AIRFLOW < (3, 0):
         # There the web server asks, with what it has read from its database.

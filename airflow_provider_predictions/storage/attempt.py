@@ -1,0 +1,127 @@
+"""The names of one attempt. No other attempt writes, overwrites or removes anything under them."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from airflow_provider_predictions.storage.objects import names, remove_files
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import ObjectStoragePath
+
+    from airflow_provider_predictions.storage.log import Entry
+
+_ATTEMPT = r"(?P<run>[0-9a-f]{8})-(?P<nonce>[0-9a-f]{8})"
+_OWN = re.compile(rf"(?P<generation>[0-9]{{8,}})/{_ATTEMPT}/.+")
+"""An object in the directory of an attempt."""
+_TAGGED = re.compile(rf"(part|_[a-z]+)(-[0-9]{{5,}})?\.(?P<generation>[0-9]{{8,}})-{_ATTEMPT}(\.[a-z0-9.]+)?")
+"""An object of an attempt right under the path."""
+
+
+@dataclass(frozen=True)
+class TaskRun:
+    """Which attempt of which task of which run this is.
+
+    :param run: the task of the run, as text; equal for all attempts.
+    :param ti: the id of the task instance, where Airflow gives one; not equal for two attempts.
+    :param number: of the attempt, from 1.
+    :param is_last: whether no other attempt follows where it fails.
+    """
+
+    run: str
+    ti: str | None = None
+    number: int = 1
+    is_last: bool = False
+
+    @property
+    def key(self) -> str:
+        """The run in a name."""
+        return hashlib.sha256(self.run.encode()).hexdigest()[:8]
+
+    def is_retry_of(self, entry: Entry) -> bool:
+        """Whether another attempt of this run, or this very one, has committed an entry of the log.
+
+        A run that was deleted and made anew has its first attempt again, as another task instance.
+        """
+        is_same = self.ti is not None and self.ti == entry.ti
+        return entry.run == self.run and (entry.attempt != self.number or is_same)
+
+
+def new_nonce() -> str:
+    """What tells attempts apart; try numbers do not (apache/airflow #59378)."""
+    return uuid4().hex[:8]
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """An attempt to commit a generation, and the names under which it writes.
+
+    :param root: the path of the landing.
+    :param generation: the only one that it can commit.
+    :param task: whose attempt.
+    :param nonce: its own.
+    :param shared: whether it writes right under the path, under tagged names, instead of into a directory of
+        its own.
+    """
+
+    root: ObjectStoragePath
+    generation: int
+    task: TaskRun
+    nonce: str
+    shared: bool = False
+
+    @property
+    def tag(self) -> str:
+        """Unique to the attempt."""
+        return f"{self.generation:08}{'-' if self.shared else '/'}{self.task.key}-{self.nonce}"
+
+    @property
+    def directory(self) -> ObjectStoragePath:
+        """Where it writes."""
+        return self.root if self.shared else self.root / self.tag
+
+    def name(self, stem: str, suffix: str = "") -> str:
+        """What an object of the attempt is called, relative to the path.
+
+        :param stem: such as ``part-00000``.
+        :param suffix: such as ``.jsonl``.
+        """
+        return f"{stem}.{self.tag}{suffix}" if self.shared else f"{self.tag}/{stem}{suffix}"
+
+    def path(self, stem: str, suffix: str = "") -> ObjectStoragePath:
+        """Where an object of the attempt lies."""
+        return self.root / self.name(stem, suffix)
+
+    def predecessors(self) -> dict[Attempt, list[str]]:
+        """Earlier attempts of the same run to commit the same generation, with the names they have left."""
+        found: dict[Attempt, list[str]] = {}
+        for name, tag in tagged(self.root, self.generation, shared=self.shared):
+            if tag["run"] == self.task.key and tag["nonce"] != self.nonce:
+                found.setdefault(replace(self, nonce=tag["nonce"]), []).append(name)
+        return found
+
+    def remove(self) -> None:
+        """Remove what it has written, once it has lost or failed for good."""
+        found = tagged(self.root, self.generation, shared=self.shared)
+        remove_files(self.root, [name for name, tag in found if tag["nonce"] == self.nonce])
+
+
+def tagged(
+    root: ObjectStoragePath, generation: int | None, *, shared: bool
+) -> list[tuple[str, re.Match[str]]]:
+    """The objects of attempts, relative to the path, with what their names say.
+
+    :param generation: only of this one; None for all.
+    :param shared: right under the path; else in directories.
+    """
+    if shared:
+        found = [(name, _TAGGED.fullmatch(name)) for name in names(root)]
+    else:
+        top = f"{generation:08}"
+        below = [f"{top}/{name}" for name in names(root / top, deep=True)]
+        found = [(name, _OWN.fullmatch(name)) for name in below]
+    return [(name, tag) for name, tag in found if tag and generation in (None, int(tag["generation"]))]

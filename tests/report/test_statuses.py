@@ -1,0 +1,93 @@
+"""A report gives no number of what was not to land."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_provider_predictions.report.window import make_window
+from tests.report.landed import SERVICES, land, report, table
+from tests.report.records import changed, made
+
+START, END = datetime(2026, 11, 2, tzinfo=UTC), datetime(2026, 11, 3, tzinfo=UTC)
+OLDEST, BEFORE = datetime(2026, 10, 30, tzinfo=UTC), datetime(2026, 11, 1, tzinfo=UTC)
+WINDOW = make_window((START, END), "UTC", END)
+DONE = {"vlmrun": "completed", "cradl": "succeeded"}
+
+
+def shares(service: str, files: Path) -> list[list[str]]:
+    """Succeeded, failed, waiting and the share that failed, of each group."""
+    name = {"vlmrun": "by_domain", "cradl": "by_model"}[service]
+    return [row[2:6] for row in table(files, name)]
+
+
+def test_of_succeeded_predictions_there_is_no_share_that_failed(service_name: str, tmp_path: Path) -> None:
+    done = DONE[service_name]
+    records = changed(made(service_name, OLDEST, END, 60), status=done)
+    land(service_name, tmp_path / "landed", records, statuses=[done])
+
+    summary = report(str(tmp_path / "landed"), WINDOW, tmp_path / "files")
+
+    assert summary["totals"]["succeeded"]["now"] == summary["count"] > 10
+    for name in ("failed", "waiting", "share_failed"):
+        assert summary["totals"][name] == {"now": None, "before": None}
+    assert "failed" not in summary["text"]
+    assert summary["notes"] == [
+        f"Only {done} predictions were to land, so there is no number of failed and waiting ones here, and "
+        "no share that failed."
+    ]
+    assert {tuple(row[1:]) for row in shares(service_name, tmp_path / "files")} == {("", "", "")}
+    assert (tmp_path / "files/report.html").read_text().count("Not landed.") >= 2
+
+
+def test_of_incremental_landings_there_is_no_number_of_waiting_ones(
+    service_name: str, tmp_path: Path
+) -> None:
+    records = changed(made(service_name, OLDEST, END, 40), status=DONE[service_name])
+    failed = changed(made(service_name, OLDEST, END, 40, seed=5), status="failed")
+    terminal = sorted(SERVICES[service_name].terminal_statuses)
+    land(service_name, tmp_path / "landed", records + failed, statuses=terminal, incremental=True)
+
+    summary = report(str(tmp_path / "landed"), WINDOW, tmp_path / "files")
+
+    totals = summary["totals"]
+    assert totals["waiting"] == {"now": None, "before": None}
+    assert totals["share_failed"]["now"] == totals["failed"]["now"] / summary["count"]
+    assert summary["notes"] == [
+        f"Only {', '.join(terminal[:2])} and {terminal[2]} predictions were to land, so there is no number "
+        "of waiting ones here."
+    ]
+
+
+@pytest.mark.parametrize(("statuses", "unknown"), [(["completed"], "fail"), (["failed"], "share")])
+def test_landings_of_all_and_of_some_statuses_are_not_compared(
+    statuses: list[str], unknown: str, tmp_path: Path
+) -> None:
+    before, now = made("vlmrun", BEFORE, START, 60), made("vlmrun", START, END, 60, seed=4)
+    land(
+        "vlmrun",
+        tmp_path / "1",
+        [*changed(before[:40], status="completed"), *changed(before[40:], status="failed")],
+    )
+    land("vlmrun", tmp_path / "2", changed(now, status=statuses[0]), statuses=statuses)
+
+    summary = report(str(tmp_path), WINDOW, tmp_path / "files")
+
+    assert summary["totals"]["share_failed"] == {"now": None, "before": None}
+    assert not [change for change in summary["changes"] if unknown in change]
+    assert summary["notes"][0].startswith(f"Of some landings only {statuses[0]} predictions were to land, so")
+
+
+@pytest.mark.parametrize(
+    "statuses", [None, ["completed", "failed", "pending", "enqueued", "running", "paused"]]
+)
+def test_where_all_was_to_land_a_zero_is_one(statuses: Any, tmp_path: Path) -> None:
+    land("vlmrun", tmp_path, changed(made("vlmrun", START, END, 5), status="completed"), statuses=statuses)
+
+    summary = report(str(tmp_path), WINDOW, tmp_path / "files")
+
+    assert [summary["totals"][name]["now"] for name in ("failed", "waiting", "share_failed")] == [0, 0, 0.0]
+    assert not [note for note in summary["notes"] if "to land" in note]

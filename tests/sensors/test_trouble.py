@@ -1,0 +1,187 @@
+"""What each way to wait does when something goes wrong meanwhile, in simulated time."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from airflow.providers.common.compat.sdk import (
+    AirflowFailException,
+    AirflowSensorTimeout,
+    AirflowSkipException,
+    TaskDeferred,
+)
+
+from airflow_provider_predictions.api.errors import ServerError, TransientError
+from airflow_provider_predictions.sandbox.faults import Fault
+from airflow_provider_predictions.sandbox.shelf import Shelf
+from airflow_provider_predictions.sensors.cradl import CradlPredictionsSensor
+from tests.compat import needs
+from tests.conftest import moving
+from tests.given import DONE, WAIT, connect
+from tests.sensors.waiting import HOUR, INTERVAL, SOON, in_trigger, make
+
+pytestmark = pytest.mark.usefixtures("simulated_time")
+
+
+STATE_STORE = "failures in a row of rescheduled sensors"
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param({}, id="5xx with HTML"),
+        pytest.param({"how": "reset"}, id="reset"),
+        pytest.param({"how": "truncate"}, id="truncated body"),
+        pytest.param({"status": 429, "body": b'{"message": "Too Many Requests"}'}, id="429"),
+        pytest.param({"status": 200}, id="200 with HTML"),
+    ],
+)
+def test_a_passing_fault_does_not_end_the_wait(wait, shelf: Shelf, sandbox, service_name, fault) -> None:
+    moving(shelf, DONE[service_name], SOON)
+    sandbox.wire.order(Fault(service_name, after=1, times=3, **fault))
+
+    assert wait()["statuses"] == {DONE[service_name]: 1}
+
+
+def test_five_failures_in_a_row_end_the_wait_as_one_that_a_retry_may_cure(
+    wait, shelf: Shelf, sandbox, service_name, mode
+) -> None:
+    if mode == "reschedule":
+        needs(3, 3, STATE_STORE)
+    moving(shelf, "failed", 2 * HOUR)
+    sandbox.wire.order(Fault(service_name, after=1, times=99))
+
+    with pytest.raises((ServerError, TransientError), match="502"):
+        wait()
+
+
+def test_the_number_of_failures_can_be_given(wait, shelf: Shelf, sandbox, service_name, mode) -> None:
+    if mode == "reschedule":
+        needs(3, 3, STATE_STORE)
+    for _ in range(2):
+        moving(shelf, "failed", 2 * HOUR)
+    sandbox.wire.order(Fault(service_name, after=2, times=99))
+
+    with pytest.raises((ServerError, TransientError), match="502"):
+        wait(max_failures=2)
+
+    assert sandbox.wire.requests(service_name) <= 4
+
+
+def test_a_failed_poll_is_not_repeated_before_the_next_interval(shelf: Shelf, sandbox, connections,
+                                                                service_name) -> None:  # fmt: skip
+    sandbox.wire.order(Fault(service_name, times=99))
+    start = datetime.now(UTC)
+
+    with pytest.raises(ServerError):
+        make(WAIT[service_name]).execute({})
+
+    assert sandbox.wire.requests(service_name) == 5
+    assert (datetime.now(UTC) - start).total_seconds() >= 4 * INTERVAL
+
+
+def test_a_retry_after_puts_the_next_poll_off(wait, shelf, sandbox, service_name) -> None:
+    moving(shelf, DONE[service_name], SOON)
+    refusal = {"status": 429, "body": b'{"message": "Too Many Requests"}', "headers": {"Retry-After": "300"}}
+    sandbox.wire.order(Fault(service_name, after=1, **refusal))
+    start = time.time()
+
+    assert wait()["count"] == 1
+    assert time.time() - start > 300
+
+
+def test_an_old_wait_pokes_less_often_where_it_may(service_name) -> None:
+    sensor = make(WAIT[service_name], poke_interval=10, max_interval=60)
+
+    for age, seconds in ((0, 10), (50, 10), (300, 30), (9000, 60)):
+        found = sensor._get_next_poke_interval(0, lambda age=age: age, 1)
+        assert seconds <= found <= 1.1 * seconds
+
+
+def test_a_key_that_is_refused_meanwhile_ends_the_wait_at_once(wait, shelf, sandbox, service_name) -> None:
+    moving(shelf, "failed", 2 * HOUR)
+    sandbox.wire.order(Fault(service_name, after=1, times=99, status=401, body=b'{"message": "no more"}'))
+
+    with pytest.raises(AirflowFailException, match=r"\(password\)"):
+        wait()
+
+    assert sandbox.wire.requests(service_name) <= 4
+
+
+def test_a_used_up_quota_ends_the_wait_at_once(sandbox, connections) -> None:
+    sandbox.wire.order(Fault("cradl", status=429, body=b'{"message": "Limit Exceeded"}', times=99))
+
+    with pytest.raises(AirflowFailException, match="Limit Exceeded"):
+        make(CradlPredictionsSensor).execute({})
+
+    assert sandbox.wire.requests("cradl") == 1
+
+
+def test_a_token_that_expires_while_waiting_is_renewed(wait, shelf, sandbox, service_name) -> None:
+    moving(shelf, DONE[service_name], SOON)
+    sandbox.tokens.revoke()
+
+    assert wait()["count"] == 1
+
+
+def test_the_timeout_bounds_the_wait(shelf: Shelf, connections, service_name) -> None:
+    moving(shelf, "failed", 2 * HOUR)
+
+    sensor = make(WAIT[service_name], timeout=7, deferrable=True)
+    with pytest.raises(TaskDeferred) as deferred:
+        sensor.execute({})
+
+    assert deferred.value.timeout == timedelta(seconds=7)
+    with pytest.raises(AirflowSensorTimeout):
+        make(WAIT[service_name], timeout=10 * INTERVAL).execute({})
+
+
+def test_the_timeout_ends_the_wait_in_each_way(wait, shelf: Shelf) -> None:
+    moving(shelf, "failed", 2 * HOUR)
+    start = time.time()
+
+    with pytest.raises(AirflowSensorTimeout):
+        wait(timeout=10 * INTERVAL)
+
+    assert 10 * INTERVAL <= time.time() - start < 12 * INTERVAL
+
+
+def test_soft_fail_skips_on_a_timeout(wait, shelf: Shelf) -> None:
+    moving(shelf, "failed", 2 * HOUR)
+
+    with pytest.raises(AirflowSkipException):
+        wait(timeout=10 * INTERVAL, soft_fail=True)
+
+
+def test_soft_fail_skips_on_a_failed_prediction(wait, shelf: Shelf) -> None:
+    moving(shelf, "failed", SOON)
+
+    with pytest.raises(AirflowSkipException):
+        wait(soft_fail=True)
+
+
+def test_soft_fail_does_not_skip_on_a_wrong_key(wait, shelf, sandbox, monkeypatch, service_name) -> None:
+    wrong = sandbox.connection(service_name, password="wrong-one")
+    connect(monkeypatch, wrong, f"{service_name}_default")
+
+    with pytest.raises(AirflowFailException, match=r"\(password\)"):
+        wait(soft_fail=True)
+
+
+def test_soft_fail_does_not_skip_on_a_key_refused_while_deferred(shelf, sandbox, connections,
+                                                                 service_name) -> None:  # fmt: skip
+    moving(shelf, "failed", 2 * HOUR)
+    sandbox.wire.order(Fault(service_name, after=1, times=99, status=403, body=b'{"message": "no more"}'))
+
+    with pytest.raises(AirflowFailException, match="no more"):
+        in_trigger(make(WAIT[service_name], deferrable=True, soft_fail=True))
+
+
+@pytest.mark.parametrize(
+    "event", [None, {}, {"state": "done"}, {"state": "odd", "message": "", "statuses": {}}]
+)
+def test_an_event_that_is_not_the_triggers_fails_closed(service_name, event) -> None:
+    with pytest.raises(TransientError, match="event"):
+        make(WAIT[service_name]).execute_complete({}, event)

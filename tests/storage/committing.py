@@ -1,0 +1,46 @@
+"""Attempts that commit, without a service and without records."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow.providers.common.compat.sdk import ObjectStoragePath
+from msgspec.structs import replace
+
+from airflow_provider_predictions.storage.attempt import Attempt, TaskRun
+from airflow_provider_predictions.storage.incremental import IncrementalPath
+from airflow_provider_predictions.storage.manifest import Manifest, Part, Totals, manifest
+from airflow_provider_predictions.storage.replaced import ReplacedPath
+
+FACTS = {"service": "vlmrun", "inconsistency": None, "requests": 1}
+
+
+def write(attempt: Attempt, parts: int = 1, content: bytes = b"{}\n") -> Manifest:
+    """Put the parts of an attempt; what it has to commit."""
+    names = [attempt.path(f"part-{number:05}", ".jsonl") for number in range(parts)]
+    for name in names:
+        name.parent.mkdir(parents=True, exist_ok=True)
+        name.write_bytes(content)
+    made = [Part(name.name, 1, len(content), "ab") for name in names]
+    facts: dict[str, Any] = FACTS | {"generation": attempt.generation}
+    return manifest(attempt.directory, made, Totals(count=parts), **facts)
+
+
+def add(path: ObjectStoragePath, run: str, number: int = 1, *, parts: int = 1, **known: Any) -> Manifest:
+    """What an attempt of a run returns that lands incrementally."""
+    target = IncrementalPath(path, TaskRun(run, number=number), "vlmrun")
+    if earlier := target.earlier():
+        return earlier
+    content = write(target.attempt, parts)
+    return target.commit(content, replace(target.state, **known)) if parts else target.nothing(content)
+
+
+def replace_all(path: ObjectStoragePath, run: str, number: int = 1) -> Manifest:
+    """What an attempt of a run returns that lands in the place of what lies there."""
+    target = ReplacedPath(path, TaskRun(run, number=number))
+    return target.commit(write(target.attempt))
+
+
+def is_whole(content: Manifest) -> bool:
+    """Whether all parts are there that a manifest names."""
+    return all(ObjectStoragePath(part["uri"]).exists() for part in content["parts"])

@@ -1,0 +1,175 @@
+"""Attempts at one path: who commits, what the others return, and what they leave."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from airflow.providers.common.compat.sdk import ObjectStoragePath
+
+from airflow_provider_predictions.api.errors import ConfigurationError, ConflictError, StorageError
+from airflow_provider_predictions.storage.attempt import TaskRun
+from airflow_provider_predictions.storage.incremental import LATE, IncrementalPath
+from airflow_provider_predictions.storage.objects import _replacing, names
+from airflow_provider_predictions.storage.replaced import ReplacedPath
+from tests.storage.committing import add, is_whole, replace_all, write
+
+
+def incremental(path: ObjectStoragePath, run: str, number: int = 1) -> IncrementalPath:
+    return IncrementalPath(path, TaskRun(run, number=number), "vlmrun")
+
+
+def commit(target: IncrementalPath) -> Callable[[], object]:
+    content = write(target.attempt)
+    return lambda: target.commit(content, target.state)
+
+
+def test_a_frozen_attempt_returns_what_its_retry_has_committed(file_store: ObjectStoragePath) -> None:
+    frozen = commit(incremental(file_store, "monday", 1))
+    manifest = add(file_store, "monday", 2)
+
+    assert frozen() == manifest
+    assert is_whole(manifest)
+
+
+def test_a_run_gets_its_manifest_whoever_has_committed_since(file_store: ObjectStoragePath) -> None:
+    manifest = add(file_store, "monday")
+    for day in ("tuesday", "wednesday"):
+        add(file_store, day)
+
+    assert add(file_store, "monday", 2) == manifest
+
+
+def test_of_two_runs_at_once_the_slower_one_fails_and_leaves_nothing(file_store: ObjectStoragePath) -> None:
+    slower = incremental(file_store, "tuesday")
+    late = commit(slower)
+    manifest = add(file_store, "monday")
+
+    with pytest.raises(ConflictError, match=r"another run landed under .*\(monday\).*a retry lands the rest"):
+        late()
+
+    assert is_whole(manifest)
+    assert not any(slower.attempt.nonce in name for name in names(file_store, deep=True))
+
+
+def test_what_a_dead_attempt_has_left_goes_with_the_next_run(file_store: ObjectStoragePath) -> None:
+    dead = incremental(file_store, "monday")
+    write(dead.attempt)
+
+    assert add(file_store, "tuesday", parts=0)["parts"] == []
+    assert any(dead.attempt.nonce in name for name in names(file_store, deep=True))  # it may still commit
+
+    add(file_store, "tuesday", 2)
+    assert not any(dead.attempt.nonce in name for name in names(file_store, deep=True))
+
+
+def test_a_run_that_finds_nothing_tidies_up_too(file_store: ObjectStoragePath) -> None:
+    dead = incremental(file_store, "monday")
+    add(file_store, "tuesday")
+    write(dead.attempt)
+
+    add(file_store, "wednesday", parts=0)
+
+    assert not any(dead.attempt.nonce in name for name in names(file_store, deep=True))
+    assert names(file_store) == ["00000001", "_log", "_state.json", "_states"]
+
+
+def test_what_a_frozen_attempt_writes_later_goes_in_time(file_store: ObjectStoragePath) -> None:
+    frozen = incremental(file_store, "frozen")
+    add(file_store, "first")
+    add(file_store, "second")
+    write(frozen.attempt)
+
+    for run in range(LATE):
+        add(file_store, f"run {run}")
+
+    assert not any(frozen.attempt.nonce in name for name in names(file_store, deep=True))
+
+
+def test_a_commit_is_one_though_the_copies_for_readers_fail(file_store: ObjectStoragePath) -> None:
+    target = incremental(file_store, "monday")
+    content = write(target.attempt)
+    state_file = Path(file_store.path, "_state.json")
+    state_file.unlink()
+    state_file.mkdir()
+
+    assert target.commit(content, target.state) == content
+
+
+def test_a_manifest_copy_that_was_not_written_is_written_by_the_retry(file_store: ObjectStoragePath) -> None:
+    manifest = add(file_store, "monday")
+    copy = ObjectStoragePath(manifest["path"]) / "_manifest.json"
+    copy.unlink()
+
+    add(file_store, "monday", 2)
+
+    assert json.loads(copy.read_bytes()) == manifest
+
+
+def test_an_attempt_whose_files_were_swept_may_be_retried(file_store: ObjectStoragePath) -> None:
+    """It was overtaken while it wrote a part."""
+    slower = incremental(file_store, "tuesday")
+
+    with (  # noqa: PT012
+        pytest.raises(StorageError, match=r"its directory was removed meanwhile. A retry finds out why"),
+        _replacing(slower.attempt.path("part-00000", ".jsonl")) as new,
+    ):
+        new.write_bytes(b"{}\n")
+        add(file_store, "monday")
+
+
+# --- each landing replaces the one before ------------------------------------------------------------
+
+
+def shown(path: ObjectStoragePath) -> dict:
+    return json.loads((path / "_manifest.json").read_bytes())
+
+
+def test_a_landing_replaces_the_one_before_and_its_parts(file_store: ObjectStoragePath) -> None:
+    first, second = (replace_all(file_store, day) for day in ("monday", "tuesday"))
+
+    assert shown(file_store) == second
+    assert is_whole(second)
+    assert not is_whole(first)
+
+
+def test_an_attempt_that_was_overtaken_by_another_run_fails_and_replaces_nothing(
+    file_store: ObjectStoragePath,
+) -> None:
+    slower = ReplacedPath(file_store, TaskRun("monday"))
+    content = write(slower.attempt)
+    manifest = replace_all(file_store, "tuesday")
+
+    with pytest.raises(ConfigurationError, match=r"another run landed .*\(tuesday\)\. Give each run"):
+        slower.commit(content)
+
+    assert shown(file_store) == manifest
+    assert is_whole(manifest)
+
+
+def test_an_attempt_that_was_overtaken_by_its_retry_returns_its_manifest(
+    file_store: ObjectStoragePath,
+) -> None:
+    frozen = ReplacedPath(file_store, TaskRun("monday", number=1))
+    content = write(frozen.attempt)
+    manifest = replace_all(file_store, "monday", 2)
+
+    assert frozen.commit(content) == manifest == shown(file_store)
+
+
+def test_a_manifest_that_is_shown_late_has_its_parts(file_store: ObjectStoragePath) -> None:
+    """Its attempt was frozen between its commit and the manifest, and woke after another commit."""
+    first = replace_all(file_store, "monday")
+    old = (file_store / "_manifest.json").read_bytes()
+    (file_store / "_manifest.json").unlink()
+
+    second = replace_all(file_store, "tuesday")
+    (file_store / "_manifest.json").write_bytes(old)
+
+    assert is_whole(first)
+    assert second["unsettled"] == [1]
+    third = replace_all(file_store, "wednesday")
+    assert third["unsettled"] == [2]
+    assert [is_whole(content) for content in (first, second, third)] == [False, True, True]

@@ -1,0 +1,147 @@
+"""What a watcher knows after its triggerer was killed, in simulated time."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from airflow_provider_predictions.sandbox.shelf import Shelf
+from tests.conftest import moving
+from tests.given import DONE
+from tests.triggers.watching import Store, ids_of
+
+pytestmark = pytest.mark.usefixtures("simulated_time", "has_watchers")
+
+
+def test_a_restart_loses_and_doubles_nothing(
+    connections, shelf: Shelf, service_name: str, store: Store, watched
+) -> None:
+    watched(1, store)
+    ids = [moving(shelf, DONE[service_name], 30 + 70 * n) for n in range(12)]
+
+    told = [event for _ in range(5) for event in watched(3, store)]
+
+    # Killed before it was noted that an event is stored, it comes again, and says so by its batch.
+    batches = {event["batch"]: event["ids"] for event in told}
+    assert sorted(id_ for some in batches.values() for id_ in some) == sorted(ids)
+    assert len(told) - len(batches) <= 4, "a kill doubles the events of one look at most"
+
+
+def test_what_finishes_while_nobody_watches_is_told_of_later(
+    connections, shelf: Shelf, service_name: str, store: Store, watched
+) -> None:
+    watched(1, store)
+    id_ = moving(shelf, DONE[service_name], 0)
+
+    assert ids_of(watched(1, store)) == [id_]
+
+
+def test_an_event_that_a_kill_may_have_swallowed_comes_again_as_it_was(
+    connections, shelf: Shelf, service_name: str, store: Store, watched
+) -> None:
+    """Killed before Airflow has said that the event is stored."""
+    id_ = moving(shelf, DONE[service_name], 100)
+    before = watched(3, store, stores=False)
+    other = moving(shelf, DONE[service_name], 0)
+
+    again = watched(3, store)
+
+    assert [told["ids"] for told in before] == [[id_]]
+    assert again[0] == before[0]
+    assert ids_of(again[1:]) == [other]
+
+
+def test_without_a_state_a_watcher_begins_with_what_is_unfinished(
+    connections, shelf: Shelf, service_name: str, watched
+) -> None:
+    shelf.fill(5)
+    id_ = moving(shelf, DONE[service_name], 100)
+
+    assert ids_of(watched(3, None)) == [id_]
+
+
+def test_what_never_finishes_is_not_waited_for_longer_than_its_age(
+    connections, shelf: Shelf, service_name: str, store: Store, watched
+) -> None:
+    now = datetime.now(UTC)
+    shelf.add(created=now - timedelta(hours=20), work=1e6)
+    shelf.add(created=now - timedelta(hours=10), work=1e6)
+    shelf.add(created=now, work=0)
+
+    watched(1, store, max_age=15 * 3600)
+
+    watermark = datetime.fromisoformat(json.loads(store.values["predictions"])["feed"]["watermark"])
+    assert abs((watermark - (now - timedelta(hours=10))).total_seconds()) < 1
+
+
+class Hanging(Store):
+    """A state that does not answer for the first few times."""
+
+    def __init__(self, calls: int) -> None:
+        super().__init__()
+        self.calls = calls
+
+    async def _hang(self) -> None:
+        self.calls -= 1
+        if self.calls >= 0:
+            await asyncio.Event().wait()
+
+    async def aget(self, key: str, default: Any = None) -> Any:
+        await self._hang()
+        return await super().aget(key, default)
+
+    async def aset(self, key: str, value: Any) -> None:
+        await self._hang()
+        await super().aset(key, value)
+
+
+@pytest.mark.parametrize("calls", [1, 3])
+def test_a_state_that_hangs_does_not_hang_the_watch(
+    connections, shelf, service_name: str, watched, calls: int
+) -> None:
+    store = Hanging(calls)
+    id_ = moving(shelf, DONE[service_name], 600)
+
+    assert ids_of(watched(13, store)) == [id_]
+    assert id_ in store.values["predictions"]
+
+
+class Moody(Store):
+    """A state that cannot be read or written each second time."""
+
+    calls = 0
+
+    def _refuse(self) -> None:
+        self.calls += 1
+        if self.calls % 2:
+            raise ConnectionError("The API server starts.")
+
+    async def aget(self, key: str, default: Any = None) -> Any:
+        self._refuse()
+        return await super().aget(key, default)
+
+    async def aset(self, key: str, value: Any) -> None:
+        self._refuse()
+        await super().aset(key, value)
+
+
+def test_a_state_that_cannot_be_kept_for_a_while_does_not_end_the_watch(
+    connections, shelf, service_name: str, watched
+) -> None:
+    ids = [moving(shelf, DONE[service_name], seconds) for seconds in (200, 400)]
+
+    assert ids_of(watched(9, Moody())) == ids
+
+
+def test_each_asset_of_equal_watchers_has_the_state(connections, shelf, service_name: str, watched) -> None:
+    store, other = Store(), Store()
+    store._by_name["other"] = other
+    id_ = moving(shelf, DONE[service_name], 100)
+
+    assert ids_of(watched(3, store)) == [id_]
+    assert other.values == store.values
+    assert "predictions" in other.values

@@ -1,0 +1,189 @@
+"""What a poll that fails means for those who wait, in simulated time."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from typing import Any, ClassVar
+
+import pytest
+
+from airflow_provider_predictions.api.client import AsyncClient
+from airflow_provider_predictions.hooks.vlmrun import VlmRunHook
+from airflow_provider_predictions.sandbox.faults import Fault
+from airflow_provider_predictions.sandbox.server import Sandbox
+from airflow_provider_predictions.sandbox.shelf import Shelf
+from airflow_provider_predictions.triggers.vlmrun import VlmRunPredictionsTrigger
+from tests.conftest import moving
+from tests.given import DONE
+from tests.triggers.waits import INTERVAL, fired, together, trigger
+
+pytestmark = pytest.mark.usefixtures("simulated_time")
+
+
+def test_each_wait_bears_its_own_number_of_failures(connections, shelf: Shelf, service_name: str) -> None:
+    id_ = moving(shelf, DONE[service_name], 0)
+    connections.wire.order(Fault(service_name, times=3))
+
+    hasty, patient = together(
+        trigger(service_name, prediction_ids=[id_], max_failures=2),
+        trigger(service_name, prediction_ids=[id_]),
+    )
+
+    assert (hasty["state"], hasty["retryable"]) == ("error", True)
+    assert patient["state"] == "done"
+
+
+def test_a_retry_after_puts_the_next_poll_off(connections, shelf: Shelf, service_name: str) -> None:
+    id_ = moving(shelf, DONE[service_name], 0)
+    refusal = {"status": 429, "body": b'{"message": "Too Many Requests"}', "headers": {"Retry-After": "100"}}
+    connections.wire.order(Fault(service_name, times=1, **refusal))
+    start = time.time()
+
+    (payload,) = together(trigger(service_name, prediction_ids=[id_]))
+
+    assert payload["state"] == "done"
+    assert time.time() - start > 100 + INTERVAL
+
+
+def test_a_retry_after_holds_for_those_who_come_later(connections, shelf, service_name: str) -> None:
+    id_ = moving(shelf, DONE[service_name], 0)
+    refusal = {"status": 429, "body": b'{"message": "Too Many Requests"}', "headers": {"Retry-After": "100"}}
+    connections.wire.order(Fault(service_name, times=1, **refusal))
+
+    async def run() -> float:
+        start = time.time()
+        waiting = asyncio.create_task(fired(trigger(service_name, prediction_ids=[id_])))
+        await asyncio.sleep(2 * INTERVAL)
+        await asyncio.wait_for(fired(trigger(service_name, prediction_ids=[id_])), 3600)
+        await waiting
+        return time.time() - start
+
+    assert asyncio.run(run()) > 100 + INTERVAL
+
+
+CANNOT_BE_READ = pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param({"status": 422, "body": b'{"detail": "no id"}'}, id="422"),
+        pytest.param({}, id="5xx"),
+        pytest.param({"how": "reset"}, id="reset"),
+        pytest.param({"status": 200}, id="malformed"),
+    ],
+)
+
+
+@CANNOT_BE_READ
+def test_a_prediction_that_cannot_be_read_ends_only_the_wait_for_it(
+    connections, shelf, service_name: str, fault
+) -> None:
+    connections.wire.order(Fault(service_name, path="odd", times=99, **fault))
+    id_ = moving(shelf, DONE[service_name], 8 * INTERVAL)
+
+    odd, later, unknown = together(
+        trigger(service_name, prediction_ids=["odd"]),
+        trigger(service_name, prediction_ids=[id_]),
+        trigger(service_name, prediction_ids=["nobody"], missing_timeout=8 * INTERVAL),
+    )
+
+    assert odd["state"] == "error"
+    assert odd["retryable"] is (fault.get("status") != 422)
+    assert later["state"] == "done"
+    assert unknown["state"] == "failed"
+
+
+def test_a_service_that_fails_for_several_is_asked_for_no_more_in_a_poll(
+    connections, shelf, service_name: str
+) -> None:
+    ids = [f"predictions/odd-{number}" for number in range(50)]
+    for number in range(50):
+        connections.wire.order(Fault(service_name, path=f"odd-{number}", times=99))
+
+    payloads = together(*[trigger(service_name, prediction_ids=[id_], max_failures=2) for id_ in ids])
+
+    assert {(payload["state"], payload["retryable"]) for payload in payloads} == {("error", True)}
+    # Each of the two polls reads the list, which may take two requests, and fails for three predictions.
+    assert connections.wire.requests(service_name) <= 2 * (2 + 3)
+
+
+def test_a_retry_after_for_one_prediction_puts_all_off(connections, shelf, service_name: str) -> None:
+    connections.wire.order(Fault(service_name, path="odd", status=503, headers={"Retry-After": "100"}))
+    start = time.time()
+
+    (payload,) = together(trigger(service_name, prediction_ids=["odd"], missing_timeout=0))
+
+    assert payload["state"] == "failed"
+    assert time.time() - start > 100 + INTERVAL
+
+
+def test_a_connection_that_is_missing_for_a_while_ends_no_wait(
+    connections, shelf, service_name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A secrets backend that does not answer looks like this."""
+    name = f"AIRFLOW_CONN_{service_name.upper()}_DEFAULT"
+    value = os.environ[name]
+    monkeypatch.delenv(name)
+    id_ = moving(shelf, DONE[service_name], 0)
+
+    async def run() -> dict[str, Any]:
+        asyncio.get_running_loop().call_later(2.5 * INTERVAL, monkeypatch.setenv, name, value)
+        return await asyncio.wait_for(fired(trigger(service_name, prediction_ids=[id_])), 3600)
+
+    assert asyncio.run(run())["state"] == "done"
+
+
+def test_a_connection_that_stays_missing_ends_the_wait_as_one_that_a_retry_may_cure(
+    connections, shelf, service_name: str
+) -> None:
+    (payload,) = together(trigger(service_name, conn_id="nobody", prediction_ids=["a"], max_failures=2))
+
+    assert (payload["state"], payload["retryable"]) == ("error", True)
+    assert "there is no connection 'nobody'" in payload["message"]
+
+
+class MoodyHook(VlmRunHook):
+    """A secrets backend that hangs, or gives up, at first."""
+
+    moods: ClassVar[list[str]] = []
+
+    async def aget_conn(self) -> AsyncClient:
+        match self.moods.pop(0) if self.moods else "":
+            case "hangs":
+                await asyncio.Event().wait()
+            case "is cancelled":
+                raise asyncio.CancelledError
+        return await super().aget_conn()
+
+
+class MoodyTrigger(VlmRunPredictionsTrigger):
+    """Waits with it."""
+
+    hook_class = MoodyHook
+
+
+@pytest.mark.parametrize("mood", ["hangs", "is cancelled"])
+def test_a_connection_whose_reading_goes_wrong_ends_no_wait(connections: Sandbox, mood: str) -> None:
+    id_ = moving(connections.vlmrun, "completed", 0)
+    MoodyHook.moods[:] = [mood] * 3
+
+    wait = {"prediction_ids": [id_]}
+    (payload,) = together(MoodyTrigger(conn_id="vlmrun_default", poke_interval=INTERVAL, wait=wait))
+
+    assert payload["state"] == "done"
+    assert not MoodyHook.moods
+
+
+def test_a_connection_that_is_never_read_ends_the_wait_and_is_named(connections: Sandbox) -> None:
+    MoodyHook.moods[:] = ["hangs"] * 2
+
+    wait = {"prediction_ids": ["a"]}
+    (payload,) = together(
+        MoodyTrigger(conn_id="vlmrun_default", poke_interval=INTERVAL, wait=wait, max_failures=2)
+    )
+
+    assert payload == {
+        "state": "error",
+        "message": "vlmrun_conn_id: connection 'vlmrun_default' was not read within 60 s",
+        "retryable": True,
+    }

@@ -1,0 +1,124 @@
+"""When one wait polls and when it ends, against a service on a real socket, in simulated time."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+import pytest
+
+from airflow_provider_predictions.sandbox.server import Sandbox
+from airflow_provider_predictions.sandbox.shelf import Shelf
+from airflow_provider_predictions.triggers.poller import Poller
+from tests.compat import kill
+from tests.conftest import asked, moving
+from tests.given import DONE
+from tests.triggers.waits import INTERVAL, fired, together, trigger
+
+pytestmark = pytest.mark.usefixtures("simulated_time")
+
+
+def test_a_deadline_is_kept_whatever_the_interval(connections, shelf: Shelf, service_name: str) -> None:
+    moving(shelf, "failed", 3600)
+    start = time.time()
+
+    (payload,) = together(trigger(service_name, 3600, started=start - 100, deadline=start + 50))
+
+    assert payload == {"state": "timeout", "message": "Not finished within 150 s"}
+    assert 50 <= time.time() - start < 60
+
+
+def test_a_deadline_that_passed_while_no_triggerer_ran_is_kept(connections, service_name: str) -> None:
+    start = time.time()
+
+    (payload,) = together(trigger(service_name, started=start - 100, deadline=start - 50))
+
+    assert payload["state"] == "timeout"
+
+
+def test_a_token_that_expires_again_and_again_is_renewed(connections: Sandbox) -> None:
+    id_ = moving(connections.cradl, "succeeded", 3600)
+
+    async def run() -> dict[str, Any]:
+        waiting = asyncio.create_task(fired(trigger("cradl", prediction_ids=[id_])))
+        for tokens in range(1, 4):
+            # The token is good for a poll: its refusal, another token's first answer, and the next poll.
+            await asked(connections, "cradl", connections.wire.requests("cradl") + 3)
+            assert connections.wire.requests("token") <= tokens
+            connections.tokens.revoke()
+        connections.cradl.rows[0].work = 0
+        return await asyncio.wait_for(waiting, 3600)
+
+    assert asyncio.run(run())["state"] == "done"
+    assert connections.wire.requests("token") >= 3
+
+
+def test_a_trigger_sleeps_before_its_first_poll(connections, shelf, service_name: str) -> None:
+    id_ = moving(shelf, DONE[service_name], 0)
+
+    async def run() -> int:
+        waiting = asyncio.create_task(fired(trigger(service_name, prediction_ids=[id_])))
+        await asyncio.sleep(0.9 * INTERVAL)
+        asked = connections.wire.requests(service_name)
+        assert (await waiting)["state"] == "done"
+        return asked
+
+    assert asyncio.run(run()) == 0
+
+
+def test_an_old_wait_asks_less_often_where_it_may(connections, shelf, service_name: str) -> None:
+    id_ = moving(shelf, "failed", 3600)
+
+    async def run() -> None:
+        old = trigger(service_name, prediction_ids=[id_], max_interval=100, started=time.time() - 10_000)
+        waiting = asyncio.create_task(fired(old))
+        await asked(connections, service_name, 1)
+        await asyncio.sleep(4.5 * INTERVAL)
+        waiting.cancel()
+
+    asyncio.run(run())
+
+    assert connections.wire.requests(service_name) == 1
+
+
+def test_a_wait_that_another_triggerer_takes_over_ends_when_it_would_have(
+    connections, shelf, service_name: str
+) -> None:
+    id_ = moving(shelf, "failed", 3600)
+    start = time.time()
+    first = trigger(service_name, prediction_ids=[id_], started=start - 100, deadline=start + 150)
+
+    async def killed() -> None:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(fired(first), 80)
+
+    asyncio.run(killed())
+    _, arguments = first.serialize()
+    (payload,) = together(type(first)(**arguments))
+
+    assert payload["state"] == "timeout"
+    assert 150 <= time.time() - start < 160
+
+
+def test_a_wait_that_a_person_ends_touches_nothing_remote(connections, shelf, service_name: str) -> None:
+    id_ = moving(shelf, "failed", 3600)
+    other = moving(shelf, "failed", 3600)
+
+    async def run() -> None:
+        waits = [trigger(service_name, prediction_ids=[given]) for given in (id_, other)]
+        waiting, staying = (asyncio.create_task(fired(wait)) for wait in waits)
+        await asked(connections, service_name, 2)
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+        await kill(waits[0])
+        await waits[0].cleanup()
+        # The other wait goes on.
+        await asked(connections, service_name, connections.wire.requests(service_name) + 2)
+        staying.cancel()
+        await asyncio.gather(staying, return_exceptions=True)
+
+    asyncio.run(run())
+
+    assert {seen.method for seen in connections.wire.seen if seen.part != "token"} == {"GET"}
+    assert not Poller._of_loops
