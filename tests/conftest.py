@@ -141,6 +141,16 @@ def simulated_time(_server: Sandbox) -> Iterator[SimulatedTime]:
 
 
 @pytest.fixture
+def tokyo(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A machine whose clock does not show UTC."""
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.fixture
 def sandbox(_server: Sandbox) -> Sandbox:
     """The sandbox, empty and with nothing ordered."""
     for shelf in (_server.vlmrun, _server.cradl):
