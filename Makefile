@@ -5,6 +5,7 @@
 # make test-all        both, so every test, on the newest Airflow
 # make test-matrix     what depends on versions: older Airflow, the lowest versions, newer Python; writes the table in
 #                      README.md. VERSIONS="2.11 python3.13" runs these alone
+# make durations       write how long each part of the tests took in its last run into docs/contributing.md
 # make docs            build the documentation into site/
 # make benchmark       measure landing beside other tools, in a quarter of an hour
 # make reliability     let the services and the storage fail in every way; writes tables in docs/reliability.md
@@ -37,7 +38,7 @@ interpreter = $(shell for found in $(if $(filter python%,$(1)),$(1) "$$(pyenv ro
 # An environment whose Python is gone is made anew.
 $(foreach made,$(wildcard .venv*/ready),$(if $(shell $(dir $(made))bin/python -c 'print(1)' 2>&1 | grep -x 1),,$(shell rm -f $(made))))
 
-.PHONY: help demo airflow test test-marked test-all test-matrix docs benchmark reliability soak mutation cluster-demo clean
+.PHONY: help demo airflow test test-marked test-all test-matrix durations docs benchmark reliability soak mutation cluster-demo clean
 
 help:
 	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
@@ -64,6 +65,9 @@ test-marked: .venv/azurite/ready
 test-matrix: .venv/azurite/ready $(foreach version,$(VERSIONS),$(if $(call interpreter,$(version)),.venv-$(version)/ready))
 	$(BIN)/python scripts/matrix.py $(VERSIONS)
 
+durations: .venv/ready
+	$(BIN)/python scripts/durations.py
+
 docs: .venv/ready
 	$(BIN)/mkdocs build --quiet --strict
 
@@ -76,8 +80,8 @@ reliability: .venv/ready .venv/azurite/ready
 soak: .venv/ready
 	PYTHONPATH=scripts $(BIN)/python -m soak $(PARTS)
 
-mutation: .venv/ready
-	$(BIN)/python scripts/mutation.py --minutes $(MINUTES) $(MODULES)
+mutation: .venv/ready .venv/azurite/ready
+	PYTHONPATH=scripts $(BIN)/python -m mutation --minutes $(MINUTES) $(MODULES)
 
 cluster-demo: .venv/ready
 	$(BIN)/python scripts/cluster.py
@@ -113,4 +117,4 @@ pins = $(if $(filter python%,$(1)),$(PINS),constraints/airflow-$(1).txt)
 	@touch $@
 
 clean:
-	rm -rf mutants .venv .venv-* .airflow .import_linter_cache dist site
+	rm -rf .venv .venv-* .airflow .import_linter_cache dist site
