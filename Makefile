@@ -27,7 +27,7 @@ MINUTES ?= 30
 AZURITE := tests/storage/azurite/package.json tests/storage/azurite/package-lock.json
 EXTRAS := s3,azure,parquet,zstd,report,openlineage,sandbox
 MARKED := airflow or browser or dags or docs or faults or kill or slow or stores
-PYTEST := $(BIN)/python -m pytest -n 2
+PYTEST := $(BIN)/python -m pytest
 # Each process of a test would compile Airflow anew.
 export PYTHONDONTWRITEBYTECODE :=
 
@@ -55,12 +55,13 @@ test: .venv/ready
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/mypy
 	$(BIN)/mypy tests/typing/every_class.py
-	$(PYTEST) --junitxml=.venv/quick.xml
+	$(PYTEST) -n 2 --junitxml=.venv/quick.xml
 
 test-all: test test-marked
 
+# Three at a time on two cores: a whole Airflow, and what takes real time, mostly waits.
 test-marked: .venv/azurite/ready
-	$(PYTEST) -m "$(MARKED)" --junitxml=.venv/marked.xml
+	$(PYTEST) -n 3 -m "$(MARKED)" --junitxml=.venv/marked.xml
 
 test-matrix: .venv/azurite/ready $(foreach version,$(VERSIONS),$(if $(call interpreter,$(version)),.venv-$(version)/ready))
 	$(BIN)/python scripts/matrix.py $(VERSIONS)
@@ -101,9 +102,10 @@ install = ( $(1) ) >$(@D)/install.log 2>&1 || { \
 		--group dev --group lint --group cluster --group docs --group mutation)
 	@touch $@
 
+# Its tests compile what they import, which is a small part of all.
 .venv-%/ready: pyproject.toml constraints/*.txt .venv/ready
 	$(BIN)/uv venv --quiet --clear --python $(call interpreter,$*) .venv-$*
-	@$(call install,$(BIN)/uv pip install --compile-bytecode --python .venv-$*/bin/python --constraint $(call pins,$*) --editable '.[$(EXTRAS)]' --group dev)
+	@$(call install,$(BIN)/uv pip install --python .venv-$*/bin/python --constraint $(call pins,$*) --editable '.[$(EXTRAS)]' --group dev)
 	@ln -s ../.venv/azurite .venv-$*/azurite
 	@touch $@
 
