@@ -100,7 +100,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
     Note each test's markers in its results, for ``make durations``.
     """
-    known = {line.partition(":")[0] for line in config.getini("markers")}
+    known = {line.partition(":")[0] for line in config.getini("markers")} - {"hypothesis"}  # its plugin's
     for item in items:
         names = known & {mark.name for mark in item.iter_markers()}
         item.user_properties += [("marker", name) for name in sorted(names)]
