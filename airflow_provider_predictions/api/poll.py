@@ -184,7 +184,8 @@ class Poll:
         if answers_many and not was_known and not self._walk.ended:
             # The first page was small, since nothing was known.
             self._rows_left = rows_to_read(len(self._missing), learned)
-            self._begin(self._first_size())
+            if (size := self._first_size()) > self._size:
+                self._begin(size)
             return
         is_worth_it = answers_many and self._rows_left >= self._size
         self._walk.ended = self._walk.ended or not is_worth_it
