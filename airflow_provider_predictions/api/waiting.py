@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from airflow_provider_predictions.api.arguments import Filters, Ids, Words, checked
 from airflow_provider_predictions.api.clock import ServiceClock
-from airflow_provider_predictions.api.errors import PredictionsError
+from airflow_provider_predictions.api.errors import PredictionsError, RateLimitedError
 from airflow_provider_predictions.api.models import Page, Prediction
 from airflow_provider_predictions.api.service import Service
 
@@ -198,8 +198,8 @@ class Patience:
     _warned: set[str] = field(default_factory=set)
 
     def bears(self, error: PredictionsError) -> bool:
-        """Whether to go on after a failed poll."""
-        self.failures += 1
+        """Whether to go on after a failed poll; one that met the rate limit is no failure."""
+        self.failures += not isinstance(error, RateLimitedError)
         goes_on = error.retryable and self.failures < self.limit
         if goes_on:
             self.log.warning("%s. The wait goes on.", error)
