@@ -11,12 +11,19 @@ from typing import Annotated, Any, Literal
 from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from airflow_provider_predictions.api.arguments import Filters
 from airflow_provider_predictions.api.errors import InvalidRequestError, PredictionsError, QuotaExceededError
-from airflow_provider_predictions.api.models import Column, PageRequest, Prediction, as_time, id_by_content
+from airflow_provider_predictions.api.models import (
+    Column,
+    PageRequest,
+    Prediction,
+    Record,
+    as_time,
+    id_by_content,
+)
 from airflow_provider_predictions.api.rows import (
     as_text,
     fields,
@@ -37,7 +44,7 @@ _CAMEL_CASE = ConfigDict(
 )
 
 
-class CradlValue(BaseModel):
+class CradlValue(Record):
     """One extracted field; of line items, ``value`` holds rows of further ones.
 
     :ivar confidence: 0 to 1.
@@ -62,7 +69,7 @@ class CradlValue(BaseModel):
     errors: list[str] | None = None
 
 
-class CradlPrediction(BaseModel):
+class CradlPrediction(Record):
     """A prediction of Cradl (specification: the items of Predictions); attributes in snake_case.
 
     :ivar prediction_id: such as ``cradl:prediction:…``.
@@ -165,6 +172,8 @@ class Cradl(Service[CradlFilters]):
         Column("errors", "json"),
         Column("error", "text"),
     )
+    list_path = "predictions"
+    page_parameter = "nextToken"
     # The specification names no largest maxResults; the vendor's own clients ask for at most 100.
     default_page_size = 100
     rate_limit_window = 1  # its "Too Many Requests" is a limit a second, by cradl-sdk-python

@@ -8,10 +8,10 @@ from typing import Any
 
 from airflow_provider_predictions.api.arguments import Filters
 from airflow_provider_predictions.api.errors import (
+    InvalidRequestError,
     NotFoundError,
     PredictionsError,
     RateLimitedError,
-    RefusedError,
     TransientError,
 )
 from airflow_provider_predictions.api.models import Page
@@ -67,7 +67,9 @@ class Poll:
 
     def read(self, body: bytes) -> Any:
         """What an answer holds."""
-        return self._walk.read(body) if self._one_by_one is None else self.service.read_one(body)
+        if self._one_by_one is None:
+            return self._walk.read(body)
+        return self.service.read_one(body, self._one_by_one[-1])
 
     def take(self, answer: Any) -> Page:
         """The records of an answer."""
@@ -81,11 +83,13 @@ class Poll:
             self._walk.ended = True
         return page
 
-    def refuse(self, error: RefusedError) -> None:
+    def refuse(self, error: PredictionsError) -> None:
         """Go on without an id that is not known, since it may come to be, or that is refused."""
         if self._one_by_one is None:
             self._walk.refuse(error)
             return
+        if not isinstance(error, InvalidRequestError | NotFoundError):
+            raise error
         id_ = self._one_by_one.pop()
         if not isinstance(error, NotFoundError):
             self._failed[id_] = error
