@@ -22,6 +22,7 @@ from airflow_provider_predictions.api.exchange import options
 from airflow_provider_predictions.api.service import Service
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
+LATE = timedelta(minutes=20)
 MOST_REQUESTS = 600
 """No history needs so many."""
 REFUSALS = (400, 404, 410, 422, 500)
@@ -59,6 +60,7 @@ class Habits:
     :param lags: whether some responses come from an older replica.
     :param offsets: whether Cradl's tokens are offsets; else they name the row in front.
     :param expires: whether all of Cradl's tokens expire, once.
+    :param least: how many rows a response holds at least that stops short.
     """
 
     in_order: bool = True
@@ -67,6 +69,7 @@ class Habits:
     lags: bool = True
     offsets: bool = False
     expires: bool = True
+    least: int = 0
 
 
 class ServerModel:
@@ -94,6 +97,8 @@ class ServerModel:
         self.requests = 0
         self.lasting: set[str] = set()
         self.expired = False
+        self.failures: list[int] = []
+        """Which requests fail."""
         self._now = now
         self._made = 0
         self._cap: int | None = None
@@ -104,11 +109,12 @@ class ServerModel:
             self._insert(len(self.rows))
         self._states = deque([tuple(self.rows)], maxlen=REPLICAS)
         self.began()
+        self.requests = 0
 
     def began(self) -> None:
         """Count from here what lasts: what every list holds that is served from now on."""
         self.lasting = {row.id for row in self.rows}
-        self.requests = 0
+        self.requests = 1
 
     def lasts(self) -> set[str]:
         """What was there all the time since ``began``."""
@@ -129,6 +135,8 @@ class ServerModel:
         self.requests += 1
         if self.requests > MOST_REQUESTS:
             raise EndlessError(f"more than {MOST_REQUESTS} requests")
+        if self.requests in self.failures:
+            return _json({"message": "Bad gateway"}, 502)
         *_, last = request.url.path.split("/")
         if last != "predictions":
             found = next((row for row in self.rows if row.id == last), None)
@@ -174,7 +182,7 @@ class ServerModel:
         whole = min(asked, len(rows))
         size = min(whole, self._cap or whole)
         if self.habits.cuts and self.changes > 0 and self.rng.random() < 0.2:
-            size = self.rng.randrange(size + 1)
+            size = self.rng.randrange(min(size, self.habits.least), size + 1)
 
         def stop() -> str | None:
             return rows[size - 1].id if size else front
@@ -219,7 +227,9 @@ class ServerModel:
             age = self.rng.randrange(12)
             return None if age == 11 and self.rng.random() < 0.3 else now - timedelta(minutes=10 * age)
         newest = before.created if before and before.created else now
-        oldest = behind.created if behind and behind.created else newest - timedelta(minutes=20)
+        oldest = behind.created if behind and behind.created else newest - LATE
+        if before is None:  # it comes to the list soon after it was made
+            oldest = max(oldest, newest - LATE)
         seconds = int((newest - oldest).total_seconds())
         return oldest + timedelta(seconds=self.rng.choice([0, self.rng.randrange(seconds + 1)]))
 
