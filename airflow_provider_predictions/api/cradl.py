@@ -172,8 +172,6 @@ class Cradl(Service[CradlFilters]):
         Column("errors", "json"),
         Column("error", "text"),
     )
-    list_path = "predictions"
-    page_parameter = "nextToken"
     # The specification names no largest maxResults; the vendor's own clients ask for at most 100.
     default_page_size = 100
     rate_limit_window = 1  # its "Too Many Requests" is a limit a second, by cradl-sdk-python

@@ -74,6 +74,8 @@ class OffsetWalk(Walk):
     always stops there cannot be told from one whose list ends there.
     """
 
+    parameter = "skip"
+
     def __init__(self, service: Service[Any], filters: Filters) -> None:
         super().__init__(service, filters)
         # Of a single row, none could be met again; who wants one need not meet it.

@@ -70,10 +70,8 @@ class Service(ABC, Generic[F]):
     envelope: ClassVar[type[msgspec.Struct]]
     """The fields of a record that are read on the way to storage."""
     columns: ClassVar[tuple[Column, ...]]
-    page_parameter: ClassVar[str]
-    """Which parameter of the list chooses the page, for messages."""
-    list_path: ClassVar[str]
-    """The path of the list, relative to the base URL; one prediction is at an id behind it."""
+    list_path: ClassVar[str] = "predictions"
+    """The path of the list, relative to the base URL; a prediction's is its id behind it."""
     default_page_size: ClassVar[int]
     rate_limit_window: ClassVar[float]
     """Seconds over which the service counts requests."""
@@ -222,6 +220,9 @@ class Walk(ABC):
     Every row is handed out once. While the rows come in order, the walk ends where the window does.
     """
 
+    parameter: ClassVar[str]
+    """Which parameter of a request chooses the page."""
+
     def __init__(self, service: Service[Any], filters: Filters) -> None:
         self.service = service
         self.filters = filters
@@ -302,7 +303,7 @@ class Walk(ABC):
         if self._barren >= MOST_BARREN:
             raise MalformedAnswerError(
                 f"{self.service.title} sent {MOST_BARREN} pages or more without a new row: it ignores "
-                f"{self.service.page_parameter}, or the list changes faster than it can be read"
+                f"{self.parameter}, or the list changes faster than it can be read"
             )
 
     def position(self) -> dict[str, Any]:

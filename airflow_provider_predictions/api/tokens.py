@@ -23,10 +23,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_UNKNOWN = Proof(
-    None,
-    "Cradl does not say what a token stands for, so nothing shows a row that was missed between two pages",
-)
+_UNKNOWN = Proof(None, "Cradl's page tokens cannot show a missed row")
 
 
 def _is_of_token(error: PredictionsError) -> bool:
@@ -43,6 +40,7 @@ class TokenWalk(Walk):
     list that is nearer, unless an order is asked for.
     """
 
+    parameter = "nextToken"
     service: Cradl
     filters: CradlFilters
 

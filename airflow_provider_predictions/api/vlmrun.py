@@ -116,8 +116,6 @@ class VlmRun(Service[VlmRunFilters]):
         Column("response", "json"),
         Column("usage", "json"),
     )
-    list_path = "predictions"
-    page_parameter = "skip"
     default_page_size = 1000
     rate_limit_window = 60  # docs.vlm.run/rate-limits: so many requests a minute
 
