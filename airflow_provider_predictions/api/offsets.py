@@ -178,8 +178,9 @@ class OffsetWalk(Walk):
         return untouched and self.filters.created_before is not None and self.frontier.ordered
 
     def _is_in_front(self, row: Prediction) -> bool:
+        """Whether neither a row nor those in front of it are wanted."""
         before = self.filters.created_before
-        return bool(before and row.created_at and row.created_at >= before)
+        return bool(self.frontier.ordered and before and row.created_at and row.created_at >= before)
 
     def _search_behind(self, rows: list[Prediction]) -> Search | None:
         """Look for the window further back, where all of a page lies in front of it."""
