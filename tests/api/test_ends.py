@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from airflow_provider_predictions.api.errors import InvalidRequestError, MalformedAnswerError
 from airflow_provider_predictions.api.models import PageRequest
-from airflow_provider_predictions.api.service import EMPTY_PAGES, MOST_BARREN
+from airflow_provider_predictions.api.service import EMPTY_PAGES, MOST_BARREN, Service
 from tests.api.lists import Listing, Row, a_walk, at, ids_of, is_proven, pages, told
 from tests.api.services import CRADL, VLMRUN
 
@@ -139,3 +140,12 @@ def test_a_long_list_that_is_read_again_is_none_without_an_end() -> None:
     walk.refuse(InvalidRequestError("Invalid nextToken", status=422))
 
     assert listed + ids_of(flow) == [row.id for row in listing.rows]
+
+
+@pytest.mark.parametrize("service", [VLMRUN, CRADL], ids=["vlmrun", "cradl"])
+def test_a_service_declares_the_path_of_its_list(service: Service[Any]) -> None:
+    kind = type("Elsewhere", (type(service),), {"list_path": "v2/jobs"})
+    elsewhere = kind(service.base_url, service.auth)
+
+    assert [request.path for request in a_walk(elsewhere).ahead(1)] == ["v2/jobs"]
+    assert elsewhere.one("an-id").path == "v2/jobs/an-id"
