@@ -19,7 +19,6 @@ import tenacity
 
 from airflow_provider_predictions.api.errors import (
     InvalidRequestError,
-    NotFoundError,
     PredictionsError,
     RedirectError,
 )
@@ -84,7 +83,7 @@ class Client(Exchange):
 
         :param ended: set when nobody waits for the answer any more; then nothing more is sent.
         """
-        retrying = tenacity.Retrying(sleep=self.sleep, **self.policy())
+        retrying = tenacity.Retrying(sleep=self.sleep, **self.policy(request))
         answer: T = retrying(self._once, request, read, ended or self._closing)
         return answer
 
@@ -115,7 +114,7 @@ class Client(Exchange):
             while requests := asking.ahead(max(1, prefetch)):
                 try:
                     answer = flights.answer(requests)
-                except (InvalidRequestError, NotFoundError) as error:
+                except PredictionsError as error:
                     asking.refuse(error)
                     continue
                 page = asking.take(answer)
@@ -127,7 +126,9 @@ class Client(Exchange):
 
     def prediction(self, prediction_id: str) -> Prediction:
         """One prediction."""
-        return self.get(self.service.one(prediction_id), self.service.read_one)
+        return self.get(
+            self.service.one(prediction_id), lambda body: self.service.read_one(body, prediction_id)
+        )
 
     def with_values(self, predictions: Iterable[Prediction], *, prefetch: int = 1) -> Iterator[Prediction]:
         """Predictions with the values that their records only point to, in their order.
@@ -143,10 +144,12 @@ class Client(Exchange):
         return self._for_values.map(self._with_values, predictions)
 
     def _with_values(self, prediction: Prediction) -> Prediction:
-        retrying = tenacity.Retrying(sleep=self.sleep, **self.policy())
         try:
             request = self.service.values_request(prediction)
-            return retrying(self._file, prediction, request) if request else prediction
+            if request is None:
+                return prediction
+            retrying = tenacity.Retrying(sleep=self.sleep, **self.policy(request))
+            return retrying(self._file, prediction, request)
         except PredictionsError as error:
             return self._lacking.record(prediction, error)
 
@@ -183,7 +186,7 @@ class AsyncClient(Exchange):
 
     async def get(self, request: PageRequest, read: Callable[[bytes], T]) -> T:
         """Send a request, again where that may help, and read its answer."""
-        retrying = tenacity.AsyncRetrying(sleep=self.sleep, **self.policy())
+        retrying = tenacity.AsyncRetrying(sleep=self.sleep, **self.policy(request))
         return await retrying(self._once, request, read)
 
     async def _once(self, request: PageRequest, read: Callable[[bytes], T]) -> T:
@@ -206,11 +209,13 @@ class AsyncClient(Exchange):
         while requests := asking.ahead(1):
             try:
                 answer = await self.get(requests[0], asking.read)
-            except (InvalidRequestError, NotFoundError) as error:
+            except PredictionsError as error:
                 asking.refuse(error)
                 continue
             yield asking.take(answer)
 
     async def prediction(self, prediction_id: str) -> Prediction:
         """One prediction."""
-        return await self.get(self.service.one(prediction_id), self.service.read_one)
+        return await self.get(
+            self.service.one(prediction_id), lambda body: self.service.read_one(body, prediction_id)
+        )

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 
 import msgspec
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from airflow_provider_predictions.api.arguments import Filters
@@ -21,7 +21,14 @@ from airflow_provider_predictions.api.errors import (
     UnusableFileError,
 )
 from airflow_provider_predictions.api.files import file_request
-from airflow_provider_predictions.api.models import Column, PageRequest, Prediction, as_time, id_by_content
+from airflow_provider_predictions.api.models import (
+    Column,
+    PageRequest,
+    Prediction,
+    Record,
+    as_time,
+    id_by_content,
+)
 from airflow_provider_predictions.api.rows import (
     as_text,
     fields,
@@ -43,7 +50,7 @@ _CAMEL_CASE = ConfigDict(
 )
 
 
-class CradlValue(BaseModel):
+class CradlValue(Record):
     """One extracted field; of line items, ``value`` holds rows of further ones.
 
     :ivar confidence: 0 to 1.
@@ -68,7 +75,7 @@ class CradlValue(BaseModel):
     errors: list[str] | None = None
 
 
-class CradlPrediction(BaseModel):
+class CradlPrediction(Record):
     """A prediction of Cradl (specification: the items of Predictions); attributes in snake_case.
 
     :ivar prediction_id: such as ``cradl:prediction:…``.

@@ -31,6 +31,9 @@ from typing import Any, ClassVar
 
 import msgspec
 
+TOO_MUCH = (413, 504, 524)
+"""Statuses of a response that is too large, or took too long to make; 524 is a proxy's timeout."""
+
 
 class PredictionsError(Exception):
     """The root of every error that this package raises for a service.
@@ -39,15 +42,29 @@ class PredictionsError(Exception):
         string and no response body.
     :param status: the HTTP status, where there was one.
     :param retry_after: seconds that the service asked to wait, where it did.
+    :param timed_out: whether the answer did not come in time.
     """
 
     retryable: ClassVar[bool] = False
     """Whether asking again, later and unchanged, may work."""
 
-    def __init__(self, message: str, *, status: int | None = None, retry_after: float | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int | None = None,
+        retry_after: float | None = None,
+        timed_out: bool = False,
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.retry_after = retry_after
+        self.timed_out = timed_out
+
+    @property
+    def asks_for_less(self) -> bool:
+        """Whether a smaller page may work, since this one was too large or took too long."""
+        return self.timed_out or self.status in TOO_MUCH
 
 
 class ConfigurationError(PredictionsError, ValueError):
@@ -126,6 +143,11 @@ class MalformedAnswerError(TransientError):
 
 class AnswerTooLargeError(PredictionsError):
     """An answer is larger than ``max_response_bytes`` of the connection; it was not read to its end."""
+
+    @property
+    def asks_for_less(self) -> bool:
+        """A smaller page may work."""
+        return True
 
 
 class StorageError(TransientError):

@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
+import tenacity
 
 from airflow_provider_predictions import __version__
 from airflow_provider_predictions.api.auth import Auth
@@ -32,7 +33,14 @@ from airflow_provider_predictions.api.errors import (
 )
 from airflow_provider_predictions.api.models import PageRequest
 from airflow_provider_predictions.api.redaction import without
-from airflow_provider_predictions.api.retry import RATE_LIMIT_PATIENCE, Budget, Turn, policy, retry_after
+from airflow_provider_predictions.api.retry import (
+    RATE_LIMIT_PATIENCE,
+    Budget,
+    Turn,
+    is_curable,
+    policy,
+    retry_after,
+)
 from airflow_provider_predictions.api.service import BASE_URL, Service
 from airflow_provider_predictions.api.transport import TIMEOUTS
 
@@ -68,6 +76,12 @@ def options(service: Service[Any]) -> dict[str, Any]:
     }
 
 
+def _is_curable_as_it_is(error: BaseException) -> bool:
+    """Whether the next attempt may work without a smaller page."""
+    too_much = isinstance(error, PredictionsError) and error.asks_for_less and error.retry_after is None
+    return is_curable(error) and not too_much
+
+
 class Exchange:
     """Everything of a client but sending and waiting."""
 
@@ -87,9 +101,12 @@ class Exchange:
             key, Budget(service.requests_per_minute, window=service.rate_limit_window)
         )
 
-    def policy(self) -> dict[str, Any]:
+    def policy(self, request: PageRequest) -> dict[str, Any]:
         """When a request that begins now is sent again."""
-        return policy(self._attempts, self.clock)
+        found = policy(self._attempts, self.clock)
+        if request.shrinks:
+            found["retry"] = tenacity.retry_if_exception(_is_curable_as_it_is)
+        return found
 
     def turn(self) -> Turn:
         """Take a turn of the connection's budget."""
@@ -153,7 +170,7 @@ class Exchange:
         elif issubclass(kind, AuthenticationError):
             text += f". Check {service.credential_fields} of the connection"
         elif kind is NotFoundError or 300 <= status < 400 or status == 405:
-            what = BASE_URL if request.path == "predictions" else f"the id, and {BASE_URL}"
+            what = BASE_URL if request.path == service.list_path else f"the id, and {BASE_URL}"
             text += f". Check {what} of the connection"
         after = retry_after(response.headers.get("Retry-After"), response.headers.get("Date"))
         return kind(text, status=status, retry_after=after)
@@ -167,7 +184,8 @@ class Exchange:
         except TimeoutError:
             raise NoAnswerError(
                 f"{self.service.title}: an answer took longer than {seconds * TIMEOUTS:g} s in all, "
-                f"{TIMEOUTS} times extra timeout of the connection"
+                f"{TIMEOUTS} times extra timeout of the connection",
+                timed_out=True,
             ) from None
         except httpx.InvalidURL:
             raise UnusableFileError(f"{self.service.title} names a fileUrl that is no URL") from None
@@ -184,6 +202,6 @@ class Exchange:
             is_base = url.host == urlsplit(self.service.base_url).hostname
             if is_base and isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
                 text += f". Check {BASE_URL} of the connection"
-            raise NoAnswerError(text) from None
+            raise NoAnswerError(text, timed_out=isinstance(error, httpx.ReadTimeout)) from None
         finally:
             turn.end(self.clock())

@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 from urllib.parse import urlsplit
 
 import msgspec
+from pydantic import BaseModel, ValidationError, ValidatorFunctionWrapHandler, field_validator
 
 _parse = datetime.fromisoformat
 # The second: in UTC, a time of the first or last day that there is may lie in no year that there is.
@@ -40,10 +41,27 @@ class Prediction(msgspec.Struct, frozen=True, gc=False):
     fault: str | None = None
     lacks_values: str | None = None
 
+    @property
+    def is_unnamed(self) -> bool:
+        """Whether the record names no id."""
+        return self.id == id_by_content(self.raw)
+
     @classmethod
     def rejected(cls, raw: bytes, fault: str) -> Prediction:
         """A row that is no record."""
         return cls(id_by_content(raw), "", None, None, raw, fault)
+
+
+class Record(BaseModel):
+    """A record, each of whose fields is kept as it came where it does not fit the specification."""
+
+    @field_validator("*", mode="wrap")
+    @classmethod
+    def _as_it_came(cls, value: Any, read: ValidatorFunctionWrapHandler) -> Any:
+        try:
+            return read(value)
+        except ValidationError:
+            return value
 
 
 class Column(NamedTuple):
@@ -65,12 +83,14 @@ class PageRequest:
     :param params: the query.
     :param hidden: what of all that no message may quote.
     :param anonymous: goes out without the token, wherever it goes.
+    :param shrinks: whether a smaller page may be asked for instead; then one that is too much is not retried.
     """
 
     path: str
     params: Mapping[str, str | int] = field(default_factory=dict)
     hidden: tuple[str, ...] = ()
     anonymous: bool = False
+    shrinks: bool = False
 
     @property
     def is_file(self) -> bool:

@@ -11,14 +11,12 @@ import msgspec
 
 from airflow_provider_predictions.api.arguments import Filters
 from airflow_provider_predictions.api.errors import (
-    AnswerTooLargeError,
     AuthenticationError,
     NoAnswerError,
     NotFoundError,
     PredictionsError,
     QuotaExceededError,
     RateLimitedError,
-    RefusedError,
     TransientError,
 )
 from airflow_provider_predictions.api.models import Page, Prediction
@@ -149,8 +147,9 @@ class Poll:
 
     def read(self, body: bytes) -> Any:
         """What an answer holds, and its bytes."""
-        read = self._walk.read if self._one_by_one is None else self.service.read_one
-        return read(body), len(body)
+        if self._one_by_one is None:
+            return self._walk.read(body), len(body)
+        return self.service.read_one(body, self._one_by_one[-1]), len(body)
 
     def take(self, answer: Any) -> Page:
         """The records of an answer."""
@@ -193,10 +192,9 @@ class Poll:
         is_worth_it = answers_many and self._rows_left >= self._size
         self._walk.ended = self._walk.ended or not is_worth_it
 
-    def refuse(self, error: RefusedError) -> None:
-        """Go on without what was refused, or raise the error."""
-        if not self.goes_on_without(error):
-            raise error
+    def refuse(self, error: PredictionsError) -> None:
+        """Raise the error; ``goes_on_without`` decides, whatever has failed."""
+        raise error
 
     def goes_on_without(self, error: PredictionsError) -> bool:
         """Whether there is more to ask, though the service has failed to answer the last request."""
@@ -228,7 +226,7 @@ class Poll:
 
     def _without_page(self, error: PredictionsError) -> bool:
         """Ask for a smaller page, where that may help, or for each id."""
-        if isinstance(error, RefusedError) and self._goes_on(error):
+        if self._goes_on(error):
             return True
         size = self._size // SMALLER
         helps = is_of_size(error) and size > FEW
@@ -246,11 +244,13 @@ class Poll:
             raise error
         return True
 
-    def _goes_on(self, error: RefusedError) -> bool:
-        """Whether the pass over the list knows another way."""
+    def _goes_on(self, error: PredictionsError) -> bool:
+        """Whether the pass over the list knows another way than a smaller page."""
+        if error.asks_for_less:
+            return False
         try:
             self._walk.refuse(error)
-        except RefusedError:
+        except PredictionsError:
             return False
         return True
 
@@ -265,7 +265,7 @@ class Poll:
 
 def is_of_size(error: PredictionsError) -> bool:
     """Whether a smaller page may be answered."""
-    return isinstance(error, AnswerTooLargeError | NoAnswerError) or error.status in (408, 413, 422, 504)
+    return error.asks_for_less or isinstance(error, NoAnswerError) or error.status in (408, 422)
 
 
 def is_of_all(error: PredictionsError) -> bool:

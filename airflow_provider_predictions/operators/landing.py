@@ -137,8 +137,8 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
                 land = self._land_increment if self.incremental else self._land_anew
                 landed = land(client, filters, path, task_run(context))
             content = cast("Manifest", storable(landed, Counter()))
-            if content["inconsistency"]:
-                self.log.warning("It cannot be proven that none is missing: %s", content["inconsistency"])
+            if content["consistent"] is False:
+                self.log.warning("Predictions may be missing: %s", content["inconsistency"])
             self._landed_from = client.service.base_url, content
             if content["parts"] or not self.incremental:
                 tell_link(context, ObjectStoragePath(content["path"]) / MANIFEST)
@@ -231,8 +231,8 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
                 format=form.name,
                 compression=form.compression,
                 ordered=walk.frontier.ordered,
-                consistent=walk.doubt is None,
-                inconsistency=walk.doubt,
+                consistent=walk.proof.consistent,
+                inconsistency=walk.proof.reason,
                 generation=attempt.generation,
                 filters=narrowing(filters, ledger),
             )

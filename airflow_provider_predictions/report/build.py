@@ -212,9 +212,9 @@ def _notes(landings: Sequence[Landed], read: Sequence[Landed], window: Window) -
             "be whole. Give the report earlier landings, too, to compare with it."
         )
     notes.extend(
-        f"It is not proven that no record is missing from {landed.path}: {landed.manifest['inconsistency']}"
+        f"Records may be missing from {landed.path}: {landed.manifest['inconsistency']}"
         for landed in read
-        if landed.manifest["inconsistency"]
+        if landed.manifest["inconsistency"] and landed.manifest["consistent"] is not None
     )
     return notes
 

@@ -40,6 +40,7 @@ READ = frozenset(
         "parts",
         "count",
         "rejected_reasons",
+        "consistent",
         "inconsistency",
         "created_min",
         "created_max",

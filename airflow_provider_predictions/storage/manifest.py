@@ -44,8 +44,9 @@ class Manifest(TypedDict):
     """What a landing returns, and what lies beside its parts as ``_manifest.json``.
 
     ``version`` is of its form. Times are ISO 8601 in UTC. ``created_min`` and ``created_max`` are of the
-    records; None where no record has a creation time. ``consistent`` is False where it cannot be proven that
-    no record is missing, and ``inconsistency`` says why. ``filters`` are those that narrow what lands:
+    records; None where no record has a creation time. ``consistent`` is True where it was shown that no
+    record is missing, False where something was seen to be wrong, and None where the service gives no way to
+    know; ``inconsistency`` says why it is not True. ``filters`` are those that narrow what lands:
     ``statuses``, None for all, and of the others those that were given.
     """
 
@@ -68,7 +69,7 @@ class Manifest(TypedDict):
     format: str
     compression: str | None
     ordered: bool
-    consistent: bool
+    consistent: bool | None
     inconsistency: str | None
     generation: int
     filters: dict[str, Any]

@@ -32,7 +32,8 @@ LARGEST = 1 << 20
 FOREVER = 1_000_000
 BACKOFF = 1.25 * (1 + 2 + 4 + 8)
 """Seconds that the four waits between five attempts take at most."""
-PAGES = COUNT // SIZE + 1
+PAGES = COUNT // SIZE + 2
+"""The last of VLM Run's proves the end."""
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 
 
