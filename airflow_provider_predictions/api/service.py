@@ -305,7 +305,7 @@ class Walk(ABC):
 
     def _page_request(self, params: dict[str, str | int], hidden: tuple[str, ...] = ()) -> PageRequest:
         shrinks = self._asks_for_page and self._shrinks
-        return PageRequest(self.service.list_path, params, hidden, shrinks)
+        return PageRequest(self.service.list_path, params, hidden, shrinks=shrinks)
 
     def _refuse_endless(self, *, fresh: int, known: int) -> None:
         """Refuse a list that has no end.
