@@ -193,10 +193,11 @@ class Poll:
         self._walk.ended = self._walk.ended or not is_worth_it
 
     def refuse(self, error: PredictionsError) -> None:
-        """Raise the error; ``goes_on_without`` decides, whatever has failed."""
-        raise error
+        """Go on without what was refused, or has failed, or raise the error."""
+        if not self._goes_on_without(error):
+            raise error
 
-    def goes_on_without(self, error: PredictionsError) -> bool:
+    def _goes_on_without(self, error: PredictionsError) -> bool:
         """Whether there is more to ask, though the service has failed to answer the last request."""
         if isinstance(error, QuotaExceededError) or error.status == 401:
             return False

@@ -65,16 +65,8 @@ class SensorArguments(Arguments):
 
 
 def _pages(client: Client, poll: Poll) -> Iterator[Page]:
-    """All pages of a poll, also behind a request that fails."""
     yield poll.known
-    while True:
-        try:
-            yield from client.pages(poll)
-        except PredictionsError as error:
-            if not poll.goes_on_without(error):
-                raise
-        else:
-            return
+    yield from client.pages(poll)
 
 
 class PredictionsSensor(PredictionsTask, BaseSensorOperator):

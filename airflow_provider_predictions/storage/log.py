@@ -51,8 +51,8 @@ class Entry(Stored):
     unsettled: list[int] = msgspec.field(default_factory=list)
 
     def __post_init__(self) -> None:
-        """Refuse what is no manifest, so that no reader meets half of one."""
-        msgspec.convert({"parts": []} | self.manifest, Manifest)
+        """Refuse what is no manifest; its parts are checked where they are read."""
+        msgspec.convert(self.manifest | {"path": "", "parts": []}, Manifest)
 
 
 class Log:
@@ -117,7 +117,7 @@ class Log:
             )
         try:
             return moved(cast("Manifest", whole.manifest), self.directory(entry))
-        except ValueError:
+        except (ValueError, LookupError, TypeError):
             raise ConfigurationError(
                 f"path: {self.name(entry.generation)} is no commit of a landing. Restore it from a backup"
             ) from None

@@ -239,14 +239,6 @@ class Poller:
 
 
 async def _pages(client: AsyncClient, poll: Poll) -> AsyncIterator[Page]:
-    """All pages of a poll, also behind a request that fails."""
     yield poll.known
-    while True:
-        try:
-            async for page in client.pages(poll):
-                yield page
-        except PredictionsError as error:
-            if not poll.goes_on_without(error):
-                raise
-        else:
-            return
+    async for page in client.pages(poll):
+        yield page

@@ -127,7 +127,7 @@ def test_five_thousand_land_byte_for_byte(landing, shelf: Shelf, tmp_path: Path,
     assert manifest["created_min"].endswith("Z")
     assert manifest["created_min"] < manifest["created_max"]
     assert manifest["requests"] >= 5
-    assert len(json.dumps(manifest)) < 1000
+    assert len(json.dumps(manifest).replace(str(tmp_path), "")) < 850
 
 
 def test_parts_hold_as_many_records_as_asked(landing, shelf: Shelf, tmp_path: Path) -> None:

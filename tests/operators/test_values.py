@@ -139,7 +139,7 @@ def test_a_retry_keeps_count_of_what_an_interrupted_attempt_has_missed(
 ) -> None:
     refused(connections, rows[-1], 404)
     # All but the first page fail, whatever is tried.
-    connections.wire.order(Fault("cradl", status=500, body=b"{}", after=1, times=5))
+    connections.wire.order(Fault("cradl", status=503, body=b"{}", after=1, times=5))
     with pytest.raises(PredictionsError):
         land(tmp_path, page_size=2)
 

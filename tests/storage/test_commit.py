@@ -161,7 +161,8 @@ def test_a_retry_returns_what_its_run_has_landed_and_a_cleared_task_lands_anew(
     first = cleared(file_store, 1, tries=2)
     (file_store / "_manifest.json").unlink()  # it was killed before it had shown it
 
-    assert cleared(file_store, 2, tries=2) == first == shown(file_store)
+    assert cleared(file_store, 2, tries=2) == first
+    assert shown(file_store) == first | {"unsettled": [1]}  # the first attempt may still show it
     again = cleared(file_store, 3, tries=4)
     assert again == shown(file_store) != first
     assert is_whole(again)

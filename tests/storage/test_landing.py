@@ -87,7 +87,7 @@ def test_a_part_is_closed_as_soon_as_it_is_full_and_the_last_one_holds_the_rest(
 def test_a_compressed_part_is_described_as_it_is_stored(file_store: ObjectStoragePath) -> None:
     with landing(file_store, compression="gzip") as attempt:
         attempt.take(page(*range(7)), {}, 1)
-        (part,) = attempt.progress.parts
+        part, _ = attempt.progress.parts
         content = (file_store / part.name).read_bytes()
         assert (untagged(part.name), part.bytes) == ("part-00000.jsonl.gz", len(content))
         assert part.sha256 == hashlib.sha256(content).hexdigest()
@@ -194,7 +194,8 @@ def test_a_part_is_copied_since_its_attempt_may_still_remove_it(file_store: Obje
     earlier = only(file_store, "part-00000.jsonl")
 
     with landing(file_store) as attempt:
-        (part,) = attempt.progress.parts
+        attempt.finish()
+        part, _ = attempt.progress.parts
 
     assert part.name != earlier.name
     assert (file_store / part.name).read_bytes() == earlier.read_bytes()
