@@ -87,7 +87,7 @@ def test_a_part_is_closed_as_soon_as_it_is_full_and_the_last_one_holds_the_rest(
 def test_a_compressed_part_is_described_as_it_is_stored(file_store: ObjectStoragePath) -> None:
     with landing(file_store, compression="gzip") as attempt:
         attempt.take(page(*range(7)), {}, 1)
-        part, _ = attempt.progress.parts
+        (part,) = attempt.progress.parts
         content = (file_store / part.name).read_bytes()
         assert (untagged(part.name), part.bytes) == ("part-00000.jsonl.gz", len(content))
         assert part.sha256 == hashlib.sha256(content).hexdigest()
