@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
@@ -14,13 +13,14 @@ from operator import attrgetter
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-from airflow_provider_predictions.api.errors import ConfigurationError, ConflictError, DamagedLandingError
+from airflow_provider_predictions.api.errors import ConfigurationError, ConflictError
 from airflow_provider_predictions.api.models import as_time
 from airflow_provider_predictions.report.window import Window
 from airflow_provider_predictions.storage.index import read_index
 from airflow_provider_predictions.storage.log import Entry, Log
 from airflow_provider_predictions.storage.manifest import MANIFEST, Manifest, PartFacts, moved, name_of
-from airflow_provider_predictions.storage.objects import get_file, is_local, names, read
+from airflow_provider_predictions.storage.objects import is_local, names, read
+from airflow_provider_predictions.storage.parts import fetch
 from airflow_provider_predictions.storage.state import STATE, State, find
 from airflow_provider_predictions.storage.stored import VERSION
 
@@ -87,21 +87,7 @@ class Landed:
         target = self.path / name_of(facts["uri"])
         file = directory / target.name
         try:
-            try:
-                if is_local(target):
-                    file.symlink_to(Path(target.path).absolute())
-                else:
-                    get_file(target, file, facts["bytes"])
-                with file.open("rb") as content:
-                    found = hashlib.file_digest(content, "sha256").hexdigest()
-            except FileNotFoundError:
-                raise DamagedLandingError(f"source: {target} is missing, which the manifest names") from None
-            if found != facts["sha256"]:
-                raise DamagedLandingError(
-                    f"source: {target} is not what its manifest says: {file.stat().st_size} bytes with "
-                    f"sha256 {found[:12]}…, of {facts['bytes']} bytes with {facts['sha256'][:12]}…. "
-                    "Land it again"
-                )
+            fetch(target, facts, file, "source")
             yield file
         finally:
             file.unlink(missing_ok=True)
