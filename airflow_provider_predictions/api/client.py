@@ -22,7 +22,7 @@ from airflow_provider_predictions.api.models import Page, PageRequest, Predictio
 from airflow_provider_predictions.api.prefetch import Prefetch
 from airflow_provider_predictions.api.retry import ATTEMPTS
 from airflow_provider_predictions.api.service import Asking, Service
-from airflow_provider_predictions.api.transport import TIMEOUTS, transport
+from airflow_provider_predictions.api.transport import TIMEOUTS, AsyncTransport, Transport
 
 T = TypeVar("T")
 
@@ -38,7 +38,9 @@ class Client(Exchange):
 
     def __init__(self, service: Service[Any], *, attempts: int = ATTEMPTS) -> None:
         super().__init__(service, attempts)
-        self._http = httpx.Client(transport=transport(trusted_certificates()), **options(service))
+        self._http = httpx.Client(
+            transport=Transport(trusted_certificates(), service.timeout), **options(service)
+        )
         self._closing = threading.Event()
         self._pools: list[ThreadPoolExecutor] = []
         self._for_values: ThreadPoolExecutor | None = None
@@ -157,7 +159,7 @@ class AsyncClient(Exchange):
 
     def __init__(self, service: Service[Any], *, attempts: int = ATTEMPTS) -> None:
         super().__init__(service, attempts)
-        self._http = httpx.AsyncClient(**options(service))
+        self._http = httpx.AsyncClient(transport=AsyncTransport(trusted_certificates()), **options(service))
         self.sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
     async def __aenter__(self) -> Self:
