@@ -205,15 +205,17 @@ class OffsetWalk(Walk):
 
     def _joins(self, rows: list[Prediction]) -> bool:
         """Whether nothing can be missing between the rows handed out and these."""
-        if self._skip == 0 or (rows and rows[0].id == self._joint):
+        if self._skip == 0:
             return True
+        if not self._overlap:
+            # A row that is met again may be the end, or have been shifted by one in front of it.
+            self._blind = self._blind or bool(rows)
+            return bool(rows)
+        if rows and rows[0].id == self._joint:
+            return True
+        self._shifted = self._shifted or bool(self._joint)
         first = next((row for row in rows if row.fault is None), None)
-        is_known = first is not None and (self.frontier.knows(first) or self._is_in_front(first))
-        if self._overlap:
-            self._shifted = self._shifted or bool(self._joint)
-            return is_known
-        self._blind = self._blind or (bool(rows) and not is_known)
-        return bool(rows)
+        return first is not None and (self.frontier.knows(first) or self._is_in_front(first))
 
     def _go_back(self) -> None:
         self._count_barren()
