@@ -15,8 +15,7 @@ from airflow_provider_predictions.sandbox.server import Sandbox
 from tests.given import ARGUMENTS, untagged
 from tests.reliability.store_proxy import StoreFault
 
-COUNT, PAGES = 200, 11
-"""The last request for a page, behind them, proves the end."""
+COUNT, PAGES = 200, 10
 ACCESS_KEY, SECRET_KEY = "canary-access-key", "canary-secret-key"
 
 

@@ -10,8 +10,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from itertools import product
 
-from tests.simulation.history import drawn
-from tests.simulation.scenarios import SCENARIOS
+from tests.simulation.history import SCENARIOS, drawn
 from tests.simulation.seams import silence
 
 CHUNK = 25
