@@ -5,6 +5,7 @@
 # make test-all        both, so every test, on the newest Airflow
 # make test-matrix     what depends on versions: older Airflow, the lowest versions, newer Python; writes the table in
 #                      README.md. VERSIONS="2.11 python3.13" runs these alone
+# make durations       write how long each part of the tests took in its last run into docs/contributing.md
 # make docs            build the documentation into site/
 # make benchmark       measure landing beside other tools, in a quarter of an hour
 # make reliability     let the services and the storage fail in every way; writes tables in docs/reliability.md
@@ -25,8 +26,8 @@ VERSIONS ?= 2.11 3.0 lowest python3.12 python3.13
 MINUTES ?= 30
 AZURITE := tests/storage/azurite/package.json tests/storage/azurite/package-lock.json
 EXTRAS := s3,azure,parquet,zstd,report,openlineage,sandbox
-MARKED := airflow or browser or dags or docs or faults or kill or slow or stores
-PYTEST := $(BIN)/python -m pytest -n 2
+MARKED := airflow or browser or clients or dags or docs or faults or kill or slow or stores
+PYTEST := $(BIN)/python -m pytest
 # Each process of a test would compile Airflow anew.
 export PYTHONDONTWRITEBYTECODE :=
 
@@ -37,7 +38,7 @@ interpreter = $(shell for found in $(if $(filter python%,$(1)),$(1) "$$(pyenv ro
 # An environment whose Python is gone is made anew.
 $(foreach made,$(wildcard .venv*/ready),$(if $(shell $(dir $(made))bin/python -c 'print(1)' 2>&1 | grep -x 1),,$(shell rm -f $(made))))
 
-.PHONY: help demo airflow test test-marked test-all test-matrix docs benchmark reliability soak mutation cluster-demo clean
+.PHONY: help demo airflow test test-marked test-all test-matrix durations docs benchmark reliability soak mutation cluster-demo clean
 
 help:
 	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
@@ -54,15 +55,18 @@ test: .venv/ready
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/mypy
 	$(BIN)/mypy tests/typing/every_class.py
-	$(PYTEST) --junitxml=.venv/quick.xml
+	$(PYTEST) -n 2 --junitxml=.venv/quick.xml
 
 test-all: test test-marked
 
-test-marked: .venv/azurite/ready
-	$(PYTEST) -m "$(MARKED)" --junitxml=.venv/marked.xml
+test-marked: .venv/azurite/ready .venv-clients/ready
+	$(PYTEST) -n 2 -m "$(MARKED)" --junitxml=.venv/marked.xml
 
 test-matrix: .venv/azurite/ready $(foreach version,$(VERSIONS),$(if $(call interpreter,$(version)),.venv-$(version)/ready))
 	$(BIN)/python scripts/matrix.py $(VERSIONS)
+
+durations: .venv/ready
+	$(BIN)/python scripts/durations.py
 
 docs: .venv/ready
 	$(BIN)/mkdocs build --quiet --strict
@@ -97,13 +101,20 @@ install = ( $(1) ) >$(@D)/install.log 2>&1 || { \
 		--group dev --group lint --group cluster --group docs --group mutation)
 	@touch $@
 
+# Its tests compile what they import, which is a small part of all.
 .venv-%/ready: pyproject.toml constraints/*.txt .venv/ready
 	$(BIN)/uv venv --quiet --clear --python $(call interpreter,$*) .venv-$*
-	@$(call install,$(BIN)/uv pip install --compile-bytecode --python .venv-$*/bin/python --constraint $(call pins,$*) --editable '.[$(EXTRAS)]' --group dev)
+	@$(call install,$(BIN)/uv pip install --python .venv-$*/bin/python --constraint $(call pins,$*) --editable '.[$(EXTRAS)]' --group dev)
 	@ln -s ../.venv/azurite .venv-$*/azurite
 	@touch $@
 
 pins = $(if $(filter python%,$(1)),$(PINS),constraints/airflow-$(1).txt)
+
+# The SDKs of the services, which the tests let ask the sandbox.
+.venv-clients/ready: constraints/clients.txt .venv/ready
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-clients
+	@$(call install,$(BIN)/uv pip install --compile-bytecode --python .venv-clients/bin/python --requirement constraints/clients.txt)
+	@touch $@
 
 # Stands in for Azure in the tests.
 .venv/azurite/ready: .venv/ready $(AZURITE)

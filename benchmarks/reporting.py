@@ -83,7 +83,7 @@ def land(service: str, directory: Path, count: int) -> int:
         with file.open("rb") as content:
             sha256 = hashlib.file_digest(content, "sha256").hexdigest()
         parts.append(Part(file.name, count // PARTS, file.stat().st_size, sha256))
-    facts = {"service": service, "inconsistency": None, "filters": {"statuses": None}}
+    facts = {"service": service, "consistent": True, "inconsistency": None, "filters": {"statuses": None}}
     generation = target.attempt.generation
     target.commit(manifest(target.root, parts, Totals(count=count), generation=generation, **facts))
     return sum(part.bytes for part in parts)

@@ -95,8 +95,15 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with what starts a whole Airflow: it waits, while other processes of ``pytest -n`` work."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Begin with what starts a whole Airflow: it waits, while other processes of ``pytest -n`` work.
+
+    Note each test's markers in its results, for ``make durations``.
+    """
+    known = {line.partition(":")[0] for line in config.getini("markers")} - {"hypothesis"}  # its plugin's
+    for item in items:
+        names = known & {mark.name for mark in item.iter_markers()}
+        item.user_properties += [("marker", name) for name in sorted(names)]
     items.sort(key=lambda item: item.get_closest_marker("airflow") is None)
 
 
@@ -138,6 +145,16 @@ def simulated_time(_server: Sandbox) -> Iterator[SimulatedTime]:
     """Sleeping takes no time, and moves every clock; see ``tests.clock``."""
     with clock.simulated_time() as time:
         yield time
+
+
+@pytest.fixture
+def tokyo(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A machine whose clock does not show UTC."""
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
 
 
 @pytest.fixture

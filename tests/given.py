@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import tempfile
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -39,16 +40,26 @@ WAIT: dict[str, Any] = {"vlmrun": VlmRunPredictionsSensor, "cradl": CradlPredict
 TRIGGER: dict[str, Any] = {"vlmrun": VlmRunPredictionsTrigger, "cradl": CradlPredictionsTrigger}
 WATCH: dict[str, Any] = {"vlmrun": VlmRunPredictionsEventTrigger, "cradl": CradlPredictionsEventTrigger}
 
+STARTED = datetime(2026, 11, 1, 12, tzinfo=UTC)
+"""When the runs of tests start."""
 DONE = {"vlmrun": "completed", "cradl": "succeeded"}
 """The status of what has ended well."""
 ARGUMENTS: dict[str, Any] = {"page_size": 20, "records_per_part": 70}
 """Of a landing: some pages a part, and parts that end within a page."""
 
 
-def context_of(run: str = "run", attempt: int = 1) -> dict[str, Any]:
-    """What Airflow hands to an attempt of the landing of a run."""
+def context_of(
+    run: str = "run", attempt: int = 1, *, tries: int | None = None, started: datetime | None = None
+) -> dict[str, Any]:
+    """What Airflow hands to an attempt of the landing of a run.
+
+    :param tries: its ``max_tries``, which grows when the task is cleared; None where it is not known.
+    :param started: when the run started.
+    """
     names = {"dag_id": "dag", "task_id": "land", "map_index": -1}
-    return {"ti": SimpleNamespace(**names, run_id=run, try_number=attempt)}
+    id_ = f"{run} {attempt} {tries} {started}"
+    ti = SimpleNamespace(**names, run_id=run, try_number=attempt, max_tries=tries, id=id_)
+    return {"ti": ti, "dag_run": SimpleNamespace(start_date=started or STARTED)}
 
 
 def untagged(name: str) -> str:

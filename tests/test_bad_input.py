@@ -9,20 +9,9 @@ from typing import Any
 import pytest
 
 from airflow_provider_predictions.api.errors import ConfigurationError
-from airflow_provider_predictions.operators.cradl import (
-    CradlListPredictionsOperator,
-    CradlPredictionsToObjectStorageOperator,
-)
 from airflow_provider_predictions.operators.report import PredictionsReportOperator
-from airflow_provider_predictions.operators.vlmrun import (
-    VlmRunListPredictionsOperator,
-    VlmRunPredictionsToObjectStorageOperator,
-)
-from airflow_provider_predictions.sensors.cradl import CradlPredictionsSensor
-from airflow_provider_predictions.sensors.vlmrun import VlmRunPredictionsSensor
-from airflow_provider_predictions.triggers.cradl import CradlPredictionsEventTrigger
-from airflow_provider_predictions.triggers.vlmrun import VlmRunPredictionsEventTrigger
 from tests.compat import AIRFLOW, DagBag
+from tests.given import LAND, LIST, WAIT, WATCH
 
 VLMRUN_LIST = "VlmRunListPredictionsOperator(task_id='t', {})"
 CRADL_LIST = "CradlListPredictionsOperator(task_id='t', {})"
@@ -31,7 +20,7 @@ CRADL_LAND = "CradlPredictionsToObjectStorageOperator(task_id='t', path='/tmp/pr
 REPORT = "PredictionsReportOperator(task_id='t', path='/tmp/report', {})"
 VLMRUN_WAIT = "VlmRunPredictionsSensor(task_id='t', {})"
 CRADL_WAIT = "CradlPredictionsSensor(task_id='t', {})"
-WATCH = "VlmRunPredictionsEventTrigger({})"
+WATCHER = "VlmRunPredictionsEventTrigger({})"
 NO_WATCHERS = (
     "VlmRunPredictionsEventTrigger: asset watchers need Airflow 3.0 or newer; wait with a sensor instead"
 )
@@ -54,92 +43,80 @@ with DAG("wrong", schedule=None, start_date=datetime(2026, 1, 1, tzinfo=UTC)):
 """
 
 
-WRONG = [
-    (VLMRUN_LIST, "page_size=1001", "page_size: Input should be less than or equal to 1000; found 1001"),
-    (CRADL_LIST, "order='up'", "order: Input should be 'ascending' or 'descending'; found 'up'"),
-    (
-        VLMRUN_LIST,
-        "max_xcom_bytes=0",
-        "max_xcom_bytes: Input should be greater than or equal to 1; found 0",
-    ),
-    (CRADL_LIST, FIRST, "created_before: 2026-01-01T00:00:00+00:00 lies before created_after 2026-02-01"),
-    (VLMRUN_LIST, "colour='red'", "**kwargs: {'colour': 'red'}"),
-    (VLMRUN_LAND, "", "missing keyword argument 'path'"),
-    (VLMRUN_LAND, "path=' '", "path: is empty; give a URL such as s3://aws_default@bucket/predictions"),
-    (CRADL_LAND, "file_format='csv'", "file_format: Input should be 'jsonl' or 'parquet'; found 'csv'"),
-    (CRADL_LAND, "compression='rar'", "compression: Input should be None, 'gzip' or 'zstd'; found 'rar'"),
-    (CRADL_LAND, "max_age=7", "max_age: goes with incremental=True only"),
-    (VLMRUN_WAIT, "prediction_ids=7", "prediction_ids: Input should be a valid tuple; found 7"),
-    (CRADL_WAIT, "max_failures=0", "max_failures: Input should be greater than or equal to 1; found 0"),
-    (CRADL_WAIT, "max_interval=10", "max_interval: must be at least poke_interval, 60 s; found 10 s"),
-    (CRADL_WAIT, "poke_interval=-1", "`poke_interval` must be timedelta object or a non-negative number"),
-    (
-        CRADL_WAIT,
-        "mode='nap'",
-        "The mode must be one of ['poke', 'reschedule'],'wrong .t'; received 'nap'",
-    ),
-    (CRADL_WAIT, "domains='a'", "**kwargs: {'domains': 'a'}"),
-    (
-        VLMRUN_LIST,
-        "created_after=20261101",
-        "created_after: Input should be a valid datetime; found 20261101",
-    ),
-    (
-        VLMRUN_LIST,
-        "created_after='1700000000'",
-        "created_after: Input should be a valid datetime; found '17",
-    ),
-    (
-        VLMRUN_LIST,
-        "vlmrun_conn_id=None",
-        "vlmrun_conn_id: must be the id of an Airflow connection; found None",
-    ),
-    (VLMRUN_LIST, "fields=7", "fields: Input should be a valid tuple; found 7"),
-    (VLMRUN_LAND, "path=None", "path: must be a URL or a path; found None"),
-    (CRADL_LAND, "records_per_part='9'", "records_per_part: Input should be a valid integer; found '9'"),
-    (CRADL_LAND, "incremental='no'", "incremental: Input should be a valid boolean; found 'no'"),
-    (CRADL_LAND, "incremental=True, max_age='7d'", "max_age: Input should be a valid number; found '7d'"),
-    (CRADL_LAND, "fetch_values='false'", "fetch_values: Input should be a valid boolean; found 'false'"),
-    (CRADL_WAIT, "deferrable='false'", "deferrable: Input should be a valid boolean; found 'false'"),
-    (CRADL_WAIT, "max_interval='10'", "max_interval: Input should be a valid number; found '10'"),
-    (REPORT, "source=7", "source: must be manifests or URLs; found int"),
-    (
-        REPORT,
-        "source='/tmp/x', period='year'",
-        "period: must be one of ('day', 'week', 'month'), or (start, end)",
-    ),
-    (WATCH, "max_age='1d'", "max_age: Input should be a valid number; found '1d'"),
-    (WATCH, "poke_interval=0", "poke_interval: Input should be greater than 0; found 0"),
-    (WATCH, "model_id='a'", "model_id: unknown; known are created_after, created_before, domains"),
-]
-"""A task, its arguments, and what Airflow says of them."""
+WRONG = {
+    VLMRUN_LIST: {
+        "page_size=1001": "page_size: Input should be less than or equal to 1000; found 1001",
+        "max_xcom_bytes=0": "max_xcom_bytes: Input should be greater than or equal to 1; found 0",
+        "colour='red'": "**kwargs: {'colour': 'red'}",
+        "created_after=20261101": "created_after: Input should be a valid datetime; found 20261101",
+        "created_after='1700000000'": "created_after: Input should be a valid datetime; found '17",
+        "vlmrun_conn_id=None": "vlmrun_conn_id: must be the id of an Airflow connection; found None",
+        "fields=7": "fields: Input should be a valid tuple; found 7",
+    },
+    CRADL_LIST: {
+        "order='up'": "order: Input should be 'ascending' or 'descending'; found 'up'",
+        FIRST: "created_before: 2026-01-01T00:00:00+00:00 lies before created_after 2026-02-01",
+    },
+    VLMRUN_LAND: {
+        "": "missing keyword argument 'path'",
+        "path=' '": "path: is empty; give a URL such as s3://aws_default@bucket/predictions",
+        "path=None": "path: must be a URL or a path; found None",
+    },
+    CRADL_LAND: {
+        "file_format='csv'": "file_format: Input should be 'jsonl' or 'parquet'; found 'csv'",
+        "compression='rar'": "compression: Input should be None, 'gzip' or 'zstd'; found 'rar'",
+        "max_age=7": "max_age: goes with incremental=True only",
+        "records_per_part='9'": "records_per_part: Input should be a valid integer; found '9'",
+        "incremental='no'": "incremental: Input should be a valid boolean; found 'no'",
+        "incremental=True, max_age='7d'": "max_age: Input should be a valid number; found '7d'",
+        "fetch_values='false'": "fetch_values: Input should be a valid boolean; found 'false'",
+    },
+    REPORT: {
+        "source=7": "source: must be manifests or URLs; found int",
+        "source='/tmp/x', period='year'": "period: must be one of ('day', 'week', 'month'), or (start, end)",
+    },
+    VLMRUN_WAIT: {
+        "prediction_ids=7": "prediction_ids: Input should be a valid tuple; found 7",
+    },
+    CRADL_WAIT: {
+        "max_failures=0": "max_failures: Input should be greater than or equal to 1; found 0",
+        "max_interval=10": "max_interval: must be at least poke_interval, 60 s; found 10 s",
+        "poke_interval=-1": "`poke_interval` must be timedelta object or a non-negative number",
+        "mode='nap'": "The mode must be one of ['poke', 'reschedule'],'wrong .t'; received 'nap'",
+        "domains='a'": "**kwargs: {'domains': 'a'}",
+        "deferrable='false'": "deferrable: Input should be a valid boolean; found 'false'",
+        "max_interval='10'": "max_interval: Input should be a valid number; found '10'",
+    },
+    WATCHER: {
+        "max_age='1d'": "max_age: Input should be a valid number; found '1d'",
+        "poke_interval=0": "poke_interval: Input should be greater than 0; found 0",
+        "model_id='a'": "model_id: unknown; known are created_after, created_before, domains",
+    },
+}
+"""Of a task, its arguments and what Airflow says of them."""
 
 
 def test_a_wrong_argument_is_named_when_airflow_parses_the_dag(
     tmp_path: Path, subtests: pytest.Subtests
 ) -> None:
-    for number, (code, arguments, message) in enumerate(WRONG):
+    wrong = [(code, *said) for code, messages in WRONG.items() for said in messages.items()]
+    for number, (code, arguments, message) in enumerate(wrong):
         # Of a file of the same size that is written within a second, Python takes the old bytecode.
         file = tmp_path / f"wrong_{number}.py"
         file.write_text(DAG.format(code.format(arguments)))
         with subtests.test(code=code, arguments=arguments):
             (error,) = DagBag(str(file)).import_errors.values()
 
-            assert (NO_WATCHERS if code == WATCH and AIRFLOW < (3, 0) else message) in error
+            assert (NO_WATCHERS if code == WATCHER and AIRFLOW < (3, 0) else message) in error
 
 
-LANDS = {"task_id": "t", "path": "/tmp/predictions"}
 CLASSES: dict[type, dict[str, Any]] = {
-    VlmRunListPredictionsOperator: {"task_id": "t"},
-    CradlListPredictionsOperator: {"task_id": "t"},
-    VlmRunPredictionsToObjectStorageOperator: LANDS,
-    CradlPredictionsToObjectStorageOperator: LANDS,
-    PredictionsReportOperator: LANDS | {"source": "/tmp/predictions"},
-    VlmRunPredictionsSensor: {"task_id": "t"},
-    CradlPredictionsSensor: {"task_id": "t"},
-    VlmRunPredictionsEventTrigger: {},
-    CradlPredictionsEventTrigger: {},
+    **{made: {"task_id": "t"} for classes in (LIST, WAIT) for made in classes.values()},
+    **{made: {"task_id": "t", "path": "/tmp/predictions"} for made in LAND.values()},
+    **{made: {} for made in WATCH.values()},
+    PredictionsReportOperator: {"task_id": "t", "path": "/tmp/report", "source": "/tmp/predictions"},
 }
+"""Each class with the arguments that it needs."""
 
 
 def arguments_of(made: type) -> list[str]:

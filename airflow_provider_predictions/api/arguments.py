@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
+from socket import inet_aton
 from typing import Annotated, Any, Self, TypeVar
 from urllib.parse import urlsplit
 
@@ -68,11 +69,20 @@ def seconds_of(span: float | timedelta | None) -> float | None:
     return span.total_seconds() if isinstance(span, timedelta) else span
 
 
+def timedelta_of(span: float | timedelta) -> timedelta:
+    """A timedelta, whichever way it is given; the longest one for more seconds than any holds."""
+    try:
+        return span if isinstance(span, timedelta) else timedelta(seconds=span)
+    except OverflowError:
+        return timedelta.max
+
+
 Words = Annotated[tuple[str, ...], Field(strict=False), BeforeValidator(words), AfterValidator(_once)]
 Ids = Annotated[Words, AfterValidator(_ids)]
 # Strict, since 20261101 would be a number of seconds: a day in 1970.
 Time = Annotated[Annotated[AwareDatetime, Field(strict=True)] | None, BeforeValidator(_time)]
 Seconds = Annotated[float, BeforeValidator(seconds_of), Field(gt=0, allow_inf_nan=False)]
+Lookback = Annotated[float, BeforeValidator(seconds_of), Field(ge=0, allow_inf_nan=False)]
 
 
 class Arguments(BaseModel):
@@ -127,6 +137,22 @@ def _is_loopback(host: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def is_private_url(url: str) -> bool:
+    """Whether a URL names an address of this machine or of its network, in whatever form.
+
+    Names other than ``localhost`` are not looked up.
+    """
+    host = (urlsplit(url).hostname or "").rstrip(".")
+    try:
+        address = ip_address(host)
+    except ValueError:
+        try:
+            address = ip_address(inet_aton(host))  # also takes 127.1, 2130706433 and 0x7f000001
+        except OSError:
+            return host == "localhost" or host.endswith(".localhost")
+    return not (getattr(address, "ipv4_mapped", None) or address).is_global
 
 
 def is_safe_url(url: str) -> bool:

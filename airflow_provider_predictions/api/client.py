@@ -11,13 +11,19 @@ import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, closing
+from functools import partial
 from typing import Any, Self, TypeVar
 
 import httpx
 import tenacity
 
-from airflow_provider_predictions.api.errors import InvalidRequestError, NotFoundError
+from airflow_provider_predictions.api.errors import (
+    InvalidRequestError,
+    PredictionsError,
+    RedirectError,
+)
 from airflow_provider_predictions.api.exchange import Exchange, options, trusted_certificates
+from airflow_provider_predictions.api.files import Lacking, naming, redirected
 from airflow_provider_predictions.api.models import Page, PageRequest, Prediction
 from airflow_provider_predictions.api.prefetch import Prefetch
 from airflow_provider_predictions.api.retry import ATTEMPTS
@@ -42,6 +48,7 @@ class Client(Exchange):
         self._closing = threading.Event()
         self._pools: list[ThreadPoolExecutor] = []
         self._for_values: ThreadPoolExecutor | None = None
+        self._lacking = Lacking()
         self.sleep: Callable[[float], None] = self._wait
 
     def __enter__(self) -> Self:
@@ -76,7 +83,7 @@ class Client(Exchange):
 
         :param ended: set when nobody waits for the answer any more; then nothing more is sent.
         """
-        retrying = tenacity.Retrying(sleep=self.sleep, **self.policy())
+        retrying = tenacity.Retrying(sleep=self.sleep, **self.policy(request))
         answer: T = retrying(self._once, request, read, ended or self._closing)
         return answer
 
@@ -107,7 +114,7 @@ class Client(Exchange):
             while requests := asking.ahead(max(1, prefetch)):
                 try:
                     answer = flights.answer(requests)
-                except (InvalidRequestError, NotFoundError) as error:
+                except PredictionsError as error:
                     asking.refuse(error)
                     continue
                 page = asking.take(answer)
@@ -119,12 +126,17 @@ class Client(Exchange):
 
     def prediction(self, prediction_id: str) -> Prediction:
         """One prediction."""
-        return self.get(self.service.one(prediction_id), self.service.read_one)
+        return self.get(
+            self.service.one(prediction_id), lambda body: self.service.read_one(body, prediction_id)
+        )
 
     def with_values(self, predictions: Iterable[Prediction], *, prefetch: int = 1) -> Iterator[Prediction]:
         """Predictions with the values that their records only point to, in their order.
 
+        Where these are gone for good, ``lacks_values`` of the prediction says why.
+
         :param prefetch: how many are fetched at once.
+        :raises PredictionsError: for a failure that the next attempt may not meet.
         """
         if prefetch <= 1:
             return map(self._with_values, predictions)
@@ -132,10 +144,24 @@ class Client(Exchange):
         return self._for_values.map(self._with_values, predictions)
 
     def _with_values(self, prediction: Prediction) -> Prediction:
-        request = self.service.values_request(prediction)
-        if request is None:
-            return prediction
-        return self.get(request, lambda body: self.service.with_values(prediction, body))
+        try:
+            request = self.service.values_request(prediction)
+            if request is None:
+                return prediction
+            retrying = tenacity.Retrying(sleep=self.sleep, **self.policy(request))
+            return retrying(self._file, prediction, request)
+        except PredictionsError as error:
+            return self._lacking.record(prediction, error)
+
+    def _file(self, prediction: Prediction, request: PageRequest) -> Prediction:
+        """Ask for a file once, and where a redirect leads, once more."""
+        try:
+            with naming(prediction, request):
+                return self._once(request, partial(self.service.with_values, prediction), self._closing)
+        except RedirectError as error:
+            request = redirected(self.service.title, request, error)
+        # Out here, the chain of a later error does not hold the location, which may be signed.
+        return self._file(prediction, request)
 
 
 class AsyncClient(Exchange):
@@ -160,7 +186,7 @@ class AsyncClient(Exchange):
 
     async def get(self, request: PageRequest, read: Callable[[bytes], T]) -> T:
         """Send a request, again where that may help, and read its answer."""
-        retrying = tenacity.AsyncRetrying(sleep=self.sleep, **self.policy())
+        retrying = tenacity.AsyncRetrying(sleep=self.sleep, **self.policy(request))
         return await retrying(self._once, request, read)
 
     async def _once(self, request: PageRequest, read: Callable[[bytes], T]) -> T:
@@ -183,11 +209,13 @@ class AsyncClient(Exchange):
         while requests := asking.ahead(1):
             try:
                 answer = await self.get(requests[0], asking.read)
-            except (InvalidRequestError, NotFoundError) as error:
+            except PredictionsError as error:
                 asking.refuse(error)
                 continue
             yield asking.take(answer)
 
     async def prediction(self, prediction_id: str) -> Prediction:
         """One prediction."""
-        return await self.get(self.service.one(prediction_id), self.service.read_one)
+        return await self.get(
+            self.service.one(prediction_id), lambda body: self.service.read_one(body, prediction_id)
+        )

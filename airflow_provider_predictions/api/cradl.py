@@ -5,22 +5,35 @@ Source: specification "Cradl API", List Predictions.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Annotated, Any, Literal
-from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from airflow_provider_predictions.api.arguments import Filters
-from airflow_provider_predictions.api.errors import InvalidRequestError, PredictionsError, QuotaExceededError
-from airflow_provider_predictions.api.models import Column, PageRequest, Prediction, as_time, id_by_content
+from airflow_provider_predictions.api.errors import (
+    NotFoundError,
+    PredictionsError,
+    QuotaExceededError,
+    UnusableFileError,
+)
+from airflow_provider_predictions.api.files import file_request
+from airflow_provider_predictions.api.models import (
+    Column,
+    PageRequest,
+    Prediction,
+    Record,
+    as_time,
+    id_by_content,
+)
 from airflow_provider_predictions.api.rows import (
     as_text,
     fields,
     joined,
+    kind,
     members,
     one_line,
     value,
@@ -37,7 +50,7 @@ _CAMEL_CASE = ConfigDict(
 )
 
 
-class CradlValue(BaseModel):
+class CradlValue(Record):
     """One extracted field; of line items, ``value`` holds rows of further ones.
 
     :ivar confidence: 0 to 1.
@@ -62,7 +75,7 @@ class CradlValue(BaseModel):
     errors: list[str] | None = None
 
 
-class CradlPrediction(BaseModel):
+class CradlPrediction(Record):
     """A prediction of Cradl (specification: the items of Predictions); attributes in snake_case.
 
     :ivar prediction_id: such as ``cradl:prediction:…``.
@@ -197,38 +210,43 @@ class Cradl(Service[CradlFilters]):
             return self.rows(given["predictions"]), token or None
 
     def refusal(self, status: int, message: str) -> type[PredictionsError] | None:
-        """A monthly quota and a rate limit are both 429; only the text tells (as in cradl-sdk-python)."""
+        """What only the text tells.
+
+        A monthly quota and a rate limit are both 429 (as in cradl-sdk-python). API Gateway answers 403 to a
+        path that it does not know, whatever the credentials (AWS: "Missing Authentication Token").
+        """
+        if status == 403 and message == "Missing Authentication Token":
+            return NotFoundError
         return QuotaExceededError if status == 429 and "Limit Exceeded" in message else None
 
     def values_request(self, prediction: Prediction) -> PageRequest | None:
         """``fileUrl``, in the format that the prediction was made in (as cradl-sdk-python asks for it).
 
-        :raises InvalidRequestError: where it is no whole URL.
+        :raises UnusableFileError: where a prediction has succeeded and names none, or what is no whole URL.
         """
         row = fields(prediction.raw, _Row)
-        if row is None or _is_given(row.predictions) or not row.file_url:
+        if row is None or _is_given(row.predictions):
             return None
-        hidden = self._signature(row.file_url)
+        if not row.file_url:
+            if prediction.status != "succeeded":
+                return None
+            raise UnusableFileError(f"{self.title} names no fileUrl, though the prediction has succeeded")
+        request = file_request(self.title, row.file_url)
         config = value(bytes(row.postprocess_config))
         output_format = config.get("outputFormat") if isinstance(config, dict) else None
         # A foreign URL may be signed, query and all.
         if isinstance(output_format, str) and self.trusts(row.file_url):
-            return PageRequest(row.file_url, {"predictionsFormat": output_format}, hidden)
-        return PageRequest(row.file_url, hidden=hidden)
-
-    def _signature(self, file_url: str) -> tuple[str, ...]:
-        """What the query of a file holds, for whoever has it may read the file."""
-        try:
-            parts = urlsplit(file_url)
-            is_whole = bool(parts.scheme and parts.hostname and parts.port != 0)
-        except ValueError:
-            is_whole = False
-        if not is_whole:
-            raise InvalidRequestError(f"{self.title} names a fileUrl that is no URL; it was not opened")
-        return tuple(text for _, text in parse_qsl(parts.query))
+            return replace(request, params={"predictionsFormat": output_format})
+        return request
 
     def with_values(self, prediction: Prediction, body: bytes) -> Prediction:
-        """The record with the file's JSON as its ``predictions``; every other value keeps its bytes."""
+        """The record with the file's JSON as its ``predictions``; every other value keeps its bytes.
+
+        :raises MalformedAnswerError: where it is neither an array nor an object, as the specification says.
+        """
         with reading(self.title, body):
-            given = members(prediction.raw) | {"predictions": one_line(whole(body))}
+            values = one_line(whole(body))
+            if values[:1] not in (b"[", b"{"):
+                raise ValueError(f"{kind(values)} instead of values")
+            given = members(prediction.raw) | {"predictions": values}
         return msgspec.structs.replace(prediction, raw=joined(given))

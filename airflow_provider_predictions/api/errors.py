@@ -3,13 +3,16 @@
     PredictionsError
     ├── ConfigurationError          a connection field or an argument is wrong
     ├── RejectedRowsError           a landing held rows that are no records
+    ├── MissingValuesError          a landing held records whose values could not be fetched
     ├── DamagedLandingError         what has landed is not what its manifest says
     ├── AnswerTooLargeError         an answer is larger than the connection allows
     ├── RefusedError                the service understood and said no
     │   ├── AuthenticationError     401, 403: who asks, or what they may see
     │   │   └── TokenRefusedError   401 with a token that a fresh one replaces: ask again
     │   ├── NotFoundError           404
-    │   ├── InvalidRequestError     400, 415, 422 and what else of 3xx and 4xx there is
+    │   ├── InvalidRequestError     400, 415, 422 and what else of 4xx there is
+    │   │   ├── RedirectError       3xx: what was asked for lies elsewhere
+    │   │   └── UnusableFileError   a record names no file that may be opened
     │   └── QuotaExceededError      the plan's quota is used up until it is renewed
     └── TransientError              the next attempt may work
         ├── RateLimitedError        429
@@ -28,6 +31,9 @@ from typing import Any, ClassVar
 
 import msgspec
 
+TOO_MUCH = (413, 504, 524)
+"""Statuses of a response that is too large, or took too long to make; 524 is a proxy's timeout."""
+
 
 class PredictionsError(Exception):
     """The root of every error that this package raises for a service.
@@ -36,15 +42,29 @@ class PredictionsError(Exception):
         string and no response body.
     :param status: the HTTP status, where there was one.
     :param retry_after: seconds that the service asked to wait, where it did.
+    :param timed_out: whether the answer did not come in time.
     """
 
     retryable: ClassVar[bool] = False
     """Whether asking again, later and unchanged, may work."""
 
-    def __init__(self, message: str, *, status: int | None = None, retry_after: float | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int | None = None,
+        retry_after: float | None = None,
+        timed_out: bool = False,
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.retry_after = retry_after
+        self.timed_out = timed_out
+
+    @property
+    def asks_for_less(self) -> bool:
+        """Whether a smaller page may work, since this one was too large or took too long."""
+        return self.timed_out or self.status in TOO_MUCH
 
 
 class ConfigurationError(PredictionsError, ValueError):
@@ -73,6 +93,21 @@ class InvalidRequestError(RefusedError):
     """The service does not take this request as it is."""
 
 
+class RedirectError(InvalidRequestError):
+    """What was asked for lies elsewhere.
+
+    :param location: the header ``Location``, which may hold a signature: not for messages.
+    """
+
+    def __init__(self, message: str, *, location: str = "", **kwargs: Any) -> None:
+        super().__init__(message, **kwargs)
+        self.location = location
+
+
+class UnusableFileError(InvalidRequestError):
+    """A record names no file with its values, or one that may not be opened."""
+
+
 class QuotaExceededError(RefusedError):
     """The quota of the plan is used up; only time or a larger plan helps."""
 
@@ -96,11 +131,23 @@ class NoAnswerError(TransientError):
 
 
 class MalformedAnswerError(TransientError):
-    """The answer is not what the specification says."""
+    """The answer is not what the specification says.
+
+    :param is_web_page: something in front of the service has sent it, or another server.
+    """
+
+    def __init__(self, message: str, *, is_web_page: bool = False, **kwargs: Any) -> None:
+        super().__init__(message, **kwargs)
+        self.is_web_page = is_web_page
 
 
 class AnswerTooLargeError(PredictionsError):
     """An answer is larger than ``max_response_bytes`` of the connection; it was not read to its end."""
+
+    @property
+    def asks_for_less(self) -> bool:
+        """A smaller page may work."""
+        return True
 
 
 class StorageError(TransientError):
@@ -117,6 +164,10 @@ class DamagedLandingError(PredictionsError):
 
 class RejectedRowsError(PredictionsError):
     """Landed, but more rows than allowed were no records; they are kept beside the parts."""
+
+
+class MissingValuesError(PredictionsError):
+    """Landed, but more records than allowed are without their values."""
 
 
 LONGEST_MESSAGE = 300

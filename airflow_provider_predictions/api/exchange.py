@@ -11,10 +11,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
+import tenacity
 
 from airflow_provider_predictions import __version__
 from airflow_provider_predictions.api.auth import Auth
 from airflow_provider_predictions.api.body import Body
+from airflow_provider_predictions.api.clock import ServiceClock
 from airflow_provider_predictions.api.errors import (
     LONGEST_MESSAGE,
     AuthenticationError,
@@ -23,13 +25,22 @@ from airflow_provider_predictions.api.errors import (
     NotFoundError,
     PredictionsError,
     RateLimitedError,
+    RedirectError,
     ServerError,
     TokenRefusedError,
+    UnusableFileError,
     message_in,
 )
 from airflow_provider_predictions.api.models import PageRequest
 from airflow_provider_predictions.api.redaction import without
-from airflow_provider_predictions.api.retry import RATE_LIMIT_PATIENCE, Budget, Turn, policy, retry_after
+from airflow_provider_predictions.api.retry import (
+    RATE_LIMIT_PATIENCE,
+    Budget,
+    Turn,
+    is_curable,
+    policy,
+    retry_after,
+)
 from airflow_provider_predictions.api.service import BASE_URL, Service
 from airflow_provider_predictions.api.transport import TIMEOUTS
 
@@ -65,6 +76,12 @@ def options(service: Service[Any]) -> dict[str, Any]:
     }
 
 
+def _is_curable_as_it_is(error: BaseException) -> bool:
+    """Whether the next attempt may work without a smaller page."""
+    too_much = isinstance(error, PredictionsError) and error.asks_for_less and error.retry_after is None
+    return is_curable(error) and not too_much
+
+
 class Exchange:
     """Everything of a client but sending and waiting."""
 
@@ -76,15 +93,20 @@ class Exchange:
         self._patient = attempts > 1
         self.requests = 0
         """How many requests were sent, repeated ones included."""
+        self.service_clock = ServiceClock()
+        """What time it was for the service, by its good answers."""
         self.clock: Callable[[], float] = time.monotonic
         key = (service.auth, service.requests_per_minute)
         self._budget = budgets.setdefault(
             key, Budget(service.requests_per_minute, window=service.rate_limit_window)
         )
 
-    def policy(self) -> dict[str, Any]:
+    def policy(self, request: PageRequest) -> dict[str, Any]:
         """When a request that begins now is sent again."""
-        return policy(self._attempts, self.clock)
+        found = policy(self._attempts, self.clock)
+        if request.shrinks:
+            found["retry"] = tenacity.retry_if_exception(_is_curable_as_it_is)
+        return found
 
     def turn(self) -> Turn:
         """Take a turn of the connection's budget."""
@@ -92,9 +114,9 @@ class Exchange:
 
     def build(self, request: PageRequest, token: str) -> httpx.Request:
         """The request as it goes out; the token goes only to the hosts that it is for."""
-        self.requests += 1
         url = self.service.url(request)
-        headers = {"Authorization": f"Bearer {token}"} if self.service.trusts(url) else {}
+        self.requests += 1
+        headers = {"Authorization": f"Bearer {token}"} if self.service.takes_token(request) else {}
         return self._http.build_request(
             "GET", httpx.URL(url).copy_merge_params(dict(request.params)), headers=headers
         )
@@ -111,10 +133,13 @@ class Exchange:
 
         :raises PredictionsError: for any other.
         """
-        status, trusted = response.status_code, self.service.trusts(self.service.url(request))
+        status, trusted = response.status_code, self.service.takes_token(request)
         if trusted and status != 401:
             self.service.auth.accept(token)
         if status == 200:
+            # Not of files, which a cache may have had for months.
+            if not urlsplit(request.path).scheme:
+                self.service_clock.hear(response.headers.get("Date"))
             return content
         error = self._error(request, response, content, token)
         if trusted and status == 401 and self.service.auth.reject(token):
@@ -131,13 +156,21 @@ class Exchange:
         kind = service.refusal(status, message) or _ERRORS.get(
             status, ServerError if status >= 500 else InvalidRequestError
         )
-        text = f"{service.title} answered {status} to GET {urlsplit(service.url(request)).path}"
+        if issubclass(kind, AuthenticationError) and not service.takes_token(request):
+            kind = InvalidRequestError  # it is not about credentials that it did not get
+        who = "The server" if request.is_file else service.title
+        text = f"{who} answered {status} to GET {urlsplit(service.url(request)).path}"
         if message:
             text += f": {message}"
-        if issubclass(kind, AuthenticationError):
+        if "Location" in response.headers and 300 <= status < 400 and request.is_file:
+            location = response.headers["Location"]
+            return RedirectError(text, location=location, status=status)
+        if request.is_file:
+            pass
+        elif issubclass(kind, AuthenticationError):
             text += f". Check {service.credential_fields} of the connection"
         elif kind is NotFoundError or 300 <= status < 400 or status == 405:
-            what = BASE_URL if request.path == "predictions" else f"the id, and {BASE_URL}"
+            what = BASE_URL if request.path == service.list_path else f"the id, and {BASE_URL}"
             text += f". Check {what} of the connection"
         after = retry_after(response.headers.get("Retry-After"), response.headers.get("Date"))
         return kind(text, status=status, retry_after=after)
@@ -151,10 +184,11 @@ class Exchange:
         except TimeoutError:
             raise NoAnswerError(
                 f"{self.service.title}: an answer took longer than {seconds * TIMEOUTS:g} s in all, "
-                f"{TIMEOUTS} times extra timeout of the connection"
+                f"{TIMEOUTS} times extra timeout of the connection",
+                timed_out=True,
             ) from None
         except httpx.InvalidURL:
-            raise InvalidRequestError(f"{self.service.title} names a fileUrl that is no URL") from None
+            raise UnusableFileError(f"{self.service.title} names a fileUrl that is no URL") from None
         except httpx.HTTPError as error:
             # Only of a failed connect is the text known to hold nothing of the request.
             why = f": {error}" if isinstance(error, httpx.ConnectError) else ""
@@ -168,6 +202,6 @@ class Exchange:
             is_base = url.host == urlsplit(self.service.base_url).hostname
             if is_base and isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
                 text += f". Check {BASE_URL} of the connection"
-            raise NoAnswerError(text) from None
+            raise NoAnswerError(text, timed_out=isinstance(error, httpx.ReadTimeout)) from None
         finally:
             turn.end(self.clock())

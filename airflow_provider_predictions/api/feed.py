@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
 
 from airflow_provider_predictions.api.arguments import utc
-from airflow_provider_predictions.api.incremental import Ledger
+from airflow_provider_predictions.api.clock import ServiceClock, earlier
+from airflow_provider_predictions.api.incremental import LOOKBACK, Ledger
 from airflow_provider_predictions.api.models import Page, Prediction, as_time
 from airflow_provider_predictions.api.service import Service
 from airflow_provider_predictions.api.waiting import Tally, Wait
+
+log = logging.getLogger(__name__)
 
 LARGEST_EVENT = 60_000
 """Bytes of JSON. Airflow keeps what a trigger says in its metadata database."""
@@ -46,10 +50,13 @@ class Feed:
 
     :param watermark: nothing older is looked at.
     :param told: when those were created that were told of and are not older.
+    :param unmet: of ``told``, since when those were not met whose creation time does not tell when they can
+        be forgotten.
     """
 
     watermark: datetime
     told: dict[str, datetime | None] = field(default_factory=dict)
+    unmet: dict[str, datetime] = field(default_factory=dict)
 
     def news(
         self,
@@ -57,29 +64,47 @@ class Feed:
         *,
         terminal: Collection[str],
         statuses: Collection[str] | None,
-        give_up_before: datetime,
+        max_age: timedelta,
+        lookback: timedelta = LOOKBACK,
+        clock: ServiceClock,
     ) -> tuple[list[Prediction], Feed]:
         """What is finished and was not told of, and the feed with that told.
 
         :param terminal: statuses that a prediction does not leave.
         :param statuses: only these are told of; None for all terminal ones.
-        :param give_up_before: what was created before and is unfinished is not waited for.
+        :param max_age: what is older and unfinished is not waited for.
+        :param lookback: how long after its creation a prediction may be listed for the first time.
+        :param clock: of the service, when it was asked for the rows.
         """
-        ledger = Ledger(terminal, statuses, self.watermark, self.told, give_up_before)
+        if clock.is_to_come(self.watermark):
+            feed = replace(self, watermark=earlier(clock.earliest, lookback))
+            log.warning(
+                "What was told of is known up to %s, which is still to come. The watch goes on from %s, and "
+                "may tell again of what has finished since", utc(self.watermark), utc(feed.watermark),
+            )  # fmt: skip
+            return [], feed
+        ledger = Ledger(
+            terminal, statuses, self.watermark, self.told, max_age, unmet=self.unmet, lookback=lookback,
+            clock=clock,
+        )  # fmt: skip
         fresh = list(ledger.keep(Page(tuple(rows))).predictions)
+        if warning := ledger.warning():
+            log.warning("%s", warning)
         told = ledger.next_landed((row.id, row.created_at) for row in fresh)
-        return fresh, Feed(ledger.next_watermark or self.watermark, told)
+        return fresh, Feed(ledger.next_watermark or self.watermark, told, ledger.next_unmet())
 
     def facts(self) -> dict[str, Any]:
         """The feed as JSON."""
         told = {id_: created and utc(created) for id_, created in self.told.items()}
-        return {"watermark": utc(self.watermark), "told": told}
+        unmet = {id_: utc(since) for id_, since in self.unmet.items()}
+        return {"watermark": utc(self.watermark), "told": told, "unmet": unmet}
 
     @classmethod
     def of(cls, facts: dict[str, Any]) -> Feed:
         """Go on from what ``facts`` gave."""
         told = {id_: as_time(created) for id_, created in facts["told"].items()}
-        return cls(datetime.fromisoformat(facts["watermark"]), told)
+        unmet = {id_: datetime.fromisoformat(since) for id_, since in facts.get("unmet", {}).items()}
+        return cls(datetime.fromisoformat(facts["watermark"]), told, unmet)
 
 
 def events(service: str, rows: Sequence[Prediction]) -> Iterator[dict[str, Any]]:

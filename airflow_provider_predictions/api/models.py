@@ -7,9 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
+from urllib.parse import urlsplit
 
 import msgspec
+from pydantic import BaseModel, ValidationError, ValidatorFunctionWrapHandler, field_validator
 
 _parse = datetime.fromisoformat
 # The second: in UTC, a time of the first or last day that there is may lie in no year that there is.
@@ -27,6 +29,8 @@ class Prediction(msgspec.Struct, frozen=True, gc=False):
     :ivar group: what the service files predictions under: VLM Run's domain, Cradl's model id.
     :ivar raw: the record, byte for byte as the service sent it, but on one line.
     :ivar fault: why the row is no record; None where it is one.
+    :ivar lacks_values: why the values that the record points to cannot be fetched; None where it has them, or
+        nobody wanted to fetch them.
     """
 
     id: str
@@ -35,11 +39,29 @@ class Prediction(msgspec.Struct, frozen=True, gc=False):
     group: str | None
     raw: bytes
     fault: str | None = None
+    lacks_values: str | None = None
+
+    @property
+    def is_unnamed(self) -> bool:
+        """Whether the record names no id."""
+        return self.id == id_by_content(self.raw)
 
     @classmethod
     def rejected(cls, raw: bytes, fault: str) -> Prediction:
         """A row that is no record."""
         return cls(id_by_content(raw), "", None, None, raw, fault)
+
+
+class Record(BaseModel):
+    """A record, each of whose fields is kept as it came where it does not fit the specification."""
+
+    @field_validator("*", mode="wrap")
+    @classmethod
+    def _as_it_came(cls, value: Any, read: ValidatorFunctionWrapHandler) -> Any:
+        try:
+            return read(value)
+        except ValidationError:
+            return value
 
 
 class Column(NamedTuple):
@@ -60,11 +82,20 @@ class PageRequest:
     :param path: relative to the base URL, each segment percent-encoded; or an absolute URL.
     :param params: the query.
     :param hidden: what of all that no message may quote.
+    :param anonymous: goes out without the token, wherever it goes.
+    :param shrinks: whether a smaller page may be asked for instead; then one that is too much is not retried.
     """
 
     path: str
     params: Mapping[str, str | int] = field(default_factory=dict)
     hidden: tuple[str, ...] = ()
+    anonymous: bool = False
+    shrinks: bool = False
+
+    @property
+    def is_file(self) -> bool:
+        """Whether it leads to a file that a record names, not to the API."""
+        return bool(urlsplit(self.path).scheme)
 
 
 @dataclass(frozen=True)
@@ -84,6 +115,11 @@ class Page:
     def by_id(self) -> dict[str, Prediction]:
         """The records by their ids."""
         return {row.id: row for row in self.predictions}
+
+    @cached_property
+    def without_values(self) -> list[Prediction]:
+        """The records that land without the values that they point to."""
+        return [row for row in self.predictions if row.lacks_values is not None]
 
     @cached_property
     def span(self) -> tuple[datetime, datetime] | None:

@@ -8,17 +8,18 @@ from datetime import datetime
 from typing import Any
 
 from airflow_provider_predictions.api.arguments import Filters
-from airflow_provider_predictions.api.errors import MalformedAnswerError
 from airflow_provider_predictions.api.models import Page, PageRequest, Prediction
-from airflow_provider_predictions.api.service import Service, Walk
+from airflow_provider_predictions.api.service import Proof, Service, Walk
 
-STANDSTILL = 20
-"""So many equal pages in a row are a server that ignores ``skip``. A few are not: a list that grows by one
-page between two requests shows the same rows again."""
 SEARCHES = 2
 """A list may grow so fast that a search for its window meets newer rows further back, but hardly twice."""
-MOST_STEPS_BACK = 200
-"""A list whose rows vanish faster than they can be read is given up after so many without a new row."""
+NO_ROWS = "[]"
+"""Stands for the id of the last row of a list that has none."""
+_BLIND = Proof(None, "the list came one row a page, so a row that was removed may have hidden another")
+_SHIFTED = Proof(False, "rows moved while they were read, and come in no order that would show a missed one")
+_PART = Proof(
+    None, "only the rows around the window were read: VLM Run does not promise the order that they have"
+)
 
 
 @dataclass
@@ -68,15 +69,17 @@ class OffsetWalk(Walk):
     unknown rows out of it: so each page starts with the last row of the one before, and where it does not,
     the walk steps back until it meets a row that it knows.
 
-    The list ends with a page shorter than asked, once the server has been seen to fill such a page. Until
-    then a short page may be all that the server gives at once: the walk goes on with pages of that size, and
-    ends with one that is short again and brings nothing new.
+    A response may hold fewer rows than asked anywhere in the list. The list ends where two responses in a row
+    stop at the same row: the second one was asked for from that row on, so it meets it again. A server that
+    always stops there cannot be told from one whose list ends there.
     """
+
+    parameter = "skip"
 
     def __init__(self, service: Service[Any], filters: Filters) -> None:
         super().__init__(service, filters)
         # Of a single row, none could be met again; who wants one need not meet it.
-        self.page_size = self._asked_size = max(self.page_size, 1 if self._left == 1 else 2)
+        self.page_size = max(self.page_size, 1 if self._left == 1 else 2)
         self._skip = 0
         self._start = 0
         """Rows in front of it were not read, since they are newer than the window."""
@@ -84,29 +87,33 @@ class OffsetWalk(Walk):
         self._searches_left = SEARCHES
         self._stepped_back_from = 0
         """The index of a row."""
-        self._steps_back = 0
-        self._step_back = self.page_size
-        self._fills_pages = False
+        self._size = self.page_size
+        """How many rows the last response held."""
+        self._step_back = self._size
+        self._largest = 0
+        """How many rows the largest response held."""
         self._joint = ""
         """The id of the row that the next page should start with."""
+        self._stop: str | None = None
+        """The id of the last row of the response before, where that held fewer rows than asked."""
+        self._is_end_near = False
         self._shifted = False
-        self._previous: list[str] = []
-        """The first and the last id of the page before."""
-        self._repeats = 0
+        self._blind = False
+        """Whether a page was taken that met no known row."""
 
     def ahead(self, count: int) -> list[PageRequest]:
         """The next page, one row of it known, and those behind it."""
         if self.ended:
             return []
         if self._search:
-            return [PageRequest("predictions", {"skip": self._search.index, "limit": 1})]
-        step = self.page_size - self._overlap
-        if self._may_search():
+            return [self._page_request({"skip": self._search.index, "limit": 1})]
+        step = max(1, self._size - self._overlap)
+        if self._may_search() or self._is_end_near:
             count = 1
         if self._left is not None:
             count = min(count, -(-self._left // step))
         starts = range(self._skip, self._skip + count * step, step)
-        return [PageRequest("predictions", {"skip": skip, "limit": self.page_size}) for skip in starts]
+        return [self._page_request({"skip": skip, "limit": self.page_size}) for skip in starts]
 
     def read(self, body: bytes) -> list[Prediction]:
         """The rows of a page."""
@@ -127,36 +134,42 @@ class OffsetWalk(Walk):
         return Page(())
 
     @property
-    def doubt(self) -> str | None:
-        """Why it cannot be proven that no row was missed."""
-        if not self._overlap and self._skip > 1:
-            return "with one row a page, a row that is removed hides another"
+    def proof(self) -> Proof:
+        """Whether each page met the one before, and the end was seen twice."""
+        if self._blind:
+            return _BLIND
         if self._shifted and not self.frontier.ordered:
-            return "rows moved while they were read, and come in no order that would show a missed one"
-        return None
+            return _SHIFTED
+        return _PART if self._start or self.is_past else Proof(True)
 
     def position(self) -> dict[str, Any]:
         """Where the walk is."""
         own = {name: getattr(self, name) for name in self._RESUMED}
         return super().position() | own
 
-    _RESUMED = ("_skip", "_start", "_fills_pages", "_joint", "_shifted")
+    _RESUMED = ("_skip", "_start", "_size", "_largest", "_joint", "_stop", "_shifted", "_blind")
 
     def go_on(self, position: dict[str, Any], earlier: Callable[[], Iterable[str]]) -> None:
         """Go on from where another walk was."""
         super().go_on(position, earlier)
         for name in self._RESUMED:
             setattr(self, name, position[name])
-        self._step_back = self.page_size
+        self._step_back = self._size
+
+    @property
+    def _asks_for_page(self) -> bool:
+        return self._search is None
 
     @property
     def _overlap(self) -> int:
-        return 1 if self.page_size > 1 else 0
+        """How many rows of a page are to be known. Of a server that gives one row a page, none is."""
+        return 0 if self.page_size == 1 or self._largest == 1 else 1
 
     def _begin_at(self, skip: int) -> None:
         self._skip = self._start = skip
-        self._step_back = self.page_size
+        self._step_back = self._size
         self._search, self._searches_left = None, 0
+        self._to_reread += self._handed_out
 
     # --- finding the window --------------------------------------------------------------------------
 
@@ -165,8 +178,9 @@ class OffsetWalk(Walk):
         return untouched and self.filters.created_before is not None and self.frontier.ordered
 
     def _is_in_front(self, row: Prediction) -> bool:
+        """Whether neither a row nor those in front of it are wanted."""
         before = self.filters.created_before
-        return bool(before and row.created_at and row.created_at >= before)
+        return bool(self.frontier.ordered and before and row.created_at and row.created_at >= before)
 
     def _search_behind(self, rows: list[Prediction]) -> Search | None:
         """Look for the window further back, where all of a page lies in front of it."""
@@ -191,25 +205,26 @@ class OffsetWalk(Walk):
 
     def _joins(self, rows: list[Prediction]) -> bool:
         """Whether nothing can be missing between the rows handed out and these."""
-        if self._skip == 0 or (rows and rows[0].id == self._joint):
+        if self._skip == 0:
             return True
         if not self._overlap:
-            # An end is believed when the row in front of it is met again.
+            # A row that is met again may be the end, or have been shifted by one in front of it.
+            self._blind = self._blind or bool(rows)
             return bool(rows)
+        if rows and rows[0].id == self._joint:
+            return True
         self._shifted = self._shifted or bool(self._joint)
         first = next((row for row in rows if row.fault is None), None)
         return first is not None and (self.frontier.knows(first) or self._is_in_front(first))
 
     def _go_back(self) -> None:
-        self._steps_back += 1
-        if self._steps_back > MOST_STEPS_BACK:
-            raise MalformedAnswerError(
-                f"{self.service.title}: rows vanish from the list faster than they can be read"
-            )
+        self._count_barren()
         self._stepped_back_from = self._skip
         self._skip = max(0, self._skip - self._step_back)
         self._start = min(self._start, self._skip)
+        self._to_reread += self._step_back
         self._step_back *= 2
+        self._stop, self._is_end_near = None, False
 
     def _loses_order(self, rows: list[Prediction]) -> bool:
         times = [row.created_at for row in rows if row.fault is None]
@@ -218,58 +233,41 @@ class OffsetWalk(Walk):
         return self.watch(times)
 
     def _read_on(self, rows: list[Prediction]) -> Page:
-        self._refuse_standstill(rows)
+        overlap = self._overlap if self._skip else 0
+        self._largest = max(self._largest, len(rows))
         # The next page is to start with a record, since rows that are none cannot be told from each other.
         size = len(rows)
         while size and rows[size - 1].fault is not None:
             size -= 1
         if size <= self._overlap:
             size = len(rows)
-        behind = rows[self._overlap if self._skip else 0 : size]
+        behind = rows[overlap:size]
         page = self.hand_out(behind)
-        brought_new = page.duplicates < len(behind)
-        if brought_new:
-            self._steps_back = 0
-        self._move_on(rows, size, brought_new=brought_new)
+        self._move_on(rows, size, brought_new=page.duplicates < len(behind))
         if self.ended:
             return replace(page, rejected=(*page.rejected, *rows[size:]))
         return page
+
+    def _is_no_cap(self, rows: list[Prediction]) -> bool:
+        """Whether a response held all that there was. One that rows added in front have shifted may not."""
+        return not rows or rows[0].id == self._joint or len(rows) < self._largest
 
     def _move_on(self, rows: list[Prediction], size: int, *, brought_new: bool) -> None:
         """Decide what follows a page.
 
         :param size: how many of its rows were read.
         """
-        if len(rows) >= self.page_size:
-            self._fills_pages = self._fills_pages or self.page_size == self._asked_size
-        elif self._is_the_end(rows, brought_new=brought_new):
-            self._end(rows)
-        else:
-            self.page_size = len(rows)
-        self._skip += size - self._overlap
+        last = rows[-1].id if rows else NO_ROWS
+        before, self._stop = self._stop, last if len(rows) < self.page_size else None
+        is_end = self._stop is not None and (
+            self._stop == self.list_end
+            or (self._stop == before and not brought_new and self._is_no_cap(rows))
+        )
+        self._is_end_near = self._stop is not None and len(rows) < self._size
+        self._size = self._step_back = max(1, len(rows))
+        self._skip += max(0, size - self._overlap)
         if not self._overlap and not brought_new and self._skip == self._stepped_back_from:
-            self._end(rows)
-        self._step_back = self.page_size
+            is_end = True
         self._joint = rows[size - 1].id if rows else ""
-
-    def _end(self, rows: list[Prediction]) -> None:
-        self.ended = True
-        self.list_end = rows[-1].id if rows else self._joint
-
-    def _is_the_end(self, rows: list[Prediction], *, brought_new: bool) -> bool:
-        """Whether a page that is shorter than asked is the last one."""
-        if self._fills_pages or not (brought_new or self._lies_before_the_last(rows)):
-            return True
-        # No row is ever added behind the oldest one.
-        return self.frontier.ordered and bool(rows) and rows[-1].id == self.list_end
-
-    def _lies_before_the_last(self, rows: list[Prediction]) -> bool:
-        """Whether rows that are all known end before the last one that was handed out."""
-        return len(rows) > self._overlap and rows[-1].id != self._joint
-
-    def _refuse_standstill(self, rows: list[Prediction]) -> None:
-        ids = [row.id for row in (*rows[:1], *rows[-1:])]
-        repeats = self._repeats + 1 if ids and ids == self._previous else 0
-        if repeats == STANDSTILL:
-            raise MalformedAnswerError(f"{self.service.title} sends the same page whatever skip says")
-        self._previous, self._repeats = ids, repeats
+        if is_end:
+            self.ended, self.list_end = True, last

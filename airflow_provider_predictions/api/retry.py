@@ -40,15 +40,15 @@ def retry_after(header: str | None, date: str | None) -> float | None:
     try:
         seconds = float(header)
     except ValueError:
-        moment = _moment(header)
+        moment = http_date(header)
         if moment is None:
             return None
-        seconds = (moment - (_moment(date) or datetime.now(UTC))).total_seconds()
+        seconds = (moment - (http_date(date) or datetime.now(UTC))).total_seconds()
     return max(0.0, seconds) if math.isfinite(seconds) else None
 
 
-def _moment(header: str | None) -> datetime | None:
-    """A date of HTTP; None where it is none that a calendar holds."""
+def http_date(header: str | None) -> datetime | None:
+    """A date of HTTP in UTC; None where it is none that a calendar holds (RFC 9110, section 5.6.7)."""
     try:
         moment = parsedate_to_datetime(header or "")
         return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

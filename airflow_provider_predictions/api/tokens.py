@@ -7,25 +7,40 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_predictions.api.errors import MalformedAnswerError, RefusedError
+from airflow_provider_predictions.api.errors import (
+    AuthenticationError,
+    MalformedAnswerError,
+    PredictionsError,
+    QuotaExceededError,
+    RateLimitedError,
+)
 from airflow_provider_predictions.api.frontier import Frontier
 from airflow_provider_predictions.api.models import Page, PageRequest, Prediction
-from airflow_provider_predictions.api.service import Walk
+from airflow_provider_predictions.api.service import Proof, Walk
 
 if TYPE_CHECKING:
     from airflow_provider_predictions.api.cradl import Cradl, CradlFilters
 
 log = logging.getLogger(__name__)
 
+_UNKNOWN = Proof(None, "Cradl's page tokens cannot show a missed row")
+
+
+def _is_of_token(error: PredictionsError) -> bool:
+    """Whether a token may be why its page was refused: by the service, not by what stands in front of it."""
+    is_of_request = isinstance(error, AuthenticationError | QuotaExceededError | RateLimitedError)
+    return not is_of_request and 400 <= (error.status or 0) <= 500
+
 
 class TokenWalk(Walk):
     """Pages by ``nextToken``.
 
     An empty page with a token is not the end; a token that comes again is a loop; where a token is refused,
-    the list is read again from its start, once. A window is read from that end of the list that is nearer,
-    unless an order is asked for.
+    with whatever status, the list is read again from its start, once. A window is read from that end of the
+    list that is nearer, unless an order is asked for.
     """
 
+    parameter = "nextToken"
     service: Cradl
     filters: CradlFilters
 
@@ -58,8 +73,8 @@ class TokenWalk(Walk):
             params["modelId"] = self.filters.model_id
         if self._token and not self._probes:
             params["nextToken"] = self._token
-            return [PageRequest("predictions", params, (self._token,))]
-        return [PageRequest("predictions", params)]
+            return [self._page_request(params, (self._token,))]
+        return [self._page_request(params)]
 
     def read(self, body: bytes) -> tuple[list[Prediction], str | None]:
         """The rows of a page, and the token of the next."""
@@ -84,13 +99,25 @@ class TokenWalk(Walk):
         self._may_turn = False
         return page
 
-    def refuse(self, error: RefusedError) -> None:
+    def refuse(self, error: PredictionsError) -> None:
         """Begin again, once, where a token is refused, as an expired one is; no row is handed out twice."""
-        if not self._token or self._restarted or error.status != 400:
-            raise error
+        may_be_smaller = self._shrinks and error.asks_for_less
+        if not self._token or self._probes or self._restarted or may_be_smaller or not _is_of_token(error):
+            super().refuse(error)
+            return
         log.warning("%s. Reading the list again from its start", error)
         self._token, self._above, self._restarted = None, [], True
         self._tokens.clear()
+        self._to_reread = self._handed_out
+
+    @property
+    def proof(self) -> Proof:
+        """Nothing shows a row that was missed between two pages, since a token may be anything."""
+        return _UNKNOWN
+
+    @property
+    def _asks_for_page(self) -> bool:
+        return not self._probes
 
     def position(self) -> dict[str, Any]:
         """Where the walk is."""

@@ -11,10 +11,10 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 
 import msgspec
-from pydantic import BaseModel, BeforeValidator, ConfigDict
+from pydantic import BeforeValidator, ConfigDict
 
 from airflow_provider_predictions.api.arguments import Filters, Words
-from airflow_provider_predictions.api.models import Column, Prediction, as_time, id_by_content
+from airflow_provider_predictions.api.models import Column, Prediction, Record, as_time, id_by_content
 from airflow_provider_predictions.api.offsets import OffsetWalk
 from airflow_provider_predictions.api.rows import as_text
 from airflow_provider_predictions.api.service import Service, reading
@@ -29,7 +29,7 @@ def _status(value: object) -> str:
     return as_text(value) or PENDING
 
 
-class VlmRunUsage(BaseModel):
+class VlmRunUsage(Record):
     """What a prediction cost (specification: CreditUsageResponse).
 
     :ivar elements_processed: pages, images or whatever ``element_type`` says.
@@ -50,7 +50,7 @@ class VlmRunUsage(BaseModel):
     duration_seconds: int | float | None = None
 
 
-class VlmRunPrediction(BaseModel):
+class VlmRunPrediction(Record):
     """A prediction of VLM Run (specification: PredictionResponse, none of whose fields is required).
 
     :ivar id: unique identifier.

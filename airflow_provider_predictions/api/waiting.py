@@ -11,7 +11,8 @@ from typing import Any, Literal, Protocol
 from pydantic import BaseModel, ConfigDict, Field
 
 from airflow_provider_predictions.api.arguments import Filters, Ids, Words, checked
-from airflow_provider_predictions.api.errors import PredictionsError
+from airflow_provider_predictions.api.clock import ServiceClock
+from airflow_provider_predictions.api.errors import PredictionsError, RateLimitedError
 from airflow_provider_predictions.api.models import Page, Prediction
 from airflow_provider_predictions.api.service import Service
 
@@ -74,6 +75,8 @@ class Tally:
     def __init__(self, wait: Wait, service: Service[Any]) -> None:
         self.wait = wait
         self.service = service
+        self.clock = ServiceClock()
+        """Of the service, when it was asked."""
         self.statuses: Counter[str] = Counter()
         self.failed: list[str] = []
         self.missing = dict.fromkeys(wait.prediction_ids or ())
@@ -195,8 +198,8 @@ class Patience:
     _warned: set[str] = field(default_factory=set)
 
     def bears(self, error: PredictionsError) -> bool:
-        """Whether to go on after a failed poll."""
-        self.failures += 1
+        """Whether to go on after a failed poll; one that met the rate limit is no failure."""
+        self.failures += not isinstance(error, RateLimitedError)
         goes_on = error.retryable and self.failures < self.limit
         if goes_on:
             self.log.warning("%s. The wait goes on.", error)

@@ -18,11 +18,11 @@ from airflow_provider_predictions.api.auth import Auth
 from airflow_provider_predictions.api.client import AsyncClient, Client
 from airflow_provider_predictions.api.errors import (
     ConfigurationError,
-    MalformedAnswerError,
     PredictionsError,
 )
 from airflow_provider_predictions.api.models import Page, Prediction
 from airflow_provider_predictions.api.retry import ATTEMPTS
+from airflow_provider_predictions.api.rows import value
 from airflow_provider_predictions.api.service import Service
 from airflow_provider_predictions.hooks import form
 from airflow_provider_predictions.hooks.fields import Settings, base_url, extras
@@ -228,17 +228,16 @@ class PredictionsHook(BaseHook, Generic[R]):
     def record(cls, prediction: Prediction) -> R:
         """The pydantic model of a record.
 
+        A field that does not fit the specification is kept as it came.
+
         :param prediction: as a page holds it.
-        :raises MalformedAnswerError: naming the field that does not fit the specification.
         """
+        record = cls.service_class.record
         try:
-            return cast("R", cls.service_class.record.model_validate_json(prediction.raw))
-        except ValidationError as error:
-            field = ".".join(map(str, error.errors()[0]["loc"]))
-            raise MalformedAnswerError(
-                f"{cls.service_class.title}: prediction {prediction.id} does not fit the specification "
-                f"in {field}: {error.errors()[0]['msg']}"
-            ) from None
+            return cast("R", record.model_validate_json(prediction.raw))
+        except ValidationError:
+            # Half a surrogate pair, or a number that pydantic does not read.
+            return cast("R", record.model_validate(value(prediction.raw)))
 
     def test_connection(self) -> tuple[bool, str]:
         """Ask for the start of the list, and say how many predictions the credentials show.

@@ -10,7 +10,7 @@ from airflow.providers.common.compat.sdk import ObjectStoragePath
 from pydantic import Field
 
 from airflow_provider_predictions._compat import AIRFLOW_V_3_3_PLUS
-from airflow_provider_predictions.api.arguments import Arguments, Filters, Seconds, Words
+from airflow_provider_predictions.api.arguments import Arguments, Filters, Lookback, Seconds, Words
 from airflow_provider_predictions.api.errors import ConfigurationError
 from airflow_provider_predictions.api.incremental import Ledger
 from airflow_provider_predictions.storage.objects import is_local
@@ -29,9 +29,11 @@ class LandingArguments(Arguments):
     prefetch: int = Field(ge=0, le=MOST_PREFETCH)
     incremental: bool
     max_age: Seconds | None
+    lookback: Lookback
     max_rejected: int | None = Field(ge=0)
     partition_keys: Words | None
     fetch_values: bool
+    max_values_missing: int | None = Field(ge=0)
 
 
 def check(task: Any) -> None:
@@ -43,6 +45,8 @@ def check(task: Any) -> None:
     check_arguments(task, LandingArguments)
     if task.max_age is not None and not task.incremental:
         raise ConfigurationError("max_age: goes with incremental=True only")
+    if task.max_values_missing is not None and not task.fetch_values:
+        raise ConfigurationError("max_values_missing: goes with fetch_values=True only")
     for name in NOT_INCREMENTAL:
         if task.incremental and getattr(task, name) is not None:
             raise ConfigurationError(f"{name}: does not go with incremental, which keeps its own window")
@@ -74,10 +78,9 @@ def path_of(path: object) -> ObjectStoragePath:
     if not str(path).strip():
         raise ConfigurationError("path: is empty; give a URL such as s3://aws_default@bucket/predictions")
     found = ObjectStoragePath(str(path))
-    if "?" in found.path and not is_local(found):
-        raise ConfigurationError(
-            "path: holds a ?, after which stores read parameters such as versionId; leave it out"
-        )
+    for mark, what in {"?": "parameters such as versionId", "#": "a fragment"}.items():
+        if mark in found.path and not is_local(found):
+            raise ConfigurationError(f"path: holds a {mark}, after which stores read {what}; leave it out")
     return found
 
 

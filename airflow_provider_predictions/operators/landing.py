@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Iterator, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
 
-from airflow_provider_predictions.api.arguments import Filters, words
+from airflow_provider_predictions.api.arguments import Filters, utc, words
 from airflow_provider_predictions.api.client import Client
-from airflow_provider_predictions.api.errors import PredictionsError, RejectedRowsError
-from airflow_provider_predictions.api.incremental import Ledger
+from airflow_provider_predictions.api.errors import (
+    LONGEST_MESSAGE,
+    MissingValuesError,
+    PredictionsError,
+    RejectedRowsError,
+)
+from airflow_provider_predictions.api.incremental import LOOKBACK, Ledger
 from airflow_provider_predictions.api.models import Page
 from airflow_provider_predictions.api.service import Service, Walk
 from airflow_provider_predictions.operators.arguments import (
@@ -26,8 +32,10 @@ from airflow_provider_predictions.operators.arguments import (
     path_of,
     require_filesystem,
 )
+from airflow_provider_predictions.operators.increment import ledger_of, tell
 from airflow_provider_predictions.operators.lineage import ManifestLink, facets, tell_assets, tell_link
 from airflow_provider_predictions.operators.progress import Progress
+from airflow_provider_predictions.operators.xcom import storable
 from airflow_provider_predictions.storage.attempt import TaskRun
 from airflow_provider_predictions.storage.failures import worker_disk
 from airflow_provider_predictions.storage.formats import make_format
@@ -36,7 +44,6 @@ from airflow_provider_predictions.storage.landing import Landing, forget
 from airflow_provider_predictions.storage.manifest import MANIFEST, Manifest
 from airflow_provider_predictions.storage.objects import prepare
 from airflow_provider_predictions.storage.replaced import ReplacedPath
-from airflow_provider_predictions.storage.state import State
 from airflow_provider_predictions.tasks.base import DashboardLink, PredictionsTask
 from airflow_provider_predictions.tasks.retry import airflow_errors
 
@@ -67,6 +74,9 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
         a directory of its own under ``path``; ``_state.json`` there says what has landed.
     :param max_age: with ``incremental``, do not wait for predictions that are still unfinished so long after
         their creation, a timedelta or seconds; by default all are waited for.
+    :param lookback: with ``incremental``, how long after its creation a prediction may be listed for the
+        first time, a timedelta or seconds; by default an hour. Each run looks back so far behind the newest
+        prediction that the one before has seen, and at least so far behind the service's clock.
     :param partition_keys: which partitions of the asset in ``outlets`` this landing is, such as
         ``"{{ ds }}"``; a list or comma-separated text (templated). Needs Airflow 3.3. By default the event is
         of the whole asset.
@@ -78,6 +88,7 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
     template_fields: Sequence[str] = ("path", "partition_keys")
     operator_extra_links = (DashboardLink(), ManifestLink())
     fetch_values = False
+    max_values_missing: int | None = None
 
     def __init__(
         self,
@@ -89,6 +100,7 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
         prefetch: int = 1,
         incremental: bool = False,
         max_age: timedelta | float | None = None,
+        lookback: timedelta | float = LOOKBACK,
         max_rejected: int | None = 0,
         partition_keys: Collection[str] | str = (),
         **kwargs: Any,
@@ -101,6 +113,7 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
         self.prefetch = prefetch
         self.incremental = incremental
         self.max_age = max_age
+        self.lookback = lookback
         self.max_rejected = max_rejected
         self.partition_keys = partition_keys
         self._landed_from: tuple[str, Manifest] | None = None
@@ -111,7 +124,8 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
 
         :param context: Airflow's context of the task.
         :raises AirflowFailException: for what a retry cannot cure: a refused key, a wrong argument, a used-up
-            quota, more rejected rows than ``max_rejected``.
+            quota, more rejected rows than ``max_rejected``, more records without values than
+            ``max_values_missing``.
         :raises TransientError: for what a retry may cure; it goes on where this attempt was.
         """
         with airflow_errors():
@@ -121,13 +135,15 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
             with self.hook.get_conn() as client:
                 prepare(path)
                 land = self._land_increment if self.incremental else self._land_anew
-                content = land(client, filters, path, task_run(context))
-            if content["inconsistency"]:
-                self.log.warning("It cannot be proven that none is missing: %s", content["inconsistency"])
+                landed = land(client, filters, path, task_run(context))
+            content = cast("Manifest", storable(landed, Counter()))
+            if content["consistent"] is False:
+                self.log.warning("Predictions may be missing: %s", content["inconsistency"])
             self._landed_from = client.service.base_url, content
             if content["parts"] or not self.incremental:
                 tell_link(context, ObjectStoragePath(content["path"]) / MANIFEST)
             self._judge_rejected(content)
+            self._judge_values(content)
             tell_assets(context, self.outlets, content, words(self.partition_keys))
         self.log.info("%d predictions in %d parts under %s, %d requests", content["count"],
                       len(content["parts"]), content["path"], content["requests"])  # fmt: skip
@@ -148,7 +164,8 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
         target = ReplacedPath(path, task)
         if earlier := self._earlier(target):
             return earlier
-        with self._landed(client, filters, target) as (content, _):
+        arguments = self._arguments(client.service, filters, target)
+        with self._landed(client, filters, target, arguments) as (content, _):
             return target.commit(content)
 
     def _land_increment(
@@ -159,20 +176,23 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
         if earlier := self._earlier(target):
             return earlier
         state = target.state
-        ledger = self._ledger(client.service, filters, state)
-        filters = filters.model_copy(update={"statuses": None, "created_after": ledger.watermark})
-        with self._landed(client, filters, target, ledger) as (content, landing):
+        ledger = ledger_of(self, client, filters, state)
+        arguments = self._arguments(client.service, filters, target)
+        filters = filters.model_copy(update={"statuses": None, "created_after": ledger.start})
+        with self._landed(client, filters, target, arguments, ledger) as (content, landing):
             content["incremental"] = ledger.facts()
-            self._report(ledger)
+            tell(self.log, ledger)
             if not (content["parts"] or content["rejected"] or ledger.has_moved):
                 return target.nothing(content)
+            complete = content["consistent"] is not False
             return target.commit(
                 content,
                 msgspec.structs.replace(
                     state,
                     watermark=ledger.next_watermark,
-                    landed=ledger.next_landed(landing.identities()),
-                    rejected=ledger.rejected,
+                    landed=ledger.next_landed(landing.identities(), complete=complete),
+                    unmet=ledger.next_unmet(complete=complete),
+                    rejected=ledger.next_rejected(landing.rejected_ids()),
                 ),
             )
 
@@ -185,12 +205,12 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
 
     @contextmanager
     def _landed(
-        self, client: Client, filters: Filters, target: Target, ledger: Ledger | None = None
+        self, client: Client, filters: Filters, target: Target, arguments: str, ledger: Ledger | None = None
     ) -> Iterator[tuple[Manifest, Landing]]:
         """Write all parts, to be committed in the ``with`` block. What cannot be resumed is removed."""
         service, attempt = client.service, target.attempt
         walk = service.walk(filters)
-        arguments = self._arguments(service, filters, f"{attempt.task.run} {attempt.generation}")
+        target.begin()
         form = make_format(self.file_format, self.compression, service)
         per_part = self.records_per_part
         with (
@@ -211,36 +231,13 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
                 format=form.name,
                 compression=form.compression,
                 ordered=walk.frontier.ordered,
-                consistent=walk.doubt is None,
-                inconsistency=walk.doubt,
+                consistent=walk.proof.consistent,
+                inconsistency=walk.proof.reason,
                 generation=attempt.generation,
                 filters=narrowing(filters, ledger),
             )
             progress.say()
             yield content, landing
-
-    def _ledger(self, service: Service[Any], filters: Filters, state: State) -> Ledger:
-        age = self.max_age if isinstance(self.max_age, timedelta) else timedelta(seconds=self.max_age or 0)
-        starts = [time for time in (filters.created_after, state.watermark) if time]
-        return Ledger(
-            terminal=service.terminal_statuses,
-            statuses=filters.statuses,
-            watermark=max(starts, default=None),
-            landed=state.landed,
-            known_rejected=state.rejected,
-            give_up_before=datetime.now(UTC) - age if self.max_age else None,
-        )
-
-    def _report(self, ledger: Ledger) -> None:
-        if ledger.given_up:
-            self.log.warning(
-                "%d predictions stayed unfinished for longer than max_age; they will not land: %s",
-                ledger.given_up,
-                ", ".join(map(repr, ledger.given_up_ids)),
-            )
-        if ledger.unfinished:
-            self.log.info("%d predictions are unfinished, the oldest of %s; a later run lands them",
-                          ledger.unfinished, ledger.oldest_unfinished)  # fmt: skip
 
     def _go_on(self, walk: Walk, ledger: Ledger | None, landing: Landing) -> None:
         if position := landing.progress.position:
@@ -257,22 +254,41 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
                 page = replace(page, predictions=tuple(filled))
             yield page
 
+    def _judge_values(self, content: Manifest) -> None:
+        # The manifest may be that of an earlier attempt, of a version that did not count them.
+        if not (missing := content.get("values_missing", 0)):
+            return
+        named = content["values_missing_ids"]
+        ids = ", ".join(id_[:LONGEST_MESSAGE] for id_ in named) + (", …" if missing > len(named) else "")
+        text = (
+            f"{missing} of {content['count']} records landed without their values "
+            f"({_counted(content['values_missing_reasons'])}): {ids}"
+        )
+        if self.max_values_missing is not None and missing > self.max_values_missing:
+            raise MissingValuesError(
+                f"max_values_missing: {text}. They are not fetched again. To let more pass, raise "
+                "max_values_missing or set it to None"
+            )
+        self.log.warning("%s", text)
+
     def _judge_rejected(self, content: Manifest) -> None:
         if self.max_rejected is not None and content["rejected"] > self.max_rejected:
-            reasons = ", ".join(f"{n} x {reason}" for reason, n in content["rejected_reasons"].items())
+            reasons = _counted(content["rejected_reasons"])
             raise RejectedRowsError(
                 f"max_rejected: {content['rejected']} rows are no records ({reasons}); they are kept in "
                 f"{content['rejected_uri']}. The other {content['count']} have landed. To let such rows "
                 "pass, raise max_rejected or set it to None"
             )
 
-    def _arguments(self, service: Service[Any], filters: Filters, run: str) -> str:
+    def _arguments(self, service: Service[Any], filters: Filters, target: Target) -> str:
         """All that decides what lands, and for which run: only such progress is gone on with."""
+        attempt = target.attempt
         given = {
-            "run": run,
+            "run": [attempt.task.run, attempt.task.started, attempt.generation],
             "url": service.base_url,
             "format": [self.file_format, self.compression, self.records_per_part, self.fetch_values],
             "filters": filters.model_dump(mode="json"),
+            "incremental": self.incremental and [str(self.max_age), str(self.lookback)],
         }
         return hashlib.sha256(json.dumps(given, sort_keys=True).encode()).hexdigest()
 
@@ -283,14 +299,20 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
         return " ".join([service.name, *(f"{name}={value}" for name, value in sorted(given.items()))])
 
 
+def _counted(reasons: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} x {reason}" for reason, count in reasons.items())
+
+
 def task_run(context: Context) -> TaskRun:
     """Which attempt of which task of which run this is."""
     ti = context.get("ti")
     if not ti:
         return TaskRun("outside of Airflow")
     run = f"{ti.dag_id} {ti.run_id} {ti.task_id} {ti.map_index}"
-    id_, most = getattr(ti, "id", None), getattr(ti, "max_tries", None)
-    return TaskRun(run, id_ and str(id_), ti.try_number, most is not None and ti.try_number > most)
+    id_, started = getattr(ti, "id", None), getattr(context.get("dag_run"), "start_date", None)
+    return TaskRun(
+        run, id_ and str(id_), ti.try_number, getattr(ti, "max_tries", None), started and utc(started)
+    )
 
 
 @contextmanager

@@ -68,8 +68,8 @@ class ListPredictionsOperator(PredictionsTask):
             with self.hook.get_conn() as client:
                 walk = client.service.walk(filters)
                 texts = list(self._within_limit(client.pages(walk)))
-        if walk.doubt:
-            self.log.warning("It cannot be proven that none is missing: %s", walk.doubt)
+        if walk.proof.consistent is False:
+            self.log.warning("Predictions may be missing: %s", walk.proof.reason)
         self.log.info("%s: %d predictions in %d requests", self.hook.hook_name, len(texts), client.requests)
         changed: Counter[str] = Counter()
         records = [storable(value(text), changed) for text in texts]

@@ -64,7 +64,7 @@ class Progress:
         now = datetime.now(UTC)
         numbers = {"records": self._records, "pages": self._pages, "records_per_second": rate}
         if self._oldest and self._newest:
-            age = now - self._oldest
+            age = max(now - self._oldest, timedelta())
             numbers["oldest_age_seconds"] = age.total_seconds()
             line += f"; the oldest record seen is {_words(age)} old"
             if self._start:

@@ -26,7 +26,7 @@ from airflow_provider_predictions.report.page import (
 from airflow_provider_predictions.report.source import Landed
 from airflow_provider_predictions.report.tables import CHANGES, LATE, LEFT_OUT, Subject
 from airflow_provider_predictions.report.vlmrun import SUBJECT as VLMRUN
-from airflow_provider_predictions.report.window import Window
+from airflow_provider_predictions.report.window import Window, in_zone
 
 SUBJECTS = {subject.service.name: subject for subject in (VLMRUN, CRADL)}
 PAGE, SUMMARY = "report.html", "summary.json"
@@ -212,12 +212,12 @@ def _notes(landings: Sequence[Landed], read: Sequence[Landed], window: Window) -
             "be whole. Give the report earlier landings, too, to compare with it."
         )
     notes.extend(
-        f"It is not proven that no record is missing from {landed.path}: {landed.manifest['inconsistency']}"
+        f"Records may be missing from {landed.path}: {landed.manifest['inconsistency']}"
         for landed in read
-        if landed.manifest["inconsistency"]
+        if landed.manifest["inconsistency"] and landed.manifest["consistent"] is not None
     )
     return notes
 
 
 def _local(moment: datetime, window: Window) -> str:
-    return f"{moment.astimezone(window.zone):%Y-%m-%d %H:%M}"
+    return f"{in_zone(moment, window.zone):%Y-%m-%d %H:%M}"

@@ -13,7 +13,7 @@ from airflow_provider_predictions.report.charts import MOST
 from airflow_provider_predictions.report.engine import connect, exactly, quoted, text
 from airflow_provider_predictions.report.source import Landed
 from airflow_provider_predictions.report.tables import TOTALS, Measure, Subject, Table
-from airflow_provider_predictions.report.window import Window, days_between
+from airflow_provider_predictions.report.window import Window, days_of
 
 COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
 LONGEST_RECORDS = (16 << 20, 256 << 20)
@@ -224,10 +224,11 @@ class Database:
     def _name_days(self) -> None:
         """The days from which something arrived late, by the time zones that Python knows."""
         start, end = _at(self.window.start), _at(self.window.end)
-        (oldest,) = self._db.execute(
-            f"SELECT min(created) FROM record WHERE finished >= {start} AND finished < {end}"
-        ).fetchone() or (None,)
-        days = days_between(oldest, self.window.start, self.window.zone) if oldest else []
+        found = self._db.execute(
+            f"""SELECT DISTINCT date_trunc('day', created) FROM record
+                WHERE created < {start} AND finished >= {start} AND finished < {end}"""
+        ).fetchall()
+        days = days_of([day for (day,) in found], self.window.zone)
         self._db.execute("CREATE TABLE late_day (label VARCHAR, start TIMESTAMPTZ)")
         if days:
             self._db.executemany("INSERT INTO late_day VALUES (?, ?)", days)

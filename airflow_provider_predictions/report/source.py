@@ -14,7 +14,13 @@ from operator import attrgetter
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-from airflow_provider_predictions.api.errors import ConfigurationError, ConflictError, DamagedLandingError
+from airflow_provider_predictions.api.errors import (
+    ConfigurationError,
+    ConflictError,
+    DamagedLandingError,
+    PredictionsError,
+    StorageError,
+)
 from airflow_provider_predictions.api.models import as_time
 from airflow_provider_predictions.report.window import Window
 from airflow_provider_predictions.storage.index import read_index
@@ -34,6 +40,7 @@ READ = frozenset(
         "parts",
         "count",
         "rejected_reasons",
+        "consistent",
         "inconsistency",
         "created_min",
         "created_max",
@@ -83,6 +90,7 @@ class Landed:
 
         :param directory: where to put a copy, or a link.
         :raises DamagedLandingError: where it is missing, or not what the manifest says.
+        :raises StorageError: where another landing has replaced it meanwhile.
         """
         target = self.path / name_of(facts["uri"])
         file = directory / target.name
@@ -95,7 +103,7 @@ class Landed:
                 with file.open("rb") as content:
                     found = hashlib.file_digest(content, "sha256").hexdigest()
             except FileNotFoundError:
-                raise DamagedLandingError(f"source: {target} is missing, which the manifest names") from None
+                raise self._missing(target) from None
             if found != facts["sha256"]:
                 raise DamagedLandingError(
                     f"source: {target} is not what its manifest says: {file.stat().st_size} bytes with "
@@ -105,6 +113,15 @@ class Landed:
             yield file
         finally:
             file.unlink(missing_ok=True)
+
+    def _missing(self, target: ObjectStoragePath) -> PredictionsError:
+        newer = Log(self.root).read(self.manifest["generation"] + 1)
+        if newer and newer.state is None:
+            return StorageError(
+                f"source: {target} is gone: another landing has replaced it meanwhile ({newer.run}). Where "
+                " source is the path, a retry reads that one; else give its manifest"
+            )
+        return DamagedLandingError(f"source: {target} is missing, which the manifest names")
 
     def outside(self, window: Window) -> Literal["older", "newer"] | None:
         """Whether all of its records were created before or after both periods."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from functools import cached_property
+from itertools import chain
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
@@ -125,12 +126,22 @@ def make_zone(timezone: str) -> ZoneInfo:
         ) from None
 
 
-def days_between(first: datetime, last: datetime, zone: ZoneInfo) -> list[tuple[str, datetime]]:
-    """Name and beginning of each day of a time zone, from that of one moment up to another."""
-    day = first.astimezone(zone).date()
-    count = (last.astimezone(zone).date() - day).days + 1
-    days = (day + timedelta(days=number) for number in range(count))
-    return [(day.isoformat(), _midnight(day, zone)) for day in days]
+def days_of(days: Iterable[datetime], zone: ZoneInfo) -> list[tuple[str, datetime]]:
+    """Name and beginning of each day of a time zone that shares a moment with one of these days.
+
+    :param days: their beginnings, in UTC.
+    """
+    moments = chain.from_iterable((day, day + timedelta(hours=23, minutes=59)) for day in days)
+    found = {in_zone(moment, zone).date() for moment in moments}
+    return [(day.isoformat(), _midnight(day, zone)) for day in sorted(found)]
+
+
+def in_zone(moment: datetime, zone: tzinfo) -> datetime:
+    """A moment in a time zone; the same day in UTC where it lies there in no year that there is."""
+    try:
+        return moment.astimezone(zone)
+    except OverflowError:
+        return moment.replace(tzinfo=UTC)
 
 
 def _between(period: Any, zone: ZoneInfo) -> Window:
@@ -164,7 +175,7 @@ def _moment(value: object, zone: ZoneInfo) -> datetime:
 
 
 def _midnight(day: date, zone: ZoneInfo) -> datetime:
-    return datetime(day.year, day.month, day.day, tzinfo=zone).astimezone(UTC)
+    return in_zone(datetime(day.year, day.month, day.day, tzinfo=zone), UTC)
 
 
 def _is_midnight(moment: datetime) -> bool:

@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -23,6 +24,7 @@ API_KEY = "sandbox-vlmrun-key"
 CLIENT_ID = "sandbox-client-id"
 CLIENT_SECRET = "sandbox-client-secret"
 AUDIENCE = "https://api.cradl.ai/v1"
+SCOPE = "predictions:read"
 LONGEST_PAGE = 1000
 
 Endpoint = Callable[[Request], Coroutine[Any, Any, Response]]
@@ -44,8 +46,20 @@ class Tokens:
         self._ends: dict[str, float] = {}
 
     def issue(self) -> str:
-        """A new token."""
-        token = f"sandbox-token-{secrets.token_urlsafe(24)}"
+        """A new token: a JWT with the claims without which Cradl's own SDK asks again."""
+        issued = int(time.time())
+        claims = {
+            "iss": "https://auth.cradl.ai",
+            "aud": [AUDIENCE],
+            "iat": issued,
+            "exp": issued + int(self.lifetime),
+            "external_app_client_id": "cradl:app-client:sandbox",
+            "external_organization_id": "cradl:organization:sandbox",
+            "scope": SCOPE,
+        }
+        parts = (json.dumps(part, separators=(",", ":")).encode() for part in ({"alg": "none"}, claims))
+        head, payload = (base64.urlsafe_b64encode(part).rstrip(b"=").decode() for part in parts)
+        token = f"{head}.{payload}.sandbox-token-{secrets.token_urlsafe(24)}"
         self._ends[token] = time.monotonic() + self.lifetime
         return token
 
@@ -71,7 +85,7 @@ class Tokens:
                 "access_token": self.issue(),
                 "expires_in": self.lifetime,
                 "token_type": "bearer",
-                "scope": "predictions:read",
+                "scope": SCOPE,
             }
         )
 
@@ -214,6 +228,18 @@ def cradl_routes(shelf: Shelf, tokens: Tokens) -> list[Route]:
     ]
 
 
+async def no_route(request: Request, error: Exception) -> Response:
+    """What a path or a method gets that is unknown: JSON, in the words of the service whose path it is."""
+    assert isinstance(error, HTTPException)
+    status, service = error.status_code, request.url.path.split("/")[1]
+    if service == "cradl":
+        # API Gateway, behind which Cradl's API is, tells nobody whether there is such a path.
+        return JSONResponse({"message": "Missing Authentication Token"}, 403)
+    if service == "vlmrun":
+        return JSONResponse({"detail": error.detail}, status, headers=error.headers)
+    return JSONResponse({"title": error.detail, "status": status}, status, headers=error.headers)  # RFC 9457
+
+
 def build(vlmrun: Shelf, cradl: Shelf, tokens: Tokens) -> Starlette:
     """Everything behind one port."""
     return Starlette(
@@ -221,5 +247,6 @@ def build(vlmrun: Shelf, cradl: Shelf, tokens: Tokens) -> Starlette:
             *vlmrun_routes(vlmrun),
             *cradl_routes(cradl, tokens),
             Route("/oauth2/token", tokens.endpoint, methods=["POST"]),
-        ]
+        ],
+        exception_handlers={404: no_route, 405: no_route},
     )

@@ -10,6 +10,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field
+from email.utils import formatdate
 from typing import Any, Literal
 
 Message = MutableMapping[str, Any]
@@ -148,6 +149,8 @@ class Wire:
         self.app = app
         self.seen: deque[Seen] = deque(maxlen=100_000)
         self.rules: list[Rule] = []
+        self.date: Callable[[], str | None] = _now
+        """The ``Date`` of the next answer; None for none."""
         self._orders: list[Fault] = []
 
     def order(self, fault: Fault) -> None:
@@ -162,6 +165,7 @@ class Wire:
         """Forget what was ordered and seen, and all rules."""
         self._orders.clear()
         self.rules.clear()
+        self.date = _now
         self.seen.clear()
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
@@ -173,6 +177,7 @@ class Wire:
         headers = {name.decode().lower(): value.decode() for name, value in scope["headers"]}
         query = scope["query_string"].decode()
         authorization = headers.get("authorization")
+        send = self._dated(send)
         seen = Seen(part, scope["path"], query, authorization, scope["method"], time.time())
         self.seen.append(seen)
         fault = self._next(seen)
@@ -191,6 +196,14 @@ class Wire:
         else:
             await _answer(send, fault)
 
+    def _dated(self, send: Send) -> Send:
+        async def dated(message: Message) -> None:
+            if message["type"] == "http.response.start" and (date := self.date()) is not None:
+                message = {**message, "headers": [*message["headers"], (b"date", date.encode("latin-1"))]}
+            await send(message)
+
+        return dated
+
     def _next(self, seen: Seen) -> Fault | None:
         orders = (
             order for order in self._orders if order.part == seen.part and seen.path.endswith(order.path)
@@ -205,6 +218,10 @@ class Wire:
         if not fault.times:
             self._orders.remove(fault)
         return fault
+
+
+def _now() -> str:
+    return formatdate(time.time(), usegmt=True)
 
 
 async def _answer(send: Send, fault: Fault) -> None:

@@ -33,8 +33,9 @@ class Sandbox:
         self.tokens = app.Tokens(token_lifetime)
         self.wire = Wire(app.build(self.vlmrun, self.cradl, self.tokens))
         config = uvicorn.Config(
-            self.wire, host="127.0.0.1", port=port, http="h11", lifespan="off", log_level="warning"
-        )
+            self.wire, host="127.0.0.1", port=port, http="h11", lifespan="off", log_level="warning",
+            date_header=False,  # the wire dates answers
+        )  # fmt: skip
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run, name="sandbox", daemon=True)
         for shelf in (self.vlmrun, self.cradl):

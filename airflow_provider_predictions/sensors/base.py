@@ -19,13 +19,15 @@ from pydantic import Field
 
 from airflow_provider_predictions._compat import first_reschedule_date
 from airflow_provider_predictions.api.arguments import Arguments, Seconds, checked, seconds_of
+from airflow_provider_predictions.api.client import Client
 from airflow_provider_predictions.api.errors import (
     ConfigurationError,
     PredictionsError,
     RefusedError,
     TransientError,
 )
-from airflow_provider_predictions.api.poll import Poll
+from airflow_provider_predictions.api.models import Page
+from airflow_provider_predictions.api.poll import Learned, Poll
 from airflow_provider_predictions.api.waiting import (
     MAX_FAILURES,
     MISSING_TIMEOUT,
@@ -60,6 +62,11 @@ class SensorArguments(Arguments):
     max_interval: Seconds | None
     max_failures: int = Field(ge=1)
     deferrable: bool
+
+
+def _pages(client: Client, poll: Poll) -> Iterator[Page]:
+    yield poll.known
+    yield from client.pages(poll)
 
 
 class PredictionsSensor(PredictionsTask, BaseSensorOperator):
@@ -121,7 +128,7 @@ class PredictionsSensor(PredictionsTask, BaseSensorOperator):
         self._patience: Patience | None = None
         self._started: datetime | None = None
         self._error: PredictionsError | None = None
-        self._list_end = ""
+        self._learned = Learned()
         given = self._wait_arguments()
         checked(Wait, {name: value for name, value in given.items() if not is_template(value)})
         self._check_pace()
@@ -215,10 +222,9 @@ class PredictionsSensor(PredictionsTask, BaseSensorOperator):
         hook.attempts = 1
         with hook.get_conn() as client:
             tally = Tally(wait, client.service)
-            poll = Poll(client.service, [wait], list_end=self._list_end)
-            for page in client.pages(poll):
+            poll = Poll(client.service, [wait], self._learned)
+            for page in _pages(client, poll):
                 tally.add(page)
-            self._list_end = poll.list_end
         if error := poll.error_of(wait):
             raise error
         return tally

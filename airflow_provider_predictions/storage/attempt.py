@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import re
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from airflow_provider_predictions.storage.objects import names, remove_files
+from airflow_provider_predictions.storage.objects import is_local, names, remove_files
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import ObjectStoragePath
@@ -29,26 +31,46 @@ class TaskRun:
     :param run: the task of the run, as text; equal for all attempts.
     :param ti: the id of the task instance, where Airflow gives one; not equal for two attempts.
     :param number: of the attempt, from 1.
-    :param is_last: whether no other attempt follows where it fails.
+    :param tries: the number of the last attempt but one (Airflow's ``max_tries``), where it is known. It
+        grows when the task is cleared, and only then.
+    :param started: when the run started, where it is known. It changes when a run is cleared that is over, or
+        is deleted and made anew under the same id.
     """
 
     run: str
     ti: str | None = None
     number: int = 1
-    is_last: bool = False
+    tries: int | None = None
+    started: str | None = None
+
+    @property
+    def is_last(self) -> bool:
+        """Whether no other attempt follows where this one fails."""
+        return self.tries is not None and self.number > self.tries
 
     @property
     def key(self) -> str:
         """The run in a name."""
         return hashlib.sha256(self.run.encode()).hexdigest()[:8]
 
-    def is_retry_of(self, entry: Entry) -> bool:
-        """Whether another attempt of this run, or this very one, has committed an entry of the log.
+    def is_run_of(self, entry: Entry) -> bool:
+        """Whether an attempt of this run has committed an entry; not of one made anew under the same id."""
+        if entry.run != self.run:
+            return False
+        if self.ti and self.ti == entry.ti:
+            return True
+        knows_start = self.started and entry.started
+        if knows_start and self.started != entry.started:
+            was_cleared = (self.tries or 0) > (entry.tries or 0)
+            return was_cleared and self.number > entry.attempt
+        # A run made anew has its first attempt again, under dag.test() even with the same start. In Airflow
+        # 2, where task instances have no id, it may as well be one attempt that was started twice.
+        is_twin = bool(knows_start) and not (self.ti and entry.ti)
+        return self.number != entry.attempt or is_twin
 
-        A run that was deleted and made anew has its first attempt again, as another task instance.
-        """
-        is_same = self.ti is not None and self.ti == entry.ti
-        return entry.run == self.run and (entry.attempt != self.number or is_same)
+    def is_retry_of(self, entry: Entry) -> bool:
+        """Whether an attempt of this run has committed an entry, and the task was not cleared since."""
+        return self.is_run_of(entry) and self.tries is not None and self.tries == entry.tries
 
 
 def new_nonce() -> str:
@@ -108,6 +130,26 @@ class Attempt:
         """Remove what it has written, once it has lost or failed for good."""
         found = tagged(self.root, self.generation, shared=self.shared)
         remove_files(self.root, [name for name, tag in found if tag["nonce"] == self.nonce])
+
+
+NEW = "_new"
+
+
+def on_the_way(root: ObjectStoragePath, generation: int) -> Path:
+    """Where a file of a local path lies until it is whole that is not under the names of an attempt.
+
+    :param generation: of the attempt that writes it.
+    """
+    return Path(root.path, NEW, f"{generation:08}-{uuid4().hex}")
+
+
+def remove_unfinished(root: ObjectStoragePath, generation: int) -> None:
+    """Remove what writers have left on the way that were killed, up to a generation that is over."""
+    if is_local(root):
+        left = [name for name in names(root / NEW) if int(name.partition("-")[0]) <= generation]
+        remove_files(root, [f"{NEW}/{name}" for name in left])
+        with suppress(OSError):  # not empty, or gone
+            Path(root.path, NEW).rmdir()
 
 
 def tagged(

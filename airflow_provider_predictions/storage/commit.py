@@ -6,13 +6,15 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from airflow_provider_predictions.api.arguments import utc
 from airflow_provider_predictions.api.errors import PredictionsError
-from airflow_provider_predictions.storage.attempt import Attempt
+from airflow_provider_predictions.storage.attempt import Attempt, on_the_way
 from airflow_provider_predictions.storage.log import Entry, Log
 from airflow_provider_predictions.storage.manifest import Manifest
+from airflow_provider_predictions.storage.objects import try_to_write
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import ObjectStoragePath
@@ -30,7 +32,18 @@ class LandingPath:
         self.attempt = attempt
         self.root = attempt.root
         self.log = Log(attempt.root)
+        self.is_conditional = False
         self._may_have_committed = False
+
+    def begin(self) -> None:
+        """Show a missing bucket, or a missing right, before the service is asked."""
+        trial = self.attempt.name("_trial")
+        self.is_conditional = try_to_write(self.root, trial, is_conditional=self.is_conditional)
+        if not self.is_conditional:
+            log.warning(
+                "%s: this storage cannot create an object only where there is none. See to it that one run "
+                "lands there at a time", self.root,
+            )  # fmt: skip
 
     def entry(self, content: Manifest, *, state: str | None, unsettled: list[int]) -> Entry:
         """The commit of a manifest, which is given the time of it.
@@ -46,25 +59,30 @@ class LandingPath:
             run=task.run,
             ti=task.ti,
             attempt=task.number,
+            tries=task.tries,
+            started=task.started,
             committed_at=now,
             manifest=dict(content),
             state=state,
             unsettled=unsettled,
         )
 
-    def create(self, entry: Entry, *, is_conditional: bool = False) -> Entry:
+    def create(self, entry: Entry) -> Entry:
         """Commit. Where another attempt was quicker, what this one has written is removed.
 
-        :param is_conditional: see ``objects.create``.
         :return: the entry that lies there: this attempt's, or that of the quicker one.
         :raises StorageError: where it cannot be found out; nothing is removed.
         """
         self._may_have_committed = True
-        winner = self.log.commit(entry, is_conditional=is_conditional)
+        winner = self.log.commit(entry, is_conditional=self.is_conditional)
         if winner.nonce != self.attempt.nonce:
             self._may_have_committed = False
             self.abandon()
         return winner
+
+    def on_the_way(self) -> Path:
+        """Where a file of a local path lies until it is whole."""
+        return on_the_way(self.root, self.attempt.generation)
 
     def abandon(self) -> None:
         """Remove what this attempt has written, unless it may be committed."""

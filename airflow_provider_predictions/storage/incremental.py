@@ -11,14 +11,20 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from airflow_provider_predictions.api.errors import ConfigurationError, ConflictError
-from airflow_provider_predictions.storage.attempt import Attempt, TaskRun, new_nonce, tagged
+from airflow_provider_predictions.storage.attempt import (
+    Attempt,
+    TaskRun,
+    new_nonce,
+    remove_unfinished,
+    tagged,
+)
 from airflow_provider_predictions.storage.checkpoint import CHECKPOINT
 from airflow_provider_predictions.storage.commit import LandingPath, warning_only
 from airflow_provider_predictions.storage.index import INDEX, RECENT, listed, read_index, write_index
 from airflow_provider_predictions.storage.log import Entry
 from airflow_provider_predictions.storage.manifest import MANIFEST, Manifest, as_json
-from airflow_provider_predictions.storage.objects import names, put, remove_files
-from airflow_provider_predictions.storage.state import STATE, STATES, State, load
+from airflow_provider_predictions.storage.objects import UNFINISHED, names, put, remove_files
+from airflow_provider_predictions.storage.state import STATE, STATES, State, find, load
 from airflow_provider_predictions.storage.stored import encode
 
 if TYPE_CHECKING:
@@ -50,16 +56,12 @@ class IncrementalPath(LandingPath):
             )
         super().__init__(Attempt(root, self.state.generation + 1, task, new_nonce()))
         self.kind = kind
-        if not self.state.conditional:
-            log.warning(
-                "%s: this storage cannot create an object only where there is none. See to it that one run "
-                "lands there at a time", root,
-            )  # fmt: skip
+        self.is_conditional = self.state.conditional
 
     def earlier(self) -> Manifest | None:
         """What an earlier attempt of this run has committed, whoever has committed since."""
         found = self._of_run(self.state)
-        if found and found["parts"]:  # it may have died before it wrote this
+        if found and _is_written(found):  # it may have died before it wrote this
             put(type(self.root)(found["path"]) / MANIFEST, as_json(found))
         return found
 
@@ -75,11 +77,18 @@ class IncrementalPath(LandingPath):
         attempt = self.attempt
         if not _is_written(content):
             content["path"] = str(self.root)
-        state = replace(state, generation=attempt.generation, nonce=attempt.nonce, kind=self.kind)
+        state = replace(
+            state,
+            generation=attempt.generation,
+            nonce=attempt.nonce,
+            kind=self.kind,
+            conditional=self.is_conditional,
+            swept=self._sweep_earlier(),
+        )
         entry = self.entry(content, state=state.name, unsettled=[])
         state = self._noting(state, entry)
-        put(self.root / STATES / state.name, encode(state))
-        winner = self.create(entry, is_conditional=self.state.conditional)
+        put(self.root / STATES / state.name, encode(state), via=self.on_the_way())
+        winner = self.create(entry)
         if winner.nonce == attempt.nonce:
             self._publish(content, state)
             return content
@@ -96,9 +105,10 @@ class IncrementalPath(LandingPath):
         :return: what an attempt of this run has committed meanwhile, else the empty manifest.
         """
         content["path"] = str(self.root)
+        self._sweep_earlier()
         with warning_only(self.root):
-            self._sweep(self.state)
-        return self._of_run(load(self.root)) or content
+            self._sweep_states(self.state)
+        return self._of_run(find(self.root) or self.state) or content
 
     def remove(self) -> None:
         """Remove what this attempt has written."""
@@ -113,14 +123,14 @@ class IncrementalPath(LandingPath):
         if len(recent) < RECENT:
             return replace(state, recent=recent)
         older, recent = recent[: -LATE - 1], recent[-LATE - 1 :]
-        write_index(self.root, state.index, older, state.index_name)
+        write_index(self.root, state.index, older, state.index_name, self.on_the_way())
         return replace(state, recent=recent, index=state.index_name)
 
     def _of_run(self, state: State) -> Manifest | None:
         """What an attempt of this run has committed."""
         task = self.attempt.task
         for entry in self._commits(state):
-            if task.is_retry_of(entry):
+            if task.is_run_of(entry):
                 return self.log.landed(entry)
         return None
 
@@ -136,49 +146,64 @@ class IncrementalPath(LandingPath):
         :raises StorageError: where readers would miss the manifest; a retry writes it.
         """
         with warning_only(self.root):
-            put(self.root / STATE, encode(state))
+            put(self.root / STATE, encode(state), via=self.on_the_way())
         with warning_only(self.root):
-            self._sweep(state)
+            self._sweep(state.recent[-1])
+            remove_unfinished(self.root, state.generation)
             self._sweep_states(state)
         if _is_written(content):
             put(self.attempt.directory / MANIFEST, as_json(content))
 
-    def _sweep(self, state: State) -> None:
+    def _sweep_earlier(self) -> int:
+        """Tidy up behind earlier commits, and give them the copy that was not written.
+
+        :return: up to which commit nothing is left to do.
+        """
+        swept, head = self.state.swept, self.state.generation
+        late = head + 1 - LATE
+        with warning_only(self.root):
+            for generation in (*((late,) if 0 < late <= swept else ()), *range(swept + 1, head + 1)):
+                entry = next((e for e in self.state.recent if e.generation == generation), None)
+                if entry := entry or self.log.read(generation):
+                    names = self._sweep(entry)
+                    if names and not any(name.endswith(f"/{MANIFEST}") for name in names):
+                        put(self.log.directory(entry) / MANIFEST, as_json(self.log.landed(entry)))
+                swept = max(swept, generation)
+            remove_unfinished(self.root, head)
+        return swept
+
+    def _sweep(self, entry: Entry) -> list[str]:
         """Remove what attempts have left that did not commit.
 
         An attempt at a generation can commit nothing once the generation has its entry, so all that the
         entry does not name is over, however long an attempt is frozen. A generation without an entry is
         never swept.
+
+        :return: the names of what is committed.
         """
-        for entry in state.recent:
-            if entry.generation in (state.generation, state.generation - LATE):
-                found = tagged(self.root, entry.generation, shared=False)
-                over = [
-                    name for name, tag in found if tag["nonce"] != entry.nonce or f"/{CHECKPOINT}-" in name
-                ]
-                remove_files(self.root, over)
+        found = tagged(self.root, entry.generation, shared=False)
+        over = {
+            name for name, tag in found
+            if tag["nonce"] != entry.nonce or f"/{CHECKPOINT}-" in name or name.endswith(UNFINISHED)
+        }  # fmt: skip
+        remove_files(self.root, sorted(over))
+        return [name for name, _ in found if name not in over]
 
     def _sweep_states(self, state: State) -> None:
         """Keep the newest state and index and the ones before, which a reader may have been told of."""
-        self._sweep_folder(STATES, state.name, before=1)
+        self._sweep_folder(STATES, state, {entry.state for entry in state.recent[-2:]})
         if state.index == state.index_name:
-            self._sweep_folder(INDEX, state.index, before=RECENT)
+            self._sweep_folder(INDEX, state, {state.index, self.state.index})
 
-    def _sweep_folder(self, folder: str, own: str, *, before: int) -> None:
-        """Remove what other attempts at this generation have put there, and what is old.
-
-        :param before: how many generations back is not old.
-        """
-        last = self.attempt.generation
-        over = [
-            name for name in names(self.root / folder)
-            if (number := _number(name)) < last - before or (number == last and name != own)
-        ]  # fmt: skip
+    def _sweep_folder(self, folder: str, state: State, kept: set[str | None]) -> None:
+        """Remove what is not kept, but for what attempts put there that may still commit."""
+        found = names(self.root / folder)
+        over = [name for name in found if name not in kept and _number(name) <= state.generation]
         remove_files(self.root, [f"{folder}/{name}" for name in over])
 
 
 def _number(name: str) -> float:
-    """The generation in the name of a state or an index; none of another name is old."""
+    """The generation in the name of a state or an index; one of another name is never over."""
     found = _NUMBERED.fullmatch(name)
     return int(found[1]) if found else math.inf
 

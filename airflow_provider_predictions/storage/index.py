@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gzip
 import zlib
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -59,12 +60,15 @@ def read_index(root: ObjectStoragePath, name: str | None) -> list[Entry]:
         raise ConfigurationError(f"path: {target} is damaged: {error}. Restore it from a backup") from None
 
 
-def write_index(root: ObjectStoragePath, earlier: str | None, recent: list[Entry], name: str) -> None:
+def write_index(
+    root: ObjectStoragePath, earlier: str | None, recent: list[Entry], name: str, via: Path
+) -> None:
     """Add commits to those of an index, in a new one.
 
     :param earlier: the name of the index that it follows.
     :param recent: the commits that follow those.
     :param name: of the new one.
+    :param via: see ``put``.
     """
     content = encode(Index(commits=read_index(root, earlier) + recent))
-    put(root / INDEX / name, gzip.compress(content, mtime=0))
+    put(root / INDEX / name, gzip.compress(content, mtime=0), via=via)

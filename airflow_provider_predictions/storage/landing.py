@@ -18,13 +18,14 @@ from typing import Any, Self
 import msgspec
 
 from airflow_provider_predictions.api.arguments import utc
-from airflow_provider_predictions.api.models import Page, Prediction, as_time
+from airflow_provider_predictions.api.models import Page, Prediction, as_time, id_by_content
 from airflow_provider_predictions.storage import checkpoint
 from airflow_provider_predictions.storage.attempt import Attempt
 from airflow_provider_predictions.storage.checkpoint import Checkpoint, Progress
+from airflow_provider_predictions.storage.commit import warning_only
 from airflow_provider_predictions.storage.formats import Format
 from airflow_provider_predictions.storage.manifest import REJECTED, Manifest, Part, manifest
-from airflow_provider_predictions.storage.objects import get_file, put_file, try_to_write
+from airflow_provider_predictions.storage.objects import get_file, put_file
 from airflow_provider_predictions.storage.spool import Spool
 from airflow_provider_predictions.storage.workspace import Workspace
 
@@ -44,21 +45,29 @@ class Landing:
         self.attempt = attempt
         self.form = form
         self.records_per_part = records_per_part
+        self.arguments = arguments
         self._workspace = _workspace(attempt)
         self._directory = self._workspace.directory
-        self.progress = self._resumed(arguments) or Progress.new(arguments, attempt.nonce, self._directory)
+        self.progress: Progress
+        self._copies: list[Part] = []
         # The last journal line may be truncated; start a new journal.
         self._anew = True
 
     def __enter__(self) -> Self:
-        if self.progress.position is None:
-            # A missing bucket, or a missing right, shows before the service is asked.
-            try_to_write(self.attempt.root, self.attempt.name("_trial"))
+        try:
+            resumed = self._resumed()
+            self.progress = resumed or Progress.new(self.arguments, self.attempt.nonce, self._directory)
+        except Exception:
+            self._remove_copies()
+            self._workspace.close(keep=True)
+            raise
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         try:
             self.progress.close()
+            if kind and issubclass(kind, Exception) and self.progress.nonce != self.attempt.nonce:
+                self._remove_copies()
         finally:
             self._workspace.close(keep=kind is not None)
 
@@ -104,6 +113,7 @@ class Landing:
         if progress.rejected.count:
             rejected = self.attempt.path(REJECTED)
             put_file(progress.rejected.path, rejected)
+        self._take_over()
         return manifest(self.attempt.directory, progress.parts, progress.totals, rejected, **facts)
 
     def identities(self) -> Iterator[tuple[str, datetime | None]]:
@@ -112,6 +122,12 @@ class Landing:
         with self.progress.ids.path.open("rb") as lines:
             for line in lines:
                 yield from ((id_, as_time(created)) for id_, created in json.loads(line))
+
+    def rejected_ids(self) -> Iterator[str]:
+        """The ids of the rows so far that are no records."""
+        self.progress.rejected.flush()
+        with self.progress.rejected.path.open("rb") as lines:
+            yield from (id_by_content(line.removesuffix(b"\n")) for line in lines)
 
     def _close_part(self) -> Path:
         """Put the spool as a part, and begin the next one; the lines stay until that is noted."""
@@ -122,7 +138,9 @@ class Landing:
         if content != spool.path:
             with content.open("rb") as file:
                 sha256, size = hashlib.file_digest(file, "sha256").hexdigest(), file.tell()
-        progress.parts.append(self._put_part(content, spool.count, size, sha256, len(progress.parts)))
+        part = self._put_part(content, spool.count, size, sha256, len(progress.parts))
+        self._take_over()
+        progress.parts.append(part)
         progress.spool = Spool(self._directory / f"part-{len(progress.parts)}")
         return spool.path
 
@@ -131,20 +149,33 @@ class Landing:
         put_file(file, target)
         return Part(target.name, count, size, sha256)
 
-    def _resumed(self, arguments: str) -> Progress | None:
-        """What an earlier attempt has written, copied to names of this one."""
-        for found in checkpoint.candidates(arguments, self._directory, self.attempt):
+    def _resumed(self) -> Progress | None:
+        """Go on with what an earlier attempt has written, copied to names of this one.
+
+        Until this attempt has a part more, the checkpoint names the other's parts, and a failure removes the
+        copies: a retry that does not get on leaves nothing behind.
+        """
+        for found in checkpoint.candidates(self.arguments, self._directory, self.attempt):
             try:
                 progress = Progress.resumed(found, self._directory)
-                progress.parts = [self._copied(found, number) for number in range(len(found.parts))]
-                progress.nonce = self.attempt.nonce
+                self._copies = [self._copied(found, number) for number in range(len(found.parts))]
             except (FileNotFoundError, ValueError) as error:
                 log.warning("The checkpoint under %s is ignored: %s", self.attempt.root, error)
+                self._remove_copies()
                 continue
             log.info("Resuming after %d parts and %d more records of an attempt that was interrupted",
                      len(progress.parts), progress.spool.count)  # fmt: skip
             return progress
         return None
+
+    def _take_over(self) -> None:
+        """Let the checkpoint name the copies from now on."""
+        if self.progress.nonce != self.attempt.nonce:
+            self.progress.parts, self.progress.nonce = self._copies, self.attempt.nonce
+
+    def _remove_copies(self) -> None:
+        with warning_only(self.attempt.root):
+            self.attempt.remove()
 
     def _copied(self, found: Checkpoint, number: int) -> Part:
         """A part of an earlier attempt under a name of this one: that attempt may still remove its own.

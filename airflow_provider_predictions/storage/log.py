@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import msgspec
 
 from airflow_provider_predictions.api.errors import ConfigurationError
-from airflow_provider_predictions.storage.attempt import Attempt, TaskRun
+from airflow_provider_predictions.storage.attempt import Attempt, TaskRun, on_the_way
 from airflow_provider_predictions.storage.manifest import Manifest, moved
 from airflow_provider_predictions.storage.objects import create, read
 from airflow_provider_predictions.storage.stored import Nonce, Number, Stored, decode, encode
@@ -31,6 +31,8 @@ class Entry(Stored):
     :param run: which task of which run.
     :param ti: the id of the task instance, where Airflow gives one.
     :param attempt: its try number.
+    :param tries: see ``TaskRun``.
+    :param started: see ``TaskRun``.
     :param manifest: what it has landed; in a list of commits without its parts, where these are many.
     :param state: the name of the state after it; None where each landing replaces the one before.
     :param unsettled: earlier generations whose manifest may still be put over a newer one.
@@ -43,8 +45,14 @@ class Entry(Stored):
     attempt: int
     committed_at: datetime
     manifest: dict[str, Any]
+    tries: int | None = None
+    started: str | None = None
     state: Annotated[str, msgspec.Meta(pattern=r"^[0-9]{8,}-[0-9a-f]{8}\.json\Z")] | None = None
     unsettled: list[int] = msgspec.field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Refuse what is no manifest; its parts are checked where they are read."""
+        msgspec.convert(self.manifest | {"path": "", "parts": []}, Manifest)
 
 
 class Log:
@@ -93,7 +101,8 @@ class Log:
         :raises StorageError: where it is unknown whether it lies there.
         """
         name = self.name(entry.generation)
-        return self._decoded(create(name, encode(entry), is_conditional=is_conditional), name)
+        via = on_the_way(self.root, entry.generation)
+        return self._decoded(create(name, encode(entry), is_conditional=is_conditional, via=via), name)
 
     def landed(self, entry: Entry) -> Manifest:
         """What a commit has landed, with the URLs that this has now.
@@ -115,9 +124,9 @@ class Log:
 
     def directory(self, entry: Entry) -> ObjectStoragePath:
         """Where the parts of a commit lie; the path itself, where it has none."""
-        task = TaskRun(entry.run, entry.ti, entry.attempt)
-        attempt = Attempt(self.root, entry.generation, task, entry.nonce, shared=entry.state is None)
-        return attempt.directory if entry.manifest["count"] else self.root
+        is_shared, is_written = entry.state is None, entry.manifest["count"] or entry.manifest["rejected"]
+        attempt = Attempt(self.root, entry.generation, TaskRun(entry.run), entry.nonce, shared=is_shared)
+        return attempt.directory if is_written else self.root
 
     def _exists(self, generation: int) -> bool:
         try:

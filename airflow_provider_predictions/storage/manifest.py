@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NotRequired, TypedDict, cast
 import msgspec
 
 from airflow_provider_predictions.api.arguments import utc
+from airflow_provider_predictions.api.incremental import NAMED
 from airflow_provider_predictions.api.models import Page
 from airflow_provider_predictions.storage.console import plain_url
 from airflow_provider_predictions.storage.stored import VERSION
@@ -43,8 +44,9 @@ class Manifest(TypedDict):
     """What a landing returns, and what lies beside its parts as ``_manifest.json``.
 
     ``version`` is of its form. Times are ISO 8601 in UTC. ``created_min`` and ``created_max`` are of the
-    records; None where no record has a creation time. ``consistent`` is False where it cannot be proven that
-    no record is missing, and ``inconsistency`` says why. ``filters`` are those that narrow what lands:
+    records; None where no record has a creation time. ``consistent`` is True where it was shown that no
+    record is missing, False where something was seen to be wrong, and None where the service gives no way to
+    know; ``inconsistency`` says why it is not True. ``filters`` are those that narrow what lands:
     ``statuses``, None for all, and of the others those that were given.
     """
 
@@ -56,6 +58,9 @@ class Manifest(TypedDict):
     rejected: int
     rejected_reasons: dict[str, int]
     rejected_uri: str | None
+    values_missing: int
+    values_missing_reasons: NotRequired[dict[str, int]]
+    values_missing_ids: NotRequired[list[str]]
     statuses: dict[str, int]
     created_min: str | None
     created_max: str | None
@@ -64,7 +69,7 @@ class Manifest(TypedDict):
     format: str
     compression: str | None
     ordered: bool
-    consistent: bool
+    consistent: bool | None
     inconsistency: str | None
     generation: int
     filters: dict[str, Any]
@@ -96,6 +101,8 @@ class Totals(msgspec.Struct):
     duplicates: int = 0
     rejected: dict[str, int] = msgspec.field(default_factory=dict)
     statuses: dict[str, int] = msgspec.field(default_factory=dict)
+    values_missing: dict[str, int] = msgspec.field(default_factory=dict)
+    values_missing_ids: list[str] = msgspec.field(default_factory=list)
     created_min: datetime | None = None
     created_max: datetime | None = None
 
@@ -105,6 +112,9 @@ class Totals(msgspec.Struct):
         self.duplicates += page.duplicates
         _count(self.rejected, [row.fault or "" for row in page.rejected])
         _count(self.statuses, [prediction.status for prediction in page.predictions])
+        lacking = page.without_values
+        _count(self.values_missing, [row.lacks_values or "" for row in lacking])
+        self.values_missing_ids = [*self.values_missing_ids, *(row.id for row in lacking)][:NAMED]
         if page.span:
             oldest, newest = page.span
             self.created_min = min(self.created_min or oldest, oldest)
@@ -112,15 +122,20 @@ class Totals(msgspec.Struct):
 
     def facts(self) -> dict[str, Any]:
         """The counts as a manifest has them."""
-        return {
+        facts = {
             "count": self.count,
             "duplicates": self.duplicates,
             "rejected": sum(self.rejected.values()),
             "rejected_reasons": dict(sorted(self.rejected.items())),
+            "values_missing": sum(self.values_missing.values()),
             "statuses": dict(sorted(self.statuses.items())),
             "created_min": self.created_min and utc(self.created_min),
             "created_max": self.created_max and utc(self.created_max),
         }
+        if self.values_missing:
+            facts["values_missing_reasons"] = dict(sorted(self.values_missing.items()))
+            facts["values_missing_ids"] = self.values_missing_ids
+        return facts
 
 
 def _count(counts: dict[str, int], words: list[str]) -> None:
@@ -145,7 +160,8 @@ def moved(content: Manifest, directory: ObjectStoragePath) -> Manifest:
     :raises ValueError: where it names what is no part.
     """
     parts = [_facts(directory / part.name, part) for part in parts_of(content)]
-    return cast("Manifest", {**content, "path": str(directory), "parts": parts})
+    rejected = content["rejected_uri"] and str(directory / PurePosixPath(content["rejected_uri"]).name)
+    return cast("Manifest", {**content, "path": str(directory), "parts": parts, "rejected_uri": rejected})
 
 
 def parts_of(content: Manifest) -> list[Part]:

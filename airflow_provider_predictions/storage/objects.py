@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shutil
@@ -35,6 +36,8 @@ TRIES = 3
 _EXISTS = (409, 412)
 _UNKNOWN = (400, 405, 501)
 """How stores answer a condition that they do not know."""
+_LINKLESS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
+"""How file systems answer that have no hard links, such as vfat, SMB and those of FUSE."""
 _MAGIC = re.compile(r"[*?\[]")
 
 
@@ -43,7 +46,12 @@ def prepare(path: ObjectStoragePath) -> None:
     # On an object store, mkdir would create a missing bucket.
     if is_local(path):
         with explained("made", path):
-            path.mkdir(parents=True, exist_ok=True)
+            try:
+                path.mkdir(parents=True, exist_ok=True)
+            except (FileExistsError, NotADirectoryError):
+                raise ConfigurationError(
+                    f"path: {path}, or a directory above it, is a file; land in a directory"
+                ) from None
 
 
 def is_local(path: ObjectStoragePath) -> bool:
@@ -88,11 +96,14 @@ def get_file(target: ObjectStoragePath, file: Path, size: int) -> None:
         _ask(target.fs, "get_file", target.path, str(file), size=size)
 
 
-def put(target: ObjectStoragePath, content: bytes) -> None:
-    """Write a small object in one step, over one that is there."""
+def put(target: ObjectStoragePath, content: bytes, *, via: Path | None = None) -> None:
+    """Write a small object in one step, over one that is there.
+
+    :param via: where a file lies until it is whole; by default beside the target.
+    """
     with explained("written", target):
         if is_local(target):
-            with _replacing(target) as new:
+            with _replacing(target, via) as new:
                 new.write_bytes(content)
         else:
             _ask(target.fs, "pipe_file", target.path, content, size=len(content))
@@ -120,30 +131,55 @@ def _in_pieces(fs: Any) -> dict[str, int]:
     return {name: value for name, value in pieces.items() if name in known}
 
 
-def try_to_write(root: ObjectStoragePath, name: str) -> None:
-    """Put an empty object, and remove it.
+def try_to_write(root: ObjectStoragePath, name: str, *, is_conditional: bool = False) -> bool:
+    """Put an empty object, try to create it a second time, and remove it.
 
     :param name: relative to the root.
+    :param is_conditional: the storage is known to refuse that.
+    :return: whether it refuses to create an object where there is one.
     :raises ConfigurationError: where the bucket is missing or the storage refuses.
     """
-    put(root / name, b"")
+    target = root / name
+    put(target, b"")
+    is_conditional = is_conditional or _is_created_once(target)
     remove_files(root, [name])
+    return is_conditional
 
 
-def create(target: ObjectStoragePath, content: bytes, *, is_conditional: bool = False) -> bytes:
+def _is_created_once(target: ObjectStoragePath) -> bool:
+    """Whether the storage refuses to create an object that lies there."""
+    for _ in range(TRIES):
+        try:
+            _create(target, b"")
+        except FileExistsError:
+            # fsspec's own ``mode="create"`` looks first and then writes, which two can do at once.
+            looks = type(target.fs).pipe_file is AbstractFileSystem.pipe_file and not target.fs.async_impl
+            return is_local(target) or not looks
+        except _Unconditional:  # or something on the way there does not understand this one request
+            continue
+        return False
+    return False
+
+
+def create(
+    target: ObjectStoragePath, content: bytes, *, is_conditional: bool = False, via: Path | None = None
+) -> bytes:
     """Put an object where there is none.
 
     A response that is lost lets a library send the put again, which then meets its own object. So no error is
-    believed: what lies there decides.
+    believed: what lies there decides. A proxy may refuse one request with a status that says the same as that
+    of a storage without conditional puts, so only a storage that refuses each time is one.
 
     :param is_conditional: the storage is known to have conditional puts, whatever it answers now.
+    :param via: see ``put``.
     :return: what lies there. A storage without conditional puts is asked first; two may both find nothing.
     :raises StorageError: where that cannot be found out. The object may lie there, now or later.
     """
     failure: Exception | None = None
+    has_no_condition = not is_conditional
     for _ in range(TRIES):
         try:
-            _create(target, content)
+            _create(target, content, via)
             return content
         except Exception as error:
             failure = error
@@ -151,9 +187,10 @@ def create(target: ObjectStoragePath, content: bytes, *, is_conditional: bool = 
             return read(target)
         if isinstance(failure, ConfigurationError):  # refused
             raise failure
-        if isinstance(failure, _Unconditional) and not is_conditional:
-            put(target, content)
-            return content
+        has_no_condition &= isinstance(failure, _Unconditional)
+    if has_no_condition:
+        put(target, content, via=via)
+        return content
     raise StorageError(
         f"path: it is unknown whether {target} was written: {failure}. A retry finds out"
     ) from None
@@ -163,34 +200,41 @@ class _Unconditional(Exception):  # noqa: N818  (not an error of anybody)
     """The storage cannot put an object only where there is none."""
 
 
-def _create(target: ObjectStoragePath, content: bytes) -> None:
+def _create(target: ObjectStoragePath, content: bytes, via: Path | None = None) -> None:
     """Put an object where there is none, or raise."""
     with explained("written", target, but=(FileExistsError, _Unconditional)):
         try:
             if is_local(target):
-                _create_file(Path(target.path), content)
+                _create_file(Path(target.path), content, via)
             else:
                 _ask(target.fs, "pipe_file", target.path, content, mode="create")
         except (TypeError, ValueError, NotImplementedError):
             # How file systems say that they do not know the mode.
-            raise _Unconditional from None
+            raise _Unconditional("it knows no conditional put") from None
         except Exception as error:
             if (status := status_of(error)) in _UNKNOWN:
-                raise _Unconditional from None
+                raise _Unconditional(f"it answers {status} to a conditional put") from None
             if status in _EXISTS:
                 raise FileExistsError(target.path) from None
             raise
 
 
-def _create_file(target: Path, content: bytes) -> None:
+def _create_file(target: Path, content: bytes, via: Path | None) -> None:
     """A file that appears with its content, or not at all, also where the machine loses power."""
-    new = _new_beside(target)
+    new = _unfinished(target, via)
     try:
         with new.open("wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        os.link(new, target)
+        try:
+            os.link(new, target)
+        except FileNotFoundError:
+            raise _removed(str(target)) from None
+        except OSError as error:
+            if error.errno in _LINKLESS:
+                raise _Unconditional(str(error)) from None
+            raise
         directory = os.open(target.parent, os.O_RDONLY)
         try:
             os.fsync(directory)
@@ -200,30 +244,10 @@ def _create_file(target: Path, content: bytes) -> None:
         new.unlink(missing_ok=True)
 
 
-def is_conditional(target: ObjectStoragePath, content: bytes) -> bool:
-    """Whether the storage refuses to create an object a second time.
-
-    :param target: an object that lies there.
-    :param content: what replaces it where the storage does not refuse.
-    """
-    fs = target.fs
-    try:
-        _create(target, content)
-    except FileExistsError:
-        # fsspec's own ``mode="create"`` looks first and then writes, which two can do at once.
-        looks = type(fs).pipe_file is AbstractFileSystem.pipe_file and not fs.async_impl
-        if is_local(target) or not looks:
-            return True
-        put(target, content)
-    except _Unconditional:
-        put(target, content)
-    return False
-
-
 @contextmanager
-def _replacing(target: ObjectStoragePath) -> Iterator[Path]:
+def _replacing(target: ObjectStoragePath, via: Path | None = None) -> Iterator[Path]:
     """A file that takes the target's name when it is whole, so that nobody reads half of it."""
-    new = _new_beside(Path(target.path))
+    new = _unfinished(Path(target.path), via)
     try:
         yield new
         new.replace(target.path)
@@ -233,13 +257,14 @@ def _replacing(target: ObjectStoragePath) -> Iterator[Path]:
         new.unlink(missing_ok=True)
 
 
-def _new_beside(target: Path) -> Path:
-    """A new file in the directory of another one, which is made where it is missing."""
-    new = target.with_name(f"{target.name}.{uuid4().hex}{UNFINISHED}")
+def _unfinished(target: Path, via: Path | None) -> Path:
+    """A new file on the way to another one, whose directory is made where it is missing."""
+    new = via or target.with_name(f"{target.name}.{uuid4().hex}{UNFINISHED}")
     for _ in range(TRIES):
         # Another run removes directories that are empty.
         with suppress(FileNotFoundError):
             target.parent.mkdir(parents=True, exist_ok=True)
+            new.parent.mkdir(parents=True, exist_ok=True)
             new.touch(exist_ok=False)
             return new
     raise _removed(str(target))

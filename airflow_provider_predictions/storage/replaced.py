@@ -7,10 +7,16 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from airflow_provider_predictions.api.errors import ConfigurationError
-from airflow_provider_predictions.storage.attempt import Attempt, TaskRun, new_nonce, tagged
+from airflow_provider_predictions.storage.attempt import (
+    Attempt,
+    TaskRun,
+    new_nonce,
+    remove_unfinished,
+    tagged,
+)
 from airflow_provider_predictions.storage.checkpoint import CHECKPOINT
 from airflow_provider_predictions.storage.commit import LandingPath, warning_only
-from airflow_provider_predictions.storage.log import Log
+from airflow_provider_predictions.storage.log import Entry, Log
 from airflow_provider_predictions.storage.manifest import MANIFEST, Manifest, as_json, name_of
 from airflow_provider_predictions.storage.objects import put, read, remove_files
 from airflow_provider_predictions.storage.stored import NotStoredError, Number, Stored, decode
@@ -40,25 +46,37 @@ class ReplacedPath(LandingPath):
             if entry is None or entry.state is not None:
                 raise ConfigurationError(f"path: {root} holds incremental landings; land under another path")
             unsettled = [*entry.unsettled, head]
-        self.unsettled = sorted({*unsettled} - {generation})
+        # Its own author has shown it, unless it says so itself.
+        settled = {generation} - {*shown.unsettled}
+        self.unsettled = sorted({*unsettled} - settled)
         self._is_shown = head == generation
         super().__init__(Attempt(root, head + 1, task, new_nonce(), shared=True))
 
     def earlier(self) -> Manifest | None:
         """What an earlier attempt of this run has committed, and died before it could say so.
 
-        Then its checkpoints are still there. A task that was cleared lands anew.
+        A task that was cleared lands anew.
         """
         entry = self.log.read(self.attempt.generation - 1) if self.attempt.task.number > 1 else None
-        if entry is None or not self._is_shown or not self.attempt.task.is_retry_of(entry):
+        if entry is None or not self._is_retry_of(entry):
             return None
-        left = [
-            name for name, tag in tagged(self.root, entry.generation, shared=True)
-            if tag["nonce"] == entry.nonce and name.startswith(CHECKPOINT)
-        ]  # fmt: skip
-        with warning_only(self.root):
-            remove_files(self.root, left)
-        return self.log.landed(entry) if left else None
+        content = self.log.landed(entry)
+        if self._is_shown:
+            with warning_only(self.root):
+                self._sweep(content)
+        else:
+            # The attempt that has committed may be frozen, and show it later, too.
+            self._publish({**content, "unsettled": sorted({*entry.unsettled, entry.generation})})
+        return content
+
+    def _is_retry_of(self, entry: Entry) -> bool:
+        task = self.attempt.task
+        if task.tries is not None:
+            return task.is_retry_of(entry)
+        # Outside of Airflow, what a successful attempt removes tells that it died before.
+        left = tagged(self.root, entry.generation, shared=True)
+        has_died = any(tag["nonce"] == entry.nonce and name.startswith(CHECKPOINT) for name, tag in left)
+        return task.is_run_of(entry) and self._is_shown and has_died
 
     def commit(self, content: Manifest) -> Manifest:
         """Commit what an attempt has landed.
@@ -74,7 +92,7 @@ class ReplacedPath(LandingPath):
         if winner.nonce == self.attempt.nonce:
             self._publish(content)
             return content
-        if self.attempt.task.is_retry_of(winner):
+        if self.attempt.task.is_run_of(winner):
             return self.log.landed(winner)
         raise ConfigurationError(
             f"path: another run landed under {self.root} while this one did ({winner.run}). Give each run a "
@@ -83,22 +101,25 @@ class ReplacedPath(LandingPath):
 
     def _publish(self, content: Manifest) -> None:
         """Show the manifest, once, and remove what no shown manifest can name any more."""
-        if self.log.read(self.attempt.generation + 1) is not None:
+        if self.log.read(content["generation"] + 1) is not None:
             return
-        put(self.root / MANIFEST, as_json(content))
+        put(self.root / MANIFEST, as_json(content), via=self.on_the_way())
         with warning_only(self.root):
             self._sweep(content)
 
     def _sweep(self, content: Manifest) -> None:
-        generation = self.attempt.generation
+        generation = content["generation"]
         kept = {name_of(part["uri"]) for part in content["parts"]}
         kept |= {name.rpartition("/")[2] for name in (content["rejected_uri"],) if name}
+        entries = {number: self.log.read(number) for number in self.unsettled}
+        authors = {number: entry.nonce for number, entry in entries.items() if entry}
         over = [
             name for name, tag in tagged(self.root, None, shared=True)
             if (number := int(tag["generation"])) <= generation and name not in kept
-            and (number not in self.unsettled or name.startswith(CHECKPOINT))
+            and (authors.get(number) != tag["nonce"] or name.startswith(CHECKPOINT))
         ]  # fmt: skip
         remove_files(self.root, over)
+        remove_unfinished(self.root, generation)
 
 
 class Shown(Stored):

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 
 from airflow_provider_predictions.api.errors import ConfigurationError, ConflictError
+from airflow_provider_predictions.storage.attempt import on_the_way
 from airflow_provider_predictions.storage.log import LOG, Entry, Log
 from airflow_provider_predictions.storage.manifest import MANIFEST
-from airflow_provider_predictions.storage.objects import create, is_conditional, names, read
+from airflow_provider_predictions.storage.objects import create, names, read
 from airflow_provider_predictions.storage.stored import Nonce, Number, Stored, decode, encode
 
 if TYPE_CHECKING:
@@ -34,10 +35,14 @@ class State(Stored):
     :param kind: what is landed there; a path takes one kind of predictions.
     :param watermark: everything older is settled.
     :param landed: what has landed of what is not older, with its creation time.
+    :param unmet: of these, those that are remembered until they have left the list, with since when they were
+        not met.
     :param rejected: rows that are no records and were told of, by their hashes, with when they were met.
     :param recent: the newest commits, oldest first.
     :param index: the name of the object that has the others.
-    :param conditional: whether the storage can create an object only where there is none.
+    :param swept: up to which commit nothing is left over of attempts that did not commit, but for what one
+        writes that was frozen.
+    :param conditional: whether the storage has refused to create an object where there is one.
     """
 
     generation: Number = 0
@@ -45,10 +50,12 @@ class State(Stored):
     kind: str = ""
     watermark: datetime | None = None
     landed: dict[str, datetime | None] = msgspec.field(default_factory=dict)
+    unmet: dict[str, datetime] = msgspec.field(default_factory=dict)
     rejected: dict[str, datetime] = msgspec.field(default_factory=dict)
     recent: list[Entry] = msgspec.field(default_factory=list)
     index: Annotated[str, msgspec.Meta(pattern=r"^[0-9]{8,}-[0-9a-f]{8}\.gz\Z")] | None = None
-    conditional: bool = True
+    swept: Number = 0
+    conditional: bool = False
 
     @property
     def name(self) -> str:
@@ -68,7 +75,23 @@ def load(root: ObjectStoragePath) -> State:
         land everything twice.
     :raises ConflictError: where others commit all the time.
     """
-    return find(root) or _begin(root)
+    state = find(root)
+    if state is None:
+        return _begin(root)
+    if state.generation:
+        _require_commit(root, state)
+    return state
+
+
+def _require_commit(root: ObjectStoragePath, state: State) -> None:
+    """Refuse a state that no commit names: somebody has copied what an attempt left that did not commit."""
+    log = Log(root)
+    entry = log.read(state.generation)
+    if entry is None or entry.state != state.name:
+        raise ConfigurationError(
+            f"path: {root / STATE} is {state.name}, which {log.name(state.generation)} does not name. "
+            + _way_out(root)
+        )
 
 
 def find(root: ObjectStoragePath) -> State | None:
@@ -114,27 +137,30 @@ def _decoded(content: bytes, target: ObjectStoragePath) -> State:
     try:
         return decode(content, State)
     except ValueError as error:
-        raise ConfigurationError(
-            f"path: {target} is {error}. Copy the newest object of {target.parent / STATES} over it, restore "
-            "it from a backup, or land under another path"
-        ) from None
+        restored = "Restore it from a backup, or land under another path"
+        way_out = _way_out(target.parent) if target.name == STATE else restored
+        raise ConfigurationError(f"path: {target} is {error}. {way_out}") from None
+
+
+def _way_out(root: ObjectStoragePath) -> str:
+    return (
+        f"Copy the object of {root / STATES} that the newest object of {root / LOG} names as its state to "
+        f"{root / STATE}, restore that from a backup, or land under another path"
+    )
 
 
 def _begin(root: ObjectStoragePath) -> State:
     """The state of a path in which nothing has landed."""
     found = names(root)
     if STATES in found:
+        if state := find(root):  # another run was quicker
+            return state
         raise ConfigurationError(
-            f"path: {root / STATE} is missing, although runs have committed there. Copy the newest object of "
-            f"{root / STATES} to it, or land under another path"
+            f"path: {root / STATE} is missing, although runs have committed there. {_way_out(root)}"
         )
     if LOG in found or MANIFEST in found:
         raise ConfigurationError(
             f"path: {root} holds a landing that is not incremental; land under another path"
         )
     target = root / STATE
-    state = _decoded(create(target, encode(State())), target)
-    without = msgspec.structs.replace(state, conditional=False)
-    if state == State() and not is_conditional(target, encode(without)):
-        return without
-    return state
+    return _decoded(create(target, encode(State()), via=on_the_way(root, 1)), target)

@@ -13,8 +13,17 @@ from airflow.triggers.base import TriggerEvent
 from pydantic import Field
 
 from airflow_provider_predictions._compat import BaseEventTrigger
-from airflow_provider_predictions.api.arguments import Arguments, checked, checked_conn_id
+from airflow_provider_predictions.api.arguments import (
+    Arguments,
+    Lookback,
+    Seconds,
+    checked,
+    checked_conn_id,
+    timedelta_of,
+)
+from airflow_provider_predictions.api.clock import TOLERANCE, earlier
 from airflow_provider_predictions.api.feed import Feed, events
+from airflow_provider_predictions.api.incremental import LOOKBACK
 from airflow_provider_predictions.api.waiting import Patience, judge
 from airflow_provider_predictions.hooks.base import PredictionsHook
 from airflow_provider_predictions.triggers.looks import Look, Looks
@@ -28,7 +37,8 @@ class WatchArguments(Arguments):
     """What a watcher takes beside its filters."""
 
     poke_interval: float = Field(gt=0, allow_inf_nan=False)
-    max_age: float = Field(gt=0, allow_inf_nan=False)
+    max_age: Seconds
+    lookback: Lookback
 
 
 class PredictionsEventTrigger(BaseEventTrigger):
@@ -42,7 +52,9 @@ class PredictionsEventTrigger(BaseEventTrigger):
 
     :param statuses: tell only of these; by default of all finished ones.
     :param poke_interval: seconds between polls; at least 5.
-    :param max_age: seconds for which an unfinished prediction is waited for; by default a day.
+    :param max_age: how long an unfinished prediction is waited for, a timedelta or seconds; by default a day.
+    :param lookback: how long after its creation a prediction may be listed for the first time, a timedelta or
+        seconds; by default an hour.
     :raises ConfigurationError: naming the argument that is wrong.
     """
 
@@ -55,19 +67,21 @@ class PredictionsEventTrigger(BaseEventTrigger):
         *,
         statuses: Collection[str] | str | None = None,
         poke_interval: float = 60,
-        max_age: float = DAY,
+        max_age: timedelta | float = DAY,
+        lookback: timedelta | float = LOOKBACK,
         **arguments: Any,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.statuses = statuses
         self.poke_interval = poke_interval
-        self.max_age = max_age
         self.conn_id: str = arguments.pop(self.hook_class.conn_name_attr)
         checked_conn_id(self.hook_class.conn_name_attr, self.conn_id)
-        checked(WatchArguments, {"poke_interval": poke_interval, "max_age": max_age})
+        given = {"poke_interval": poke_interval, "max_age": max_age, "lookback": lookback}
+        checked(WatchArguments, given)
+        self.max_age, self.lookback = timedelta_of(max_age), timedelta_of(lookback)
         self._filters = self.hook_class.filters(statuses=statuses, **arguments)
         self._patience = Patience(self.log)
-        self._feed = Feed(datetime.now(UTC) - timedelta(seconds=max_age))
+        self._feed = Feed(self._beginning(datetime.now(UTC)))
         self._begins = True
         self._unsent: list[dict[str, Any]] = []
         self._unconfirmed: list[dict[str, Any]] = []
@@ -80,14 +94,15 @@ class PredictionsEventTrigger(BaseEventTrigger):
         return f"{type(self).__module__}.{type(self).__qualname__}", {
             self.hook_class.conn_name_attr: self.conn_id,
             "poke_interval": self.poke_interval,
-            "max_age": self.max_age,
+            "max_age": self.max_age.total_seconds(),
+            "lookback": self.lookback.total_seconds(),
             **filters,
         }
 
     def shared_stream_key(self) -> Hashable | None:
         """Watchers with equal keys share their looks at the list, whatever statuses they tell of."""
         path, arguments = self.serialize()
-        names = sorted(arguments.keys() - {"statuses", "max_age"})
+        names = sorted(arguments.keys() - {"statuses", "max_age", "lookback"})
         return path, *(f"{name}={arguments[name]!r}" for name in names)
 
     @classmethod
@@ -166,15 +181,26 @@ class PredictionsEventTrigger(BaseEventTrigger):
         if rows is None:
             return []
         self._patience.heed(judge(rows, age=0))
+        beginning = self._beginning(rows.clock.earliest)
+        if self._begins and beginning < self._feed.watermark - TOLERANCE:
+            # This machine's clock is ahead of the service's: the next look goes back further.
+            self._feed = Feed(beginning)
+            return []
         fresh, self._feed = self._feed.news(
             rows.predictions,
             terminal=self.hook_class.service_class.terminal_statuses,
             statuses=self._filters.statuses,
-            give_up_before=datetime.now(UTC) - timedelta(seconds=self.max_age),
+            max_age=self.max_age,
+            lookback=self.lookback,
+            clock=rows.clock,
         )
         # What was finished before anybody watched is no news.
         begins, self._begins = self._begins, False
         return [] if begins else list(events(self.hook_class.service_class.name, fresh))
+
+    def _beginning(self, now: datetime) -> datetime:
+        """How far back a watcher looks at first."""
+        return earlier(now, self.max_age)
 
     async def _forget(self, told: list[dict[str, Any]]) -> None:
         """These are stored: they need not be told of again after a restart."""

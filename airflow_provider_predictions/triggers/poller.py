@@ -10,9 +10,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from airflow_provider_predictions.api.client import AsyncClient
+from airflow_provider_predictions.api.clock import ServiceClock
 from airflow_provider_predictions.api.errors import PredictionsError, TransientError
 from airflow_provider_predictions.api.models import Page
-from airflow_provider_predictions.api.poll import Poll
+from airflow_provider_predictions.api.poll import Learned, Poll
 from airflow_provider_predictions.api.service import Service
 from airflow_provider_predictions.api.waiting import LONGEST_RETRY_AFTER, Pace, Wait
 from airflow_provider_predictions.hooks.base import PredictionsHook
@@ -22,7 +23,12 @@ CHUNK = 50
 
 
 class Counting(Protocol):
-    """Something that sees the pages of a poll."""
+    """Something that sees the pages of a poll.
+
+    :ivar clock: of the service, as the poll has found it.
+    """
+
+    clock: ServiceClock
 
     def add(self, page: Page) -> None:
         """Look at a page.
@@ -104,7 +110,7 @@ class Poller:
         self._subscriptions: set[Subscription[Any]] = set()
         self._changed = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
-        self._list_end = ""
+        self._learned = Learned()
         self._not_before = 0.0
 
     @classmethod
@@ -208,13 +214,16 @@ class Poller:
         waits = {key: one.wait for key, one in asked.items()}
         async with await self._client() as client:
             counts = {key: one.count(waits[key], client.service) for key, one in asked.items()}
-            poll = Poll(client.service, [*waits.values()], list_end=self._list_end)
+            poll = Poll(client.service, [*waits.values()], self._learned)
             async for page in _pages(client, poll):
                 for number, count in enumerate(counts.values()):
                     count.add(page)
                     if number % CHUNK == CHUNK - 1:
                         await asyncio.sleep(0)
-            self._list_end = poll.list_end
+        for count in counts.values():
+            count.clock = client.service_clock
+        if poll.put_off_by:
+            self.put_off(poll.put_off_by.retry_after or 0)
         return {key: poll.error_of(waits[key]) or count for key, count in counts.items()}
 
     async def _client(self) -> AsyncClient:
@@ -230,13 +239,6 @@ class Poller:
 
 
 async def _pages(client: AsyncClient, poll: Poll) -> AsyncIterator[Page]:
-    """All pages of a poll, also behind a prediction that cannot be read."""
-    while True:
-        try:
-            async for page in client.pages(poll):
-                yield page
-        except TransientError as error:
-            if not poll.goes_on_without(error):
-                raise
-        else:
-            return
+    yield poll.known
+    async for page in client.pages(poll):
+        yield page

@@ -10,7 +10,7 @@ from soak.world import Report
 from tests.simulation.soak import run as play
 
 
-def run(histories: int = 10_000) -> Report:
+def run(histories: int = 2_500) -> Report:
     """Play histories of each scenario.
 
     :param histories: of each.

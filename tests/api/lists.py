@@ -236,6 +236,10 @@ def a_walk(service: Service[Any], **filters: Any) -> Walk:
     return service.walk(service.filters(**filters))
 
 
+def is_proven(walk: Walk) -> bool:
+    return walk.proof.consistent is True
+
+
 def missed(story: Story, listed: list[str]) -> set[str]:
     """What was not handed out although it lasted; nothing is handed out twice."""
     assert len(set(listed)) == len(listed)

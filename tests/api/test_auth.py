@@ -185,7 +185,7 @@ def test_a_waiter_that_is_cancelled_leaves_the_fetch_to_the_others(fresh: Sandbo
         first_token.go()
         return await patient
 
-    assert asyncio.run(run()).startswith("sandbox-token-")
+    assert ".sandbox-token-" in asyncio.run(run())
     assert token_requests(fresh) == 1
 
 

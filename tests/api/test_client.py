@@ -288,7 +288,7 @@ def test_a_server_that_hangs_is_given_up_after_the_timeout(shell: Shell, sandbox
         shell.get(service, LIST)
 
 
-@pytest.mark.parametrize("body", [b"{}", b'[{"id": 1}, 2]', b'{"predictions": 3}', b"[", b"null"])
+@pytest.mark.parametrize("body", [b"{}", b'{"predictions": 3}', b"[", b"null"])
 def test_an_answer_of_another_shape_is_an_error_that_holds_nothing_of_it(
     shell: Shell, service, sandbox, body
 ) -> None:

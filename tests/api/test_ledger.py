@@ -9,12 +9,15 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_predictions.api.clock import ServiceClock, earlier
 from airflow_provider_predictions.api.feed import LARGEST_EVENT, Feed, events
-from airflow_provider_predictions.api.incremental import NAMED, SETTLED_AFTER, Ledger
+from airflow_provider_predictions.api.incremental import LOOKBACK, NAMED, Ledger
 from airflow_provider_predictions.api.models import Page, Prediction
 
 NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
+YEARS = timedelta(days=36_500)
+DAWN, END = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
 
 def row(id_: str, status: str = "completed", created: datetime | None = NOON) -> Prediction:
@@ -23,6 +26,10 @@ def row(id_: str, status: str = "completed", created: datetime | None = NOON) ->
 
 def ledger(**changes: Any) -> Ledger:
     return replace(Ledger({"completed", "failed"}, None, None, {}), **changes)
+
+
+def at(moment: datetime) -> ServiceClock:
+    return ServiceClock(moment, moment)
 
 
 def kept(ledger: Ledger, *rows: Prediction) -> list[str]:
@@ -42,15 +49,127 @@ def test_the_watermark_stays_an_hour_behind_the_newest_and_never_passes_what_is_
     assert ledger(watermark=NOON).next_watermark == NOON
     for rows, watermark in [
         ([row("a", created=None)], None),
-        ([row("a")], NOON - SETTLED_AFTER),
+        ([row("a")], NOON - LOOKBACK),
         ([row("a"), row("b", created=NOON + HOUR), row("c", created=NOON - HOUR)], NOON),
         ([row("a"), row("b", "running", NOON - 5 * HOUR), row("c", "running", NOON - HOUR)], NOON - 5 * HOUR),
-        ([row("a"), row("b", "running", NOON)], NOON - SETTLED_AFTER),
-        ([row("a"), row("b", "running", None)], NOON - SETTLED_AFTER),
+        ([row("a"), row("b", "running", NOON)], NOON - LOOKBACK),
+        ([row("a"), row("b", "running", None)], NOON - LOOKBACK),
     ]:
         book = ledger()
         book.keep(Page(tuple(rows)))
         assert book.next_watermark == watermark
+
+
+def test_the_watermark_never_passes_the_clock_of_the_service() -> None:
+    book = ledger(clock=at(NOON), lookback=HOUR / 2)
+    ahead = [row("a", created=NOON + YEARS), row("b", created=END), row("e", created=NOON + 3 * HOUR)]
+
+    assert kept(book, *ahead, row("soon", created=NOON + HOUR / 20)) == ["a", "b", "e", "soon"]
+    assert book.next_watermark == NOON - HOUR / 2
+    assert (book.ahead, book.ahead_ids) == (3, ["a", "b", "e"])
+    landed = book.next_landed((one.id, one.created_at) for one in ahead)
+    later = ledger(watermark=book.next_watermark, landed=landed, clock=at(NOON + HOUR))
+    assert kept(later, *ahead, row("c"), row("d", created=NOON + HOUR)) == ["c", "d"]
+    assert (later.next_watermark, later.ahead) == (NOON, 0)
+
+
+def test_a_list_in_which_all_is_dated_ahead_moves_no_watermark() -> None:
+    for before in (None, NOON - HOUR):
+        book = ledger(watermark=before, clock=at(NOON))
+
+        assert kept(book, row("a", created=NOON + HOUR), row("b", "running", END)) == ["a"]
+        assert (book.next_watermark, book.unfinished, book.has_moved) == (before, 1, False)
+
+
+def test_the_clock_is_the_earliest_that_was_told_also_by_an_attempt_before() -> None:
+    """What was created since may not have been read, and is not called ahead by a page of a slow cache."""
+    clock = ServiceClock()
+    for moment in (NOON, NOON + 24 * HOUR, NOON - HOUR):
+        clock.note(moment)
+    book, retry = ledger(clock=clock), ledger(clock=at(NOON + 48 * HOUR))
+
+    kept(book, row("a", created=NOON + 20 * HOUR))
+    retry.go_on(json.loads(json.dumps(book.position())))
+
+    assert book.next_watermark == retry.next_watermark == NOON - 2 * HOUR
+    assert book.ahead == 0
+
+
+def test_the_first_and_the_last_moment_that_there_are_end_nothing() -> None:
+    for moment in (DAWN, END):
+        for span in (HOUR, timedelta.max):
+            book = ledger(clock=at(NOON), lookback=span, max_age=span)
+            kept(book, row("a", created=moment), row("b", "running", moment))
+
+            again = ledger(clock=at(NOON))
+            again.go_on(json.loads(json.dumps(book.position())))
+            assert again.facts()["ahead"] == (moment == END)
+    assert earlier(NOON, timedelta.max) == DAWN
+
+
+def test_a_window_that_begins_in_the_future_moves_no_watermark_there() -> None:
+    book = ledger(watermark=NOON - 2 * HOUR, created_after=NOON + YEARS, clock=at(NOON))
+
+    assert book.start == NOON + YEARS
+    assert kept(book, row("a", created=END)) == ["a"]
+    assert book.next_watermark == NOON - HOUR
+
+
+def runs_until_forgotten(landed: dict[str, datetime | None], others: list[Prediction], **given: Any) -> int:
+    """After how many runs, one an hour and each with a new row, nothing of this is remembered."""
+    complete = given.pop("complete", True)
+    watermark, unmet, ids = NOON - HOUR, {}, set(landed)
+    for number in range(1, 100):
+        now = NOON + number * HOUR
+        book = ledger(watermark=watermark, landed=landed, unmet=unmet, clock=at(now), **given)
+        new = row(f"new-{number}", created=now)
+        kept(book, new, *others)
+        watermark, landed, unmet = (
+            book.next_watermark,
+            book.next_landed([(new.id, new.created_at)], complete=complete),
+            book.next_unmet(complete=complete),
+        )
+        assert len(landed) <= len(ids) + 7
+        if not ids & landed.keys():
+            assert not unmet.keys() - landed.keys() - ids
+            return number
+    return 100
+
+
+def test_what_no_time_settles_is_remembered_until_it_has_been_gone_for_the_look_back() -> None:
+    ahead, undated, other = row("a", created=END), row("n", created=None), row("m", created=None)
+
+    assert runs_until_forgotten({"a": END}, []) == 3
+    assert runs_until_forgotten({"a": END}, [], lookback=5 * HOUR) > 5
+    assert runs_until_forgotten({"a": END}, [ahead]) == 100
+    assert runs_until_forgotten({"n": None}, [other]) == 3
+    assert runs_until_forgotten({"n": None}, [undated]) == 100
+
+
+def test_what_a_run_may_have_missed_is_remembered() -> None:
+    """A list in order is not read to its end, where a row without a creation time may lie."""
+    assert runs_until_forgotten({"n": None}, []) == 100
+    assert runs_until_forgotten({"a": END}, [], complete=False) == 100
+    assert runs_until_forgotten({"a": NOON + YEARS}, [], created_after=END) == 100
+
+
+def test_a_row_that_was_gone_for_less_than_the_look_back_does_not_land_again() -> None:
+    """As an older copy of the list would have it."""
+    first = ledger(watermark=NOON - HOUR, landed={"a": END}, clock=at(NOON))
+    kept(first, row("b"))
+    then = ledger(landed=first.next_landed([]), unmet=first.next_unmet(), clock=at(NOON + HOUR / 2))
+
+    assert first.next_unmet() == {"a": NOON}
+    assert kept(then, row("a", created=END)) == []
+    assert then.next_unmet() == {}
+
+
+def test_what_a_retry_has_not_read_itself_is_remembered() -> None:
+    book = ledger(watermark=NOON - HOUR, landed={"a": END}, unmet={"a": NOON - 9 * HOUR}, clock=at(NOON))
+    book.go_on(ledger(clock=at(NOON)).position())
+
+    assert book.next_landed([]) == {"a": END}
+    assert book.next_unmet() == {"a": NOON - 9 * HOUR}
 
 
 def test_the_watermark_does_not_go_back() -> None:
@@ -61,7 +180,7 @@ def test_the_watermark_does_not_go_back() -> None:
 
 
 def test_what_is_unfinished_is_given_up_when_it_is_older_than_the_bound_and_ten_are_named() -> None:
-    book = ledger(give_up_before=NOON)
+    book = ledger(max_age=HOUR, clock=at(NOON + HOUR))
     old = [row(f"old-{n}", "running", NOON - HOUR) for n in range(NAMED + 2)]
 
     assert kept(
@@ -84,7 +203,7 @@ def test_what_has_landed_is_remembered_while_it_is_not_older_than_the_watermark(
 
 
 def test_a_ledger_is_gone_on_with_from_what_it_noted() -> None:
-    book, again = ledger(give_up_before=NOON), ledger(give_up_before=NOON)
+    book, again = (ledger(max_age=HOUR, clock=at(NOON + HOUR)) for _ in range(2))
     book.keep(Page((row("a"), row("b", "running", NOON + HOUR), row("c", "running", NOON - HOUR))))
 
     noted = json.loads(json.dumps(book.position()))
@@ -99,7 +218,7 @@ def test_a_ledger_is_gone_on_with_from_what_it_noted() -> None:
 
 def test_a_feed_tells_of_each_finished_prediction_once_and_crosses_json() -> None:
     feed = Feed(NOON - HOUR)
-    arguments = {"terminal": {"completed"}, "statuses": None, "give_up_before": NOON - HOUR}
+    arguments = {"terminal": {"completed"}, "statuses": None, "max_age": HOUR, "clock": at(NOON)}
     rows = [row("a"), row("b", "running"), row("c", created=None)]
 
     fresh, then = feed.news(rows, **arguments)
@@ -115,19 +234,48 @@ def test_a_feed_tells_of_each_finished_prediction_once_and_crosses_json() -> Non
 
 def test_a_feed_waits_for_nothing_that_is_unfinished_and_too_old() -> None:
     rows = [row("a", created=NOON + 4 * HOUR), row("b", "running")]
-    given = {"terminal": {"completed"}, "statuses": None}
+    given = {"terminal": {"completed"}, "statuses": None, "clock": at(NOON + 4 * HOUR)}
 
-    _, waiting = Feed(NOON - HOUR).news(rows, **given, give_up_before=NOON - HOUR)
-    _, given_up = Feed(NOON - HOUR).news(rows, **given, give_up_before=NOON + HOUR)
+    _, waiting = Feed(NOON - HOUR).news(rows, **given, max_age=5 * HOUR)
+    _, given_up = Feed(NOON - HOUR).news(rows, **given, max_age=3 * HOUR)
+    _, patient = Feed(NOON - HOUR).news(rows, **given, max_age=3 * HOUR, lookback=2 * HOUR)
 
     assert waiting.watermark == NOON
-    assert given_up.watermark == NOON + 4 * HOUR - SETTLED_AFTER
+    assert given_up.watermark == NOON + 4 * HOUR - LOOKBACK
+    assert patient.watermark == NOON + 2 * HOUR
 
 
 def test_a_feed_of_which_nothing_is_seen_keeps_its_watermark() -> None:
-    fresh, then = Feed(NOON).news([], terminal={"completed"}, statuses=None, give_up_before=NOON)
+    given = {"terminal": {"completed"}, "statuses": None, "max_age": HOUR, "clock": at(NOON + HOUR)}
 
-    assert (fresh, then) == ([], Feed(NOON))
+    assert Feed(NOON).news([], **given) == ([], Feed(NOON))
+
+
+def test_a_row_that_is_dated_ahead_does_not_silence_a_feed() -> None:
+    given = {"terminal": {"completed"}, "statuses": None, "max_age": HOUR}
+    rows = [row("a", created=END), row("b", created=NOON + 3 * HOUR)]
+    feed, told = Feed(NOON - HOUR), []
+    for n in range(4):
+        rows.append(row(f"new-{n}", created=NOON + n * HOUR))
+        seen = [each for each in rows if each.created_at >= feed.watermark]
+        fresh, feed = feed.news(seen, **given, clock=at(NOON + n * HOUR))
+        feed = Feed.of(json.loads(json.dumps(feed.facts())))
+        told += [each.id for each in fresh]
+
+    assert sorted(told) == sorted(each.id for each in rows)
+    assert feed.watermark == NOON + 2 * HOUR
+
+
+def test_a_feed_that_was_silenced_goes_on() -> None:
+    given = {"terminal": {"completed"}, "statuses": None, "max_age": HOUR, "clock": at(NOON)}
+    silenced = Feed.of({"watermark": "2098-11-01T12:00:00Z", "told": {"a": "2099-11-01T12:00:00Z"}})
+    rows = [row("a", created=datetime(2099, 11, 1, 12, tzinfo=UTC)), row("b")]
+
+    nothing, feed = silenced.news(rows, **given)
+    fresh, _ = feed.news(rows, **given)
+
+    assert (nothing, feed.watermark) == ([], NOON - HOUR)
+    assert [each.id for each in fresh] == ["b"]
 
 
 @pytest.mark.parametrize(("length", "sizes"), [(998, [60, 1]), (999, [59, 2])])

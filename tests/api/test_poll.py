@@ -15,9 +15,17 @@ from airflow_provider_predictions.api.errors import (
     RateLimitedError,
     ServerError,
 )
-from airflow_provider_predictions.api.poll import MOST_FAILED, Poll, widened
+from airflow_provider_predictions.api.poll import (
+    FEW,
+    FIRST_PAGE,
+    MOST_FAILED,
+    Learned,
+    Poll,
+    rows_to_read,
+    widened,
+)
 from airflow_provider_predictions.api.waiting import Wait
-from tests.api.services import CRADL, VLMRUN
+from tests.api.services import VLMRUN
 
 
 def at(hour: int) -> datetime:
@@ -38,52 +46,38 @@ def answer(poll: Poll, *ids: str, hour: int = 12) -> None:
 
 
 def one_by_one(*ids: str) -> Poll:
-    """A poll that has read a page in which none of them is."""
+    """A poll of few, which are asked for one by one."""
     found = poll(*ids)
-    found.ahead(1)
-    answer(found, "other")
     found.ahead(1)
     return found
 
 
-def test_one_id_is_asked_for_and_more_are_looked_for_in_the_list() -> None:
+def test_few_ids_are_asked_for_and_more_are_looked_for_in_the_list() -> None:
     assert asked(poll("a")) == ["predictions/a"]
-    assert asked(poll("a", "b")) == ["predictions"]
+    assert sorted(asked(poll("a", "b"), 2)) == ["predictions/a", "predictions/b"]
+    assert asked(poll(*"abcdef")) == ["predictions"]
     assert asked(poll()) == []
 
 
 @pytest.mark.parametrize(
-    ("service", "count", "size"),
-    [(VLMRUN, 2, 1000), (VLMRUN, 1500, 1000), (CRADL, 2, 100), (CRADL, 150, 150)],
+    ("ids", "learned", "rows"),
+    [
+        (FEW, Learned(), 0),
+        (FEW + 1, Learned(), FEW + 1),
+        (1000, Learned(), FIRST_PAGE),
+        (1000, Learned(row_bytes=2000), 1000),
+        (1000, Learned(row_bytes=500, record_bytes=1000), 2000),
+        (1000, Learned(row_bytes=1000, record_bytes=500), 500),
+        (1000, Learned(largest=FEW), 0),
+    ],
 )
-def test_a_page_is_as_large_as_there_are_ids_within_bounds(service: Any, count: int, size: int) -> None:
-    (request,) = poll(*map(str, range(count)), service=service).ahead(1)
-
-    assert (request.params.get("limit") or request.params.get("maxResults")) == size
-
-
-def test_pages_are_read_while_they_answer_more_than_one_and_the_rest_one_by_one() -> None:
-    found = poll("a", "b", "c", "d")
-    assert asked(found, 3) == ["predictions"]
-    answer(found, "a", "b", *map(str, range(8)))
-    assert asked(found, 3) == ["predictions"]
-    answer(found, "7", "c", hour=3)
-    assert asked(found, 3) == ["predictions/d"]
-
-
-def test_ids_are_asked_for_in_the_order_in_which_their_answers_are_taken() -> None:
-    found = one_by_one("a", "b", "c")
-    first, *_ = ahead = asked(found, 2)
-    assert len(ahead) == 2
-    found.take(found.read(json.dumps({"id": first[-1]}).encode()))
-
-    assert asked(found, 3)[0] == ahead[1]
-    assert len(asked(found, 3)) == 2
+def test_rows_of_the_list_cost_no_more_bytes_than_single_requests(ids: int, learned: Any, rows: int) -> None:
+    assert rows_to_read(ids, learned) == rows
 
 
 def test_an_id_that_is_not_known_is_no_failure_and_one_that_is_refused_is() -> None:
     found = one_by_one("a", "b")
-    unknown, refused = (path[-1] for path in asked(found, 2))
+    unknown, refused = (path[-1] for path in asked(found, 2)[:2])
     found.refuse(NotFoundError("404"))
     found.refuse(error := InvalidRequestError("400"))
 
@@ -93,12 +87,13 @@ def test_an_id_that_is_not_known_is_no_failure_and_one_that_is_refused_is() -> N
     assert found.error_of(Wait()) is None
 
 
-def test_a_list_that_is_refused_ends_the_poll() -> None:
-    found = poll("a", "b")
+def test_a_list_that_is_refused_is_one_request_more_where_the_credentials_are_wrong() -> None:
+    found = poll(*"abcdef")
     found.ahead(1)
+    found.refuse(AuthenticationError("403", status=403))
 
     with pytest.raises(AuthenticationError):
-        found.refuse(AuthenticationError("403"))
+        found.refuse(AuthenticationError("403", status=403))
 
 
 def test_after_three_failures_no_other_is_asked_for() -> None:
@@ -106,9 +101,9 @@ def test_after_three_failures_no_other_is_asked_for() -> None:
     found, errors = one_by_one(*ids), [ServerError(f"{n}") for n in range(MOST_FAILED)]
     order = [path[-1] for path in asked(found, 5)]
     for error in errors[:-1]:
-        assert found.goes_on_without(error)
+        found.refuse(error)
         assert asked(found)
-    assert found.goes_on_without(errors[-1])
+    found.refuse(errors[-1])
 
     assert asked(found) == []
     assert [found.error_of(Wait(prediction_ids=[id_])) for id_ in order] == [*errors, errors[-1], errors[-1]]
@@ -116,8 +111,8 @@ def test_after_three_failures_no_other_is_asked_for() -> None:
 
 @pytest.mark.parametrize("error", [RateLimitedError("429"), ServerError("503", retry_after=3)])
 def test_what_concerns_all_of_a_service_ends_the_poll(error: Any) -> None:
-    assert not one_by_one("a", "b").goes_on_without(error)
-    assert not poll("a", "b").goes_on_without(ServerError("500"))
+    with pytest.raises(type(error)):
+        one_by_one("a", "b").refuse(error)
 
 
 def test_filters_are_widened_to_what_any_of_them_lets_pass() -> None:

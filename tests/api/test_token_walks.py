@@ -8,7 +8,15 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_predictions.api.errors import InvalidRequestError, MalformedAnswerError
+from airflow_provider_predictions.api.errors import (
+    AuthenticationError,
+    InvalidRequestError,
+    MalformedAnswerError,
+    NoAnswerError,
+    PredictionsError,
+    QuotaExceededError,
+    RateLimitedError,
+)
 from tests.api.lists import Listing, Row, a_walk, at, ids_of, pages, reborn, told
 from tests.api.services import CRADL
 
@@ -120,13 +128,33 @@ def test_a_second_refused_token_is_an_error() -> None:
         walk.refuse(REFUSED)
 
 
-@pytest.mark.parametrize("status", [403, 404, 415, 422])
-def test_another_refusal_of_a_page_is_an_error_at_once(status: int) -> None:
+@pytest.mark.parametrize("status", [400, 404, 410, 415, 422, 500])
+def test_a_token_is_refused_with_whatever_status(status: int) -> None:
+    listing = cradl_list(20)
+    walk = a_walk(CRADL, page_size=3)
+    flow = pages(walk, listing)
+    listed = ids_of([next(flow)])
+
+    walk.refuse(PredictionsError("no", status=status))
+
+    assert listed + ids_of(flow) == [row.id for row in listing.rows]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        AuthenticationError("no", status=403),
+        QuotaExceededError("no", status=429),
+        RateLimitedError("no", status=429),
+        NoAnswerError("no"),
+    ],
+)
+def test_what_is_not_said_of_a_token_is_an_error_at_once(error: PredictionsError) -> None:
     walk = a_walk(CRADL, page_size=3)
     next(pages(walk, cradl_list(20)))
 
-    with pytest.raises(InvalidRequestError):
-        walk.refuse(InvalidRequestError("no", status=status))
+    with pytest.raises(type(error)):
+        walk.refuse(error)
 
 
 def test_a_refusal_of_the_first_page_is_an_error() -> None:

@@ -8,14 +8,18 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_predictions.api.arguments import is_private_url
 from airflow_provider_predictions.api.errors import (
     InvalidRequestError,
     MalformedAnswerError,
+    NotFoundError,
     QuotaExceededError,
+    UnusableFileError,
 )
 from airflow_provider_predictions.api.models import PageRequest
 from airflow_provider_predictions.api.redaction import without
 from tests.api import services
+from tests.conftest import make_service
 
 CRADL = replace(services.CRADL, file_hosts=("files.test",))
 OURS = "https://files.test/a?sig=s1&X=s%2F2"
@@ -76,6 +80,45 @@ def test_only_a_429_that_speaks_of_a_limit_exceeded_is_a_quota() -> None:
     assert CRADL.refusal(429, "Limit Exceeded for the month") is QuotaExceededError
     assert CRADL.refusal(429, "Too Many Requests") is None
     assert CRADL.refusal(403, "Limit Exceeded") is None
+
+
+def test_a_path_that_api_gateway_does_not_know_is_not_about_the_credentials(sandbox, shell) -> None:
+    service = make_service(sandbox, "cradl", base_url=f"{sandbox.url}/cradl/v2")
+
+    with pytest.raises(NotFoundError, match=r"Token\. Check Base URL \(host\) of the connection$"):
+        shell.all(service)
+
+
+@pytest.mark.parametrize("body", [b"null", b"3", b'"a"', b"true"])
+def test_values_are_an_array_or_an_object(body: bytes) -> None:
+    row = CRADL.row(b'{"predictionId":"p","predictions":null}')
+
+    assert b'"predictions":{"a":1}' in CRADL.with_values(row, b'{"a":1}').raw
+    with pytest.raises(MalformedAnswerError, match="instead of values"):
+        CRADL.with_values(row, body)
+
+
+def test_a_prediction_that_has_succeeded_is_to_have_values() -> None:
+    for record in ({"status": "succeeded"}, {"inferenceTime": 1}):
+        with pytest.raises(UnusableFileError, match="Cradl names no fileUrl, though the prediction has succ"):
+            asked(**record)
+    assert asked(status="succeeded", predictions=[]) is None
+    assert asked(status="failed") is asked(status="pending") is None
+
+
+@pytest.mark.parametrize(
+    ("host", "private"),
+    [
+        ("10.1.2.3", True), ("127.0.0.1", True), ("127.1", True), ("2130706433", True), ("0x7f000001", True),
+        ("169.254.169.254", True), ("localhost", True), ("LOCALHOST.", True), ("a.localhost", True),
+        ("[::1]", True), ("[fd00::1]", True), ("[::ffff:10.0.0.1]", True), ("0.0.0.0", True),
+        ("8.8.8.8", False), ("[2606:4700::1111]", False), ("bucket.s3.amazonaws.com", False),
+        ("10.example.com", False),
+    ],
+)  # fmt: skip
+def test_a_private_address_is_known_in_every_form(host: str, private: bool) -> None:
+    assert is_private_url(f"https://{host}/a") is private
+    assert is_private_url(f"https://{host}:8443/a") is private
 
 
 @pytest.mark.parametrize(

@@ -25,13 +25,14 @@ from tests.api.lists import (
     at,
     ids_of,
     in_every_order,
+    is_proven,
     missed,
     pages,
     reborn,
     stories,
     told,
 )
-from tests.api.services import SERVICES, VLMRUN
+from tests.api.services import CRADL, SERVICES, VLMRUN
 
 pytestmark = pytest.mark.usefixtures("quiet")
 
@@ -79,7 +80,7 @@ def test_a_walk_of_one_row_a_page_misses_none_or_says_so(order: str, examples: s
     def prove(story: Story) -> None:
         walk = a_walk(VLMRUN, page_size=story.page_size)
 
-        assert not missed(story, ids_of(pages(walk, story.listing, story.go_on))) or walk.doubt
+        assert not missed(story, ids_of(pages(walk, story.listing, story.go_on))) or not is_proven(walk)
 
     prove()
 
@@ -91,7 +92,7 @@ def test_a_row_that_one_row_a_page_hides_is_said(page_size: int, count: int) -> 
     walk = a_walk(VLMRUN, page_size=page_size)
 
     assert missed(story, ids_of(pages(walk, story.listing, story.go_on))) == {"row1"}
-    assert walk.doubt
+    assert walk.proof.consistent is None
 
 
 @pytest.mark.parametrize(("page_size", "cap"), [(1, None), (1, 1), (3, 1)])
@@ -100,7 +101,7 @@ def test_of_two_rows_none_is_hidden(page_size: int, cap: int | None) -> None:
     walk = a_walk(VLMRUN, page_size=page_size)
 
     assert ids_of(pages(walk, story.listing, story.go_on)) == ["row0", "row1"]
-    assert walk.doubt is None
+    assert is_proven(walk)
 
 
 @pytest.mark.parametrize("count", [1, 2, 5])
@@ -120,7 +121,7 @@ def test_pages_of_one_row_are_asked_for_with_the_row_in_front() -> None:
     walk = a_walk(VLMRUN, page_size=1)
 
     assert not missed(story, ids_of(pages(walk, story.listing, story.go_on)))
-    assert walk.doubt is None
+    assert is_proven(walk)
 
 
 @pytest.mark.parametrize("times", [[0, 0, 1], [5, 3, 4], [5, 3, 4, 2, 1], [0, 0, 1, 2, 3, 4]])
@@ -171,7 +172,7 @@ def test_equal_rows_that_are_no_records_do_not_join_two_pages() -> None:
 
 @SERVICES
 @in_every_order
-def test_a_list_at_rest_is_read_in_its_order_and_without_doubt(
+def test_a_list_at_rest_is_read_in_its_order_and_proven_to_be_whole(
     service: Service[Any], order: str, examples: settings
 ) -> None:
     @given(stories(order, st.integers(1, 7), is_quiet=True))
@@ -181,22 +182,22 @@ def test_a_list_at_rest_is_read_in_its_order_and_without_doubt(
 
         assert ids_of(pages(walk, story.listing)) == story.at_first
         if min(story.page_size, story.listing.cap or 7) > 1 or len(story.at_first) < 2:
-            assert walk.doubt is None
+            assert is_proven(walk) or service is CRADL
 
     prove()
 
 
 @SERVICES
 @pytest.mark.parametrize("count", [0, 1, 2])
-def test_a_short_list_is_read_without_doubt(service: Service[Any], count: int) -> None:
+def test_a_short_list_is_proven_to_be_whole(service: Service[Any], count: int) -> None:
     walk = a_walk(service)
 
     assert len(ids_of(pages(walk, Listing([Row(f"row{n}", -n) for n in range(count)])))) == count
-    assert walk.doubt is None
+    assert is_proven(walk) or service is CRADL
 
 
 @SERVICES
-def test_a_list_in_order_is_read_without_doubt_whatever_happens(
+def test_a_list_in_order_is_proven_to_be_whole_whatever_happens(
     service: Service[Any], examples: settings
 ) -> None:
     @given(stories("in order"), st.booleans())
@@ -210,8 +211,8 @@ def test_a_list_in_order_is_read_without_doubt_whatever_happens(
 
         # A list of one row, which then grows, looks like a server that gives one row a page; a row that comes
         # to lie among those that were read looks like one that had been there.
-        unclear = walk.page_size == 1 or story.adds_among_others
-        assert walk.doubt is None or unclear
+        unclear = len(story.at_first) < 2 or story.adds_among_others
+        assert is_proven(walk) or service is CRADL or unclear
         assert walk.frontier.ordered or unclear
 
     prove()
@@ -224,7 +225,7 @@ def test_a_list_without_order_that_moved_is_doubted(times: list[int | None], cha
     walk = a_walk(VLMRUN, page_size=2)
 
     assert not missed(story, ids_of(pages(walk, story.listing, story.go_on)))
-    assert walk.doubt
+    assert walk.proof.consistent is False
 
 
 def with_deaths(

@@ -114,7 +114,7 @@ def test_a_day_of_a_long_list_costs_little_more_than_its_pages(
     assert listed == wanted
     assert wanted
     assert archive.asked <= -(-len(wanted) // 999) + MOST_EXTRA
-    assert walk.doubt is None
+    assert walk.proof.consistent is None  # the rest was not read
 
 
 @DAYS
@@ -145,7 +145,7 @@ def test_a_window_of_a_long_list_that_changes_is_complete(spread: Callable[[int]
     assert len(set(listed)) == len(listed)
     assert set(archive.within(day * DAY, (day + 1) * DAY)) - {str(n) for n in rows if n < 0} <= set(listed)
     assert walk.frontier.ordered
-    assert walk.doubt is None
+    assert walk.proof.consistent is None  # the rest was not read
     assert archive.asked <= 2 * -(-len(listed) // 999) + MOST_EXTRA
 
 
@@ -177,7 +177,7 @@ def test_rows_that_come_while_a_window_is_searched_are_no_disorder() -> None:
 
     assert listed == [f"row{n}" for n in range(32, 38)]
     assert walk.frontier.ordered
-    assert walk.doubt is None
+    assert walk.proof.consistent is None  # the rest was not read
 
 
 @pytest.mark.parametrize("when", range(2, 14))
@@ -259,7 +259,7 @@ def test_a_window_beside_the_list_is_empty_and_soon_known(count: int, day: int) 
 
     assert listed == []
     assert archive.asked <= MOST_EXTRA
-    assert walk.doubt is None
+    assert walk.proof.consistent is not False
 
 
 @pytest.mark.parametrize("page_size", [1, 2, 1000])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import math
 from datetime import UTC, datetime
 
@@ -12,7 +13,7 @@ from pydantic import BaseModel
 from stack import free_port
 
 from airflow_provider_predictions.api.cradl import Cradl, CradlPrediction
-from airflow_provider_predictions.api.errors import ConfigurationError, NotFoundError
+from airflow_provider_predictions.api.errors import ConfigurationError, MalformedAnswerError, NotFoundError
 from airflow_provider_predictions.api.vlmrun import VlmRun, VlmRunPrediction
 from airflow_provider_predictions.hooks.base import PredictionsHook
 from airflow_provider_predictions.hooks.cradl import CradlHook
@@ -198,6 +199,52 @@ def test_one_prediction_is_found_by_its_id(hook, connections, service_name) -> N
     assert row.id in hook.get_prediction(row.id).model_dump().values()
     with pytest.raises(NotFoundError, match="404"):
         hook.get_prediction("nothing")
+
+
+@pytest.mark.parametrize("id_", [None, "another"])
+def test_another_prediction_than_was_asked_for_is_refused(
+    hook: PredictionsHook, connections, service_name: str, id_: str | None
+) -> None:
+    name = "id" if service_name == "vlmrun" else "predictionId"
+    body = json.dumps({name: id_, "status": "failed"}).encode()
+    connections.wire.order(Fault(service_name, status=200, body=body, times=99))
+    hook.attempts = 1
+    what = "another prediction" if id_ else "a prediction without an id"
+
+    with pytest.raises(MalformedAnswerError, match=f"{what} instead of the-one"):
+        hook.get_prediction("the-one")
+    with pytest.raises(MalformedAnswerError, match=f"{what} instead of the-one"):
+        asyncio.run(hook.aget_prediction("the-one"))
+
+
+MISFITS = {
+    "vlmrun": [b'{"id": "odd", "usage": {"credits_used": "many", "steps": 2}, "domain": [1]}',
+               b'{"id": "odd", "usage": 3, "response": "\\ud800"}'],
+    "cradl": [b'{"predictionId": "odd", "predictions": [{"label": "sum", "value": 3, "page": 1}]}',
+              b'{"predictionId": "odd", "errors": "x", "metadata": [1], "name": "\\ud800"}'],
+}  # fmt: skip
+"""Records with fields that do not fit the specification."""
+
+
+def test_an_odd_field_is_kept_as_it_came_and_ends_no_iteration(
+    hook: PredictionsHook, connections, service_name: str, shelf: Shelf
+) -> None:
+    shelf.fill(1)
+    rows = b",".join([*MISFITS[service_name], shelf.text(shelf.rows[0])])
+    body = (
+        b"[" + rows + b"]"
+        if service_name == "vlmrun"
+        else b'{"predictions": [' + rows + b'], "nextToken": null}'
+    )
+    connections.wire.order(Fault(service_name, status=200, body=body, times=3))
+
+    first, *_, last = hook.iter_predictions()
+
+    assert last == hook.record(hook.service_class.row(built(hook), shelf.text(shelf.rows[0])))
+    if service_name == "vlmrun":
+        assert (first.usage.credits_used, first.usage.steps, first.domain) == ("many", 2, [1])
+    else:
+        assert [(value.label, value.value, value.page) for value in first.predictions] == [("sum", 3, 1)]
 
 
 @pytest.mark.parametrize(("count", "told"), [(0, "none"), (3, "3"), (99, "99"), (250, "100 or more")])

@@ -17,10 +17,11 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow_provider_predictions.api.errors import ConfigurationError, ConflictError, PredictionsError
 from airflow_provider_predictions.operators.vlmrun import VlmRunPredictionsToObjectStorageOperator
 from airflow_provider_predictions.sandbox.data import Record
+from airflow_provider_predictions.sandbox.faults import Fault
 from airflow_provider_predictions.sandbox.server import Sandbox
 from airflow_provider_predictions.sandbox.shelf import Shelf
 from tests.compat import let_threads_execute
-from tests.given import DONE, LAND, context_of
+from tests.given import DONE, LAND, STARTED, context_of
 from tests.held import held
 
 ENDLESS = 1e9
@@ -151,6 +152,91 @@ def test_a_retry_of_a_run_that_has_committed_returns_its_manifest(runs: Runs, sh
     assert runs(context_of("tuesday", 1))["count"] == 1
 
 
+def test_a_run_that_was_deleted_and_made_anew_lands_what_is_new(runs: Runs, shelf: Shelf) -> None:
+    shelf.fill(3)
+    runs(context_of("monday", 1))
+    shelf.add()
+    anew = STARTED + timedelta(days=1)
+
+    assert runs(context_of("monday", 2, started=anew))["count"] == 1
+    shelf.add()
+    assert runs(context_of("monday", 1, started=anew + timedelta(days=1)))["count"] == 1
+    assert sorted(runs.landed()) == ids(shelf.rows)
+
+
+@pytest.mark.parametrize("started", [STARTED, STARTED + timedelta(days=1)], ids=["running", "finished"])
+def test_a_task_that_is_cleared_returns_the_manifest_of_its_run(
+    runs: Runs, shelf: Shelf, started: datetime
+) -> None:
+    shelf.fill(3)
+    manifest = runs(context_of("monday", 1, tries=2))
+    shelf.add()
+
+    assert runs(context_of("monday", 2, tries=3, started=started)) == manifest
+
+
+CHANGES: dict[str, tuple[Any, Any]] = {
+    "statuses": (["failed"], None),
+    "max_age": (timedelta(hours=1), None),
+    "compression": ("gzip", None),
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_a_retry_with_other_arguments_does_not_resume(
+    runs: Runs, shelf: Shelf, connections: Sandbox, name: str
+) -> None:
+    shelf.fill(200, days=20)
+    for row in shelf.rows[::2]:
+        row.outcome = "failed"
+    before, after = CHANGES[name]
+    arguments = {"page_size": 20, "records_per_part": 30}
+    connections.wire.order(Fault(runs.service, status=503, after=5, headers={"Retry-After": "7200"}))
+    with pytest.raises(PredictionsError):
+        runs(context_of("monday", 1), **arguments, **{name: before})
+    connections.wire.clear()
+
+    runs(context_of("monday", 2), **arguments, **{name: after})
+
+    assert sorted(runs.landed()) == ids(shelf.rows)
+
+
+def test_a_row_that_is_no_record_is_told_of_once_though_its_run_was_interrupted(
+    runs: Runs, shelf: Shelf, connections: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shelf.fill(100)
+    odd, show = shelf.rows[2].id, shelf.kind.show
+    monkeypatch.setattr(
+        shelf, "kind", replace(shelf.kind, show=lambda row, *how: b"5" if row.id == odd else show(row, *how))
+    )
+    connections.wire.order(Fault(runs.service, status=503, after=3, headers={"Retry-After": "7200"}))
+    with pytest.raises(PredictionsError):
+        runs(context_of("monday", 1), page_size=20)
+    connections.wire.clear()
+    with pytest.raises(AirflowFailException, match="max_rejected: 1 rows"):
+        runs(context_of("monday", 2), page_size=20)
+
+    assert runs(context_of("tuesday"), page_size=20)["rejected"] == 0
+
+
+@pytest.mark.parametrize("odd", [r"\ud800", r"a\u0000b"])
+def test_a_manifest_goes_into_xcom_whatever_the_service_calls_things(
+    runs: Runs, shelf: Shelf, monkeypatch: pytest.MonkeyPatch, odd: str
+) -> None:
+    shelf.add(created=datetime.now(UTC) - timedelta(days=9), work=ENDLESS).id = "the-odd-id"
+    shelf.add()
+    show = shelf.kind.show
+    monkeypatch.setattr(
+        shelf, "kind", replace(shelf.kind, show=lambda *row: show(*row).replace(b"the-odd-id", odd.encode()))
+    )
+
+    manifest = runs(max_age=timedelta(days=7))
+
+    assert manifest["incremental"]["given_up"] == 1
+    assert odd not in json.dumps(manifest)
+    assert runs(max_age=timedelta(days=7))["count"] == 0
+
+
 def test_only_given_statuses_land_and_the_others_are_not_waited_for(runs: Runs, shelf: Shelf) -> None:
     shelf.fill(5)
     shelf.rows[1].outcome = "failed"
@@ -253,6 +339,16 @@ def test_an_id_forges_no_line_of_the_log(
     assert "\nERROR all is lost" not in logged
 
 
+def test_a_run_looks_back_as_far_as_it_is_told(runs: Runs, shelf: Shelf) -> None:
+    shelf.fill(3)
+    runs(lookback=timedelta(hours=5))
+    shelf.rows.append(shelf.add(created=datetime.now(UTC) - timedelta(hours=4)))
+    del shelf.rows[0]
+
+    assert runs(lookback=5 * 3600)["count"] == 1
+    assert sorted(runs.landed()) == ids(shelf.rows)
+
+
 def test_a_path_takes_one_kind_of_predictions(runs: Runs, shelf: Shelf) -> None:
     shelf.fill(2)
     runs()
@@ -280,6 +376,12 @@ def test_a_state_that_cannot_be_read_is_not_overwritten(runs: Runs, shelf: Shelf
         ({"max_age": 0}, "max_age: "),
         ({"max_age": timedelta(days=-1)}, "max_age: "),
         ({"max_age": 60, "incremental": False}, "max_age: .*incremental"),
+        ({"lookback": -1}, "lookback: "),
+        ({"lookback": timedelta(seconds=-1)}, "lookback: "),
+        ({"lookback": "1h"}, "lookback: "),
+        ({"lookback": None}, "lookback: "),
+        ({"lookback": True}, "lookback: "),
+        ({"lookback": float("inf")}, "lookback: "),
         ({"prefetch": 33}, "prefetch: "),
         ({"max_rejected": -1}, "max_rejected: "),
     ],

@@ -127,7 +127,7 @@ def test_five_thousand_land_byte_for_byte(landing, shelf: Shelf, tmp_path: Path,
     assert manifest["created_min"].endswith("Z")
     assert manifest["created_min"] < manifest["created_max"]
     assert manifest["requests"] >= 5
-    assert len(json.dumps(manifest)) < 1000
+    assert len(json.dumps(manifest).replace(str(tmp_path), "")) < 850
 
 
 def test_parts_hold_as_many_records_as_asked(landing, shelf: Shelf, tmp_path: Path) -> None:
@@ -407,7 +407,8 @@ def test_a_task_links_to_the_dashboard(connections) -> None:
     assert task.operator_extra_links[0].get_link(task, ti_key=None) == "https://app.vlm.run/dashboard"
 
 
-def test_a_path_with_parameters_of_a_store_is_refused(landing) -> None:
-    """Each version of an object would be put over the one before."""
-    with pytest.raises(ConfigurationError, match=r"path: holds a \?"):
-        make(landing, path="s3://aws_default@bucket/a?versionId=b")
+@pytest.mark.parametrize("end", ["?versionId=b", "#b"])
+def test_a_path_with_what_a_store_takes_for_the_end_of_it_is_refused(landing, end: str) -> None:
+    """Each version of an object would be put over the one before, and a reader would look elsewhere."""
+    with pytest.raises(ConfigurationError, match=rf"path: holds a \{end[0]}, after which stores read"):
+        make(landing, path=f"s3://aws_default@bucket/a{end}")

@@ -15,7 +15,8 @@ from airflow_provider_predictions.sandbox.server import Sandbox
 from tests.given import ARGUMENTS, untagged
 from tests.reliability.store_proxy import StoreFault
 
-COUNT, PAGES = 200, 10
+COUNT, PAGES = 200, 11
+"""The last request for a page, behind them, proves the end."""
 ACCESS_KEY, SECRET_KEY = "canary-access-key", "canary-secret-key"
 
 

@@ -168,3 +168,13 @@ def test_thousands_of_names_make_no_large_page(service_name: str, tmp_path: Path
 
     assert (tmp_path / "files/report.html").stat().st_size < 1_000_000
     assert len(table(tmp_path / "files", "by_domain" if service_name == "vlmrun" else "confidence")) == 3000
+
+
+def test_the_first_and_the_last_moment_that_there_are_end_no_report(tmp_path: Path) -> None:
+    """In the zone of the report they may lie in no year that there is."""
+    for zone, created in (("Asia/Tokyo", "9999-12-31T23:59:59"), ("America/New_York", "0001-01-01T00:00:00")):
+        land("vlmrun", tmp_path / created[:4], [vlmrun(1, created_at=created)])
+
+        summary = report(str(tmp_path / created[:4]), make_window((START, END), zone, END), tmp_path / zone)
+
+        assert summary["count"] == 0

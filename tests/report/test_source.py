@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 
-from airflow_provider_predictions.api.errors import ConfigurationError, DamagedLandingError
+from airflow_provider_predictions.api.errors import ConfigurationError, DamagedLandingError, StorageError
 from airflow_provider_predictions.report.source import landings
 from airflow_provider_predictions.report.window import make_window
 from tests.report.landed import land, left_out, report
@@ -111,6 +111,18 @@ def test_a_part_that_is_gone_is_refused(base: Path, tmp_path: Path) -> None:
 
     with pytest.raises(DamagedLandingError, match="is missing, which the manifest names"):
         report(str(base), WINDOW, tmp_path / "files")
+
+
+def test_a_landing_that_is_replaced_while_it_is_read_is_read_by_the_retry(tmp_path: Path) -> None:
+    old, new = (
+        land("vlmrun", tmp_path / "landed", made("vlmrun", START, END, count, seed=1)) for count in (1, 2)
+    )
+
+    with pytest.raises(StorageError, match="another landing has replaced it meanwhile") as failure:
+        report(old, WINDOW, tmp_path / "files")
+
+    assert failure.value.retryable
+    assert report(str(tmp_path / "landed"), WINDOW, tmp_path / "files")["count"] == new["count"] == 2
 
 
 def test_a_part_with_fewer_records_than_the_manifest_says_is_refused(base: Path, tmp_path: Path) -> None:

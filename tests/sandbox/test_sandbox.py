@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import re
 import shlex
 import subprocess
@@ -167,6 +169,35 @@ def _exports(process: subprocess.Popen[str]) -> list[str]:
         if line.startswith("export"):
             lines.append(line)
     return lines
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "body"),
+    [
+        ("/vlmrun/v1/nothing", 404, {"detail": "Not Found"}),
+        ("/vlmrun/v2/predictions", 404, {"detail": "Not Found"}),
+        ("/cradl/v1/nothing", 403, {"message": "Missing Authentication Token"}),
+        ("/oauth2/token", 405, {"title": "Method Not Allowed", "status": 405}),
+        ("/", 404, {"title": "Not Found", "status": 404}),
+    ],
+)
+def test_an_unknown_path_is_answered_in_json_as_the_service_would(
+    sandbox: Sandbox, path: str, status: int, body: dict
+) -> None:
+    answer = httpx.get(f"{sandbox.url}{path}")
+
+    assert (answer.status_code, answer.json()) == (status, body)
+
+
+def test_a_token_is_a_jwt_with_the_claims_that_the_sdk_of_cradl_insists_on(sandbox: Sandbox) -> None:
+    answer = httpx.post(f"{sandbox.url}/oauth2/token", data=CLIENT).json()
+
+    _, payload, _ = answer["access_token"].split(".")
+    claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    assert claims["external_app_client_id"]
+    assert claims["external_organization_id"]
+    assert claims["scope"] == answer["scope"] == "predictions:read"
+    assert claims["exp"] - claims["iat"] == answer["expires_in"]
 
 
 def test_the_health_of_vlm_run_needs_no_key(sandbox) -> None:

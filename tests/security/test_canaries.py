@@ -330,9 +330,11 @@ def test_a_file_that_is_refused(evidence: Evidence, tmp_path: Path, status: int)
     evidence.allow("signature", "part-", "rejected", "journal", "_checkpoint")
     evidence.disguise.echo["/files/"] = Echo(status)
 
-    with evidence.of_failure("landing"):
-        LAND["cradl"](task_id="t", path=f"file://{tmp_path}/landed", fetch_values=True).execute({})
+    landing = LAND["cradl"](task_id="t", path=f"file://{tmp_path}/landed", fetch_values=True)
+    manifest = landing.execute({})
 
+    assert manifest["values_missing"] == manifest["statuses"]["succeeded"]
+    evidence.note("landing", manifest)
     assert any(where == "landing" for where, _ in evidence.texts)
 
 

@@ -41,7 +41,7 @@ def test_a_token_that_a_hook_has_fetched_is_masked(connections: Sandbox, way: st
     else:
         token = asyncio.run(in_a_loop())
 
-    assert token.startswith("sandbox-token-")
+    assert ".sandbox-token-" in token
     assert redact(f"Bearer {token}") == "Bearer ***"
     assert redact({"headers": [f"Bearer {token}"]}) == {"headers": ["Bearer ***"]}
     # No letters beside it: another test's connection may have one of them for a password.
@@ -114,7 +114,7 @@ from airflow_provider_predictions.api.auth import ClientCredentialsAuth
 auth = ClientCredentialsAuth(
     {sandbox.url!r} + "/oauth2/token", {app.CLIENT_ID!r}, {app.CLIENT_SECRET!r}, {app.AUDIENCE!r}
 )
-assert auth.token().startswith("sandbox-token-")
+assert ".sandbox-token-" in auth.token()
 assert "airflow" not in sys.modules
 """
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

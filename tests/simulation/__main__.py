@@ -7,7 +7,7 @@ import os
 import sys
 
 import tests.conftest  # noqa: F401  (Airflow's environment, before anything imports Airflow)
-from tests.simulation.history import SCENARIOS
+from tests.simulation.scenarios import SCENARIOS
 from tests.simulation.soak import run
 
 

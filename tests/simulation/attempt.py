@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NoReturn
 
 import greenlet
 
@@ -26,6 +27,31 @@ FAULTS = {
 ``repeated`` is sent again by a library that missed the response. ``stale`` lists what was there before.
 """
 
+MOST_ATTEMPTS = 3
+"""Of a run, if its task is not cleared."""
+ODD = ("400", "405", "501", "TypeError", "ValueError")
+"""What a proxy may answer to a put, whether or not that arrives; so stores answer unknown conditions."""
+
+
+class _AnswerError(Exception):
+    """An error as botocore raises it.
+
+    :param status: of HTTP.
+    """
+
+    def __init__(self, status: int) -> None:
+        super().__init__(f"HTTP {status}")
+        self.response = {"ResponseMetadata": {"HTTPStatusCode": status}}
+
+
+def odd(answer: str) -> NoReturn:
+    """Raise what a library makes of an odd answer."""
+    if answer == "TypeError":
+        raise TypeError("the response is no XML")
+    if answer == "ValueError":
+        raise ValueError("the response is no XML")
+    raise OSError(22, f"HTTP {answer}") from _AnswerError(int(answer))
+
 
 class InvariantError(Exception):
     """An invariant does not hold. The word before the colon is its kind."""
@@ -40,21 +66,45 @@ class HistoryOver(BaseException):
     """Unwinds what is left of an attempt when its history is over."""
 
 
+@dataclass(frozen=True)
+class Which:
+    """Which attempt this is, as far as Airflow knows.
+
+    :param run: the id of its run.
+    :param number: its try number, from 1.
+    :param machine: on which worker.
+    :param arguments: which of its scenario's the task has.
+    :param life: how many runs of this id were deleted before.
+    :param clears: how often the task was cleared.
+    :param started: tells when its run did, in steps; a run that had finished starts again when it is cleared.
+    :param most: the try number of its last retry.
+    :param lands_since: after how many steps it was cleared that had succeeded; what it returns landed later.
+    :param is_twin: the scheduler had started the same try before.
+    """
+
+    run: str
+    number: int = 1
+    machine: int = 0
+    arguments: int = 0
+    life: int = 0
+    clears: int = 0
+    started: int = 0
+    most: int = MOST_ATTEMPTS
+    lands_since: int = -1
+    is_twin: bool = False
+
+
 class Attempt:
     """One try of a task.
 
-    :param run: whose.
-    :param number: from 1.
-    :param machine: on which worker.
+    :param which: it is.
     :param began: after how many steps.
-    :param is_twin: the scheduler had started the same try before.
     :param body: what it does.
     """
 
-    def __init__(
-        self, run: str, number: int, machine: int, began: int, is_twin: bool, body: Callable[[Attempt], Any]
-    ) -> None:
-        self.run, self.number, self.machine, self.began, self.is_twin = run, number, machine, began, is_twin
+    def __init__(self, which: Which, began: int, body: Callable[[Attempt], Any]) -> None:
+        self.which, self.began = which, began
+        self.run, self.number, self.is_twin = which.run, which.number, which.is_twin
         self.status = "ready"
         self.call = "begin"
         self.place = ""
@@ -62,11 +112,19 @@ class Attempt:
         self.result: Any = None
         self.error: Exception | None = None
         self.locks: list[Any] = []
+        self.listed: list[dict[str, Any]] = []
+        """The list as it was when the first attempt of its run began."""
         self._body = body
         self.greenlet = greenlet.greenlet(self._live)
 
+    @property
+    def life(self) -> tuple[str, int]:
+        """Of its run, from one deletion to the next."""
+        return self.run, self.which.life
+
     def __str__(self) -> str:
-        return f"{self.run}.{self.number}{'-twin' * self.is_twin}"
+        again = "'" * self.which.life
+        return f"{self.run}{again}.{self.number}{'-twin' * self.is_twin}"
 
     @property
     def where(self) -> str:

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tests.simulation.layout import COMMIT, FIRST_PART, PUT_MANIFEST, SECOND_PART, WRITE_COMMIT
+from tests.simulation.layout import (
+    COMMIT,
+    FIRST_PART,
+    LAST_PAGE,
+    PUT_MANIFEST,
+    SECOND_PART,
+    WRITE_NEW,
+)
+
+TO_COMMIT = (("a.1 " + WRITE_NEW, "go"),) * 2
+"""The first state, and the one behind the commit, are written before the commit."""
 
 
 @dataclass(frozen=True)
@@ -46,13 +56,13 @@ STORIES = (
         "an attempt is killed between making the file of its commit and writing it",
         "incremental, local",
         "blocked",
-        (("a.1 " + WRITE_COMMIT, "kill"),),
+        (*TO_COMMIT, ("a.1 " + WRITE_NEW, "kill")),
     ),
     Case(
         "the disk is full when the commit is written",
         "incremental, local",
         "blocked",
-        (("a.1 " + WRITE_COMMIT, "fail"),),
+        (*TO_COMMIT, ("a.1 " + WRITE_NEW, "fail")),
     ),
     Case(
         "a run that was killed after its commit is retried after another run",
@@ -88,6 +98,100 @@ STORIES = (
         "anew, store",
         "neither",
         (("a.1 succeeded", "start"),),
+    ),
+    Case(
+        "a proxy answers oddly to a commit of a landing that another is about to commit",
+        "anew, odd answers",
+        "log",
+        (
+            ("a.1 " + COMMIT, "odd"),
+            ("a.1 " + COMMIT, "freeze"),
+            ("a.1 frozen", "start"),
+            ("b.1 succeeded", "wake"),
+        ),
+    ),
+    Case(
+        "a proxy answers oddly to the trial of conditional puts, and to a commit",
+        "incremental, odd answers",
+        "log",
+        (
+            ("a.1 create *_trial", "odd"),
+            ("a.1 " + COMMIT, "odd"),
+            ("a.1 " + COMMIT, "freeze"),
+            ("a.1 frozen", "start"),
+            ("b.1 succeeded", "wake"),
+        ),
+    ),
+    Case(
+        "the first attempt is killed before it knows that the store has no conditional puts",
+        "incremental, conditions refused",
+        "blocked",
+        (("a.1 create *_trial", "kill"),),
+    ),
+    Case(
+        "a retry has other statuses than the attempt whose checkpoint it finds",
+        "incremental, other statuses",
+        "claims",
+        (("a.1 " + LAST_PAGE, "kill"), ("a.1 killed", "other")),
+    ),
+    Case(
+        "a retry waits for what the attempt whose checkpoint it finds did not wait for",
+        "incremental, other max_age",
+        "missing",
+        (
+            ("a.1 get *", "grow"),
+            ("a.1 get *", "grow"),
+            ("a.1 " + LAST_PAGE, "kill"),
+            ("a.1 killed", "other"),
+        ),
+    ),
+    Case(
+        "a run is deleted, and made anew under its id, and fails once",
+        "incremental, made anew",
+        "forgotten",
+        (("a.1 succeeded", "grow"), ("a.1 succeeded", "again"), ("a'.1 list 0", "fail")),
+    ),
+    Case(
+        "a run is deleted, and made anew under its id, and fails once, where tasks have no ids",
+        "incremental, made anew, no ids",
+        "forgotten",
+        (("a.1 succeeded", "grow"), ("a.1 succeeded", "again"), ("a'.1 list 0", "fail")),
+    ),
+    Case(
+        "a creation time is ahead of the clock",
+        "incremental, dates ahead",
+        "missing",
+        (("a.1 get *", "ahead"), ("a.1 get *", "finish"), ("a.1 succeeded", "grow")),
+    ),
+    Case(
+        "a run is killed after its commit, and never retried",
+        "incremental, store",
+        "leftover",
+        (("a.1 " + PUT_MANIFEST, "kill"), ("a.1 killed", "stop")),
+    ),
+    Case(
+        "a run is killed after its commit, and the next one commits",
+        "incremental, store",
+        "leftover",
+        (("a.1 ls 00000001", "kill"), ("a.1 killed", "retry"), ("a.2 succeeded", "stop")),
+    ),
+    Case(
+        "a writer is killed in the middle of a file",
+        "incremental, local",
+        "leftover",
+        (("a.1 " + WRITE_NEW, "kill"),),
+    ),
+    Case(
+        "an attempt is frozen before it lists what lies under a path that is new",
+        "incremental, store",
+        "final",
+        (("a.1 ls .", "freeze"), ("a.1 frozen", "start"), ("b.1 succeeded", "wake")),
+    ),
+    Case(
+        "a retry finds little room",
+        "anew, no room",
+        "worse",
+        (("a.1 get *", "full"), ("a.1 put part-00002*", "kill")),
     ),
 )
 
@@ -141,7 +245,12 @@ TAPES = (
     ),
     Case("a try is started twice in a directory", "incremental, local", "lost", tape=(0, 5)),
     Case("a lock is empty when its maker is killed", "incremental, local", "blocked", tape=(*[0] * 54, 1)),
-    Case("a run is killed after its commit", "incremental, local", "forgotten", tape=(*[0] * 36, 2, 2)),
+    Case(
+        "a run is killed after its commit",
+        "incremental, local",
+        "forgotten",
+        tape=(*[0] * 36, 2, 2),
+    ),
     Case(
         "a prediction finishes between two tries", "incremental, local", "changed", tape=(0, 5, *[0] * 9, 9)
     ),

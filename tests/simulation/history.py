@@ -3,51 +3,27 @@
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
 from collections import Counter
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from tests.simulation.attempt import Attempt, InvariantError
-from tests.simulation.invariants import Anew, Incremental, Invariants
-from tests.simulation.listing import BEGAN, DOMAINS, Listing, Task
+from tests.simulation.invariants import Anew, Claims, Incremental, Invariants
+from tests.simulation.leftovers import Leftovers
+from tests.simulation.listing import AHEAD, BEGAN, BETWEEN, Arguments, Listing, Task
 from tests.simulation.local import Directory
+from tests.simulation.scenarios import RUNS, SCENARIOS, Scenario
 from tests.simulation.seams import Machine
 from tests.simulation.store import STORE
 from tests.simulation.tape import Drawn, Recorded, Source, as_text, shrink
 from tests.simulation.world import World
 
-RUNS = ("a", "b")
 IN_MEMORY = next((place for place in ("/dev/shm",) if os.access(place, os.W_OK)), None)
 """Where files cost nothing; None where Linux has no such place."""
-
-
-@dataclass(frozen=True)
-class Scenario:
-    """What is landed, and where.
-
-    :param incremental: else anew by each run.
-    :param local: in a directory, else in an object store.
-    :param filtered: each run lands another domain, which nobody should do under one path.
-    """
-
-    incremental: bool
-    local: bool
-    filtered: bool = False
-
-    def domains(self, run: str) -> tuple[str, ...] | None:
-        """What a run lands; None for all."""
-        return (DOMAINS[RUNS.index(run)],) if self.filtered and run in RUNS else None
-
-
-SCENARIOS = {
-    "incremental, store": Scenario(incremental=True, local=False),
-    "incremental, local": Scenario(incremental=True, local=True),
-    "anew, store": Scenario(incremental=False, local=False),
-    "anew, local": Scenario(incremental=False, local=True),
-    "anew, two filters": Scenario(incremental=False, local=False, filtered=True),
-}
 
 
 @dataclass(frozen=True)
@@ -115,14 +91,19 @@ class _Scene:
     """
 
     def __init__(self, scenario: Scenario, source: Source, home: Path) -> None:
-        self.world = World(source, RUNS, self)
+        is_alone = scenario.creates != "created"
+        self.world = World(source, RUNS, self, scenario.freedoms, alone=is_alone)
         self._scenario = scenario
         self._machine = Machine(home, BEGAN, self.world)
         self._storage = Directory(home / "landed", self.world) if scenario.local else STORE
-        self._storage.begin(self.world)
+        self._storage.begin(self.world, scenario.creates)
         self._listing = Listing()
-        self._task = Task(self.world, self._listing, self._storage.url, scenario.incremental)
-        self._invariants: Invariants = Incremental() if scenario.incremental else Anew()
+        self._task = Task(
+            self.world, self._listing, self._storage.url, scenario.incremental, has_ids=scenario.has_ids
+        )
+        claims = Claims(self.world.authors, self._arguments)
+        self._invariants: Invariants = Incremental(claims) if scenario.incremental else Anew(claims)
+        self._leftovers = Leftovers(self.world.authors, incremental=scenario.incremental)
         self._checked = -1
 
     def play(self) -> InvariantError | None:
@@ -130,7 +111,7 @@ class _Scene:
         with self._storage.steps(), self._machine.simulated():
             try:
                 self.world.play()
-                self._invariants.complete({row["id"] for row in self._listing.rows})
+                self._invariants.complete(self._listing.rows)
             except InvariantError as violation:
                 return violation
             finally:
@@ -144,7 +125,27 @@ class _Scene:
 
     def land(self, attempt: Attempt) -> Any:
         """The work of an attempt."""
-        return self._task.run(attempt, self._scenario.domains(attempt.run))
+        return self._task.run(attempt, self._arguments(attempt))
+
+    def _arguments(self, attempt: Attempt) -> Arguments:
+        return self._scenario.arguments[attempt.which.arguments]
+
+    def first(self, run: str) -> int:
+        """Which arguments a run begins with."""
+        if run in RUNS:
+            return self._scenario.begins[RUNS.index(run)]
+        newest = self._invariants.newest()
+        return newest.which.arguments if newest and self._scenario.incremental else 0
+
+    def others(self, attempt: Attempt) -> list[int]:
+        """Which other arguments its retry may have."""
+        return [
+            number for number in range(len(self._scenario.arguments)) if number != attempt.which.arguments
+        ]
+
+    def listed(self) -> list[dict[str, Any]]:
+        """The list as it is."""
+        return [{**row} for row in self._listing.rows]
 
     def enter(self, attempt: Attempt) -> None:
         """Be on the machine of an attempt."""
@@ -154,9 +155,26 @@ class _Scene:
         """Move the clock."""
         self._machine.pass_time(seconds)
 
-    def grow(self) -> None:
-        """Add a prediction to the list."""
-        self._listing.grow()
+    def calm(self, seconds: float) -> None:
+        """Move the clock, and make room where there was none."""
+        self._machine.pass_time(seconds)
+        STORE.most_parts = sys.maxsize
+
+    def grow(self, *, ahead: bool = False) -> None:
+        """Add a prediction to the list.
+
+        :param ahead: its creation time is.
+        """
+        self._machine.pass_time(BETWEEN.total_seconds())
+        self._listing.grow(datetime.now(UTC) + (AHEAD if ahead else timedelta()))
+
+    def fill(self) -> None:
+        """Leave little room in the store."""
+        STORE.fill()
+
+    def leftovers(self) -> list[str]:
+        """What nothing names that is committed."""
+        return self._leftovers.found(self._storage.objects())
 
     def finish(self) -> None:
         """Finish a prediction."""
@@ -166,11 +184,16 @@ class _Scene:
         """Raise a violation where an invariant does not hold."""
         if self._checked != self._storage.version:
             self._checked = self._storage.version
-            self._invariants.check(self._storage.objects(), self.world.steps)
+            objects = self._storage.objects()
+            self._invariants.check(objects, self.world.steps)
+            self._leftovers.see(objects)
 
     def ended(self, attempt: Attempt) -> None:
-        """Check what an attempt returns."""
+        """Check what an attempt returns or raises."""
         self._checked = -1  # however it has changed what lies there
         self.check()
         if attempt.status == "succeeded":
             self._invariants.ended(attempt)
+        elif attempt.status == "failed":
+            self._invariants.failed(attempt)
+            self._leftovers.ended(attempt, self._storage.objects())

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from tests.simulation import layout
 from tests.simulation.attempt import Attempt, InvariantError
+from tests.simulation.claims import Claims
 from tests.simulation.layout import Commit, Noted
 
 
@@ -21,7 +22,13 @@ class Invariants(Protocol):
     def ended(self, attempt: Attempt) -> None:
         """After an attempt has succeeded."""
 
-    def complete(self, ids: set[str]) -> None:
+    def failed(self, attempt: Attempt) -> None:
+        """After an attempt has failed."""
+
+    def newest(self) -> Attempt | None:
+        """Who committed last."""
+
+    def complete(self, rows: Sequence[dict[str, Any]]) -> None:
         """At the end."""
 
 
@@ -44,32 +51,54 @@ class Log:
 
 
 class Incremental:
-    """All that was ever committed stays; no record lands twice; each run has one commit."""
+    """All that was ever committed stays; no record lands twice; each run has one commit.
 
-    def __init__(self) -> None:
+    :param claims: what commits hold.
+    """
+
+    def __init__(self, claims: Claims) -> None:
+        self._claims = claims
         self._log = Log()
         self._parts: dict[str, str] = {}
-        self._first: dict[str, tuple[Commit, int]] = {}
+        self._first: dict[tuple[str, int], tuple[Commit, int]] = {}
+        self._names: dict[tuple[str, int], set[str]] = defaultdict(set)
         self._ids: set[str] = set()
+        self._watermark: datetime | None = None
 
     def check(self, objects: Mapping[str, bytes], steps: int) -> None:
         """After a step: parts, records and state."""
         self._log.check(objects)
-        for commit in layout.commits(objects, incremental=True):
+        commits = layout.commits(objects, incremental=True)
+        for commit in commits:
             for name, sha256 in commit.parts:
                 if self._parts.setdefault(name, sha256) != sha256:
                     raise InvariantError(f"changed: two committed manifests disagree about {name}")
             if commit.run:
-                self._first.setdefault(commit.run, (commit, steps))
+                self._first.setdefault(self._claims.by(commit), (commit, steps))
+                self._names[self._claims.by(commit)].add(commit.name)
         landed = records(self._parts.items(), objects)
         self._ids = once(id_ for id_, _ in landed)
+        for commit in commits:
+            self._claims.check(commit, steps, objects, self._ids, self._watermark)
         if noted := layout.noted(objects):
             agree(landed, noted)
+            self._watermark = noted.watermark
 
     def ended(self, attempt: Attempt) -> None:
-        """A success returns the first commit of its run, unless it began before and found nothing."""
+        """A success returns the first commit of its run, unless it began before and found nothing.
+
+        A task that was cleared may land the rest, too. Where its run has committed nothing, it cannot be told
+        from a run of the same id that was deleted.
+        """
         result = layout.returned(attempt.result, incremental=True)
-        first, steps = self._first.get(attempt.run, (None, attempt.began))
+        first, steps = self._first.get(attempt.life, (None, attempt.began))
+        lives = [
+            life for life in self._names if life == attempt.life or (not first and life[0] == attempt.run)
+        ]
+        if attempt.which.clears and (
+            not result.parts or any(result.name in self._names[life] for life in lives)
+        ):
+            return
         if first and first.name == result.name:
             return
         if result.parts or (first and attempt.began > steps):
@@ -78,27 +107,45 @@ class Incremental:
                 f"{len(first.parts) if first else 'no'} parts in {first and first.name}"
             )
 
-    def complete(self, ids: set[str]) -> None:
+    def newest(self) -> Attempt | None:
+        """Who committed last."""
+        return self._claims.newest
+
+    def failed(self, attempt: Attempt) -> None:
+        """A retry cures whatever may happen here, but arguments that no other landing there has."""
+        newest = self.newest()
+        is_other = newest is not None and newest.which.arguments != attempt.which.arguments
+        is_refused = is_other and "holds predictions of" in str(attempt.error)
+        if not is_refused and not getattr(attempt.error, "retryable", False):
+            raise InvariantError(f"final: {attempt} fails for good: {attempt.outcome}")
+
+    def complete(self, rows: Sequence[dict[str, Any]]) -> None:
         """All that finished has landed."""
-        if missing := ids - self._ids:
+        if missing := {row["id"] for row in rows} - self._ids - self._claims.left_out(rows):
             raise InvariantError(f"missing: {sorted(missing)} were never committed")
 
 
 class Anew:
-    """Whoever reads sees a whole landing, once there is one."""
+    """Whoever reads sees a whole landing, once there is one.
 
-    def __init__(self) -> None:
+    :param claims: what commits hold.
+    """
+
+    def __init__(self, claims: Claims) -> None:
+        self._claims = claims
         self._log = Log()
         self._ever: set[tuple[tuple[str, str], ...]] = set()
-        self._committed: set[tuple[str | None, tuple[tuple[str, str], ...]]] = set()
+        self._committed: list[Commit] = []
         self._ids: set[str] = set()
 
     def check(self, objects: Mapping[str, bytes], steps: int) -> None:
         """After a step: what is shown, and its parts."""
         self._log.check(objects)
-        self._committed = {
-            (commit.run, commit.parts) for commit in layout.commits(objects, incremental=False)
-        }
+        self._committed = layout.commits(objects, incremental=False)
+        if self._committed:  # older ones may have lost their parts
+            newest = self._committed[-1]
+            ids = once(id_ for id_, _ in records(newest.parts, objects))
+            self._claims.check(newest, steps, objects, ids)
         self.see(layout.shown(objects), objects)
 
     def see(self, shown: list[Commit], objects: Mapping[str, bytes]) -> None:
@@ -113,13 +160,36 @@ class Anew:
             self._ids = once(id_ for id_, _ in records(commit.parts, objects))
 
     def ended(self, attempt: Attempt) -> None:
-        """A success returns a commit, of its own run."""
-        if (attempt.run, layout.returned(attempt.result, incremental=False).parts) not in self._committed:
+        """A success returns a commit, of its own run; a task that was cleared lands anew."""
+        parts = layout.returned(attempt.result, incremental=False).parts
+        own = [
+            commit
+            for commit in self._committed
+            if self._claims.by(commit) == attempt.life and commit.parts == parts
+        ]
+        if not own:
             raise InvariantError(f"uncommitted: {attempt} returns {attempt.outcome}, which is no commit")
+        if not any(self._claims.after(commit) > attempt.which.lands_since for commit in own):
+            raise InvariantError(f"old: {attempt} was cleared, and returns {attempt.outcome} of before")
 
-    def complete(self, ids: set[str]) -> None:
+    def newest(self) -> Attempt | None:
+        """Who committed last."""
+        return self._claims.newest
+
+    def failed(self, attempt: Attempt) -> None:
+        """A retry cures whatever may happen here, but that it would replace what another run has landed."""
+        others = (
+            commit
+            for commit in self._committed
+            if self._claims.by(commit) != attempt.life and self._claims.after(commit) > attempt.began
+        )
+        is_overtaken = "another run landed" in str(attempt.error) and any(others)
+        if not is_overtaken and not getattr(attempt.error, "retryable", False):
+            raise InvariantError(f"final: {attempt} fails for good: {attempt.outcome}")
+
+    def complete(self, rows: Sequence[dict[str, Any]]) -> None:
         """The last landing is shown, and is all of the list."""
-        if missing := ids ^ self._ids:
+        if missing := {row["id"] for row in rows} ^ self._ids:
             raise InvariantError(f"missing: {sorted(missing)} are only in one of the list and the landing")
 
 

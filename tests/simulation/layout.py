@@ -5,8 +5,10 @@ All that the simulation knows of names and contents is here.
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,12 +17,16 @@ from typing import Any
 
 MANIFEST = "_manifest.json"
 LOG = "_log/"
+STATE = "_state.json"
 STATES = "_states/"
+
+_AUTHOR = re.compile(r"(?:^|[/.])([0-9]{8,})[-/](?:[0-9a-f]{8}-)?([0-9a-f]{8})\b")
 
 # Calls as stories name them.
 FIRST_PART = "/part-00000.jsonl"
+LAST_PAGE = "list 8"
 SECOND_PART = "part-00001.*"
-WRITE_COMMIT = f"write {LOG}*"
+WRITE_NEW = "write _new/*"
 COMMIT = f"* {LOG}00000001.json"
 PUT_MANIFEST = f"put */{MANIFEST}"
 
@@ -32,11 +38,13 @@ class Commit:
     :param name: of its directory, relative to the path; empty where it is the path itself.
     :param parts: the name of each object of records, relative to the path, with its sha256.
     :param run: whose it is, where that is known.
+    :param nonce: of the attempt.
     """
 
     name: str
     parts: tuple[tuple[str, str], ...]
     run: str | None = None
+    nonce: str = ""
 
 
 @dataclass(frozen=True)
@@ -60,7 +68,7 @@ def commits(objects: Mapping[str, bytes], *, incremental: bool) -> list[Commit]:
     """All that is committed."""
     name = None if incremental else ""
     return [
-        _commit(entry["manifest"], name=name, run=entry["run"].split()[1])
+        _commit(entry["manifest"], name=name, run=entry["run"].split()[1], nonce=entry["nonce"])
         for entry in map(_parsed, entries(objects).values())
     ]
 
@@ -74,7 +82,7 @@ def noted(objects: Mapping[str, bytes]) -> Noted | None:
     if not found:
         return None
     state = _parsed(objects[STATES + _parsed(found[-1])["state"]])
-    return Noted(frozenset(state["landed"]), _time(state["watermark"]))
+    return Noted(frozenset(state["landed"]), as_time(state["watermark"]))
 
 
 def shown(objects: Mapping[str, bytes]) -> list[Commit]:
@@ -88,10 +96,58 @@ def returned(manifest: Mapping[str, Any], *, incremental: bool) -> Commit:
     return _commit(manifest) if incremental else _commit(manifest, name="")
 
 
-@lru_cache(maxsize=256)
 def records(content: bytes) -> list[tuple[str, datetime | None]]:
     """Id and creation time of each record of a part."""
-    return [(row["id"], _time(row["created_at"])) for row in map(json.loads, content.splitlines())]
+    return [(row["id"], as_time(row["created_at"])) for row in rows(content)]
+
+
+@lru_cache(maxsize=256)
+def rows(content: bytes) -> list[dict[str, Any]]:
+    """The records of a part."""
+    if content.startswith(b"\x1f\x8b"):
+        content = gzip.decompress(content)
+    return [json.loads(line) for line in content.splitlines()]
+
+
+def author(name: str) -> tuple[int, str] | None:
+    """For which generation an object was written, and the nonce of its attempt, where its name has them."""
+    found = _AUTHOR.search(name)
+    return (int(found[1]), found[2]) if found else None
+
+
+def named(objects: Mapping[str, bytes], *, incremental: bool) -> set[str]:
+    """What a path may hold when nobody is at work there."""
+    log = entries(objects)
+    newest = [_parsed(content) for content in log.values()]
+    found = {*log}
+    if incremental:
+        found |= {STATE, *(STATES + entry["state"] for entry in newest[-2:])}
+        found |= {name for name in objects if name.startswith("_index/") and name.endswith(".gz")}
+        shown = newest
+    else:
+        found.add(MANIFEST)
+        manifest = _parsed(objects[MANIFEST])
+        kept = {manifest["generation"], *manifest.get("unsettled", ())}
+        shown = [entry for entry in newest if entry["generation"] in kept]
+    for entry in shown:
+        found |= _of(entry["manifest"], incremental=incremental)
+    return found
+
+
+def copies(objects: Mapping[str, bytes]) -> set[str]:
+    """The manifests that lie beside the parts of increments."""
+    log = (_parsed(content)["manifest"] for content in entries(objects).values())
+    return {name for manifest in log for name in _of(manifest, incremental=True) if name.endswith(MANIFEST)}
+
+
+def _of(manifest: Any, *, incremental: bool) -> set[str]:
+    """The objects of a landing."""
+    uris = [part["uri"] for part in manifest["parts"]]
+    uris += [manifest["rejected_uri"]] * bool(manifest["rejected_uri"])
+    if not incremental:
+        return {uri.rpartition("/")[2] for uri in uris}
+    found = {"/".join(uri.split("/")[-3:]) for uri in uris}
+    return found | {name.rpartition("/")[0] + f"/{MANIFEST}" for name in found}
 
 
 @lru_cache(maxsize=256)
@@ -100,12 +156,12 @@ def sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def _commit(manifest: Any, *, name: str | None = None, run: str | None = None) -> Commit:
+def _commit(manifest: Any, *, name: str | None = None, run: str | None = None, nonce: str = "") -> Commit:
     if name is None:  # the directories of the generation and of the attempt, above the parts
         name = "/".join(manifest["parts"][0]["uri"].split("/")[-3:-1]) if manifest["parts"] else ""
     prefix = f"{name}/" if name else ""
     parts = ((prefix + part["uri"].rpartition("/")[2], part["sha256"]) for part in manifest["parts"])
-    return Commit(name, tuple(parts), run)
+    return Commit(name, tuple(parts), run, nonce)
 
 
 @lru_cache(maxsize=256)
@@ -113,7 +169,8 @@ def _parsed(content: bytes) -> Any:
     return json.loads(content)
 
 
-def _time(text: str | None) -> datetime | None:
+def as_time(text: str | None) -> datetime | None:
+    """In UTC, where it says nothing else."""
     if text is None:
         return None
     time = datetime.fromisoformat(text)

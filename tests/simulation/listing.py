@@ -5,11 +5,12 @@ from __future__ import annotations
 import copy
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from operator import itemgetter
 from types import SimpleNamespace
 from typing import Any
 
@@ -24,16 +25,40 @@ from airflow_provider_predictions.operators.vlmrun import VlmRunPredictionsToObj
 from tests.simulation.attempt import Attempt
 from tests.simulation.world import World
 
+FINISHED = ("completed", "failed")
 DOMAINS = ("invoice", "receipt")
 RECORDS = 9
 PAGE_SIZE = 5
 RECORDS_PER_PART = 4
 UNFINISHED = 6
 """Which one of the first records is unfinished at the start."""
-BEGAN = datetime(2020, 1, 1, tzinfo=UTC)
-"""In the past: no file of the real disk is old by the simulated clock."""
 BETWEEN = timedelta(minutes=20)
 """From one record to the next: what is an hour older than the newest is settled."""
+BEGAN = datetime(2020, 1, 1, tzinfo=UTC)
+"""In the past: no file of the real disk is old by the simulated clock."""
+AHEAD = timedelta(days=2)
+"""By so much a creation time may be ahead of the clock."""
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Those of a landing that may change from one attempt to the next.
+
+    :param domains: of which predictions land; None for all.
+    :param statuses: with which they do; None for all that are finished.
+    :param max_age: seconds; what is unfinished and older is not waited for.
+    """
+
+    domains: tuple[str, ...] | None = None
+    statuses: tuple[str, ...] | None = None
+    max_age: float | None = None
+    compression: str | None = None
+
+    def wants(self, row: Mapping[str, Any]) -> bool:
+        """Whether a prediction lands."""
+        return (self.domains is None or row["domain"] in self.domains) and (
+            self.statuses is None or row["status"] in self.statuses
+        )
 
 
 class Listing:
@@ -41,18 +66,18 @@ class Listing:
 
     def __init__(self) -> None:
         self.rows: list[dict[str, Any]] = []
-        for _ in range(RECORDS):
-            self.grow()
+        for number in range(RECORDS):
+            self.grow(BEGAN - (RECORDS - number) * BETWEEN)
         self.rows[UNFINISHED]["status"] = "running"
 
-    def grow(self) -> None:
+    def grow(self, created: datetime) -> None:
         """Add a finished prediction."""
         number = len(self.rows)
         self.rows.append(
             {
                 "id": f"r{number:03}",
-                "status": "completed",
-                "created_at": f"{BEGAN + number * BETWEEN:%Y-%m-%dT%H:%M:%S}",
+                "status": "failed" if number % 4 == 0 else "completed",
+                "created_at": f"{created:%Y-%m-%dT%H:%M:%S}",
                 "domain": DOMAINS[number % len(DOMAINS)],
             }
         )
@@ -60,17 +85,17 @@ class Listing:
     @property
     def is_finished(self) -> bool:
         """Whether none is unfinished."""
-        return all(row["status"] == "completed" for row in self.rows)
+        return all(row["status"] in FINISHED for row in self.rows)
 
     def finish(self) -> None:
         """Finish the one that is not."""
-        for row in self.rows:
-            row["status"] = "completed"
+        self.rows[UNFINISHED]["status"] = "completed"
 
     def response(self, request: httpx.Request) -> httpx.Response:
         """A page, newest first."""
         skip, limit = int(request.url.params.get("skip", 0)), int(request.url.params["limit"])
-        page = json.dumps(self.rows[::-1][skip : skip + limit]).encode()
+        rows = sorted(self.rows, key=itemgetter("created_at"))[::-1]
+        page = json.dumps(rows[skip : skip + limit]).encode()
         return httpx.Response(200, stream=httpx.ByteStream(page))
 
 
@@ -133,12 +158,12 @@ class _Operator(VlmRunPredictionsToObjectStorageOperator):
 
 
 @cache
-def _operator(incremental: bool, domains: tuple[str, ...] | None) -> _Operator:
+def _operator(incremental: bool, arguments: Arguments) -> _Operator:
     return _Operator(
         task_id="land",
         path="{{ path }}",
         incremental=incremental,
-        domains=domains,
+        **asdict(arguments),
         page_size=PAGE_SIZE,
         records_per_part=RECORDS_PER_PART,
         prefetch=0,
@@ -150,28 +175,34 @@ class Task:
     """A task that lands the list.
 
     :param url: where.
+    :param has_ids: Airflow gives ids to task instances, as it does from 3.0.
     """
 
     world: World
     listing: Listing
     url: str
     incremental: bool
+    has_ids: bool = True
 
-    def run(self, attempt: Attempt, domains: tuple[str, ...] | None) -> Any:
-        """Do the work of an attempt, and return the manifest.
-
-        :param domains: of which the run lands predictions; None for all.
-        """
-        operator = copy.copy(_operator(self.incremental, domains))
+    def run(self, attempt: Attempt, arguments: Arguments) -> Any:
+        """Do the work of an attempt, and return the manifest."""
+        operator = copy.copy(_operator(self.incremental, arguments))
         operator.path = self.url
         operator.connect = lambda service: _Client(service, self.world, self.listing)
+        which = attempt.which
+        dag_run = SimpleNamespace(
+            run_id=attempt.run,
+            start_date=BEGAN + timedelta(microseconds=which.started),
+            clear_number=which.clears,
+        )
         ti = SimpleNamespace(
-            id=f"{attempt.run}-{attempt.number}",
+            id=f"{attempt.run}-{which.life}-{attempt.number}" if self.has_ids else None,
             dag_id="dag",
             task_id="land",
             map_index=-1,
             run_id=attempt.run,
             try_number=attempt.number,
+            max_tries=which.most - 1,
             xcom_push=lambda *_, **__: None,
         )
-        return operator.execute({"ti": ti})
+        return operator.execute({"ti": ti, "dag_run": dag_run})

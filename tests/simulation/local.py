@@ -38,8 +38,8 @@ class Directory:
         """The files, by names relative to it."""
         return dict(self._files(self._root)) if Path(self._root).exists() else {}
 
-    def begin(self, world: World) -> None:
-        """It is empty as it is, being new."""
+    def begin(self, world: World, creates: str = "created") -> None:
+        """It is empty as it is, being new; a disk can always create."""
 
     @contextmanager
     def steps(self) -> Iterator[None]:

@@ -49,6 +49,7 @@ class Machine:
         self._began = began
         self._world = world
         self._flock = fcntl.flock
+        self._random = random.Random(0)
         for directory in self._directories:
             directory.mkdir()
 
@@ -58,7 +59,7 @@ class Machine:
         before = tempfile.tempdir
         with (
             time_machine.travel(self._began, tick=False) as self._clock,
-            mock.patch.object(os, "urandom", random.Random(0).randbytes),  # of which UUIDs are made
+            mock.patch.object(os, "urandom", self._draw),
             mock.patch.object(fcntl, "flock", self._lock),
         ):
             try:
@@ -72,7 +73,14 @@ class Machine:
 
     def enter(self, attempt: Attempt) -> None:
         """Be on the machine of an attempt."""
-        tempfile.tempdir = str(self._directories[attempt.machine])
+        tempfile.tempdir = str(self._directories[attempt.which.machine])
+
+    def _draw(self, count: int) -> bytes:
+        """What UUIDs are made of. A nonce is the beginning of one; so whose it is need not be guessed."""
+        drawn = self._random.randbytes(count)
+        if attempt := self._world.running:
+            self._world.authors[drawn[:4].hex()] = attempt
+        return drawn
 
     def _lock(self, file: Any, operation: int) -> None:
         """Note the lock of an attempt: the kernel lets go of it when a process is killed."""

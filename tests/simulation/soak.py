@@ -10,7 +10,8 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from itertools import product
 
-from tests.simulation.history import SCENARIOS, drawn
+from tests.simulation.history import drawn
+from tests.simulation.scenarios import SCENARIOS
 from tests.simulation.seams import silence
 
 CHUNK = 25

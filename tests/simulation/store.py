@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import io
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -12,12 +14,15 @@ from typing import Any
 from fsspec import AbstractFileSystem
 
 from tests.compat import attach
+from tests.simulation.attempt import ODD, odd
 from tests.simulation.world import World
 
 CONNECTION = "simulated"
 ROOT = "bucket/landed"
 LAG = 4
 """Changes that a stale listing does not know yet."""
+ROOM = 4
+"""Parts that fit into a store that is nearly full: more than a landing has, fewer than two have."""
 
 
 class Store(AbstractFileSystem):
@@ -30,9 +35,16 @@ class Store(AbstractFileSystem):
     url = f"s3://{CONNECTION}@{ROOT}"
     """As the operator takes it."""
 
-    def begin(self, world: World) -> None:
-        """Be empty, in a world."""
+    def begin(self, world: World, creates: str = "created") -> None:
+        """Be empty, in a world.
+
+        :param creates: what it makes of a put with a condition: an object is ``created`` where there is none,
+            the condition is ``ignored``, or the put is refused with such an answer as ``ODD`` has.
+        """
         self._world = world
+        self._creates = creates
+        self.most_parts = sys.maxsize
+        """How many parts there is room for, of all attempts together."""
         self._objects: dict[str, bytes] = {}
         self._past: list[dict[str, int]] = [{}] * (LAG + 1)
 
@@ -45,6 +57,10 @@ class Store(AbstractFileSystem):
     def version(self) -> int:
         """Changes with every change."""
         return len(self._past)
+
+    def fill(self) -> None:
+        """Leave room for few more parts."""
+        self.most_parts = self._count_parts() + ROOM
 
     def objects(self) -> dict[str, bytes]:
         """What lies under the path of all landings, by names relative to it."""
@@ -123,17 +139,24 @@ class Store(AbstractFileSystem):
             raise FileNotFoundError(path) from None
 
     def _create(self, path: str, content: bytes) -> None:
-        if self._key(path) in self._objects:
+        if self._creates in ODD:
+            odd(self._creates)
+        if self._creates == "created" and self._key(path) in self._objects:
             raise FileExistsError(path)
         self._put(path, content)
 
     def _put(self, path: str, content: bytes) -> None:
+        if "/part-" in path and path not in self._objects and self._count_parts() >= self.most_parts:
+            raise OSError(errno.ENOSPC, "No space left on device")
         self._objects[self._key(path)] = content
         self._note()
 
     def _remove(self, path: str) -> None:
         self._objects.pop(self._key(path), None)
         self._note()
+
+    def _count_parts(self) -> int:
+        return sum("/part-" in key for key in self._objects)
 
     def _note(self) -> None:
         self._past.append({key: len(content) for key, content in self._objects.items()})

@@ -31,6 +31,12 @@ WEIGHTS = {
     "clock": 1,
     "grow": 1,
     "finish": 1,
+    "odd": 1,
+    "other": 2,
+    "again": 3,
+    "clear": 3,
+    "ahead": 2,
+    "full": 4,
 }
 """Kinds of options, and how often each is drawn."""
 ALWAYS = {"go", "switch", "retry", "stop"}
@@ -51,6 +57,10 @@ class Option(NamedTuple):
 
     kind: str
     subject: object = None
+
+    def __str__(self) -> str:
+        whom = self.subject if isinstance(self.subject, tuple) else [self.subject]
+        return " ".join([self.kind, *(str(one) for one in whom if one is not None)])
 
 
 class Source(Protocol):

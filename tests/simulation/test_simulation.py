@@ -9,10 +9,13 @@ from typing import Any
 
 import pytest
 
-from tests.simulation.attempt import InvariantError
-from tests.simulation.history import SCENARIOS, drawn, play
+from tests.simulation.attempt import InvariantError, Which
+from tests.simulation.claims import Claims
+from tests.simulation.history import drawn, play
 from tests.simulation.invariants import Anew, Incremental, agree, once
 from tests.simulation.layout import Commit, Noted, commits, entries, sha256
+from tests.simulation.listing import Arguments
+from tests.simulation.scenarios import SCENARIOS
 from tests.simulation.seams import silence
 from tests.simulation.store import STORE
 from tests.simulation.tape import Recorded, Story, as_text, shrink
@@ -23,6 +26,11 @@ from tests.simulation.world import World
 def _silence() -> Iterator[None]:
     with silence():
         yield
+
+
+def nobody() -> Claims:
+    """Claims of commits whose authors are not known."""
+    return Claims({}, lambda _: Arguments())
 
 
 class Letters:
@@ -59,8 +67,24 @@ class Letters:
     def pass_time(self, seconds: float) -> None:
         self.waited += seconds
 
+    def calm(self, seconds: float) -> None:
+        self.waited += seconds
+
+    def first(self, run: str) -> int:
+        return 0
+
+    def others(self, attempt: Any) -> list[int]:
+        return []
+
+    def listed(self) -> list[dict[str, Any]]:
+        return []
+
+    def leftovers(self) -> list[str]:
+        return []
+
     def enter(self, attempt: Any) -> None: ...
-    def grow(self) -> None: ...
+    def grow(self, *, ahead: bool = False) -> None: ...
+    def fill(self) -> None: ...
     def finish(self) -> None: ...
     def check(self) -> None: ...
     def ended(self, attempt: Any) -> None: ...
@@ -140,7 +164,7 @@ def landed() -> dict[str, bytes]:
 
 def test_a_part_that_is_gone_or_changed_is_noticed(landed: dict[str, bytes]) -> None:
     part = next(name for commit in commits(landed, incremental=True) for name, _ in commit.parts)
-    history = Incremental()
+    history = Incremental(nobody())
     history.check(landed, 0)
 
     with pytest.raises(InvariantError, match="lost"):
@@ -151,7 +175,7 @@ def test_a_part_that_is_gone_or_changed_is_noticed(landed: dict[str, bytes]) -> 
 
 def test_a_commit_that_is_gone_changed_or_left_out_is_noticed(landed: dict[str, bytes]) -> None:
     first, *_, last = entries(landed)
-    history = Incremental()
+    history = Incremental(nobody())
     history.check(landed, 0)
 
     with pytest.raises(InvariantError, match="log"):
@@ -159,14 +183,16 @@ def test_a_commit_that_is_gone_changed_or_left_out_is_noticed(landed: dict[str, 
     with pytest.raises(InvariantError, match="log"):
         history.check(landed | {first: landed[last]}, 1)
     with pytest.raises(InvariantError, match="log"):
-        Incremental().check({name: content for name, content in landed.items() if name != first}, 0)
+        Incremental(nobody()).check({name: content for name, content in landed.items() if name != first}, 0)
 
 
 def test_a_success_that_is_not_its_runs_commit_is_noticed(landed: dict[str, bytes]) -> None:
-    history = Incremental()
+    history = Incremental(nobody())
     history.check(landed, 5)
     result = {"path": "s3://bucket/landed/other", "parts": [], "count": 0}
-    found_nothing = SimpleNamespace(run="last", began=4, result=result, outcome="nothing")
+    found_nothing = SimpleNamespace(
+        life=("last", 0), which=Which("last"), began=4, result=result, outcome="nothing"
+    )
 
     history.ended(found_nothing)
     found_nothing.began = 6
@@ -193,7 +219,7 @@ def test_a_state_that_knows_too_little_or_too_much_is_noticed(noted: set[str]) -
 
 def test_a_landing_that_nobody_can_read_is_noticed() -> None:
     content = b'{"id": "r1", "created_at": "2020-01-01T00:00:00"}\n'
-    history, part = Anew(), ("part", sha256(content))
+    history, part = Anew(nobody()), ("part", sha256(content))
     history.see([Commit("", (part,))], {"part": content})
 
     with pytest.raises(InvariantError, match="neither"):
@@ -202,4 +228,4 @@ def test_a_landing_that_nobody_can_read_is_noticed() -> None:
         history.see([Commit("", (part,)), Commit("", (("other", ""),))], {"part": content})
     result = {"path": "s3://bucket/landed", "parts": [{"uri": "part", "sha256": "another"}], "count": 1}
     with pytest.raises(InvariantError, match="uncommitted"):
-        history.ended(SimpleNamespace(run="a", result=result, outcome="another"))
+        history.ended(SimpleNamespace(life=("a", 0), which=Which("a"), result=result, outcome="another"))

@@ -1,23 +1,23 @@
-"""One history: attempts that are stepped at each call, in an order and with faults that a tape chooses."""
+"""One history: attempts that are stepped at each call; a tape chooses the order and the faults."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Set
+from dataclasses import replace
 from typing import Any, Protocol
 
 import greenlet
 
-from tests.simulation.attempt import FAULTS, Attempt, HistoryOver, InvariantError
+from tests.simulation.attempt import MOST_ATTEMPTS, ODD, Attempt, HistoryOver, InvariantError, Which, odd
+from tests.simulation.options import options
 from tests.simulation.tape import Option, Source
 
-MOST_ATTEMPTS = 3
-"""Of a run."""
 MOST_STEPS = 3000
-JUMPS = (700.0, 90_000.0)
-"""Seconds by which the clock may go on at once: over a lock's lifetime, over a checkpoint's."""
 LAST = "last"
 """The run that must succeed when all is over."""
+AFTER = "after"
+"""The run after that, where something is left to be tidied up."""
 LAST_AFTER = 3600.0
 """Seconds after which it begins."""
 
@@ -38,8 +38,29 @@ class Scene(Protocol):
     def pass_time(self, seconds: float) -> None:
         """Move the clock."""
 
-    def grow(self) -> None:
-        """Add a prediction to the list."""
+    def calm(self, seconds: float) -> None:
+        """Move the clock, and make room where there was none."""
+
+    def first(self, run: str) -> int:
+        """Which arguments a run begins with."""
+
+    def others(self, attempt: Attempt) -> Iterable[int]:
+        """Which other arguments its retry may have."""
+
+    def listed(self) -> list[dict[str, Any]]:
+        """The list as it is."""
+
+    def leftovers(self) -> list[str]:
+        """What nothing names that is committed."""
+
+    def grow(self, *, ahead: bool = False) -> None:
+        """Add a prediction to the list.
+
+        :param ahead: its creation time is.
+        """
+
+    def fill(self) -> None:
+        """Leave little room in the storage."""
 
     def finish(self) -> None:
         """Finish a prediction."""
@@ -57,10 +78,22 @@ class World:
     :param source: makes the choices.
     :param runs: which runs of the task there are; one more must succeed at the end.
     :param scene: what they do.
+    :param freedoms: what may happen here beside what may happen everywhere.
+    :param alone: one attempt is at work at a time, and no request outlives it.
     """
 
-    def __init__(self, source: Source, runs: tuple[str, ...], scene: Scene) -> None:
+    def __init__(
+        self,
+        source: Source,
+        runs: tuple[str, ...],
+        scene: Scene,
+        freedoms: Set[str] = frozenset(),
+        *,
+        alone: bool = False,
+    ) -> None:
         self.runs = runs
+        self.freedoms = freedoms
+        self.alone = alone
         self.scene = scene
         self.tape: list[int] = []
         self.log: list[str] = []
@@ -68,8 +101,10 @@ class World:
         self.steps = 0
         self.attempts: list[Attempt] = []
         self.running: Attempt | None = None
+        self.authors: dict[str, Attempt] = {}
+        """Of what is committed, by their nonces."""
         self._source = source
-        self._late: list[tuple[str, Callable[[], Any]]] = []
+        self.late: list[tuple[str, Callable[[], Any]]] = []
 
     def step(self, call: str, place: str) -> str | None:
         """Let everything else happen before a call of the running attempt.
@@ -90,33 +125,37 @@ class World:
         self.log.append(f"{len(self.tape):4} {attempt.where}{f'  <- {fault}' if fault else ''}")
         if fault == "fail":
             raise OSError(5, "the call never arrived")
+        if fault in ODD:
+            odd(fault)
         return fault
 
     def act(self, call: str, place: str, change: Callable[[], Any]) -> None:
         """Change what lies outside of an attempt, if the call is let through."""
         fault = self.step(call, place)
         if fault == "late":
-            self._late.append((f"{call} {place}", change))
+            self.late.append((f"{call} {place}", change))
             raise OSError(5, "no response; the call may still arrive")
         change()
         if fault == "repeated":
             change()
         if fault == "arrived":
             raise OSError(5, "the call arrived, its response did not")
+        if fault and fault.startswith("arrived "):
+            odd(fault.removeprefix("arrived "))
 
     def play(self) -> None:
         """All of the history.
 
         :raises InvariantError: where an invariant does not hold.
         """
-        current = self._start(self.runs[0], 1)
+        current = self._take(Option("start", self.runs[0]), None)
         while True:
-            options = [*self._options(current)]
-            pick = self._source.pick(options, current.where)
+            choices = [*options(self, current)]
+            pick = self._source.pick(choices, current.where)
             self.tape.append(pick)
-            if options[pick].kind == "stop":
+            if choices[pick].kind == "stop":
                 break
-            current = self._take(options[pick], current)
+            current = self._take(choices[pick], current)
             self._count_step()
         self._be_calm()
 
@@ -127,33 +166,11 @@ class World:
                 attempt.status = "over"
                 self._resume(attempt)
 
-    def _options(self, current: Attempt) -> Iterator[Option]:
-        """What may happen next, the dullest first."""
-        is_ready = current.status == "ready"
-        last = {attempt.run: attempt for attempt in self.attempts}
-        if is_ready:
-            yield Option("go", current)
-        yield from (
-            Option("switch", one) for one in self.attempts if one.status == "ready" and one is not current
-        )
-        for one in last.values():
-            if one.status in ("killed", "frozen", "failed") and one.number < MOST_ATTEMPTS:
-                yield from (Option("retry", one), Option("move", one))
-        yield from (Option("start", run) for run in self.runs if run not in last)
-        yield from (Option("wake", one) for one in self.attempts if one.status == "frozen")
-        if is_ready:
-            yield from (Option("kill", current), Option("freeze", current))
-            yield from (Option(fault, current) for fault in FAULTS.get(current.call, ()) if not current.fault)
-        else:
-            yield Option("stop")
-        yield from (Option("twin", one) for one in last.values() if one.status == "ready" and not one.is_twin)
-        yield from (Option("deliver", number) for number in range(len(self._late)))
-        yield from (Option("clock", seconds) for seconds in JUMPS)
-        yield Option("grow")
-        if not self.scene.is_finished:
-            yield Option("finish")
+    def newest(self) -> dict[str, Attempt]:
+        """The last attempt of each run."""
+        return {attempt.run: attempt for attempt in self.attempts}
 
-    def _take(self, option: Option, current: Attempt) -> Attempt:
+    def _take(self, option: Option, current: Any) -> Attempt:
         """Let it happen.
 
         :return: who goes on if nothing else is chosen.
@@ -161,18 +178,16 @@ class World:
         kind, subject = option
         if kind not in ("go", "switch"):
             self.happened[kind] += 1
-            self.log.append(f"{len(self.tape):4} -- {kind} {'' if subject is None else subject}".rstrip())
+            self.log.append(f"{len(self.tape):4} -- {option}")
         match kind, subject:
             case (("go" | "switch"), Attempt()):
                 return self._resume(subject)
             case "start", str():
-                return self._start(subject, 1)
-            case "retry", Attempt():
-                return self._start(subject.run, subject.number + 1, subject.machine)
-            case "move", Attempt():
-                return self._start(subject.run, subject.number + 1, 1 - subject.machine)
-            case "twin", Attempt():
-                return self._start(subject.run, subject.number, 1 - subject.machine, is_twin=True)
+                return self._start(Which(subject, arguments=self.scene.first(subject), started=self.steps))
+            case "other", (Attempt() as one, int() as arguments):
+                return self._start(replace(self._next(one), arguments=arguments))
+            case (("retry" | "move" | "twin" | "again" | "clear"), Attempt()):
+                return self._start(self._following(subject, kind))
             case "wake", Attempt():
                 subject.status = "ready"
                 return subject
@@ -186,14 +201,46 @@ class World:
                 self.scene.pass_time(subject)
             case "grow", _:
                 self.scene.grow()
+            case "ahead", _:
+                self.scene.grow(ahead=True)
+            case "full", _:
+                self.scene.fill()
             case "finish", _:
                 self.scene.finish()
+            case "odd", str():
+                current.fault = subject
             case _, Attempt():
                 subject.fault = kind
         return current
 
-    def _start(self, run: str, number: int, machine: int = 0, *, is_twin: bool = False) -> Attempt:
-        attempt = Attempt(run, number, machine, self.steps, is_twin, self.scene.land)
+    def _following(self, one: Attempt, kind: str) -> Which:
+        """What Airflow starts after an attempt, or beside it."""
+        which = one.which
+        match kind:
+            case "move":
+                return replace(self._next(one), machine=1 - which.machine)
+            case "twin":
+                return replace(which, machine=1 - which.machine, is_twin=True)
+            case "again":
+                return Which(one.run, arguments=which.arguments, life=which.life + 1, started=self.steps)
+            case "clear":
+                has_finished = one.status == "succeeded" or one.number >= which.most
+                started = self.steps if has_finished else which.started
+                most = one.number + MOST_ATTEMPTS - 1
+                since = self.steps if one.status == "succeeded" else which.lands_since
+                clears = which.clears + 1
+                return replace(self._next(one), clears=clears, started=started, most=most, lands_since=since)
+            case _:
+                return self._next(one)
+
+    @staticmethod
+    def _next(one: Attempt) -> Which:
+        return replace(one.which, number=one.number + 1, is_twin=False)
+
+    def _start(self, which: Which) -> Attempt:
+        attempt = Attempt(which, self.steps, self.scene.land)
+        first = next((one for one in self.attempts if one.life == attempt.life), None)
+        attempt.listed = first.listed if first else self.scene.listed()
         self.attempts.append(attempt)
         return self._resume(attempt)
 
@@ -217,7 +264,7 @@ class World:
             lock.close()
 
     def _deliver(self, number: int) -> None:
-        what, change = self._late.pop(number)
+        what, change = self.late.pop(number)
         self.log.append(f"     arrives late: {what}")
         try:
             change()
@@ -231,11 +278,19 @@ class World:
         self.scene.check()
 
     def _be_calm(self) -> None:
-        """Nothing fails any more, the frozen stay frozen; and a new run must succeed."""
-        self.scene.pass_time(LAST_AFTER)
+        """Nothing fails any more, the frozen stay frozen. A new run must succeed, and one more tidy up."""
+        self.scene.calm(LAST_AFTER)
         while not self.scene.is_finished:
             self.scene.finish()
-        last = self._start(LAST, 1)
+        self._land_calmly(LAST)
+        if self.scene.leftovers():
+            self.scene.grow()
+            self._land_calmly(AFTER)
+            if found := self.scene.leftovers():
+                raise InvariantError(f"leftover: two runs in peace have left {found}")
+
+    def _land_calmly(self, run: str) -> None:
+        last = self._start(Which(run, arguments=self.scene.first(run), started=self.steps))
         while last.status == "ready":
             self._count_step()
             self._resume(last)

@@ -12,7 +12,12 @@ from airflow_provider_predictions.storage.incremental import IncrementalPath
 from airflow_provider_predictions.storage.manifest import Manifest, Part, Totals, manifest
 from airflow_provider_predictions.storage.replaced import ReplacedPath
 
-FACTS = {"service": "vlmrun", "inconsistency": None, "requests": 1}
+FACTS: dict[str, Any] = {
+    "service": "vlmrun", "format": "jsonl", "compression": None, "requests": 1, "filters": {},
+    "ordered": True, "consistent": True, "inconsistency": None,
+}  # fmt: skip
+NOTHING: Any = manifest(ObjectStoragePath("file:///predictions"), [], Totals(), generation=1, **FACTS)
+"""What a run returns that has found nothing."""
 
 
 def write(attempt: Attempt, parts: int = 1, content: bytes = b"{}\n") -> Manifest:
@@ -31,6 +36,7 @@ def add(path: ObjectStoragePath, run: str, number: int = 1, *, parts: int = 1, *
     target = IncrementalPath(path, TaskRun(run, number=number), "vlmrun")
     if earlier := target.earlier():
         return earlier
+    target.begin()
     content = write(target.attempt, parts)
     return target.commit(content, replace(target.state, **known)) if parts else target.nothing(content)
 
@@ -38,6 +44,7 @@ def add(path: ObjectStoragePath, run: str, number: int = 1, *, parts: int = 1, *
 def replace_all(path: ObjectStoragePath, run: str, number: int = 1) -> Manifest:
     """What an attempt of a run returns that lands in the place of what lies there."""
     target = ReplacedPath(path, TaskRun(run, number=number))
+    target.begin()
     return target.commit(write(target.attempt))
 
 

@@ -12,6 +12,7 @@ from airflow.providers.common.compat.sdk import ObjectStoragePath
 from airflow_provider_predictions.api.errors import ConfigurationError, ConflictError, StorageError
 from airflow_provider_predictions.storage.attempt import TaskRun
 from airflow_provider_predictions.storage.incremental import LATE, IncrementalPath
+from airflow_provider_predictions.storage.manifest import Manifest
 from airflow_provider_predictions.storage.objects import _replacing, names
 from airflow_provider_predictions.storage.replaced import ReplacedPath
 from tests.storage.committing import add, is_whole, replace_all, write
@@ -63,6 +64,27 @@ def test_what_a_dead_attempt_has_left_goes_with_the_next_run(file_store: ObjectS
 
     add(file_store, "tuesday", 2)
     assert not any(dead.attempt.nonce in name for name in names(file_store, deep=True))
+
+
+@pytest.mark.parametrize("killed", [1, 3])
+def test_what_runs_have_left_that_were_killed_behind_their_commits_goes_with_the_next(
+    file_store: ObjectStoragePath, killed: int
+) -> None:
+    """So does a copy of the manifest that they did not write."""
+    dead, manifests = [], []
+    for run in range(killed):
+        dead.append(incremental(file_store, "dead"))
+        write(dead[-1].attempt)
+        manifests.append(add(file_store, f"run {run}"))
+        write(dead[-1].attempt)  # what the run had not removed yet
+        (ObjectStoragePath(manifests[-1]["path"]) / "_manifest.json").unlink()
+
+    add(file_store, "last")
+
+    found = names(file_store, deep=True)
+    assert not any(attempt.attempt.nonce in name for attempt in dead for name in found)
+    for content in manifests:
+        assert json.loads((ObjectStoragePath(content["path"]) / "_manifest.json").read_bytes()) == content
 
 
 def test_a_run_that_finds_nothing_tidies_up_too(file_store: ObjectStoragePath) -> None:
@@ -125,6 +147,25 @@ def test_an_attempt_whose_files_were_swept_may_be_retried(file_store: ObjectStor
 
 def shown(path: ObjectStoragePath) -> dict:
     return json.loads((path / "_manifest.json").read_bytes())
+
+
+def cleared(path: ObjectStoragePath, number: int, tries: int) -> Manifest:
+    """What an attempt of Monday's run returns."""
+    target = ReplacedPath(path, TaskRun("monday", number=number, tries=tries, started="noon"))
+    return target.earlier() or target.commit(write(target.attempt))
+
+
+def test_a_retry_returns_what_its_run_has_landed_and_a_cleared_task_lands_anew(
+    file_store: ObjectStoragePath,
+) -> None:
+    first = cleared(file_store, 1, tries=2)
+    (file_store / "_manifest.json").unlink()  # it was killed before it had shown it
+
+    assert cleared(file_store, 2, tries=2) == first
+    assert shown(file_store) == first | {"unsettled": [1]}  # the first attempt may still show it
+    again = cleared(file_store, 3, tries=4)
+    assert again == shown(file_store) != first
+    assert is_whole(again)
 
 
 def test_a_landing_replaces_the_one_before_and_its_parts(file_store: ObjectStoragePath) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import io
+import os
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -28,10 +30,10 @@ from airflow_provider_predictions.storage.objects import (
     _in_pieces,
     create,
     get_file,
-    is_conditional,
     names,
     put_file,
     remove,
+    try_to_write,
 )
 
 
@@ -142,19 +144,24 @@ class Failing(SimpleNamespace):
 class Writing(SimpleNamespace):
     """A path in a store that answers each conditional put with an error.
 
-    :param arrives: how many of them arrive all the same.
+    :param arrives: whether they arrive all the same.
+    :param times: how many it answers so.
     """
 
     protocol, path = "s3", "bucket/key"
 
-    def __init__(self, error: Exception, *, arrives: bool = False, found: bytes | None = None) -> None:
-        self.puts, self.content = 0, found
+    def __init__(
+        self, error: Exception, *, arrives: bool = False, found: bytes | None = None, times: int = sys.maxsize
+    ) -> None:
+        self.puts, self.content, self.overwritten = 0, found, False
 
         def pipe_file(path: str, content: bytes, mode: str = "overwrite") -> None:
-            if mode == "overwrite" or (arrives and self.content is None):
+            self.puts += mode == "create"
+            self.overwritten |= mode == "overwrite"
+            is_refused = mode == "create" and self.puts <= times
+            if not is_refused or (arrives and self.content is None):
                 self.content = content
-            if mode == "create":
-                self.puts += 1
+            if is_refused:
                 raise error
 
         def cat_file(path: str) -> bytes:
@@ -181,8 +188,18 @@ def test_a_store_that_does_not_know_conditions_is_asked_what_lies_there(error: E
 
     assert create(target, b"first") == target.content == b"first"
     assert create(target, b"second") == target.content == b"first"
-    assert not is_conditional(target, b"newer")
-    assert target.content == b"newer"
+
+
+@pytest.mark.parametrize("error", UNCONDITIONAL)
+@pytest.mark.parametrize("times", range(1, TRIES))
+def test_one_odd_answer_does_not_let_an_object_be_written_without_a_condition(
+    error: Exception, times: int
+) -> None:
+    target = Writing(error, times=times)
+
+    assert create(target, b"mine") == target.content == b"mine"
+    assert target.puts == times + 1
+    assert not target.overwritten
 
 
 @pytest.mark.parametrize("error", [FileExistsError(), botocore(409), botocore(412), LibraryError(code=412)])
@@ -221,17 +238,40 @@ def test_a_file_system_that_looks_before_it_writes_has_no_conditions() -> None:
     """fsspec's own ``mode="create"``, which two can pass at once."""
 
     class Looking(AbstractFileSystem):
-        content = b"old"
-
         def exists(self, path: str, **_: object) -> bool:
             return True
 
         def _open(self, path: str, *_: object, **__: object) -> Any:
             return io.BytesIO()
 
-    target = SimpleNamespace(fs=Looking(skip_instance_cache=True), protocol="sftp", path="key")
+        def rm_file(self, path: str) -> None:
+            pass
 
-    assert not is_conditional(target, b"new")
+    class Root(SimpleNamespace):
+        def __truediv__(self, name: str) -> Any:
+            return self
+
+    root = Root(fs=Looking(skip_instance_cache=True), protocol="sftp", path="key")
+
+    assert not try_to_write(root, "trial")
+
+
+@pytest.mark.parametrize("error", ["EPERM", "ENOTSUP", "ENOSYS"])
+def test_a_local_file_system_without_hard_links_has_no_conditions(
+    file_store: ObjectStoragePath, monkeypatch: pytest.MonkeyPatch, error: str
+) -> None:
+    """Such as vfat, and those of FUSE."""
+
+    def link(*_: object) -> None:
+        raise OSError(getattr(errno, error), error)
+
+    monkeypatch.setattr(os, "link", link)
+    target = file_store / "_log/00000001.json"
+
+    assert not try_to_write(file_store, "trial")
+    assert create(target, b"first") == b"first"
+    assert create(target, b"second") == b"first"
+    assert names(file_store, deep=True) == ["_log/00000001.json"]
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,6 @@ import hashlib
 import json
 import math
 import sys
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -330,16 +329,6 @@ def test_many_records_make_several_row_groups(land, connections: Sandbox, shelf:
     metadata = pq.read_metadata(pa.BufferReader(part))
     sizes = [metadata.row_group(number).num_rows for number in range(metadata.num_row_groups)]
     assert sizes == [ROWS_PER_GROUP, 7]
-
-
-@pytest.fixture
-def tokyo(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A machine whose clock does not show UTC."""
-    monkeypatch.setenv("TZ", "Asia/Tokyo")
-    time.tzset()
-    yield
-    monkeypatch.undo()
-    time.tzset()
 
 
 @pytest.mark.parametrize(

@@ -194,7 +194,8 @@ def test_a_part_is_copied_since_its_attempt_may_still_remove_it(file_store: Obje
     earlier = only(file_store, "part-00000.jsonl")
 
     with landing(file_store) as attempt:
-        (part,) = attempt.progress.parts
+        attempt.finish()
+        part, _ = attempt.progress.parts
 
     assert part.name != earlier.name
     assert (file_store / part.name).read_bytes() == earlier.read_bytes()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import ObjectStoragePath
@@ -11,14 +13,20 @@ from airflow_provider_predictions.api.errors import ConfigurationError
 from airflow_provider_predictions.storage import log as log_module
 from airflow_provider_predictions.storage.attempt import TaskRun
 from airflow_provider_predictions.storage.log import Entry, Log
-from tests.storage.committing import add
+from tests.storage.committing import NOTHING, add
 
 NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
 
 
 def entry(generation: int, nonce: str = "00000000") -> Entry:
     return Entry(
-        generation=generation, nonce=nonce, run="monday", ti=None, attempt=1, committed_at=NOON, manifest={}
+        generation=generation,
+        nonce=nonce,
+        run="monday",
+        ti=None,
+        attempt=1,
+        committed_at=NOON,
+        manifest=NOTHING,
     )
 
 
@@ -66,22 +74,39 @@ def test_a_commit_that_cannot_be_read_is_named(file_store: ObjectStoragePath, ha
         Log(file_store).read(1)
 
 
+COMMITTED = TaskRun("monday", "a", 1, tries=2, started="noon")
+
+
 @pytest.mark.parametrize(
-    ("run", "ti", "number", "is_retry"),
+    ("task", "is_run", "is_retry"),
     [
-        ("monday", "b", 2, True),
-        ("monday", "a", 1, True),
-        ("monday", "b", 1, False),
-        ("monday", None, 1, False),
-        ("tuesday", "a", 2, False),
+        pytest.param(COMMITTED, True, True, id="the same attempt, started twice"),
+        pytest.param(replace(COMMITTED, ti="b", number=2), True, True, id="a retry"),
+        pytest.param(replace(COMMITTED, number=2, tries=3), True, False, id="cleared in its run"),
+        pytest.param(
+            replace(COMMITTED, number=2, tries=3, started="one"), True, False, id="cleared after its run"
+        ),
+        pytest.param(replace(COMMITTED, ti="b", started="one"), False, False, id="a run made anew"),
+        pytest.param(replace(COMMITTED, ti="b"), False, False, id="a run made anew by dag.test()"),
+        pytest.param(replace(COMMITTED, ti=None), True, True, id="an attempt of Airflow 2, started twice"),
+        pytest.param(
+            replace(COMMITTED, ti="c", number=2, started="one"), False, False, id="a retry in a run made anew"
+        ),
+        pytest.param(replace(COMMITTED, run="tuesday", number=2), False, False, id="another run"),
+        pytest.param(TaskRun("monday", "b", 2), True, False, id="another attempt, where no more is known"),
+        pytest.param(TaskRun("monday", "a", 1), True, False, id="the same attempt, where no more is known"),
+        pytest.param(TaskRun("monday", "b", 1), False, False, id="a first attempt, where no more is known"),
     ],
 )
-def test_a_retry_is_another_attempt_of_the_run_or_the_same_one(
-    run: str, ti: str | None, number: int, is_retry: bool
+def test_a_retry_is_told_from_a_task_that_was_cleared_and_a_run_that_was_made_anew(
+    task: TaskRun, is_run: bool, is_retry: bool
 ) -> None:
-    """A run that was deleted and made anew has its first attempt again, as another task instance."""
-    committed = Entry(
-        generation=1, nonce="0", run="monday", ti="a", attempt=1, committed_at=NOON, manifest={}
-    )
+    facts: dict[str, Any] = {
+        "ti": COMMITTED.ti,
+        "attempt": COMMITTED.number,
+        "tries": COMMITTED.tries,
+        "started": "noon",
+    }
+    committed = Entry(generation=1, nonce="0", run="monday", committed_at=NOON, manifest=NOTHING, **facts)
 
-    assert TaskRun(run, ti, number).is_retry_of(committed) is is_retry
+    assert (task.is_run_of(committed), task.is_retry_of(committed)) == (is_run, is_retry)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from airflow.providers.common.compat.sdk import ObjectStoragePath
+from msgspec.structs import replace
 
 from airflow_provider_predictions.api.errors import PredictionsError, StorageError
 from airflow_provider_predictions.api.models import Page, Prediction
@@ -47,15 +48,21 @@ def test_totals_are_those_of_all_pages_and_cross_json() -> None:
     totals.add(Page((row("a", "failed", NOON), row("b", "completed", NOON + HOUR)), 2, (junk, junk)))
     totals.add(Page((row("c", "failed", None),), 1))
     totals.add(Page((row("d", "failed", NOON - HOUR), row("e", "failed", NOON)), 0, (junk,)))
+    lacking = [replace(row(str(n), "failed", None), lacks_values="gone") for n in range(12)]
+    for missing in lacking:
+        totals.add(Page((missing,)))
 
     facts = json.loads(json.dumps(totals.facts()))
 
     assert facts == {
-        "count": 5,
+        "count": 17,
         "duplicates": 3,
         "rejected": 3,
         "rejected_reasons": {"number instead of an object": 3},
-        "statuses": {"completed": 1, "failed": 4},
+        "values_missing": 12,
+        "values_missing_reasons": {"gone": 12},
+        "values_missing_ids": [str(n) for n in range(10)],
+        "statuses": {"completed": 1, "failed": 16},
         "created_min": "2026-11-01T11:00:00Z",
         "created_max": "2026-11-01T13:00:00Z",
     }
@@ -156,7 +163,6 @@ def test_a_file_is_created_once(file_store: ObjectStoragePath) -> None:
     assert objects.create(file_store / "log/1", b"1") == b"1"
     assert objects.create(file_store / "log/1", b"2") == b"1"
 
-    assert objects.is_conditional(file_store / "log/1", b"3")
     assert objects.read(file_store / "log/1") == b"1"
     assert names(file_store / "log") == {"1"}
 
@@ -186,7 +192,7 @@ def test_what_fails_is_named_and_so_is_what_was_done_to_it(
 def test_a_trial_leaves_nothing_and_neither_do_objects_that_are_removed(
     file_store: ObjectStoragePath,
 ) -> None:
-    objects.try_to_write(file_store, "deep/down/trial")
+    assert objects.try_to_write(file_store, "deep/down/trial")
     for name in ("a/b/c", "a/d", "e"):
         objects.put(file_store / name, b"1")
     objects.remove_files(file_store, ["a/b/c", "a/d", "nothing"])

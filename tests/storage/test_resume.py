@@ -236,7 +236,7 @@ def test_a_run_that_committed_elsewhere_is_not_gone_on_with_when_it_is_cleared(
         shelf.add()
     on_machine(monkeypatch, machine.tmp)
 
-    manifest = land(context_of("monday", 3))
+    manifest = land(context_of("monday", 3, tries=9))
 
     assert_all(manifest, shelf)
 
@@ -252,7 +252,8 @@ def test_a_landing_that_moved_may_be_interrupted_where_it_went_on(
 
     manifest = land(**arguments)
 
-    assert len(asked(connections, service_name)) <= 12
+    # The last request of VLM Run's list proves its end.
+    assert len(asked(connections, service_name)) <= 13
     assert [part["count"] for part in manifest["parts"]] == [200, 200, 100]
     assert b"".join(stored(manifest)) == b"".join(text + b"\n" for text in shelf.texts())
 

@@ -8,12 +8,14 @@ from datetime import UTC, datetime
 
 import pytest
 from airflow.providers.common.compat.sdk import ObjectStoragePath
+from msgspec.structs import replace
 
 from airflow_provider_predictions.api.errors import ConfigurationError
 from airflow_provider_predictions.storage import state
 from airflow_provider_predictions.storage.index import PARTS, RECENT, read_index
 from airflow_provider_predictions.storage.objects import names
 from airflow_provider_predictions.storage.state import State
+from airflow_provider_predictions.storage.stored import encode
 from tests.storage.committing import add, replace_all
 
 NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
@@ -95,12 +97,29 @@ def test_a_state_that_is_gone_beside_commits_is_named(file_store: ObjectStorageP
     add(file_store, "monday")
     (file_store / "_state.json").unlink()
 
-    with pytest.raises(ConfigurationError, match=r"_state\.json is missing.*Copy the newest object of"):
+    with pytest.raises(ConfigurationError, match=r"_state\.json is missing.*Copy the object of"):
         add(file_store, "tuesday")
 
     newest = names(file_store / "_states")[-1]
     (file_store / "_state.json").write_bytes((file_store / "_states" / newest).read_bytes())
     assert len(add(file_store, "tuesday")["parts"]) == 1
+
+
+def test_a_state_that_no_commit_names_is_refused(file_store: ObjectStoragePath) -> None:
+    """Somebody has copied what an attempt left that was killed before its commit."""
+    add(file_store, "monday")
+    killed = replace(state.load(file_store), generation=2, nonce="c0ffee00")
+    (file_store / "_states" / killed.name).write_bytes(encode(killed))
+    whole = (file_store / "_state.json").read_bytes()
+    (file_store / "_state.json").write_bytes(encode(killed))
+
+    with pytest.raises(
+        ConfigurationError, match=rf"{killed.name}, which .*_log/00000002\.json does not name\. Copy"
+    ):
+        add(file_store, "wednesday")
+
+    (file_store / "_state.json").write_bytes(whole)
+    assert add(file_store, "wednesday")["generation"] == 2
 
 
 def test_an_index_that_is_gone_or_damaged_is_named(file_store: ObjectStoragePath) -> None:

@@ -27,11 +27,11 @@ from airflow_provider_predictions.sandbox.shelf import Shelf
 from airflow_provider_predictions.storage import objects
 from airflow_provider_predictions.storage.objects import (
     create,
-    is_conditional,
     put,
     put_file,
     read,
     remove_files,
+    try_to_write,
 )
 from tests.given import ARGUMENTS, LAND, context_of, on_machine
 from tests.storage.conftest import STORES
@@ -363,8 +363,8 @@ def test_an_object_is_created_once(store: ObjectStoragePath) -> None:
 
     assert create(target, b"first") == b"first"
     assert create(target, b"second") == b"first"
-    assert is_conditional(target, b"third")
     assert read(target) == b"first"
+    assert try_to_write(store, "_trial")
 
 
 def test_objects_are_removed_whatever_they_are_called(store: ObjectStoragePath) -> None:
