@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import threading
 import time
@@ -15,6 +16,9 @@ from airflow_provider_predictions.api.errors import NoAnswerError
 from airflow_provider_predictions.api.redaction import without
 from airflow_provider_predictions.api.token_endpoint import Token, fetch
 from airflow_provider_predictions.api.transport import TIMEOUTS
+
+INTERVAL = 60.0
+"""Seconds after a replacement that was refused, too, before another token is tried."""
 
 
 class Auth(Protocol):
@@ -29,8 +33,13 @@ class Auth(Protocol):
     def accept(self, token: str) -> None:
         """Hear that the service took a token."""
 
-    def reject(self, token: str) -> bool:
-        """Hear that the service refused a token; answer whether another one is worth a try."""
+    def reject(self, token: str, status: int, *, renewed: bool = False, is_file: bool = False) -> bool:
+        """Hear that the service refused a token; answer whether another one is worth a try.
+
+        :param status: 401, or 403, which may also mean that a right is lacking.
+        :param renewed: whether the same request was refused with the token before, too.
+        :param is_file: whether it was a request for a file, which may be forbidden by itself.
+        """
 
     def redact(self, text: str) -> str:
         """A text without the secrets that the service may have echoed."""
@@ -53,7 +62,7 @@ class BearerAuth:
     def accept(self, token: str) -> None:
         """A key does not change."""
 
-    def reject(self, token: str) -> bool:
+    def reject(self, token: str, status: int, *, renewed: bool = False, is_file: bool = False) -> bool:
         """There is no other key."""
         return False
 
@@ -115,9 +124,9 @@ class ClientCredentialsAuth:
         """The current token is good."""
         self._source.accept(token)
 
-    def reject(self, token: str) -> bool:
-        """Renew once: a second refusal in a row is about the credentials."""
-        return self._source.reject(token)
+    def reject(self, token: str, status: int, *, renewed: bool = False, is_file: bool = False) -> bool:
+        """Renew once: a second refusal in a row is about the credentials, or about their rights."""
+        return self._source.reject(token, status, renewed=renewed, is_file=is_file)
 
     def redact(self, text: str) -> str:
         """A text without the secret."""
@@ -131,7 +140,9 @@ class _TokenSource:
         self._credentials = credentials
         self._lock = threading.Lock()
         self._token: Token | None = None
-        self._refused = False
+        self._accepted = False
+        self._replaced_at = -math.inf
+        self._in_vain_until: dict[int, float] = {}
         self._fetching: Future[str] | None = None
 
     def fresh(self) -> str | None:
@@ -171,21 +182,29 @@ class _TokenSource:
             self._end(future)
             future.set_exception(error)
         else:
-            self._token = token
+            self._token, self._accepted = token, False
             self._end(future)
             future.set_result(token.value)
 
     def accept(self, token: str) -> None:
-        if self._refused and self._token and self._token.value == token:
-            self._refused = False
+        if not self._accepted and self._token and self._token.value == token:
+            self._accepted = True
 
-    def reject(self, token: str) -> bool:
+    def reject(self, token: str, status: int, *, renewed: bool, is_file: bool) -> bool:
         with self._lock:
             if self._token is None or self._token.value != token:
-                return True  # somebody else has had it replaced meanwhile
-            again, self._refused = self._refused, True
-            self._token = None
-            return not again
+                return not renewed  # somebody else has had it replaced meanwhile
+            now = time.monotonic()
+            if renewed or (not self._accepted and now < self._replaced_at + INTERVAL):
+                self._in_vain_until[status] = now + INTERVAL
+                return False
+            # What a new token did not help against is not about the token, even if other requests go well.
+            if now < self._in_vain_until.get(status, -math.inf):
+                return False
+            if is_file and status == 403 and self._accepted:
+                return False
+            self._token, self._replaced_at = None, now
+            return True
 
 
 sources: dict[ClientCredentialsAuth, _TokenSource] = {}

@@ -21,6 +21,7 @@ from airflow_provider_predictions.api.errors import (
     InvalidRequestError,
     PredictionsError,
     RedirectError,
+    TokenRefusedError,
 )
 from airflow_provider_predictions.api.exchange import Exchange, options, trusted_certificates
 from airflow_provider_predictions.api.files import Lacking, naming, redirected
@@ -88,6 +89,14 @@ class Client(Exchange):
         return answer
 
     def _once(self, request: PageRequest, read: Callable[[bytes], T], ended: threading.Event) -> T:
+        """Send a request; at once again with another token, where the first one was refused."""
+        try:
+            return read(self._send(request, ended))
+        except TokenRefusedError:
+            pass
+        return read(self._send(request, ended, renewed=True))
+
+    def _send(self, request: PageRequest, ended: threading.Event, *, renewed: bool = False) -> bytes:
         turn = self.turn()
         while (seconds := turn.wait(self.clock())) and not self._is_over(ended):
             self.sleep(seconds)
@@ -98,7 +107,7 @@ class Client(Exchange):
             body = self.body(response)
             for chunk in response.iter_raw():
                 body.add(chunk)
-        return read(self.read(request, response, body.content(), token, turn))
+        return self.read(request, response, body.content(), token, turn, renewed=renewed)
 
     def _is_over(self, ended: threading.Event) -> bool:
         return ended.is_set() or self._closing.is_set()
@@ -190,6 +199,14 @@ class AsyncClient(Exchange):
         return await retrying(self._once, request, read)
 
     async def _once(self, request: PageRequest, read: Callable[[bytes], T]) -> T:
+        """Send a request; at once again with another token, where the first one was refused."""
+        try:
+            return read(await self._send(request))
+        except TokenRefusedError:
+            pass
+        return read(await self._send(request, renewed=True))
+
+    async def _send(self, request: PageRequest, *, renewed: bool = False) -> bytes:
         turn = self.turn()
         while seconds := turn.wait(self.clock()):
             await self.sleep(seconds)
@@ -202,7 +219,7 @@ class AsyncClient(Exchange):
                 body = self.body(response)
                 async for chunk in response.aiter_raw():
                     body.add(chunk)
-        return read(self.read(request, response, body.content(), token, turn))
+        return self.read(request, response, body.content(), token, turn, renewed=renewed)
 
     async def pages(self, asking: Asking) -> AsyncIterator[Page]:
         """Ask until there is nothing more to ask."""

@@ -8,7 +8,7 @@
     ├── AnswerTooLargeError         an answer is larger than the connection allows
     ├── RefusedError                the service understood and said no
     │   ├── AuthenticationError     401, 403: who asks, or what they may see
-    │   │   └── TokenRefusedError   401 with a token that a fresh one replaces: ask again
+    │   │   └── TokenRefusedError   the same, and another token is worth a try: the client tries it
     │   ├── NotFoundError           404
     │   ├── InvalidRequestError     400, 415, 422 and what else of 4xx there is
     │   │   ├── RedirectError       3xx: what was asked for lies elsewhere
@@ -80,7 +80,7 @@ class AuthenticationError(RefusedError):
 
 
 class TokenRefusedError(AuthenticationError):
-    """401 with a token that had been good: a fresh one may be accepted."""
+    """401 or 403 with a token that another one may replace; the client tries that at once, once."""
 
     retryable = True
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import ssl
 import time
 from collections.abc import Callable, Iterator
@@ -43,6 +44,8 @@ from airflow_provider_predictions.api.retry import (
 )
 from airflow_provider_predictions.api.service import BASE_URL, Service
 from airflow_provider_predictions.api.transport import TIMEOUTS
+
+log = logging.getLogger(__name__)
 
 _ERRORS: dict[int, type[PredictionsError]] = {
     401: AuthenticationError,
@@ -127,22 +130,36 @@ class Exchange:
         return Body(self.service.title, encoding, self.service.max_response_bytes)
 
     def read(
-        self, request: PageRequest, response: httpx.Response, content: bytes, token: str, turn: Turn
+        self,
+        request: PageRequest,
+        response: httpx.Response,
+        content: bytes,
+        token: str,
+        turn: Turn,
+        *,
+        renewed: bool,
     ) -> bytes:
         """The body of a good answer.
 
-        :raises PredictionsError: for any other.
+        :param renewed: whether the same request was refused with another token a moment ago.
+        :raises TokenRefusedError: where another token may be accepted.
+        :raises PredictionsError: for any other answer.
         """
         status, trusted = response.status_code, self.service.takes_token(request)
-        if trusted and status != 401:
-            self.service.auth.accept(token)
         if status == 200:
+            if trusted:
+                self.service.auth.accept(token)
             # Not of files, which a cache may have had for months.
             if not urlsplit(request.path).scheme:
                 self.service_clock.hear(response.headers.get("Date"))
             return content
         error = self._error(request, response, content, token)
-        if trusted and status == 401 and self.service.auth.reject(token):
+        if (
+            trusted
+            and isinstance(error, AuthenticationError)
+            and self.service.auth.reject(token, status, renewed=renewed, is_file=request.is_file)
+        ):
+            log.warning("%s answered %d; trying another token", self.service.title, status)
             error = TokenRefusedError(str(error), status=status)
         if isinstance(error, RateLimitedError) and self._patient:
             self._budget.refused(turn, self.clock(), error.retry_after)

@@ -15,7 +15,7 @@ from typing import Any
 
 import tenacity
 
-from airflow_provider_predictions.api.errors import PredictionsError, RateLimitedError, TokenRefusedError
+from airflow_provider_predictions.api.errors import PredictionsError, RateLimitedError
 
 log = logging.getLogger(__name__)
 
@@ -71,8 +71,6 @@ def seconds_to_wait(error: BaseException | None, attempt: int) -> float:
 
     :param attempt: how many attempts have failed, from 1.
     """
-    if isinstance(error, TokenRefusedError):
-        return 0
     if isinstance(error, RateLimitedError):
         backoff = (5.0 if attempt == 1 else 20.0) * random.uniform(0.9, 1.1)
     else:
@@ -97,8 +95,8 @@ def _log(state: tenacity.RetryCallState) -> None:
 def policy(attempts: int, clock: Callable[[], float] = time.monotonic) -> dict[str, Any]:
     """The arguments of both ``tenacity.Retrying`` and ``tenacity.AsyncRetrying``, for a call that begins now.
 
-    :param attempts: how often at most. A fresh token is tried even after the last, and a rate limit uses up
-        none: it only slows down; but who allows a single attempt gets no more.
+    :param attempts: how often at most. A rate limit uses up none: it only slows down; but who allows a single
+        attempt gets no more.
     :param clock: seconds.
     """
     began = clock()
@@ -107,7 +105,7 @@ def policy(attempts: int, clock: Callable[[], float] = time.monotonic) -> dict[s
         error = _outcome(state)
         if isinstance(error, RateLimitedError) and attempts > 1:
             return clock() - began >= RATE_LIMIT_PATIENCE
-        return state.attempt_number >= attempts and not isinstance(error, TokenRefusedError)
+        return state.attempt_number >= attempts
 
     return {
         "stop": stop,

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import math
 import time
 from dataclasses import dataclass
+from functools import partial
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +31,8 @@ if TYPE_CHECKING:
     from airflow_provider_predictions.api.auth import ClientCredentialsAuth
 
 TOKEN_ATTEMPTS = 3
+GOOD = (200, 201, 203)
+"""The specification says 200; some endpoints create a token (201), and a proxy may have changed it (203)."""
 LARGEST_ANSWER = 1 << 20
 """Bytes, unpacked."""
 ANSWERED = "The token endpoint (extra auth_url) answered"
@@ -72,10 +77,11 @@ def _fetch_once(credentials: ClientCredentialsAuth) -> Token:
     from requests_oauthlib import OAuth2Session
 
     asked = time.monotonic()
+    lifetimes: list[object] = []
     try:
         with OAuth2Session(client=BackendApplicationClient(client_id=credentials.client_id)) as session:
             session.stream = True
-            session.hooks["response"] = [_read]
+            session.hooks["response"] = [partial(_read, lifetimes)]
             answer: dict[str, Any] = session.fetch_token(
                 credentials.auth_url,
                 client_secret=credentials.client_secret,
@@ -83,7 +89,6 @@ def _fetch_once(credentials: ClientCredentialsAuth) -> Token:
                 audience=credentials.audience,
                 timeout=credentials.timeout,
             )
-        lifetime = max(0.0, float(answer.get("expires_in") or "inf"))
     except PredictionsError:
         raise
     except InsecureTransportError:
@@ -100,18 +105,37 @@ def _fetch_once(credentials: ClientCredentialsAuth) -> Token:
         raise NoAnswerError(
             f"The token endpoint (extra auth_url) did not answer: {type(error).__name__}"
         ) from None
-    except (OAuth2Error, ValueError, TypeError, AttributeError) as error:  # also of JSON that is no object
+    # The last three are those of JSON that is no object, or too deep a one.
+    except (OAuth2Error, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise MalformedAnswerError(
             f"The token endpoint (extra auth_url) sent no token: {type(error).__name__}"
         ) from None
     token = answer["access_token"]
     if not (isinstance(token, str) and token.isascii() and token.isprintable() and " " not in token):
         raise MalformedAnswerError("The token endpoint (extra auth_url) sent a token that no header can hold")
+    lifetime = _lifetime(*lifetimes)
     return Token(token, asked + lifetime - min(LEEWAY, lifetime / 2))
 
 
-def _read(response: requests.Response, **_: object) -> requests.Response:
-    """Read the body, but of no error: oauthlib may quote that. However it ends, the connection is closed."""
+def _lifetime(given: object) -> float:
+    """Seconds that a token is good for: none where the answer makes no sense, for ever where it does not say.
+
+    :param given: ``expires_in`` of the answer.
+    """
+    if given is None:
+        return math.inf
+    try:
+        seconds = float(given) if isinstance(given, float | str) else 0.0
+    except ValueError:
+        return 0.0
+    return seconds if 0 < seconds < math.inf else 0.0
+
+
+def _read(lifetimes: list[object], response: requests.Response, **_: object) -> requests.Response:
+    """Read the body, but of no error: oauthlib may quote that. However it ends, the connection is closed.
+
+    :param lifetimes: gets ``expires_in``, of which oauthlib drops 0 and refuses what is no number.
+    """
     with response:
         _refuse_errors(response)
         content = b""
@@ -119,11 +143,14 @@ def _read(response: requests.Response, **_: object) -> requests.Response:
             content += chunk
             if len(content) > LARGEST_ANSWER:
                 raise MalformedAnswerError(
-                    f"{ANSWERED} 200 and more than {LARGEST_ANSWER} bytes: check the URL"
+                    f"{ANSWERED} {response.status_code} and more than {LARGEST_ANSWER} bytes: check the URL"
                 )
+    given = json.loads(content, parse_int=float)  # int() refuses thousands of digits
+    lifetimes.append(given.pop("expires_in", None))
+    given.pop("expires_at", None)
     whole = type(response)()
     whole.status_code, whole.headers, whole.url = response.status_code, response.headers, response.url
-    whole.request, whole.encoding, whole.raw = response.request, response.encoding, BytesIO(content)
+    whole.request, whole.encoding, whole.raw = response.request, "utf-8", BytesIO(json.dumps(given).encode())
     return whole
 
 
@@ -144,5 +171,5 @@ def _refuse_errors(response: requests.Response) -> None:
         raise RateLimitedError(where, status=status, retry_after=after)
     if status >= 500:
         raise ServerError(where, status=status, retry_after=after)
-    if status != 200:
+    if status not in GOOD:
         raise InvalidRequestError(f"{where}: check the URL", status=status)

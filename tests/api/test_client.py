@@ -210,7 +210,8 @@ def test_a_used_up_quota_is_not_asked_again(shell: Shell, sandbox) -> None:
 def test_a_refusal_is_final_and_quotes_the_service(
     shell: Shell, service, sandbox, status, body, error, words
 ) -> None:
-    sandbox.wire.order(Fault(service.name, status=status, body=body, headers={"Location": "https://x/"}))
+    headers = {"Location": "https://x/"}
+    sandbox.wire.order(Fault(service.name, status=status, body=body, headers=headers, times=2))
 
     with pytest.raises(error) as caught:
         shell.get(service, PageRequest("predictions", {"skip": 98765}))

@@ -15,7 +15,6 @@ from airflow_provider_predictions.api.errors import (
     PredictionsError,
     RateLimitedError,
     ServerError,
-    TokenRefusedError,
 )
 from airflow_provider_predictions.api.retry import (
     LONGEST_WAIT,
@@ -107,7 +106,6 @@ def test_waits_are_spread_around_what_the_attempt_is_worth(error, attempt, short
 def test_no_wait_is_shorter_than_what_the_service_asked_for() -> None:
     assert waits(ServerError("", retry_after=30), 1) == (30, 30)
     assert waits(RateLimitedError("", retry_after=60), 2) == (60, 60)
-    assert waits(TokenRefusedError("", retry_after=60), 1) == (0, 0)
 
 
 class Clock:
@@ -128,13 +126,12 @@ def stops(error: PredictionsError, *, attempts: int, attempt: int, after: float 
     return stopped
 
 
-def test_attempts_are_counted_and_a_fresh_token_and_a_rate_limit_are_no_reason_to_stop() -> None:
+def test_attempts_are_counted_and_a_rate_limit_is_no_reason_to_stop() -> None:
     assert [stops(ServerError(""), attempts=5, attempt=n) for n in (4, 5, 6)] == [False, True, True]
     assert [stops(MalformedAnswerError(""), attempts=1, attempt=1, after=s) for s in (0, 9999)] == [
         True,
         True,
     ]
-    assert not stops(TokenRefusedError(""), attempts=5, attempt=5)
     assert not stops(RateLimitedError(""), attempts=2, attempt=500, after=RATE_LIMIT_PATIENCE - 0.1)
     assert stops(RateLimitedError(""), attempts=2, attempt=1, after=RATE_LIMIT_PATIENCE)
     assert stops(RateLimitedError(""), attempts=1, attempt=1)

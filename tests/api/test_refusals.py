@@ -78,7 +78,7 @@ def test_the_words_of_the_service_stand_between_and_are_cut(sandbox: Sandbox) ->
 
 
 def test_cradl_is_called_by_its_name_and_its_fields(sandbox: Sandbox) -> None:
-    error = error_of(sandbox, LIST, "cradl", status=403, body=b'{"message": "Forbidden"}')
+    error = error_of(sandbox, LIST, "cradl", status=403, body=b'{"message": "Forbidden"}', times=2)
 
     assert str(error) == (
         "Cradl answered 403 to GET /cradl/v1/predictions: Forbidden. "

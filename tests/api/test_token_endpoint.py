@@ -79,9 +79,7 @@ def test_a_token_that_no_header_can_hold_is_refused(sandbox: Sandbox, token: obj
     assert str(error).startswith(f"{ENDPOINT} sent a token that no header can hold")
 
 
-@pytest.mark.parametrize(
-    "body", [b"{}", b"[]", b"null", b"<html>", b'{"access_token": "x", "expires_in": "soon"}']
-)
+@pytest.mark.parametrize("body", [b"{}", b"[]", b"null", b"<html>", b"", b"\xff", b"[" * 200_000])
 def test_an_answer_without_a_token_is_named_by_what_went_wrong(sandbox: Sandbox, body: bytes) -> None:
     error = error_of(sandbox, status=200, body=body)
 
@@ -111,9 +109,48 @@ def test_an_answer_is_read_up_to_its_largest_size(sandbox: Sandbox) -> None:
     assert str(error) == f"{ENDPOINT} answered 200 and more than {LARGEST_ANSWER} bytes: check the URL"
 
 
+@pytest.mark.parametrize("status", [200, 201, 203])
+def test_a_token_is_taken_that_was_created_for_this_request(sandbox: Sandbox, status: int) -> None:
+    sandbox.wire.order(Fault("token", status=status, body=answer(200)))
+
+    assert fetch(client_credentials(sandbox)).value == "x"
+
+
+@pytest.mark.parametrize("ends", ["0", "-1", '"soon"', "1e999"])
+def test_a_token_that_ends_at_once_serves_the_request_that_it_was_fetched_for(
+    sandbox: Sandbox, ends: str
+) -> None:
+    body = '{"access_token": "x", "token_type": "Bearer", "expires_in": %s}' % ends  # noqa: UP031
+    sandbox.wire.order(Fault("token", status=200, body=body.encode(), times=2))
+    auth = client_credentials(sandbox)
+
+    assert [auth.token(), auth.token()] == ["x", "x"]
+    assert sandbox.wire.requests("token") == 2
+
+
 @pytest.mark.parametrize(
     ("lifetime", "used"),
-    [(3600, 3600 - LEEWAY), (2 * LEEWAY, LEEWAY), (60, 30), (1, 0.5), (-5, 0), (0, None), (None, None)],
+    [
+        (3600, 3600 - LEEWAY),
+        ("3600", 3600 - LEEWAY),
+        (2 * LEEWAY, LEEWAY),
+        (60, 30),
+        (1, 0.5),
+        (-5, 0),
+        (0, 0),
+        (0.0, 0),
+        ("0", 0),
+        ("", 0),
+        ("soon", 0),
+        (False, 0),
+        (True, 0),
+        ([], 0),
+        ({}, 0),
+        (float("nan"), 0),
+        (float("inf"), 0),
+        (10**4000, 0),
+        (None, None),
+    ],
 )
 def test_a_token_is_renewed_a_minute_before_its_end_or_halfway(sandbox: Sandbox, lifetime, used) -> None:
     body = json.dumps({"access_token": "x", "token_type": "Bearer", "expires_in": lifetime}).encode()

@@ -207,7 +207,7 @@ def test_what_fails_before_it_lands_anything_leaves_the_earlier_commit(
 ) -> None:
     shelf.fill(10)
     manifest = make(landing, path=str(tmp_path)).execute({})
-    connections.wire.order(Fault(service_name, status=403, body=b"{}"))
+    connections.wire.order(Fault(service_name, status=403, body=b"{}", times=2))
 
     with pytest.raises(AirflowFailException):
         make(landing, path=str(tmp_path)).execute({})

@@ -76,6 +76,7 @@ def test_a_record_whose_file_is_gone_lands_without_values_and_once(
     assert manifest["values_missing"] == 1
     assert manifest["values_missing_reasons"] == {f"the file was answered with {status}": 1}
     assert again is None or again["count"] == 0
+    assert connections.wire.requests("token") == 1
 
 
 def test_a_message_names_the_prediction_and_the_host_of_the_file_and_not_the_client_id(

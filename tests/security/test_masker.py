@@ -55,7 +55,8 @@ def test_each_new_token_is_masked(connections: Sandbox) -> None:
         tokens = []
         for _ in range(3):
             tokens.append(auth.token())
-            auth.reject(tokens[-1])
+            auth.accept(tokens[-1])
+            auth.reject(tokens[-1], 401)
 
     assert len(set(tokens)) == 3
     assert redact(" ".join(tokens)) == "*** *** ***"
@@ -68,7 +69,8 @@ def test_a_token_that_ten_have_followed_is_forgotten(connections: Sandbox) -> No
         auth, tokens, known = client.service.auth, [], len(masker.patterns)
         for _ in range(25):
             tokens.append(auth.token())
-            auth.reject(tokens[-1])
+            auth.accept(tokens[-1])
+            auth.reject(tokens[-1], 401)
 
     assert len(masker.patterns) == known + NEWEST
     assert import_module(MASKER).redact(" ".join(tokens[-NEWEST:])) == " ".join(["***"] * NEWEST)
