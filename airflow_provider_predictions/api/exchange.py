@@ -33,7 +33,7 @@ from airflow_provider_predictions.api.errors import (
     message_in,
 )
 from airflow_provider_predictions.api.models import PageRequest
-from airflow_provider_predictions.api.redaction import without
+from airflow_provider_predictions.api.redaction import without, without_values
 from airflow_provider_predictions.api.retry import (
     RATE_LIMIT_PATIENCE,
     Budget,
@@ -169,7 +169,8 @@ class Exchange:
         self, request: PageRequest, response: httpx.Response, content: bytes, token: str
     ) -> PredictionsError:
         status, service = response.status_code, self.service
-        message = service.auth.redact(without(message_in(content), token, *request.hidden))[:LONGEST_MESSAGE]
+        words = without_values(without(message_in(content), token), *request.hidden)
+        message = service.auth.redact(words)[:LONGEST_MESSAGE]
         kind = service.refusal(status, message) or _ERRORS.get(
             status, ServerError if status >= 500 else InvalidRequestError
         )

@@ -15,6 +15,9 @@ _WORD = re.compile(r"[\w+/=-]+")
 SHORTEST = 8
 """Letters of base64 that are told from those of other texts."""
 
+SHORTEST_VALUE = 6
+"""Letters of a query value that is hidden: a shorter one can be guessed anyway, and is part of common words."""
+
 
 def without(text: str, *secrets: str) -> str:
     """A text with ``***`` for each secret, also where that is quoted as in a URL, in JSON, HTML or base64."""
@@ -25,6 +28,11 @@ def without(text: str, *secrets: str) -> str:
             if core in text:
                 text = _WORD.sub(partial(_hidden, core), text)
     return text
+
+
+def without_values(text: str, *values: str) -> str:
+    """A text without the values of a query, which may be signatures or page tokens."""
+    return without(text, *(value for value in values if len(value) >= SHORTEST_VALUE))
 
 
 def _hidden(core: str, word: re.Match[str]) -> str:

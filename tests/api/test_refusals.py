@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from airflow_provider_predictions.api.client import Client
@@ -15,6 +17,7 @@ from airflow_provider_predictions.api.errors import (
     ServerError,
 )
 from airflow_provider_predictions.api.models import PageRequest
+from airflow_provider_predictions.api.redaction import SHORTEST_VALUE
 from airflow_provider_predictions.sandbox.faults import Fault
 from airflow_provider_predictions.sandbox.server import Sandbox
 from tests.conftest import make_service
@@ -108,3 +111,17 @@ def test_requests_are_counted_with_those_that_are_sent_again(sandbox: Sandbox) -
         assert client.get(LIST, bytes) == b"[]"
 
         assert client.requests == 3
+
+
+def test_a_short_value_of_a_query_hides_no_letters_of_a_message(sandbox: Sandbox) -> None:
+    hidden = ("e", "v2", "r" * (SHORTEST_VALUE - 1), "s" * SHORTEST_VALUE)
+    text = " ".join(("document v2", *hidden[2:]))
+
+    error = error_of(
+        sandbox,
+        PageRequest("predictions", {}, hidden),
+        status=400,
+        body=json.dumps({"detail": text}).encode(),
+    )
+
+    assert str(error).endswith(f": document v2 {hidden[2]} ***")
