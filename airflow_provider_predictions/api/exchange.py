@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -70,6 +71,8 @@ def options(service: Service[Any]) -> dict[str, Any]:
     """How both kinds of httpx client are built."""
     return {
         "verify": trusted_certificates(),
+        # None is kept: they would pile up until the server refuses them (431).
+        "cookies": CookieJar(DefaultCookiePolicy(allowed_domains=())),
         "timeout": service.timeout,
         "headers": {
             "Accept": "application/json",

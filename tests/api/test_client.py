@@ -23,8 +23,9 @@ from airflow_provider_predictions.api.errors import (
 )
 from airflow_provider_predictions.api.models import PageRequest
 from airflow_provider_predictions.api.retry import ATTEMPTS, LONGEST_WAIT, RATE_LIMIT_PATIENCE
-from airflow_provider_predictions.sandbox.faults import Fault, quota, rate_limit
+from airflow_provider_predictions.sandbox.faults import App, Fault, quota, rate_limit
 from tests.conftest import Shell, make_service
+from tests.wire import in_front
 
 LIST = PageRequest("predictions")
 
@@ -340,3 +341,24 @@ def test_every_error_says_whether_a_retry_helps() -> None:
         "TransientError", "RateLimitedError", "ServerError", "NoAnswerError", "MalformedAnswerError",
         "TokenRefusedError", "StorageError", "ConflictError",
     }  # fmt: skip
+
+
+def test_cookies_are_not_kept(shell: Shell, sandbox, service) -> None:
+    """They would pile up until the server answers 431."""
+    for n in range(ATTEMPTS - 1):
+        cookie = {"Set-Cookie": f"crumb{n}={'x' * 100}; Path=/"}
+        sandbox.wire.order(Fault(service.name, status=502, headers=cookie))
+    sent: list[bytes] = []
+
+    def cookies(app: App) -> App:
+        async def note(scope, receive, send) -> None:
+            sent.extend(value for name, value in scope["headers"] if name == b"cookie")
+            await app(scope, receive, send)
+
+        return note
+
+    with in_front(sandbox, cookies):
+        shell.get(service, LIST)
+
+    assert sandbox.wire.requests(service.name) == ATTEMPTS
+    assert sent == []
