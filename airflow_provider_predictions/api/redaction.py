@@ -14,9 +14,8 @@ from urllib.parse import quote, quote_plus
 _WORD = re.compile(r"[\w+/=-]+")
 SHORTEST = 8
 """Letters of base64 that are told from those of other texts."""
-
 SHORTEST_VALUE = 6
-"""Letters of a query value that is hidden: a shorter one can be guessed anyway, and is part of common words."""
+"""Letters of a query value that is hidden: a shorter one is soon guessed, and common words hold it."""
 
 
 def without(text: str, *secrets: str) -> str:
