@@ -23,7 +23,7 @@ from airflow_provider_predictions.api.errors import (
     RedirectError,
     TokenRefusedError,
 )
-from airflow_provider_predictions.api.exchange import Exchange, options, trusted_certificates
+from airflow_provider_predictions.api.exchange import Exchange, options, reading_proxies, trusted_certificates
 from airflow_provider_predictions.api.files import Lacking, naming, redirected
 from airflow_provider_predictions.api.models import Page, PageRequest, Prediction
 from airflow_provider_predictions.api.prefetch import Prefetch
@@ -45,7 +45,8 @@ class Client(Exchange):
 
     def __init__(self, service: Service[Any], *, attempts: int = ATTEMPTS) -> None:
         super().__init__(service, attempts)
-        self._http = httpx.Client(transport=transport(trusted_certificates()), **options(service))
+        with reading_proxies():
+            self._http = httpx.Client(transport=transport(trusted_certificates()), **options(service))
         self._closing = threading.Event()
         self._pools: list[ThreadPoolExecutor] = []
         self._for_values: ThreadPoolExecutor | None = None
@@ -184,7 +185,8 @@ class AsyncClient(Exchange):
 
     def __init__(self, service: Service[Any], *, attempts: int = ATTEMPTS) -> None:
         super().__init__(service, attempts)
-        self._http = httpx.AsyncClient(**options(service))
+        with reading_proxies():
+            self._http = httpx.AsyncClient(**options(service))
         self.sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
     async def __aenter__(self) -> Self:

@@ -11,6 +11,7 @@ from functools import cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
 from urllib.parse import urlsplit
+from urllib.request import getproxies
 
 import httpx
 import tenacity
@@ -22,6 +23,7 @@ from airflow_provider_predictions.api.clock import ServiceClock
 from airflow_provider_predictions.api.errors import (
     LONGEST_MESSAGE,
     AuthenticationError,
+    ConfigurationError,
     InvalidRequestError,
     NoAnswerError,
     NotFoundError,
@@ -86,6 +88,33 @@ def _is_curable_as_it_is(error: BaseException) -> bool:
     """Whether the next attempt may work without a smaller page."""
     too_much = isinstance(error, PredictionsError) and error.asks_for_less and error.retry_after is None
     return is_curable(error) and not too_much
+
+
+@contextmanager
+def reading_proxies() -> Iterator[None]:
+    """Name the variable of the environment that httpx cannot read while it builds a client.
+
+    :raises ConfigurationError: naming it, without its value, which may hold a password.
+    """
+    try:
+        yield
+    except (httpx.InvalidURL, ValueError, ImportError):
+        proxies = getproxies()
+        for scheme in ("http", "https", "all"):
+            if not _is_proxy(proxies.get(scheme)):
+                raise ConfigurationError(f"{scheme.upper()}_PROXY: no URL of a usable proxy") from None
+        raise ConfigurationError(
+            "NO_PROXY: an entry is no host or address. Remove networks such as fd00::/8"
+        ) from None
+
+
+def _is_proxy(url: str | None) -> bool:
+    try:
+        if url:
+            httpx.HTTPTransport(trusted_certificates(), proxy=url if "://" in url else f"http://{url}")
+    except (httpx.InvalidURL, ValueError, ImportError):
+        return False
+    return True
 
 
 class Exchange:

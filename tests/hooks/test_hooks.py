@@ -379,3 +379,39 @@ def test_line_items_are_models_too(connections) -> None:
 
     assert prediction.predictions[1].value[0][0].label == "y"
     assert prediction.status is None
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("NO_PROXY", "127.0.0.1,fd00::/8"),
+        ("no_proxy", "fd00::/8"),
+        ("NO_PROXY", "a:b:c"),
+        ("NO_PROXY", "host:port"),
+        ("HTTP_PROXY", "http://user:secret@host:port"),
+        ("https_proxy", "ftp://user:secret@host"),
+        ("all_proxy", "nonsense://secret"),
+    ],
+)
+def test_a_proxy_variable_that_httpx_cannot_read_is_named(
+    hook: PredictionsHook, monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+
+    async def in_a_loop() -> None:
+        await hook.aget_conn()
+
+    for ask in (hook.get_conn, lambda: asyncio.run(in_a_loop())):
+        with pytest.raises(ConfigurationError, match=f"^{variable.upper()}: ") as caught:
+            ask()
+        assert "secret" not in str(caught.value)
+    assert hook.test_connection() == (False, str(caught.value))
+
+
+def test_a_no_proxy_that_httpx_can_read_is_obeyed(
+    hook: PredictionsHook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1,::1,10.0.0.0/8,.example.com,localhost")
+
+    assert hook.test_connection()[0]
