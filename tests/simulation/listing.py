@@ -109,14 +109,14 @@ class _Client(Client):
         super().__init__(service, attempts=1)
         self._world = world
         self._listing = listing
-        self._http = httpx.Client(transport=httpx.MockTransport(self._send), **options(service))
+        self._http = httpx.Client(transport=httpx.MockTransport(self._respond), **options(service))
         self.sleep = world.scene.pass_time
 
     def _threads(self, count: int) -> ThreadPoolExecutor:
         """None is started, since nothing is fetched ahead; so none is needed to close the client either."""
         return ThreadPoolExecutor(1)
 
-    def _send(self, request: httpx.Request) -> httpx.Response:
+    def _respond(self, request: httpx.Request) -> httpx.Response:
         try:
             self._world.step("list", request.url.params.get("skip", "0"))
         except OSError as error:
