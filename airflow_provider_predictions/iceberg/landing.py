@@ -18,7 +18,7 @@ from airflow_provider_predictions.api.vlmrun import VlmRun
 from airflow_provider_predictions.storage.log import Entry, Log
 from airflow_provider_predictions.storage.manifest import MANIFEST, Manifest, name_of, parts_of
 from airflow_provider_predictions.storage.objects import read
-from airflow_provider_predictions.storage.parts import fetch
+from airflow_provider_predictions.storage.parts import fetch, missing
 from airflow_provider_predictions.storage.stored import VERSION
 
 if TYPE_CHECKING:
@@ -69,14 +69,11 @@ class CommittedLanding:
         files = []
         for part in self.manifest["parts"]:
             name = name_of(part["uri"])
-            fetch(
-                self.directory / name,
-                part,
-                directory / name,
-                "manifest",
-                self.log,
-                self.manifest["generation"],
-            )
+            target = self.directory / name
+            try:
+                fetch(target, part, directory / name, "manifest")
+            except FileNotFoundError:
+                raise missing(target, "manifest", self.log, self.manifest["generation"]) from None
             files.append(directory / name)
         return files
 

@@ -23,7 +23,7 @@ from airflow_provider_predictions.storage.index import read_index
 from airflow_provider_predictions.storage.log import Entry, Log
 from airflow_provider_predictions.storage.manifest import MANIFEST, Manifest, PartFacts, moved, name_of
 from airflow_provider_predictions.storage.objects import is_local, names, read
-from airflow_provider_predictions.storage.parts import fetch
+from airflow_provider_predictions.storage.parts import fetch, missing
 from airflow_provider_predictions.storage.state import STATE, State, find
 from airflow_provider_predictions.storage.stored import VERSION
 
@@ -92,7 +92,10 @@ class Landed:
         target = self.path / name_of(facts["uri"])
         file = directory / target.name
         try:
-            fetch(target, facts, file, "source", Log(self.root), self.manifest["generation"])
+            try:
+                fetch(target, facts, file, "source")
+            except FileNotFoundError:
+                raise missing(target, "source", Log(self.root), self.manifest["generation"]) from None
             yield file
         finally:
             file.unlink(missing_ok=True)

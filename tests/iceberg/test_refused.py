@@ -113,11 +113,18 @@ def test_a_part_that_is_missing(refused: Callable[..., None], landed: Callable[.
     refused("manifest: .* is missing, which the manifest names", manifest)
 
 
-def test_a_landing_that_was_replaced_since(refused: Callable[..., None], landed: Callable[..., Any]) -> None:
+def test_a_landing_that_was_replaced_since_is_left_to_a_retry(
+    catalog: Catalog, landed: Callable[..., Any]
+) -> None:
+    """Which reads the new one, where a URL is given."""
     manifest = landed()
     landed(some(4))
+    before = files(catalog)
 
-    refused("manifest: .* is missing, which the manifest names", manifest)
+    with pytest.raises(StorageError, match=r"manifest: .* is gone: another landing has replaced it meanwhile"):
+        catalog.add(manifest)
+
+    assert files(catalog) == before
 
 
 @pytest.mark.parametrize(
