@@ -121,7 +121,7 @@ def test_a_landing_that_was_replaced_since_is_left_to_a_retry(
     landed(some(4))
     before = files(catalog)
 
-    with pytest.raises(StorageError, match=r"manifest: .* is gone: another landing has replaced it meanwhile"):
+    with pytest.raises(StorageError, match=r"manifest: .* is gone: another landing has replaced it"):
         catalog.add(manifest)
 
     assert files(catalog) == before
