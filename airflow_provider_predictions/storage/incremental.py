@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import math
 import re
@@ -87,8 +88,9 @@ class IncrementalPath(LandingPath):
         )
         entry = self.entry(content, state=state.name, unsettled=[])
         state = self._noting(state, entry)
-        put(self.root / STATES / state.name, encode(state), via=self.on_the_way())
-        winner = self.create(entry)
+        stored = encode(state)
+        put(self.root / STATES / state.name, stored, via=self.on_the_way())
+        winner = self.create(replace(entry, state_sha256=hashlib.sha256(stored).hexdigest()))
         if winner.nonce == attempt.nonce:
             self._publish(content, state)
             return content

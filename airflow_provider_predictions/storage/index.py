@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from airflow_provider_predictions.api.errors import ConfigurationError
+from airflow_provider_predictions.api.errors import ConfigurationError, ConflictError
 from airflow_provider_predictions.storage.log import Entry
-from airflow_provider_predictions.storage.objects import put, read
+from airflow_provider_predictions.storage.objects import names, put, read
 from airflow_provider_predictions.storage.stored import Stored, decode, encode
 
 if TYPE_CHECKING:
@@ -53,6 +53,8 @@ def read_index(root: ObjectStoragePath, name: str | None) -> list[Entry]:
     try:
         content = read(target)
     except FileNotFoundError:
+        if any(other > name for other in names(root / INDEX)):
+            raise ConflictError(f"path: a newer index has replaced {target}; a retry reads that") from None
         raise ConfigurationError(f"path: {target} is missing. Restore it from a backup") from None
     try:
         return decode(gzip.decompress(content), Index).commits

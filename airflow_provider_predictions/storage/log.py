@@ -35,6 +35,7 @@ class Entry(Stored):
     :param started: see ``TaskRun``.
     :param manifest: what it has landed; in a list of commits without its parts, where these are many.
     :param state: the name of the state after it; None where each landing replaces the one before.
+    :param state_sha256: of that state, in hex; None in the state itself.
     :param unsettled: earlier generations whose manifest may still be put over a newer one.
     """
 
@@ -48,6 +49,7 @@ class Entry(Stored):
     tries: int | None = None
     started: str | None = None
     state: Annotated[str, msgspec.Meta(pattern=r"^[0-9]{8,}-[0-9a-f]{8}\.json\Z")] | None = None
+    state_sha256: str | None = None
     unsettled: list[int] = msgspec.field(default_factory=list)
 
     def __post_init__(self) -> None:

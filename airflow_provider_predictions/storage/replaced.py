@@ -122,10 +122,10 @@ class ReplacedPath(LandingPath):
         remove_unfinished(self.root, generation)
 
 
-class Shown(Stored):
+class Shown(Stored, omit_defaults=True):
     """What the next landing needs of the manifest that lies there."""
 
-    generation: Number = 0
+    generation: Number
     unsettled: list[Number] = msgspec.field(default_factory=list)
 
 
@@ -135,7 +135,7 @@ def _shown(root: ObjectStoragePath) -> Shown:
     try:
         return decode(read(target), Shown)
     except FileNotFoundError:
-        return Shown()
+        return Shown(generation=0)
     except NotStoredError:
         raise ConfigurationError(
             f"path: {target} is not what this version of the package writes. Remove it, or land under "
