@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,6 +23,8 @@ _OWN = re.compile(rf"(?P<generation>[0-9]{{8,}})/{_ATTEMPT}/.+")
 """An object in the directory of an attempt."""
 _TAGGED = re.compile(rf"(part|_[a-z]+)(-[0-9]{{5,}})?\.(?P<generation>[0-9]{{8,}})-{_ATTEMPT}(\.[a-z0-9.]+)?")
 """An object of an attempt right under the path."""
+_NUMBERED = re.compile(r"([0-9]{8,})-[0-9a-f]{8,}(\.[a-z]+)?")
+"""An object of an attempt in a folder of all of them."""
 
 
 @dataclass(frozen=True)
@@ -146,10 +149,21 @@ def on_the_way(root: ObjectStoragePath, generation: int) -> Path:
 def remove_unfinished(root: ObjectStoragePath, generation: int) -> None:
     """Remove what writers have left on the way that were killed, up to a generation that is over."""
     if is_local(root):
-        left = [name for name in names(root / NEW) if int(name.partition("-")[0]) <= generation]
-        remove_files(root, [f"{NEW}/{name}" for name in left])
+        remove_numbered(root, NEW, generation)
         with suppress(OSError):  # not empty, or gone
             Path(root.path, NEW).rmdir()
+
+
+def remove_numbered(
+    root: ObjectStoragePath, folder: str, generation: int, kept: Collection[str | None] = ()
+) -> None:
+    """Remove what attempts have put into a folder, up to a generation that is over.
+
+    :param kept: names that stay.
+    """
+    found = {name: _NUMBERED.fullmatch(name) for name in names(root / folder) if name not in kept}
+    over = [name for name, number in found.items() if number and int(number[1]) <= generation]
+    remove_files(root, [f"{folder}/{name}" for name in over])
 
 
 def tagged(

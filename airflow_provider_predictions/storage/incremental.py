@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import math
-import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -16,6 +14,7 @@ from airflow_provider_predictions.storage.attempt import (
     Attempt,
     TaskRun,
     new_nonce,
+    remove_numbered,
     remove_unfinished,
     tagged,
 )
@@ -32,8 +31,6 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 log = logging.getLogger(__name__)
-
-_NUMBERED = re.compile(r"([0-9]{8,})-[0-9a-f]{8}\.(json|gz)")
 
 LATE = 24
 """A generation is swept again so many commits later, of what a frozen attempt has written since."""
@@ -193,21 +190,9 @@ class IncrementalPath(LandingPath):
 
     def _sweep_states(self, state: State) -> None:
         """Keep the newest state and index and the ones before, which a reader may have been told of."""
-        self._sweep_folder(STATES, state, {entry.state for entry in state.recent[-2:]})
+        remove_numbered(self.root, STATES, state.generation, {entry.state for entry in state.recent[-2:]})
         if state.index == state.index_name:
-            self._sweep_folder(INDEX, state, {state.index, self.state.index})
-
-    def _sweep_folder(self, folder: str, state: State, kept: set[str | None]) -> None:
-        """Remove what is not kept, but for what attempts put there that may still commit."""
-        found = names(self.root / folder)
-        over = [name for name in found if name not in kept and _number(name) <= state.generation]
-        remove_files(self.root, [f"{folder}/{name}" for name in over])
-
-
-def _number(name: str) -> float:
-    """The generation in the name of a state or an index; one of another name is never over."""
-    found = _NUMBERED.fullmatch(name)
-    return int(found[1]) if found else math.inf
+            remove_numbered(self.root, INDEX, state.generation, {state.index, self.state.index})
 
 
 def _is_written(content: Manifest) -> bool:

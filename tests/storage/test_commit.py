@@ -142,6 +142,25 @@ def test_an_attempt_whose_files_were_swept_may_be_retried(file_store: ObjectStor
         add(file_store, "monday")
 
 
+STRANGE = (".nfs0001", "_new/.nfs0001", "_states/.nfs0001", "_index/x", "_log/.nfs0001", "00000001/.nfs0001")
+
+
+@pytest.mark.parametrize("land", [add, replace_all])
+def test_names_that_no_landing_gives_are_left_alone(
+    file_store: ObjectStoragePath, land: Callable[..., Manifest]
+) -> None:
+    """NFS gives such a name to a file that is removed while it is open."""
+    land(file_store, "monday")
+    for name in STRANGE:
+        Path(file_store.path, name).parent.mkdir(exist_ok=True)
+        Path(file_store.path, name).touch()
+
+    for day in ("tuesday", "wednesday"):
+        assert is_whole(land(file_store, day))
+
+    assert {*STRANGE} <= {*names(file_store, deep=True)}
+
+
 # --- each landing replaces the one before ------------------------------------------------------------
 
 
