@@ -118,8 +118,8 @@ class Landed:
         newer = Log(self.root).read(self.manifest["generation"] + 1)
         if newer and newer.state is None:
             return StorageError(
-                f"source: {target} is gone: another landing has replaced it meanwhile ({newer.run}). Where "
-                " source is the path, a retry reads that one; else give its manifest"
+                f"source: {target} is gone: another landing has replaced it meanwhile ({newer.task.run}). "
+                "Where source is the path, a retry reads that one; else give its manifest"
             )
         return DamagedLandingError(f"source: {target} is missing, which the manifest names")
 

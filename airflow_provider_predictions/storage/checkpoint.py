@@ -147,10 +147,7 @@ def _beside(attempt: Attempt, directory: Path) -> Progress | None:
     """That of an earlier attempt of this run which has come furthest."""
     if attempt.task.number < 2:
         return None
-    found = [
-        sorted(name for name in names if f"{CHECKPOINT}-" in name)
-        for names in attempt.predecessors().values()
-    ]
+    found = [sorted(name for name in names if f"{CHECKPOINT}-" in name) for names in attempt.predecessors()]
     try:
         furthest = max(filter(None, found), key=lambda names: names[-1], default=None)
         return _fetched(attempt, furthest, directory) if furthest else None

@@ -51,16 +51,12 @@ class LandingPath:
         :param state: the name of the state after it.
         :param unsettled: see ``Entry``.
         """
-        attempt, task, now = self.attempt, self.attempt.task, datetime.now(UTC)
+        attempt, now = self.attempt, datetime.now(UTC)
         content["committed_at"] = utc(now)
         return Entry(
             generation=attempt.generation,
             nonce=attempt.nonce,
-            run=task.run,
-            ti=task.ti,
-            attempt=task.number,
-            tries=task.tries,
-            started=task.started,
+            task=attempt.task,
             committed_at=now,
             manifest=dict(content),
             state=state,

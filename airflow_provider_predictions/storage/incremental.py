@@ -21,9 +21,10 @@ from airflow_provider_predictions.storage.attempt import (
 from airflow_provider_predictions.storage.checkpoint import CHECKPOINT
 from airflow_provider_predictions.storage.commit import LandingPath, warning_only
 from airflow_provider_predictions.storage.index import INDEX, RECENT, listed, read_index, write_index
+from airflow_provider_predictions.storage.local import UNFINISHED
 from airflow_provider_predictions.storage.log import Entry
 from airflow_provider_predictions.storage.manifest import MANIFEST, Manifest, as_json
-from airflow_provider_predictions.storage.objects import UNFINISHED, names, put, remove_files
+from airflow_provider_predictions.storage.objects import names, put, remove_files
 from airflow_provider_predictions.storage.state import STATE, STATES, State, find, load
 from airflow_provider_predictions.storage.stored import encode
 
@@ -94,8 +95,8 @@ class IncrementalPath(LandingPath):
         if earlier := self._of_run(load(self.root)):
             return earlier
         raise ConflictError(
-            f"path: another run landed under {self.root} while this one did ({winner.run}). What it landed "
-            "is committed; a retry lands the rest"
+            f"path: another run landed under {self.root} while this one did ({winner.task.run}). What it "
+            "landed is committed; a retry lands the rest"
         )
 
     def nothing(self, content: Manifest) -> Manifest:
@@ -127,11 +128,8 @@ class IncrementalPath(LandingPath):
 
     def _of_run(self, state: State) -> Manifest | None:
         """What an attempt of this run has committed."""
-        task = self.attempt.task
-        for entry in self._commits(state):
-            if task.is_run_of(entry):
-                return self.log.landed(entry)
-        return None
+        own = filter(lambda entry: self.attempt.task.is_run_of(entry.task), self._commits(state))
+        return next(map(self.log.landed, own), None)
 
     def _commits(self, state: State) -> Iterator[Entry]:
         yield from reversed(state.recent)

@@ -16,7 +16,7 @@ from airflow_provider_predictions.storage.attempt import (
 )
 from airflow_provider_predictions.storage.checkpoint import CHECKPOINT
 from airflow_provider_predictions.storage.commit import LandingPath, warning_only
-from airflow_provider_predictions.storage.log import Entry, Log
+from airflow_provider_predictions.storage.log import Log
 from airflow_provider_predictions.storage.manifest import MANIFEST, Manifest, as_json, name_of
 from airflow_provider_predictions.storage.objects import put, read, remove_files
 from airflow_provider_predictions.storage.stored import NotStoredError, Number, Stored, decode
@@ -58,7 +58,7 @@ class ReplacedPath(LandingPath):
         A task that was cleared lands anew.
         """
         entry = self.log.read(self.attempt.generation - 1) if self.attempt.task.number > 1 else None
-        if entry is None or not self._is_retry_of(entry):
+        if entry is None or not self.attempt.task.is_retry_of(entry.task):
             return None
         content = self.log.landed(entry)
         if self._is_shown:
@@ -68,15 +68,6 @@ class ReplacedPath(LandingPath):
             # The attempt that has committed may be frozen, and show it later, too.
             self._publish({**content, "unsettled": sorted({*entry.unsettled, entry.generation})})
         return content
-
-    def _is_retry_of(self, entry: Entry) -> bool:
-        task = self.attempt.task
-        if task.tries is not None:
-            return task.is_retry_of(entry)
-        # Outside of Airflow, what a successful attempt removes tells that it died before.
-        left = tagged(self.root, entry.generation, shared=True)
-        has_died = any(tag["nonce"] == entry.nonce and name.startswith(CHECKPOINT) for name, tag in left)
-        return task.is_run_of(entry) and self._is_shown and has_died
 
     def commit(self, content: Manifest) -> Manifest:
         """Commit what an attempt has landed.
@@ -92,11 +83,11 @@ class ReplacedPath(LandingPath):
         if winner.nonce == self.attempt.nonce:
             self._publish(content)
             return content
-        if self.attempt.task.is_run_of(winner):
+        if self.attempt.task.is_run_of(winner.task):
             return self.log.landed(winner)
         raise ConfigurationError(
-            f"path: another run landed under {self.root} while this one did ({winner.run}). Give each run a "
-            "path of its own, such as one with {{ ds }} in it, or let one run at a time land there"
+            f"path: another run landed under {self.root} while this one did ({winner.task.run}). Give each "
+            "run a path of its own, such as one with {{ ds }} in it, or let one run at a time land there"
         )
 
     def _publish(self, content: Manifest) -> None:
