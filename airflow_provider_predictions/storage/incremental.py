@@ -20,7 +20,7 @@ from airflow_provider_predictions.storage.attempt import (
 )
 from airflow_provider_predictions.storage.checkpoint import CHECKPOINT
 from airflow_provider_predictions.storage.commit import LandingPath, warning_only
-from airflow_provider_predictions.storage.index import INDEX, RECENT, listed, read_index, write_index
+from airflow_provider_predictions.storage.index import INDEX, RECENT, listed, packed, read_index
 from airflow_provider_predictions.storage.local import UNFINISHED
 from airflow_provider_predictions.storage.log import Entry
 from airflow_provider_predictions.storage.manifest import MANIFEST, Manifest, as_json
@@ -84,10 +84,10 @@ class IncrementalPath(LandingPath):
             conditional=self.is_conditional,
             swept=self._sweep_earlier(),
         )
-        entry = self.entry(content, state=state.name, unsettled=[])
+        entry = self.entry(content, state=state.name)
         state = self._noting(state, entry)
         stored = encode(state)
-        put(self.root / STATES / state.name, stored, via=self.on_the_way())
+        self.put(f"{STATES}/{state.name}", stored)
         winner = self.create(replace(entry, state_sha256=hashlib.sha256(stored).hexdigest()))
         if winner.nonce == attempt.nonce:
             self._publish(content, state)
@@ -123,7 +123,7 @@ class IncrementalPath(LandingPath):
         if len(recent) < RECENT:
             return replace(state, recent=recent)
         older, recent = recent[: -LATE - 1], recent[-LATE - 1 :]
-        write_index(self.root, state.index, older, state.index_name, self.on_the_way())
+        self.put(f"{INDEX}/{state.index_name}", packed(read_index(self.root, state.index) + older))
         return replace(state, recent=recent, index=state.index_name)
 
     def _of_run(self, state: State) -> Manifest | None:
@@ -143,7 +143,7 @@ class IncrementalPath(LandingPath):
         :raises StorageError: where readers would miss the manifest; a retry writes it.
         """
         with warning_only(self.root):
-            put(self.root / STATE, encode(state), via=self.on_the_way())
+            self.put(STATE, encode(state))
         with warning_only(self.root):
             self._sweep(state.recent[-1])
             remove_unfinished(self.root, state.generation)

@@ -32,7 +32,6 @@ class Entry(Stored):
     :param manifest: what it has landed; in a list of commits without its parts, where these are many.
     :param state: the name of the state after it; None where each landing replaces the one before.
     :param state_sha256: of that state, in hex; None in the state itself.
-    :param unsettled: earlier generations whose manifest may still be put over a newer one.
     """
 
     generation: Number
@@ -42,7 +41,12 @@ class Entry(Stored):
     manifest: dict[str, Any]
     state: Annotated[str, msgspec.Meta(pattern=r"^[0-9]{8,}-[0-9a-f]{8}\.json\Z")] | None = None
     state_sha256: str | None = None
-    unsettled: list[int] = msgspec.field(default_factory=list)
+
+    @property
+    def unsettled(self) -> list[int]:
+        """Earlier generations whose manifest may still be put over a newer one."""
+        found: list[int] = self.manifest.get("unsettled", [])
+        return found
 
     def __post_init__(self) -> None:
         """Refuse what is no manifest; its parts are checked where they are read."""

@@ -18,7 +18,7 @@ from airflow_provider_predictions.storage.checkpoint import CHECKPOINT
 from airflow_provider_predictions.storage.commit import LandingPath, warning_only
 from airflow_provider_predictions.storage.log import Log
 from airflow_provider_predictions.storage.manifest import MANIFEST, Manifest, as_json, name_of
-from airflow_provider_predictions.storage.objects import put, read, remove_files
+from airflow_provider_predictions.storage.objects import read, remove_files
 from airflow_provider_predictions.storage.stored import NotStoredError, Number, Stored, decode
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class ReplacedPath(LandingPath):
         """
         if self.unsettled:
             content["unsettled"] = self.unsettled
-        winner = self.create(self.entry(content, state=None, unsettled=self.unsettled))
+        winner = self.create(self.entry(content))
         if winner.nonce == self.attempt.nonce:
             self._publish(content)
             return content
@@ -94,7 +94,7 @@ class ReplacedPath(LandingPath):
         """Show the manifest, once, and remove what no shown manifest can name any more."""
         if self.log.read(content["generation"] + 1) is not None:
             return
-        put(self.root / MANIFEST, as_json(content), via=self.on_the_way())
+        self.put(MANIFEST, as_json(content))
         with warning_only(self.root):
             self._sweep(content)
 

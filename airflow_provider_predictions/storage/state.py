@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 
 from airflow_provider_predictions.api.errors import ConfigurationError, ConflictError
-from airflow_provider_predictions.storage.attempt import on_the_way
+from airflow_provider_predictions.storage.attempt import on_the_way, tagged
 from airflow_provider_predictions.storage.log import LOG, Entry, Log
 from airflow_provider_predictions.storage.manifest import MANIFEST
 from airflow_provider_predictions.storage.objects import create, names, read
@@ -165,7 +165,8 @@ def _way_out(root: ObjectStoragePath) -> str:
 def _begin(root: ObjectStoragePath) -> State:
     """The state of a path in which nothing has landed."""
     found, log, target = names(root), Log(root), root / STATE
-    if any(name in (LOG, STATES, MANIFEST) or name.isdecimal() for name in found):
+    numbers = [int(name) for name in found if name.isdecimal()]
+    if {LOG, STATES, MANIFEST}.intersection(found) or any(tagged(root, n, shared=False) for n in numbers):
         if state := find(root):  # another run was quicker
             return state
         entry = log.read(log.head(0))

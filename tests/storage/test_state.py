@@ -139,6 +139,14 @@ def test_a_state_that_is_gone_with_what_names_it_is_named(
         add(file_store, "wednesday")
 
 
+def test_directories_of_others_are_no_landings(file_store: ObjectStoragePath) -> None:
+    for name in ("20261101", "2026", "00000001/other"):
+        (file_store / name).mkdir(parents=True)
+        (file_store / name / "part-00000.jsonl").touch()
+
+    assert add(file_store, "monday")["generation"] == 1
+
+
 def test_a_commit_that_is_gone_is_named(file_store: ObjectStoragePath) -> None:
     """The state of the commit before it would land again what this one has."""
     for day in ("monday", "tuesday"):
