@@ -81,6 +81,9 @@ def path_of(path: object) -> ObjectStoragePath:
     for mark, what in {"?": "parameters such as versionId", "#": "a fragment"}.items():
         if mark in found.path and not is_local(found):
             raise ConfigurationError(f"path: holds a {mark}, after which stores read {what}; leave it out")
+    # s3fs would list s3://bucket/a in its place.
+    if not is_local(found) and found.path.partition("/")[2].startswith("/"):
+        raise ConfigurationError("path: has two slashes after the bucket; leave one out")
     return found
 
 

@@ -4,28 +4,30 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Collection
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
+
+import msgspec
 
 from airflow_provider_predictions.storage.objects import is_local, names, remove_files
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import ObjectStoragePath
 
-    from airflow_provider_predictions.storage.log import Entry
-
 _ATTEMPT = r"(?P<run>[0-9a-f]{8})-(?P<nonce>[0-9a-f]{8})"
 _OWN = re.compile(rf"(?P<generation>[0-9]{{8,}})/{_ATTEMPT}/.+")
 """An object in the directory of an attempt."""
 _TAGGED = re.compile(rf"(part|_[a-z]+)(-[0-9]{{5,}})?\.(?P<generation>[0-9]{{8,}})-{_ATTEMPT}(\.[a-z0-9.]+)?")
 """An object of an attempt right under the path."""
+_NUMBERED = re.compile(r"([0-9]{8,})-[0-9a-f]{8,}(\.[a-z]+)?")
+"""An object of an attempt in a folder of all of them."""
 
 
-@dataclass(frozen=True)
-class TaskRun:
+class TaskRun(msgspec.Struct, frozen=True):
     """Which attempt of which task of which run this is.
 
     :param run: the task of the run, as text; equal for all attempts.
@@ -53,24 +55,24 @@ class TaskRun:
         """The run in a name."""
         return hashlib.sha256(self.run.encode()).hexdigest()[:8]
 
-    def is_run_of(self, entry: Entry) -> bool:
-        """Whether an attempt of this run has committed an entry; not of one made anew under the same id."""
-        if entry.run != self.run:
+    def is_run_of(self, other: TaskRun) -> bool:
+        """Whether both are attempts of one run; not of one that was made anew under the same id."""
+        if other.run != self.run:
             return False
-        if self.ti and self.ti == entry.ti:
+        if self.ti and self.ti == other.ti:
             return True
-        knows_start = self.started and entry.started
-        if knows_start and self.started != entry.started:
-            was_cleared = (self.tries or 0) > (entry.tries or 0)
-            return was_cleared and self.number > entry.attempt
+        knows_start = self.started and other.started
+        if knows_start and self.started != other.started:
+            was_cleared = (self.tries or 0) > (other.tries or 0)
+            return was_cleared and self.number > other.number
         # A run made anew has its first attempt again, under dag.test() even with the same start. In Airflow
         # 2, where task instances have no id, it may as well be one attempt that was started twice.
-        is_twin = bool(knows_start) and not (self.ti and entry.ti)
-        return self.number != entry.attempt or is_twin
+        is_twin = bool(knows_start) and not (self.ti and other.ti)
+        return self.number != other.number or is_twin
 
-    def is_retry_of(self, entry: Entry) -> bool:
-        """Whether an attempt of this run has committed an entry, and the task was not cleared since."""
-        return self.is_run_of(entry) and self.tries is not None and self.tries == entry.tries
+    def is_retry_of(self, other: TaskRun) -> bool:
+        """Whether both are attempts of one run, and the task was not cleared between them."""
+        return self.is_run_of(other) and self.tries is not None and self.tries == other.tries
 
 
 def new_nonce() -> str:
@@ -118,13 +120,13 @@ class Attempt:
         """Where an object of the attempt lies."""
         return self.root / self.name(stem, suffix)
 
-    def predecessors(self) -> dict[Attempt, list[str]]:
-        """Earlier attempts of the same run to commit the same generation, with the names they have left."""
-        found: dict[Attempt, list[str]] = {}
+    def predecessors(self) -> list[list[str]]:
+        """What each earlier attempt of the same run to commit the same generation has left."""
+        found: dict[str, list[str]] = {}
         for name, tag in tagged(self.root, self.generation, shared=self.shared):
             if tag["run"] == self.task.key and tag["nonce"] != self.nonce:
-                found.setdefault(replace(self, nonce=tag["nonce"]), []).append(name)
-        return found
+                found.setdefault(tag["nonce"], []).append(name)
+        return [*found.values()]
 
     def remove(self) -> None:
         """Remove what it has written, once it has lost or failed for good."""
@@ -146,10 +148,21 @@ def on_the_way(root: ObjectStoragePath, generation: int) -> Path:
 def remove_unfinished(root: ObjectStoragePath, generation: int) -> None:
     """Remove what writers have left on the way that were killed, up to a generation that is over."""
     if is_local(root):
-        left = [name for name in names(root / NEW) if int(name.partition("-")[0]) <= generation]
-        remove_files(root, [f"{NEW}/{name}" for name in left])
+        remove_numbered(root, NEW, generation)
         with suppress(OSError):  # not empty, or gone
             Path(root.path, NEW).rmdir()
+
+
+def remove_numbered(
+    root: ObjectStoragePath, folder: str, generation: int, kept: Collection[str | None] = ()
+) -> None:
+    """Remove what attempts have put into a folder, up to a generation that is over.
+
+    :param kept: names that stay.
+    """
+    found = {name: _NUMBERED.fullmatch(name) for name in names(root / folder) if name not in kept}
+    over = [name for name, number in found.items() if number and int(number[1]) <= generation]
+    remove_files(root, [f"{folder}/{name}" for name in over])
 
 
 def tagged(

@@ -10,14 +10,15 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from airflow_provider_predictions.storage.attempt import Attempt
 from airflow_provider_predictions.storage.manifest import Part, Totals
 from airflow_provider_predictions.storage.objects import put, read
-from airflow_provider_predictions.storage.spool import Spool, SpoolState, open_new
+from airflow_provider_predictions.storage.spool import Spool
 from airflow_provider_predictions.storage.stored import Nonce, Stored, decode, encode
 from airflow_provider_predictions.storage.workspace import LIFETIME
 
@@ -27,90 +28,56 @@ CHECKPOINT = "_checkpoint"
 _JOURNAL = "journal"
 
 
-class Checkpoint(Stored):
-    """A landing under way.
+class Progress(Stored):
+    """What a landing has written so far.
 
-    :param arguments: what is landed; a checkpoint of other arguments is of no use.
+    :param arguments: what is landed; progress of other arguments is of no use.
     :param nonce: of the attempt under whose names the parts lie.
-    :param position: where the list is read on; None at its start.
-    :param requests: sent so far.
     :param spool: records of the part that is being filled.
     :param rejected: rows that are no records.
     :param ids: of all records, a line for each page.
-    :param ids_from: how many bytes of the ids are in earlier checkpoints of the attempt.
+    :param position: where the list is read on; None at its start.
+    :param requests: sent so far.
+    :param ids_saved: how many bytes of the ids are in earlier checkpoints of the attempt.
     """
 
     arguments: str
     nonce: Nonce
-    position: dict[str, Any] | None
-    parts: list[Part]
-    totals: Totals
-    requests: int
-    spool: SpoolState
-    rejected: SpoolState
-    ids: SpoolState
-    ids_from: int
-    saved_at: float
+    spool: Spool
+    rejected: Spool
+    ids: Spool
+    position: dict[str, Any] | None = None
+    parts: list[Part] = msgspec.field(default_factory=list)
+    totals: Totals = msgspec.field(default_factory=Totals)
+    requests: int = 0
+    ids_saved: int = 0
+    saved_at: float = 0.0
+
+    @classmethod
+    def new(cls, arguments: str, nonce: str, directory: Path) -> Progress:
+        """That of a landing at its start."""
+        part, rejected, ids = (Spool.new(directory / name) for name in ("part-0", "rejected", "ids"))
+        return cls(arguments=arguments, nonce=nonce, spool=part, rejected=rejected, ids=ids)
+
+    def resume(self, directory: Path) -> None:
+        """Go on with its files.
+
+        :raises ValueError: where a file does not hold what was noted.
+        """
+        self.spool.resume(directory / f"part-{len(self.parts)}")
+        self.rejected.resume(directory / "rejected")
+        self.ids.resume(directory / "ids")
+        self.ids_saved = 0
 
     @property
     def reach(self) -> tuple[int, int, int]:
         """How far the landing has come, to be compared."""
         return len(self.parts), self.spool.count, self.rejected.count
 
-
-@dataclass
-class Progress:
-    """What a landing has written so far, with its open files.
-
-    :param ids_saved: how many bytes of the ids are beside the parts.
-    """
-
-    arguments: str
-    nonce: str
-    spool: Spool
-    rejected: Spool
-    ids: Spool
-    position: dict[str, Any] | None = None
-    parts: list[Part] = field(default_factory=list)
-    totals: Totals = field(default_factory=Totals)
-    requests: int = 0
-    ids_saved: int = 0
-
-    @classmethod
-    def new(cls, arguments: str, nonce: str, directory: Path) -> Progress:
-        """A landing at its start."""
-        part, rejected, ids = (Spool(directory / name) for name in ("part-0", "rejected", "ids"))
-        return cls(arguments, nonce, part, rejected, ids)
-
-    @classmethod
-    def resumed(cls, found: Checkpoint, directory: Path) -> Progress:
-        """A landing that goes on.
-
-        :raises ValueError: where a file does not hold what was noted.
-        """
-        names = f"part-{len(found.parts)}", "rejected", "ids"
-        spools = zip(names, (found.spool, found.rejected, found.ids), strict=True)
-        part, rejected, ids = (Spool.again(directory / name, spool) for name, spool in spools)
-        return cls(
-            found.arguments, found.nonce, part, rejected, ids,
-            found.position, found.parts, found.totals, found.requests,
-        )  # fmt: skip
-
-    def checkpoint(self) -> Checkpoint:
-        """All of it, to be stored."""
-        return Checkpoint(
-            arguments=self.arguments,
-            nonce=self.nonce,
-            position=self.position,
-            parts=self.parts,
-            totals=self.totals,
-            requests=self.requests,
-            spool=self.spool.state(),
-            rejected=self.rejected.state(),
-            ids=self.ids.state(),
-            ids_from=self.ids_saved,
-            saved_at=time.time(),
-        )
+    def stored(self) -> bytes:
+        """All of it, in one line."""
+        self.saved_at = time.time()
+        return encode(self) + b"\n"
 
     def flush(self) -> None:
         """Let the files survive this process."""
@@ -128,92 +95,83 @@ def save_here(progress: Progress, directory: Path, *, anew: bool) -> None:
 
     :param anew: begin a new journal, so that it does not grow with the list.
     """
-    journal, line = directory / _JOURNAL, encode(progress.checkpoint()) + b"\n"
+    journal = directory / _JOURNAL
     if anew:
         new = directory / f"{_JOURNAL}.new"
-        new.write_bytes(line)
+        new.write_bytes(progress.stored())
         new.replace(journal)
     else:
         # Not replaced each time: a file system may flush a file that is, which took 2 ms a page.
         with journal.open("ab") as lines:
-            lines.write(line)
+            lines.write(progress.stored())
 
 
 def save_beside(progress: Progress, attempt: Attempt) -> None:
     """Put the progress beside the parts, with new ids and the lines that are in no part."""
     with progress.ids.path.open("rb") as ids:
         ids.seek(progress.ids_saved)
-        content = [encode(progress.checkpoint()), b"\n", ids.read()]
+        content = [progress.stored(), ids.read()]
     content += [spool.path.read_bytes() for spool in (progress.spool, progress.rejected)]
     put(attempt.path(f"{CHECKPOINT}-{len(progress.parts) - 1:05}"), b"".join(content))
     progress.ids_saved = progress.ids.size
 
 
-def candidates(arguments: str, directory: Path, attempt: Attempt) -> Iterator[Checkpoint]:
-    """Checkpoints from which an attempt can resume, the furthest first, with their files in a directory.
+def candidates(arguments: str, directory: Path, attempt: Attempt) -> Iterator[Progress]:
+    """Progress from which an attempt can resume, the furthest first, with its files in a directory.
 
     :param arguments: of the attempt.
     :param directory: of this machine.
     """
-    found = [entry for entry in (_here(directory), _beside(attempt, directory)) if entry]
-    for checkpoint in sorted(found, key=lambda entry: entry.reach, reverse=True):
-        if checkpoint.arguments != arguments:
+    found = [progress for progress in (_here(directory), _beside(attempt, directory)) if progress]
+    for progress in sorted(found, key=lambda progress: progress.reach, reverse=True):
+        if progress.arguments != arguments:
             reason = "is of other arguments or of another run, or was overtaken by a commit"
-        elif checkpoint.saved_at < time.time() - LIFETIME:
+        elif progress.saved_at < time.time() - LIFETIME:
             reason = f"is older than {LIFETIME / 3600:.0f} hours"
         else:
-            yield checkpoint
+            yield progress
             continue
         log.info("The checkpoint under %s is ignored: it %s", attempt.root, reason)
 
 
-def _here(directory: Path) -> Checkpoint | None:
+def _here(directory: Path) -> Progress | None:
     try:
         # The last line may be cut short: the process was killed while it wrote.
         *_, last, _ = directory.joinpath(_JOURNAL).read_bytes().split(b"\n")
-        return decode(last, Checkpoint)
+        return decode(last, Progress)
     except (FileNotFoundError, ValueError):
         return None
 
 
-def _beside(attempt: Attempt, directory: Path) -> Checkpoint | None:
+def _beside(attempt: Attempt, directory: Path) -> Progress | None:
     """That of an earlier attempt of this run which has come furthest."""
     if attempt.task.number < 2:
         return None
-    found = {
-        earlier: sorted(name for name in names if f"{CHECKPOINT}-" in name)
-        for earlier, names in attempt.predecessors().items()
-    }
-    furthest = max(found, key=lambda earlier: found[earlier][-1:], default=None)
-    if furthest is None or not found[furthest]:
-        return None
+    found = [sorted(name for name in names if f"{CHECKPOINT}-" in name) for names in attempt.predecessors()]
     try:
-        return _fetched(attempt, found[furthest], directory)
+        furthest = max(filter(None, found), key=lambda names: names[-1], default=None)
+        return _fetched(attempt, furthest, directory) if furthest else None
     except (FileNotFoundError, ValueError) as error:
         log.warning("The checkpoint of an earlier attempt under %s is ignored: %s", attempt.root, error)
         return None
 
 
-def _fetched(attempt: Attempt, names: list[str], directory: Path) -> Checkpoint:
+def _fetched(attempt: Attempt, names: list[str], directory: Path) -> Progress:
     """Bring a checkpoint to this machine, under names of its own.
 
     :param names: of the attempt's checkpoints, which hold its ids one after the other.
     """
-    with open_new(directory / "beside-ids") as ids:
+    with directory.joinpath("beside-ids").open("wb") as ids:
         for name in names:
             head, _, lines = read(attempt.root / name).partition(b"\n")
-            checkpoint = decode(head, Checkpoint)
-            if checkpoint.ids_from != ids.tell():
+            progress = decode(head, Progress)
+            if progress.ids_saved != ids.tell():
                 raise ValueError(f"{name} does not follow the one before")
-            cut = checkpoint.ids.size - checkpoint.ids_from
+            cut = progress.ids.size - progress.ids_saved
             ids.write(lines[:cut])
-    end = cut + checkpoint.spool.size
-    for spool, name, content in (
-        (checkpoint.spool, "beside-spool", lines[cut:end]),
-        (checkpoint.rejected, "beside-rejected", lines[end:]),
-    ):
-        spool.name = name
-        with open_new(directory / name) as file:
-            file.write(content)
-    checkpoint.ids.name = "beside-ids"
-    return checkpoint
+    end = cut + progress.spool.size
+    directory.joinpath("beside-spool").write_bytes(lines[cut:end])
+    directory.joinpath("beside-rejected").write_bytes(lines[end:])
+    for name in ("ids", "spool", "rejected"):
+        getattr(progress, name).name = f"beside-{name}"
+    return progress

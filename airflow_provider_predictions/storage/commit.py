@@ -6,7 +6,6 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from airflow_provider_predictions.api.arguments import utc
@@ -14,7 +13,7 @@ from airflow_provider_predictions.api.errors import PredictionsError
 from airflow_provider_predictions.storage.attempt import Attempt, on_the_way
 from airflow_provider_predictions.storage.log import Entry, Log
 from airflow_provider_predictions.storage.manifest import Manifest
-from airflow_provider_predictions.storage.objects import try_to_write
+from airflow_provider_predictions.storage.objects import put, try_to_write
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import ObjectStoragePath
@@ -45,26 +44,20 @@ class LandingPath:
                 "lands there at a time", self.root,
             )  # fmt: skip
 
-    def entry(self, content: Manifest, *, state: str | None, unsettled: list[int]) -> Entry:
+    def entry(self, content: Manifest, *, state: str | None = None) -> Entry:
         """The commit of a manifest, which is given the time of it.
 
         :param state: the name of the state after it.
-        :param unsettled: see ``Entry``.
         """
-        attempt, task, now = self.attempt, self.attempt.task, datetime.now(UTC)
+        attempt, now = self.attempt, datetime.now(UTC)
         content["committed_at"] = utc(now)
         return Entry(
             generation=attempt.generation,
             nonce=attempt.nonce,
-            run=task.run,
-            ti=task.ti,
-            attempt=task.number,
-            tries=task.tries,
-            started=task.started,
+            task=attempt.task,
             committed_at=now,
             manifest=dict(content),
             state=state,
-            unsettled=unsettled,
         )
 
     def create(self, entry: Entry) -> Entry:
@@ -80,9 +73,12 @@ class LandingPath:
             self.abandon()
         return winner
 
-    def on_the_way(self) -> Path:
-        """Where a file of a local path lies until it is whole."""
-        return on_the_way(self.root, self.attempt.generation)
+    def put(self, name: str, content: bytes) -> None:
+        """Put an object that is not under the names of this attempt alone.
+
+        :param name: relative to the path.
+        """
+        put(self.root / name, content, via=on_the_way(self.root, self.attempt.generation))
 
     def abandon(self) -> None:
         """Remove what this attempt has written, unless it may be committed."""

@@ -13,7 +13,6 @@ from typing import Any, BinaryIO, ClassVar, cast
 
 from airflow_provider_predictions.api.errors import ConfigurationError
 from airflow_provider_predictions.api.service import Service
-from airflow_provider_predictions.storage.spool import open_new
 
 SUFFIXES = {None: "", "gzip": ".gz", "zstd": ".zst"}
 GZIP_LEVEL = 6
@@ -86,7 +85,7 @@ def make_format(name: str, compression: str | None, service: Service[Any]) -> Fo
 
 @contextmanager
 def _compressing(target: Path, compression: str) -> Iterator[BinaryIO]:
-    with open_new(target) as raw:
+    with target.open("wb") as raw:
         if compression == "gzip":
             # Neither name nor time in the header: equal records make equal objects.
             with gzip.GzipFile(filename="", fileobj=raw, mode="wb", mtime=0, compresslevel=GZIP_LEVEL) as out:

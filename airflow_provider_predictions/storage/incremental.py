@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
-import math
-import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -15,15 +14,17 @@ from airflow_provider_predictions.storage.attempt import (
     Attempt,
     TaskRun,
     new_nonce,
+    remove_numbered,
     remove_unfinished,
     tagged,
 )
 from airflow_provider_predictions.storage.checkpoint import CHECKPOINT
 from airflow_provider_predictions.storage.commit import LandingPath, warning_only
-from airflow_provider_predictions.storage.index import INDEX, RECENT, listed, read_index, write_index
+from airflow_provider_predictions.storage.index import INDEX, RECENT, listed, packed, read_index
+from airflow_provider_predictions.storage.local import UNFINISHED
 from airflow_provider_predictions.storage.log import Entry
 from airflow_provider_predictions.storage.manifest import MANIFEST, Manifest, as_json
-from airflow_provider_predictions.storage.objects import UNFINISHED, names, put, remove_files
+from airflow_provider_predictions.storage.objects import names, put, remove_files
 from airflow_provider_predictions.storage.state import STATE, STATES, State, find, load
 from airflow_provider_predictions.storage.stored import encode
 
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 log = logging.getLogger(__name__)
-
-_NUMBERED = re.compile(r"([0-9]{8,})-[0-9a-f]{8}\.(json|gz)")
 
 LATE = 24
 """A generation is swept again so many commits later, of what a frozen attempt has written since."""
@@ -85,18 +84,19 @@ class IncrementalPath(LandingPath):
             conditional=self.is_conditional,
             swept=self._sweep_earlier(),
         )
-        entry = self.entry(content, state=state.name, unsettled=[])
+        entry = self.entry(content, state=state.name)
         state = self._noting(state, entry)
-        put(self.root / STATES / state.name, encode(state), via=self.on_the_way())
-        winner = self.create(entry)
+        stored = encode(state)
+        self.put(f"{STATES}/{state.name}", stored)
+        winner = self.create(replace(entry, state_sha256=hashlib.sha256(stored).hexdigest()))
         if winner.nonce == attempt.nonce:
             self._publish(content, state)
             return content
         if earlier := self._of_run(load(self.root)):
             return earlier
         raise ConflictError(
-            f"path: another run landed under {self.root} while this one did ({winner.run}). What it landed "
-            "is committed; a retry lands the rest"
+            f"path: another run landed under {self.root} while this one did ({winner.task.run}). What it "
+            "landed is committed; a retry lands the rest"
         )
 
     def nothing(self, content: Manifest) -> Manifest:
@@ -123,16 +123,13 @@ class IncrementalPath(LandingPath):
         if len(recent) < RECENT:
             return replace(state, recent=recent)
         older, recent = recent[: -LATE - 1], recent[-LATE - 1 :]
-        write_index(self.root, state.index, older, state.index_name, self.on_the_way())
+        self.put(f"{INDEX}/{state.index_name}", packed(read_index(self.root, state.index) + older))
         return replace(state, recent=recent, index=state.index_name)
 
     def _of_run(self, state: State) -> Manifest | None:
         """What an attempt of this run has committed."""
-        task = self.attempt.task
-        for entry in self._commits(state):
-            if task.is_run_of(entry):
-                return self.log.landed(entry)
-        return None
+        own = filter(lambda entry: self.attempt.task.is_run_of(entry.task), self._commits(state))
+        return next(map(self.log.landed, own), None)
 
     def _commits(self, state: State) -> Iterator[Entry]:
         yield from reversed(state.recent)
@@ -146,7 +143,7 @@ class IncrementalPath(LandingPath):
         :raises StorageError: where readers would miss the manifest; a retry writes it.
         """
         with warning_only(self.root):
-            put(self.root / STATE, encode(state), via=self.on_the_way())
+            self.put(STATE, encode(state))
         with warning_only(self.root):
             self._sweep(state.recent[-1])
             remove_unfinished(self.root, state.generation)
@@ -191,21 +188,9 @@ class IncrementalPath(LandingPath):
 
     def _sweep_states(self, state: State) -> None:
         """Keep the newest state and index and the ones before, which a reader may have been told of."""
-        self._sweep_folder(STATES, state, {entry.state for entry in state.recent[-2:]})
+        remove_numbered(self.root, STATES, state.generation, {entry.state for entry in state.recent[-2:]})
         if state.index == state.index_name:
-            self._sweep_folder(INDEX, state, {state.index, self.state.index})
-
-    def _sweep_folder(self, folder: str, state: State, kept: set[str | None]) -> None:
-        """Remove what is not kept, but for what attempts put there that may still commit."""
-        found = names(self.root / folder)
-        over = [name for name in found if name not in kept and _number(name) <= state.generation]
-        remove_files(self.root, [f"{folder}/{name}" for name in over])
-
-
-def _number(name: str) -> float:
-    """The generation in the name of a state or an index; one of another name is never over."""
-    found = _NUMBERED.fullmatch(name)
-    return int(found[1]) if found else math.inf
+            remove_numbered(self.root, INDEX, state.generation, {state.index, self.state.index})
 
 
 def _is_written(content: Manifest) -> bool:

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import gzip
 import zlib
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from airflow_provider_predictions.api.errors import ConfigurationError
+from airflow_provider_predictions.api.errors import ConfigurationError, ConflictError
 from airflow_provider_predictions.storage.log import Entry
-from airflow_provider_predictions.storage.objects import put, read
+from airflow_provider_predictions.storage.objects import names, read
 from airflow_provider_predictions.storage.stored import Stored, decode, encode
 
 if TYPE_CHECKING:
@@ -53,6 +52,8 @@ def read_index(root: ObjectStoragePath, name: str | None) -> list[Entry]:
     try:
         content = read(target)
     except FileNotFoundError:
+        if any(other > name for other in names(root / INDEX)):
+            raise ConflictError(f"path: a newer index has replaced {target}; a retry reads that") from None
         raise ConfigurationError(f"path: {target} is missing. Restore it from a backup") from None
     try:
         return decode(gzip.decompress(content), Index).commits
@@ -60,15 +61,6 @@ def read_index(root: ObjectStoragePath, name: str | None) -> list[Entry]:
         raise ConfigurationError(f"path: {target} is damaged: {error}. Restore it from a backup") from None
 
 
-def write_index(
-    root: ObjectStoragePath, earlier: str | None, recent: list[Entry], name: str, via: Path
-) -> None:
-    """Add commits to those of an index, in a new one.
-
-    :param earlier: the name of the index that it follows.
-    :param recent: the commits that follow those.
-    :param name: of the new one.
-    :param via: see ``put``.
-    """
-    content = encode(Index(commits=read_index(root, earlier) + recent))
-    put(root / INDEX / name, gzip.compress(content, mtime=0), via=via)
+def packed(commits: list[Entry]) -> bytes:
+    """An index of commits, as it is stored."""
+    return gzip.compress(encode(Index(commits=commits)), mtime=0)

@@ -21,7 +21,7 @@ from airflow_provider_predictions.api.arguments import utc
 from airflow_provider_predictions.api.models import Page, Prediction, as_time, id_by_content
 from airflow_provider_predictions.storage import checkpoint
 from airflow_provider_predictions.storage.attempt import Attempt
-from airflow_provider_predictions.storage.checkpoint import Checkpoint, Progress
+from airflow_provider_predictions.storage.checkpoint import Progress
 from airflow_provider_predictions.storage.commit import warning_only
 from airflow_provider_predictions.storage.formats import Format
 from airflow_provider_predictions.storage.manifest import REJECTED, Manifest, Part, manifest
@@ -134,20 +134,17 @@ class Landing:
         progress, spool = self.progress, self.progress.spool
         spool.close()
         content = self.form.convert(spool.path, self._directory / "converted")
-        size, sha256 = spool.size, spool.sha256
-        if content != spool.path:
-            with content.open("rb") as file:
-                sha256, size = hashlib.file_digest(file, "sha256").hexdigest(), file.tell()
-        part = self._put_part(content, spool.count, size, sha256, len(progress.parts))
+        sha256 = spool.sha256 if content == spool.path else _sha256(content)
+        part = self._put_part(content, spool.count, sha256, len(progress.parts))
         self._take_over()
         progress.parts.append(part)
-        progress.spool = Spool(self._directory / f"part-{len(progress.parts)}")
+        progress.spool = Spool.new(self._directory / f"part-{len(progress.parts)}")
         return spool.path
 
-    def _put_part(self, file: Path, count: int, size: int, sha256: str, number: int) -> Part:
+    def _put_part(self, file: Path, count: int, sha256: str, number: int) -> Part:
         target = self.attempt.path(f"part-{number:05}", self.form.suffix)
         put_file(file, target)
-        return Part(target.name, count, size, sha256)
+        return Part(target.name, count, file.stat().st_size, sha256)
 
     def _resumed(self) -> Progress | None:
         """Go on with what an earlier attempt has written, copied to names of this one.
@@ -157,15 +154,15 @@ class Landing:
         """
         for found in checkpoint.candidates(self.arguments, self._directory, self.attempt):
             try:
-                progress = Progress.resumed(found, self._directory)
+                found.resume(self._directory)
                 self._copies = [self._copied(found, number) for number in range(len(found.parts))]
             except (FileNotFoundError, ValueError) as error:
                 log.warning("The checkpoint under %s is ignored: %s", self.attempt.root, error)
                 self._remove_copies()
                 continue
             log.info("Resuming after %d parts and %d more records of an attempt that was interrupted",
-                     len(progress.parts), progress.spool.count)  # fmt: skip
-            return progress
+                     len(found.parts), found.spool.count)  # fmt: skip
+            return found
         return None
 
     def _take_over(self) -> None:
@@ -177,7 +174,7 @@ class Landing:
         with warning_only(self.attempt.root):
             self.attempt.remove()
 
-    def _copied(self, found: Checkpoint, number: int) -> Part:
+    def _copied(self, found: Progress, number: int) -> Part:
         """A part of an earlier attempt under a name of this one: that attempt may still remove its own.
 
         :raises ValueError: where it is not what was written.
@@ -186,10 +183,9 @@ class Landing:
         source = replace(self.attempt, nonce=found.nonce).directory / part.name
         copy = self._directory / "copied"
         get_file(source, copy, part.bytes)
-        with copy.open("rb") as file:
-            if hashlib.file_digest(file, "sha256").hexdigest() != part.sha256:
-                raise ValueError(f"{part.name} is not what an earlier attempt has written")
-        return self._put_part(copy, part.count, part.bytes, part.sha256, number)
+        if _sha256(copy) != part.sha256:
+            raise ValueError(f"{part.name} is not what an earlier attempt has written")
+        return self._put_part(copy, part.count, part.sha256, number)
 
 
 def forget(attempt: Attempt) -> None:
@@ -203,6 +199,11 @@ def forget(attempt: Attempt) -> None:
 def _workspace(attempt: Attempt) -> Workspace:
     key = f"{attempt.root} {attempt.task.run}"
     return Workspace(hashlib.sha256(key.encode()).hexdigest()[:32])
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
 
 
 def _ids(records: Sequence[Prediction]) -> bytes:

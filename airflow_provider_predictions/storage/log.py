@@ -28,27 +28,25 @@ class Entry(Stored):
 
     :param generation: its number, from 1.
     :param nonce: of the attempt that has committed.
-    :param run: which task of which run.
-    :param ti: the id of the task instance, where Airflow gives one.
-    :param attempt: its try number.
-    :param tries: see ``TaskRun``.
-    :param started: see ``TaskRun``.
+    :param task: whose.
     :param manifest: what it has landed; in a list of commits without its parts, where these are many.
     :param state: the name of the state after it; None where each landing replaces the one before.
-    :param unsettled: earlier generations whose manifest may still be put over a newer one.
+    :param state_sha256: of that state, in hex; None in the state itself.
     """
 
     generation: Number
     nonce: Nonce
-    run: str
-    ti: str | None
-    attempt: int
+    task: TaskRun
     committed_at: datetime
     manifest: dict[str, Any]
-    tries: int | None = None
-    started: str | None = None
     state: Annotated[str, msgspec.Meta(pattern=r"^[0-9]{8,}-[0-9a-f]{8}\.json\Z")] | None = None
-    unsettled: list[int] = msgspec.field(default_factory=list)
+    state_sha256: str | None = None
+
+    @property
+    def unsettled(self) -> list[int]:
+        """Earlier generations whose manifest may still be put over a newer one."""
+        found: list[int] = self.manifest.get("unsettled", [])
+        return found
 
     def __post_init__(self) -> None:
         """Refuse what is no manifest; its parts are checked where they are read."""
@@ -125,7 +123,7 @@ class Log:
     def directory(self, entry: Entry) -> ObjectStoragePath:
         """Where the parts of a commit lie; the path itself, where it has none."""
         is_shared, is_written = entry.state is None, entry.manifest["count"] or entry.manifest["rejected"]
-        attempt = Attempt(self.root, entry.generation, TaskRun(entry.run), entry.nonce, shared=is_shared)
+        attempt = Attempt(self.root, entry.generation, entry.task, entry.nonce, shared=is_shared)
         return attempt.directory if is_written else self.root
 
     def _exists(self, generation: int) -> bool:

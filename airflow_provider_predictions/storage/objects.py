@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 import errno
-import os
 import re
 import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from inspect import signature
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
 from fsspec import AbstractFileSystem
 
 from airflow_provider_predictions.api.errors import ConfigurationError, StorageError
 from airflow_provider_predictions.storage.failures import explained, status_of
+from airflow_provider_predictions.storage.local import create_file, replacing
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import ObjectStoragePath
-
-UNFINISHED = ".new"
-"""How the name of a file ends that is not whole yet."""
-
 
 LONGEST = 300.0
 """Seconds that reading or writing an object may take, whatever its library tries again meanwhile."""
@@ -103,7 +98,7 @@ def put(target: ObjectStoragePath, content: bytes, *, via: Path | None = None) -
     """
     with explained("written", target):
         if is_local(target):
-            with _replacing(target, via) as new:
+            with replacing(Path(target.path), via) as new:
                 new.write_bytes(content)
         else:
             _ask(target.fs, "pipe_file", target.path, content, size=len(content))
@@ -119,7 +114,7 @@ def put_file(file: Path, target: ObjectStoragePath, *, longest: float = LONGEST)
             size, pieces = file.stat().st_size, _in_pieces(target.fs)
             _ask(target.fs, "put_file", str(file), target.path, size=size, longest=longest, **pieces)
             return
-        with _replacing(target) as new:
+        with replacing(Path(target.path)) as new:
             # Not linked: a part gets the permissions of a new file in its directory.
             shutil.copyfile(file, new)
 
@@ -205,76 +200,20 @@ def _create(target: ObjectStoragePath, content: bytes, via: Path | None = None) 
     with explained("written", target, but=(FileExistsError, _Unconditional)):
         try:
             if is_local(target):
-                _create_file(Path(target.path), content, via)
+                create_file(Path(target.path), content, via)
             else:
                 _ask(target.fs, "pipe_file", target.path, content, mode="create")
         except (TypeError, ValueError, NotImplementedError):
             # How file systems say that they do not know the mode.
             raise _Unconditional("it knows no conditional put") from None
         except Exception as error:
+            if is_local(target) and getattr(error, "errno", None) in _LINKLESS:
+                raise _Unconditional(str(error)) from None
             if (status := status_of(error)) in _UNKNOWN:
                 raise _Unconditional(f"it answers {status} to a conditional put") from None
             if status in _EXISTS:
                 raise FileExistsError(target.path) from None
             raise
-
-
-def _create_file(target: Path, content: bytes, via: Path | None) -> None:
-    """A file that appears with its content, or not at all, also where the machine loses power."""
-    new = _unfinished(target, via)
-    try:
-        with new.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        try:
-            os.link(new, target)
-        except FileNotFoundError:
-            raise _removed(str(target)) from None
-        except OSError as error:
-            if error.errno in _LINKLESS:
-                raise _Unconditional(str(error)) from None
-            raise
-        directory = os.open(target.parent, os.O_RDONLY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
-    finally:
-        new.unlink(missing_ok=True)
-
-
-@contextmanager
-def _replacing(target: ObjectStoragePath, via: Path | None = None) -> Iterator[Path]:
-    """A file that takes the target's name when it is whole, so that nobody reads half of it."""
-    new = _unfinished(Path(target.path), via)
-    try:
-        yield new
-        new.replace(target.path)
-    except FileNotFoundError:
-        raise _removed(target.path) from None
-    finally:
-        new.unlink(missing_ok=True)
-
-
-def _unfinished(target: Path, via: Path | None) -> Path:
-    """A new file on the way to another one, whose directory is made where it is missing."""
-    new = via or target.with_name(f"{target.name}.{uuid4().hex}{UNFINISHED}")
-    for _ in range(TRIES):
-        # Another run removes directories that are empty.
-        with suppress(FileNotFoundError):
-            target.parent.mkdir(parents=True, exist_ok=True)
-            new.parent.mkdir(parents=True, exist_ok=True)
-            new.touch(exist_ok=False)
-            return new
-    raise _removed(str(target))
-
-
-def _removed(target: str) -> StorageError:
-    """What an attempt meets that another one has overtaken; it is no missing bucket."""
-    return StorageError(
-        f"path: {target} cannot be written: its directory was removed meanwhile. A retry finds out why"
-    )
 
 
 def remove(target: ObjectStoragePath) -> None:

@@ -14,7 +14,6 @@ import pyarrow.parquet as pq
 from airflow_provider_predictions.api.models import Column, as_time
 from airflow_provider_predictions.api.rows import joined, members, value
 from airflow_provider_predictions.storage.formats import Format
-from airflow_provider_predictions.storage.spool import open_new
 
 ROWS_PER_GROUP = 5_000
 OTHER = "other"
@@ -50,8 +49,7 @@ class Parquet(Format):
         codec = self.compression or "none"
         with (
             lines.open("rb") as source,
-            open_new(target) as out,
-            pq.ParquetWriter(out, self.schema, compression=codec) as writer,
+            pq.ParquetWriter(target, self.schema, compression=codec) as writer,
         ):
             while group := list(islice(source, ROWS_PER_GROUP)):
                 rows = [self._row(line.rstrip(b"\n")) for line in group]

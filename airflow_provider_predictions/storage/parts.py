@@ -49,7 +49,7 @@ def missing(target: ObjectStoragePath, argument: str, log: Log, generation: int)
     newer = log.read(generation + 1)
     if newer and newer.state is None:
         return StorageError(
-            f"{argument}: {target} is gone: another landing has replaced it meanwhile ({newer.run}). "
+            f"{argument}: {target} is gone: another landing has replaced it meanwhile ({newer.task.run}). "
             f"Where {argument} is a path, a retry reads that one; else give its manifest"
         )
     return DamagedLandingError(f"{argument}: {target} is missing, which the manifest names")

@@ -16,9 +16,9 @@ from airflow_provider_predictions.storage.attempt import (
 )
 from airflow_provider_predictions.storage.checkpoint import CHECKPOINT
 from airflow_provider_predictions.storage.commit import LandingPath, warning_only
-from airflow_provider_predictions.storage.log import Entry, Log
+from airflow_provider_predictions.storage.log import Log
 from airflow_provider_predictions.storage.manifest import MANIFEST, Manifest, as_json, name_of
-from airflow_provider_predictions.storage.objects import put, read, remove_files
+from airflow_provider_predictions.storage.objects import read, remove_files
 from airflow_provider_predictions.storage.stored import NotStoredError, Number, Stored, decode
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class ReplacedPath(LandingPath):
         A task that was cleared lands anew.
         """
         entry = self.log.read(self.attempt.generation - 1) if self.attempt.task.number > 1 else None
-        if entry is None or not self._is_retry_of(entry):
+        if entry is None or not self.attempt.task.is_retry_of(entry.task):
             return None
         content = self.log.landed(entry)
         if self._is_shown:
@@ -68,15 +68,6 @@ class ReplacedPath(LandingPath):
             # The attempt that has committed may be frozen, and show it later, too.
             self._publish({**content, "unsettled": sorted({*entry.unsettled, entry.generation})})
         return content
-
-    def _is_retry_of(self, entry: Entry) -> bool:
-        task = self.attempt.task
-        if task.tries is not None:
-            return task.is_retry_of(entry)
-        # Outside of Airflow, what a successful attempt removes tells that it died before.
-        left = tagged(self.root, entry.generation, shared=True)
-        has_died = any(tag["nonce"] == entry.nonce and name.startswith(CHECKPOINT) for name, tag in left)
-        return task.is_run_of(entry) and self._is_shown and has_died
 
     def commit(self, content: Manifest) -> Manifest:
         """Commit what an attempt has landed.
@@ -88,22 +79,22 @@ class ReplacedPath(LandingPath):
         """
         if self.unsettled:
             content["unsettled"] = self.unsettled
-        winner = self.create(self.entry(content, state=None, unsettled=self.unsettled))
+        winner = self.create(self.entry(content))
         if winner.nonce == self.attempt.nonce:
             self._publish(content)
             return content
-        if self.attempt.task.is_run_of(winner):
+        if self.attempt.task.is_run_of(winner.task):
             return self.log.landed(winner)
         raise ConfigurationError(
-            f"path: another run landed under {self.root} while this one did ({winner.run}). Give each run a "
-            "path of its own, such as one with {{ ds }} in it, or let one run at a time land there"
+            f"path: another run landed under {self.root} while this one did ({winner.task.run}). Give each "
+            "run a path of its own, such as one with {{ ds }} in it, or let one run at a time land there"
         )
 
     def _publish(self, content: Manifest) -> None:
         """Show the manifest, once, and remove what no shown manifest can name any more."""
         if self.log.read(content["generation"] + 1) is not None:
             return
-        put(self.root / MANIFEST, as_json(content), via=self.on_the_way())
+        self.put(MANIFEST, as_json(content))
         with warning_only(self.root):
             self._sweep(content)
 
@@ -122,10 +113,10 @@ class ReplacedPath(LandingPath):
         remove_unfinished(self.root, generation)
 
 
-class Shown(Stored):
+class Shown(Stored, omit_defaults=True):
     """What the next landing needs of the manifest that lies there."""
 
-    generation: Number = 0
+    generation: Number
     unsettled: list[Number] = msgspec.field(default_factory=list)
 
 
@@ -135,7 +126,7 @@ def _shown(root: ObjectStoragePath) -> Shown:
     try:
         return decode(read(target), Shown)
     except FileNotFoundError:
-        return Shown()
+        return Shown(generation=0)
     except NotStoredError:
         raise ConfigurationError(
             f"path: {target} is not what this version of the package writes. Remove it, or land under "

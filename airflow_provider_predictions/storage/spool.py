@@ -3,62 +3,60 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO
+from typing import Self
 
 import msgspec
 
-_BLOCK = 1 << 20
 
+class Spool(msgspec.Struct, dict=True):
+    """Lines that are appended to a file of this machine. What is stored of it lets another process go on.
 
-def open_new(path: Path) -> IO[bytes]:
-    """Open a file to be written, never one that was there: that may be an object by now, too."""
-    path.unlink(missing_ok=True)
-    return path.open("xb")
-
-
-class SpoolState(msgspec.Struct):
-    """A spool as it is stored.
-
-    :param name: of its file.
+    :param name: of the file.
     :param count: of lines.
     :param size: in bytes.
     :param sha256: of the content, in hex.
     """
 
     name: str
-    count: int
-    size: int
-    sha256: str
+    count: int = 0
+    size: int = 0
+    sha256: str = hashlib.sha256().hexdigest()
 
+    @classmethod
+    def new(cls, path: Path) -> Self:
+        """An empty one.
 
-class Spool:
-    """Lines that are appended to a file of this machine.
+        :param path: of the file.
+        """
+        path.write_bytes(b"")
+        spool = cls(path.name)
+        spool.resume(path)
+        return spool
 
-    :param path: of the file.
-    """
+    def resume(self, path: Path) -> None:
+        """Go on with its file, without what was written to it and not noted any more.
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.count = self.size = 0
-        self._sha256 = hashlib.sha256()
-        self._file = open_new(path)
+        :param path: which it has from now on, in the same directory.
+        :raises ValueError: where it does not hold what was noted.
+        """
+        path.with_name(self.name).replace(path)
+        os.truncate(path, self.size)
+        with path.open("rb") as content:
+            self._hash = hashlib.file_digest(content, "sha256")
+        if self._hash.hexdigest() != self.sha256:
+            raise ValueError(f"{self.name} does not hold what was written to it")
+        self.path, self.name, self._file = path, path.name, path.open("ab")
 
     def write(self, records: Sequence[bytes]) -> None:
         """Append records, each of them one line."""
-        self._append(b"\n".join((*records, b"")))
-        self.count += len(records)
-
-    def _append(self, content: bytes) -> None:
+        content = b"\n".join((*records, b""))
         self._file.write(content)
-        self._sha256.update(content)
-        self.size += len(content)
-
-    @property
-    def sha256(self) -> str:
-        """Of the content, in hex."""
-        return self._sha256.hexdigest()
+        self._hash.update(content)
+        self.count, self.size = self.count + len(records), self.size + len(content)
+        self.sha256 = self._hash.hexdigest()
 
     def flush(self) -> None:
         """Give to the operating system what it has not got yet, so that it survives this process."""
@@ -67,25 +65,3 @@ class Spool:
     def close(self) -> None:
         """Write no more."""
         self._file.close()
-
-    def state(self) -> SpoolState:
-        """What ``Spool.again`` needs."""
-        return SpoolState(self.path.name, self.count, self.size, self.sha256)
-
-    @classmethod
-    def again(cls, path: Path, state: SpoolState) -> Spool:
-        """Go on with a file, without what was written to it and not noted any more.
-
-        :param path: of the file that goes on; the other one lies beside it.
-        :param state: of the other one.
-        :raises ValueError: where that does not hold what was noted.
-        """
-        old = path.with_name(state.name)
-        spool = cls(path.with_suffix(".new"))
-        with old.open("rb") as content:
-            while block := content.read(min(_BLOCK, state.size - spool.size)):
-                spool._append(block)
-        if spool.sha256 != state.sha256:
-            raise ValueError(f"{old.name} does not hold what was written to it")
-        spool.path, spool.count = spool.path.replace(path), state.count
-        return spool

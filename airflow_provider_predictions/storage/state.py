@@ -6,13 +6,14 @@ of the newest for readers. It may be late, so who reads it looks for the log's n
 
 from __future__ import annotations
 
+import hashlib
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 
 from airflow_provider_predictions.api.errors import ConfigurationError, ConflictError
-from airflow_provider_predictions.storage.attempt import on_the_way
+from airflow_provider_predictions.storage.attempt import on_the_way, tagged
 from airflow_provider_predictions.storage.log import LOG, Entry, Log
 from airflow_provider_predictions.storage.manifest import MANIFEST
 from airflow_provider_predictions.storage.objects import create, names, read
@@ -75,23 +76,27 @@ def load(root: ObjectStoragePath) -> State:
         land everything twice.
     :raises ConflictError: where others commit all the time.
     """
-    state = find(root)
-    if state is None:
+    if (found := _find(root)) is None:
         return _begin(root)
+    content, state = found
     if state.generation:
-        _require_commit(root, state)
+        _require_commit(root, content, state)
     return state
 
 
-def _require_commit(root: ObjectStoragePath, state: State) -> None:
-    """Refuse a state that no commit names: somebody has copied what an attempt left that did not commit."""
+def _require_commit(root: ObjectStoragePath, content: bytes, state: State) -> None:
+    """Refuse a state that no commit has left: one that was edited, or of an attempt that did not commit."""
     log = Log(root)
-    entry = log.read(state.generation)
-    if entry is None or entry.state != state.name:
-        raise ConfigurationError(
-            f"path: {root / STATE} is {state.name}, which {log.name(state.generation)} does not name. "
-            + _way_out(root)
-        )
+    commit, entry = log.name(state.generation), log.read(state.generation)
+    if entry is None:
+        wrong = f"whose commit {commit} is missing. Restore that from a backup. If it was never there:"
+    elif entry.state != state.name:
+        wrong = f"which {commit} does not name."
+    elif entry.state_sha256 != hashlib.sha256(content).hexdigest():
+        wrong = f"but not as it was committed: {commit} has another sha256."
+    else:
+        return
+    raise ConfigurationError(f"path: {root / STATE} is {state.name}, {wrong} {_way_out(root)}")
 
 
 def find(root: ObjectStoragePath) -> State | None:
@@ -100,22 +105,29 @@ def find(root: ObjectStoragePath) -> State | None:
     :raises ConfigurationError: where it cannot be read.
     :raises ConflictError: where others commit all the time.
     """
+    found = _find(root)
+    return found and found[1]
+
+
+def _find(root: ObjectStoragePath) -> tuple[bytes, State] | None:
+    """The state of a path, as it is stored and read."""
     target, log = root / STATE, Log(root)
     try:
-        state = _decoded(read(target), target)
+        content = read(target)
     except FileNotFoundError:
         return None
+    state = _decoded(content, target)
     for _ in range(LOOKS):
         head = log.head(state.generation)
         if head == state.generation:
-            return state
+            return content, state
         entry = log.read(head)
         if entry and (newest := _state_of(root, entry, log)):
             return newest
     raise ConflictError(f"path: other runs commit under {root} all the time; a retry cures this")
 
 
-def _state_of(root: ObjectStoragePath, entry: Entry, log: Log) -> State | None:
+def _state_of(root: ObjectStoragePath, entry: Entry, log: Log) -> tuple[bytes, State] | None:
     """The state that an entry names; None where a later commit has removed it meanwhile."""
     if entry.state is None:
         raise ConfigurationError(
@@ -123,7 +135,8 @@ def _state_of(root: ObjectStoragePath, entry: Entry, log: Log) -> State | None:
         )
     target = root / STATES / entry.state
     try:
-        return _decoded(read(target), target)
+        content = read(target)
+        return content, _decoded(content, target)
     except FileNotFoundError:
         if log.read(entry.generation + 1) is None:
             raise ConfigurationError(
@@ -151,16 +164,17 @@ def _way_out(root: ObjectStoragePath) -> str:
 
 def _begin(root: ObjectStoragePath) -> State:
     """The state of a path in which nothing has landed."""
-    found = names(root)
-    if STATES in found:
+    found, log, target = names(root), Log(root), root / STATE
+    numbers = [int(name) for name in found if name.isdecimal()]
+    if {LOG, STATES, MANIFEST}.intersection(found) or any(tagged(root, n, shared=False) for n in numbers):
         if state := find(root):  # another run was quicker
             return state
+        entry = log.read(log.head(0))
+        if MANIFEST in found or (entry and entry.state is None):
+            raise ConfigurationError(
+                f"path: {root} holds a landing that is not incremental; land under another path"
+            )
         raise ConfigurationError(
-            f"path: {root / STATE} is missing, although runs have committed there. {_way_out(root)}"
+            f"path: {target} is missing, although runs have landed there. {_way_out(root)}"
         )
-    if LOG in found or MANIFEST in found:
-        raise ConfigurationError(
-            f"path: {root} holds a landing that is not incremental; land under another path"
-        )
-    target = root / STATE
     return _decoded(create(target, encode(State()), via=on_the_way(root, 1)), target)

@@ -19,7 +19,7 @@ class NotStoredError(ValueError):
 
 
 class Stored(msgspec.Struct, tag_field="version", tag=VERSION, kw_only=True):
-    """The base of what is stored; a member that is added later needs a default."""
+    """The base of what is stored, with all its members: one that is gone is not taken for its default."""
 
 
 S = TypeVar("S", bound=Stored)
@@ -38,7 +38,9 @@ def decode(text: bytes | str, kind: type[S]) -> S:
     """
     try:
         given: Any = json.loads(text)
-        # msgspec accepts a struct without its tag.
-        return msgspec.convert({"version": None} | given if isinstance(given, dict) else given, kind)
+        needed = () if kind.__struct_config__.omit_defaults else kind.__struct_fields__
+        if isinstance(given, dict) and (missing := {"version", *needed} - given.keys()):
+            raise ValueError(f"{', '.join(sorted(missing))} is missing")
+        return msgspec.convert(given, kind)
     except (ValueError, RecursionError, msgspec.MsgspecError) as error:
         raise NotStoredError(f"not a {kind.__name__} of version {VERSION}: {error}") from None

@@ -412,3 +412,11 @@ def test_a_path_with_what_a_store_takes_for_the_end_of_it_is_refused(landing, en
     """Each version of an object would be put over the one before, and a reader would look elsewhere."""
     with pytest.raises(ConfigurationError, match=rf"path: holds a \{end[0]}, after which stores read"):
         make(landing, path=f"s3://aws_default@bucket/a{end}")
+
+
+def test_a_path_with_two_slashes_after_the_bucket_is_refused(landing) -> None:
+    """s3fs lists what lies under the path with one."""
+    with pytest.raises(ConfigurationError, match="path: has two slashes after the bucket; leave one out"):
+        make(landing, path="s3://aws_default@bucket//a")
+    make(landing, path="s3://aws_default@bucket/a//b")
+    make(landing, path="s3://aws_default@bucket/")

@@ -19,8 +19,7 @@ from airflow_provider_predictions.api.arguments import utc
 from airflow_provider_predictions.api.errors import ConfigurationError
 from airflow_provider_predictions.report.source import landings
 from airflow_provider_predictions.report.window import Window, make_window
-from airflow_provider_predictions.storage.attempt import on_the_way
-from airflow_provider_predictions.storage.index import write_index
+from airflow_provider_predictions.storage.index import INDEX, packed
 from airflow_provider_predictions.storage.log import Log
 from airflow_provider_predictions.storage.objects import put
 from airflow_provider_predictions.storage.state import STATE, State, find
@@ -114,7 +113,7 @@ def runs_before(root: ObjectStoragePath, runs: int, parts: int = 1) -> None:
         entry = replace(state.recent[0], generation=generation, committed_at=at, manifest=manifest)
         entries.append(entry)
     last = replace(state, generation=runs, recent=entries[-30:])
-    write_index(root, None, entries[:-30], last.index_name, on_the_way(root, last.generation))
+    put(root / INDEX / last.index_name, packed(entries[:-30]))
     put(root / STATE, encode(replace(last, index=last.index_name)))
     put(Log(root).name(runs), encode(entries[-1]))
 

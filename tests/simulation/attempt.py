@@ -112,6 +112,8 @@ class Attempt:
         self.result: Any = None
         self.error: Exception | None = None
         self.locks: list[Any] = []
+        self.read: set[str] = set()
+        """What it has got of the storage."""
         self.listed: list[dict[str, Any]] = []
         """The list as it was when the first attempt of its run began."""
         self._body = body

@@ -68,7 +68,7 @@ def commits(objects: Mapping[str, bytes], *, incremental: bool) -> list[Commit]:
     """All that is committed."""
     name = None if incremental else ""
     return [
-        _commit(entry["manifest"], name=name, run=entry["run"].split()[1], nonce=entry["nonce"])
+        _commit(entry["manifest"], name=name, run=entry["task"]["run"].split()[1], nonce=entry["nonce"])
         for entry in map(_parsed, entries(objects).values())
     ]
 

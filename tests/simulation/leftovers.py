@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from tests.simulation import layout
 from tests.simulation.attempt import Attempt, InvariantError
@@ -37,24 +37,15 @@ class Leftovers:
         return [*sorted(unnamed), *(f"no {name}" for name in sorted(missing))]
 
     def ended(self, attempt: Attempt, objects: Mapping[str, bytes]) -> None:
-        """Where there is no room, a retry keeps copies only if it came further than those before it."""
-        if "No space left" not in str(attempt.error):
+        """Where there is no room, a retry keeps its copies only if it came further than they do."""
+        copied = max(_parts(attempt.read).values(), default=0)
+        if not copied or "No space left" not in str(attempt.error):
             return
-        parts = Counter(layout.author(name) for name in objects if "part-" in name)
-        own = {tag: count for tag, count in parts.items() if tag and self._authors[tag[1]] is attempt}
-        for (generation, nonce), count in own.items():
-            others = [
-                other
-                for tag, other in parts.items()
-                if tag
-                and tag[0] == generation
-                and tag[1] != nonce
-                and self._authors[tag[1]].run == attempt.run
-            ]
-            if count <= max(others, default=0):
+        for tag, count in _parts(objects).items():
+            if self._authors[tag[1]] is attempt and count <= copied:
                 raise InvariantError(f"worse: {attempt} has no room, and leaves {count} copies of parts")
 
-    def _is_earlier(self, other: tuple[int, str], own: tuple[int, str]) -> bool:
-        """Whether another attempt of the run has written for the same commit."""
-        is_of_run = self._authors[other[1]].run == self._authors[own[1]].run
-        return is_of_run and other[0] == own[0] and other[1] != own[1]
+
+def _parts(names: Iterable[str]) -> Counter[tuple[int, str]]:
+    """How many parts there are of each attempt at a commit."""
+    return Counter(tag for name in names if "part-" in name and (tag := layout.author(name)))

@@ -127,6 +127,8 @@ class World:
             raise OSError(5, "the call never arrived")
         if fault in ODD:
             odd(fault)
+        if call == "get":
+            attempt.read.add(place)
         return fault
 
     def act(self, call: str, place: str, change: Callable[[], Any]) -> None:

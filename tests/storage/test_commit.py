@@ -12,8 +12,9 @@ from airflow.providers.common.compat.sdk import ObjectStoragePath
 from airflow_provider_predictions.api.errors import ConfigurationError, ConflictError, StorageError
 from airflow_provider_predictions.storage.attempt import TaskRun
 from airflow_provider_predictions.storage.incremental import LATE, IncrementalPath
+from airflow_provider_predictions.storage.local import replacing
 from airflow_provider_predictions.storage.manifest import Manifest
-from airflow_provider_predictions.storage.objects import _replacing, names
+from airflow_provider_predictions.storage.objects import names
 from airflow_provider_predictions.storage.replaced import ReplacedPath
 from tests.storage.committing import add, is_whole, replace_all, write
 
@@ -136,10 +137,29 @@ def test_an_attempt_whose_files_were_swept_may_be_retried(file_store: ObjectStor
 
     with (  # noqa: PT012
         pytest.raises(StorageError, match=r"its directory was removed meanwhile. A retry finds out why"),
-        _replacing(slower.attempt.path("part-00000", ".jsonl")) as new,
+        replacing(Path(slower.attempt.path("part-00000", ".jsonl").path)) as new,
     ):
         new.write_bytes(b"{}\n")
         add(file_store, "monday")
+
+
+STRANGE = (".nfs0001", "_new/.nfs0001", "_states/.nfs0001", "_index/x", "_log/.nfs0001", "00000001/.nfs0001")
+
+
+@pytest.mark.parametrize("land", [add, replace_all])
+def test_names_that_no_landing_gives_are_left_alone(
+    file_store: ObjectStoragePath, land: Callable[..., Manifest]
+) -> None:
+    """NFS gives such a name to a file that is removed while it is open."""
+    land(file_store, "monday")
+    for name in STRANGE:
+        Path(file_store.path, name).parent.mkdir(exist_ok=True)
+        Path(file_store.path, name).touch()
+
+    for day in ("tuesday", "wednesday"):
+        assert is_whole(land(file_store, day))
+
+    assert {*STRANGE} <= {*names(file_store, deep=True)}
 
 
 # --- each landing replaces the one before ------------------------------------------------------------

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import ObjectStoragePath
+from msgspec.structs import replace
 
 from airflow_provider_predictions.api.errors import ConfigurationError
 from airflow_provider_predictions.storage import log as log_module
@@ -22,9 +21,7 @@ def entry(generation: int, nonce: str = "00000000") -> Entry:
     return Entry(
         generation=generation,
         nonce=nonce,
-        run="monday",
-        ti=None,
-        attempt=1,
+        task=TaskRun("monday"),
         committed_at=NOON,
         manifest=NOTHING,
     )
@@ -101,12 +98,4 @@ COMMITTED = TaskRun("monday", "a", 1, tries=2, started="noon")
 def test_a_retry_is_told_from_a_task_that_was_cleared_and_a_run_that_was_made_anew(
     task: TaskRun, is_run: bool, is_retry: bool
 ) -> None:
-    facts: dict[str, Any] = {
-        "ti": COMMITTED.ti,
-        "attempt": COMMITTED.number,
-        "tries": COMMITTED.tries,
-        "started": "noon",
-    }
-    committed = Entry(generation=1, nonce="0", run="monday", committed_at=NOON, manifest=NOTHING, **facts)
-
-    assert (task.is_run_of(committed), task.is_retry_of(committed)) == (is_run, is_retry)
+    assert (task.is_run_of(COMMITTED), task.is_retry_of(COMMITTED)) == (is_run, is_retry)

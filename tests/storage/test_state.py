@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import gzip
 import json
+import shutil
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 from msgspec.structs import replace
 
-from airflow_provider_predictions.api.errors import ConfigurationError
+from airflow_provider_predictions.api.errors import ConfigurationError, ConflictError
 from airflow_provider_predictions.storage import state
+from airflow_provider_predictions.storage.incremental import LATE
 from airflow_provider_predictions.storage.index import PARTS, RECENT, read_index
 from airflow_provider_predictions.storage.objects import names
 from airflow_provider_predictions.storage.state import State
@@ -93,6 +97,68 @@ def test_what_is_no_state_is_named(file_store: ObjectStoragePath, harm: str) -> 
         state.load(file_store)
 
 
+@pytest.mark.parametrize("member", State.__struct_fields__)
+def test_a_state_that_lacks_a_member_is_named(file_store: ObjectStoragePath, member: str) -> None:
+    add(file_store, "monday", landed={"a": None})
+    target = file_store / "_state.json"
+    given = json.loads(target.read_text())
+    del given[member]
+    target.write_text(json.dumps(given))
+
+    with pytest.raises(
+        ConfigurationError, match=rf"_state\.json is not a State of version 1: {member} is miss"
+    ):
+        state.find(file_store)
+
+
+@pytest.mark.parametrize("change", [{"landed": {}}, {"recent": []}, {"watermark": None}, {"swept": 9}])
+def test_a_state_that_was_edited_is_refused(file_store: ObjectStoragePath, change: dict[str, Any]) -> None:
+    """Whoever lands from it could land everything twice."""
+    add(file_store, "monday", landed={"a": None}, watermark=NOON)
+    target = file_store / "_state.json"
+    target.write_text(json.dumps(json.loads(target.read_text()) | change))
+
+    with pytest.raises(ConfigurationError, match=r"_state\.json is .*, but not as it was committed: "):
+        add(file_store, "tuesday")
+
+
+def remove(path: ObjectStoragePath, *names: str) -> None:
+    for name in names:
+        shutil.rmtree(f"{path.path}/{name}") if "." not in name else Path(path.path, name).unlink()
+
+
+@pytest.mark.parametrize("gone", [("_states",), ("_states", "_log"), ("_states", "_log", "00000002")])
+def test_a_state_that_is_gone_with_what_names_it_is_named(
+    file_store: ObjectStoragePath, gone: tuple[str, ...]
+) -> None:
+    for day in ("monday", "tuesday"):
+        add(file_store, day)
+    remove(file_store, "_state.json", *gone)
+
+    with pytest.raises(ConfigurationError, match=r"_state\.json is missing, although runs have landed there"):
+        add(file_store, "wednesday")
+
+
+def test_directories_of_others_are_no_landings(file_store: ObjectStoragePath) -> None:
+    for name in ("20261101", "2026", "00000001/other"):
+        (file_store / name).mkdir(parents=True)
+        (file_store / name / "part-00000.jsonl").touch()
+
+    assert add(file_store, "monday")["generation"] == 1
+
+
+def test_a_commit_that_is_gone_is_named(file_store: ObjectStoragePath) -> None:
+    """The state of the commit before it would land again what this one has."""
+    for day in ("monday", "tuesday"):
+        add(file_store, day)
+    remove(file_store, "_log/00000002.json")
+
+    with pytest.raises(
+        ConfigurationError, match=r"_log/00000002\.json is missing. Restore that from a backup"
+    ):
+        add(file_store, "wednesday")
+
+
 def test_a_state_that_is_gone_beside_commits_is_named(file_store: ObjectStoragePath) -> None:
     add(file_store, "monday")
     (file_store / "_state.json").unlink()
@@ -114,7 +180,7 @@ def test_a_state_that_no_commit_names_is_refused(file_store: ObjectStoragePath) 
     (file_store / "_state.json").write_bytes(encode(killed))
 
     with pytest.raises(
-        ConfigurationError, match=rf"{killed.name}, which .*_log/00000002\.json does not name\. Copy"
+        ConfigurationError, match=rf"{killed.name}, whose commit .*_log/00000002\.json is missing.*: Copy"
     ):
         add(file_store, "wednesday")
 
@@ -136,6 +202,18 @@ def test_an_index_that_is_gone_or_damaged_is_named(file_store: ObjectStoragePath
     index.unlink()
     with pytest.raises(ConfigurationError, match=r"path: .*_index/.* is missing"):
         add(file_store, "run 1", number=2)
+
+
+def test_an_index_that_a_newer_one_has_replaced_is_read_by_a_retry(file_store: ObjectStoragePath) -> None:
+    for run in range(RECENT):
+        add(file_store, f"run {run}")
+    slow = state.load(file_store)
+    for run in range(RECENT - LATE - 1):
+        add(file_store, f"later run {run}")
+    add(file_store, "a run that finds nothing", parts=0)
+
+    with pytest.raises(ConflictError, match="newer index has replaced"):
+        read_index(file_store, slow.index)
 
 
 def test_a_path_takes_one_way_to_land(file_store: ObjectStoragePath) -> None:

@@ -1,0 +1,67 @@
+"""Files of this machine that appear with all of their content, or not at all."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from uuid import uuid4
+
+from airflow_provider_predictions.api.errors import StorageError
+
+UNFINISHED = ".new"
+"""How the name of a file ends that is not whole yet."""
+TRIES = 3
+
+
+@contextmanager
+def replacing(target: Path, via: Path | None = None) -> Iterator[Path]:
+    """A file that takes the target's name when it is whole, so that nobody reads half of it.
+
+    :param via: where it lies until then; by default beside the target.
+    """
+    with _unfinished(target, via) as new:
+        yield new
+        new.replace(target)
+
+
+def create_file(target: Path, content: bytes, via: Path | None = None) -> None:
+    """Make a file where there is none; it is whole even where the machine loses power.
+
+    :param via: see ``replacing``.
+    :raises FileExistsError: where there is one.
+    """
+    with _unfinished(target, via) as new:
+        with new.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.link(new, target)
+        directory = os.open(target.parent, os.O_RDONLY)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
+
+
+@contextmanager
+def _unfinished(target: Path, via: Path | None) -> Iterator[Path]:
+    """A new file on the way to another one, whose directory is made where it is missing."""
+    new = via or target.with_name(f"{target.name}.{uuid4().hex}{UNFINISHED}")
+    try:
+        for _ in range(TRIES):
+            # Another run removes directories that are empty.
+            with suppress(FileNotFoundError):
+                target.parent.mkdir(parents=True, exist_ok=True)
+                new.parent.mkdir(parents=True, exist_ok=True)
+                new.touch(exist_ok=False)
+                break
+        yield new
+    except FileNotFoundError:
+        # An attempt that another one has overtaken meets this; it is no missing bucket.
+        raise StorageError(
+            f"path: {target} cannot be written: its directory was removed meanwhile. A retry finds out why"
+        ) from None
+    finally:
+        new.unlink(missing_ok=True)
