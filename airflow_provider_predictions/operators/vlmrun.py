@@ -8,14 +8,8 @@ from airflow_provider_predictions.tasks.vlmrun import VlmRunTask
 
 
 class VlmRunListPredictionsOperator(VlmRunTask, ListPredictionsOperator):
-    """Push the predictions of VLM Run to XCom, each a dict as VLM Run sent it.
-
-    Takes the arguments of ``VlmRunTask``, ``ListPredictionsOperator`` and ``PredictionsTask``.
-    """
+    """Push the predictions of VLM Run to XCom, each a dict as VLM Run sent it."""
 
 
 class VlmRunPredictionsToObjectStorageOperator(VlmRunTask, PredictionsToObjectStorageOperator):
-    """Land the predictions of VLM Run in object storage, byte for byte, and push the manifest to XCom.
-
-    Takes the arguments of ``VlmRunTask``, ``PredictionsToObjectStorageOperator`` and ``PredictionsTask``.
-    """
+    """Land the predictions of VLM Run in object storage, byte for byte, and push the manifest to XCom."""

@@ -8,9 +8,6 @@ from airflow_provider_predictions.triggers.cradl import CradlPredictionsTrigger
 
 
 class CradlPredictionsSensor(CradlTask, PredictionsSensor):
-    """Wait until predictions of Cradl are succeeded or failed.
-
-    Takes the arguments of ``CradlTask``, ``PredictionsSensor``, ``PredictionsTask`` and Airflow's sensors.
-    """
+    """Wait until predictions of Cradl are succeeded or failed."""
 
     trigger_class = CradlPredictionsTrigger

@@ -8,9 +8,6 @@ from airflow_provider_predictions.triggers.vlmrun import VlmRunPredictionsTrigge
 
 
 class VlmRunPredictionsSensor(VlmRunTask, PredictionsSensor):
-    """Wait until predictions of VLM Run are completed, failed or cancelled.
-
-    Takes the arguments of ``VlmRunTask``, ``PredictionsSensor``, ``PredictionsTask`` and Airflow's sensors.
-    """
+    """Wait until predictions of VLM Run are completed, failed or cancelled."""
 
     trigger_class = VlmRunPredictionsTrigger
