@@ -29,14 +29,14 @@ else:
     from airflow.serialization.serialized_objects import SerializedDAG as DagSerialization
 
 if AIRFLOW >= (3, 0):
-    from airflow.sdk import task, task_group
+    from airflow.sdk import dag, task, task_group
     from airflow.sdk.definitions._internal.expandinput import MappedArgument
     from airflow.sdk.definitions.param import DagParam
     from airflow.sdk.definitions.template import literal
     from airflow.sdk.execution_time.context import OutletEventAccessors
     from airflow.sdk.io import attach
 else:
-    from airflow.decorators import task, task_group
+    from airflow.decorators import dag, task, task_group
     from airflow.io.store import attach
     from airflow.models.expandinput import MappedArgument
     from airflow.models.param import DagParam
@@ -62,6 +62,7 @@ __all__ = [
     "OutletEventAccessors",
     "Rescheduled",
     "attach",
+    "dag",
     "deserialize",
     "forget_secrets",
     "kill",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from importlib.util import find_spec
 from pathlib import PurePath
 from typing import Annotated, Any
@@ -16,7 +16,6 @@ from airflow_provider_predictions.api.arguments import Filters
 from airflow_provider_predictions.api.errors import ConfigurationError
 from airflow_provider_predictions.api.given import BRACKETS, given, shown
 from airflow_provider_predictions.api.incremental import Ledger
-from airflow_provider_predictions.report.source import each
 from airflow_provider_predictions.report.window import CALENDAR, make_zone, no_period
 
 A_PATH = "s3://aws_default@bucket/predictions"
@@ -81,28 +80,29 @@ def checked_path(path: object) -> str:
 StoragePath = Annotated[Any, AfterValidator(checked_path)]
 
 
-def _checked_source(source: Any) -> list[Any]:
-    """Manifests and URLs, flat."""
-    found = []
-    for position, item in enumerate(each(source), 1):
-        where = "" if isinstance(source, str | PurePath | Mapping) else f"item {position} "
-        value = given(item)
-        if isinstance(value, str) and value.startswith(BRACKETS):
-            found += _checked_source(shown(value))
-        elif value is None:
-            raise ValueError(f"{where}is nothing; its task may have been skipped")
-        else:
-            found.append(value if isinstance(value, Mapping) else _checked_url(value, where))
-    if not found:
+def _checked_source(source: Any, where: str = "") -> list[Any]:
+    """Manifests and URLs, flat.
+
+    :param where: the item of a list, for messages.
+    """
+    value = given(source)
+    if isinstance(value, str) and value.startswith(BRACKETS):
+        value = shown(value)
+    if value is None:
+        raise ValueError(f"{where}is nothing; its task may have been skipped")
+    if isinstance(value, Mapping):
+        return [value]
+    if isinstance(value, str | PurePath) or hasattr(value, "fs"):
+        try:
+            return [checked_path(value)]
+        except ValueError as error:
+            raise ValueError(f"{where}{str(error).removeprefix('path: ')}") from None
+    if not isinstance(value, Iterable):
+        raise ValueError(f"{where}must be manifests or URLs; found {type(value).__name__}")
+    items = [found for n, item in enumerate(value, 1) for found in _checked_source(item, f"item {n} ")]
+    if not (items or where):
         raise ValueError(f"is empty; give a manifest, or a URL such as {A_PATH}")
-    return found
-
-
-def _checked_url(value: object, where: str) -> str:
-    try:
-        return checked_path(value)
-    except ValueError as error:
-        raise ValueError(f"{where}{error}") from None
+    return items
 
 
 def _checked_period(period: Any) -> Any:

@@ -74,7 +74,7 @@ class TaskInstance(SimpleNamespace):
     def xcom_pull(self, task_ids: str, key: str = "return_value", **_: Any) -> Any:
         return self.pushed[task_ids]
 
-    def get_relevant_upstream_map_indexes(self, **_: Any) -> None:
+    def get_relevant_upstream_map_indexes(self, *_: Any, **__: Any) -> None:
         """Of Airflow 2.11: no task before this one is mapped."""
 
 
