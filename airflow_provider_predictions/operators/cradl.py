@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
@@ -12,9 +12,40 @@ from airflow_provider_predictions.operators.listing import ListPredictionsOperat
 from airflow_provider_predictions.tasks.arguments import Argument, declare
 from airflow_provider_predictions.tasks.cradl import CradlTask
 
+if TYPE_CHECKING:
+    from collections.abc import Collection
+    from datetime import date, datetime, timedelta
+    from typing import Literal, Unpack
+
+    from airflow.providers.common.compat.sdk import ObjectStoragePath
+
+    from airflow_provider_predictions._compat import RetryPolicy
+    from airflow_provider_predictions.tasks.airflow_arguments import OperatorArgs
+    from airflow_provider_predictions.tasks.base import RETRY_POLICY
+    from airflow_provider_predictions.tasks.references import Ref
+
 
 class CradlListPredictionsOperator(CradlTask, ListPredictionsOperator):
     """Push the predictions of Cradl to XCom, each a dict as Cradl sent it."""
+
+    if TYPE_CHECKING:  # written by scripts/signatures.py
+
+        def __init__(
+            self,
+            *,
+            statuses: str | Collection[str | Ref] | Ref | None = None,
+            created_after: datetime | date | str | Ref | None = None,
+            created_before: datetime | date | str | Ref | None = None,
+            max_predictions: int | str | Ref | None = None,
+            page_size: int | str | Ref | None = None,
+            retry_policy: RetryPolicy | None = RETRY_POLICY,
+            fields: str | Collection[str | Ref] | Ref | None = None,
+            max_xcom_bytes: int | None = 1048576,
+            cradl_conn_id: str | Ref = "cradl_default",
+            model_id: str | int | Ref | None = None,
+            order: str | Ref | None = None,
+            **kwargs: Unpack[OperatorArgs],
+        ) -> None: ...
 
 
 class CradlPredictionsToObjectStorageOperator(CradlTask, PredictionsToObjectStorageOperator):
@@ -50,3 +81,32 @@ class CradlPredictionsToObjectStorageOperator(CradlTask, PredictionsToObjectStor
         super().check_together(values)
         if values.max_values_missing is not None and not values.fetch_values:
             raise ConfigurationError("max_values_missing: goes with fetch_values=True only")
+
+    if TYPE_CHECKING:  # written by scripts/signatures.py
+
+        def __init__(
+            self,
+            *,
+            path: str | ObjectStoragePath | Ref,
+            statuses: str | Collection[str | Ref] | Ref | None = None,
+            created_after: datetime | date | str | Ref | None = None,
+            created_before: datetime | date | str | Ref | None = None,
+            max_predictions: int | str | Ref | None = None,
+            page_size: int | str | Ref | None = None,
+            retry_policy: RetryPolicy | None = RETRY_POLICY,
+            file_format: Literal["jsonl", "parquet"] = "jsonl",
+            compression: Literal["gzip", "zstd"] | None = None,
+            records_per_part: int = 100000,
+            prefetch: int = 1,
+            incremental: bool = False,
+            max_age: timedelta | float | None = None,
+            lookback: timedelta | float = timedelta(seconds=3600),
+            max_rejected: int | None = 0,
+            partition_keys: str | Collection[str | Ref] | Ref | None = (),
+            cradl_conn_id: str | Ref = "cradl_default",
+            model_id: str | int | Ref | None = None,
+            order: str | Ref | None = None,
+            fetch_values: bool = False,
+            max_values_missing: int | None = None,
+            **kwargs: Unpack[OperatorArgs],
+        ) -> None: ...

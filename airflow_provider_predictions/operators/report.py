@@ -32,7 +32,13 @@ from airflow_provider_predictions.tasks.references import is_reference
 from airflow_provider_predictions.tasks.retry import airflow_errors
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+    from datetime import date
+    from typing import Unpack
+
     from airflow_provider_predictions.report.build import Summary
+    from airflow_provider_predictions.tasks.airflow_arguments import ReportArgs
+    from airflow_provider_predictions.tasks.references import Ref
 
 
 PAGE = "report.html"
@@ -143,6 +149,18 @@ class PredictionsReportOperator(ArgumentsTask):
             tell_outlets(context, self.outlets, report["path"], facts)
         self.log.info("%s The page is %s", summary["text"], report["report"])
         return report
+
+    if TYPE_CHECKING:  # written by scripts/signatures.py
+
+        def __init__(
+            self,
+            *,
+            source: str | ObjectStoragePath | Mapping[str, Any] | Collection[Any] | Ref,
+            path: str | ObjectStoragePath | Ref,
+            period: str | Sequence[datetime | date | str | Ref] | Ref = "day",
+            timezone: str | Ref = "UTC",
+            **kwargs: Unpack[ReportArgs],
+        ) -> None: ...
 
 
 def moment_of(context: Context) -> datetime:

@@ -79,9 +79,9 @@ class PredictionsTask(ArgumentsTask):
             "retry_policy",
             "RetryPolicy | None",
             Any,
-            "when Airflow retries (Airflow 3.3 or newer)",
+            "when Airflow retries (Airflow 3.3 or newer); by default a ``PredictionsRetryPolicy``",
             default=RETRY_POLICY,
-            shown_default="PredictionsRetryPolicy()",
+            shown_default="RETRY_POLICY",
         ),
     )
     operator_extra_links: Sequence[BaseOperatorLink] = (DashboardLink(),)
