@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from airflow.providers.common.compat.sdk import AirflowOptionalProviderFeatureException
 from airflow.providers.common.compat.version_compat import (
@@ -19,6 +20,10 @@ from airflow.triggers.base import BaseTrigger
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
+    from airflow.sdk.definitions._internal.mixins import ResolveMixin
+
+    Ref: TypeAlias = ResolveMixin | Callable[..., Any]
+    """What a templated argument takes beside its own type: outputs of tasks, DAG parameters, functions."""
 
 if AIRFLOW_V_3_0_PLUS:
     from airflow.triggers.base import BaseEventTrigger

@@ -36,9 +36,9 @@ if TYPE_CHECKING:
     from datetime import date
     from typing import Unpack
 
+    from airflow_provider_predictions._compat import Ref
     from airflow_provider_predictions.report.build import Summary
     from airflow_provider_predictions.tasks.airflow_arguments import ReportArgs
-    from airflow_provider_predictions.tasks.references import Ref
 
 
 PAGE = "report.html"

@@ -15,10 +15,9 @@ if TYPE_CHECKING:
 
     from airflow.providers.common.compat.sdk import ObjectStoragePath
 
-    from airflow_provider_predictions._compat import RetryPolicy
+    from airflow_provider_predictions._compat import Ref, RetryPolicy
     from airflow_provider_predictions.tasks.airflow_arguments import OperatorArgs
     from airflow_provider_predictions.tasks.base import RETRY_POLICY
-    from airflow_provider_predictions.tasks.references import Ref
 
 
 class VlmRunListPredictionsOperator(VlmRunTask, ListPredictionsOperator):

@@ -13,10 +13,9 @@ if TYPE_CHECKING:
     from datetime import date, datetime, timedelta
     from typing import Unpack
 
-    from airflow_provider_predictions._compat import RetryPolicy
+    from airflow_provider_predictions._compat import Ref, RetryPolicy
     from airflow_provider_predictions.tasks.airflow_arguments import SensorArgs
     from airflow_provider_predictions.tasks.base import RETRY_POLICY
-    from airflow_provider_predictions.tasks.references import Ref
 
 
 class CradlPredictionsSensor(CradlTask, PredictionsSensor):

@@ -79,6 +79,7 @@ class Argument:
     def read(self, value: Any) -> Any:
         """The value as its type.
 
+        :param value: rendered, or given without a template.
         :raises ConfigurationError: naming the argument.
         """
         try:
@@ -91,9 +92,9 @@ class Argument:
             raise self.wrong(first["msg"].removeprefix("Value error, "), value) from None
 
     def wrong(self, what: str, *found: object) -> ConfigurationError:
-        """The error of a wrong value.
+        """The error of a wrong value, which the message shows if it is given.
 
-        :param found: the value, if the message is to show it.
+        :param what: is wrong with it.
         """
         shown = "".join(f"; found {short(value)}" for value in found)
         return ConfigurationError(f"{self.name}: {what}{shown}{self._for_example}")

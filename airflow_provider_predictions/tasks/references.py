@@ -3,22 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import PurePath
-from typing import TYPE_CHECKING, TypeAlias
 
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 from airflow_provider_predictions._compat import RESOLVES_PATHS
-
-if TYPE_CHECKING:
-    from typing import Any
-
-    from airflow.sdk import XComArg
-    from airflow.sdk.definitions._internal.mixins import ResolveMixin
-
-    Ref: TypeAlias = XComArg | ResolveMixin | Callable[..., Any]
-    """What a templated argument takes beside its own type."""
 
 _MARKS = ("{{", "{%", "{#")
 _TEXT_OF_REFERENCE = re.compile(r"<airflow\.|<Task\(|XComArg\(<|MappedArgument\(|LiteralValue\(")

@@ -35,13 +35,15 @@ def test_every_public_class_has_a_written_signature() -> None:
 @pytest.mark.parametrize("made", signatures.CLASSES)
 def test_the_signature_and_the_help_show_all_arguments(made: type[ArgumentsTask]) -> None:
     parameters = inspect.signature(made).parameters
-    helped = pydoc.render_doc(made, renderer=pydoc.plaintext)
+    helped = pydoc.render_doc(made, renderer=pydoc.plaintext).replace("\n |  ", "\n")
 
+    assert {*made.template_fields} == {name for name, argument in made.declared.items() if argument.templated}
     assert parameters.keys() == made.declared.keys() | {"kwargs"}
     for name, argument in made.declared.items():
         assert parameters[name].default is argument.default
         assert parameters[name].annotation == argument.type
-        assert f":param {name}: {argument.doc[:20]}" in helped
+        end = " (templated)." if argument.templated else "."
+        assert f":param {name}: {argument.doc}{end}" in helped
         assert argument.doc[-1] not in ".,;"
         assert argument.default is not REQUIRED or argument.templated
 
