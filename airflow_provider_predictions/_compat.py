@@ -26,8 +26,10 @@ if TYPE_CHECKING:
     """What a templated argument takes beside its own type: outputs of tasks, DAG parameters, functions."""
 
 if AIRFLOW_V_3_0_PLUS:
+    from airflow.sdk.definitions.mappedoperator import OperatorPartial
     from airflow.triggers.base import BaseEventTrigger
 else:
+    from airflow.models.mappedoperator import OperatorPartial  # type: ignore[import-not-found, no-redef]
 
     class BaseEventTrigger(BaseTrigger):  # type: ignore[no-redef]
         """Stands for the base class of what asset watchers take; refuses to be made."""
@@ -114,6 +116,7 @@ __all__ = [
     "AIRFLOW_V_3_3_PLUS",
     "RESOLVES_PATHS",
     "BaseEventTrigger",
+    "OperatorPartial",
     "RetryPolicy",
     "SharedStreamProducer",
     "arguments_as_given",

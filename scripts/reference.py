@@ -11,7 +11,7 @@ from typing import Any
 # mkdocs runs from its own folder; the pages are of the package beside them.
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from airflow_provider_predictions.tasks.arguments import REQUIRED, Argument  # noqa: E402
+from airflow_provider_predictions.tasks.arguments import REQUIRED, Argument
 
 MARK = re.compile(r"^<!-- arguments of ([\w.]+)\.(\w+) -->$", re.MULTILINE)
 HEAD = "| argument | type | default | templated | |\n|---|---|---|---|---|\n"

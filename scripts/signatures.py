@@ -33,8 +33,7 @@ BLOCK = re.compile(re.escape(HEAD) + r".*?\) -> None: \.\.\.\n", re.DOTALL)
 
 def block_of(made: type[ArgumentsTask]) -> str:
     """The signature of a class, as `ruff format` has it."""
-    ordered = sorted(made.declared.values(), key=lambda argument: argument.default is not REQUIRED)
-    rows = "".join(f"            {parameter(argument)},\n" for argument in ordered)
+    rows = "".join(f"            {parameter(argument)},\n" for argument in made.declared.values())
     of_airflow = "OperatorArgs" if "retry_policy" in made.declared else "ReportArgs"
     if issubclass(made, BaseSensorOperator):
         of_airflow = "SensorArgs"

@@ -49,7 +49,8 @@ class Argument:
     example: str = ""
     shown_default: str = ""
     templated: ClassVar[bool] = False
-    strict: ClassVar[bool] = True
+    strict: ClassVar[bool | None] = True
+    """Whether nothing is made to fit, since "false" would be true."""
 
     @property
     def default_text(self) -> str:
@@ -119,7 +120,7 @@ class Templated(Argument):
     _: KW_ONLY
     needed: str = ""
     templated: ClassVar[bool] = True
-    strict: ClassVar[bool] = False
+    strict: ClassVar[bool | None] = None
 
     def check_given(self, value: Any) -> None:
         """Refuse what is wrong already while the DAG is parsed, and what Airflow would not resolve.
@@ -172,7 +173,8 @@ class ArgumentsTask(BaseOperator):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         bases = [vars(base) for base in reversed(cls.__mro__)]
-        cls.declared = {made.name: made for base in bases for made in base.get("arguments", ())}
+        named = {made.name: made for base in bases for made in base.get("arguments", ())}
+        cls.declared = dict(sorted(named.items(), key=lambda item: item[1].default is not REQUIRED))
         templated = (name for name, made in cls.declared.items() if made.templated)
         own = (name for base in bases for name in base.get("template_fields", ()))
         cls.template_fields = tuple(dict.fromkeys((*templated, *own)))
@@ -180,6 +182,21 @@ class ArgumentsTask(BaseOperator):
         if adds and "__init__" not in vars(cls):
             cls.__init__ = _initializer(cls)  # type: ignore[method-assign]
             cls.__doc__ = f"{inspect.cleandoc(cls.__doc__ or cls.__name__)}\n\n{parameters(cls.declared)}"
+
+    @classmethod
+    def partial(cls, **kwargs: Any) -> Any:
+        """Begin a mapped task, whose arguments are checked as those of others.
+
+        :param kwargs: the arguments that all of its instances share.
+        :raises ConfigurationError: naming the argument that is wrong.
+        """
+        from airflow_provider_predictions.tasks.mapped import CheckedPartial
+
+        made = super().partial(**kwargs)
+        made._expand_called = True  # the one below warns if nothing is mapped
+        return CheckedPartial(
+            operator_class=made.operator_class, kwargs=made.kwargs, params=made.params
+        ).checked()
 
     def check_together(self, values: SimpleNamespace) -> None:
         """Refuse arguments that do not go together, while the DAG is parsed and when the task runs.
@@ -244,13 +261,12 @@ def _initializer(cls: type[ArgumentsTask]) -> Callable[..., None]:
         self.check_given()
 
     kind = inspect.Parameter
-    ordered = sorted(declared.values(), key=lambda made: made.default is not REQUIRED)
     __init__.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
         [
             kind("self", kind.POSITIONAL_OR_KEYWORD),
             *(
                 kind(made.name, kind.KEYWORD_ONLY, default=made.default, annotation=made.type)
-                for made in ordered
+                for made in declared.values()
             ),
             kind("kwargs", kind.VAR_KEYWORD, annotation=Any),
         ]
