@@ -56,7 +56,7 @@ test: .venv/ready
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/mypy
-	$(BIN)/mypy tests/typing/every_class.py
+	$(BIN)/mypy tests/typing/every_class.py tests/typing/wrong_arguments.py
 	$(PYTEST) -n 2 --junitxml=.venv/quick.xml
 
 test-all: test test-marked

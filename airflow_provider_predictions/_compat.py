@@ -3,21 +3,33 @@
 from __future__ import annotations
 
 import re
+import sys
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from airflow.providers.common.compat.sdk import AirflowOptionalProviderFeatureException
-from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS, AIRFLOW_V_3_3_PLUS
+from airflow.providers.common.compat.version_compat import (
+    AIRFLOW_V_3_0_PLUS,
+    AIRFLOW_V_3_2_PLUS,
+    AIRFLOW_V_3_3_PLUS,
+)
 from airflow.triggers.base import BaseTrigger
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
+    from airflow.sdk.definitions._internal.mixins import ResolveMixin
+
+    Ref: TypeAlias = ResolveMixin | Callable[..., Any]
+    """What a templated argument takes beside its own type: outputs of tasks, DAG parameters, functions."""
 
 if AIRFLOW_V_3_0_PLUS:
+    from airflow.sdk.definitions.mappedoperator import OperatorPartial
     from airflow.triggers.base import BaseEventTrigger
 else:
+    from airflow.models.mappedoperator import OperatorPartial  # type: ignore[import-not-found, no-redef]
 
     class BaseEventTrigger(BaseTrigger):  # type: ignore[no-redef]
         """Stands for the base class of what asset watchers take; refuses to be made."""
@@ -63,6 +75,23 @@ else:
         """Stands for the base class of what feeds a shared stream."""
 
 
+RESOLVES_PATHS = AIRFLOW_V_3_0_PLUS and not AIRFLOW_V_3_2_PLUS
+"""Whether rendering calls ``resolve`` of a ``pathlib.Path`` with the context of the task, which fails."""
+
+
+def arguments_as_given(operator: Any) -> dict[str, Any]:
+    """The arguments of a task as the DAG gives them; rendering changes the attributes and leaves these."""
+    given: dict[str, Any] = getattr(operator, "_BaseOperator__init_kwargs", {})
+    return given
+
+
+def attached_schemes() -> set[str]:
+    """The schemes of the storages that ``attach`` has made known to this process."""
+    module = sys.modules.get("airflow.sdk.io.store") or sys.modules.get("airflow.io.store")
+    stores = getattr(module, "_STORE_CACHE", {}).values()
+    return {store.protocol for store in stores if "fs" in vars(store)}
+
+
 def class_of(operator: Any) -> Any:
     """The class of a task. Airflow 2 asks for links in the web server, of a task read from its database."""
     if module := getattr(operator, "_task_module", None):
@@ -85,9 +114,13 @@ def first_reschedule_date(context: Context) -> datetime | None:
 
 __all__ = [
     "AIRFLOW_V_3_3_PLUS",
+    "RESOLVES_PATHS",
     "BaseEventTrigger",
+    "OperatorPartial",
     "RetryPolicy",
     "SharedStreamProducer",
+    "arguments_as_given",
+    "attached_schemes",
     "class_of",
     "first_reschedule_date",
     "mask_secret",

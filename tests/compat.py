@@ -29,11 +29,19 @@ else:
     from airflow.serialization.serialized_objects import SerializedDAG as DagSerialization
 
 if AIRFLOW >= (3, 0):
+    from airflow.sdk import dag, task, task_group
+    from airflow.sdk.definitions._internal.expandinput import MappedArgument
+    from airflow.sdk.definitions.param import DagParam
+    from airflow.sdk.definitions.template import literal
     from airflow.sdk.execution_time.context import OutletEventAccessors
     from airflow.sdk.io import attach
 else:
+    from airflow.decorators import dag, task, task_group
     from airflow.io.store import attach
+    from airflow.models.expandinput import MappedArgument
+    from airflow.models.param import DagParam
     from airflow.utils.context import OutletEventAccessors
+    from airflow.utils.template import literal
 
 if AIRFLOW >= (3, 3):
     MASKER = "airflow.sdk._shared.secrets_masker"
@@ -47,18 +55,24 @@ __all__ = [
     "MASKER",
     "AirflowRescheduleException",
     "DagBag",
+    "DagParam",
     "DagSerialization",
+    "MappedArgument",
     "NoStatsLogger",
     "OutletEventAccessors",
     "Rescheduled",
     "attach",
+    "dag",
     "deserialize",
     "forget_secrets",
     "kill",
     "let_threads_execute",
+    "literal",
     "needs",
     "serialize",
     "stats_go_to",
+    "task",
+    "task_group",
 ]
 
 

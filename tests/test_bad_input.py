@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_predictions.api.errors import ConfigurationError
+from airflow_provider_predictions.operators.iceberg import PredictionsToIcebergOperator
 from airflow_provider_predictions.operators.report import PredictionsReportOperator
 from tests.compat import AIRFLOW, DagBag
 from tests.given import LAND, LIST, WAIT, WATCH
@@ -73,10 +74,10 @@ WRONG = {
     },
     REPORT: {
         "source=7": "source: must be manifests or URLs; found int",
-        "source='/tmp/x', period='year'": "period: must be one of ('day', 'week', 'month'), or (start, end)",
+        "source='/tmp/x', period='year'": "period: must be day, week, month or a pair of times",
     },
     VLMRUN_WAIT: {
-        "prediction_ids=7": "prediction_ids: Input should be a valid tuple; found 7",
+        "prediction_ids=7.5": "prediction_ids: Input should be a valid tuple; found 7.5",
     },
     CRADL_WAIT: {
         "max_failures=0": "max_failures: Input should be greater than or equal to 1; found 0",
@@ -115,24 +116,23 @@ CLASSES: dict[type, dict[str, Any]] = {
     **{made: {"task_id": "t", "path": "/tmp/predictions"} for made in LAND.values()},
     **{made: {} for made in WATCH.values()},
     PredictionsReportOperator: {"task_id": "t", "path": "/tmp/report", "source": "/tmp/predictions"},
+    PredictionsToIcebergOperator: {"task_id": "t", "manifest": "/tmp/m", "table": "a.b", "catalog": "c"},
 }
 """Each class with the arguments that it needs."""
 
 
 def arguments_of(made: type) -> list[str]:
     """Those that this package adds; a retry policy is Airflow's to judge."""
-    inits = [
-        vars(base)["__init__"]
-        for base in made.__mro__
-        if base.__module__.startswith("airflow_provider_predictions") and "__init__" in vars(base)
-    ]
+    if declared := getattr(made, "declared", None):
+        return sorted(declared.keys() - {"retry_policy"})
     names = {
         name
-        for init in inits
-        for name, parameter in inspect.signature(init).parameters.items()
+        for base in made.__mro__
+        if base.__module__.startswith("airflow_provider_predictions") and "__init__" in vars(base)
+        for name, parameter in inspect.signature(vars(base)["__init__"]).parameters.items()
         if parameter.kind is parameter.KEYWORD_ONLY
     }
-    return sorted(names - {"retry_policy"})
+    return sorted(names)
 
 
 def test_no_argument_takes_what_is_nothing_of_its_kind(subtests: pytest.Subtests) -> None:

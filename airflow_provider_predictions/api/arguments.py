@@ -5,8 +5,9 @@ Every refusal is a ConfigurationError that starts with the name of the argument 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from ipaddress import ip_address
 from socket import inet_aton
 from typing import Annotated, Any, Self, TypeVar
@@ -24,17 +25,11 @@ from pydantic import (
 )
 
 from airflow_provider_predictions.api.errors import ConfigurationError
+from airflow_provider_predictions.api.given import given, ids, number, short, text, words
 from airflow_provider_predictions.api.models import Prediction, as_time
 
-T = TypeVar("T")
 _Model = TypeVar("_Model", bound=BaseModel)
-
-
-def words(value: str | T) -> list[str] | T:
-    """A list, or the text that a template makes of one: ``"failed, cancelled"``."""
-    if isinstance(value, str):
-        return [word.strip() for word in value.split(",") if word.strip()]
-    return value
+_LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
 
 
 def _once(words: tuple[str, ...]) -> tuple[str, ...]:
@@ -43,9 +38,12 @@ def _once(words: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _time(value: object) -> object:
-    """Text without an offset is UTC (``{{ ds }}`` has none); the empty text of a template is nothing."""
+    """Text without an offset is UTC (``{{ ds }}`` has none); a date is its first moment in UTC."""
+    value = given(value)
     if isinstance(value, str):
-        return (as_time(value.strip()) or value) if value.strip() else None
+        return as_time(value) or value
+    if isinstance(value, date) and not isinstance(value, datetime):
+        return datetime(value.year, value.month, value.day, tzinfo=UTC)
     return value
 
 
@@ -77,8 +75,37 @@ def timedelta_of(span: float | timedelta) -> timedelta:
         return timedelta.max
 
 
-Words = Annotated[tuple[str, ...], Field(strict=False), BeforeValidator(words), AfterValidator(_once)]
-Ids = Annotated[Words, AfterValidator(_ids)]
+def checked_host(value: str) -> str:
+    """The name or the address of a host, in lower case, as ``urlsplit(url).hostname`` gives it.
+
+    :raises ValueError: for a URL, a port, a path or a wildcard, which would match no host.
+    """
+    host = value.strip().lower().rstrip(".")
+    try:
+        return str(ip_address(host.strip("[]")))
+    except ValueError:
+        pass
+    if not all(map(_LABEL.fullmatch, host.split("."))):
+        raise ValueError("must be names of hosts without scheme, port and path, such as files.api.cradl.ai")
+    return host
+
+
+def _hosts(words: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(map(checked_host, words))
+
+
+def _in_order(words: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(words))
+
+
+Names = Annotated[tuple[str, ...], Field(strict=False), BeforeValidator(words), AfterValidator(_in_order)]
+Words = Annotated[Names, AfterValidator(_once)]
+Ids = Annotated[Words, AfterValidator(_ids), BeforeValidator(ids)]
+Hosts = Annotated[Words, AfterValidator(_hosts), AfterValidator(_once)]
+Text = Annotated[str, BeforeValidator(text)]
+Number = BeforeValidator(number)
+MaxPredictions = Annotated[int, Field(ge=1), Number]
+PageSize = Annotated[int, Field(ge=1, le=1000), Number]
 # Strict, since 20261101 would be a number of seconds: a day in 1970.
 Time = Annotated[Annotated[AwareDatetime, Field(strict=True)] | None, BeforeValidator(_time)]
 Seconds = Annotated[float, BeforeValidator(seconds_of), Field(gt=0, allow_inf_nan=False)]
@@ -102,8 +129,14 @@ class Filters(BaseModel):
     statuses: Words | None = None
     created_after: Time = None
     created_before: Time = None
-    max_predictions: int | None = Field(default=None, ge=1)
-    page_size: int | None = Field(default=None, ge=1, le=1000)
+    max_predictions: MaxPredictions | None = None
+    page_size: PageSize | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _given(cls, values: Any) -> Any:
+        """No filter is what stands for nothing."""
+        return {name: given(value) for name, value in values.items()}
 
     @model_validator(mode="after")
     def _window(self) -> Self:
@@ -191,7 +224,14 @@ def checked_url(value: str) -> str:
     return value.rstrip("/")
 
 
+def _one_line(value: str) -> str:
+    if not (value := value.strip()) or not value.isprintable():
+        raise ValueError("is empty or holds a line break")
+    return value
+
+
 Url = Annotated[str, AfterValidator(checked_url)]
+OneLine = Annotated[str, AfterValidator(_one_line)]
 
 
 def checked(model: type[_Model], values: dict[str, Any], prefix: str = "") -> _Model:
@@ -226,7 +266,7 @@ def _explain(model: type[BaseModel], error: ValidationError, prefix: str) -> str
         return f"{name}: unknown; known are {', '.join(sorted(model.model_fields))}"
     # Our own validators name what they found. Of a connection nothing is quoted: a secret may have been
     # pasted into the wrong one of its fields.
-    found = "" if prefix or first["type"] == "value_error" else f"; found {first['input']!r}"
+    found = "" if prefix or first["type"] == "value_error" else f"; found {short(first['input'])}"
     return f"{name}: {what}{found}"
 
 

@@ -10,10 +10,10 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 
 import msgspec
-from pydantic import BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, ConfigDict
 from pydantic.alias_generators import to_camel
 
-from airflow_provider_predictions.api.arguments import Filters
+from airflow_provider_predictions.api.arguments import Filters, Text
 from airflow_provider_predictions.api.errors import (
     NotFoundError,
     PredictionsError,
@@ -117,7 +117,7 @@ class CradlFilters(Filters):
     Without an ``order`` the newest come first, unless the oldest end of the list is nearer to the window.
     """
 
-    model_id: str | None = Field(default=None, min_length=1)
+    model_id: Text | None = None
     order: Literal["ascending", "descending"] | None = None
 
 

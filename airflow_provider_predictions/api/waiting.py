@@ -6,11 +6,11 @@ import random
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Annotated, Any, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from airflow_provider_predictions.api.arguments import Filters, Ids, Words, checked
+from airflow_provider_predictions.api.arguments import Filters, Ids, Number, Words, checked
 from airflow_provider_predictions.api.clock import ServiceClock
 from airflow_provider_predictions.api.errors import PredictionsError, RateLimitedError
 from airflow_provider_predictions.api.models import Page, Prediction
@@ -29,6 +29,10 @@ JITTER = 0.1
 """Waits that began together do not ask together for ever: up to so much is added to an interval."""
 LONGEST_RETRY_AFTER = 900.0
 """Seconds that a service can put the next poll off."""
+
+
+MinPredictions = Annotated[int, Field(ge=0), Number]
+MissingTimeout = Annotated[float, Field(ge=0, allow_inf_nan=False), Number]
 
 
 class Log(Protocol):
@@ -58,8 +62,8 @@ class Wait(BaseModel):
     prediction_ids: Ids | None = None
     fail_on: Words = ("cancelled", "failed")
     waiting_statuses: Words | None = None
-    min_predictions: int = Field(default=0, ge=0)
-    missing_timeout: float = Field(default=MISSING_TIMEOUT, ge=0, allow_inf_nan=False)
+    min_predictions: MinPredictions = 0
+    missing_timeout: MissingTimeout = MISSING_TIMEOUT
 
     def list_filters(self, service: Service[Any] | type[Service[Any]]) -> Filters | None:
         """Which part of the list is waited for; None where it is given predictions.

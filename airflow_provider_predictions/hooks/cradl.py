@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pydantic import Field
-
-from airflow_provider_predictions.api.arguments import Url, Words
+from airflow_provider_predictions.api.arguments import Hosts, OneLine, Url
 from airflow_provider_predictions.api.auth import ClientCredentialsAuth
 from airflow_provider_predictions.api.cradl import Cradl, CradlPrediction
 from airflow_provider_predictions.hooks.base import PredictionsHook
@@ -26,8 +24,8 @@ class CradlSettings(Settings):
     """
 
     auth_url: Url = "https://auth.cradl.ai/oauth2/token"
-    audience: str = Field(default="https://api.cradl.ai/v1", min_length=1)
-    file_hosts: Words = ("files.api.cradl.ai",)
+    audience: OneLine = "https://api.cradl.ai/v1"
+    file_hosts: Hosts = ("files.api.cradl.ai",)
 
 
 class CradlHook(PredictionsHook[CradlPrediction]):

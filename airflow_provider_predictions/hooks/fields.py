@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from airflow_provider_predictions.api.arguments import Url, checked_url
+from airflow_provider_predictions.api.arguments import Number, Url, checked_url
 from airflow_provider_predictions.api.errors import ConfigurationError
 from airflow_provider_predictions.api.service import BASE_URL, MAX_RESPONSE_BYTES
 
@@ -28,9 +28,9 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    timeout: float = Field(default=60, gt=0, le=3600, allow_inf_nan=False)
-    requests_per_minute: int | None = Field(default=None, ge=1)
-    max_response_bytes: int = Field(default=MAX_RESPONSE_BYTES, ge=1)
+    timeout: Annotated[float, Field(gt=0, le=3600, allow_inf_nan=False), Number] = 60
+    requests_per_minute: Annotated[int, Field(ge=1), Number] | None = None
+    max_response_bytes: Annotated[int, Field(ge=1), Number] = MAX_RESPONSE_BYTES
     dashboard_url: Url | None = None
 
 

@@ -1,98 +1,152 @@
-"""What a landing can be told, checked while the DAG is parsed."""
+"""What a path can be, and how a landing's manifest says what it was narrowed to."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import re
+from collections.abc import Collection, Iterable, Mapping
+from importlib.util import find_spec
 from pathlib import PurePath
-from typing import Any, Literal
+from typing import Annotated, Any
 
 from airflow.providers.common.compat.sdk import ObjectStoragePath
-from pydantic import Field
+from pydantic import AfterValidator
 
-from airflow_provider_predictions._compat import AIRFLOW_V_3_3_PLUS
-from airflow_provider_predictions.api.arguments import Arguments, Filters, Lookback, Seconds, Words
+from airflow_provider_predictions._compat import attached_schemes
+from airflow_provider_predictions.api.arguments import Filters
 from airflow_provider_predictions.api.errors import ConfigurationError
+from airflow_provider_predictions.api.given import BRACKETS, given, shown
 from airflow_provider_predictions.api.incremental import Ledger
-from airflow_provider_predictions.storage.objects import is_local
-from airflow_provider_predictions.tasks.base import check_arguments, is_template
+from airflow_provider_predictions.report.window import CALENDAR, make_zone, no_period
 
-MOST_PREFETCH = 32
-NOT_INCREMENTAL = ("created_before", "max_predictions")
-
-
-class LandingArguments(Arguments):
-    """What a landing takes beside its path and its filters."""
-
-    file_format: Literal["jsonl", "parquet"]
-    compression: Literal[None, "gzip", "zstd"]
-    records_per_part: int = Field(ge=1)
-    prefetch: int = Field(ge=0, le=MOST_PREFETCH)
-    incremental: bool
-    max_age: Seconds | None
-    lookback: Lookback
-    max_rejected: int | None = Field(ge=0)
-    partition_keys: Words | None
-    fetch_values: bool
-    max_values_missing: int | None = Field(ge=0)
+A_PATH = "s3://aws_default@bucket/predictions"
+LOCAL = ("file", "local")
+_URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<rest>.*)", re.DOTALL)
+EXTRAS = {
+    "s3": (("s3", "s3a", "s3n"), "s3fs", "airflow.providers.amazon"),
+    "gcs": (("gs", "gcs"), "gcsfs", "airflow.providers.google"),
+    "azure": (("abfs", "abfss", "adl"), "adlfs", "airflow.providers.microsoft.azure"),
+}
+"""Of each extra its schemes, and the modules that it installs."""
 
 
-def check(task: Any) -> None:
-    """Refuse what no landing can be told.
+def _is_installed(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:  # of a package above it
+        return False
 
-    :param task: the operator.
-    :raises ConfigurationError: naming the argument that is wrong.
+
+# Once, since no path is to make a task look for files while the DAG is parsed.
+_LACKING = {
+    scheme: extra
+    for extra, (schemes, *modules) in EXTRAS.items()
+    if not all(map(_is_installed, modules))
+    for scheme in schemes
+}
+
+
+def checked_path(path: object) -> str:
+    """The text of a path, checked without a look at any storage.
+
+    :raises ConfigurationError: where it is no whole path or URL.
     """
-    check_arguments(task, LandingArguments)
-    if task.max_age is not None and not task.incremental:
-        raise ConfigurationError("max_age: goes with incremental=True only")
-    if task.max_values_missing is not None and not task.fetch_values:
-        raise ConfigurationError("max_values_missing: goes with fetch_values=True only")
-    for name in NOT_INCREMENTAL:
-        if task.incremental and getattr(task, name) is not None:
-            raise ConfigurationError(f"{name}: does not go with incremental, which keeps its own window")
-    if task.partition_keys and not AIRFLOW_V_3_3_PLUS:
-        raise ConfigurationError("partition_keys: needs Airflow 3.3 or newer")
-    if task.partition_keys and not task.outlets:
-        raise ConfigurationError("partition_keys: needs an asset in outlets, whose partitions they are")
-    if not is_template(task.path):
-        path_of(task.path)
+    if not (isinstance(path, str | PurePath) or hasattr(path, "fs")):
+        raise ValueError("must be a URL or a path")
+    text = str(path).strip()
+    if not (url := _URL.fullmatch(text)):
+        if text.startswith("~"):
+            raise ValueError("starts with ~, which only a shell expands; write the whole path: /home/name/…")
+        if not text.startswith("/"):
+            raise ValueError(
+                "is relative to the directory of whatever worker runs the task; write the whole path, such "
+                f"as /data/predictions, or a URL such as {A_PATH}"
+            )
+        return text
+    scheme, rest = url["scheme"].lower(), url["rest"]
+    if scheme in LOCAL:
+        if not rest.startswith("/"):
+            raise ValueError(f"has a host; a local path is written {scheme}:///data/predictions")
+        return text
+    for mark, what in {"?": "parameters such as versionId", "#": "a fragment"}.items():
+        if mark in rest:
+            raise ConfigurationError(f"path: holds a {mark}, after which stores read {what}; leave it out")
+    # s3fs would list s3://bucket/a in the place of s3://bucket//a.
+    if rest.partition("/")[2].startswith("/"):
+        raise ConfigurationError("path: has two slashes after the bucket; leave one out")
+    if not rest.partition("/")[0].rpartition("@")[2]:
+        raise ValueError(f"names no bucket; give a URL such as {A_PATH}")
+    if (extra := _LACKING.get(scheme)) and scheme not in attached_schemes():
+        raise ConfigurationError(f"path: {_not_installed(scheme, extra)}")
+    return text
+
+
+StoragePath = Annotated[Any, AfterValidator(checked_path)]
+
+
+def _checked_source(source: Any, where: str = "") -> list[Any]:
+    """Manifests and URLs, flat.
+
+    :param where: the item of a list, for messages.
+    """
+    value = given(source)
+    if isinstance(value, str) and value.startswith(BRACKETS):
+        value = shown(value)
+    if value is None:
+        raise ValueError(f"{where}is nothing; its task may have been skipped")
+    if isinstance(value, Mapping):
+        return [value]
+    if isinstance(value, str | PurePath) or hasattr(value, "fs"):
+        try:
+            return [checked_path(value)]
+        except ValueError as error:
+            raise ValueError(f"{where}{str(error).removeprefix('path: ')}") from None
+    if not isinstance(value, Iterable):
+        raise ValueError(f"{where}must be manifests or URLs; found {type(value).__name__}")
+    items = [found for n, item in enumerate(value, 1) for found in _checked_source(item, f"item {n} ")]
+    if not (items or where):
+        raise ValueError(f"is empty; give a manifest, or a URL such as {A_PATH}")
+    return items
+
+
+def _checked_period(period: Any) -> Any:
+    found = shown(period) if isinstance(period, str) and period.startswith(BRACKETS) else period
+    is_pair = isinstance(found, list | tuple) and len(found) == 2
+    if not (is_pair or found in CALENDAR):
+        raise no_period(found)
+    return found if isinstance(found, str) else tuple(found)
+
+
+Source = Annotated[Any, AfterValidator(_checked_source)]
+ReportPeriod = Annotated[Any, AfterValidator(_checked_period)]
+Timezone = Annotated[Any, AfterValidator(make_zone), AfterValidator(str)]
+
+
+def path_of(path: str) -> ObjectStoragePath:
+    """A checked path, whose storage can be reached from here.
+
+    :raises ConfigurationError: where it cannot.
+    """
+    found = ObjectStoragePath(path)
+    try:
+        _ = found.fs
+    except (ValueError, ImportError) as error:
+        extra = next((name for name, (schemes, *_) in EXTRAS.items() if found.protocol in schemes), None)
+        what = (
+            _not_installed(found.protocol, extra) if extra else f"{found.protocol}:// cannot be opened here"
+        )
+        raise ConfigurationError(f"path: {what} ({error})") from error
+    return found
+
+
+def _not_installed(scheme: str, extra: str) -> str:
+    return f"{scheme}:// needs the extra {extra}: pip install 'airflow-provider-predictions[{extra}]'"
 
 
 def narrowing(filters: Filters, ledger: Ledger | None) -> dict[str, Any]:
     """What narrows a landing, as its manifest says it; an incremental one takes finished predictions only."""
-    given = filters.model_dump(mode="json", exclude={"page_size", "order"}, exclude_none=True)
+    asked_for = filters.model_dump(mode="json", exclude={"page_size", "order"}, exclude_none=True)
     statuses: Collection[str] | None = filters.statuses
     if ledger:
         asked = ledger.terminal if ledger.statuses is None else ledger.statuses
         statuses = set(asked).intersection(ledger.terminal)
-    return given | {"statuses": None if statuses is None else sorted(statuses)}
-
-
-def path_of(path: object) -> ObjectStoragePath:
-    """Where to land.
-
-    :raises ConfigurationError: where nothing is given, or something that is no path.
-    """
-    if not (isinstance(path, str | PurePath) or hasattr(path, "fs")):
-        raise ConfigurationError(f"path: must be a URL or a path; found {path!r}")
-    if not str(path).strip():
-        raise ConfigurationError("path: is empty; give a URL such as s3://aws_default@bucket/predictions")
-    found = ObjectStoragePath(str(path))
-    for mark, what in {"?": "parameters such as versionId", "#": "a fragment"}.items():
-        if mark in found.path and not is_local(found):
-            raise ConfigurationError(f"path: holds a {mark}, after which stores read {what}; leave it out")
-    # s3fs would list s3://bucket/a in its place.
-    if not is_local(found) and found.path.partition("/")[2].startswith("/"):
-        raise ConfigurationError("path: has two slashes after the bucket; leave one out")
-    return found
-
-
-def require_filesystem(path: ObjectStoragePath) -> None:
-    """Refuse a path whose storage cannot be reached from here."""
-    try:
-        _ = path.fs
-    except (ValueError, ImportError) as error:
-        raise ConfigurationError(
-            f"path: {path.protocol}:// cannot be opened here: {error}. "
-            "Install the extra s3, gcs or azure of airflow-provider-predictions"
-        ) from error
+    return asked_for | {"statuses": None if statuses is None else sorted(statuses)}

@@ -2,38 +2,110 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from airflow_provider_predictions.operators.arguments import check
+from pydantic import Field
+
+from airflow_provider_predictions.api.errors import ConfigurationError
 from airflow_provider_predictions.operators.landing import PredictionsToObjectStorageOperator
 from airflow_provider_predictions.operators.listing import ListPredictionsOperator
+from airflow_provider_predictions.tasks.arguments import Argument, declare
 from airflow_provider_predictions.tasks.cradl import CradlTask
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+    from datetime import date, datetime, timedelta
+    from typing import Literal, Unpack
+
+    from airflow.providers.common.compat.sdk import ObjectStoragePath
+
+    from airflow_provider_predictions._compat import Ref, RetryPolicy
+    from airflow_provider_predictions.tasks.airflow_arguments import OperatorArgs
+    from airflow_provider_predictions.tasks.base import RETRY_POLICY
 
 
 class CradlListPredictionsOperator(CradlTask, ListPredictionsOperator):
-    """Push the predictions of Cradl to XCom, each a dict as Cradl sent it.
+    """Push the predictions of Cradl to XCom, each a dict as Cradl sent it."""
 
-    Takes the arguments of ``CradlTask``, ``ListPredictionsOperator`` and ``PredictionsTask``.
-    """
+    if TYPE_CHECKING:  # written by scripts/signatures.py
+
+        def __init__(
+            self,
+            *,
+            statuses: str | Collection[str | Ref] | Ref | None = None,
+            created_after: datetime | date | str | Ref | None = None,
+            created_before: datetime | date | str | Ref | None = None,
+            max_predictions: int | str | Ref | None = None,
+            page_size: int | str | Ref | None = None,
+            retry_policy: RetryPolicy | None = RETRY_POLICY,
+            fields: str | Collection[str | Ref] | Ref | None = None,
+            max_xcom_bytes: int | None = 1048576,
+            cradl_conn_id: str | Ref = "cradl_default",
+            model_id: str | int | Ref | None = None,
+            order: str | Ref | None = None,
+            **kwargs: Unpack[OperatorArgs],
+        ) -> None: ...
 
 
 class CradlPredictionsToObjectStorageOperator(CradlTask, PredictionsToObjectStorageOperator):
-    """Land the predictions of Cradl in object storage, byte for byte, and push the manifest to XCom.
+    """Land the predictions of Cradl in object storage, byte for byte, and push the manifest to XCom."""
 
-    Takes the arguments of ``CradlTask``, ``PredictionsToObjectStorageOperator`` and ``PredictionsTask``.
+    arguments = declare(
+        Argument(
+            "fetch_values",
+            "bool",
+            bool,
+            "Cradl's list leaves the extracted values out and names a ``fileUrl``; with True, each such "
+            "file is fetched and put into the record as its ``predictions``. One more request a record. A "
+            "file that is gone or forbidden does not stop the landing: its record lands without values",
+            default=False,
+            example="True",
+        ),
+        Argument(
+            "max_values_missing",
+            "int | None",
+            Annotated[int, Field(ge=0)] | None,
+            "with ``fetch_values``, fail, after all has landed, when more records than these are without "
+            "their values; None never to fail. The manifest counts them",
+            example="10",
+        ),
+    )
 
-    :param fetch_values: Cradl's list leaves the extracted values out and names a ``fileUrl``; with True, each
-        such file is fetched and put into the record as its ``predictions``. One more request a record. A file
-        that is gone or forbidden does not stop the landing: its record lands without values.
-    :param max_values_missing: with ``fetch_values``, fail, after all has landed, when more records than these
-        are without their values; None never to fail. The manifest counts them.
-    :raises ConfigurationError: naming the argument that is wrong.
-    """
+    def check_together(self, values: Any) -> None:
+        """Refuse arguments that do not go together.
 
-    def __init__(
-        self, *, fetch_values: bool = False, max_values_missing: int | None = None, **kwargs: Any
-    ) -> None:
-        super().__init__(**kwargs)
-        self.fetch_values = fetch_values
-        self.max_values_missing = max_values_missing
-        check(self)
+        :param values: all arguments.
+        :raises ConfigurationError: naming the argument that is wrong.
+        """
+        super().check_together(values)
+        if values.max_values_missing is not None and not values.fetch_values:
+            raise ConfigurationError("max_values_missing: goes with fetch_values=True only")
+
+    if TYPE_CHECKING:  # written by scripts/signatures.py
+
+        def __init__(
+            self,
+            *,
+            path: str | ObjectStoragePath | Ref,
+            statuses: str | Collection[str | Ref] | Ref | None = None,
+            created_after: datetime | date | str | Ref | None = None,
+            created_before: datetime | date | str | Ref | None = None,
+            max_predictions: int | str | Ref | None = None,
+            page_size: int | str | Ref | None = None,
+            retry_policy: RetryPolicy | None = RETRY_POLICY,
+            file_format: Literal["jsonl", "parquet"] = "jsonl",
+            compression: Literal["gzip", "zstd"] | None = None,
+            records_per_part: int = 100000,
+            prefetch: int = 1,
+            incremental: bool = False,
+            max_age: timedelta | float | None = None,
+            lookback: timedelta | float = timedelta(seconds=3600),
+            max_rejected: int | None = 0,
+            partition_keys: str | Collection[str | Ref] | Ref | None = (),
+            cradl_conn_id: str | Ref = "cradl_default",
+            model_id: str | int | Ref | None = None,
+            order: str | Ref | None = None,
+            fetch_values: bool = False,
+            max_values_missing: int | None = None,
+            **kwargs: Unpack[OperatorArgs],
+        ) -> None: ...

@@ -5,19 +5,21 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import timedelta
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import msgspec
 from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
+from pydantic import Field
 
-from airflow_provider_predictions.api.arguments import Filters, utc, words
+from airflow_provider_predictions._compat import AIRFLOW_V_3_3_PLUS
+from airflow_provider_predictions.api.arguments import Filters, Lookback, Names, Seconds, utc
 from airflow_provider_predictions.api.client import Client
 from airflow_provider_predictions.api.errors import (
     LONGEST_MESSAGE,
+    ConfigurationError,
     MissingValuesError,
     PredictionsError,
     RejectedRowsError,
@@ -25,13 +27,7 @@ from airflow_provider_predictions.api.errors import (
 from airflow_provider_predictions.api.incremental import LOOKBACK, Ledger
 from airflow_provider_predictions.api.models import Page
 from airflow_provider_predictions.api.service import Service, Walk
-from airflow_provider_predictions.operators.arguments import (
-    NOT_INCREMENTAL,
-    check,
-    narrowing,
-    path_of,
-    require_filesystem,
-)
+from airflow_provider_predictions.operators.arguments import A_PATH, StoragePath, narrowing, path_of
 from airflow_provider_predictions.operators.increment import ledger_of, tell
 from airflow_provider_predictions.operators.lineage import ManifestLink, facets, tell_assets, tell_link
 from airflow_provider_predictions.operators.progress import Progress
@@ -44,6 +40,7 @@ from airflow_provider_predictions.storage.landing import Landing, forget
 from airflow_provider_predictions.storage.manifest import MANIFEST, Manifest
 from airflow_provider_predictions.storage.objects import prepare
 from airflow_provider_predictions.storage.replaced import ReplacedPath
+from airflow_provider_predictions.tasks.arguments import REQUIRED, Argument, Templated, declare
 from airflow_provider_predictions.tasks.base import DashboardLink, PredictionsTask
 from airflow_provider_predictions.tasks.retry import airflow_errors
 
@@ -51,6 +48,8 @@ if TYPE_CHECKING:
     from airflow.providers.openlineage.extractors import OperatorLineage
 
 Target = IncrementalPath | ReplacedPath
+MOST_PREFETCH = 32
+NOT_INCREMENTAL = ("created_before", "max_predictions")
 NOT_OF_A_KIND = (*NOT_INCREMENTAL, "created_after", "order", "page_size")
 """Filters that may differ between incremental landings under one path."""
 
@@ -61,63 +60,116 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
     Writes parts under ``path`` and commits them at once: ``_manifest.json`` names those of the newest
     landing. A retry resumes where the attempt before it was interrupted; a later run replaces what lies
     there.
-
-    :param path: a directory as an ``ObjectStoragePath`` URL, such as
-        ``s3://aws_default@bucket/predictions/{{ ds }}`` (templated). One landing each; of an incremental one
-        the same for all runs.
-    :param file_format: ``jsonl``, or ``parquet`` with the extra of that name.
-    :param compression: None, ``gzip``, or ``zstd`` with the extra of that name.
-    :param records_per_part: how many records one object holds at most.
-    :param prefetch: how many pages are in flight while one is written, 0 to 32. Of Cradl, whose pages name
-        the next one, that is one; there it is how many files ``fetch_values`` fetches at once.
-    :param incremental: land each prediction once, in the first run that finds it finished. Each run lands in
-        a directory of its own under ``path``; ``_state.json`` there says what has landed.
-    :param max_age: with ``incremental``, do not wait for predictions that are still unfinished so long after
-        their creation, a timedelta or seconds; by default all are waited for.
-    :param lookback: with ``incremental``, how long after its creation a prediction may be listed for the
-        first time, a timedelta or seconds; by default an hour. Each run looks back so far behind the newest
-        prediction that the one before has seen, and at least so far behind the service's clock.
-    :param partition_keys: which partitions of the asset in ``outlets`` this landing is, such as
-        ``"{{ ds }}"``; a list or comma-separated text (templated). Needs Airflow 3.3. By default the event is
-        of the whole asset.
-    :param max_rejected: fail, after all has landed, when more rows than these are no JSON objects; None never
-        to fail. Such rows are kept in ``_rejected``, beside the parts.
-    :raises ConfigurationError: naming the argument that is wrong.
     """
 
-    template_fields: Sequence[str] = ("path", "partition_keys")
+    arguments = declare(
+        Templated(
+            "path",
+            "str | ObjectStoragePath | Ref",
+            StoragePath,
+            "the directory to land in, as an ``ObjectStoragePath`` URL. One landing each; for incremental "
+            "landings the same for all runs",
+            default=REQUIRED,
+            needed=f"give a URL such as {A_PATH}",
+            example='"s3://aws_default@bucket/predictions/{{ ds }}"',
+        ),
+        Argument(
+            "file_format",
+            'Literal["jsonl", "parquet"]',
+            Literal["jsonl", "parquet"],
+            "the format of the parts; ``parquet`` needs the extra of that name",
+            default="jsonl",
+            example='"parquet"',
+        ),
+        Argument(
+            "compression",
+            'Literal["gzip", "zstd"] | None',
+            Literal[None, "gzip", "zstd"],
+            "how the parts are compressed; ``zstd`` needs the extra of that name",
+            example='"gzip"',
+        ),
+        Argument(
+            "records_per_part",
+            "int",
+            Annotated[int, Field(ge=1)],
+            "how many records one object holds at most",
+            default=100_000,
+        ),
+        Argument(
+            "prefetch",
+            "int",
+            Annotated[int, Field(ge=0, le=MOST_PREFETCH)],
+            f"how many pages are in flight while one is written, 0 to {MOST_PREFETCH}. For Cradl, whose "
+            "pages name the next one, that is one; there it is how many files ``fetch_values`` fetches at "
+            "once",
+            default=1,
+        ),
+        Argument(
+            "incremental",
+            "bool",
+            bool,
+            "land each prediction once, in the first run that finds it finished. Each run lands in a "
+            "directory of its own under ``path``; ``_state.json`` there says what has landed",
+            default=False,
+            example="True",
+        ),
+        Argument(
+            "max_age",
+            "timedelta | float | None",
+            Seconds | None,
+            "with ``incremental``, do not wait for predictions that are still unfinished so long after their "
+            "creation, a timedelta or seconds; by default all are waited for",
+            example="timedelta(days=7)",
+        ),
+        Argument(
+            "lookback",
+            "timedelta | float",
+            Lookback,
+            "with ``incremental``, how long after its creation a prediction may be listed for the first "
+            "time, a timedelta or seconds. Each run looks back so far behind the newest prediction that the "
+            "one before has seen, and at least so far behind the service's clock",
+            default=LOOKBACK,
+            example="timedelta(hours=2)",
+        ),
+        Argument(
+            "max_rejected",
+            "int | None",
+            Annotated[int, Field(ge=0)] | None,
+            "fail, after all has landed, when more rows than these are no JSON objects; None never to fail. "
+            "Such rows are kept in ``_rejected``, beside the parts",
+            default=0,
+        ),
+        Templated(
+            "partition_keys",
+            "str | Collection[str | Ref] | Ref | None",
+            Names | None,
+            "which partitions of the asset in ``outlets`` this landing is, as a list or comma-separated text "
+            "(Airflow 3.3 or newer); by default the event is of the whole asset",
+            default=(),
+            example='"{{ ds }}"',
+        ),
+    )
     operator_extra_links = (DashboardLink(), ManifestLink())
     fetch_values = False
     max_values_missing: int | None = None
+    _landed_from: tuple[str, Manifest] | None = None
 
-    def __init__(
-        self,
-        *,
-        path: str | ObjectStoragePath,
-        file_format: str = "jsonl",
-        compression: str | None = None,
-        records_per_part: int = 100_000,
-        prefetch: int = 1,
-        incremental: bool = False,
-        max_age: timedelta | float | None = None,
-        lookback: timedelta | float = LOOKBACK,
-        max_rejected: int | None = 0,
-        partition_keys: Collection[str] | str = (),
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(**kwargs)
-        self.path = path
-        self.file_format = file_format
-        self.compression = compression
-        self.records_per_part = records_per_part
-        self.prefetch = prefetch
-        self.incremental = incremental
-        self.max_age = max_age
-        self.lookback = lookback
-        self.max_rejected = max_rejected
-        self.partition_keys = partition_keys
-        self._landed_from: tuple[str, Manifest] | None = None
-        check(self)
+    def check_together(self, values: Any) -> None:
+        """Refuse arguments that do not go together.
+
+        :param values: all arguments.
+        :raises ConfigurationError: naming the argument that is wrong.
+        """
+        super().check_together(values)
+        if values.max_age is not None and not values.incremental:
+            raise ConfigurationError("max_age: goes with incremental=True only")
+        for name in NOT_INCREMENTAL:
+            if values.incremental and getattr(values, name) is not None:
+                raise ConfigurationError(f"{name}: does not go with incremental, which keeps its own window")
+        if values.partition_keys and not AIRFLOW_V_3_3_PLUS:
+            raise ConfigurationError("partition_keys: needs Airflow 3.3 or newer")
+        if values.partition_keys and not self.outlets:
+            raise ConfigurationError("partition_keys: needs an asset in outlets, whose partitions they are")
 
     def execute(self, context: Context) -> Manifest:
         """Land, and return the manifest.
@@ -129,9 +181,9 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
         :raises TransientError: for what a retry may cure; it goes on where this attempt was.
         """
         with airflow_errors():
-            filters = self.filters()
-            path = path_of(self.path)
-            require_filesystem(path)
+            given = self.rendered()
+            filters = self.filters(given)
+            path = path_of(given.path)
             with self.hook.get_conn() as client:
                 prepare(path)
                 land = self._land_increment if self.incremental else self._land_anew
@@ -144,7 +196,7 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
                 tell_link(context, ObjectStoragePath(content["path"]) / MANIFEST)
             self._judge_rejected(content)
             self._judge_values(content)
-            tell_assets(context, self.outlets, content, words(self.partition_keys))
+            tell_assets(context, self.outlets, content, given.partition_keys)
         self.log.info("%d predictions in %d parts under %s, %d requests", content["count"],
                       len(content["parts"]), content["path"], content["requests"])  # fmt: skip
         return content

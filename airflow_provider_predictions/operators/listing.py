@@ -4,27 +4,21 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import Annotated, Any
 
 from airflow.providers.common.compat.sdk import Context
 from pydantic import Field
 
-from airflow_provider_predictions.api.arguments import Arguments, Words, words
+from airflow_provider_predictions.api.arguments import Names
 from airflow_provider_predictions.api.errors import ConfigurationError
 from airflow_provider_predictions.api.models import Page, Prediction
 from airflow_provider_predictions.api.rows import joined, members, value
 from airflow_provider_predictions.operators.xcom import storable
-from airflow_provider_predictions.tasks.base import PredictionsTask, check_arguments
+from airflow_provider_predictions.tasks.arguments import Argument, Templated, declare
+from airflow_provider_predictions.tasks.base import PredictionsTask
 from airflow_provider_predictions.tasks.retry import airflow_errors
 
 MEBIBYTE = 1024 * 1024
-
-
-class ListArguments(Arguments):
-    """What a list takes beside its filters."""
-
-    fields: Words | None
-    max_xcom_bytes: int | None = Field(ge=1)
 
 
 class ListPredictionsOperator(PredictionsTask):
@@ -33,27 +27,26 @@ class ListPredictionsOperator(PredictionsTask):
     But for what no XCom holds, with a warning that counts it: NUL characters and halves of surrogate pairs
     become U+FFFD, NaN and Infinity null; integers of more than 64 bits, and what is nested deeper than 100
     levels, become text. Landing keeps every byte.
-
-    :param fields: only these top-level fields of each record, null where a record has none; a list or
-        comma-separated text (templated).
-    :param max_xcom_bytes: fail, before anything is pushed, when the JSON is larger than so many bytes, by
-        default a mebibyte; None for no limit.
-    :raises ConfigurationError: naming the argument that is wrong.
     """
 
-    template_fields: Sequence[str] = ("fields",)
-
-    def __init__(
-        self,
-        *,
-        fields: Sequence[str] | str | None = None,
-        max_xcom_bytes: int | None = MEBIBYTE,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(**kwargs)
-        self.fields = fields
-        self.max_xcom_bytes = max_xcom_bytes
-        check_arguments(self, ListArguments)
+    arguments = declare(
+        Templated(
+            "fields",
+            "str | Collection[str | Ref] | Ref | None",
+            Names,
+            "only these top-level fields of each record, null where a record has none; a list or comma-"
+            "separated text",
+            example='["id", "status"]',
+        ),
+        Argument(
+            "max_xcom_bytes",
+            "int | None",
+            Annotated[int, Field(ge=1)] | None,
+            "fail, before anything is pushed, when the JSON is larger than so many bytes, by default a "
+            "mebibyte; None for no limit",
+            default=MEBIBYTE,
+        ),
+    )
 
     def execute(self, context: Context) -> list[dict[str, Any]]:
         """List, and return what is pushed.
@@ -64,10 +57,11 @@ class ListPredictionsOperator(PredictionsTask):
         :raises TransientError: for what a retry may cure.
         """
         with airflow_errors():
-            filters = self.filters()
+            given = self.rendered()
+            filters = self.filters(given)
             with self.hook.get_conn() as client:
                 walk = client.service.walk(filters)
-                texts = list(self._within_limit(client.pages(walk)))
+                texts = list(self._within_limit(client.pages(walk), given.fields))
         if walk.proof.consistent is False:
             self.log.warning("Predictions may be missing: %s", walk.proof.reason)
         self.log.info("%s: %d predictions in %d requests", self.hook.hook_name, len(texts), client.requests)
@@ -77,11 +71,11 @@ class ListPredictionsOperator(PredictionsTask):
             self.log.warning("XCom cannot hold all that was sent: %s. %s keeps it", told, self._landing_name)
         return records
 
-    def _within_limit(self, pages: Iterable[Page]) -> Iterator[bytes]:
+    def _within_limit(self, pages: Iterable[Page], fields: Sequence[str] | None) -> Iterator[bytes]:
         size = len("[]")
         for page in pages:
             for prediction in page.predictions:
-                text = self._project(prediction)
+                text = _projected(prediction, fields)
                 size += len(text) + len(",")
                 if self.max_xcom_bytes is not None and size > self.max_xcom_bytes:
                     raise ConfigurationError(
@@ -90,12 +84,13 @@ class ListPredictionsOperator(PredictionsTask):
                     )
                 yield text
 
-    def _project(self, prediction: Prediction) -> bytes:
-        if self.fields is None:
-            return prediction.raw
-        given = members(prediction.raw)
-        return joined({name: given.get(name, b"null") for name in words(self.fields)})
-
     @property
     def _landing_name(self) -> str:
         return type(self).__name__.replace("ListPredictions", "PredictionsToObjectStorage")
+
+
+def _projected(prediction: Prediction, fields: Sequence[str] | None) -> bytes:
+    if fields is None:
+        return prediction.raw
+    given = members(prediction.raw)
+    return joined({name: given.get(name, b"null") for name in fields})

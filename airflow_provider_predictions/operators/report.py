@@ -5,31 +5,40 @@ from __future__ import annotations
 import hashlib
 import json
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
-from airflow.providers.common.compat.sdk import (
-    BaseOperator,
-    Context,
-    ObjectStoragePath,
-    XComArg,
-)
+from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
 
 from airflow_provider_predictions.api.errors import ConfigurationError
-from airflow_provider_predictions.operators.arguments import path_of, require_filesystem
+from airflow_provider_predictions.operators.arguments import (
+    A_PATH,
+    ReportPeriod,
+    Source,
+    StoragePath,
+    Timezone,
+    path_of,
+)
 from airflow_provider_predictions.operators.lineage import ReportLink, tell_link, tell_outlets
-from airflow_provider_predictions.report.source import each, landings
-from airflow_provider_predictions.report.window import Period, make_window
+from airflow_provider_predictions.report.source import landings
+from airflow_provider_predictions.report.window import make_window
 from airflow_provider_predictions.storage.log import LOG
 from airflow_provider_predictions.storage.manifest import MANIFEST
 from airflow_provider_predictions.storage.objects import names, prepare, put, put_file, read, remove
-from airflow_provider_predictions.tasks.base import is_template
+from airflow_provider_predictions.tasks.arguments import REQUIRED, ArgumentsTask, Templated, declare
+from airflow_provider_predictions.tasks.references import is_reference
 from airflow_provider_predictions.tasks.retry import airflow_errors
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+    from datetime import date
+    from typing import Unpack
+
+    from airflow_provider_predictions._compat import Ref
     from airflow_provider_predictions.report.build import Summary
+    from airflow_provider_predictions.tasks.airflow_arguments import OtherArgs
 
 
 PAGE = "report.html"
@@ -51,44 +60,68 @@ class Report(TypedDict):
     summary: Summary
 
 
-class PredictionsReportOperator(BaseOperator):
+class PredictionsReportOperator(ArgumentsTask):
     """Write a report on landed predictions: a page, its tables as CSV, and a summary.
 
     Reads landings of VLM Run or of Cradl, in whatever format, in constant memory. Writes ``report.html``,
     ``summary.json`` and a CSV for each table under ``path``, and last, as the commit, ``_manifest.json``.
     Needs the extra ``report``.
-
-    :param source: what to read: the path of landings, a directory above several, a manifest, its URL, or a
-        list of these; also the output of landing tasks (templated). Of an incremental path only the landings
-        are looked up that can hold predictions of the period and of the one before.
-    :param path: a directory of its own as an ``ObjectStoragePath`` URL, such as
-        ``s3://aws_default@bucket/reports/{{ ds }}`` (templated). A later report replaces what lies there.
-    :param period: which predictions, by their creation: those of the last whole ``day``, ``week`` (from
-        Monday) or ``month`` before the run, or those from a start up to an end, as a pair of datetimes or ISO
-        8601 texts, in ``timezone`` where they have no offset (templated).
-    :param timezone: where days begin, such as ``Europe/Oslo`` (templated).
-    :raises ConfigurationError: naming the argument that is wrong.
     """
 
-    template_fields: Sequence[str] = ("source", "path", "period", "timezone")
+    arguments = declare(
+        Templated(
+            "source",
+            "str | ObjectStoragePath | Mapping[str, Any] | Collection[Any] | Ref",
+            Source,
+            "what to read: the path of landings, a directory above several, a manifest, its URL, or a list "
+            "of these; also the output of landing tasks. Of an incremental path only the landings are "
+            "looked up that can hold predictions of the period and of the one before",
+            default=REQUIRED,
+            needed=f"give a manifest, or a URL such as {A_PATH}",
+            example=f'"{A_PATH}"',
+        ),
+        Templated(
+            "path",
+            "str | ObjectStoragePath | Ref",
+            StoragePath,
+            "a directory of its own, as an ``ObjectStoragePath`` URL. A later report replaces what lies "
+            "there",
+            default=REQUIRED,
+            needed=f"give a URL such as {A_PATH}",
+            example='"s3://aws_default@bucket/reports/{{ ds }}"',
+        ),
+        Templated(
+            "period",
+            "str | Sequence[datetime | date | str | Ref] | Ref",
+            ReportPeriod,
+            "which predictions, by their creation: those of the last whole ``day``, ``week`` (from Monday) "
+            "or ``month`` before the run, or those from a start up to an end, as a pair of datetimes or ISO "
+            "8601 texts, in ``timezone`` where they have no offset",
+            default="day",
+            example='("2026-11-01", "2026-12-01")',
+        ),
+        Templated(
+            "timezone",
+            "str | Ref",
+            Timezone,
+            "where days begin",
+            default="UTC",
+            example='"Europe/Oslo"',
+        ),
+    )
     operator_extra_links = (ReportLink(),)
     ui_color = "#e4ecf7"
 
-    def __init__(
-        self,
-        *,
-        source: Any,
-        path: str | ObjectStoragePath,
-        period: Period | str = "day",
-        timezone: str = "UTC",
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(**kwargs)
-        self.source = source
-        self.path = path
-        self.period = period
-        self.timezone = timezone
-        self._check()
+    def check_together(self, values: Any) -> None:
+        """Refuse a period that ends before it starts.
+
+        :param values: all arguments.
+        :raises ConfigurationError: naming the argument that is wrong.
+        """
+        super().check_together(values)
+        is_known = not (is_reference(values.period) or is_reference(values.timezone))
+        if is_known and not isinstance(values.period, str):
+            make_window(values.period, values.timezone, datetime.now(UTC))
 
     def execute(self, context: Context) -> Report:
         """Write the report, and return where it is and what it says in short.
@@ -98,13 +131,13 @@ class PredictionsReportOperator(BaseOperator):
             manifest says, a wrong argument.
         """
         with airflow_errors():
+            given = self.rendered()
             build = _builder()
-            window = make_window(self.period, self.timezone, moment_of(context))
-            path = path_of(self.path)
-            require_filesystem(path)
-            found = landings(self.source, ObjectStoragePath, window)
+            window = make_window(given.period, given.timezone, moment_of(context))
+            path = path_of(given.path)
+            found = landings(given.source, ObjectStoragePath, window)
             _require_own(path)
-            self.log.info("Reporting on %s (%s) from %d landings", window.title, self.timezone, len(found))
+            self.log.info("Reporting on %s (%s) from %d landings", window.title, given.timezone, len(found))
             with tempfile.TemporaryDirectory(prefix="predictions-report-") as directory:
                 files, workspace = Path(directory, "files"), Path(directory, "workspace")
                 files.mkdir()
@@ -117,18 +150,17 @@ class PredictionsReportOperator(BaseOperator):
         self.log.info("%s The page is %s", summary["text"], report["report"])
         return report
 
-    def _check(self) -> None:
-        """Refuse wrong arguments while the DAG is parsed, where they are not templates."""
-        if not isinstance(self.source, XComArg) and not self.source:
-            raise ConfigurationError(
-                "source: is empty; give a manifest, or a URL such as s3://aws_default@bucket/predictions"
-            )
-        if not is_template(self.source):
-            list(each(self.source))
-        if not is_template(self.path):
-            path_of(self.path)
-        if not (is_template(self.timezone) or is_template(self.period) or isinstance(self.period, XComArg)):
-            make_window(self.period, self.timezone, datetime.now(UTC))
+    if TYPE_CHECKING:  # written by scripts/signatures.py
+
+        def __init__(
+            self,
+            *,
+            source: str | ObjectStoragePath | Mapping[str, Any] | Collection[Any] | Ref,
+            path: str | ObjectStoragePath | Ref,
+            period: str | Sequence[datetime | date | str | Ref] | Ref = "day",
+            timezone: str | Ref = "UTC",
+            **kwargs: Unpack[OtherArgs],
+        ) -> None: ...
 
 
 def moment_of(context: Context) -> datetime:

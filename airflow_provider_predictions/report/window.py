@@ -108,9 +108,14 @@ def make_window(period: Period, timezone: str, reference: datetime) -> Window:
         last = today.replace(day=1)
         first = _month(last, -1)
     else:
-        raise ConfigurationError(f"period: must be one of {CALENDAR}, or (start, end); found {period!r}")
+        raise no_period(period)
     before = first - (last - first)
     return Window(_midnight(first, zone), _midnight(last, zone), _midnight(before, zone), zone)
+
+
+def no_period(found: object) -> ConfigurationError:
+    """The error of a period that is none."""
+    return ConfigurationError(f"period: must be {', '.join(CALENDAR)} or a pair of times; found {found!r}")
 
 
 def make_zone(timezone: str) -> ZoneInfo:
@@ -148,9 +153,7 @@ def _between(period: Any, zone: ZoneInfo) -> Window:
     try:
         first, last = period
     except (TypeError, ValueError):
-        raise ConfigurationError(
-            f"period: must be one of {CALENDAR}, or (start, end); found {period!r}"
-        ) from None
+        raise no_period(period) from None
     try:
         start, end = _moment(first, zone), _moment(last, zone)
         before = start - (end - start)

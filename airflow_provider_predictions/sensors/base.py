@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Any, ClassVar, TypedDict
+from functools import cached_property
+from typing import Annotated, Any, ClassVar, TypedDict
 
 from airflow.providers.common.compat.sdk import (
     AirflowFailException,
@@ -18,7 +19,7 @@ from airflow.providers.common.compat.sdk import (
 from pydantic import Field
 
 from airflow_provider_predictions._compat import first_reschedule_date
-from airflow_provider_predictions.api.arguments import Arguments, Seconds, checked, seconds_of
+from airflow_provider_predictions.api.arguments import Ids, Seconds, Words, checked, seconds_of
 from airflow_provider_predictions.api.client import Client
 from airflow_provider_predictions.api.errors import (
     ConfigurationError,
@@ -31,6 +32,8 @@ from airflow_provider_predictions.api.poll import Learned, Poll
 from airflow_provider_predictions.api.waiting import (
     MAX_FAILURES,
     MISSING_TIMEOUT,
+    MinPredictions,
+    MissingTimeout,
     Pace,
     Patience,
     Tally,
@@ -38,7 +41,8 @@ from airflow_provider_predictions.api.waiting import (
     Wait,
     judge,
 )
-from airflow_provider_predictions.tasks.base import PredictionsTask, check_arguments, is_template
+from airflow_provider_predictions.tasks.arguments import Argument, Templated, declare
+from airflow_provider_predictions.tasks.base import PredictionsTask
 from airflow_provider_predictions.tasks.retry import airflow_errors
 from airflow_provider_predictions.triggers.base import PredictionsTrigger
 
@@ -56,14 +60,6 @@ class Waited(TypedDict):
     count: int
 
 
-class SensorArguments(Arguments):
-    """What a sensor takes beside what it waits for."""
-
-    max_interval: Seconds | None
-    max_failures: int = Field(ge=1)
-    deferrable: bool
-
-
 def _pages(client: Client, poll: Poll) -> Iterator[Page]:
     yield poll.known
     yield from client.pages(poll)
@@ -75,63 +71,95 @@ class PredictionsSensor(PredictionsTask, BaseSensorOperator):
     Without ``prediction_ids``, the wait ends when no prediction that matches the filters is unfinished. A
     poll that fails for a passing reason does not end the wait, until too many have in a row.
 
-    :param prediction_ids: wait for these, whatever the filters; a list or comma-separated text (templated).
-    :param fail_on: statuses that fail the task; empty to wait only (templated).
-    :param waiting_statuses: statuses that are waited for; by default every one that is not known to be final
-        (templated).
-    :param min_predictions: how many must match the filters before the wait can end (templated).
-    :param missing_timeout: seconds after which one of ``prediction_ids`` that the service does not know fails
-        the task, by default 600 (templated).
-    :param poke_interval: seconds between polls; at least 5 while deferred. Up to a tenth is added, so that
-        tasks that began together do not ask together.
-    :param max_interval: seconds up to which the interval grows, to a tenth of the age of the wait; by default
-        it does not grow.
-    :param max_failures: the failed poll in a row with this number fails the task, as one that a retry may
-        cure; by default the fifth. Rescheduled tasks count from Airflow 3.3 on.
-    :param timeout: seconds; of the whole wait.
-    :param deferrable: wait in the triggerer, without a worker. The first poll is made by the worker.
-    :raises ConfigurationError: naming the argument that is wrong.
+    Polls are ``poke_interval`` seconds apart, at least 5 while deferred. Up to a tenth is added, so that
+    tasks that began together do not ask together. ``timeout`` is that of the whole wait, in seconds.
     """
 
     trigger_class: ClassVar[type[PredictionsTrigger]]
-    template_fields: Sequence[str] = (
-        "prediction_ids",
-        "fail_on",
-        "waiting_statuses",
-        "min_predictions",
-        "missing_timeout",
+    arguments = declare(
+        Templated(
+            "prediction_ids",
+            "str | int | Collection[str | int | Ref] | Ref | None",
+            Ids,
+            "wait for these, whatever the filters, as a list or comma-separated text. With an empty list "
+            "the wait ends at once",
+            needed="give ids, or leave prediction_ids out to wait for all that match the filters",
+            example='["id-1", "id-2"]',
+        ),
+        Templated(
+            "fail_on",
+            "str | Collection[str | Ref] | Ref",
+            Words,
+            "statuses that fail the task; an empty list to wait only",
+            default=("failed", "cancelled"),
+            example='["failed"]',
+        ),
+        Templated(
+            "waiting_statuses",
+            "str | Collection[str | Ref] | Ref | None",
+            Words,
+            "statuses that are waited for; by default every one that is not known to be final",
+            example='["pending"]',
+        ),
+        Templated(
+            "min_predictions",
+            "int | str | Ref",
+            MinPredictions,
+            "how many predictions must match the filters before the wait can end",
+            default=0,
+            example="10",
+        ),
+        Templated(
+            "missing_timeout",
+            "float | str | Ref",
+            MissingTimeout,
+            "seconds after which one of ``prediction_ids`` that the service does not know fails the task",
+            default=MISSING_TIMEOUT,
+            example="3600",
+        ),
+        Argument(
+            "max_interval",
+            "timedelta | float | None",
+            Seconds | None,
+            "seconds up to which the interval grows, to a tenth of the age of the wait; by default it does "
+            "not grow",
+            example="timedelta(minutes=10)",
+        ),
+        Argument(
+            "max_failures",
+            "int",
+            Annotated[int, Field(ge=1)],
+            "the failed poll in a row with this number fails the task, as one that a retry may cure. "
+            "Rescheduled tasks count from Airflow 3.3 on",
+            default=MAX_FAILURES,
+        ),
+        Argument(
+            "deferrable",
+            "bool",
+            bool,
+            "wait in the triggerer, without a worker. The first poll is made by the worker",
+            default=conf.getboolean("operators", "default_deferrable", fallback=False),
+            example="True",
+            shown_default="False",
+        ),
     )
     ui_color = "#e9f3e4"
+    _patience: Patience | None = None
+    _started: datetime | None = None
+    _error: PredictionsError | None = None
 
-    def __init__(
-        self,
-        *,
-        prediction_ids: Collection[str] | str | None = None,
-        fail_on: Collection[str] | str = ("failed", "cancelled"),
-        waiting_statuses: Collection[str] | str | None = None,
-        min_predictions: int | str = 0,
-        missing_timeout: float | str = MISSING_TIMEOUT,
-        max_interval: float | timedelta | None = None,
-        max_failures: int = MAX_FAILURES,
-        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(**kwargs)
-        self.prediction_ids = prediction_ids
-        self.fail_on = fail_on
-        self.waiting_statuses = waiting_statuses
-        self.min_predictions = min_predictions
-        self.missing_timeout = missing_timeout
-        self.max_interval = max_interval
-        self.max_failures = max_failures
-        self.deferrable = deferrable
-        self._patience: Patience | None = None
-        self._started: datetime | None = None
-        self._error: PredictionsError | None = None
-        self._learned = Learned()
-        given = self._wait_arguments()
-        checked(Wait, {name: value for name, value in given.items() if not is_template(value)})
-        self._check_pace()
+    def check_together(self, values: Any) -> None:
+        """Refuse arguments that do not go together.
+
+        :param values: all arguments.
+        :raises ConfigurationError: naming the argument that is wrong.
+        """
+        super().check_together(values)
+        longest = seconds_of(values.max_interval)
+        if longest is not None and longest < self.poke_interval:
+            raise ConfigurationError(
+                f"max_interval: must be at least poke_interval, {self.poke_interval:g} s; found {longest:g} s"
+            )
 
     def execute(self, context: Context) -> Any:
         """Wait here or, when deferrable, in the triggerer.
@@ -152,8 +180,8 @@ class PredictionsSensor(PredictionsTask, BaseSensorOperator):
         :raises ConfigurationError: naming the argument that is wrong.
         :raises PredictionsError: of a poll that ends the wait.
         """
+        wait = self._wait()
         started = self._started = self._started or self._begin(context)
-        wait = checked(Wait, self._wait_arguments() | {"filters": self._filters_as_json()})
         self._error = None
         with self._remembering(context) as patience:
             try:
@@ -252,22 +280,21 @@ class PredictionsSensor(PredictionsTask, BaseSensorOperator):
         # The trigger ends the wait itself; this is for a triggerer that is down.
         self.defer(trigger=trigger, method_name="execute_complete", timeout=timedelta(seconds=self.timeout))
 
-    def _check_pace(self) -> None:
-        check_arguments(self, SensorArguments)
-        longest = seconds_of(self.max_interval)
-        if longest is not None and longest < self.poke_interval:
-            raise ConfigurationError(
-                f"max_interval: must be at least poke_interval, {self.poke_interval:g} s; found {longest:g} s"
-            )
-
     @staticmethod
     def _result(verdict: Verdict) -> Waited:
         if verdict.state == "failed":
             raise AirflowFailException(verdict.message)
         return {"statuses": verdict.statuses, "count": sum(verdict.statuses.values())}
 
-    def _wait_arguments(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in Wait.model_fields if name != "filters"}
+    def _wait(self) -> Wait:
+        """What is waited for, of the rendered arguments."""
+        given = self.rendered()
+        filters = self.filters(given).model_dump(mode="json", exclude_none=True)
+        if given.prediction_ids == ():
+            self.log.warning("prediction_ids: is an empty list, so there is nothing to wait for")
+        names = Wait.model_fields.keys() - {"filters"}
+        return checked(Wait, {name: getattr(given, name) for name in names} | {"filters": filters})
 
-    def _filters_as_json(self) -> dict[str, Any]:
-        return self.filters().model_dump(mode="json", exclude_none=True)
+    @cached_property
+    def _learned(self) -> Learned:
+        return Learned()

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from datetime import datetime
-from typing import Any, ClassVar
+from collections.abc import Sequence
+from typing import Annotated, Any, ClassVar
 
-from airflow.providers.common.compat.sdk import BaseOperator, BaseOperatorLink
+from airflow.providers.common.compat.sdk import BaseOperatorLink
+from pydantic import AfterValidator
 
-from airflow_provider_predictions._compat import AIRFLOW_V_3_3_PLUS, class_of
-from airflow_provider_predictions.api.arguments import Arguments, Filters, checked, checked_conn_id
+from airflow_provider_predictions._compat import class_of
+from airflow_provider_predictions.api.arguments import Filters, MaxPredictions, PageSize, Time, Words
 from airflow_provider_predictions.hooks.base import PredictionsHook
+from airflow_provider_predictions.tasks.arguments import Argument, ArgumentsTask, Templated, declare
+from airflow_provider_predictions.tasks.references import is_reference
 from airflow_provider_predictions.tasks.retry import PredictionsRetryPolicy
 
 RETRY_POLICY = PredictionsRetryPolicy()
@@ -32,79 +34,81 @@ class DashboardLink(BaseOperatorLink):
         return url
 
 
-class PredictionsTask(BaseOperator):
-    """A task that reads predictions.
-
-    :param statuses: only these; a list or comma-separated text (templated).
-    :param created_after: only those created then or later: an aware datetime or ISO 8601 text, UTC where it
-        has no offset (templated).
-    :param created_before: only those created before (templated).
-    :param max_predictions: no more than these (templated).
-    :param page_size: rows a request, 1 to 1000; by default as many as the service is known to give
-        (templated).
-    :param retry_policy: when Airflow tries again (3.3 or newer); by default ``PredictionsRetryPolicy``.
-    """
+class PredictionsTask(ArgumentsTask):
+    """A task that reads predictions."""
 
     hook_class: ClassVar[type[PredictionsHook[Any]]]
-    template_fields: Sequence[str] = (
-        "statuses",
-        "created_after",
-        "created_before",
-        "max_predictions",
-        "page_size",
+    arguments = declare(
+        Templated(
+            "statuses",
+            "str | Collection[str | Ref] | Ref | None",
+            Words,
+            "read only predictions with these statuses, as a list or comma-separated text",
+            example='["failed"]',
+        ),
+        Templated(
+            "created_after",
+            "datetime | date | str | Ref | None",
+            Time,
+            "read only predictions that were created then or later: an aware datetime, a date or ISO 8601 "
+            "text, in UTC where it has no offset",
+            example='"2026-11-01T06:00+01:00"',
+        ),
+        Templated(
+            "created_before",
+            "datetime | date | str | Ref | None",
+            Time,
+            "read only predictions that were created before",
+            example='"2026-11-02"',
+        ),
+        Templated(
+            "max_predictions",
+            "int | str | Ref | None",
+            MaxPredictions,
+            "read at most this many predictions",
+            example="1000",
+        ),
+        Templated(
+            "page_size",
+            "int | str | Ref | None",
+            PageSize,
+            "rows a request, 1 to 1000; by default as many as the service is known to give",
+            example="100",
+        ),
+        Argument(
+            "retry_policy",
+            "RetryPolicy | None",
+            Any,
+            "when Airflow retries (Airflow 3.3 or newer); by default a ``PredictionsRetryPolicy``",
+            default=RETRY_POLICY,
+            shown_default="RETRY_POLICY",
+        ),
     )
     operator_extra_links: Sequence[BaseOperatorLink] = (DashboardLink(),)
     ui_color = "#e4ecf7"
 
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Join the template fields of all bases, so that each class names only its own."""
-        super().__init_subclass__(**kwargs)
-        named = (name for base in reversed(cls.__mro__) for name in vars(base).get("template_fields", ()))
-        cls.template_fields = tuple(dict.fromkeys(named))
+    def check_together(self, values: Any) -> None:
+        """Refuse filters that do not go together.
 
-    def __init__(
-        self,
-        *,
-        statuses: Collection[str] | str | None = None,
-        created_after: datetime | str | None = None,
-        created_before: datetime | str | None = None,
-        max_predictions: int | str | None = None,
-        page_size: int | str | None = None,
-        retry_policy: Any = RETRY_POLICY,
-        **kwargs: Any,
-    ) -> None:
-        if AIRFLOW_V_3_3_PLUS:
-            kwargs["retry_policy"] = retry_policy
-        super().__init__(**kwargs)
-        self.statuses = statuses
-        self.created_after = created_after
-        self.created_before = created_before
-        self.max_predictions = max_predictions
-        self.page_size = page_size
-
-    def check_filters(self) -> None:
-        """Refuse wrong filters and no connection while the DAG is parsed, where they are not templates.
-
-        :raises ConfigurationError: naming the argument that is wrong.
+        :param values: all arguments.
+        :raises ConfigurationError: naming the filter.
         """
-        name = self.hook_class.conn_name_attr
-        if not is_template(conn_id := getattr(self, name)):
-            checked_conn_id(name, conn_id)
-        given = self._filter_arguments()
-        self.hook_class.filters(**{name: value for name, value in given.items() if not is_template(value)})
+        super().check_together(values)
+        given = {name: value for name, value in self._filters_in(values).items() if not is_reference(value)}
+        self.hook_class.filters(**given)
 
     @property
     def hook(self) -> PredictionsHook[Any]:
         """The hook of the task's connection."""
         name = self.hook_class.conn_name_attr
-        return self.hook_class(**{name: getattr(self, name)})
+        return self.hook_class(**{name: self._rendered(name)})
 
-    def filters(self) -> Filters:
-        """The rendered filters, checked.
+    def filters(self, values: Any) -> Filters:
+        """The filters of a list.
 
-        :raises ConfigurationError: naming the argument that is wrong.
+        :param values: all arguments, rendered.
         """
-        filters = self.hook_class.filters(**self._filter_arguments())
+        filters = self.hook_class.filters(**self._filters_in(values))
         if filters.created_after and filters.created_after == filters.created_before:
             self.log.warning(
                 "created_after and created_before are the same moment, so nothing can match. In Airflow 3 "
@@ -112,22 +116,30 @@ class PredictionsTask(BaseOperator):
             )
         return filters
 
-    def _filter_arguments(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in self.hook_class.service_class.filters.model_fields}
+    def _filters_in(self, values: Any) -> dict[str, Any]:
+        return {name: getattr(values, name) for name in self.hook_class.service_class.filters.model_fields}
 
 
-def check_arguments(task: Any, model: type[Arguments]) -> None:
-    """Refuse wrong arguments while the DAG is parsed, where they are not templates.
+def conn_id(hook_class: type[PredictionsHook[Any]]) -> Templated:
+    """The argument that names the connection of a service.
 
-    :param task: the task, which holds them by their names.
-    :param model: what they must be; None stands for a template.
-    :raises ConfigurationError: naming the argument that is wrong.
+    :param hook_class: of the service.
     """
-    given = {name: getattr(task, name) for name in model.model_fields}
-    checked(model, {name: None if is_template(value) else value for name, value in given.items()})
+    return Templated(
+        hook_class.conn_name_attr,
+        "str | Ref",
+        ConnId,
+        "the Airflow connection",
+        default=hook_class.default_conn_name,
+        needed="give the id of an Airflow connection",
+        example=f'"{hook_class.default_conn_name}"',
+    )
 
 
-def is_template(value: object) -> bool:
-    """Whether a value is known only when the task runs: Jinja, or the output of another task."""
-    text = str(value)
-    return "{{" in text or "{%" in text
+def _checked_conn_id(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError("must be the id of an Airflow connection")
+    return value
+
+
+ConnId = Annotated[Any, AfterValidator(_checked_conn_id)]

@@ -1,4 +1,4 @@
-"""What people meet says what each argument is, which ones are templated, and what is raised.
+"""What people meet says what each argument is, and what is raised.
 
 Ruff checks that each docstring is there and begins with one sentence.
 """
@@ -89,20 +89,3 @@ def test_what_is_raised_is_documented() -> None:
             missing[name] = unsaid
 
     assert not missing
-
-
-def test_exactly_the_templated_arguments_are_said_to_be() -> None:
-    wrong = {}
-    for name, node in CLASSES.items():
-        fields = [
-            statement.value
-            for statement in node.body
-            if isinstance(statement, ast.AnnAssign) and ast.unparse(statement.target) == "template_fields"
-        ]
-        templated = set(ast.literal_eval(fields[0])) if fields and fields[0] else set()
-        texts = documented(ast.get_docstring(node) or "")
-        said = {argument for argument, text in texts.items() if "(templated)" in " ".join(text.split())}
-        if differing := said ^ templated:
-            wrong[name] = differing
-
-    assert not wrong

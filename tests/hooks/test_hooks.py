@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import math
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowNotFoundException
@@ -66,6 +66,22 @@ def test_extras_reach_the_client(monkeypatch: pytest.MonkeyPatch) -> None:
     assert service.base_url == "https://eu.cradl.example/v2"
 
 
+@pytest.mark.parametrize(
+    ("hosts", "found"),
+    [
+        ("LOCALHOST", ("localhost",)),
+        ('["A.org", "b.org."]', ("a.org", "b.org")),
+        ("['a.org']", ("a.org",)),
+        (["127.0.0.1", "[::1]"], ("127.0.0.1", "::1")),
+        ([], ()),
+    ],
+)
+def test_file_hosts_are_read_as_a_url_names_them(
+    monkeypatch: pytest.MonkeyPatch, hosts: object, found: tuple[str, ...]
+) -> None:
+    assert built(hook_of(monkeypatch, "cradl", extra={"file_hosts": hosts})).file_hosts == found
+
+
 def test_extras_come_with_a_prefix_from_the_test_button_of_airflow_2(monkeypatch: pytest.MonkeyPatch) -> None:
     extra = {"timeout": "7.5", "extra__cradl__timeout": "7.5", "extra__cradl__audience": "mine"}
 
@@ -109,6 +125,28 @@ def test_the_port_field_completes_a_url_without_one(monkeypatch: pytest.MonkeyPa
         ("vlmrun", {"extra": {"audience": "x"}}, "extra audience: unknown; known are dashboard_url"),
         ("cradl", {"extra": {"auth_url": "http://auth.cradl.ai/"}}, "extra auth_url: must start with https"),
         ("cradl", {"extra": {"token_url": "x"}}, "extra token_url: unknown"),
+        ("cradl", {"extra": {"audience": " "}}, "extra audience: is empty"),
+        ("cradl", {"extra": {"audience": "a\nb"}}, "extra audience: is empty or holds a line break"),
+        ("vlmrun", {"extra": {"timeout": True}}, "extra timeout: must be a number; found True"),
+        ("vlmrun", {"extra": {"requests_per_minute": True}}, "extra requests_per_minute: must be a number"),
+        ("vlmrun", {"extra": {"max_response_bytes": False}}, "extra max_response_bytes: must be a number"),
+        ("cradl", {"extra": {"file_hosts": 7}}, "extra file_hosts: Input should be a valid tuple"),
+        ("cradl", {"extra": {"file_hosts": ["a.org", 1.5]}}, "extra file_hosts: item 2 must be text"),
+        ("cradl", {"extra": {"file_hosts": "['a.org'"}}, "extra file_hosts: looks like a list"),
+        *(
+            ("cradl", {"extra": {"file_hosts": hosts}}, "extra file_hosts: must be names of hosts")
+            for hosts in (
+                "http://localhost",
+                "localhost:18231",
+                "a.org/files",
+                "*.a.org",
+                "me@a.org",
+                "a org",
+                ["a.org", "https://b.org"],
+                "a..org",
+                ".a.org",
+            )
+        ),
     ],
 )
 def test_a_wrong_field_is_named_before_any_request(
@@ -147,6 +185,9 @@ def test_a_missing_connection_is_named_with_its_argument(service_name: str) -> N
         ({"created_after": datetime(2026, 1, 1)}, "created_after: .*timezone"),
         ({"created_after": "2026-02-01", "created_before": "2026-01-01"}, "created_before: .* before"),
         ({"statuses": 3}, "statuses: "),
+        ({"statuses": "['failed'"}, "statuses: looks like a list, but is neither JSON nor a Python literal"),
+        ({"statuses": ["a", None]}, "statuses: item 2 must be text; found nothing"),
+        ({"max_predictions": True}, "max_predictions: must be a number; found True"),
         ({"colour": "red"}, "colour: unknown; known are created_after"),
     ],
 )
@@ -156,6 +197,15 @@ def test_a_wrong_filter_is_named_before_any_request(hook, connections, filters: 
             method(**filters)
 
     assert not connections.wire.seen
+
+
+def test_filters_that_are_nothing_are_none_and_the_text_of_a_list_is_a_list(hook) -> None:
+    for nothing in (None, "", " ", "None", "null"):
+        names = ("statuses", "created_after", "created_before", "max_predictions", "page_size")
+        assert hook.filters(**dict.fromkeys(names, nothing)) == hook.filters()
+    for text in ("b, a", "['a', 'b']", '["a", "b"]', "('b', 'a')", '"a", "b"', ["b", "a", "a"]):
+        assert hook.filters(statuses=text).statuses == ("a", "b")
+    assert hook.filters(created_after=date(2026, 11, 1)) == hook.filters(created_after="2026-11-01")
 
 
 def test_filters_of_the_other_service_are_refused() -> None:

@@ -84,9 +84,8 @@ def test_a_manifest_that_was_changed(
 def test_what_is_no_manifest(refused: Callable[..., None], tmp_path: Path, subtests: Any) -> None:
     (tmp_path / "_manifest.json").write_text("{}")
     cases = {
-        "text": ("{'path': 's3://…'}", "must be a manifest, or the URL of one"),
+        "text": ("{'path': 's3://…'}", "the value is no manifest"),
         "a path": (f"file://{tmp_path}", "must be a manifest, or the URL of one"),
-        "a number": (7, "the value is no manifest"),
         "an empty object": ({"parts": []}, "the value is no manifest"),
         "no object there": (f"file://{tmp_path}/x/_manifest.json", "nothing has landed there"),
         "another object": (f"file://{tmp_path}/_manifest.json", "is no manifest of a landing"),
@@ -256,13 +255,14 @@ def test_a_table_without_partitions_that_somebody_made_is_taken(
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ({"manifest": None}, "manifest: is empty"),
+        ({"manifest": None}, "manifest: must be a URL"),
         ({"manifest": {}}, "manifest: is empty"),
+        ({"manifest": 7}, "manifest: must be a URL"),
         ({"table": "invoices"}, "table: must be a namespace and a name"),
-        ({"table": ""}, "table: must be"),
+        ({"table": ""}, "table: is empty"),
         ({"table": None}, "table: must be"),
         ({"table": "a..b"}, "table: must be"),
-        ({"catalog": ""}, "catalog: must be"),
+        ({"catalog": ""}, "catalog: is empty"),
         ({"catalog": None}, "catalog: must be"),
         ({"catalog": 7}, "catalog: must be"),
     ],

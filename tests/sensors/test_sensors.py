@@ -187,7 +187,7 @@ def test_the_shortest_interval_of_a_trigger_is_five_seconds() -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ({"prediction_ids": 7}, "prediction_ids: "),
+        ({"prediction_ids": 7.5}, "prediction_ids: "),
         ({"fail_on": None}, "fail_on: "),
         ({"page_size": 0}, "page_size: "),
         ({"min_predictions": -1}, "min_predictions: "),

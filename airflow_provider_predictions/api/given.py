@@ -1,0 +1,112 @@
+"""What a value stands for that a person, a template or another task has given."""
+
+from __future__ import annotations
+
+import ast
+import json
+from collections.abc import Sequence
+from typing import Any
+
+NOTHING = ("", "None", "null")
+"""How a template renders nothing: an empty text, None, and None with ``tojson``."""
+BRACKETS = ("[", "(", "{")
+QUOTES = ("'", '"')
+LONGEST_TEXT = 1 << 20
+"""Characters of a text that is read as a list."""
+
+
+def given(value: object) -> Any:
+    """The value, or None where it stands for nothing; a lazy sequence of Airflow as a list."""
+    if isinstance(value, str):
+        text = value.strip()
+        if text in NOTHING:
+            return None
+        return shown(text, text) if text[0] in QUOTES and text[-1] == text[0] else text
+    if isinstance(value, Sequence) and not isinstance(value, list | tuple | bytes | bytearray):
+        return list(value)
+    return value
+
+
+def shown(text: str, otherwise: Any = None) -> Any:
+    """The value that a text shows, written as JSON or as Python writes it.
+
+    :param otherwise: the result where it shows none, instead of an error.
+    :raises ValueError: where it shows none.
+    """
+    if len(text) > LONGEST_TEXT:
+        raise ValueError(f"is text of more than {LONGEST_TEXT} characters; give the list itself")
+    for read in (json.loads, ast.literal_eval):
+        try:
+            return read(text)
+        except (ValueError, SyntaxError, RecursionError, MemoryError):
+            continue
+    if otherwise is None:
+        raise ValueError("looks like a list, but is neither JSON nor a Python literal")
+    return otherwise
+
+
+def words(value: Any) -> Any:
+    """A list of texts, from a list, one word, comma-separated text, or the text of a list.
+
+    :raises ValueError: where an item is no text.
+    """
+    value = given(value)
+    if isinstance(value, str):
+        value = shown(value) if value.startswith(BRACKETS) else _split(value)
+    if isinstance(value, str):
+        value = [value]
+    if not isinstance(value, list | tuple | set | frozenset):
+        return value  # None, or of a type that is refused
+    return [_word(item, number) for number, item in enumerate(value, 1)]
+
+
+def _split(text: str) -> Any:
+    # Native rendering reads '"a", "b"' as two texts, too.
+    found = shown(text, text) if text[0] in QUOTES else text
+    return found if found is not text else [word.strip() for word in text.split(",") if word.strip()]
+
+
+def _word(item: object, number: int) -> str:
+    found = given(item)
+    if _is_number(found):
+        return str(found)
+    if not isinstance(found, str):
+        kind = "nothing" if found is None else type(found).__name__
+        raise ValueError(f"item {number} must be text; found {kind}")
+    return found
+
+
+def text(value: object) -> object:
+    """One text; a whole number is the text of an id.
+
+    :raises ValueError: for the text of a list.
+    """
+    value = given(value)
+    if isinstance(value, str) and value.startswith(BRACKETS):
+        raise ValueError("must be one text, not a list")
+    return str(value) if _is_number(value) else value
+
+
+def ids(value: object) -> Any:
+    """A list of texts, as ``words`` reads it; a whole number is an id, too."""
+    return words(str(value) if _is_number(value) else value)
+
+
+def number(value: object) -> object:
+    """A number, or the text of one; True and False are none.
+
+    :raises ValueError: for these.
+    """
+    if isinstance(value, bool):
+        raise ValueError(f"must be a number; found {value}")
+    return given(value)
+
+
+def short(value: object, longest: int = 80) -> str:
+    """A value in a message."""
+    found = repr(value)
+    return found if len(found) <= longest else f"{found[: longest - 1]}…"
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)

@@ -1,0 +1,98 @@
+"""What Airflow makes something else of when a task runs, and what it leaves as it is."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Mapping
+from pathlib import PurePath
+
+from airflow.providers.common.compat.sdk import ObjectStoragePath
+
+from airflow_provider_predictions._compat import RESOLVES_PATHS
+
+_MARKS = ("{{", "{%", "{#")
+_TEXT_OF_REFERENCE = re.compile(r"<airflow\.|<Task\(|XComArg\(<|MappedArgument\(|LiteralValue\(")
+"""What an f-string makes of a reference."""
+
+
+def is_resolvable(value: object) -> bool:
+    """Whether it is a reference object of Airflow, whose class lies elsewhere in each version."""
+    return hasattr(value, "iter_references") and hasattr(value, "resolve")
+
+
+def is_reference(value: object, *, whole: bool = True) -> bool:
+    """Whether Airflow makes something else of an argument, or of a part of it, when the task runs.
+
+    :param whole: whether it is the whole argument; Airflow calls a function only then.
+    """
+    if isinstance(value, str | ObjectStoragePath):
+        return any(mark in str(value) for mark in _MARKS)
+    if is_resolvable(value) or (whole and _is_function(value)):
+        return True
+    parts: Iterable[object] = ()
+    if isinstance(value, dict):
+        parts = value.values()
+    elif isinstance(value, list | tuple | set):
+        parts = value
+    return any(is_reference(part, whole=False) for part in parts)
+
+
+def why_unresolvable(value: object, *, whole: bool = True) -> str | None:
+    """Why Airflow would leave an argument, or a part of it, as it is though it looks like a reference."""
+    if isinstance(value, str):
+        if _TEXT_OF_REFERENCE.search(value):
+            return "holds the text of a reference in an f-string; give a template, such as '{{ params.x }}'"
+        return None
+    if is_resolvable(value) or isinstance(value, ObjectStoragePath):
+        return None
+    kind = type(value).__name__
+    if kind == "Param" and type(value).__module__.startswith("airflow."):
+        return "is a Param; give '{{ params.name }}' or dag.param('name')"
+    if isinstance(value, PurePath):
+        if is_reference(str(value)):
+            return f"is a {kind} with a template, which Airflow does not render; give text"
+        return f"is a {kind}, which Airflow 3.0 and 3.1 cannot render; give text" if RESOLVES_PATHS else None
+    if _is_function(value):
+        return None if whole else "holds a function; Airflow calls one only as the whole argument"
+    if isinstance(value, Mapping):
+        if any(map(is_reference, value)):
+            return "holds a template in a key; Airflow renders values only"
+        return _why_parts(value.values(), kind, looked_into=isinstance(value, dict))
+    if isinstance(value, Collection) and not isinstance(value, bytes | bytearray):
+        return _why_parts(value, kind, looked_into=isinstance(value, list | tuple | set))
+    return None
+
+
+def _why_parts(parts: Iterable[object], kind: str, *, looked_into: bool) -> str | None:
+    for part in parts:
+        if why := why_unresolvable(part, whole=False):
+            return why
+        if not looked_into and is_reference(part, whole=False):
+            return f"holds a template in a {kind}; Airflow looks into list, tuple, set and dict only"
+    return None
+
+
+def _is_function(value: object) -> bool:
+    return callable(value) and not isinstance(value, type)
+
+
+def as_given(before: object, after: object) -> object:
+    """What was rendered, without the changes that native rendering makes to text.
+
+    Natively, Airflow reads every text of a template field as Python: ``"1e5"`` becomes a number. What was
+    given without a template is used as given; a whole number or a time that a template made is its text.
+
+    :param before: as it stands in the DAG.
+    :param after: as it is after rendering.
+    """
+    if not is_reference(before):
+        return before
+    if isinstance(before, list | tuple) and isinstance(after, list | tuple) and len(before) == len(after):
+        return [as_given(*pair) for pair in zip(before, after, strict=True)]
+    if isinstance(before, dict) and isinstance(after, dict) and before.keys() == after.keys():
+        return {key: as_given(part, after[key]) for key, part in before.items()}
+    if isinstance(before, str) and hasattr(after, "isoformat"):
+        return str(after)
+    if isinstance(before, str) and isinstance(after, int):
+        return str(after)
+    return after
