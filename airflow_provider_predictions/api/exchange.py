@@ -22,6 +22,7 @@ from airflow_provider_predictions.api.body import Body
 from airflow_provider_predictions.api.clock import ServiceClock
 from airflow_provider_predictions.api.errors import (
     LONGEST_MESSAGE,
+    LONGEST_WORDS,
     AuthenticationError,
     ConfigurationError,
     InvalidRequestError,
@@ -197,12 +198,20 @@ class Exchange:
             self._budget.refused(turn, self.clock(), error.retry_after)
         raise error
 
+    def _words(self, request: PageRequest, said: str, token: str) -> str:
+        """The service's own words, as a message quotes them: cut, and without secrets."""
+        words = without_values(without(said[:LONGEST_WORDS], token), *request.hidden)
+        words = self.service.auth.redact(words)
+        if len(said) > LONGEST_WORDS:
+            # The cut may have halved a secret, whose first half would be shown where others shrank to ***.
+            words = words[: max(0, len(words) - LONGEST_WORDS // 2)]
+        return words[:LONGEST_MESSAGE]
+
     def _error(
         self, request: PageRequest, response: httpx.Response, content: bytes, token: str
     ) -> PredictionsError:
         status, service = response.status_code, self.service
-        words = without_values(without(message_in(content), token), *request.hidden)
-        message = service.auth.redact(words)[:LONGEST_MESSAGE]
+        message = self._words(request, message_in(content), token)
         kind = service.refusal(status, message) or _ERRORS.get(
             status, ServerError if status >= 500 else InvalidRequestError
         )
