@@ -11,7 +11,6 @@ from functools import cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
 from urllib.parse import urlsplit
-from urllib.request import getproxies
 
 import httpx
 import tenacity
@@ -24,7 +23,6 @@ from airflow_provider_predictions.api.errors import (
     LONGEST_MESSAGE,
     LONGEST_WORDS,
     AuthenticationError,
-    ConfigurationError,
     InvalidRequestError,
     NoAnswerError,
     NotFoundError,
@@ -73,7 +71,6 @@ def trusted_certificates() -> ssl.SSLContext:
 def options(service: Service[Any]) -> dict[str, Any]:
     """How both kinds of httpx client are built."""
     return {
-        "verify": trusted_certificates(),
         # None is kept: they would pile up until the server refuses them (431).
         "cookies": CookieJar(DefaultCookiePolicy(allowed_domains=())),
         "timeout": service.timeout,
@@ -89,33 +86,6 @@ def _is_curable_as_it_is(error: BaseException) -> bool:
     """Whether the next attempt may work without a smaller page."""
     too_much = isinstance(error, PredictionsError) and error.asks_for_less and error.retry_after is None
     return is_curable(error) and not too_much
-
-
-@contextmanager
-def reading_proxies() -> Iterator[None]:
-    """Name the variable of the environment that httpx cannot read while it builds a client.
-
-    :raises ConfigurationError: naming it, without its value, which may hold a password.
-    """
-    try:
-        yield
-    except (httpx.InvalidURL, ValueError, ImportError):
-        proxies = getproxies()
-        for scheme in ("http", "https", "all"):
-            if not _is_proxy(proxies.get(scheme)):
-                raise ConfigurationError(f"{scheme.upper()}_PROXY: no URL of a usable proxy") from None
-        raise ConfigurationError(
-            "NO_PROXY: an entry is no host or address. Remove networks such as fd00::/8"
-        ) from None
-
-
-def _is_proxy(url: str | None) -> bool:
-    try:
-        if url:
-            httpx.HTTPTransport(trusted_certificates(), proxy=url if "://" in url else f"http://{url}")
-    except (httpx.InvalidURL, ValueError, ImportError):
-        return False
-    return True
 
 
 class Exchange:
