@@ -38,6 +38,7 @@ from airflow_provider_predictions.api.client import AsyncClient, Client  # noqa:
 from airflow_provider_predictions.api.cradl import Cradl  # noqa: E402
 from airflow_provider_predictions.api.exchange import budgets  # noqa: E402
 from airflow_provider_predictions.api.models import Page, PageRequest, Prediction  # noqa: E402
+from airflow_provider_predictions.api.retry import ATTEMPTS  # noqa: E402
 from airflow_provider_predictions.api.service import Asking, Service  # noqa: E402
 from airflow_provider_predictions.api.vlmrun import VlmRun  # noqa: E402
 from airflow_provider_predictions.sandbox import app  # noqa: E402
@@ -283,6 +284,7 @@ class Shell(ABC):
     def __init__(self) -> None:
         self.slept: list[float] = []
         self.requests = 0
+        self.attempts = ATTEMPTS
 
     def all(self, service: Service, **filters: object) -> list[Prediction]:
         """Every prediction that matches."""
@@ -297,6 +299,11 @@ class Shell(ABC):
     def get(self, service: Service, request: PageRequest) -> bytes:
         """The body of one answer."""
 
+    def once(self, service: Service, request: PageRequest) -> bytes:
+        """The body of one answer, asked for once."""
+        self.attempts = 1
+        return self.get(service, request)
+
     def note(self, seconds: float) -> None:
         """Sleep in no time."""
         if seconds:
@@ -310,7 +317,7 @@ class Shell(ABC):
 class SyncShell(Shell):
     @contextmanager
     def _client(self, service: Service) -> Iterator[Client]:
-        with Client(service) as client:
+        with Client(service, attempts=self.attempts) as client:
             client.sleep, client.clock = self.note, self.clock
             yield client
             self.requests = client.requests
@@ -330,7 +337,7 @@ class AsyncShell(Shell):
 
     @asynccontextmanager
     async def _client(self, service: Service) -> AsyncIterator[AsyncClient]:
-        async with AsyncClient(service) as client:
+        async with AsyncClient(service, attempts=self.attempts) as client:
             client.sleep, client.clock = self.note_async, self.clock
             yield client
             self.requests = client.requests

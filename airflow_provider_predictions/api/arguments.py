@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime, timedelta
 from ipaddress import ip_address
 from socket import inet_aton
 from typing import Annotated, Any, Self, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -28,6 +28,8 @@ from airflow_provider_predictions.api.errors import ConfigurationError
 from airflow_provider_predictions.api.given import given, ids, number, short, text, words
 from airflow_provider_predictions.api.models import Prediction, as_time
 
+LONGEST_URL = 8192
+"""Characters. Servers take no longer ones, and to read one of accents takes a time that is its square."""
 _Model = TypeVar("_Model", bound=BaseModel)
 _LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
 
@@ -172,6 +174,16 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
+def split_url(url: str) -> SplitResult:
+    """The parts of a URL from outside.
+
+    :raises ValueError: where it is none, or too long for one.
+    """
+    if len(url) > LONGEST_URL:
+        raise ValueError(f"is longer than {LONGEST_URL} characters")
+    return urlsplit(url)
+
+
 def is_private_url(url: str) -> bool:
     """Whether a URL names an address of this machine or of its network, in whatever form.
 
@@ -191,7 +203,7 @@ def is_private_url(url: str) -> bool:
 def is_safe_url(url: str) -> bool:
     """Whether credentials may travel to a URL: https, or plain http that stays on this machine."""
     try:
-        parts = urlsplit(url)
+        parts = split_url(url)
     except ValueError:
         return False
     return bool(parts.hostname) and (
@@ -210,8 +222,10 @@ def checked_url(value: str) -> str:
     value = value.strip()
     if " " in value or not value.isprintable():
         raise ValueError("holds a space or a line break")
+    if len(value) > LONGEST_URL:
+        raise ValueError(f"is longer than {LONGEST_URL} characters")
     try:
-        parts = urlsplit(value)
+        parts = split_url(value)
         _ = parts.port
     except ValueError:
         raise ValueError("is not a URL; check its host and port") from None

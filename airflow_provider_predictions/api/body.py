@@ -8,6 +8,8 @@ from airflow_provider_predictions.api.errors import AnswerTooLargeError, Malform
 
 GZIP = 31
 """What zlib calls a window of 32 kB behind a gzip header."""
+PIECE = 1 << 14
+"""Bytes that are unpacked at once: behind each member, what follows of them is copied."""
 
 
 class Body:
@@ -57,13 +59,16 @@ class Body:
 
     def _unpacked(self, chunk: bytes) -> bytes:
         """What a chunk holds, of one member of a gzip file or of several (RFC 1952, section 2.2)."""
-        found = b""
-        while chunk and len(found) <= self._left:
-            if self._unpacker is None or self._unpacker.eof:
-                self._unpacker = zlib.decompressobj(GZIP)
-            found += self._unpacker.decompress(chunk, self._left + 1 - len(found))
-            chunk = self._unpacker.unused_data
-        return found
+        found, most = [], self._left + 1
+        for at in range(0, len(chunk), PIECE):
+            piece = chunk[at : at + PIECE]
+            while piece and most > 0:
+                if self._unpacker is None or self._unpacker.eof:
+                    self._unpacker = zlib.decompressobj(GZIP)
+                found.append(self._unpacker.decompress(piece, most))
+                most -= len(found[-1])
+                piece = self._unpacker.unused_data
+        return b"".join(found)
 
     def content(self) -> bytes:
         """All that was sent.

@@ -23,13 +23,13 @@ from airflow_provider_predictions.api.errors import (
     RedirectError,
     TokenRefusedError,
 )
-from airflow_provider_predictions.api.exchange import Exchange, options, reading_proxies, trusted_certificates
+from airflow_provider_predictions.api.exchange import Exchange, options, trusted_certificates
 from airflow_provider_predictions.api.files import Lacking, naming, redirected
 from airflow_provider_predictions.api.models import Page, PageRequest, Prediction
 from airflow_provider_predictions.api.prefetch import Prefetch
 from airflow_provider_predictions.api.retry import ATTEMPTS
 from airflow_provider_predictions.api.service import Asking, Service
-from airflow_provider_predictions.api.transport import TIMEOUTS, transport
+from airflow_provider_predictions.api.transport import TIMEOUTS, AsyncTransport, Transport
 
 T = TypeVar("T")
 
@@ -45,8 +45,9 @@ class Client(Exchange):
 
     def __init__(self, service: Service[Any], *, attempts: int = ATTEMPTS) -> None:
         super().__init__(service, attempts)
-        with reading_proxies():
-            self._http = httpx.Client(transport=transport(trusted_certificates()), **options(service))
+        self._http = httpx.Client(
+            transport=Transport(trusted_certificates(), service.timeout), **options(service)
+        )
         self._closing = threading.Event()
         self._pools: list[ThreadPoolExecutor] = []
         self._for_values: ThreadPoolExecutor | None = None
@@ -185,8 +186,7 @@ class AsyncClient(Exchange):
 
     def __init__(self, service: Service[Any], *, attempts: int = ATTEMPTS) -> None:
         super().__init__(service, attempts)
-        with reading_proxies():
-            self._http = httpx.AsyncClient(**options(service))
+        self._http = httpx.AsyncClient(transport=AsyncTransport(trusted_certificates()), **options(service))
         self.sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
     async def __aenter__(self) -> Self:

@@ -172,14 +172,20 @@ class MissingValuesError(PredictionsError):
 
 LONGEST_MESSAGE = 300
 """Characters of a service's own message that an error quotes."""
+LONGEST_WORDS = 20_000
+"""Characters of a service's own message that are searched for secrets."""
+LARGEST_REFUSAL = 1 << 20
+"""Bytes of an answer whose message is read."""
 
 
 def message_in(body: bytes) -> str:
-    """The service's own words in the body of an error; none where it is not JSON of a known shape.
+    """The service's own words in the body of an error; none where that is large, or no JSON of a known shape.
 
     Seen are ``{"detail": "…"}``, ``{"detail": [{"loc", "msg"}]}``, ``{"detail": {"error": {"message"}}}`` and
     ``{"error": {"message"}}`` of VLM Run, ``{"message": "…"}`` and ``{"Message": "…"}`` of Cradl.
     """
+    if len(body) > LARGEST_REFUSAL:
+        return ""
     try:
         found = msgspec.json.decode(body)
     except (ValueError, RecursionError):

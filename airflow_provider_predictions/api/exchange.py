@@ -11,7 +11,6 @@ from functools import cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
 from urllib.parse import urlsplit
-from urllib.request import getproxies
 
 import httpx
 import tenacity
@@ -22,8 +21,8 @@ from airflow_provider_predictions.api.body import Body
 from airflow_provider_predictions.api.clock import ServiceClock
 from airflow_provider_predictions.api.errors import (
     LONGEST_MESSAGE,
+    LONGEST_WORDS,
     AuthenticationError,
-    ConfigurationError,
     InvalidRequestError,
     NoAnswerError,
     NotFoundError,
@@ -72,7 +71,6 @@ def trusted_certificates() -> ssl.SSLContext:
 def options(service: Service[Any]) -> dict[str, Any]:
     """How both kinds of httpx client are built."""
     return {
-        "verify": trusted_certificates(),
         # None is kept: they would pile up until the server refuses them (431).
         "cookies": CookieJar(DefaultCookiePolicy(allowed_domains=())),
         "timeout": service.timeout,
@@ -88,33 +86,6 @@ def _is_curable_as_it_is(error: BaseException) -> bool:
     """Whether the next attempt may work without a smaller page."""
     too_much = isinstance(error, PredictionsError) and error.asks_for_less and error.retry_after is None
     return is_curable(error) and not too_much
-
-
-@contextmanager
-def reading_proxies() -> Iterator[None]:
-    """Name the variable of the environment that httpx cannot read while it builds a client.
-
-    :raises ConfigurationError: naming it, without its value, which may hold a password.
-    """
-    try:
-        yield
-    except (httpx.InvalidURL, ValueError, ImportError):
-        proxies = getproxies()
-        for scheme in ("http", "https", "all"):
-            if not _is_proxy(proxies.get(scheme)):
-                raise ConfigurationError(f"{scheme.upper()}_PROXY: no URL of a usable proxy") from None
-        raise ConfigurationError(
-            "NO_PROXY: an entry is no host or address. Remove networks such as fd00::/8"
-        ) from None
-
-
-def _is_proxy(url: str | None) -> bool:
-    try:
-        if url:
-            httpx.HTTPTransport(trusted_certificates(), proxy=url if "://" in url else f"http://{url}")
-    except (httpx.InvalidURL, ValueError, ImportError):
-        return False
-    return True
 
 
 class Exchange:
@@ -197,12 +168,20 @@ class Exchange:
             self._budget.refused(turn, self.clock(), error.retry_after)
         raise error
 
+    def _words(self, request: PageRequest, said: str, token: str) -> str:
+        """The service's own words, as a message quotes them: cut, and without secrets."""
+        words = without_values(without(said[:LONGEST_WORDS], token), *request.hidden)
+        words = self.service.auth.redact(words)
+        if len(said) > LONGEST_WORDS:
+            # The cut may have halved a secret, whose first half would be shown where others shrank to ***.
+            words = words[: max(0, len(words) - LONGEST_WORDS // 2)]
+        return words[:LONGEST_MESSAGE]
+
     def _error(
         self, request: PageRequest, response: httpx.Response, content: bytes, token: str
     ) -> PredictionsError:
         status, service = response.status_code, self.service
-        words = without_values(without(message_in(content), token), *request.hidden)
-        message = service.auth.redact(words)[:LONGEST_MESSAGE]
+        message = self._words(request, message_in(content), token)
         kind = service.refusal(status, message) or _ERRORS.get(
             status, ServerError if status >= 500 else InvalidRequestError
         )

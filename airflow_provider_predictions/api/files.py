@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl, urljoin, urlsplit
 
 import msgspec
 
+from airflow_provider_predictions.api.arguments import LONGEST_URL, split_url
 from airflow_provider_predictions.api.errors import (
     LONGEST_MESSAGE,
     AnswerTooLargeError,
@@ -32,12 +33,13 @@ def file_request(title: str, url: str, *, anonymous: bool = False) -> PageReques
     :raises UnusableFileError: where it is no whole URL.
     """
     try:
-        parts = urlsplit(url)
+        parts = split_url(url)
         is_whole = bool(parts.scheme and parts.hostname and parts.port != 0)
     except ValueError:
         is_whole = False
     if not is_whole:
-        raise UnusableFileError(f"{title} names a fileUrl that is no URL; it was not opened")
+        what = "is no URL" if len(url) <= LONGEST_URL else f"is longer than {LONGEST_URL} characters"
+        raise UnusableFileError(f"{title} names a fileUrl that {what}; it was not opened")
     hidden = tuple(text for _, text in parse_qsl(parts.query))
     return PageRequest(url, hidden=hidden, anonymous=anonymous)
 
@@ -51,7 +53,7 @@ def redirected(title: str, request: PageRequest, error: RedirectError) -> PageRe
     if request.anonymous or not error.location:
         raise error
     try:
-        url = urljoin(request.path, error.location)
+        url = urljoin(request.path, error.location[: LONGEST_URL + 1])
     except ValueError:
         url = ""
     return file_request(title, url, anonymous=True)

@@ -25,6 +25,8 @@ DOUBLINGS = 10
 RATE_LIMIT_PATIENCE = 900.0
 """Seconds after which a request is given up that is answered with 429, however many attempts that took; also
 the longest wait for a turn."""
+LONGEST_HEADER = 100
+"""Characters of a header that says a time; what is longer says none."""
 LONGEST_WAIT = 120.0
 """Seconds. A service that asks for more is not waited for here: the task's own ``retries`` are for that."""
 
@@ -35,7 +37,7 @@ def retry_after(header: str | None, date: str | None) -> float | None:
     :param date: the ``Date`` header of the same response, by whose clock a date is meant; without one, this
         machine's clock is taken.
     """
-    if header is None:
+    if header is None or len(header) > LONGEST_HEADER:
         return None
     try:
         seconds = float(header)
@@ -49,8 +51,10 @@ def retry_after(header: str | None, date: str | None) -> float | None:
 
 def http_date(header: str | None) -> datetime | None:
     """A date of HTTP in UTC; None where it is none that a calendar holds (RFC 9110, section 5.6.7)."""
+    if header is None or len(header) > LONGEST_HEADER:
+        return None
     try:
-        moment = parsedate_to_datetime(header or "")
+        moment = parsedate_to_datetime(header)
         return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except (ValueError, OverflowError):
         return None
@@ -204,7 +208,8 @@ class Budget:
 
     def _next_turn(self, now: float, *, patient: bool) -> Turn:
         start = max(now, self._paused_until) if patient else now
-        windows = (now - self._refused_at) / self._window
+        # Another thread may have been refused after this one read the clock.
+        windows = max(0.0, now - self._refused_at) / self._window
         learned = self._learned * 2 ** int(windows) if patient and windows < DOUBLINGS else 0
         limits = ((self._per_minute, 60.0), (learned, self._window))
         full = ((limit, window) for limit, window in limits if limit and len(self._turns) >= limit)

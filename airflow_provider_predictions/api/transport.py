@@ -1,143 +1,131 @@
-"""Fetch bodies with urllib3 under httpx: its own way of reading takes four times the processor's time."""
+"""How httpx sends: straight or through a proxy of the environment, and within a bound of time."""
 
 from __future__ import annotations
 
 import math
-import socket
 import ssl
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import cache
-from typing import TYPE_CHECKING, Any
-from urllib.request import getproxies
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import httpx
 
-if TYPE_CHECKING:
-    import urllib3
+from airflow_provider_predictions.api.errors import ConfigurationError
+from airflow_provider_predictions.api.proxies import Proxies
 
-MOST_CONNECTIONS = 32
-"""Kept open; more are made where more requests are in flight."""
+if TYPE_CHECKING:
+    import httpcore
+
+LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=32)
 TIMEOUTS = 5
 """So many times the timeout of a step, an answer may take in all, its headers included."""
-BLOCK = 1 << 20
+
+T = TypeVar("T", httpx.HTTPTransport, httpx.AsyncHTTPTransport)
 
 
-def transport(tls: ssl.SSLContext) -> httpx.BaseTransport | None:
-    """What a client sends with; None, httpx's own, where the environment names a proxy."""
-    return None if getproxies() else Urllib3Transport(tls)
+class _Routes(Generic[T]):
+    """A transport for each proxy of the environment, and one without.
+
+    :param make: makes one, with the arguments of httpx's own.
+    :raises ConfigurationError: naming the variable that holds no proxy.
+    """
+
+    def __init__(self, make: Callable[..., T], tls: ssl.SSLContext) -> None:
+        self._proxies = Proxies.of_environment()
+        self.all: dict[str | None, T] = {None: make(verify=tls, limits=LIMITS)}
+        for scheme, proxy in self._proxies.by_scheme.items():
+            try:
+                self.all[proxy] = make(verify=tls, limits=LIMITS, proxy=proxy)
+            except (httpx.InvalidURL, ValueError):
+                raise ConfigurationError(
+                    f"{scheme.upper()}_PROXY: the environment variable holds no URL of a proxy"
+                ) from None
+            except ImportError as error:
+                raise ConfigurationError(f"{scheme.upper()}_PROXY: {error}") from None
+
+    def of(self, request: httpx.Request) -> T:
+        return self.all[self._proxies.of(request.url)]
 
 
-class Urllib3Transport(httpx.BaseTransport):
-    """Sends what httpx has built, and hands on what comes.
+class Transport(httpx.BaseTransport):
+    """Sends in the calling thread.
+
+    :param tls: the certificates to trust.
+    :param timeout: seconds of a step.
+    """
+
+    def __init__(self, tls: ssl.SSLContext, timeout: float) -> None:
+        self._routes = _Routes(httpx.HTTPTransport, tls)
+        for route in self._routes.all.values():
+            # httpx bounds single reads only, so headers could trickle for days; and it takes no backend.
+            pool: Any = route._pool
+            pool._network_backend = _TimedBackend(pool._network_backend, timeout * TIMEOUTS)
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Send a request."""
+        return self._routes.of(request).handle_request(request)
+
+    def close(self) -> None:
+        """Close all connections."""
+        for route in self._routes.all.values():
+            route.close()
+
+
+class AsyncTransport(httpx.AsyncBaseTransport):
+    """Sends on the event loop, whose ``asyncio.timeout`` bounds an answer.
 
     :param tls: the certificates to trust.
     """
 
     def __init__(self, tls: ssl.SSLContext) -> None:
-        import urllib3
+        self._routes = _Routes(httpx.AsyncHTTPTransport, tls)
 
-        tls.sslsocket_class = _TimedTlsSocket
-        self._manager = urllib3.PoolManager(ssl_context=tls, maxsize=MOST_CONNECTIONS, retries=False)
-        self._manager.pool_classes_by_scheme = _pools()
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send a request."""
+        return await self._routes.of(request).handle_async_request(request)
 
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """One request, one answer; redirects and retries are left to who asks."""
-        import urllib3
-
-        seconds = request.extensions.get("timeout", {})
-        with _as_httpx(request):
-            answer = self._manager.urlopen(
-                request.method,
-                str(request.url),
-                body=request.read() or None,
-                headers=request.headers,
-                timeout=urllib3.Timeout(connect=seconds.get("connect"), read=seconds.get("read")),
-                redirect=False,
-                preload_content=False,
-            )
-        return httpx.Response(answer.status, headers=_headers(answer), stream=_Stream(answer, request))
-
-    def close(self) -> None:
+    async def aclose(self) -> None:
         """Close all connections."""
-        self._manager.clear()
+        for route in self._routes.all.values():
+            await route.aclose()
 
 
-class _Stream(httpx.SyncByteStream):
-    def __init__(self, answer: urllib3.BaseHTTPResponse, request: httpx.Request) -> None:
-        self._answer = answer
-        self._request = request
+class _TimedBackend:
+    """Opens connections whose answers are bounded in time, however steadily they trickle in."""
 
-    def __iter__(self) -> Iterator[bytes]:
-        with _as_httpx(self._request):
-            yield from self._answer.stream(BLOCK, decode_content=False)
+    def __init__(self, backend: httpcore.NetworkBackend, seconds: float) -> None:
+        self._backend = backend
+        self._seconds = seconds
+
+    def connect_tcp(self, *args: Any, **kwargs: Any) -> _TimedStream:
+        return _TimedStream(self._backend.connect_tcp(*args, **kwargs), self._seconds)
+
+
+class _TimedStream:
+    """A connection, on which the time of an answer begins when the request was sent."""
+
+    def __init__(self, stream: httpcore.NetworkStream, seconds: float) -> None:
+        self._stream = stream
+        self._seconds = seconds
+        self._deadline = math.inf
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        import httpcore
+
+        left = self._deadline - time.monotonic()
+        if left <= 0:
+            raise httpcore.ReadTimeout("the answer takes too long")
+        return self._stream.read(max_bytes, left if timeout is None else min(timeout, left))
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        self._stream.write(buffer, timeout)
+        self._deadline = time.monotonic() + self._seconds
+
+    def start_tls(self, *args: Any, **kwargs: Any) -> _TimedStream:
+        return _TimedStream(self._stream.start_tls(*args, **kwargs), self._seconds)
 
     def close(self) -> None:
-        # Of an answer that was read to its end, the connection is back in the pool already.
-        self._answer.close()
+        self._stream.close()
 
-
-class _TimedSocket(socket.socket):
-    """Times out when the whole answer takes too long, however steadily it trickles in."""
-
-    deadline = math.inf
-
-    def recv_into(self, *args: Any, **kwargs: Any) -> int:
-        if time.monotonic() > self.deadline:
-            raise TimeoutError("the answer takes too long")
-        return super().recv_into(*args, **kwargs)
-
-
-class _TimedTlsSocket(_TimedSocket, ssl.SSLSocket):
-    """The same, encrypted."""
-
-
-@cache
-def _pools() -> dict[str, Any]:
-    """Pools of connections over such sockets, by scheme."""
-    from urllib3.connection import HTTPConnection, HTTPSConnection
-    from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
-
-    class Timed(HTTPConnection):
-        def _new_conn(self) -> socket.socket:
-            plain = super()._new_conn()
-            timed = _TimedSocket(plain.family, plain.type, plain.proto, fileno=plain.detach())
-            timed.settimeout(self.timeout)
-            return timed
-
-        def getresponse(self) -> Any:
-            timed: Any = self.sock
-            timed.deadline = time.monotonic() + TIMEOUTS * (self.timeout or math.inf)
-            return super().getresponse()
-
-    class TimedTls(Timed, HTTPSConnection):
-        pass
-
-    class Pool(HTTPConnectionPool):
-        ConnectionCls = Timed
-
-    class TlsPool(HTTPSConnectionPool):
-        ConnectionCls = TimedTls
-
-    return {"http": Pool, "https": TlsPool}
-
-
-def _headers(answer: urllib3.BaseHTTPResponse) -> list[tuple[str, str]]:
-    return list(answer.headers.iteritems())
-
-
-@contextmanager
-def _as_httpx(request: httpx.Request) -> Iterator[None]:
-    from urllib3 import exceptions
-
-    try:
-        yield
-    except (exceptions.NewConnectionError, exceptions.SSLError) as error:
-        raise httpx.ConnectError(str(error), request=request) from error
-    except exceptions.ConnectTimeoutError as error:
-        raise httpx.ConnectTimeout(str(error), request=request) from error
-    except exceptions.TimeoutError as error:
-        raise httpx.ReadTimeout(str(error), request=request) from error
-    except exceptions.HTTPError as error:
-        raise httpx.RemoteProtocolError(str(error), request=request) from error
+    def get_extra_info(self, info: str) -> Any:
+        return self._stream.get_extra_info(info)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING, Annotated, Any
-from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from airflow_provider_predictions.api.arguments import Number, Url, checked_url
+from airflow_provider_predictions.api.arguments import Number, Url, checked_url, split_url
 from airflow_provider_predictions.api.errors import ConfigurationError
 from airflow_provider_predictions.api.service import BASE_URL, MAX_RESPONSE_BYTES
 
@@ -41,7 +40,7 @@ def extras(conn: Connection, prefix: str) -> dict[str, Any]:
     """
     try:
         extra = json.loads(conn.extra or "{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         raise ConfigurationError("extra: is not JSON") from None
     if not isinstance(extra, dict):
         raise ConfigurationError("extra: must be a JSON object")
@@ -56,7 +55,7 @@ def base_url(conn: Connection, default: str) -> str:
         url = checked_url(conn.host)
     except ValueError as error:
         raise ConfigurationError(f"{BASE_URL}: {error}") from None
-    parts = urlsplit(url)
+    parts = split_url(url)
     if conn.port and not parts.port:
         return parts._replace(netloc=f"{parts.netloc}:{conn.port}").geturl()
     return url

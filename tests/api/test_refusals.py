@@ -101,7 +101,7 @@ def test_a_connection_that_breaks_is_named_and_its_query_is_not(sandbox: Sandbox
     error = error_of(sandbox, LIST, how="reset")
 
     host = sandbox.url.removeprefix("http://")
-    assert str(error) == f"VLM Run did not answer at {host}: RemoteProtocolError"
+    assert str(error) == f"VLM Run did not answer at {host}: ReadError"
 
 
 def test_requests_are_counted_with_those_that_are_sent_again(sandbox: Sandbox) -> None:

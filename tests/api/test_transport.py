@@ -1,4 +1,4 @@
-"""How the synchronous client sends, seen from a server of one's own."""
+"""How the clients send, seen from a server of one's own."""
 
 from __future__ import annotations
 
@@ -19,6 +19,10 @@ from airflow_provider_predictions.api.errors import AnswerTooLargeError, Malform
 from airflow_provider_predictions.api.models import PageRequest
 from airflow_provider_predictions.api.token_endpoint import LARGEST_ANSWER, fetch
 from airflow_provider_predictions.api.vlmrun import VlmRun
+from airflow_provider_predictions.sandbox.faults import App, Message, Receive, Send
+from airflow_provider_predictions.sandbox.server import Sandbox
+from tests.conftest import Shell, make_service
+from tests.wire import in_front
 
 TIMEOUT = 0.2
 """Seconds."""
@@ -156,5 +160,108 @@ def test_a_server_that_does_not_answer_is_given_up(accepts: bool) -> None:
 def test_a_connection_that_ends_without_an_answer_is_named_by_what_went_wrong() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         threading.Thread(target=lambda: server.accept()[0].close(), daemon=True).start()
-        with pytest.raises(NoAnswerError, match=r": RemoteProtocolError$"):
+        with pytest.raises(NoAnswerError, match=r": (RemoteProtocol|Read)Error$"):
             body(f"http://127.0.0.1:{server.getsockname()[1]}/v1")
+
+
+DRIPS_TIMEOUT = 0.05
+"""Seconds of a step, many of which pass."""
+DRIPS = {
+    "its headers": (b"HTTP/1.1 200 OK\r\nX: ", b"x"),
+    "its body": (b"HTTP/1.1 200 OK\r\nContent-Length: 999999\r\n\r\n", b" "),
+}
+ENVIRONMENTS = {
+    "no proxy": {},
+    "NO_PROXY": {"NO_PROXY": "other.test"},
+    "a network": {"NO_PROXY": "127.0.0.1,fd00::/8"},
+    "an exempt server": {"HTTP_PROXY": NO_PORT, "NO_PROXY": "127.0.0.0/8"},
+    "a proxy": {"ALL_PROXY": "http://{server}", "NO_PROXY": "other.test,[::1]"},
+}
+
+
+class Dripping(socketserver.BaseRequestHandler):
+    """Sends the start of an answer, and then a bit of it ten times a timeout, until nobody takes it."""
+
+    start, drip = b"", b""
+
+    def handle(self) -> None:
+        self.request.recv(1 << 16)
+        self.request.sendall(self.start)
+        with suppress(OSError):
+            for _ in range(2000):
+                self.request.sendall(self.drip)
+                over.wait(DRIPS_TIMEOUT / 10)
+
+
+over = threading.Event()
+"""Never set: a wait on it is a sleep of the server's."""
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+@pytest.mark.parametrize("drip", DRIPS)
+def test_an_answer_that_trickles_is_given_up_whatever_the_environment_says(
+    shell: Shell, drip: str, environment: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Dripping.start, Dripping.drip = DRIPS[drip]
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Dripping) as server:
+        server.daemon_threads, server.block_on_close = True, False
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        address = f"127.0.0.1:{server.server_address[1]}"
+        for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
+            monkeypatch.delenv(name, raising=False)
+        for name, value in ENVIRONMENTS[environment].items():
+            monkeypatch.setenv(name, value.format(server=address))
+        service = VlmRun(f"http://{address}/v1", BearerAuth("key"), timeout=DRIPS_TIMEOUT)
+        began = time.monotonic()
+
+        with pytest.raises(NoAnswerError, match=r"0\.25 s in all"):
+            shell.once(service, LIST)
+
+        assert time.monotonic() - began < 100 * DRIPS_TIMEOUT
+        server.shutdown()
+
+
+@pytest.mark.parametrize("environment", ["NO_PROXY", "a proxy"])
+def test_the_bound_of_bytes_holds_whatever_the_environment_says(
+    shell: Shell, endless: str, environment: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    for name, value in ENVIRONMENTS[environment].items():
+        monkeypatch.setenv(name, value.format(server=endless.removeprefix("http://")))
+    service = VlmRun(f"{endless}/v1", BearerAuth("key"), max_response_bytes=1000)
+
+    with pytest.raises(AnswerTooLargeError):
+        shell.once(service, LIST)
+
+    assert Trickle.left.wait(5)
+    assert Trickle.sent < 50 << 20
+
+
+def test_cookies_do_not_pile_up(shell: Shell, sandbox: Sandbox) -> None:
+    """A load balancer may set another one with each answer, and refuse them all in the end."""
+    sandbox.vlmrun.fill(20)
+
+    with in_front(sandbox, Cookies) as cookies:
+        listed = shell.all(make_service(sandbox, "vlmrun"), page_size=5)
+
+    assert len(listed) == 20
+    assert set(cookies.sent) == {b""}
+
+
+class Cookies:
+    """ASGI middleware that sets a new cookie with each answer, and notes those of each request."""
+
+    def __init__(self, app: App) -> None:
+        self.app = app
+        self.sent: list[bytes] = []
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        self.sent.append(dict(scope["headers"]).get(b"cookie", b""))
+
+        async def set_cookie(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"].append((b"set-cookie", b"c%d=1; Path=/" % len(self.sent)))
+            await send(message)
+
+        await self.app(scope, receive, set_cookie)

@@ -1,0 +1,65 @@
+"""The proxies of the environment: which one a request goes through, if any.
+
+httpx refuses some forms of ``NO_PROXY`` (``fd00::/8``) and ignores others (``10.0.0.0/8``, ``host:8080``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from ipaddress import ip_address, ip_network
+from urllib.request import getproxies
+
+import httpx
+
+PORTS = {"http": 80, "https": 443}
+
+
+@dataclass(frozen=True)
+class Proxies:
+    """``HTTP_PROXY``, ``HTTPS_PROXY`` and ``ALL_PROXY``, and who is asked without them.
+
+    :param by_scheme: URLs of proxies, by the scheme of what is asked for, or ``all``.
+    :param exempt: entries of ``NO_PROXY``.
+    """
+
+    by_scheme: dict[str, str]
+    exempt: tuple[str, ...]
+
+    @classmethod
+    def of_environment(cls) -> Proxies:
+        """Read the environment."""
+        given = getproxies()
+        found = {scheme: given[scheme] for scheme in ("http", "https", "all") if given.get(scheme)}
+        with_scheme = {name: url if "://" in url else f"http://{url}" for name, url in found.items()}
+        return cls(with_scheme, tuple(given.get("no", "").lower().replace(",", " ").split()))
+
+    def of(self, url: httpx.URL) -> str | None:
+        """The proxy for a request; None where it goes straight to the server."""
+        proxy = self.by_scheme.get(url.scheme) or self.by_scheme.get("all")
+        return None if proxy is None or any(_matches(entry, url) for entry in self.exempt) else proxy
+
+
+def _matches(entry: str, url: httpx.URL) -> bool:
+    """Whether an entry of ``NO_PROXY`` names the host of a URL.
+
+    An entry is ``*``, a name, which stands for the names below it, too, an address or a network, each with a
+    port or without (as curl and Go read them). What is none of these names nobody.
+    """
+    entry = entry.rpartition("://")[2]
+    name, port = _split(entry)
+    if port and port != str(url.port or PORTS.get(url.scheme)):
+        return False
+    host = url.raw_host.decode().strip("[]").rstrip(".").lower()
+    try:
+        return ip_address(host) in ip_network(name.replace("[", "").replace("]", ""), strict=False)
+    except ValueError:
+        name = name.removeprefix("*.").strip(".")
+        return fnmatchcase(host, name) or bool(name and host.endswith(f".{name}"))
+
+
+def _split(entry: str) -> tuple[str, str]:
+    """Name and port; in an address of IPv6, only what stands behind its bracket is a port."""
+    name, _, port = entry.rpartition(":")
+    is_port = port.isdigit() and (name.endswith("]") or ":" not in name)
+    return (name, port) if is_port else (entry, "")

@@ -1,0 +1,318 @@
+"""The time that a text from outside takes grows with its length and no faster, whatever its shape.
+
+Each function gets a text of a hostile shape and a plain one of the same length. No second is counted: the
+bound is a ratio of what the same function takes for the plain one, and of splitting and writing that.
+"""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import PurePosixPath
+from typing import Any
+
+import httpx
+import pytest
+
+from airflow_provider_predictions.api import (
+    arguments,
+    clock,
+    files,
+    logs,
+    models,
+    retry,
+    rows,
+    token_endpoint,
+)
+from airflow_provider_predictions.api.auth import BearerAuth
+from airflow_provider_predictions.api.body import Body
+from airflow_provider_predictions.api.client import Client
+from airflow_provider_predictions.api.cradl import CradlFilters, CradlPrediction
+from airflow_provider_predictions.api.errors import NoAnswerError, PredictionsError, RedirectError, message_in
+from airflow_provider_predictions.api.models import PageRequest, Prediction
+from airflow_provider_predictions.api.redaction import without, without_values
+from airflow_provider_predictions.api.vlmrun import VlmRunPrediction
+from airflow_provider_predictions.api.waiting import Wait
+from airflow_provider_predictions.operators import xcom
+from airflow_provider_predictions.operators.lineage import identity
+from airflow_provider_predictions.report import page, source
+from airflow_provider_predictions.storage import attempt, failures, manifest, objects, parquet
+from airflow_provider_predictions.storage.checkpoint import Checkpoint
+from airflow_provider_predictions.storage.index import Index
+from airflow_provider_predictions.storage.log import Entry
+from airflow_provider_predictions.storage.state import State
+from airflow_provider_predictions.storage.stored import decode
+from tests.api.services import CRADL, VLMRUN
+
+MEGABYTE = 1_000_000
+RATIO = 50
+"""How many times what a plain text takes; more than any shape should need, and far less than a square."""
+SMALL = 30_000
+"""A text of so many characters comes first, so that a failure takes seconds instead of hours."""
+SECRET = "the secret of the tests"
+PLAIN = "words and more of them, "
+
+SHAPES = {
+    "quotes": '"',
+    "backslashes": "\\",
+    "escaped quotes": '\\"',
+    "spaces": " ",
+    "line ends": "\r\n",
+    "tabs and words": "\t a",
+    "open brackets": "[",
+    "open braces": '{"":',
+    "empty objects": "{},",
+    "closed brackets": "[]",
+    "base64": base64.b64encode(f"before {SECRET} behind".encode()).decode(),
+    "keys": "key=",
+    "query": "?key=valuable&",
+    "one word": "a",
+    "digits": "9",
+    "zeros of a fraction": ".0000000",
+    "zeros": "0",
+    "commas": ",",
+    "colons": ":",
+    "dots": "../",
+    "slashes": "/",
+    "percent": "%",
+    "angles": "<",
+    "stars": "*",
+    "minus": "-",
+    "characters of other planes": "\U0001f600",
+    "accents on accents": "\u0315\u0300\u05ae",
+    "half a pair": "\ud83d",
+    "nothing": "\x00",
+}
+
+
+def as_json(text: str) -> bytes:
+    return json.dumps(text).encode()
+
+
+def as_bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
+
+
+def record(text: str) -> bytes:
+    return b'{"id": "a", "status": "failed", "created_at": %s, "message": %s}' % (
+        as_json(text),
+        as_json(text),
+    )
+
+
+def prediction(text: str) -> Prediction:
+    return Prediction("a", "succeeded", None, None, b'{"predictionId": "a", "fileUrl": %s}' % as_json(text))
+
+
+def answered(body: str, **headers: str) -> None:
+    """An error of a service, as the client reads it."""
+    request = (
+        PageRequest("https://files.test/a", hidden=("valuable",))
+        if "location" in headers
+        else PageRequest("a")
+    )
+    with Client(VLMRUN) as client:
+        response = httpx.Response(
+            302 if headers else 400, headers=[(k, as_bytes(v)) for k, v in headers.items()]
+        )
+        client._error(request, response, as_bytes(body), SECRET)
+
+
+def unpacked(packed: bytes) -> None:
+    body = Body("VLM Run", "gzip", 1 << 30)
+    for at in range(0, len(packed), 1 << 20):
+        body.add(packed[at : at + (1 << 20)])
+    body.content()
+
+
+def logged(text: str) -> None:
+    logs._without_query(logging.LogRecord("httpx", logging.INFO, "", 0, "GET %s", (text,), None))
+
+
+def stored(kind: type[Any]) -> Callable[[str], object]:
+    return lambda text: decode(as_bytes(text), kind)
+
+
+def manifest_of(text: str) -> object:
+    content: Any = {"path": text, "parts": [], "rejected_uri": text}
+    return manifest.moved(content, PurePosixPath("/landed"))  # type: ignore[arg-type]
+
+
+WORK: dict[str, Callable[[str], object]] = {
+    "message_in": lambda text: message_in(as_bytes(text)),
+    "message_in of a message": lambda text: message_in(b'{"detail": %s}' % as_json(text)),
+    "message_in of many": lambda text: message_in(
+        b'{"detail": [{"loc": %s, "msg": %s}]}' % ((as_json(text),) * 2)
+    ),
+    "an error of the client": answered,
+    "an error of the client, its message": lambda text: answered(json.dumps({"detail": text})),
+    "Retry-After": lambda text: answered("{}", **{"retry-after": text, "date": text}),
+    "Location": lambda text: answered("{}", location=text),
+    "retry_after": lambda text: retry.retry_after(text, text),
+    "retry_after by a date": lambda text: retry.retry_after("Fri, 27 Nov 2026 20:00:00 GMT", text),
+    "http_date": retry.http_date,
+    "ServiceClock.hear": lambda text: clock.ServiceClock().hear(text),
+    "Content-Encoding": lambda text: Body("VLM Run", text, 1),
+    "a body that is no gzip": lambda text: unpacked(as_bytes(text)),
+    "a gzip body": lambda text: unpacked(gzip.compress(as_bytes(text), 1)),
+    "without": lambda text: without(text, SECRET),
+    "without a long secret": lambda text: without(PLAIN * 10, text),
+    "without_values": lambda text: without_values(PLAIN * 10, text),
+    "the log of a URL": logged,
+    "expires_in": token_endpoint._lifetime,
+    "file_request": lambda text: files.file_request("Cradl", f"https://files.test/{text}"),
+    "file_request of a host": lambda text: files.file_request("Cradl", f"https://{text}"),
+    "file_request of words": lambda text: files.file_request("Cradl", text),
+    "redirected": lambda text: files.redirected(
+        "Cradl", PageRequest("https://files.test/a"), RedirectError("", location=text)
+    ),
+    "naming": lambda text: _named(text),
+    "one": VLMRUN.one,
+    "url": lambda text: VLMRUN.url(files.file_request("VLM Run", f"https://{text}", anonymous=True)),
+    "trusts": lambda text: VLMRUN.trusts(f"https://{text}"),
+    "checked_url": arguments.checked_url,
+    "checked_url of a host": lambda text: arguments.checked_url(f"https://{text}"),
+    "words": arguments.words,
+    "filters": lambda text: CradlFilters(statuses=text, created_after=text, model_id=text),  # type: ignore[arg-type]
+    "checked filters": lambda text: arguments.checked(CradlFilters, {"page_size": text}),
+    "Wait": lambda text: arguments.checked(Wait, {"prediction_ids": text, "fail_on": text}),
+    "as_time": models.as_time,
+    "id_by_content": lambda text: models.id_by_content(as_bytes(text)),
+    "elements": lambda text: rows.elements(as_bytes(text)),
+    "elements in an array": lambda text: rows.elements(b"[%s, NaN]" % as_json(text)),
+    "members": lambda text: rows.members(as_bytes(text)),
+    "members of an object": lambda text: rows.members(b'{"a": %s, "b": NaN}' % as_json(text)),
+    "whole": lambda text: rows.whole(as_bytes(text)),
+    "value": lambda text: rows.value(as_bytes(text)),
+    "one_line": lambda text: rows.one_line(b"\n" + as_bytes(text)),
+    "one_line of a string": lambda text: rows.one_line(b'{"a":\n %s}' % as_json(text)),
+    "rows of VLM Run": lambda text: VLMRUN.split(as_bytes(text)),
+    "a row of VLM Run": lambda text: VLMRUN.split(b"[%s]" % record(text)),
+    "a record of VLM Run": lambda text: VLMRUN.read_one(record(text), "b"),
+    "the message of a record": lambda text: VLMRUN.message(Prediction("a", "", None, None, record(text))),
+    "rows of Cradl": lambda text: CRADL.page(as_bytes(text)),
+    "a token of Cradl": lambda text: CRADL.page(b'{"predictions": [], "nextToken": %s}' % as_json(text)),
+    "refusal": lambda text: CRADL.refusal(429, text),
+    "values_request": lambda text: CRADL.values_request(prediction(text)),
+    "with_values": lambda text: CRADL.with_values(prediction("a"), as_bytes(text)),
+    "the model of VLM Run": lambda text: VlmRunPrediction.model_validate(
+        dict.fromkeys(["id", "status", "created_at", "usage", "domain"], text)
+    ),
+    "the model of Cradl": lambda text: CradlPrediction.model_validate(
+        dict.fromkeys(["status", "createdTime", "inferenceTime", "nextPage", "predictions"], text)
+    ),
+    "XCom": lambda text: xcom.storable({"a": [text]}, Counter()),
+    "the identity of a path": lambda text: identity(f"s3://bucket/{text}"),
+    "the words of a storage": lambda text: failures._words(OSError(text)),
+    "the name of a part": manifest.name_of,
+    "a manifest": manifest_of,
+    "an object of an attempt": attempt._OWN.fullmatch,
+    "a tagged object": attempt._TAGGED.fullmatch,
+    "a pattern in a path": objects._MAGIC.search,
+    "a finer time": lambda text: parquet._FINER.search(as_bytes(text)),
+    "an entry below a source": source._ENTRY.fullmatch,
+    "a manifest below a source": source._MANIFEST.fullmatch,
+    "what a source consists of": lambda text: list(source.each(text)),
+    "a text of the report": lambda text: page._CONTROL.sub("", text),
+    "a state": stored(State),
+    "an entry of the log": stored(Entry),
+    "an index": stored(Index),
+    "a checkpoint": stored(Checkpoint),
+}
+
+
+def _named(text: str) -> None:
+    with files.naming(Prediction(text, "", None, None, b""), PageRequest("https://files.test/a")):
+        raise NoAnswerError("timed out")
+
+
+def yardstick(text: str) -> object:
+    return text.split(), json.dumps(text), text.encode()
+
+
+def seconds(work: Callable[[str], object], text: str) -> float:
+    """Of this thread on the processor."""
+    start = time.thread_time()
+    with suppress(PredictionsError, ValueError, RecursionError):
+        work(text)
+    return time.thread_time() - start
+
+
+def of_length(unit: str, size: int) -> str:
+    return (unit * (size // len(unit) + 1))[:size]
+
+
+def bound(work: Callable[[str], object], size: int) -> float:
+    plain = of_length(PLAIN, size)
+    return RATIO * (seconds(work, plain) + seconds(yardstick, plain))
+
+
+@pytest.mark.parametrize("name", WORK)
+def test_a_megabyte_of_any_shape_takes_as_long_as_a_plain_one(name: str) -> None:
+    assert slow_shapes(WORK[name], SMALL, MEGABYTE) == {}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", WORK)
+def test_ten_megabytes_of_any_shape_take_as_long_as_plain_ones(name: str) -> None:
+    assert slow_shapes(WORK[name], SMALL, 10 * MEGABYTE) == {}
+
+
+def slow_shapes(work: Callable[[str], object], *sizes: int) -> dict[str, str]:
+    """The shapes that take too long, and how long."""
+    bounds = {size: bound(work, size) for size in sizes}
+    slow = {}
+    for shape, unit in SHAPES.items():
+        for size in sizes:
+            text = of_length(unit, size)
+            took = seconds(work, text)
+            if took > bounds[size]:
+                took = min(took, seconds(work, text))  # the first may have been late on a busy machine
+            if took > bounds[size]:
+                slow[shape] = f"{size} characters take {took / bounds[size] * RATIO:.0f} times as long"
+                break
+    return slow
+
+
+def test_a_gzip_body_of_many_members_takes_as_long_in_one_piece_as_in_many() -> None:
+    """Behind each member, all that follows was copied."""
+    packed = gzip.compress(b"") * (MEGABYTE // 20)
+
+    def unpack(step: int) -> float:
+        body = Body("VLM Run", "gzip", 1)
+        start = time.thread_time()
+        for at in range(0, len(packed), step):
+            body.add(packed[at : at + step])
+        return time.thread_time() - start
+
+    assert unpack(len(packed)) < 5 * unpack(1 << 12)
+
+
+@pytest.mark.parametrize("secret", ["hushhush", "key/with+signs=", "\u00fcber"])
+def test_of_a_message_that_is_cut_no_half_of_a_secret_is_shown(secret: str) -> None:
+    """Where the others shrink to asterisks, the end of what was searched is among what is shown."""
+    service = replace(VLMRUN, auth=BearerAuth(secret))
+    for shift in range(len(secret)):
+        said = "x" * shift + secret * 10_000
+        with Client(service) as client:
+            error = client._error(
+                PageRequest("a"), httpx.Response(400), json.dumps({"detail": said}).encode(), secret
+            )
+        assert secret[:3] not in str(error)
+
+
+@pytest.mark.parametrize("clock_of_refusal", [0.5, 2.0, 90.0, 1e6])
+def test_a_clock_before_the_last_refusal_breaks_no_turn(clock_of_refusal: float) -> None:
+    """A thread reads the clock, and another one is refused before it takes its turn."""
+    budget = retry.Budget(window=1)
+    budget.reserve(clock_of_refusal)
+    budget.refused(budget.reserve(clock_of_refusal), clock_of_refusal, None)
+
+    assert budget.reserve(0.0).time >= 0
