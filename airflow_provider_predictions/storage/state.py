@@ -89,7 +89,7 @@ def _require_commit(root: ObjectStoragePath, content: bytes, state: State) -> No
     log = Log(root)
     commit, entry = log.name(state.generation), log.read(state.generation)
     if entry is None:
-        wrong = f"whose commit {commit} is missing. Restore that from a backup. If it was never there:"
+        wrong = f"whose commit {commit} is missing. Restore that from a backup. If no backup has it:"
     elif entry.state != state.name:
         wrong = f"which {commit} does not name."
     elif entry.state_sha256 != hashlib.sha256(content).hexdigest():

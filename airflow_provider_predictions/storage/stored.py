@@ -40,7 +40,8 @@ def decode(text: bytes | str, kind: type[S]) -> S:
         given: Any = json.loads(text)
         needed = () if kind.__struct_config__.omit_defaults else kind.__struct_fields__
         if isinstance(given, dict) and (missing := {"version", *needed} - given.keys()):
-            raise ValueError(f"{', '.join(sorted(missing))} is missing")
+            raise ValueError(f"it lacks {', '.join(sorted(missing))}")
         return msgspec.convert(given, kind)
     except (ValueError, RecursionError, msgspec.MsgspecError) as error:
-        raise NotStoredError(f"not a {kind.__name__} of version {VERSION}: {error}") from None
+        article = "an" if kind.__name__[0] in "AEIOU" else "a"
+        raise NotStoredError(f"not {article} {kind.__name__} of version {VERSION}: {error}") from None

@@ -67,7 +67,7 @@ def test_a_commit_that_cannot_be_read_is_named(file_store: ObjectStoragePath, ha
     add(file_store, "monday")
     (file_store / "_log/00000001.json").write_text(harm)
 
-    with pytest.raises(ConfigurationError, match=r"_log/00000001\.json is not a Entry of version 1"):
+    with pytest.raises(ConfigurationError, match=r"_log/00000001\.json is not an Entry of version 1"):
         Log(file_store).read(1)
 
 

@@ -106,7 +106,7 @@ def test_a_state_that_lacks_a_member_is_named(file_store: ObjectStoragePath, mem
     target.write_text(json.dumps(given))
 
     with pytest.raises(
-        ConfigurationError, match=rf"_state\.json is not a State of version 1: {member} is miss"
+        ConfigurationError, match=rf"_state\.json is not a State of version 1: it lacks {member}"
     ):
         state.find(file_store)
 
