@@ -24,7 +24,8 @@ from airflow_provider_predictions.api.errors import (
 )
 from airflow_provider_predictions.api.incremental import LOOKBACK, Ledger
 from airflow_provider_predictions.api.models import Page
-from airflow_provider_predictions.api.service import Service, Walk
+from airflow_provider_predictions.api.service import Service
+from airflow_provider_predictions.api.walk import Walk
 from airflow_provider_predictions.operators.arguments import (
     NOT_INCREMENTAL,
     check,
