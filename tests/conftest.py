@@ -39,8 +39,9 @@ from airflow_provider_predictions.api.cradl import Cradl  # noqa: E402
 from airflow_provider_predictions.api.exchange import budgets  # noqa: E402
 from airflow_provider_predictions.api.models import Page, PageRequest, Prediction  # noqa: E402
 from airflow_provider_predictions.api.retry import ATTEMPTS  # noqa: E402
-from airflow_provider_predictions.api.service import Asking, Service  # noqa: E402
+from airflow_provider_predictions.api.service import Service  # noqa: E402
 from airflow_provider_predictions.api.vlmrun import VlmRun  # noqa: E402
+from airflow_provider_predictions.api.walk import Asking  # noqa: E402
 from airflow_provider_predictions.sandbox import app  # noqa: E402
 from airflow_provider_predictions.sandbox.faults import Seen  # noqa: E402
 from airflow_provider_predictions.sandbox.server import Sandbox  # noqa: E402

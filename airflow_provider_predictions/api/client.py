@@ -28,8 +28,9 @@ from airflow_provider_predictions.api.files import Lacking, naming, redirected
 from airflow_provider_predictions.api.models import Page, PageRequest, Prediction
 from airflow_provider_predictions.api.prefetch import Prefetch
 from airflow_provider_predictions.api.retry import ATTEMPTS
-from airflow_provider_predictions.api.service import Asking, Service
+from airflow_provider_predictions.api.service import Service
 from airflow_provider_predictions.api.transport import TIMEOUTS, AsyncTransport, Transport
+from airflow_provider_predictions.api.walk import Asking
 
 T = TypeVar("T")
 

@@ -9,7 +9,8 @@ from typing import Any
 
 from airflow_provider_predictions.api.arguments import Filters
 from airflow_provider_predictions.api.models import Page, PageRequest, Prediction
-from airflow_provider_predictions.api.service import Proof, Service, Walk
+from airflow_provider_predictions.api.service import Service
+from airflow_provider_predictions.api.walk import Proof, Walk
 
 SEARCHES = 2
 """A list may grow so fast that a search for its window meets newer rows further back, but hardly twice."""

@@ -1,15 +1,13 @@
-"""What a service module says of its API, and what every list has in common."""
+"""What a service module says of its API."""
 
 from __future__ import annotations
 
-import logging
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
 from functools import reduce
-from typing import Any, ClassVar, Generic, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 from urllib.parse import quote, urlsplit
 
 import msgspec
@@ -30,19 +28,13 @@ from airflow_provider_predictions.api.errors import (
     PredictionsError,
     UnusableFileError,
 )
-from airflow_provider_predictions.api.frontier import Frontier
-from airflow_provider_predictions.api.models import Column, Page, PageRequest, Prediction
+from airflow_provider_predictions.api.models import Column, PageRequest, Prediction
 from airflow_provider_predictions.api.rows import fields, kind, one_line, records, value, whole
 
-log = logging.getLogger(__name__)
+if TYPE_CHECKING:
+    from airflow_provider_predictions.api.walk import Walk
 
 F = TypeVar("F", bound=Filters)
-LEAST_PAGE = 10
-"""A page that is too large or too slow is not made smaller than so many rows."""
-MOST_BARREN = 100
-"""Responses in a row that bring no new row, after which a list is taken for one without an end."""
-EMPTY_PAGES = 10
-"""So many empty pages count as one of known rows."""
 MAX_RESPONSE_BYTES = 256 << 20
 """A page is in memory as a whole, and these services give no more than 1,000 rows a page."""
 BASE_URL = "Base URL (host)"
@@ -208,178 +200,6 @@ def _member(part: Any, name: str) -> Any:
 
 def _rejected(raw: bytes) -> Prediction:
     return Prediction.rejected(raw, f"{kind(raw)} instead of an object")
-
-
-class Proof(NamedTuple):
-    """What is known of a pass over a list.
-
-    :param consistent: True where it was shown that no row is missing, False where something was seen to be
-        wrong, None where the service gives no way to know.
-    :param reason: why it is not True.
-    """
-
-    consistent: bool | None
-    reason: str | None = None
-
-
-class Asking(Protocol):
-    """Something that is told by answers what to ask next. It does no I/O; a client moves it."""
-
-    def ahead(self, count: int) -> list[PageRequest]:
-        """The next request, and up to ``count - 1`` that will probably follow; none at the end."""
-
-    def read(self, body: bytes) -> Any:
-        """What an answer holds. Changes nothing, so the request can be repeated where it raises."""
-
-    def take(self, answer: Any) -> Page:
-        """What the answer to the next request adds."""
-
-    def refuse(self, error: PredictionsError) -> None:
-        """Go on in another way where the next request has failed for good, or raise the error."""
-
-
-class Walk(ABC):
-    """One pass over a list that may change meanwhile.
-
-    Every row is handed out once. While the rows come in order, the walk ends where the window does.
-    """
-
-    parameter: ClassVar[str]
-    """Which parameter of a request chooses the page."""
-
-    def __init__(self, service: Service[Any], filters: Filters) -> None:
-        self.service = service
-        self.filters = filters
-        self.page_size = filters.page_size or service.default_page_size
-        self.frontier = Frontier()
-        self.ended = False
-        self.is_past = False
-        """Whether the rows behind the window were left out, since the list comes in order."""
-        self.list_end = ""
-        """The id of the list's last row, where a pass has come so far, this one or one before."""
-        self._left = filters.max_predictions
-        self._barren = 0.0
-        """How far the last responses in a row were from a new row, in requests."""
-        self._handed_out = 0
-        """How many rows of the list were."""
-        self._to_reread = 0
-        """So many rows that were handed out before are expected again."""
-
-    @abstractmethod
-    def ahead(self, count: int) -> list[PageRequest]:
-        """The next request, and up to ``count - 1`` that will probably follow; none at the end."""
-
-    @abstractmethod
-    def read(self, body: bytes) -> Any:
-        """What an answer holds."""
-
-    @abstractmethod
-    def take(self, answer: Any) -> Page:
-        """What the answer to the next request adds."""
-
-    def refuse(self, error: PredictionsError) -> None:
-        """Ask for a smaller page where one was too much, or raise the error."""
-        if not (self._asks_for_page and error.asks_for_less):
-            raise error
-        if not self._shrinks:
-            text = f"{error}. It was a page of {self.page_size} rows; see page_size"
-            raise type(error)(
-                text, status=error.status, retry_after=error.retry_after, timed_out=error.timed_out
-            )
-        size, self.page_size = self.page_size, max(LEAST_PAGE, self.page_size // 2)
-        log.warning("%s. Asking for %d rows a page instead of %d (page_size)", error, self.page_size, size)
-
-    @property
-    @abstractmethod
-    def proof(self) -> Proof:
-        """Whether all rows that match were handed out, as far as the pass has come."""
-
-    @property
-    @abstractmethod
-    def _asks_for_page(self) -> bool:
-        """Whether the next request is for a page to be handed out."""
-
-    @property
-    def _shrinks(self) -> bool:
-        return self.page_size > LEAST_PAGE
-
-    def _page_request(self, params: dict[str, str | int], hidden: tuple[str, ...] = ()) -> PageRequest:
-        shrinks = self._asks_for_page and self._shrinks
-        return PageRequest(self.service.list_path, params, hidden, shrinks=shrinks)
-
-    def _refuse_endless(self, *, fresh: int, known: int) -> None:
-        """Refuse a list that has no end.
-
-        :param fresh: how many rows of a response are new.
-        :param known: how many are not.
-        :raises MalformedAnswerError: after too many responses in a row without a new one.
-        """
-        if fresh:
-            self._barren = 0
-        elif known and self._to_reread > 0:
-            self._to_reread -= known
-        else:
-            # A database that filters what it has read (DynamoDB does) gives empty pages with good tokens.
-            self._count_barren(1 if known else 1 / EMPTY_PAGES)
-
-    def _count_barren(self, requests: float = 1) -> None:
-        self._barren += requests
-        if self._barren >= MOST_BARREN:
-            raise MalformedAnswerError(
-                f"{self.service.title} sent {MOST_BARREN} pages or more without a new row: it ignores "
-                f"{self.parameter}, or the list changes faster than it can be read"
-            )
-
-    def position(self) -> dict[str, Any]:
-        """Where the walk is, as JSON: what ``go_on`` needs in another process."""
-        return {
-            "page_size": self.page_size,
-            "left": self._left,
-            "handed_out": self._handed_out,
-            "ended": self.ended,
-            "is_past": self.is_past,
-            "frontier": self.frontier.position(),
-        }
-
-    def go_on(self, position: dict[str, Any], earlier: Callable[[], Iterable[str]]) -> None:
-        """Go on from where another walk was.
-
-        :param earlier: the ids that were handed out on the way there.
-        """
-        self.page_size, self._left = position["page_size"], position["left"]
-        self._handed_out = position["handed_out"]
-        self.ended, self.is_past = position["ended"], position["is_past"]
-        self.frontier = Frontier.at(position["frontier"], earlier)
-
-    def watch(self, times: Sequence[datetime | None]) -> bool:
-        """Look at the creation times of neighbours; whether they just turned out to be in no order."""
-        before = self.frontier.ordered
-        self.frontier.watch(times)
-        lost = before and not self.frontier.ordered
-        if lost:
-            log.warning("%s: the list does not come in the order of creation; reading all of it",
-                        self.service.title)  # fmt: skip
-        return lost
-
-    def hand_out(self, rows: list[Prediction]) -> Page:
-        """Of the rows of an answer, those that are new and wanted."""
-        frontier = self.frontier
-        fresh = frontier.pass_over(rows)
-        self._handed_out += len(fresh)
-        self._refuse_endless(fresh=len(fresh), known=len(rows) - len(fresh))
-        rejected = tuple(row for row in fresh if row.fault is not None)
-        records = fresh[: len(fresh) - len(rejected)]
-        wanted = tuple(self.filters.choose(records))[: self._left]
-        if rejected:
-            log.warning("%s: %d rows of a page are no records", self.service.title, len(rejected))
-        if self._left is not None:
-            self._left -= len(wanted)
-            self.ended = self.ended or self._left == 0
-        if frontier.proven and frontier.last:
-            past = self.filters.is_past(frontier.last, newest_first=frontier.newest_first)
-            self.is_past = past
-            self.ended = self.ended or past
-        return Page(wanted, duplicates=len(rows) - len(fresh), rejected=rejected)
 
 
 @contextmanager

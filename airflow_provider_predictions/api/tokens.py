@@ -16,7 +16,7 @@ from airflow_provider_predictions.api.errors import (
 )
 from airflow_provider_predictions.api.frontier import Frontier
 from airflow_provider_predictions.api.models import Page, PageRequest, Prediction
-from airflow_provider_predictions.api.service import Proof, Walk
+from airflow_provider_predictions.api.walk import Proof, Walk
 
 if TYPE_CHECKING:
     from airflow_provider_predictions.api.cradl import Cradl, CradlFilters

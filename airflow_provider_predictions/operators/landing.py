@@ -26,7 +26,8 @@ from airflow_provider_predictions.api.errors import (
 )
 from airflow_provider_predictions.api.incremental import LOOKBACK, Ledger
 from airflow_provider_predictions.api.models import Page
-from airflow_provider_predictions.api.service import Service, Walk
+from airflow_provider_predictions.api.service import Service
+from airflow_provider_predictions.api.walk import Walk
 from airflow_provider_predictions.operators.arguments import A_PATH, StoragePath, narrowing, path_of
 from airflow_provider_predictions.operators.increment import ledger_of, tell
 from airflow_provider_predictions.operators.lineage import ManifestLink, facets, tell_assets, tell_link

@@ -16,7 +16,8 @@ import pytest
 from hypothesis import strategies as st
 
 from airflow_provider_predictions.api.models import Page, PageRequest
-from airflow_provider_predictions.api.service import Service, Walk
+from airflow_provider_predictions.api.service import Service
+from airflow_provider_predictions.api.walk import Walk
 
 ENDLESS = 300
 """No story needs so many requests."""

@@ -10,7 +10,8 @@ import pytest
 
 from airflow_provider_predictions.api.errors import InvalidRequestError, MalformedAnswerError
 from airflow_provider_predictions.api.models import PageRequest
-from airflow_provider_predictions.api.service import EMPTY_PAGES, MOST_BARREN, Service
+from airflow_provider_predictions.api.service import Service
+from airflow_provider_predictions.api.walk import EMPTY_PAGES, MOST_BARREN
 from tests.api.lists import Listing, Row, a_walk, at, ids_of, is_proven, pages, told
 from tests.api.services import CRADL, VLMRUN
 

@@ -15,7 +15,7 @@ from airflow_provider_predictions.api.errors import (
     ServerError,
 )
 from airflow_provider_predictions.api.retry import ATTEMPTS
-from airflow_provider_predictions.api.service import LEAST_PAGE
+from airflow_provider_predictions.api.walk import LEAST_PAGE
 from airflow_provider_predictions.sandbox.faults import Fault, Seen
 from airflow_provider_predictions.sandbox.server import Sandbox
 from tests.conftest import Shell, make_service

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from airflow_provider_predictions.api.models import Prediction
-from airflow_provider_predictions.api.service import Service, Walk
+from airflow_provider_predictions.api.service import Service
+from airflow_provider_predictions.api.walk import Walk
 from tests.api.lists import is_proven
 from tests.api.services import CRADL, VLMRUN
 from tests.server_model import NOW, Habits, ModelClient, Row, ServerModel

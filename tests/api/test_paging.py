@@ -12,8 +12,9 @@ import pytest
 from airflow_provider_predictions.api.errors import MalformedAnswerError
 from airflow_provider_predictions.api.models import Page, PageRequest
 from airflow_provider_predictions.api.poll import Poll
-from airflow_provider_predictions.api.service import Asking, Service
+from airflow_provider_predictions.api.service import Service
 from airflow_provider_predictions.api.waiting import Tally, Wait
+from airflow_provider_predictions.api.walk import Asking
 from airflow_provider_predictions.sandbox.faults import Fault
 from airflow_provider_predictions.sandbox.shelf import Shelf
 from tests.conftest import Shell, make_service

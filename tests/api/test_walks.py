@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_predictions.api.models import Page
-from airflow_provider_predictions.api.service import Service, Walk
+from airflow_provider_predictions.api.service import Service
+from airflow_provider_predictions.api.walk import Walk
 from tests.api.lists import (
     ENDLESS,
     FEW_ROWS_A_PAGE,

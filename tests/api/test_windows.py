@@ -15,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_predictions.api.models import PageRequest
-from airflow_provider_predictions.api.service import Service, Walk
+from airflow_provider_predictions.api.service import Service
+from airflow_provider_predictions.api.walk import Walk
 from tests.api.lists import (
     START,
     Ahead,

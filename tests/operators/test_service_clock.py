@@ -22,6 +22,7 @@ from tests.compat import let_threads_execute
 from tests.given import LIST, context_of
 from tests.operators.test_incremental import ENDLESS, Runs, ids
 from tests.report.landed import report
+from tests.storage.landings import commit_state
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 CREATED = {"vlmrun": "created_at", "cradl": "createdTime"}
@@ -198,14 +199,12 @@ def test_a_retry_goes_on_by_the_clock_of_the_attempt_that_has_read_the_newest_ro
 def test_a_state_whose_watermark_is_to_come_recovers(
     runs: Runs, shelf: Shelf, connections: Sandbox, by: timedelta, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """As the releases before left it, which believed every creation time."""
+    """As a run leaves it whose clock was wrong, and whose service gave no date."""
     shelf.fill(5)
     add(shelf, now())
     runs()
     connections.wire.date = header(by)
-    runs.path.joinpath("_state.json").write_text(
-        json.dumps(runs.state | {"watermark": "2098-01-01T00:00:00Z"})
-    )
+    commit_state(runs.path, runs.state | {"watermark": "2098-01-01T00:00:00Z"})
     add(shelf, now())
 
     assert runs()["count"] == 1

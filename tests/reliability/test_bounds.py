@@ -5,7 +5,15 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from airflow_provider_predictions.api import errors, feed, retry, service, token_endpoint, transport, waiting
+from airflow_provider_predictions.api import (
+    errors,
+    feed,
+    retry,
+    token_endpoint,
+    transport,
+    waiting,
+    walk,
+)
 from airflow_provider_predictions.hooks.fields import Settings
 from airflow_provider_predictions.operators import landing, listing
 from airflow_provider_predictions.sensors.vlmrun import VlmRunPredictionsSensor
@@ -21,9 +29,9 @@ BOUNDS = {
     "an answer's body, unpacked": f"{Settings().max_response_bytes} bytes",
     "redirects that are followed": "0",
     "attempts of a request": f"{retry.ATTEMPTS}",
-    "halving of a page that is too large or too slow (504, a timeout), to": (f"{service.LEAST_PAGE} rows"),
-    "pages in a row without a new row": f"{service.MOST_BARREN}",
-    "empty pages in a row": f"{service.MOST_BARREN * service.EMPTY_PAGES}",
+    "halving of a page that is too large or too slow (504, a timeout), to": (f"{walk.LEAST_PAGE} rows"),
+    "pages in a row without a new row": f"{walk.MOST_BARREN}",
+    "empty pages in a row": f"{walk.MOST_BARREN * walk.EMPTY_PAGES}",
     "wait between two attempts; a longer `Retry-After` is left to the task's `retries`": (
         f"{retry.LONGEST_WAIT:g} s"
     ),

@@ -141,3 +141,13 @@ def _records(file: Path, column: str) -> list[str]:
         table = pj.read_json(input_stream(str(file), compression=codec))
     found: list[str] = table[column].to_pylist()
     return found
+
+
+def commit_state(path: Path, content: dict[str, Any]) -> None:
+    """Replace the state of an incremental path, as if its commit had written it."""
+    written = json.dumps(content).encode()
+    path.joinpath("_state.json").write_bytes(written)
+    log = path / "_log" / f"{content['generation']:08}.json"
+    entry = json.loads(log.read_text())
+    entry["state_sha256"] = hashlib.sha256(written).hexdigest()
+    log.write_text(json.dumps(entry))
