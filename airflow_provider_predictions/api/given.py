@@ -11,6 +11,8 @@ NOTHING = ("", "None", "null")
 """How a template renders nothing: an empty text, None, and None with ``tojson``."""
 BRACKETS = ("[", "(", "{")
 QUOTES = ("'", '"')
+MARKS = ("{{", "{%", "{#")
+"""What Jinja looks for in a text."""
 LONGEST_TEXT = 1 << 20
 """Characters of a text that is read as a list."""
 
@@ -25,6 +27,13 @@ def given(value: object) -> Any:
     if isinstance(value, Sequence) and not isinstance(value, list | tuple | bytes | bytearray):
         return list(value)
     return value
+
+
+def is_template(value: object) -> bool:
+    """Whether a text, or one of several, is a template."""
+    if isinstance(value, list | tuple | set | frozenset):
+        return any(map(is_template, value))
+    return isinstance(value, str) and any(mark in value for mark in MARKS)
 
 
 def shown(text: str, otherwise: Any = None) -> Any:
