@@ -23,7 +23,8 @@ def given(value: object) -> Any:
         text = value.strip()
         if text in NOTHING:
             return None
-        return shown(text, text) if text[0] in QUOTES and text[-1] == text[0] else text
+        is_quoted = text[0] in QUOTES and text[-1] == text[0] and len(text) <= LONGEST_TEXT
+        return shown(text, text) if is_quoted else text
     if isinstance(value, Sequence) and not isinstance(value, list | tuple | bytes | bytearray):
         return list(value)
     return value

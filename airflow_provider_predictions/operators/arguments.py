@@ -16,6 +16,7 @@ from airflow_provider_predictions.api.arguments import Filters
 from airflow_provider_predictions.api.errors import ConfigurationError
 from airflow_provider_predictions.api.given import BRACKETS, given, shown
 from airflow_provider_predictions.api.incremental import Ledger
+from airflow_provider_predictions.api.waiting import Log
 from airflow_provider_predictions.report.window import CALENDAR, make_zone, no_period
 
 A_PATH = "s3://aws_default@bucket/predictions"
@@ -118,11 +119,14 @@ ReportPeriod = Annotated[Any, AfterValidator(_checked_period)]
 Timezone = Annotated[Any, AfterValidator(make_zone), AfterValidator(str)]
 
 
-def path_of(path: str) -> ObjectStoragePath:
+def path_of(path: str, log: Log) -> ObjectStoragePath:
     """A checked path, whose storage can be reached from here.
 
+    :param log: of the task.
     :raises ConfigurationError: where it cannot.
     """
+    if "None" in path.split("/"):
+        log.warning("path: %s holds a directory named None; a template in it may have come to nothing", path)
     found = ObjectStoragePath(path)
     try:
         _ = found.fs

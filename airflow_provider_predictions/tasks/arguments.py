@@ -254,9 +254,9 @@ def _initializer(cls: type[ArgumentsTask]) -> Callable[..., None]:
 
     def __init__(self: ArgumentsTask, **kwargs: Any) -> None:  # noqa: N807
         own = {name: kwargs.pop(name, made.default) for name, made in declared.items()}
-        kwargs |= {name: own[name] for name in own.keys() & _OF_AIRFLOW}
-        super(ArgumentsTask, self).__init__(**kwargs)
-        for name in own.keys() - _OF_AIRFLOW:
+        of_airflow = {name: value for name, value in own.items() if name in _OF_AIRFLOW}
+        super(ArgumentsTask, self).__init__(**kwargs, **of_airflow)
+        for name in own.keys() - of_airflow.keys():
             setattr(self, name, own[name])
         self.check_given()
 

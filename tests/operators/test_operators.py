@@ -416,3 +416,9 @@ def test_a_path_with_what_a_store_takes_for_the_end_of_it_is_refused(landing, en
     """Each version of an object would be put over the one before, and a reader would look elsewhere."""
     with pytest.raises(ConfigurationError, match=rf"path: holds a \{end[0]}, after which stores read"):
         make(landing, path=f"s3://aws_default@bucket/a{end}")
+
+
+def test_a_directory_named_none_is_warned_of(landing, connections, tmp_path, capsys, caplog) -> None:
+    make(landing, path=f"{tmp_path}/None/x", max_predictions=1).execute({})
+
+    assert "holds a directory named None" in capsys.readouterr().out + caplog.text

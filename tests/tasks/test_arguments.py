@@ -45,11 +45,14 @@ OWN = {
 LISTS = ("statuses", "domains", "fields", "fail_on", "waiting_statuses", "prediction_ids", "partition_keys")
 NOTHING = (None, "None", "", " ", "null")
 ALL = [
-    pytest.param(made, argument, id=f"{made.__name__}-{name}")
+    (made, argument)
     for made in NEEDED
     for name, argument in made.declared.items()
     if name != "retry_policy" and not (name == "partition_keys" and AIRFLOW < (3, 3))
 ]
+
+TEMPLATED = [(made, argument) for made, argument in ALL if argument.templated]
+LISTED = [(made, argument) for made, argument in ALL if argument.name in LISTS]
 
 
 def good(argument: Argument) -> Any:
@@ -115,23 +118,24 @@ def plain(made: Any, argument: Argument) -> Any:
     return rendered(make(made, argument, good(argument)), argument)
 
 
-@pytest.mark.parametrize(("made", "argument"), ALL)
-def test_a_template_gives_the_same_as_the_value_itself(made: Any, argument: Argument, native: bool) -> None:
-    value = good(argument)
-    if not argument.templated:
-        for template in ("{{ params.x }}", "{% raw %}x{% endraw %}", "{# x #}"):
-            with pytest.raises(
-                ConfigurationError, match=rf"^{argument.name}: is not templated; .*\(task task\)"
-            ):
-                make(made, argument, template)
-        return
-    forms = ["{{ params.x }}"]
-    if argument.name in LISTS or isinstance(value, tuple):
-        forms += ["{{ params.x | json }}", "{{ params.x | list }}"]
-    for form in forms:
-        operator = make(made, argument, form, native)
+def test_a_template_gives_the_same_as_the_value_itself(subtests: pytest.Subtests, native: bool) -> None:
+    for made, argument in ALL:
+        with subtests.test(made=made.__name__, name=argument.name):
+            value = good(argument)
+            if not argument.templated:
+                for template in ("{{ params.x }}", "{% raw %}x{% endraw %}", "{# x #}"):
+                    with pytest.raises(
+                        ConfigurationError, match=rf"^{argument.name}: is not templated; .*\(task task\)"
+                    ):
+                        make(made, argument, template)
+                continue
+            forms = ["{{ params.x }}"]
+            if argument.name in LISTS or isinstance(value, tuple):
+                forms += ["{{ params.x | json }}", "{{ params.x | list }}"]
+            for form in forms:
+                operator = make(made, argument, form, native)
 
-        assert rendered(operator, argument, params={"x": value}) == plain(made, argument)
+                assert rendered(operator, argument, params={"x": value}) == plain(made, argument)
 
 
 def references(up: Any, each: Any) -> Iterator[tuple[str, Any]]:
@@ -150,20 +154,21 @@ def references(up: Any, each: Any) -> Iterator[tuple[str, Any]]:
     yield "tuple of XComs", (up.output, "b")
 
 
-@pytest.mark.parametrize(("made", "argument"), ALL)
-def test_whatever_airflow_resolves_is_taken_in_templated_arguments_alone(
-    made: Any, argument: Argument
-) -> None:
-    with new_dag() as dag:
-        up, each = make_up(), task(each_of).expand(x=["a"])
-    for number, (kind, reference) in enumerate(references(up, each)):
-        arguments = NEEDED[made] | BESIDE.get(argument.name, {}) | {argument.name: reference}
-        if argument.templated:
-            operator = made(task_id=f"task_{number}", dag=dag, **arguments)
-            assert getattr(operator, argument.name) is reference, kind
-        else:
-            with pytest.raises(ConfigurationError, match=f"^{argument.name}: is not templated; "):
-                made(task_id="task", **arguments)
+def test_whatever_airflow_resolves_is_taken_in_templated_arguments_alone(subtests: pytest.Subtests) -> None:
+    for made, argument in ALL:
+        with subtests.test(made=made.__name__, name=argument.name):
+            with new_dag() as dag:
+                up, each = make_up(), task(each_of).expand(x=["a"])
+            for number, (kind, reference) in enumerate(references(up, each)):
+                arguments = NEEDED[made] | BESIDE.get(argument.name, {}) | {argument.name: reference}
+                if argument.templated:
+                    operator = made(task_id=f"task_{number}", dag=dag, **arguments)
+                    assert getattr(operator, argument.name) is reference, kind
+                    depends = not kind.startswith(("DAG", "literal", "function", "argument"))
+                    assert bool(operator.upstream_task_ids) is depends, kind
+                else:
+                    with pytest.raises(ConfigurationError, match=f"^{argument.name}: is not templated; "):
+                        made(task_id="task", **arguments)
 
 
 def each_of(x: str) -> str:
@@ -174,72 +179,88 @@ def make_up() -> Any:
     return LIST["vlmrun"](task_id="up")
 
 
-@pytest.mark.parametrize(("made", "argument"), [row for row in ALL if row.values[1].templated])
-def test_references_come_to_their_values(made: Any, argument: Argument, native: bool) -> None:
-    value = good(argument)
-    with new_dag(native):
-        up = make_up()
-        given: list[tuple[Any, dict[str, Any]]] = [
-            (up.output, {"pushed": {"up": value}}),
-            (DagParam(up.dag, "x", value), {}),
-            (literal(value), {}),
-            (lambda context, jinja_env: value, {}),
-        ]
-        if argument.name in LISTS:
-            given += [
-                ([up.output, "b"], {"pushed": {"up": "a"}}),
-                ([DagParam(up.dag, "x", "a"), "{{ x }}"], {"x": "b"}),
-            ]
-        for number, (reference, context) in enumerate(given):
-            arguments = NEEDED[made] | BESIDE.get(argument.name, {}) | {argument.name: reference}
-            operator = made(task_id=f"task_{number}", **arguments)
+def test_references_come_to_their_values(subtests: pytest.Subtests, native: bool) -> None:
+    for made, argument in TEMPLATED:
+        with subtests.test(made=made.__name__, name=argument.name):
+            value = good(argument)
+            with new_dag(native):
+                up = make_up()
+                given: list[tuple[Any, dict[str, Any]]] = [
+                    (up.output, {"pushed": {"up": value}}),
+                    (DagParam(up.dag, "x", value), {}),
+                    (literal(value), {}),
+                    (lambda context, jinja_env, value=value: value, {}),
+                ]
+                if argument.name in LISTS:
+                    given += [
+                        ([up.output, "b"], {"pushed": {"up": "a"}}),
+                        ([DagParam(up.dag, "x", "a"), "{{ x }}"], {"x": "b"}),
+                    ]
+                for number, (reference, context) in enumerate(given):
+                    arguments = NEEDED[made] | BESIDE.get(argument.name, {}) | {argument.name: reference}
+                    operator = made(task_id=f"task_{number}", **arguments)
 
-            assert rendered(operator, argument, **context) == plain(made, argument)
+                    assert rendered(operator, argument, **context) == plain(made, argument)
 
 
-@pytest.mark.parametrize(("made", "argument"), [row for row in ALL if row.values[1].templated])
 def test_what_comes_to_nothing_is_not_given_or_an_error_that_names_argument_and_task(
-    made: Any, argument: Argument, native: bool
+    subtests: pytest.Subtests, native: bool
 ) -> None:
-    for nothing in NOTHING:
-        operator = make(made, argument, "{{ params.x }}", native)
+    for made, argument in TEMPLATED:
+        with subtests.test(made=made.__name__, name=argument.name):
+            for nothing in NOTHING:
+                operator = make(made, argument, "{{ params.x }}", native)
 
-        found = outcome(operator, argument, params={"x": nothing})
+                found = outcome(operator, argument, params={"x": nothing})
 
-        if argument.needed:
-            assert found.startswith(f"{argument.name}: '{{{{ params.x }}}}' came to nothing; give ")
-            assert found.endswith("(task task)")
-        else:
-            assert found == argument.default
-
-
-@pytest.mark.parametrize(("made", "argument"), [row for row in ALL if row.values[1].name in LISTS])
-def test_text_that_only_looks_like_a_list_is_an_error(made: Any, argument: Argument, native: bool) -> None:
-    for text in ("['a'", "[a, b]", "{'a': 1}", "(", '["a", null]', "[" * 5000, "['a', ['b']]", "[1.5]"):
-        found = outcome(make(made, argument, "{{ params.x }}", native), argument, params={"x": text})
-
-        assert str(found).startswith(f"{argument.name}: ")
-        assert len(found) < 500
+                if argument.needed:
+                    assert found.startswith(f"{argument.name}: '{{{{ params.x }}}}' came to nothing; give ")
+                    assert found.endswith("(task task)")
+                else:
+                    assert found == argument.default
 
 
-@pytest.mark.parametrize(("made", "argument"), [row for row in ALL if row.values[1].name in LISTS])
+def test_text_that_only_looks_like_a_list_is_an_error(subtests: pytest.Subtests, native: bool) -> None:
+    for made, argument in LISTED:
+        with subtests.test(made=made.__name__, name=argument.name):
+            for text in (
+                "['a'",
+                "[a, b]",
+                "{'a': 1}",
+                "(",
+                '["a", null]',
+                "[" * 5000,
+                "['a', ['b']]",
+                "[1.5]",
+            ):
+                found = outcome(make(made, argument, "{{ params.x }}", native), argument, params={"x": text})
+
+                assert str(found).startswith(f"{argument.name}: ")
+                assert len(found) < 500
+
+
 def test_items_that_are_numbers_or_look_like_numbers_are_texts(
-    made: Any, argument: Argument, native: bool
+    subtests: pytest.Subtests, native: bool
 ) -> None:
-    for value in (["1e5", "0x1f", 7], ["1e5", "{{ '0x' }}1f", "{{ 7 }}"]):
-        if "1f" in str(value[1]) and native and "{{" in value[1]:
-            continue  # natively, Jinja makes a number of it, whose text is lost
-        assert sorted(rendered(make(made, argument, value, native), argument)) == ["0x1f", "1e5", "7"]
+    for made, argument in LISTED:
+        with subtests.test(made=made.__name__, name=argument.name):
+            for value in (["1e5", "0x1f", 7], ["1e5", "{{ '0x' }}1f", "{{ 7 }}"]):
+                if "1f" in str(value[1]) and native and "{{" in value[1]:
+                    continue  # natively, Jinja makes a number of it, whose text is lost
+                assert sorted(rendered(make(made, argument, value, native), argument)) == ["0x1f", "1e5", "7"]
 
 
-@pytest.mark.parametrize(("made", "argument"), ALL)
-def test_a_wrong_type_is_refused_by_name_with_the_task(made: Any, argument: Argument) -> None:
-    for value in (object(), {"a": object()}, [object()], Param("x"), 1.5j):
-        if argument.name == "source" and isinstance(value, dict):
-            continue  # a manifest, which is read when the task runs
-        with pytest.raises(ConfigurationError, match=rf"(?s)^{argument.name}: .*\(task task\)$") as raised:
-            make(made, argument, value)
-        assert len(str(raised.value)) < 500
+def test_a_wrong_type_is_refused_by_name_with_the_task(subtests: pytest.Subtests) -> None:
+    for made, argument in ALL:
+        with subtests.test(made=made.__name__, name=argument.name):
+            for value in (object(), {"a": object()}, [object()], Param("x"), 1.5j):
+                if argument.name == "source" and isinstance(value, dict):
+                    continue  # a manifest, which is read when the task runs
+                with pytest.raises(
+                    ConfigurationError, match=rf"(?s)^{argument.name}: .*\(task task\)$"
+                ) as raised:
+                    make(made, argument, value)
+                assert len(str(raised.value)) < 500
 
 
 UNRESOLVABLE: dict[str, tuple[Callable[[], Any], str]] = {
@@ -262,12 +283,13 @@ def mapped() -> Any:
         return make_up().output.map(lambda x: x)
 
 
-@pytest.mark.parametrize(("made", "argument"), [row for row in ALL if row.values[1].templated])
-def test_what_airflow_does_not_resolve_is_refused_by_name(made: Any, argument: Argument) -> None:
-    for kind, (value, said) in UNRESOLVABLE.items():
-        with pytest.raises(ConfigurationError, match=rf"^{argument.name}: .*{said}") as raised:
-            make(made, argument, value())
-        assert raised, kind
+def test_what_airflow_does_not_resolve_is_refused_by_name(subtests: pytest.Subtests) -> None:
+    for made, argument in TEMPLATED:
+        with subtests.test(made=made.__name__, name=argument.name):
+            for kind, (value, said) in UNRESOLVABLE.items():
+                with pytest.raises(ConfigurationError, match=rf"^{argument.name}: .*{said}") as raised:
+                    make(made, argument, value())
+                assert raised, kind
 
 
 def test_plain_text_is_used_as_given_where_templates_are_rendered_natively() -> None:
