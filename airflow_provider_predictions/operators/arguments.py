@@ -51,7 +51,7 @@ def checked_path(path: object) -> str:
 
     :raises ConfigurationError: where it is no whole path or URL.
     """
-    if not (isinstance(path, str | PurePath) or hasattr(path, "fs")):
+    if not isinstance(path, str | PurePath | ObjectStoragePath):
         raise ValueError("must be a URL or a path")
     text = str(path).strip()
     if not (url := _URL.fullmatch(text)):
@@ -93,7 +93,7 @@ def _checked_source(source: Any, where: str = "") -> list[Any]:
         raise ValueError(f"{where}is nothing; its task may have been skipped")
     if isinstance(value, Mapping):
         return [value]
-    if isinstance(value, str | PurePath) or hasattr(value, "fs"):
+    if isinstance(value, str | PurePath | ObjectStoragePath):
         try:
             return [checked_path(value)]
         except ValueError as error:
