@@ -13,7 +13,7 @@ from pathlib import Path
 
 from airflow.providers.common.compat.sdk import BaseSensorOperator
 
-from airflow_provider_predictions.operators import cradl, report, vlmrun
+from airflow_provider_predictions.operators import cradl, iceberg, report, vlmrun
 from airflow_provider_predictions.sensors.cradl import CradlPredictionsSensor
 from airflow_provider_predictions.sensors.vlmrun import VlmRunPredictionsSensor
 from airflow_provider_predictions.tasks.arguments import REQUIRED, Argument, ArgumentsTask
@@ -24,6 +24,7 @@ CLASSES: tuple[type[ArgumentsTask], ...] = (
     cradl.CradlListPredictionsOperator,
     cradl.CradlPredictionsToObjectStorageOperator,
     report.PredictionsReportOperator,
+    iceberg.PredictionsToIcebergOperator,
     VlmRunPredictionsSensor,
     CradlPredictionsSensor,
 )

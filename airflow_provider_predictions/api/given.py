@@ -98,7 +98,12 @@ def text(value: object) -> object:
 
 
 def ids(value: object) -> Any:
-    """A list of texts, as ``words`` reads it; a whole number is an id, too."""
+    """A list of texts, as ``words`` reads it; a whole number is an id, too.
+
+    :raises ValueError: for empty text, which names none.
+    """
+    if isinstance(value, str) and given(value) is None:
+        raise ValueError("is empty; give ids, or leave it out")
     return words(str(value) if _is_number(value) else value)
 
 

@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
-import re
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 from urllib.parse import urlsplit
 
-from airflow.providers.common.compat.sdk import BaseOperator, Context, ObjectStoragePath, XComArg
+from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
 
 from airflow_provider_predictions.api.errors import ConfigurationError
+from airflow_provider_predictions.operators.arguments import IcebergCatalog, IcebergManifest, IcebergTable
 from airflow_provider_predictions.operators.lineage import dataset, tell_outlets
-from airflow_provider_predictions.tasks.base import is_template
+from airflow_provider_predictions.tasks.arguments import REQUIRED, ArgumentsTask, Templated, declare
 from airflow_provider_predictions.tasks.retry import airflow_errors
 
 if TYPE_CHECKING:
+    from typing import Unpack
+
     from airflow.providers.openlineage.extractors import OperatorLineage
     from pyiceberg.catalog import Catalog
     from pyiceberg.table import Table
 
+    from airflow_provider_predictions._compat import Ref
     from airflow_provider_predictions.iceberg.landing import CommittedLanding
-
-_TABLE = re.compile(r"[^.\s]+(\.[^.\s]+)+")
+    from airflow_provider_predictions.tasks.airflow_arguments import ReportArgs
 
 
 class IcebergCommit(TypedDict):
@@ -47,33 +49,48 @@ class IcebergCommit(TypedDict):
     added: bool
 
 
-class PredictionsToIcebergOperator(BaseOperator):
+class PredictionsToIcebergOperator(ArgumentsTask):
     """Add a committed landing to an Iceberg table, exactly once.
 
     Makes the table where it is missing, partitioned by the day of creation in UTC, and adds columns that a
     landing has and the table has not. The table has the columns of a landing in Parquet, whatever the format
     of the landing, and one more, ``landing``, which is the same for all rows of a landing. Needs the extra
     ``iceberg``.
-
-    :param manifest: the output of a landing task, or the URL of a ``_manifest.json`` (templated).
-    :param table: with its namespace, such as ``documents.invoices`` (templated). One table holds the
-        predictions of one service.
-    :param catalog: the id of an Iceberg connection, or pyiceberg's own properties of a catalog, such as
-        ``{"type": "rest", "uri": "https://catalog.example.com"}`` (templated). ``name`` among these is the
-        name of the catalog, by default ``default``. Credentials belong into a connection.
-    :raises ConfigurationError: naming the argument that is wrong.
     """
 
-    template_fields: Sequence[str] = ("manifest", "table", "catalog")
+    arguments = declare(
+        Templated(
+            "manifest",
+            "str | ObjectStoragePath | Mapping[str, Any] | Ref",
+            IcebergManifest,
+            "the output of a landing task, or the URL of a ``_manifest.json``",
+            default=REQUIRED,
+            needed="give the output of a landing task",
+            example='"s3://aws_default@bucket/predictions/_manifest.json"',
+        ),
+        Templated(
+            "table",
+            "str | Ref",
+            IcebergTable,
+            "the table with its namespace. One table holds the predictions of one service",
+            default=REQUIRED,
+            needed="give a namespace and a name",
+            example='"documents.invoices"',
+        ),
+        Templated(
+            "catalog",
+            "str | Mapping[str, Any] | Ref",
+            IcebergCatalog,
+            "the id of an Iceberg connection, or pyiceberg's own properties of a catalog. ``name`` among "
+            "these is the name of the catalog, by default ``default``. Credentials belong into a connection",
+            default=REQUIRED,
+            needed="give the id of an Iceberg connection",
+            example='{"type": "rest", "uri": "https://catalog.example.com"}',
+            private=True,
+        ),
+    )
     ui_color = "#e4ecf7"
-
-    def __init__(self, *, manifest: Any, table: str, catalog: str | Mapping[str, Any], **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.manifest = manifest
-        self.table = table
-        self.catalog = catalog
-        self._loaded: tuple[CommittedLanding, Table] | None = None
-        self._check()
+    _loaded: tuple[str, CommittedLanding, Table] | None = None
 
     def execute(self, context: Context) -> IcebergCommit:
         """Add the landing to the table, and return where the table is.
@@ -85,24 +102,24 @@ class PredictionsToIcebergOperator(BaseOperator):
             attempt.
         """
         with airflow_errors():
-            self._check()
+            given = self.rendered()
             committed, existing, load = _functions()
-            landing = committed(self.manifest, ObjectStoragePath)
-            catalog = self._open()
+            landing = committed(given.manifest, ObjectStoragePath)
+            catalog = _opened(given.catalog)
             if landing is None:
-                self.log.info("The landing holds no records; there is nothing to add to %s", self.table)
-                return self._facts(existing(catalog, self.table), None, added=False)
+                self.log.info("The landing holds no records; there is nothing to add to %s", given.table)
+                return _facts(given.table, existing(catalog, given.table), None, added=False)
             if not landing.manifest["consistent"]:
                 self.log.warning(
                     "It cannot be proven that none is missing: %s", landing.manifest["inconsistency"]
                 )
             with tempfile.TemporaryDirectory(prefix="predictions-iceberg-") as workspace:
-                table, added = load(catalog, self.table, landing, Path(workspace))
-            self._loaded = landing, table
-            facts = self._facts(table, landing, added=added)
+                table, added = load(catalog, given.table, landing, Path(workspace))
+            self._loaded = given.table, landing, table
+            facts = _facts(given.table, table, landing, added=added)
             tell_outlets(context, self.outlets, table.location(), dict(facts))
         self.log.info("%d predictions of %s %s %s, snapshot %s", facts["count"], facts["path"],
-                      "are now in" if added else "were in", self.table, facts["snapshot_id"])  # fmt: skip
+                      "are now in" if added else "were in", given.table, facts["snapshot_id"])  # fmt: skip
         return facts
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any] | None:
@@ -111,48 +128,49 @@ class PredictionsToIcebergOperator(BaseOperator):
         :param task_instance: not looked at; the operator knows what it has added.
         :return: None where nothing was.
         """
-        return _facets(*self._loaded, self.table) if self._loaded else None
+        return _facets(*self._loaded) if self._loaded else None
 
-    def _check(self) -> None:
-        """Refuse wrong arguments while the DAG is parsed, where they are not templates."""
-        if not isinstance(self.manifest, XComArg) and not self.manifest:
-            raise ConfigurationError("manifest: is empty; give the output of a landing task")
-        if not is_template(self.table) and not (isinstance(self.table, str) and _TABLE.fullmatch(self.table)):
-            raise ConfigurationError(
-                f"table: must be a namespace and a name, such as documents.invoices; found {self.table!r}"
-            )
-        if not isinstance(self.catalog, str | Mapping | XComArg) or not self.catalog:
-            raise ConfigurationError(
-                "catalog: must be the id of an Iceberg connection, or a mapping of pyiceberg's properties"
-            )
+    if TYPE_CHECKING:  # written by scripts/signatures.py
 
-    def _open(self) -> Catalog:
-        from airflow_provider_predictions.iceberg.errors import explained
+        def __init__(
+            self,
+            *,
+            manifest: str | ObjectStoragePath | Mapping[str, Any] | Ref,
+            table: str | Ref,
+            catalog: str | Mapping[str, Any] | Ref,
+            **kwargs: Unpack[ReportArgs],
+        ) -> None: ...
 
-        with explained("be opened"):
-            if isinstance(self.catalog, str):
-                return _of_connection(self.catalog)
-            from pyiceberg.catalog import load_catalog
 
-            properties = {name: str(value) for name, value in self.catalog.items()}
-            return load_catalog(properties.pop("name", "default"), **properties)
+def _opened(catalog: str | Mapping[str, Any]) -> Catalog:
+    """A catalog, of a connection or of pyiceberg's properties."""
+    from airflow_provider_predictions.iceberg.errors import explained
 
-    def _facts(self, table: Table | None, landing: CommittedLanding | None, *, added: bool) -> IcebergCommit:
-        from airflow_provider_predictions.iceberg.commit import snapshot_of
+    with explained("be opened"):
+        if isinstance(catalog, str):
+            return _of_connection(catalog)
+        from pyiceberg.catalog import load_catalog
 
-        snapshot = snapshot_of(table, landing.mark) if table and landing else None
-        manifest = landing.manifest if landing else None
-        return {
-            "table": self.table,
-            "location": table.location() if table else None,
-            "metadata_location": table.metadata_location if table else None,
-            "snapshot_id": snapshot.snapshot_id if snapshot else None,
-            "landing": landing.mark if landing else None,
-            "path": manifest["path"] if manifest else None,
-            "service": manifest["service"] if manifest else None,
-            "count": manifest["count"] if manifest else 0,
-            "added": added,
-        }
+        properties = {name: str(value) for name, value in catalog.items()}
+        return load_catalog(properties.pop("name", "default"), **properties)
+
+
+def _facts(name: str, table: Table | None, landing: CommittedLanding | None, *, added: bool) -> IcebergCommit:
+    from airflow_provider_predictions.iceberg.commit import snapshot_of
+
+    snapshot = snapshot_of(table, landing.mark) if table and landing else None
+    manifest = landing.manifest if landing else None
+    return {
+        "table": name,
+        "location": table.location() if table else None,
+        "metadata_location": table.metadata_location if table else None,
+        "snapshot_id": snapshot.snapshot_id if snapshot else None,
+        "landing": landing.mark if landing else None,
+        "path": manifest["path"] if manifest else None,
+        "service": manifest["service"] if manifest else None,
+        "count": manifest["count"] if manifest else 0,
+        "added": added,
+    }
 
 
 def _functions() -> tuple[Callable[..., CommittedLanding | None], Callable[..., Any], Callable[..., Any]]:
@@ -190,7 +208,7 @@ def _extra() -> Iterator[None]:
         ) from None
 
 
-def _facets(landing: CommittedLanding, table: Table, name: str) -> OperatorLineage[Any, Any]:
+def _facets(name: str, landing: CommittedLanding, table: Table) -> OperatorLineage[Any, Any]:
     """The landing is read, the table written; a table is named by where it is, as by OpenLineage's Spark."""
     from airflow.providers.common.compat.openlineage.facet import (
         Identifier,

@@ -84,9 +84,7 @@ def test_a_manifest_that_was_changed(
 def test_what_is_no_manifest(refused: Callable[..., None], tmp_path: Path, subtests: Any) -> None:
     (tmp_path / "_manifest.json").write_text("{}")
     cases = {
-        "text": ("{'path': 's3://…'}", "must be a manifest, or the URL of one"),
-        "a path": (f"file://{tmp_path}", "must be a manifest, or the URL of one"),
-        "a number": (7, "the value is no manifest"),
+        "text": ("{'path': 's3://…'}", "the value is no manifest"),
         "an empty object": ({"parts": []}, "the value is no manifest"),
         "no object there": (f"file://{tmp_path}/x/_manifest.json", "nothing has landed there"),
         "another object": (f"file://{tmp_path}/_manifest.json", "is no manifest of a landing"),
@@ -258,6 +256,9 @@ def test_a_table_without_partitions_that_somebody_made_is_taken(
     [
         ({"manifest": None}, "manifest: is empty"),
         ({"manifest": {}}, "manifest: is empty"),
+        ({"manifest": "{'path': 's3://…"}, "manifest: looks like a list, but is neither JSON"),
+        ({"manifest": "file:///a"}, "manifest: must be a manifest, or the URL of one"),
+        ({"manifest": 7}, "manifest: must be a manifest, or the URL of one"),
         ({"table": "invoices"}, "table: must be a namespace and a name"),
         ({"table": ""}, "table: must be"),
         ({"table": None}, "table: must be"),

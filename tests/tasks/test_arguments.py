@@ -14,6 +14,7 @@ import pytest
 from airflow.providers.common.compat.sdk import DAG, Asset, ObjectStoragePath, Param
 
 from airflow_provider_predictions.api.errors import ConfigurationError
+from airflow_provider_predictions.operators.iceberg import PredictionsToIcebergOperator
 from airflow_provider_predictions.operators.report import PredictionsReportOperator
 from airflow_provider_predictions.tasks.arguments import Argument
 from tests.compat import AIRFLOW, DagParam, MappedArgument, literal, task
@@ -21,10 +22,12 @@ from tests.given import LAND, LIST, WAIT
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 PATH = "/data/predictions"
+MANIFEST = f"file://{PATH}/_manifest.json"
 NEEDED: dict[Any, dict[str, Any]] = {
     **{made: {} for classes in (LIST, WAIT) for made in classes.values()},
     **{made: {"path": PATH} for made in LAND.values()},
     PredictionsReportOperator: {"path": "/data/report", "source": PATH},
+    PredictionsToIcebergOperator: {"manifest": MANIFEST, "table": "a.b", "catalog": "c"},
 }
 """Each class with the arguments that it needs."""
 BESIDE = {
@@ -41,6 +44,8 @@ OWN = {
     "max_xcom_bytes": 10,
     "path": PATH,
     "source": PATH,
+    "manifest": MANIFEST,
+    "catalog": "c",
 }
 LISTS = ("statuses", "domains", "fields", "fail_on", "waiting_statuses", "prediction_ids", "partition_keys")
 NOTHING = (None, "None", "", " ", "null")
@@ -254,8 +259,8 @@ def test_a_wrong_type_is_refused_by_name_with_the_task(subtests: pytest.Subtests
     for made, argument in ALL:
         with subtests.test(made=made.__name__, name=argument.name):
             for value in (object(), {"a": object()}, [object()], Param("x"), 1.5j):
-                if argument.name == "source" and isinstance(value, dict):
-                    continue  # a manifest, which is read when the task runs
+                if argument.name in ("source", "manifest", "catalog") and isinstance(value, dict):
+                    continue  # a manifest or properties, which are read when the task runs
                 with pytest.raises(
                     ConfigurationError, match=rf"(?s)^{argument.name}: .*\(task task\)$"
                 ) as raised:
@@ -411,3 +416,24 @@ def test_an_error_after_rendering_comes_before_the_first_request_and_the_first_w
         report.execute({})
     assert not connections.wire.seen
     assert not [*tmp_path.iterdir()]
+
+
+def test_no_message_shows_the_properties_of_a_catalog() -> None:
+    secret = "a-pass-word"
+    for catalog in (
+        {"token": secret, "{{ x }}": "y"},
+        {"token": secret, "uri": f"{DagParam(new_dag(), 'x', 1)}"},
+        [secret],
+        f"{{{secret}",
+    ):
+        with pytest.raises(ConfigurationError, match=r"^catalog: ") as raised:
+            PredictionsToIcebergOperator(task_id="task", manifest=MANIFEST, table="a.b", catalog=catalog)
+        assert secret not in str(raised.value)
+
+
+def test_the_text_of_properties_and_of_a_manifest_is_what_it_shows() -> None:
+    made = PredictionsToIcebergOperator
+    for name in ("catalog", "manifest"):
+        argument = made.declared[name]
+        for form in ("{{ x }}", "{{ x | json }}"):
+            assert rendered(make(made, argument, form), argument, x={"uri": "y"}) == {"uri": "y"}
