@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     Ref: TypeAlias = ResolveMixin | Callable[..., Any]
     """What a templated argument takes beside its own type: outputs of tasks, DAG parameters, functions."""
 
-if AIRFLOW_V_3_0_PLUS:
+if TYPE_CHECKING or AIRFLOW_V_3_0_PLUS:  # one definition for type checkers
     from airflow.sdk.definitions.mappedoperator import OperatorPartial
     from airflow.triggers.base import BaseEventTrigger
 else:

@@ -25,6 +25,7 @@ CLASSES: tuple[type[ArgumentsTask], ...] = (
     cradl.CradlPredictionsToObjectStorageOperator,
     iceberg.PredictionsToIcebergOperator,
     report.PredictionsReportOperator,
+    iceberg.PredictionsToIcebergOperator,
     VlmRunPredictionsSensor,
     CradlPredictionsSensor,
 )

@@ -91,6 +91,8 @@ WRONG = {
     WATCHER: {
         "max_age='1d'": "max_age: Input should be a valid number; found '1d'",
         "poke_interval=0": "poke_interval: Input should be greater than 0; found 0",
+        "statuses='{{ x }}'": "statuses: is not templated in a watcher; found '{{ x }}'",
+        "domains=['{{ x }}']": "domains: is not templated in a watcher; found ['{{ x }}']",
         "model_id='a'": "model_id: unknown; known are created_after, created_before, domains",
     },
 }

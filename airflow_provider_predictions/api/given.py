@@ -11,6 +11,8 @@ NOTHING = ("", "None", "null")
 """How a template renders nothing: an empty text, None, and None with ``tojson``."""
 BRACKETS = ("[", "(", "{")
 QUOTES = ("'", '"')
+MARKS = ("{{", "{%", "{#")
+"""What Jinja looks for in a text."""
 LONGEST_TEXT = 1 << 20
 """Characters of a text that is read as a list."""
 
@@ -21,10 +23,18 @@ def given(value: object) -> Any:
         text = value.strip()
         if text in NOTHING:
             return None
-        return shown(text, text) if text[0] in QUOTES and text[-1] == text[0] else text
+        is_quoted = text[0] in QUOTES and text[-1] == text[0] and len(text) <= LONGEST_TEXT
+        return shown(text, text) if is_quoted else text
     if isinstance(value, Sequence) and not isinstance(value, list | tuple | bytes | bytearray):
         return list(value)
     return value
+
+
+def is_template(value: object) -> bool:
+    """Whether a text, or one of several, is a template."""
+    if isinstance(value, list | tuple | set | frozenset):
+        return any(map(is_template, value))
+    return isinstance(value, str) and any(mark in value for mark in MARKS)
 
 
 def shown(text: str, otherwise: Any = None) -> Any:
@@ -88,7 +98,12 @@ def text(value: object) -> object:
 
 
 def ids(value: object) -> Any:
-    """A list of texts, as ``words`` reads it; a whole number is an id, too."""
+    """A list of texts, as ``words`` reads it; a whole number is an id, too.
+
+    :raises ValueError: for empty text, which names none.
+    """
+    if isinstance(value, str) and given(value) is None:
+        raise ValueError("is empty; give ids, or leave it out")
     return words(str(value) if _is_number(value) else value)
 
 

@@ -16,11 +16,14 @@ from airflow_provider_predictions.api.arguments import Filters
 from airflow_provider_predictions.api.errors import ConfigurationError
 from airflow_provider_predictions.api.given import BRACKETS, given, shown
 from airflow_provider_predictions.api.incremental import Ledger
+from airflow_provider_predictions.api.waiting import Log
 from airflow_provider_predictions.report.window import CALENDAR, make_zone, no_period
+from airflow_provider_predictions.storage.manifest import MANIFEST
 
 A_PATH = "s3://aws_default@bucket/predictions"
 LOCAL = ("file", "local")
 _URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<rest>.*)", re.DOTALL)
+_TABLE = re.compile(r"[^.\s]+(\.[^.\s]+)+")
 EXTRAS = {
     "s3": (("s3", "s3a", "s3n"), "s3fs", "airflow.providers.amazon"),
     "gcs": (("gs", "gcs"), "gcsfs", "airflow.providers.google"),
@@ -50,9 +53,11 @@ def checked_path(path: object) -> str:
 
     :raises ConfigurationError: where it is no whole path or URL.
     """
-    if not (isinstance(path, str | PurePath) or hasattr(path, "fs")):
+    if not isinstance(path, str | PurePath | ObjectStoragePath):
         raise ValueError("must be a URL or a path")
     text = str(path).strip()
+    if not text:
+        raise ValueError(f"is empty; give a URL such as {A_PATH}")
     if not (url := _URL.fullmatch(text)):
         if text.startswith("~"):
             raise ValueError("starts with ~, which only a shell expands; write the whole path: /home/name/…")
@@ -91,11 +96,13 @@ def _checked_source(source: Any, where: str = "") -> list[Any]:
     value = given(source)
     if isinstance(value, str) and value.startswith(BRACKETS):
         value = shown(value)
-    if value is None:
+    if value is None and where:
         raise ValueError(f"{where}is nothing; its task may have been skipped")
+    if value is None:
+        raise ValueError(f"is empty; give a manifest, or a URL such as {A_PATH}")
     if isinstance(value, Mapping):
         return [value]
-    if isinstance(value, str | PurePath) or hasattr(value, "fs"):
+    if isinstance(value, str | PurePath | ObjectStoragePath):
         try:
             return [checked_path(value)]
         except ValueError as error:
@@ -108,6 +115,34 @@ def _checked_source(source: Any, where: str = "") -> list[Any]:
     return items
 
 
+def _checked_manifest(manifest: Any) -> Any:
+    """A manifest, or the URL of one."""
+    value = shown(manifest) if isinstance(manifest, str) and manifest.startswith("{") else manifest
+    if not value:
+        raise ValueError("is empty; give the output of a landing task")
+    if isinstance(value, Mapping):
+        return value
+    if not str(value).endswith(f"/{MANIFEST}"):
+        raise ValueError(f"must be a manifest, or the URL of one, which ends in /{MANIFEST}")
+    try:
+        return checked_path(value)
+    except ConfigurationError as error:
+        raise ConfigurationError(str(error).removeprefix("path: ")) from None
+
+
+def _checked_table(table: object) -> str:
+    if not isinstance(table, str) or not _TABLE.fullmatch(table):
+        raise ValueError("must be a namespace and a name, such as documents.invoices")
+    return table
+
+
+def _checked_catalog(catalog: Any) -> str | Mapping[str, Any]:
+    found = shown(catalog) if isinstance(catalog, str) and catalog.startswith("{") else catalog
+    if not isinstance(found, str | Mapping) or not found:
+        raise ValueError("must be the id of an Iceberg connection, or a mapping of pyiceberg's properties")
+    return found
+
+
 def _checked_period(period: Any) -> Any:
     found = shown(period) if isinstance(period, str) and period.startswith(BRACKETS) else period
     is_pair = isinstance(found, list | tuple) and len(found) == 2
@@ -116,16 +151,22 @@ def _checked_period(period: Any) -> Any:
     return found if isinstance(found, str) else tuple(found)
 
 
+IcebergManifest = Annotated[Any, AfterValidator(_checked_manifest)]
+IcebergTable = Annotated[Any, AfterValidator(_checked_table)]
+IcebergCatalog = Annotated[Any, AfterValidator(_checked_catalog)]
 Source = Annotated[Any, AfterValidator(_checked_source)]
 ReportPeriod = Annotated[Any, AfterValidator(_checked_period)]
 Timezone = Annotated[Any, AfterValidator(make_zone), AfterValidator(str)]
 
 
-def path_of(path: str) -> ObjectStoragePath:
+def path_of(path: str, log: Log) -> ObjectStoragePath:
     """A checked path, whose storage can be reached from here.
 
+    :param log: of the task.
     :raises ConfigurationError: where it cannot.
     """
+    if "None" in path.split("/"):
+        log.warning("path: %s holds a directory named None; a template in it may have come to nothing", path)
     found = ObjectStoragePath(path)
     try:
         _ = found.fs

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import re
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 from urllib.parse import urlsplit
 
 from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
-from pydantic import AfterValidator
 
 from airflow_provider_predictions.api.errors import ConfigurationError
-from airflow_provider_predictions.api.given import BRACKETS, shown
-from airflow_provider_predictions.operators.arguments import checked_path
+from airflow_provider_predictions.operators.arguments import IcebergCatalog, IcebergManifest, IcebergTable
 from airflow_provider_predictions.operators.lineage import dataset, tell_outlets
 from airflow_provider_predictions.tasks.arguments import REQUIRED, ArgumentsTask, Templated, declare
 from airflow_provider_predictions.tasks.retry import airflow_errors
@@ -30,8 +27,6 @@ if TYPE_CHECKING:
     from airflow_provider_predictions._compat import Ref
     from airflow_provider_predictions.iceberg.landing import CommittedLanding
     from airflow_provider_predictions.tasks.airflow_arguments import OtherArgs
-
-_TABLE = re.compile(r"[^.\s]+(\.[^.\s]+)+")
 
 
 class IcebergCommit(TypedDict):
@@ -54,26 +49,6 @@ class IcebergCommit(TypedDict):
     added: bool
 
 
-def _checked_manifest(value: Any) -> Any:
-    value = shown(value) if isinstance(value, str) and value.startswith(BRACKETS) else value
-    if value == {}:
-        raise ValueError("is empty")
-    return value if isinstance(value, Mapping) else checked_path(value)
-
-
-def _checked_table(value: Any) -> str:
-    if not (isinstance(value, str) and _TABLE.fullmatch(value)):
-        raise ValueError("must be a namespace and a name")
-    return value
-
-
-def _checked_catalog(value: Any) -> str | Mapping[str, Any]:
-    value = shown(value) if isinstance(value, str) and value.startswith(BRACKETS) else value
-    if not isinstance(value, str | Mapping):
-        raise ValueError("must be the id of an Iceberg connection, or a mapping of pyiceberg's properties")
-    return value
-
-
 class PredictionsToIcebergOperator(ArgumentsTask):
     """Add a committed landing to an Iceberg table, exactly once.
 
@@ -86,17 +61,17 @@ class PredictionsToIcebergOperator(ArgumentsTask):
     arguments = declare(
         Templated(
             "manifest",
-            "Mapping[str, Any] | str | ObjectStoragePath | Ref",
-            Annotated[Any, AfterValidator(_checked_manifest)],
+            "str | ObjectStoragePath | Mapping[str, Any] | Ref",
+            IcebergManifest,
             "the output of a landing task, or the URL of a ``_manifest.json``",
             default=REQUIRED,
             needed="give the output of a landing task",
-            example="land.output",
+            example='"s3://aws_default@bucket/predictions/_manifest.json"',
         ),
         Templated(
             "table",
             "str | Ref",
-            Annotated[Any, AfterValidator(_checked_table)],
+            IcebergTable,
             "the table with its namespace. One table holds the predictions of one service",
             default=REQUIRED,
             needed="give a namespace and a name",
@@ -105,18 +80,17 @@ class PredictionsToIcebergOperator(ArgumentsTask):
         Templated(
             "catalog",
             "str | Mapping[str, Any] | Ref",
-            Annotated[Any, AfterValidator(_checked_catalog)],
-            "the id of an Iceberg connection, or pyiceberg's own properties of a catalog, such as "
-            '``{"type": "rest", "uri": "https://catalog.example.com"}``. ``name`` among these is the name of '
-            "the catalog, by default ``default``. Credentials belong into a connection",
+            IcebergCatalog,
+            "the id of an Iceberg connection, or pyiceberg's own properties of a catalog. ``name`` among "
+            "these is the name of the catalog, by default ``default``. Credentials belong into a connection",
             default=REQUIRED,
             needed="give the id of an Iceberg connection",
-            example='"iceberg_default"',
-            confidential=True,
+            example='{"type": "rest", "uri": "https://catalog.example.com"}',
+            private=True,
         ),
     )
     ui_color = "#e4ecf7"
-    _loaded: tuple[CommittedLanding, Table] | None = None
+    _loaded: tuple[str, CommittedLanding, Table] | None = None
 
     def execute(self, context: Context) -> IcebergCommit:
         """Add the landing to the table, and return where the table is.
@@ -131,7 +105,7 @@ class PredictionsToIcebergOperator(ArgumentsTask):
             given = self.rendered()
             committed, existing, load = _functions()
             landing = committed(given.manifest, ObjectStoragePath)
-            catalog = _open(given.catalog)
+            catalog = _opened(given.catalog)
             if landing is None:
                 self.log.info("The landing holds no records; there is nothing to add to %s", given.table)
                 return _facts(given.table, existing(catalog, given.table), None, added=False)
@@ -141,7 +115,7 @@ class PredictionsToIcebergOperator(ArgumentsTask):
                 )
             with tempfile.TemporaryDirectory(prefix="predictions-iceberg-") as workspace:
                 table, added = load(catalog, given.table, landing, Path(workspace))
-            self._loaded = landing, table
+            self._loaded = given.table, landing, table
             facts = _facts(given.table, table, landing, added=added)
             tell_outlets(context, self.outlets, table.location(), dict(facts))
         self.log.info("%d predictions of %s %s %s, snapshot %s", facts["count"], facts["path"],
@@ -154,21 +128,22 @@ class PredictionsToIcebergOperator(ArgumentsTask):
         :param task_instance: not looked at; the operator knows what it has added.
         :return: None where nothing was.
         """
-        return _lineage(*self._loaded, self.rendered().table) if self._loaded else None
+        return _facets(*self._loaded) if self._loaded else None
 
     if TYPE_CHECKING:  # written by scripts/signatures.py
 
         def __init__(
             self,
             *,
-            manifest: Mapping[str, Any] | str | ObjectStoragePath | Ref,
+            manifest: str | ObjectStoragePath | Mapping[str, Any] | Ref,
             table: str | Ref,
             catalog: str | Mapping[str, Any] | Ref,
             **kwargs: Unpack[OtherArgs],
         ) -> None: ...
 
 
-def _open(catalog: str | Mapping[str, Any]) -> Catalog:
+def _opened(catalog: str | Mapping[str, Any]) -> Catalog:
+    """A catalog, of a connection or of pyiceberg's properties."""
     from airflow_provider_predictions.iceberg.errors import explained
 
     with explained("be opened"):
@@ -233,7 +208,7 @@ def _extra() -> Iterator[None]:
         ) from None
 
 
-def _lineage(landing: CommittedLanding, table: Table, name: str) -> OperatorLineage[Any, Any]:
+def _facets(name: str, landing: CommittedLanding, table: Table) -> OperatorLineage[Any, Any]:
     """The landing is read, the table written; a table is named by where it is, as by OpenLineage's Spark."""
     from airflow.providers.common.compat.openlineage.facet import (
         Identifier,

@@ -184,7 +184,7 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
         with airflow_errors():
             given = self.rendered()
             filters = self.filters(given)
-            path = path_of(given.path)
+            path = path_of(given.path, self.log)
             with self.hook.get_conn() as client:
                 prepare(path)
                 land = self._land_increment if self.incremental else self._land_anew

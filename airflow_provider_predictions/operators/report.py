@@ -134,7 +134,7 @@ class PredictionsReportOperator(ArgumentsTask):
             given = self.rendered()
             build = _builder()
             window = make_window(given.period, given.timezone, moment_of(context))
-            path = path_of(given.path)
+            path = path_of(given.path, self.log)
             found = landings(given.source, ObjectStoragePath, window)
             _require_own(path)
             self.log.info("Reporting on %s (%s) from %d landings", window.title, given.timezone, len(found))

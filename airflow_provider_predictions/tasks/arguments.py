@@ -38,7 +38,7 @@ class Argument:
     :param default: the value where none is given.
     :param example: a right value, as code.
     :param shown_default: the default as code, where its ``repr`` is none.
-    :param confidential: whether messages leave the value out, since it may hold credentials.
+    :param private: whether no message may show the value, which may hold a secret.
     """
 
     name: str
@@ -49,7 +49,7 @@ class Argument:
     default: Any = None
     example: str = ""
     shown_default: str = ""
-    confidential: bool = False
+    private: bool = False
     templated: ClassVar[bool] = False
     strict: ClassVar[bool | None] = True
     """Whether nothing is made to fit, since "false" would be true."""
@@ -99,7 +99,7 @@ class Argument:
 
         :param what: is wrong with it.
         """
-        shown = "" if self.confidential else "".join(f"; found {short(value)}" for value in found)
+        shown = "" if self.private else "".join(f"; found {short(value)}" for value in found)
         return ConfigurationError(f"{self.name}: {what}{shown}{self._for_example}")
 
     @property
@@ -149,12 +149,13 @@ class Templated(Argument):
     def _read_given(self, value: Any, before: Any) -> Any:
         if (found := given(value)) is not None:
             return self.read(found)
-        if value is None and not is_reference(before) and self.default is not None:
-            return self.read(value)  # None in the DAG itself is a value like others
-        if not self.needed:
-            return self.default
-        what = f"{short(before)} came to nothing" if is_reference(before) else "is empty"
-        raise self.wrong(f"{what}; {self.needed}")
+        if not is_reference(before):
+            # None in the DAG itself is a value like others.
+            is_value = self.needed or (value is None and self.default is not None)
+            return self.read(value) if is_value else self.default
+        if self.needed:
+            raise self.wrong(f"{short(before)} came to nothing; {self.needed}")
+        return self.default
 
 
 def declare(*arguments: Argument) -> Sequence[Argument]:
@@ -256,9 +257,9 @@ def _initializer(cls: type[ArgumentsTask]) -> Callable[..., None]:
 
     def __init__(self: ArgumentsTask, **kwargs: Any) -> None:  # noqa: N807
         own = {name: kwargs.pop(name, made.default) for name, made in declared.items()}
-        kwargs |= {name: own[name] for name in own.keys() & _OF_AIRFLOW}
-        super(ArgumentsTask, self).__init__(**kwargs)
-        for name in own.keys() - _OF_AIRFLOW:
+        of_airflow = {name: value for name, value in own.items() if name in _OF_AIRFLOW}
+        super(ArgumentsTask, self).__init__(**kwargs, **of_airflow)
+        for name in own.keys() - of_airflow.keys():
             setattr(self, name, own[name])
         self.check_given()
 

@@ -137,7 +137,7 @@ def conn_id(hook_class: type[PredictionsHook[Any]]) -> Templated:
 
 
 def _checked_conn_id(value: object) -> str:
-    if not isinstance(value, str):
+    if not isinstance(value, str) or not value.strip():
         raise ValueError("must be the id of an Airflow connection")
     return value
 

@@ -9,8 +9,8 @@ from pathlib import PurePath
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 from airflow_provider_predictions._compat import RESOLVES_PATHS
+from airflow_provider_predictions.api.given import is_template
 
-_MARKS = ("{{", "{%", "{#")
 _TEXT_OF_REFERENCE = re.compile(r"<airflow\.|<Task\(|XComArg\(<|MappedArgument\(|LiteralValue\(")
 """What an f-string makes of a reference."""
 
@@ -26,7 +26,7 @@ def is_reference(value: object, *, whole: bool = True) -> bool:
     :param whole: whether it is the whole argument; Airflow calls a function only then.
     """
     if isinstance(value, str | ObjectStoragePath):
-        return any(mark in str(value) for mark in _MARKS)
+        return is_template(str(value))
     if is_resolvable(value) or (whole and _is_function(value)):
         return True
     parts: Iterable[object] = ()

@@ -22,7 +22,9 @@ from airflow_provider_predictions.api.arguments import (
     timedelta_of,
 )
 from airflow_provider_predictions.api.clock import TOLERANCE, earlier
+from airflow_provider_predictions.api.errors import ConfigurationError
 from airflow_provider_predictions.api.feed import Feed, events
+from airflow_provider_predictions.api.given import is_template, short
 from airflow_provider_predictions.api.incremental import LOOKBACK
 from airflow_provider_predictions.api.waiting import Patience, judge
 from airflow_provider_predictions.hooks.base import PredictionsHook
@@ -72,6 +74,9 @@ class PredictionsEventTrigger(BaseEventTrigger):
         **arguments: Any,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
+        for name, value in {"statuses": statuses, **arguments}.items():
+            if is_template(value):
+                raise ConfigurationError(f"{name}: is not templated in a watcher; found {short(value)}")
         self.statuses = statuses
         self.poke_interval = poke_interval
         self.conn_id: str = arguments.pop(self.hook_class.conn_name_attr)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from datetime import timedelta
 from typing import Any
 
+from airflow_provider_predictions.api.incremental import LOOKBACK
 from airflow_provider_predictions.hooks.vlmrun import VlmRunHook
 from airflow_provider_predictions.triggers.base import PredictionsTrigger
-from airflow_provider_predictions.triggers.event import PredictionsEventTrigger
+from airflow_provider_predictions.triggers.event import DAY, PredictionsEventTrigger
 
 
 class VlmRunPredictionsTrigger(PredictionsTrigger):
@@ -19,10 +21,14 @@ class VlmRunPredictionsTrigger(PredictionsTrigger):
 class VlmRunPredictionsEventTrigger(PredictionsEventTrigger):
     """Fire for each batch of predictions of VLM Run that have finished; for an ``AssetWatcher``.
 
-    Takes the arguments of ``PredictionsEventTrigger``, too.
-
     :param vlmrun_conn_id: the Airflow connection, by default ``vlmrun_default``.
     :param domains: only these, such as ``document.invoice``; a list or comma-separated text.
+    :param statuses: tell only of these; by default of all finished ones.
+    :param poke_interval: seconds between polls; at least 5.
+    :param max_age: how long an unfinished prediction is waited for, a timedelta or seconds; by default a day.
+    :param lookback: how long after its creation a prediction may be listed for the first time, a timedelta or
+        seconds; by default an hour.
+    :raises ConfigurationError: naming the argument that is wrong.
     """
 
     hook_class = VlmRunHook
@@ -32,6 +38,18 @@ class VlmRunPredictionsEventTrigger(PredictionsEventTrigger):
         *,
         vlmrun_conn_id: str = VlmRunHook.default_conn_name,
         domains: Collection[str] | str | None = None,
+        statuses: Collection[str] | str | None = None,
+        poke_interval: float = 60,
+        max_age: timedelta | float = DAY,
+        lookback: timedelta | float = LOOKBACK,
         **arguments: Any,
     ) -> None:
-        super().__init__(vlmrun_conn_id=vlmrun_conn_id, domains=domains, **arguments)
+        super().__init__(
+            vlmrun_conn_id=vlmrun_conn_id,
+            domains=domains,
+            statuses=statuses,
+            poke_interval=poke_interval,
+            max_age=max_age,
+            lookback=lookback,
+            **arguments,
+        )

@@ -85,7 +85,6 @@ def test_what_is_no_manifest(refused: Callable[..., None], tmp_path: Path, subte
     (tmp_path / "_manifest.json").write_text("{}")
     cases = {
         "text": ("{'path': 's3://…'}", "the value is no manifest"),
-        "a path": (f"file://{tmp_path}", "must be a manifest, or the URL of one"),
         "an empty object": ({"parts": []}, "the value is no manifest"),
         "no object there": (f"file://{tmp_path}/x/_manifest.json", "nothing has landed there"),
         "another object": (f"file://{tmp_path}/_manifest.json", "is no manifest of a landing"),
@@ -255,14 +254,16 @@ def test_a_table_without_partitions_that_somebody_made_is_taken(
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ({"manifest": None}, "manifest: must be a URL"),
+        ({"manifest": None}, "manifest: is empty"),
         ({"manifest": {}}, "manifest: is empty"),
-        ({"manifest": 7}, "manifest: must be a URL"),
+        ({"manifest": "{'path': 's3://…"}, "manifest: looks like a list, but is neither JSON"),
+        ({"manifest": "file:///a"}, "manifest: must be a manifest, or the URL of one"),
+        ({"manifest": 7}, "manifest: must be a manifest, or the URL of one"),
         ({"table": "invoices"}, "table: must be a namespace and a name"),
-        ({"table": ""}, "table: is empty"),
+        ({"table": ""}, "table: must be"),
         ({"table": None}, "table: must be"),
         ({"table": "a..b"}, "table: must be"),
-        ({"catalog": ""}, "catalog: is empty"),
+        ({"catalog": ""}, "catalog: must be"),
         ({"catalog": None}, "catalog: must be"),
         ({"catalog": 7}, "catalog: must be"),
     ],

@@ -424,3 +424,9 @@ def test_a_path_with_two_slashes_after_the_bucket_is_refused(landing) -> None:
         make(landing, path="s3://aws_default@bucket//a")
     make(landing, path="s3://aws_default@bucket/a//b")
     make(landing, path="s3://aws_default@bucket/")
+
+
+def test_a_directory_named_none_is_warned_of(landing, connections, tmp_path, capsys, caplog) -> None:
+    make(landing, path=f"{tmp_path}/None/x", max_predictions=1).execute({})
+
+    assert "holds a directory named None" in capsys.readouterr().out + caplog.text

@@ -212,3 +212,13 @@ def test_everything_textual_is_templated(service_name) -> None:
 
     assert fields >= {"prediction_ids", "fail_on", "waiting_statuses", "statuses", "created_after"}
     assert f"{service_name}_conn_id" in fields
+
+
+def test_an_empty_list_of_ids_ends_the_wait_at_once_with_a_warning(
+    connections, service_name, capsys, caplog
+) -> None:
+    sensor = make(WAIT[service_name], prediction_ids=[], fail_on=())
+
+    assert sensor.poke({}).is_done
+    assert not [seen for seen in connections.wire.seen if "predictions" in seen.path]
+    assert "prediction_ids: is an empty list" in capsys.readouterr().out + caplog.text

@@ -22,11 +22,12 @@ from tests.given import LAND, LIST, WAIT
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 PATH = "/data/predictions"
+MANIFEST = f"file://{PATH}/_manifest.json"
 NEEDED: dict[Any, dict[str, Any]] = {
     **{made: {} for classes in (LIST, WAIT) for made in classes.values()},
     **{made: {"path": PATH} for made in LAND.values()},
     PredictionsReportOperator: {"path": "/data/report", "source": PATH},
-    PredictionsToIcebergOperator: {"manifest": PATH, "table": "a.b", "catalog": "iceberg_default"},
+    PredictionsToIcebergOperator: {"manifest": MANIFEST, "table": "a.b", "catalog": "c"},
 }
 """Each class with the arguments that it needs."""
 BESIDE = {
@@ -43,17 +44,20 @@ OWN = {
     "max_xcom_bytes": 10,
     "path": PATH,
     "source": PATH,
-    "manifest": PATH,
-    "table": "a.b",
+    "manifest": MANIFEST,
+    "catalog": "c",
 }
 LISTS = ("statuses", "domains", "fields", "fail_on", "waiting_statuses", "prediction_ids", "partition_keys")
 NOTHING = (None, "None", "", " ", "null")
 ALL = [
-    pytest.param(made, argument, id=f"{made.__name__}-{name}")
+    (made, argument)
     for made in NEEDED
     for name, argument in made.declared.items()
     if name != "retry_policy" and not (name == "partition_keys" and AIRFLOW < (3, 3))
 ]
+
+TEMPLATED = [(made, argument) for made, argument in ALL if argument.templated]
+LISTED = [(made, argument) for made, argument in ALL if argument.name in LISTS]
 
 
 def good(argument: Argument) -> Any:
@@ -119,23 +123,24 @@ def plain(made: Any, argument: Argument) -> Any:
     return rendered(make(made, argument, good(argument)), argument)
 
 
-@pytest.mark.parametrize(("made", "argument"), ALL)
-def test_a_template_gives_the_same_as_the_value_itself(made: Any, argument: Argument, native: bool) -> None:
-    value = good(argument)
-    if not argument.templated:
-        for template in ("{{ params.x }}", "{% raw %}x{% endraw %}", "{# x #}"):
-            with pytest.raises(
-                ConfigurationError, match=rf"^{argument.name}: is not templated; .*\(task task\)"
-            ):
-                make(made, argument, template)
-        return
-    forms = ["{{ params.x }}"]
-    if argument.name in LISTS or isinstance(value, tuple):
-        forms += ["{{ params.x | json }}", "{{ params.x | list }}"]
-    for form in forms:
-        operator = make(made, argument, form, native)
+def test_a_template_gives_the_same_as_the_value_itself(subtests: pytest.Subtests, native: bool) -> None:
+    for made, argument in ALL:
+        with subtests.test(made=made.__name__, name=argument.name):
+            value = good(argument)
+            if not argument.templated:
+                for template in ("{{ params.x }}", "{% raw %}x{% endraw %}", "{# x #}"):
+                    with pytest.raises(
+                        ConfigurationError, match=rf"^{argument.name}: is not templated; .*\(task task\)"
+                    ):
+                        make(made, argument, template)
+                continue
+            forms = ["{{ params.x }}"]
+            if argument.name in LISTS or isinstance(value, tuple):
+                forms += ["{{ params.x | json }}", "{{ params.x | list }}"]
+            for form in forms:
+                operator = make(made, argument, form, native)
 
-        assert rendered(operator, argument, params={"x": value}) == plain(made, argument)
+                assert rendered(operator, argument, params={"x": value}) == plain(made, argument)
 
 
 def references(up: Any, each: Any) -> Iterator[tuple[str, Any]]:
@@ -154,20 +159,21 @@ def references(up: Any, each: Any) -> Iterator[tuple[str, Any]]:
     yield "tuple of XComs", (up.output, "b")
 
 
-@pytest.mark.parametrize(("made", "argument"), ALL)
-def test_whatever_airflow_resolves_is_taken_in_templated_arguments_alone(
-    made: Any, argument: Argument
-) -> None:
-    with new_dag() as dag:
-        up, each = make_up(), task(each_of).expand(x=["a"])
-    for number, (kind, reference) in enumerate(references(up, each)):
-        arguments = NEEDED[made] | BESIDE.get(argument.name, {}) | {argument.name: reference}
-        if argument.templated:
-            operator = made(task_id=f"task_{number}", dag=dag, **arguments)
-            assert getattr(operator, argument.name) is reference, kind
-        else:
-            with pytest.raises(ConfigurationError, match=f"^{argument.name}: is not templated; "):
-                made(task_id="task", **arguments)
+def test_whatever_airflow_resolves_is_taken_in_templated_arguments_alone(subtests: pytest.Subtests) -> None:
+    for made, argument in ALL:
+        with subtests.test(made=made.__name__, name=argument.name):
+            with new_dag() as dag:
+                up, each = make_up(), task(each_of).expand(x=["a"])
+            for number, (kind, reference) in enumerate(references(up, each)):
+                arguments = NEEDED[made] | BESIDE.get(argument.name, {}) | {argument.name: reference}
+                if argument.templated:
+                    operator = made(task_id=f"task_{number}", dag=dag, **arguments)
+                    assert getattr(operator, argument.name) is reference, kind
+                    depends = not kind.startswith(("DAG", "literal", "function", "argument"))
+                    assert bool(operator.upstream_task_ids) is depends, kind
+                else:
+                    with pytest.raises(ConfigurationError, match=f"^{argument.name}: is not templated; "):
+                        made(task_id="task", **arguments)
 
 
 def each_of(x: str) -> str:
@@ -178,72 +184,88 @@ def make_up() -> Any:
     return LIST["vlmrun"](task_id="up")
 
 
-@pytest.mark.parametrize(("made", "argument"), [row for row in ALL if row.values[1].templated])
-def test_references_come_to_their_values(made: Any, argument: Argument, native: bool) -> None:
-    value = good(argument)
-    with new_dag(native):
-        up = make_up()
-        given: list[tuple[Any, dict[str, Any]]] = [
-            (up.output, {"pushed": {"up": value}}),
-            (DagParam(up.dag, "x", value), {}),
-            (literal(value), {}),
-            (lambda context, jinja_env: value, {}),
-        ]
-        if argument.name in LISTS:
-            given += [
-                ([up.output, "b"], {"pushed": {"up": "a"}}),
-                ([DagParam(up.dag, "x", "a"), "{{ x }}"], {"x": "b"}),
-            ]
-        for number, (reference, context) in enumerate(given):
-            arguments = NEEDED[made] | BESIDE.get(argument.name, {}) | {argument.name: reference}
-            operator = made(task_id=f"task_{number}", **arguments)
+def test_references_come_to_their_values(subtests: pytest.Subtests, native: bool) -> None:
+    for made, argument in TEMPLATED:
+        with subtests.test(made=made.__name__, name=argument.name):
+            value = good(argument)
+            with new_dag(native):
+                up = make_up()
+                given: list[tuple[Any, dict[str, Any]]] = [
+                    (up.output, {"pushed": {"up": value}}),
+                    (DagParam(up.dag, "x", value), {}),
+                    (literal(value), {}),
+                    (lambda context, jinja_env, value=value: value, {}),
+                ]
+                if argument.name in LISTS:
+                    given += [
+                        ([up.output, "b"], {"pushed": {"up": "a"}}),
+                        ([DagParam(up.dag, "x", "a"), "{{ x }}"], {"x": "b"}),
+                    ]
+                for number, (reference, context) in enumerate(given):
+                    arguments = NEEDED[made] | BESIDE.get(argument.name, {}) | {argument.name: reference}
+                    operator = made(task_id=f"task_{number}", **arguments)
 
-            assert rendered(operator, argument, **context) == plain(made, argument)
+                    assert rendered(operator, argument, **context) == plain(made, argument)
 
 
-@pytest.mark.parametrize(("made", "argument"), [row for row in ALL if row.values[1].templated])
 def test_what_comes_to_nothing_is_not_given_or_an_error_that_names_argument_and_task(
-    made: Any, argument: Argument, native: bool
+    subtests: pytest.Subtests, native: bool
 ) -> None:
-    for nothing in NOTHING:
-        operator = make(made, argument, "{{ params.x }}", native)
+    for made, argument in TEMPLATED:
+        with subtests.test(made=made.__name__, name=argument.name):
+            for nothing in NOTHING:
+                operator = make(made, argument, "{{ params.x }}", native)
 
-        found = outcome(operator, argument, params={"x": nothing})
+                found = outcome(operator, argument, params={"x": nothing})
 
-        if argument.needed:
-            assert found.startswith(f"{argument.name}: '{{{{ params.x }}}}' came to nothing; give ")
-            assert found.endswith("(task task)")
-        else:
-            assert found == argument.default
-
-
-@pytest.mark.parametrize(("made", "argument"), [row for row in ALL if row.values[1].name in LISTS])
-def test_text_that_only_looks_like_a_list_is_an_error(made: Any, argument: Argument, native: bool) -> None:
-    for text in ("['a'", "[a, b]", "{'a': 1}", "(", '["a", null]', "[" * 5000, "['a', ['b']]", "[1.5]"):
-        found = outcome(make(made, argument, "{{ params.x }}", native), argument, params={"x": text})
-
-        assert str(found).startswith(f"{argument.name}: ")
-        assert len(found) < 500
+                if argument.needed:
+                    assert found.startswith(f"{argument.name}: '{{{{ params.x }}}}' came to nothing; give ")
+                    assert found.endswith("(task task)")
+                else:
+                    assert found == argument.default
 
 
-@pytest.mark.parametrize(("made", "argument"), [row for row in ALL if row.values[1].name in LISTS])
+def test_text_that_only_looks_like_a_list_is_an_error(subtests: pytest.Subtests, native: bool) -> None:
+    for made, argument in LISTED:
+        with subtests.test(made=made.__name__, name=argument.name):
+            for text in (
+                "['a'",
+                "[a, b]",
+                "{'a': 1}",
+                "(",
+                '["a", null]',
+                "[" * 5000,
+                "['a', ['b']]",
+                "[1.5]",
+            ):
+                found = outcome(make(made, argument, "{{ params.x }}", native), argument, params={"x": text})
+
+                assert str(found).startswith(f"{argument.name}: ")
+                assert len(found) < 500
+
+
 def test_items_that_are_numbers_or_look_like_numbers_are_texts(
-    made: Any, argument: Argument, native: bool
+    subtests: pytest.Subtests, native: bool
 ) -> None:
-    for value in (["1e5", "0x1f", 7], ["1e5", "{{ '0x' }}1f", "{{ 7 }}"]):
-        if "1f" in str(value[1]) and native and "{{" in value[1]:
-            continue  # natively, Jinja makes a number of it, whose text is lost
-        assert sorted(rendered(make(made, argument, value, native), argument)) == ["0x1f", "1e5", "7"]
+    for made, argument in LISTED:
+        with subtests.test(made=made.__name__, name=argument.name):
+            for value in (["1e5", "0x1f", 7], ["1e5", "{{ '0x' }}1f", "{{ 7 }}"]):
+                if "1f" in str(value[1]) and native and "{{" in value[1]:
+                    continue  # natively, Jinja makes a number of it, whose text is lost
+                assert sorted(rendered(make(made, argument, value, native), argument)) == ["0x1f", "1e5", "7"]
 
 
-@pytest.mark.parametrize(("made", "argument"), ALL)
-def test_a_wrong_type_is_refused_by_name_with_the_task(made: Any, argument: Argument) -> None:
-    for value in (object(), {"a": object()}, [object()], Param("x"), 1.5j):
-        if argument.name in ("source", "manifest", "catalog") and isinstance(value, dict):
-            continue  # a manifest or a catalog's properties, which are read when the task runs
-        with pytest.raises(ConfigurationError, match=rf"(?s)^{argument.name}: .*\(task task\)$") as raised:
-            make(made, argument, value)
-        assert len(str(raised.value)) < 500
+def test_a_wrong_type_is_refused_by_name_with_the_task(subtests: pytest.Subtests) -> None:
+    for made, argument in ALL:
+        with subtests.test(made=made.__name__, name=argument.name):
+            for value in (object(), {"a": object()}, [object()], Param("x"), 1.5j):
+                if argument.name in ("source", "manifest", "catalog") and isinstance(value, dict):
+                    continue  # a manifest or properties, which are read when the task runs
+                with pytest.raises(
+                    ConfigurationError, match=rf"(?s)^{argument.name}: .*\(task task\)$"
+                ) as raised:
+                    make(made, argument, value)
+                assert len(str(raised.value)) < 500
 
 
 UNRESOLVABLE: dict[str, tuple[Callable[[], Any], str]] = {
@@ -266,12 +288,13 @@ def mapped() -> Any:
         return make_up().output.map(lambda x: x)
 
 
-@pytest.mark.parametrize(("made", "argument"), [row for row in ALL if row.values[1].templated])
-def test_what_airflow_does_not_resolve_is_refused_by_name(made: Any, argument: Argument) -> None:
-    for kind, (value, said) in UNRESOLVABLE.items():
-        with pytest.raises(ConfigurationError, match=rf"^{argument.name}: .*{said}") as raised:
-            make(made, argument, value())
-        assert raised, kind
+def test_what_airflow_does_not_resolve_is_refused_by_name(subtests: pytest.Subtests) -> None:
+    for made, argument in TEMPLATED:
+        with subtests.test(made=made.__name__, name=argument.name):
+            for kind, (value, said) in UNRESOLVABLE.items():
+                with pytest.raises(ConfigurationError, match=rf"^{argument.name}: .*{said}") as raised:
+                    make(made, argument, value())
+                assert raised, kind
 
 
 def test_plain_text_is_used_as_given_where_templates_are_rendered_natively() -> None:
@@ -393,3 +416,24 @@ def test_an_error_after_rendering_comes_before_the_first_request_and_the_first_w
         report.execute({})
     assert not connections.wire.seen
     assert not [*tmp_path.iterdir()]
+
+
+def test_no_message_shows_the_properties_of_a_catalog() -> None:
+    secret = "a-pass-word"
+    for catalog in (
+        {"token": secret, "{{ x }}": "y"},
+        {"token": secret, "uri": f"{DagParam(new_dag(), 'x', 1)}"},
+        [secret],
+        f"{{{secret}",
+    ):
+        with pytest.raises(ConfigurationError, match=r"^catalog: ") as raised:
+            PredictionsToIcebergOperator(task_id="task", manifest=MANIFEST, table="a.b", catalog=catalog)
+        assert secret not in str(raised.value)
+
+
+def test_the_text_of_properties_and_of_a_manifest_is_what_it_shows() -> None:
+    made = PredictionsToIcebergOperator
+    for name in ("catalog", "manifest"):
+        argument = made.declared[name]
+        for form in ("{{ x }}", "{{ x | json }}"):
+            assert rendered(make(made, argument, form), argument, x={"uri": "y"}) == {"uri": "y"}

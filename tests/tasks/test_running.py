@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from tests.compat import AIRFLOW
+
 pytestmark = pytest.mark.dags
 
 ROOT = Path(__file__).parents[2]
@@ -75,6 +77,8 @@ with open(report, "w") as output:
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[tuple[str, int, Any]]]:
+    if (3, 0) <= AIRFLOW < (3, 1):
+        pytest.skip("`dag.test` of Airflow 3.0 takes minutes for so many tasks")
     home = tmp_path_factory.mktemp("home")
     environ = os.environ | {
         "AIRFLOW_HOME": str(home),
