@@ -18,11 +18,11 @@ AIRFLOW = tuple(int(number) for number in version("apache-airflow").split(".")[:
 if AIRFLOW >= (3, 3):
     from airflow.dag_processing.dagbag import DagBag
     from airflow.sdk._shared.observability.metrics.base_stats_logger import NoStatsLogger
-    from airflow.sdk.exceptions import AirflowRescheduleException
+    from airflow.sdk.exceptions import AirflowRescheduleException, TaskDeferralError
     from airflow.sdk.serde import deserialize, serialize
     from airflow.serialization.serialized_objects import DagSerialization
 else:
-    from airflow.exceptions import AirflowRescheduleException
+    from airflow.exceptions import AirflowRescheduleException, TaskDeferralError
     from airflow.metrics.base_stats_logger import NoStatsLogger
     from airflow.models.dagbag import DagBag
     from airflow.serialization.serde import deserialize, serialize
@@ -51,6 +51,7 @@ __all__ = [
     "NoStatsLogger",
     "OutletEventAccessors",
     "Rescheduled",
+    "TaskDeferralError",
     "attach",
     "deserialize",
     "forget_secrets",

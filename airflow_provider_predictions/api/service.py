@@ -31,8 +31,10 @@ from airflow_provider_predictions.api.errors import (
     UnusableFileError,
 )
 from airflow_provider_predictions.api.frontier import Frontier
+from airflow_provider_predictions.api.met import Met
 from airflow_provider_predictions.api.models import Column, Page, PageRequest, Prediction
 from airflow_provider_predictions.api.rows import fields, kind, one_line, records, value, whole
+from airflow_provider_predictions.api.wording import counted
 
 log = logging.getLogger(__name__)
 
@@ -72,6 +74,10 @@ class Service(ABC, Generic[F]):
     messages: ClassVar[tuple[tuple[str, ...], ...]]
     """Where a record says why it failed, as paths of members; the first that is not empty counts."""
     filters: ClassVar[type[Filters]]
+    group_filter: ClassVar[str | None] = None
+    """The filter by ``Prediction.group`` that is applied here, so that what it drops is met."""
+    server_filters: ClassVar[tuple[str, ...]] = ()
+    """The filters that the service applies: what they drop is never met."""
     record: ClassVar[type[BaseModel]]
     envelope: ClassVar[type[msgspec.Struct]]
     """The fields of a record that are read on the way to storage."""
@@ -371,7 +377,9 @@ class Walk(ABC):
         records = fresh[: len(fresh) - len(rejected)]
         wanted = tuple(self.filters.choose(records))[: self._left]
         if rejected:
-            log.warning("%s: %d rows of a page are no records", self.service.title, len(rejected))
+            log.warning(
+                "%s: a page has %s that are no records", self.service.title, counted(len(rejected), "row")
+            )
         if self._left is not None:
             self._left -= len(wanted)
             self.ended = self.ended or self._left == 0
@@ -379,7 +387,7 @@ class Walk(ABC):
             past = self.filters.is_past(frontier.last, newest_first=frontier.newest_first)
             self.is_past = past
             self.ended = self.ended or past
-        return Page(wanted, duplicates=len(rows) - len(fresh), rejected=rejected)
+        return Page(wanted, len(rows) - len(fresh), rejected, Met.of(records))
 
 
 @contextmanager

@@ -9,10 +9,11 @@ from typing import Any, Literal
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 from pydantic import Field
 
-from airflow_provider_predictions._compat import AIRFLOW_V_3_3_PLUS
-from airflow_provider_predictions.api.arguments import Arguments, Filters, Lookback, Seconds, Words
+from airflow_provider_predictions.api.arguments import Arguments, Filters, Lookback, Seconds, Words, words
 from airflow_provider_predictions.api.errors import ConfigurationError
 from airflow_provider_predictions.api.incremental import Ledger
+from airflow_provider_predictions.operators.outcome import OnEmpty
+from airflow_provider_predictions.operators.outlets import check_outlets, check_partition_keys
 from airflow_provider_predictions.storage.objects import is_local
 from airflow_provider_predictions.tasks.base import check_arguments, is_template
 
@@ -32,6 +33,7 @@ class LandingArguments(Arguments):
     lookback: Lookback
     max_rejected: int | None = Field(ge=0)
     partition_keys: Words | None
+    on_empty: OnEmpty
     fetch_values: bool
     max_values_missing: int | None = Field(ge=0)
 
@@ -50,10 +52,9 @@ def check(task: Any) -> None:
     for name in NOT_INCREMENTAL:
         if task.incremental and getattr(task, name) is not None:
             raise ConfigurationError(f"{name}: does not go with incremental, which keeps its own window")
-    if task.partition_keys and not AIRFLOW_V_3_3_PLUS:
-        raise ConfigurationError("partition_keys: needs Airflow 3.3 or newer")
-    if task.partition_keys and not task.outlets:
-        raise ConfigurationError("partition_keys: needs an asset in outlets, whose partitions they are")
+    check_outlets(task.outlets, partitioned=bool(task.partition_keys))
+    if not is_template(task.partition_keys):
+        check_partition_keys(words(task.partition_keys) or ())
     if not is_template(task.path):
         path_of(task.path)
 

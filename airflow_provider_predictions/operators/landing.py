@@ -23,8 +23,10 @@ from airflow_provider_predictions.api.errors import (
     RejectedRowsError,
 )
 from airflow_provider_predictions.api.incremental import LOOKBACK, Ledger
+from airflow_provider_predictions.api.met import Met, doubts, words_asked
 from airflow_provider_predictions.api.models import Page
 from airflow_provider_predictions.api.service import Service, Walk
+from airflow_provider_predictions.api.wording import counted
 from airflow_provider_predictions.operators.arguments import (
     NOT_INCREMENTAL,
     check,
@@ -33,7 +35,9 @@ from airflow_provider_predictions.operators.arguments import (
     require_filesystem,
 )
 from airflow_provider_predictions.operators.increment import ledger_of, tell
-from airflow_provider_predictions.operators.lineage import ManifestLink, facets, tell_assets, tell_link
+from airflow_provider_predictions.operators.lineage import ManifestLink, facets, tell_link
+from airflow_provider_predictions.operators.outcome import OnEmpty, end_empty
+from airflow_provider_predictions.operators.outlets import check_outlets, check_partition_keys, tell_assets
 from airflow_provider_predictions.operators.progress import Progress
 from airflow_provider_predictions.operators.xcom import storable
 from airflow_provider_predictions.storage.attempt import TaskRun
@@ -82,6 +86,8 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
         of the whole asset.
     :param max_rejected: fail, after all has landed, when more rows than these are no JSON objects; None never
         to fail. Such rows are kept in ``_rejected``, beside the parts.
+    :param on_empty: what the task does, after the commit, when no record has landed: ``warn``, ``skip``,
+        ``fail`` or ``ignore``. A skip pushes the manifest and sends no asset event.
     :raises ConfigurationError: naming the argument that is wrong.
     """
 
@@ -103,6 +109,7 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
         lookback: timedelta | float = LOOKBACK,
         max_rejected: int | None = 0,
         partition_keys: Collection[str] | str = (),
+        on_empty: OnEmpty = "warn",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -116,7 +123,9 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
         self.lookback = lookback
         self.max_rejected = max_rejected
         self.partition_keys = partition_keys
+        self.on_empty = on_empty
         self._landed_from: tuple[str, Manifest] | None = None
+        self._met: Met | None = None
         check(self)
 
     def execute(self, context: Context) -> Manifest:
@@ -125,11 +134,13 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
         :param context: Airflow's context of the task.
         :raises AirflowFailException: for what a retry cannot cure: a refused key, a wrong argument, a used-up
             quota, more rejected rows than ``max_rejected``, more records without values than
-            ``max_values_missing``.
+            ``max_values_missing``, no record with ``on_empty="fail"``.
+        :raises AirflowSkipException: for no record with ``on_empty="skip"``.
         :raises TransientError: for what a retry may cure; it goes on where this attempt was.
         """
         with airflow_errors():
             filters = self.filters()
+            keys = self._keys()
             path = path_of(self.path)
             require_filesystem(path)
             with self.hook.get_conn() as client:
@@ -141,12 +152,19 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
                 self.log.warning("Predictions may be missing: %s", content["inconsistency"])
             self._landed_from = client.service.base_url, content
             if content["parts"] or not self.incremental:
-                tell_link(context, ObjectStoragePath(content["path"]) / MANIFEST)
+                tell_link(self, context, ObjectStoragePath(content["path"]) / MANIFEST)
             self._judge_rejected(content)
             self._judge_values(content)
-            tell_assets(context, self.outlets, content, words(self.partition_keys))
-        self.log.info("%d predictions in %d parts under %s, %d requests", content["count"],
-                      len(content["parts"]), content["path"], content["requests"])  # fmt: skip
+            self.log.info(
+                "%s in %s under %s, %s",
+                counted(content["count"], "prediction"),
+                counted(len(content["parts"]), "part"),
+                content["path"],
+                counted(content["requests"], "request"),
+            )
+            if not content["count"]:
+                end_empty(self, context, content, self._met_of(content).nothing_matches())
+            tell_assets(context, self.outlets, content, keys)
         return content
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any] | None:
@@ -156,6 +174,13 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
         :return: None where nothing has.
         """
         return facets(*self._landed_from) if self._landed_from else None
+
+    def _keys(self) -> Collection[str]:
+        """The rendered partition keys; what Airflow would refuse is refused before anything is written."""
+        keys = words(self.partition_keys)
+        check_outlets(self.outlets, partitioned=bool(keys))
+        check_partition_keys(keys)
+        return keys
 
     def _land_anew(
         self, client: Client, filters: Filters, path: ObjectStoragePath, task: TaskRun
@@ -213,10 +238,12 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
         target.begin()
         form = make_format(self.file_format, self.compression, service)
         per_part = self.records_per_part
+        wanted = filters.model_copy(update={"statuses": ledger.statuses}) if ledger else filters
+        asked = words_asked(wanted)
         with (
             _abandoned(target),
             worker_disk(),
-            Landing(attempt, form, records_per_part=per_part, arguments=arguments) as landing,
+            Landing(attempt, form, records_per_part=per_part, arguments=arguments, asked=asked) as landing,
         ):
             earlier = landing.progress.requests
             self._go_on(walk, ledger, landing)
@@ -237,7 +264,14 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
                 filters=narrowing(filters, ledger),
             )
             progress.say()
+            self._met = landing.progress.totals.met
+            if text := doubts(service, wanted, self._met):
+                self.log.warning("%s", text)
             yield content, landing
+
+    def _met_of(self, content: Manifest) -> Met:
+        """What was looked at; of an earlier attempt that has committed, only how many."""
+        return self._met or Met(content.get("looked_at", 0))
 
     def _go_on(self, walk: Walk, ledger: Ledger | None, landing: Landing) -> None:
         if position := landing.progress.position:

@@ -18,8 +18,10 @@ from airflow.providers.common.compat.sdk import (
 )
 
 from airflow_provider_predictions.api.errors import ConfigurationError
+from airflow_provider_predictions.api.wording import counted
 from airflow_provider_predictions.operators.arguments import path_of, require_filesystem
-from airflow_provider_predictions.operators.lineage import ReportLink, tell_link, tell_outlets
+from airflow_provider_predictions.operators.lineage import ReportLink, tell_link
+from airflow_provider_predictions.operators.outlets import check_outlets, tell_outlets
 from airflow_provider_predictions.report.source import each, landings
 from airflow_provider_predictions.report.window import Period, make_window
 from airflow_provider_predictions.storage.log import LOG
@@ -104,14 +106,15 @@ class PredictionsReportOperator(BaseOperator):
             require_filesystem(path)
             found = landings(self.source, ObjectStoragePath, window)
             _require_own(path)
-            self.log.info("Reporting on %s (%s) from %d landings", window.title, self.timezone, len(found))
+            number = counted(len(found), "landing")
+            self.log.info("Reporting on %s (%s) from %s", window.title, self.timezone, number)
             with tempfile.TemporaryDirectory(prefix="predictions-report-") as directory:
                 files, workspace = Path(directory, "files"), Path(directory, "workspace")
                 files.mkdir()
                 workspace.mkdir()
                 summary = build(found, window, files, workspace)
                 report = _commit(path, summary, sorted(files.iterdir()))
-            tell_link(context, path / PAGE)
+            tell_link(self, context, path / PAGE)
             facts = {name: value for name, value in report.items() if name not in ("tables", "summary")}
             tell_outlets(context, self.outlets, report["path"], facts)
         self.log.info("%s The page is %s", summary["text"], report["report"])
@@ -119,6 +122,7 @@ class PredictionsReportOperator(BaseOperator):
 
     def _check(self) -> None:
         """Refuse wrong arguments while the DAG is parsed, where they are not templates."""
+        check_outlets(self.outlets)
         if not isinstance(self.source, XComArg) and not self.source:
             raise ConfigurationError(
                 "source: is empty; give a manifest, or a URL such as s3://aws_default@bucket/predictions"

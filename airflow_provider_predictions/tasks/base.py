@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from airflow.providers.common.compat.sdk import BaseOperator, BaseOperatorLink
 
-from airflow_provider_predictions._compat import AIRFLOW_V_3_3_PLUS, class_of
+from airflow_provider_predictions._compat import AIRFLOW_V_3_3_PLUS, argument_of, class_of
 from airflow_provider_predictions.api.arguments import Arguments, Filters, checked, checked_conn_id
 from airflow_provider_predictions.hooks.base import PredictionsHook
 from airflow_provider_predictions.tasks.retry import PredictionsRetryPolicy
@@ -22,14 +22,18 @@ class DashboardLink(BaseOperatorLink):
     name = "Dashboard"
 
     def get_link(self, operator: Any, *, ti_key: Any) -> str:
-        """The ``dashboard_url`` of the task's connection.
+        """The ``dashboard_url`` of the task's connection; empty where it cannot be found out.
 
         :param operator: the task.
         :param ti_key: which run of it; the link is the same for all.
         """
-        hook_class = class_of(operator).hook_class
-        url: str = hook_class(getattr(operator, hook_class.conn_name_attr)).dashboard_url()
-        return url
+        # Airflow asks after a failure, too. An error here would hide why the task has failed.
+        try:
+            hook_class = class_of(operator).hook_class
+            conn_id = argument_of(operator, hook_class.conn_name_attr) or hook_class.default_conn_name
+            return str(hook_class(conn_id).dashboard_url())
+        except Exception:
+            return ""
 
 
 class PredictionsTask(BaseOperator):
