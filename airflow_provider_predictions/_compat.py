@@ -62,13 +62,10 @@ else:
 
 if AIRFLOW_V_3_3_PLUS:
     from airflow.providers.common.compat.sdk import RetryPolicy
-    from airflow.sdk.exceptions import AirflowRescheduleException, TaskDeferralTimeout
+    from airflow.sdk.exceptions import AirflowRescheduleException
     from airflow.triggers.shared_stream import SharedStreamProducer
 else:
-    from airflow.exceptions import (  # type: ignore[no-redef]
-        AirflowRescheduleException,
-        TaskDeferralTimeout,
-    )
+    from airflow.exceptions import AirflowRescheduleException
 
     class RetryPolicy:  # type: ignore[no-redef]
         """Stands for the base class of what decides about retries."""
@@ -99,6 +96,13 @@ def argument_of(operator: Any, name: str) -> Any:
     return operator.partial_kwargs.get(name)
 
 
+def is_deferral_timeout(error: BaseException) -> bool:
+    """Whether Airflow has given a deferred task up since its timeout is over."""
+    # Airflow 2 has no class of its own for that: TaskDeferralError("Trigger/execution timeout").
+    is_named = type(error).__name__ == "TaskDeferralError" and str(error).endswith("timeout")
+    return type(error).__name__ == "TaskDeferralTimeout" or (is_named and not AIRFLOW_V_3_0_PLUS)
+
+
 def first_reschedule_date(context: Context) -> datetime | None:
     """When a task that was rescheduled has begun; None for one that was not."""
     ti: Any = context["ti"]
@@ -121,10 +125,10 @@ __all__ = [
     "BaseEventTrigger",
     "RetryPolicy",
     "SharedStreamProducer",
-    "TaskDeferralTimeout",
     "argument_of",
     "class_of",
     "first_reschedule_date",
+    "is_deferral_timeout",
     "mask_secret",
     "unmask_secret",
 ]

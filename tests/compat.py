@@ -60,6 +60,7 @@ __all__ = [
     "needs",
     "serialize",
     "stats_go_to",
+    "told",
 ]
 
 
@@ -67,6 +68,11 @@ def needs(major: int, minor: int, what: str) -> None:
     """Skip the test where Airflow has not got something yet; the table in the README says so."""
     if (major, minor) > AIRFLOW:
         pytest.skip(f"{what}: from Airflow {major}.{minor} on")
+
+
+def told(capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture) -> str:
+    """What a task has logged since this was asked; some versions write it to both places."""
+    return max(capsys.readouterr().out, caplog.text, key=len)
 
 
 def forget_secrets() -> None:

@@ -8,10 +8,10 @@ from airflow.providers.common.compat.sdk import (
     AirflowSkipException,
 )
 
-from airflow_provider_predictions._compat import TaskDeferralTimeout
+from airflow_provider_predictions._compat import is_deferral_timeout
 from airflow_provider_predictions.api.errors import PredictionsError
 
-OF_THE_WAIT = (AirflowFailException, AirflowSensorTimeout, TaskDeferralTimeout)
+OF_THE_WAIT = (AirflowFailException, AirflowSensorTimeout)
 """What ends a wait by what was waited for: a status of ``fail_on``, an id that never came, the timeout."""
 
 
@@ -26,11 +26,11 @@ def outcome(error: Exception, *, soft_fail: bool, never_fail: bool) -> Exception
     """
     if isinstance(error, AirflowSkipException):
         return error
+    if is_deferral_timeout(error):
+        error = AirflowSensorTimeout(str(error))
     if never_fail or (soft_fail and isinstance(error, OF_THE_WAIT)):
         name = "never_fail" if never_fail else "soft_fail"
         return AirflowSkipException(f"{error} (skipped: {name}=True)")
-    if isinstance(error, TaskDeferralTimeout):
-        return AirflowSensorTimeout(str(error))
     if isinstance(error, PredictionsError) and not error.retryable:
         return AirflowFailException(str(error))
     return error
