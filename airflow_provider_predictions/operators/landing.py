@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
@@ -16,12 +16,7 @@ from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
 
 from airflow_provider_predictions.api.arguments import Filters, utc, words
 from airflow_provider_predictions.api.client import Client
-from airflow_provider_predictions.api.errors import (
-    LONGEST_MESSAGE,
-    MissingValuesError,
-    PredictionsError,
-    RejectedRowsError,
-)
+from airflow_provider_predictions.api.errors import PredictionsError
 from airflow_provider_predictions.api.incremental import LOOKBACK, Ledger
 from airflow_provider_predictions.api.met import Met, doubts, words_asked
 from airflow_provider_predictions.api.models import Page
@@ -36,7 +31,7 @@ from airflow_provider_predictions.operators.arguments import (
 )
 from airflow_provider_predictions.operators.increment import ledger_of, tell
 from airflow_provider_predictions.operators.lineage import ManifestLink, facets, tell_link
-from airflow_provider_predictions.operators.outcome import OnEmpty, end_empty
+from airflow_provider_predictions.operators.outcome import OnEmpty, end_empty, judge_rejected, judge_values
 from airflow_provider_predictions.operators.outlets import check_outlets, check_partition_keys, tell_assets
 from airflow_provider_predictions.operators.progress import Progress
 from airflow_provider_predictions.operators.xcom import storable
@@ -153,8 +148,9 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
             self._landed_from = client.service.base_url, content
             if content["parts"] or not self.incremental:
                 tell_link(self, context, ObjectStoragePath(content["path"]) / MANIFEST)
-            self._judge_rejected(content)
-            self._judge_values(content)
+            judge_rejected(content, self.max_rejected)
+            if text := judge_values(content, self.max_values_missing):
+                self.log.warning("%s", text)
             self.log.info(
                 "%s in %s under %s, %s",
                 counted(content["count"], "prediction"),
@@ -288,32 +284,6 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
                 page = replace(page, predictions=tuple(filled))
             yield page
 
-    def _judge_values(self, content: Manifest) -> None:
-        # The manifest may be that of an earlier attempt, of a version that did not count them.
-        if not (missing := content.get("values_missing", 0)):
-            return
-        named = content["values_missing_ids"]
-        ids = ", ".join(id_[:LONGEST_MESSAGE] for id_ in named) + (", …" if missing > len(named) else "")
-        text = (
-            f"{missing} of {content['count']} records landed without their values "
-            f"({_counted(content['values_missing_reasons'])}): {ids}"
-        )
-        if self.max_values_missing is not None and missing > self.max_values_missing:
-            raise MissingValuesError(
-                f"max_values_missing: {text}. They are not fetched again. To let more pass, raise "
-                "max_values_missing or set it to None"
-            )
-        self.log.warning("%s", text)
-
-    def _judge_rejected(self, content: Manifest) -> None:
-        if self.max_rejected is not None and content["rejected"] > self.max_rejected:
-            reasons = _counted(content["rejected_reasons"])
-            raise RejectedRowsError(
-                f"max_rejected: {content['rejected']} rows are no records ({reasons}); they are kept in "
-                f"{content['rejected_uri']}. The other {content['count']} have landed. To let such rows "
-                "pass, raise max_rejected or set it to None"
-            )
-
     def _arguments(self, service: Service[Any], filters: Filters, target: Target) -> str:
         """All that decides what lands, and for which run: only such progress is gone on with."""
         attempt = target.attempt
@@ -331,10 +301,6 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
         """Which predictions a path of incremental landings holds."""
         given = filters.model_dump(mode="json", exclude=set(NOT_OF_A_KIND), exclude_none=True)
         return " ".join([service.name, *(f"{name}={value}" for name, value in sorted(given.items()))])
-
-
-def _counted(reasons: Mapping[str, int]) -> str:
-    return ", ".join(f"{count} x {reason}" for reason, count in reasons.items())
 
 
 def task_run(context: Context) -> TaskRun:
