@@ -26,6 +26,8 @@ VERSIONS ?= 2.11 3.0 lowest python3.12 python3.13
 MINUTES ?= 30
 AZURITE := tests/storage/azurite/package.json tests/storage/azurite/package-lock.json
 EXTRAS := s3,azure,parquet,zstd,report,openlineage,sandbox
+# Of the newest Airflow: the older ones hold SQLAlchemy 1.4, with which pyiceberg has no SQL catalog.
+NEWEST := $(EXTRAS),iceberg
 MARKED := airflow or browser or clients or dags or docs or faults or kill or slow or stores
 PYTEST := $(BIN)/python -m pytest
 # Each process of a test would compile Airflow anew.
@@ -97,14 +99,14 @@ install = ( $(1) ) >$(@D)/install.log 2>&1 || { \
 		echo "$(PYTHON) cannot make an environment; on Debian: apt-get install python3-venv." >&2; exit 1; }
 	@echo "Installing what the tests need into .venv, about a minute."
 	@$(call install,$(BIN)/python -m pip install --constraint $(PINS) uv && \
-		$(BIN)/uv pip install --compile-bytecode --python $(BIN)/python --constraint $(PINS) --editable '.[$(EXTRAS)]' \
+		$(BIN)/uv pip install --compile-bytecode --python $(BIN)/python --constraint $(PINS) --editable '.[$(NEWEST)]' \
 		--group dev --group lint --group cluster --group docs --group mutation)
 	@touch $@
 
 # Its tests compile what they import, which is a small part of all.
 .venv-%/ready: pyproject.toml constraints/*.txt .venv/ready
 	$(BIN)/uv venv --quiet --clear --python $(call interpreter,$*) .venv-$*
-	@$(call install,$(BIN)/uv pip install --python .venv-$*/bin/python --constraint $(call pins,$*) --editable '.[$(EXTRAS)]' --group dev)
+	@$(call install,$(BIN)/uv pip install --python .venv-$*/bin/python --constraint $(call pins,$*) --editable '.[$(if $(filter python%,$*),$(NEWEST),$(EXTRAS))]' --group dev)
 	@ln -s ../.venv/azurite .venv-$*/azurite
 	@touch $@
 

@@ -52,7 +52,7 @@ def get_provider_info() -> "dict[str, object]":
             },
         ],
         "hooks": modules("hooks"),
-        "operators": modules("operators", "report"),
+        "operators": modules("operators", "report", "iceberg"),
         "sensors": modules("sensors"),
         "triggers": modules("triggers"),
         "extra-links": [

@@ -191,3 +191,20 @@ def test_the_week_is_reported_from_the_landings_of_its_asset(
     assert report["summary"]["period"]["timezone"] == "Europe/Oslo"
     assert report["count"] > 20
     assert report["summary"]["totals"]["predictions"]["before"] > 20
+
+
+def test_what_lands_is_added_to_a_table_that_duckdb_reads(
+    airflow_db: None, connections: Sandbox, landing: Path
+) -> None:
+    pytest.importorskip("pyiceberg", reason="the extra iceberg is for the newest Airflow here")
+    connections.vlmrun.fill(40)
+    first = run("example_iceberg", landing)
+    connections.vlmrun.fill(20)
+
+    second = run("example_iceberg", landing)
+
+    landed = [xcoms["land"]["count"] for xcoms in (first, second)]
+    assert landed[0] >= 40
+    assert [xcoms["add"]["count"] for xcoms in (first, second)] == landed
+    assert sum(second["summarise"].values()) == sum(landed)
+    assert {*second["summarise"]} == {row.group for row in connections.vlmrun.rows}

@@ -30,6 +30,7 @@ def test_airflow_names_come_from_the_compatibility_module() -> None:
     }
 
     assert elsewhere == {
+        "airflow.providers.apache.iceberg.hooks.iceberg.IcebergHook",
         "airflow.providers.openlineage.extractors.OperatorLineage",
         "airflow.triggers.base.BaseTrigger",
         "airflow.triggers.base.TriggerEvent",

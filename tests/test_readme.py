@@ -15,6 +15,7 @@ from airflow_provider_predictions.hooks.base import PredictionsHook
 from airflow_provider_predictions.hooks.cradl import CradlHook
 from airflow_provider_predictions.hooks.vlmrun import VlmRunHook
 from airflow_provider_predictions.operators.cradl import CradlPredictionsToObjectStorageOperator
+from airflow_provider_predictions.operators.iceberg import PredictionsToIcebergOperator
 from airflow_provider_predictions.operators.landing import PredictionsToObjectStorageOperator
 from airflow_provider_predictions.operators.report import PredictionsReportOperator
 from airflow_provider_predictions.sensors.base import PredictionsSensor
@@ -57,6 +58,7 @@ def test_every_public_class_is_in_the_table() -> None:
             PredictionsToObjectStorageOperator,
             CradlPredictionsToObjectStorageOperator,
             PredictionsReportOperator,
+            PredictionsToIcebergOperator,
         ),
         (PredictionsSensor,),
         (PredictionsEventTrigger, VlmRunPredictionsEventTrigger, CradlPredictionsEventTrigger),

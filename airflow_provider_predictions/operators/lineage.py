@@ -82,14 +82,14 @@ def facets(base_url: str, manifest: Manifest) -> OperatorLineage[Any, Any]:
         size=sum(part["bytes"] for part in manifest["parts"]),
         fileCount=len(manifest["parts"]),
     )
-    namespace, name = _dataset(ObjectStoragePath(manifest["path"]))
+    namespace, name = dataset(ObjectStoragePath(manifest["path"]))
     return OperatorLineage(
         inputs=[InputDataset(f"{service.scheme}://{service.netloc}", f"{service.path}/predictions")],
         outputs=[OutputDataset(namespace, name, outputFacets={"outputStatistics": statistics})],
     )
 
 
-def _dataset(path: ObjectStoragePath) -> tuple[str, str]:
+def dataset(path: ObjectStoragePath) -> tuple[str, str]:
     """How OpenLineage names a directory: https://openlineage.io/docs/spec/naming."""
     if path.protocol in ("", "file", "local"):
         return "file", path.path

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
@@ -17,16 +16,14 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 from airflow_provider_predictions.api.errors import (
     ConfigurationError,
     ConflictError,
-    DamagedLandingError,
-    PredictionsError,
-    StorageError,
 )
 from airflow_provider_predictions.api.models import as_time
 from airflow_provider_predictions.report.window import Window
 from airflow_provider_predictions.storage.index import read_index
 from airflow_provider_predictions.storage.log import Entry, Log
 from airflow_provider_predictions.storage.manifest import MANIFEST, Manifest, PartFacts, moved, name_of
-from airflow_provider_predictions.storage.objects import get_file, is_local, names, read
+from airflow_provider_predictions.storage.objects import is_local, names, read
+from airflow_provider_predictions.storage.parts import fetch, missing
 from airflow_provider_predictions.storage.state import STATE, State, find
 from airflow_provider_predictions.storage.stored import VERSION
 
@@ -96,32 +93,12 @@ class Landed:
         file = directory / target.name
         try:
             try:
-                if is_local(target):
-                    file.symlink_to(Path(target.path).absolute())
-                else:
-                    get_file(target, file, facts["bytes"])
-                with file.open("rb") as content:
-                    found = hashlib.file_digest(content, "sha256").hexdigest()
+                fetch(target, facts, file, "source")
             except FileNotFoundError:
-                raise self._missing(target) from None
-            if found != facts["sha256"]:
-                raise DamagedLandingError(
-                    f"source: {target} is not what its manifest says: {file.stat().st_size} bytes with "
-                    f"sha256 {found[:12]}…, of {facts['bytes']} bytes with {facts['sha256'][:12]}…. "
-                    "Land it again"
-                )
+                raise missing(target, "source", Log(self.root), self.manifest["generation"]) from None
             yield file
         finally:
             file.unlink(missing_ok=True)
-
-    def _missing(self, target: ObjectStoragePath) -> PredictionsError:
-        newer = Log(self.root).read(self.manifest["generation"] + 1)
-        if newer and newer.state is None:
-            return StorageError(
-                f"source: {target} is gone: another landing has replaced it meanwhile ({newer.run}). Where "
-                " source is the path, a retry reads that one; else give its manifest"
-            )
-        return DamagedLandingError(f"source: {target} is missing, which the manifest names")
 
     def outside(self, window: Window) -> Literal["older", "newer"] | None:
         """Whether all of its records were created before or after both periods."""

@@ -19,6 +19,7 @@ from airflow_provider_predictions.operators.cradl import (
     CradlListPredictionsOperator,
     CradlPredictionsToObjectStorageOperator,
 )
+from airflow_provider_predictions.operators.iceberg import IcebergCommit, PredictionsToIcebergOperator
 from airflow_provider_predictions.operators.report import PredictionsReportOperator, Report
 from airflow_provider_predictions.operators.vlmrun import (
     VlmRunListPredictionsOperator,
@@ -63,6 +64,10 @@ with DAG("every_class", schedule=[finished], start_date=datetime(2026, 1, 1, tzi
         period=("2026-11-01", "2026-12-01"),
     )
 
+    add = PredictionsToIcebergOperator(
+        task_id="add", manifest=land.output, table="documents.invoices", catalog={"type": "rest"}
+    )
+
     @task(retries=2, retry_policy=PredictionsRetryPolicy())
     def credits_of(manifest: Manifest) -> float:
         """Typed as people type their own tasks."""
@@ -86,6 +91,7 @@ def types(context: Context) -> None:
     assert_type(cradl.test_connection(), tuple[bool, str])
     assert_type(land.execute(context), Manifest)
     assert_type(report.execute(context), Report)
+    assert_type(add.execute(context), IcebergCommit)
     assert_type(report.execute(context)["summary"]["totals"]["predictions"]["now"], float | None)
     assert_type(wait.execute_complete(context, {}), Waited)
     try:

@@ -29,4 +29,4 @@ def test_airflow_reads_the_sample() -> None:
     bag = DagBag(str(SAMPLE))
 
     assert not bag.import_errors
-    assert len(bag.dags["every_class"].tasks) == 8
+    assert len(bag.dags["every_class"].tasks) == 9

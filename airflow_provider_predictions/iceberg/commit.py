@@ -1,0 +1,111 @@
+"""The commit: each landing once, whoever tries, however often, and whatever the catalog answers.
+
+pyiceberg's own commit retries a refused one by itself, so that two attempts that both looked first commit
+twice; and where the last retry is refused, it deletes what the commit may have made current. So the updates
+are staged by pyiceberg and committed here, and after each failure the landing is looked for. The guard is the
+requirement that the table's branch has not moved since that look.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from pyiceberg.exceptions import CommitFailedException, ForbiddenError, RESTError, UnauthorizedError
+from pyiceberg.table.update import AssertTableUUID
+from sqlalchemy.exc import DBAPIError
+
+from airflow_provider_predictions.api.errors import ConflictError
+from airflow_provider_predictions.iceberg.files import MARK
+
+if TYPE_CHECKING:
+    from pyiceberg.catalog import Catalog
+    from pyiceberg.table import Table
+    from pyiceberg.table.snapshots import Snapshot
+
+log = logging.getLogger(__name__)
+
+LANDING = "predictions.landing"
+ATTEMPT = "predictions.attempt"
+"""Properties of a snapshot: which landing it has added, and which attempt did so."""
+TRIES = 10
+FIRST_WAIT = 0.1
+"""Seconds after the first failure, doubled after each."""
+
+
+def snapshot_of(table: Table, mark: str) -> Snapshot | None:
+    """The snapshot that has added a landing to what the table is now; one that was rolled back has not."""
+    snapshot = table.current_snapshot()
+    while snapshot and (not snapshot.summary or snapshot.summary.additional_properties.get(LANDING) != mark):
+        parent = snapshot.parent_snapshot_id
+        snapshot = table.metadata.snapshot_by_id(parent) if parent else None
+    return snapshot
+
+
+def holds(table: Table, mark: str) -> bool:
+    """Whether the table has a landing, also where the snapshot that has added it has expired."""
+    if snapshot_of(table, mark):
+        return True
+    if MARK not in table.schema().column_names or not table.current_snapshot():
+        return False
+    # Where it is not there, no file's statistics match and none is read.
+    found = table.scan(row_filter=f"{MARK} == '{mark}'", selected_fields=(MARK,), limit=1).to_arrow()
+    return bool(found.num_rows)
+
+
+def commit(
+    catalog: Catalog, name: str, files: Sequence[str], mark: str, attempt: str, facts: dict[str, str]
+) -> tuple[Table, bool]:
+    """Add the data files of a landing to the table, unless it has the landing already.
+
+    :param mark: of the landing.
+    :param attempt: whose files they are.
+    :param facts: further properties of the snapshot.
+    :return: the table as it is then, and whether this attempt has added the files.
+    :raises ConflictError: where it cannot be found out, or others commit all the time.
+    """
+    failure: Exception | None = None
+    for turn in range(TRIES + 1):
+        table = catalog.load_table(name)
+        snapshot = snapshot_of(table, mark)
+        if snapshot and snapshot.summary and snapshot.summary.additional_properties.get(ATTEMPT) == attempt:
+            return table, True
+        if snapshot or holds(table, mark):
+            remove(table, files)
+            return table, False
+        if turn == TRIES:
+            break
+        try:
+            _try(catalog, table, files, {LANDING: mark, ATTEMPT: attempt, **facts})
+        except (UnauthorizedError, ForbiddenError):
+            raise
+        except (CommitFailedException, RESTError, OSError, DBAPIError) as error:
+            failure = error
+            log.info("The commit to %s failed (%s); the table shows what became of it", name,
+                     type(error).__name__)  # fmt: skip
+            time.sleep(FIRST_WAIT * 2**turn * random.uniform(0.5, 1))
+    raise ConflictError(
+        f"table: {name} took no commit in {TRIES} tries, the last for {type(failure).__name__}. A retry "
+        "finds out what became of them, and adds the landing once"
+    )
+
+
+def _try(catalog: Catalog, table: Table, files: Sequence[str], properties: dict[str, str]) -> None:
+    """Stage a commit, and hand it to the catalog once."""
+    transaction = table.transaction()
+    # The files are of this attempt alone, so no manifest needs to be searched for them.
+    transaction.add_files(list(files), snapshot_properties=properties, check_duplicate_files=False)
+    is_same = AssertTableUUID(uuid=table.metadata.table_uuid)
+    catalog.commit_table(table, (is_same, *transaction._requirements), transaction._updates)
+
+
+def remove(table: Table, files: Sequence[str]) -> None:
+    """Remove data files that this attempt has written, and that no commit can name."""
+    for file in files:
+        try:
+            table.io.delete(file)
+        except Exception as error:
+            log.warning("%s stays, which no table needs: %s", file, type(error).__name__)

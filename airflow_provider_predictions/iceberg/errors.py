@@ -1,0 +1,76 @@
+"""What pyiceberg raises, as errors of this package."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from pyiceberg import exceptions
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from airflow_provider_predictions.api.errors import (
+    LONGEST_MESSAGE,
+    ConfigurationError,
+    PredictionsError,
+    StorageError,
+)
+
+_REFUSED = (exceptions.UnauthorizedError, exceptions.ForbiddenError, exceptions.OAuthError)
+_WRONG = (
+    exceptions.BadRequestError,
+    exceptions.NoSuchNamespaceError,
+    exceptions.NoSuchTableError,
+    exceptions.NotInstalledError,
+    exceptions.ValidationError,
+    ImportError,
+    TypeError,
+    ValueError,
+)
+_NO_BUCKET = re.compile("NO_SUCH_BUCKET|NoSuchBucket|bucket does not exist", re.IGNORECASE)
+_NO_ACCESS = re.compile("ACCESS_DENIED|Access Denied|INVALID_ACCESS_KEY|SIGNATURE_DOES_NOT_MATCH")
+_NO_FILE = re.compile("unable to open database file")
+
+
+@contextmanager
+def explained(done: str, argument: str = "catalog") -> Iterator[None]:
+    """Make what pyiceberg, its storage and its catalog raise an error of this package.
+
+    :param done: what could not be done, such as ``be opened``.
+    :param argument: that is to blame where the person can mend it.
+    :raises ConfigurationError: where a retry cannot cure it.
+    :raises StorageError: for all else.
+    """
+    try:
+        yield
+    except PredictionsError:
+        raise
+    except Exception as error:
+        raise _explain(error, f"{argument}: cannot {done}: {_words(error)}") from None
+
+
+def _explain(error: Exception, what: str) -> PredictionsError:
+    if isinstance(error, _REFUSED):
+        return ConfigurationError(f"{what}. The catalog refuses the credentials of the connection")
+    text = str(error)
+    if isinstance(error, OSError | DBAPIError):
+        if _NO_BUCKET.search(text):
+            return ConfigurationError(f"{what}. Create the bucket of the catalog's warehouse")
+        if _NO_ACCESS.search(text) or isinstance(error, PermissionError):
+            return ConfigurationError(f"{what}. Let the credentials of the catalog read and write there")
+        if _NO_FILE.search(text):
+            return ConfigurationError(f"{what}. Create its directory, or correct its uri")
+    elif isinstance(error, (*_WRONG, SQLAlchemyError)):
+        return ConfigurationError(f"{what}. Correct its properties")
+    return StorageError(f"{what}. The table is as it was; a retry commits each landing once")
+
+
+def _words(error: Exception) -> str:
+    """What the error says, without the answer of a server, SQL and what URLs hold."""
+    name = type(error).__name__
+    if isinstance(error, exceptions.RESTError) or type(error).__module__.startswith("requests"):
+        return name
+    cause = getattr(error, "orig", None) or error
+    first, *_ = str(cause).strip().splitlines() or [""]
+    plain = re.sub(r"\?\S*", "", re.sub(r"://[^/\s@]*@", "://", first))
+    return f"{name}: {plain[:LONGEST_MESSAGE].rstrip('.')}"

@@ -1,0 +1,202 @@
+"""Records become data files of one day each, as the partitions of the table want them, in constant memory."""
+
+from __future__ import annotations
+
+import gzip
+import shutil
+from collections.abc import Iterable, Iterator
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from airflow_provider_predictions.api.errors import ConfigurationError, DamagedLandingError
+from airflow_provider_predictions.iceberg.landing import CommittedLanding
+from airflow_provider_predictions.storage.parquet import ROWS_PER_GROUP, Parquet
+
+if TYPE_CHECKING:
+    from pyiceberg.table import Table
+
+MARK = "landing"
+"""The column that holds the mark of the landing."""
+GROUP_BYTES = 16 << 20
+"""Of Arrow's, that become one row group."""
+FILE_BYTES = 256 << 20
+"""As stored, after which a day gets another data file."""
+WRITTEN = (pa.string(), pa.float64(), pa.timestamp("us", tz="UTC"))
+"""The types of columns that landings have."""
+
+
+def schema_of(landing: CommittedLanding, parts: list[Path]) -> pa.Schema:
+    """The columns of a landing, the same in all of its parts.
+
+    :param parts: its parts, in their order.
+    :raises DamagedLandingError: where a column of one part has another type than in another part, or no part
+        of a landing has such a column; or where a part holds more or fewer rows than its manifest says.
+    """
+    if landing.manifest["format"] == "jsonl":
+        return Parquet(landing.service).schema
+    fields: dict[str, tuple[pa.DataType, str]] = {
+        field.name: (field.type, "landings") for field in Parquet(landing.service).schema
+    }
+    found = {}
+    for file, facts in zip(parts, landing.manifest["parts"], strict=True):
+        footer = pq.read_metadata(file)
+        if footer.num_rows != facts["count"]:
+            raise DamagedLandingError(
+                f"manifest: {file.name} holds {footer.num_rows} rows, and the manifest says {facts['count']}"
+            )
+        for field in footer.schema.to_arrow_schema():
+            kind, where = fields.setdefault(field.name, (field.type, file.name))
+            if field.type != kind or field.type not in WRITTEN:
+                raise DamagedLandingError(
+                    f"manifest: column {field.name} of {file.name} is {field.type}; in {where} it is {kind}. "
+                    "A table has one type for a column. Land these records again"
+                )
+            found[field.name] = kind
+    if landing.created not in found:
+        raise DamagedLandingError(f"manifest: its parts have no column {landing.created}. Land it again")
+    return pa.schema(list(found.items()))
+
+
+def batches(landing: CommittedLanding, part: Path, workspace: Path) -> Iterator[pa.RecordBatch]:
+    """The rows of a part.
+
+    :param workspace: a directory for what is made of JSON Lines meanwhile.
+    """
+    made: list[Path] = []
+    if landing.manifest["format"] == "jsonl":
+        lines, rows = workspace / "lines", workspace / "rows.parquet"
+        made = [lines, rows]
+        _decompress(part, lines, landing.manifest["compression"])
+        part = Parquet(landing.service).convert(lines, rows)
+    try:
+        with pq.ParquetFile(part) as file:
+            yield from file.iter_batches(ROWS_PER_GROUP)
+    finally:
+        for file in made:
+            file.unlink(missing_ok=True)
+
+
+class Days:
+    """Rows, each day in a file of this machine.
+
+    The files are opened for each batch anew, so any number of days in any order costs no memory.
+
+    :param directory: for them.
+    :param created: the column that says of which day a row is, in UTC.
+    """
+
+    def __init__(self, directory: Path, created: str) -> None:
+        self._directory = directory
+        self._created = created
+        self.rows: dict[date | None, int] = {}
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        """Add rows."""
+        created = batch.column(batch.schema.get_field_index(self._created))
+        days = created.cast(pa.timestamp("us")).cast(pa.date32(), safe=False)
+        for day in pc.unique(days):
+            is_of_day = pc.equal(days, day) if day.is_valid else pc.is_null(days)
+            self._append(day.as_py(), batch.filter(is_of_day))
+
+    def read(self, day: date | None) -> Iterator[pa.RecordBatch]:
+        """The rows of a day, in the order in which they were added; its file is removed."""
+        path = self._file(day)
+        with pa.OSFile(str(path)) as file:
+            while file.tell() < file.size():
+                yield from pa.ipc.open_stream(file)
+        path.unlink()
+
+    def _append(self, day: date | None, rows: pa.RecordBatch) -> None:
+        options = pa.ipc.IpcWriteOptions(compression="lz4")
+        with (
+            self._file(day).open("ab") as file,
+            pa.ipc.new_stream(file, rows.schema, options=options) as stream,
+        ):
+            stream.write_batch(rows)
+        self.rows[day] = self.rows.get(day, 0) + rows.num_rows
+
+    def _file(self, day: date | None) -> Path:
+        return self._directory / f"{day or 'unknown'}.arrow"
+
+
+def write(
+    table: Table, days: Days, directory: str, mark: str, locations: list[str], *, file_bytes: int = FILE_BYTES
+) -> int:
+    """Write the data files of a landing; the table does not know them yet.
+
+    :param days: the rows.
+    :param directory: under that of the table's data, of this attempt alone.
+    :param mark: of the landing.
+    :param locations: gets where each file is, before it is written.
+    :param file_bytes: as stored, after which a day gets another file.
+    :return: how many rows are in the files.
+    """
+    from pyiceberg.io.pyarrow import schema_to_pyarrow
+
+    schema, places = schema_to_pyarrow(table.schema()), table.location_provider()
+    rows = 0
+    for day in sorted(days.rows, key=str):
+        groups = _groups(days.read(day))
+        group = next(groups, None)
+        while group is not None:
+            name = f"{directory}/{day or 'unknown'}-{len(locations):05}.parquet"
+            locations.append(places.new_data_location(name))
+            with (
+                table.io.new_output(locations[-1]).create() as out,
+                pq.ParquetWriter(out, _columns(schema, group), compression="zstd") as writer,
+            ):
+                while group is not None:
+                    writer.write_table(_fitted(group, mark, writer.schema))
+                    rows += group.num_rows
+                    group = next(groups, None)
+                    if out.tell() >= file_bytes:
+                        break
+    return rows
+
+
+def _groups(rows: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
+    """Row groups of some size, of batches that may be small."""
+    held: list[pa.RecordBatch] = []
+    for batch in rows:
+        held.append(batch)
+        if sum(each.nbytes for each in held) >= GROUP_BYTES:
+            yield pa.Table.from_batches(held)
+            held = []
+    if held:
+        yield pa.Table.from_batches(held)
+
+
+def _columns(schema: pa.Schema, rows: pa.Table) -> pa.Schema:
+    """The columns of the table that the rows have, with the ids that the table gives them."""
+    return pa.schema([field for field in schema if field.name in (*rows.column_names, MARK)])
+
+
+def _fitted(rows: pa.Table, mark: str, schema: pa.Schema) -> pa.Table:
+    columns: list[Any] = [
+        pa.repeat(pa.scalar(mark, field.type), rows.num_rows)
+        if field.name == MARK
+        else rows.column(field.name).cast(field.type)
+        for field in schema
+    ]
+    return pa.Table.from_arrays(columns, schema=schema)
+
+
+def _decompress(part: Path, lines: Path, compression: str | None) -> None:
+    if compression is None:
+        lines.symlink_to(part.resolve())
+        return
+    with part.open("rb") as stored, lines.open("wb") as out:
+        if compression == "gzip":
+            with gzip.GzipFile(fileobj=stored) as plain:
+                shutil.copyfileobj(plain, out, 1 << 20)
+        elif compression == "zstd":
+            import zstandard
+
+            zstandard.ZstdDecompressor().copy_stream(stored, out)
+        else:
+            raise ConfigurationError(f"manifest: its compression {compression} is not known")

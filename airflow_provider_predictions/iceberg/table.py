@@ -1,0 +1,172 @@
+"""The table of a service's predictions: made, checked, and widened where a landing has more columns."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+from pyiceberg.exceptions import (
+    CommitFailedException,
+    NamespaceAlreadyExistsError,
+    NoSuchNamespaceError,
+    NoSuchTableError,
+    TableAlreadyExistsError,
+    ValidationError,
+)
+from pyiceberg.partitioning import PartitionField, PartitionSpec
+from pyiceberg.schema import Schema
+from pyiceberg.transforms import DayTransform, MonthTransform, VoidTransform, YearTransform
+from pyiceberg.types import DoubleType, NestedField, PrimitiveType, StringType, TimestamptzType
+from sqlalchemy.exc import IntegrityError
+
+from airflow_provider_predictions.api.errors import ConfigurationError, ConflictError
+from airflow_provider_predictions.iceberg.files import MARK
+
+if TYPE_CHECKING:
+    from pyiceberg.catalog import Catalog
+    from pyiceberg.table import Table
+
+log = logging.getLogger(__name__)
+
+SERVICE = "predictions.service"
+"""The property of a table that says whose predictions it holds."""
+PROPERTIES = {
+    # A manifest for each run of some years makes every plan slow.
+    "commit.manifest-merge.enabled": "true",
+}
+TRIES = 10
+_TYPES: dict[pa.DataType, PrimitiveType] = {
+    pa.string(): StringType(),
+    pa.float64(): DoubleType(),
+    pa.timestamp("us", tz="UTC"): TimestamptzType(),
+}
+_COARSE = (DayTransform, MonthTransform, YearTransform, VoidTransform)
+"""Partitions of which a file of one day lies in one."""
+
+
+def existing(catalog: Catalog, name: str) -> Table | None:
+    """The table, whatever it holds; None where there is none."""
+    # Not `create_table_if_not_exists`: it writes metadata for a table that exists.
+    with suppress(NoSuchTableError, NoSuchNamespaceError):
+        return catalog.load_table(name)
+    return None
+
+
+def find(catalog: Catalog, name: str, service: str, created: str) -> Table | None:
+    """The table of a service's predictions; None where there is none.
+
+    :param service: whose predictions it is to hold.
+    :param created: the column of their creation.
+    :raises ConfigurationError: where it is somebody else's, or its partitions are others than of time.
+    """
+    table = existing(catalog, name)
+    if table is None:
+        return None
+    owner = table.properties.get(SERVICE)
+    if owner != service:
+        whose = f"holds predictions of {owner}" if owner else "was not made for predictions"
+        raise ConfigurationError(
+            f"table: {name} {whose}. Name another table for {service}, or, if this one is meant, set its "
+            f"property {SERVICE} to {service}"
+        )
+    _check_partitions(table, name, created)
+    return table
+
+
+def check_fits(table: Table, name: str, schema: pa.Schema) -> None:
+    """Refuse a landing whose columns the table cannot take.
+
+    :param schema: the columns of the landing.
+    :raises ConfigurationError: naming the first column of another type.
+    """
+    held = {field.name: field for field in table.schema().fields}
+    for field in _with_mark(schema):
+        found = held.pop(field.name, None)
+        if found and found.field_type != _TYPES[field.type]:
+            raise ConfigurationError(
+                f"table: column {field.name} of {name} is {found.field_type}, and the landing has "
+                f"{_TYPES[field.type]}. A table keeps the type of a column; name another table"
+            )
+        if found and found.required:
+            raise ConfigurationError(
+                f"table: column {field.name} of {name} is required, and a record may lack it. "
+                "Make the column optional"
+            )
+    required = [field.name for field in held.values() if field.required]
+    if required:
+        raise ConfigurationError(
+            f"table: {name} requires column {required[0]}, which the landing has not. Make it optional"
+        )
+
+
+def make(catalog: Catalog, name: str, service: str, created: str, schema: pa.Schema) -> Table:
+    """Make the table, or find the one that another attempt has just made.
+
+    :param service: whose predictions it is to hold.
+    :param created: the column by whose days it is partitioned.
+    :param schema: the columns of the landing.
+    :raises ConfigurationError: where another one has made another table.
+    """
+    columns = _iceberg(_with_mark(schema))
+    day = PartitionField(columns.find_field(created).field_id, 1000, DayTransform(), f"{created}_day")
+    # Two that make the namespace at once meet the error of the catalog's database.
+    with suppress(NamespaceAlreadyExistsError, IntegrityError):
+        catalog.create_namespace_if_not_exists(name.rpartition(".")[0])
+    with suppress(TableAlreadyExistsError, IntegrityError):
+        properties = PROPERTIES | {SERVICE: service}
+        table = catalog.create_table(name, columns, partition_spec=PartitionSpec(day), properties=properties)
+        log.info("Made the table %s in %s", name, table.location())
+        return table
+    table_of_other = find(catalog, name, service, created)
+    if table_of_other is None:
+        raise ConflictError(f"table: {name} was removed while it was made; a retry makes it")
+    check_fits(table_of_other, name, schema)
+    return table_of_other
+
+
+def widened(catalog: Catalog, table: Table, name: str, schema: pa.Schema) -> Table:
+    """The table with all columns of a landing. No column is removed, renamed or given another type.
+
+    :param schema: the columns of the landing.
+    :raises ConflictError: where others change the schema all the time.
+    """
+    for _ in range(TRIES):
+        missing = [
+            field.name for field in _with_mark(schema) if field.name not in table.schema().column_names
+        ]
+        if not missing:
+            return table
+        # Before the files are written: they hold the ids that the columns get here.
+        with suppress(CommitFailedException), table.update_schema() as update:
+            update.union_by_name(_iceberg(_with_mark(schema)))
+            log.info("The table %s gets the columns %s", name, ", ".join(missing))
+        table = catalog.load_table(name)
+        check_fits(table, name, schema)
+    raise ConflictError(f"table: others change the schema of {name} all the time; a retry cures this")
+
+
+def _with_mark(schema: pa.Schema) -> pa.Schema:
+    return schema.append(pa.field(MARK, pa.string()))
+
+
+def _iceberg(schema: pa.Schema) -> Schema:
+    """Columns in Iceberg's terms, numbered; a table that exists has numbers of its own."""
+    return Schema(
+        *(
+            NestedField(number, field.name, _TYPES[field.type], required=False)
+            for number, field in enumerate(schema, 1)
+        )
+    )
+
+
+def _check_partitions(table: Table, name: str, created: str) -> None:
+    with suppress(ValueError, ValidationError):
+        own = table.schema().find_field(created).field_id
+        if all(f.source_id == own and isinstance(f.transform, _COARSE) for f in table.spec().fields):
+            return
+    raise ConfigurationError(
+        f"table: {name} is partitioned by something else than the day, month or year of {created}. "
+        "Name another table"
+    )

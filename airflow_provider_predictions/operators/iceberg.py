@@ -1,0 +1,219 @@
+"""A landing becomes rows of an Iceberg table."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypedDict
+from urllib.parse import urlsplit
+
+from airflow.providers.common.compat.sdk import BaseOperator, Context, ObjectStoragePath, XComArg
+
+from airflow_provider_predictions.api.errors import ConfigurationError
+from airflow_provider_predictions.operators.lineage import dataset, tell_outlets
+from airflow_provider_predictions.tasks.base import is_template
+from airflow_provider_predictions.tasks.retry import airflow_errors
+
+if TYPE_CHECKING:
+    from airflow.providers.openlineage.extractors import OperatorLineage
+    from pyiceberg.catalog import Catalog
+    from pyiceberg.table import Table
+
+    from airflow_provider_predictions.iceberg.landing import CommittedLanding
+
+_TABLE = re.compile(r"[^.\s]+(\.[^.\s]+)+")
+
+
+class IcebergCommit(TypedDict):
+    """What became of a landing.
+
+    ``metadata_location`` is what DuckDB, Polars, BigQuery and Snowflake read the table by; it, ``location``
+    and ``snapshot_id`` are None where the landing holds nothing and there is no table. ``count`` is of the
+    landing, whose directory is ``path``. ``added`` is False where the table had the landing before, or the
+    landing holds nothing.
+    """
+
+    table: str
+    location: str | None
+    metadata_location: str | None
+    snapshot_id: int | None
+    landing: str | None
+    path: str | None
+    service: str | None
+    count: int
+    added: bool
+
+
+class PredictionsToIcebergOperator(BaseOperator):
+    """Add a committed landing to an Iceberg table, exactly once.
+
+    Makes the table where it is missing, partitioned by the day of creation in UTC, and adds columns that a
+    landing has and the table has not. The table has the columns of a landing in Parquet, whatever the format
+    of the landing, and one more, ``landing``, which is the same for all rows of a landing. Needs the extra
+    ``iceberg``.
+
+    :param manifest: the output of a landing task, or the URL of a ``_manifest.json`` (templated).
+    :param table: with its namespace, such as ``documents.invoices`` (templated). One table holds the
+        predictions of one service.
+    :param catalog: the id of an Iceberg connection, or pyiceberg's own properties of a catalog, such as
+        ``{"type": "rest", "uri": "https://catalog.example.com"}`` (templated). ``name`` among these is the
+        name of the catalog, by default ``default``. Credentials belong into a connection.
+    :raises ConfigurationError: naming the argument that is wrong.
+    """
+
+    template_fields: Sequence[str] = ("manifest", "table", "catalog")
+    ui_color = "#e4ecf7"
+
+    def __init__(self, *, manifest: Any, table: str, catalog: str | Mapping[str, Any], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.manifest = manifest
+        self.table = table
+        self.catalog = catalog
+        self._loaded: tuple[CommittedLanding, Table] | None = None
+        self._check()
+
+    def execute(self, context: Context) -> IcebergCommit:
+        """Add the landing to the table, and return where the table is.
+
+        :param context: Airflow's context of the task.
+        :raises AirflowFailException: for what a retry cannot cure: a manifest that is not committed, a part
+            that is not what its manifest says, a table that cannot take the landing, no such catalog.
+        :raises TransientError: for what a retry may cure; it adds the landing once, whatever became of this
+            attempt.
+        """
+        with airflow_errors():
+            self._check()
+            committed, existing, load = _functions()
+            landing = committed(self.manifest, ObjectStoragePath)
+            catalog = self._open()
+            if landing is None:
+                self.log.info("The landing holds no records; there is nothing to add to %s", self.table)
+                return self._facts(existing(catalog, self.table), None, added=False)
+            if not landing.manifest["consistent"]:
+                self.log.warning(
+                    "It cannot be proven that none is missing: %s", landing.manifest["inconsistency"]
+                )
+            with tempfile.TemporaryDirectory(prefix="predictions-iceberg-") as workspace:
+                table, added = load(catalog, self.table, landing, Path(workspace))
+            self._loaded = landing, table
+            facts = self._facts(table, landing, added=added)
+            tell_outlets(context, self.outlets, table.location(), dict(facts))
+        self.log.info("%d predictions of %s %s %s, snapshot %s", facts["count"], facts["path"],
+                      "are now in" if added else "were in", self.table, facts["snapshot_id"])  # fmt: skip
+        return facts
+
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any] | None:
+        """What was read and written, for OpenLineage.
+
+        :param task_instance: not looked at; the operator knows what it has added.
+        :return: None where nothing was.
+        """
+        return _facets(*self._loaded, self.table) if self._loaded else None
+
+    def _check(self) -> None:
+        """Refuse wrong arguments while the DAG is parsed, where they are not templates."""
+        if not isinstance(self.manifest, XComArg) and not self.manifest:
+            raise ConfigurationError("manifest: is empty; give the output of a landing task")
+        if not is_template(self.table) and not (isinstance(self.table, str) and _TABLE.fullmatch(self.table)):
+            raise ConfigurationError(
+                f"table: must be a namespace and a name, such as documents.invoices; found {self.table!r}"
+            )
+        if not isinstance(self.catalog, str | Mapping | XComArg) or not self.catalog:
+            raise ConfigurationError(
+                "catalog: must be the id of an Iceberg connection, or a mapping of pyiceberg's properties"
+            )
+
+    def _open(self) -> Catalog:
+        from airflow_provider_predictions.iceberg.errors import explained
+
+        with explained("be opened"):
+            if isinstance(self.catalog, str):
+                return _of_connection(self.catalog)
+            from pyiceberg.catalog import load_catalog
+
+            properties = {name: str(value) for name, value in self.catalog.items()}
+            return load_catalog(properties.pop("name", "default"), **properties)
+
+    def _facts(self, table: Table | None, landing: CommittedLanding | None, *, added: bool) -> IcebergCommit:
+        from airflow_provider_predictions.iceberg.commit import snapshot_of
+
+        snapshot = snapshot_of(table, landing.mark) if table and landing else None
+        manifest = landing.manifest if landing else None
+        return {
+            "table": self.table,
+            "location": table.location() if table else None,
+            "metadata_location": table.metadata_location if table else None,
+            "snapshot_id": snapshot.snapshot_id if snapshot else None,
+            "landing": landing.mark if landing else None,
+            "path": manifest["path"] if manifest else None,
+            "service": manifest["service"] if manifest else None,
+            "count": manifest["count"] if manifest else 0,
+            "added": added,
+        }
+
+
+def _functions() -> tuple[Callable[..., CommittedLanding | None], Callable[..., Any], Callable[..., Any]]:
+    """What needs the extra, imported by the task alone.
+
+    :raises ConfigurationError: where it is not installed.
+    """
+    with _extra():
+        from airflow_provider_predictions.iceberg.landing import committed
+        from airflow_provider_predictions.iceberg.load import load
+        from airflow_provider_predictions.iceberg.table import existing
+    return committed, existing, load
+
+
+def _of_connection(conn_id: str) -> Catalog:
+    """The catalog of an Iceberg connection."""
+    from airflow.providers.common.compat.sdk import AirflowNotFoundException
+
+    with _extra():
+        from airflow.providers.apache.iceberg.hooks.iceberg import IcebergHook
+    try:
+        return IcebergHook(conn_id).catalog
+    except AirflowNotFoundException:
+        raise ConfigurationError(f"catalog: there is no connection {conn_id}") from None
+
+
+@contextmanager
+def _extra() -> Iterator[None]:
+    """Say which extra brings what cannot be imported."""
+    try:
+        yield
+    except ImportError as error:
+        raise ConfigurationError(
+            f"{error.name} is not installed. Install the extra iceberg of airflow-provider-predictions"
+        ) from None
+
+
+def _facets(landing: CommittedLanding, table: Table, name: str) -> OperatorLineage[Any, Any]:
+    """The landing is read, the table written; a table is named by where it is, as by OpenLineage's Spark."""
+    from airflow.providers.common.compat.openlineage.facet import (
+        Identifier,
+        InputDataset,
+        OutputDataset,
+        OutputStatisticsOutputDatasetFacet,
+        SymlinksDatasetFacet,
+    )
+    from airflow.providers.openlineage.extractors import OperatorLineage
+
+    where = urlsplit(table.location())
+    namespace = f"{where.scheme}://{where.netloc}" if where.netloc else where.scheme or "file"
+    symlink = Identifier(namespace=namespace, name=name, type="TABLE")
+    return OperatorLineage(
+        inputs=[InputDataset(*dataset(ObjectStoragePath(landing.manifest["path"])))],
+        outputs=[
+            OutputDataset(
+                namespace,
+                where.path.lstrip("/") if where.netloc else where.path,
+                facets={"symlinks": SymlinksDatasetFacet(identifiers=[symlink])},
+                outputFacets={
+                    "outputStatistics": OutputStatisticsOutputDatasetFacet(rowCount=landing.manifest["count"])
+                },
+            )
+        ],
+    )
