@@ -13,7 +13,9 @@ from urllib.parse import urlsplit
 from airflow.providers.common.compat.sdk import BaseOperator, Context, ObjectStoragePath, XComArg
 
 from airflow_provider_predictions.api.errors import ConfigurationError
-from airflow_provider_predictions.operators.lineage import dataset, tell_outlets
+from airflow_provider_predictions.api.wording import counted
+from airflow_provider_predictions.operators.lineage import dataset
+from airflow_provider_predictions.operators.outlets import check_outlets, tell_outlets
 from airflow_provider_predictions.tasks.base import is_template
 from airflow_provider_predictions.tasks.retry import airflow_errors
 
@@ -73,6 +75,7 @@ class PredictionsToIcebergOperator(BaseOperator):
         self.table = table
         self.catalog = catalog
         self._loaded: tuple[CommittedLanding, Table] | None = None
+        check_outlets(self.outlets)
         self._check()
 
     def execute(self, context: Context) -> IcebergCommit:
@@ -101,8 +104,9 @@ class PredictionsToIcebergOperator(BaseOperator):
             self._loaded = landing, table
             facts = self._facts(table, landing, added=added)
             tell_outlets(context, self.outlets, table.location(), dict(facts))
-        self.log.info("%d predictions of %s %s %s, snapshot %s", facts["count"], facts["path"],
-                      "are now in" if added else "were in", self.table, facts["snapshot_id"])  # fmt: skip
+        number, verb = counted(facts["count"], "prediction"), "added to" if added else "already in"
+        self.log.info("%s of %s %s %s, snapshot %s", number, facts["path"], verb, self.table,
+                      facts["snapshot_id"])  # fmt: skip
         return facts
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any] | None:
