@@ -40,6 +40,15 @@ else:
             )
 
 
+if AIRFLOW_V_3_0_PLUS:
+    from airflow.sdk.definitions.asset import AssetRef, BaseAsset
+else:
+    from airflow.datasets import BaseDataset as BaseAsset  # type: ignore[import-not-found,no-redef]
+
+    class AssetRef:  # type: ignore[no-redef]
+        """Stands for an asset that is named, not made; Airflow 2 has none."""
+
+
 if AIRFLOW_V_3_3_PLUS or not AIRFLOW_V_3_0_PLUS:
     from airflow.providers.common.compat.sdk import mask_secret
 
@@ -65,8 +74,10 @@ else:
 
 if AIRFLOW_V_3_3_PLUS:
     from airflow.providers.common.compat.sdk import RetryPolicy
+    from airflow.sdk.exceptions import AirflowRescheduleException
     from airflow.triggers.shared_stream import SharedStreamProducer
 else:
+    from airflow.exceptions import AirflowRescheduleException
 
     class RetryPolicy:  # type: ignore[no-redef]
         """Stands for the base class of what decides about retries."""
@@ -93,10 +104,32 @@ def attached_schemes() -> set[str]:
 
 
 def class_of(operator: Any) -> Any:
-    """The class of a task. Airflow 2 asks for links in the web server, of a task read from its database."""
+    """The class of a task, which may be mapped, or read from the database by Airflow 2."""
     if module := getattr(operator, "_task_module", None):
-        return getattr(import_module(module), operator._task_type)
+        name = getattr(operator, "_task_type", None) or operator.task_type
+        return getattr(import_module(module), name)
     return type(operator)
+
+
+def argument_of(operator: Any, name: str) -> Any:
+    """An argument of a task, which may be mapped; None where it was not given.
+
+    :param name: of the argument.
+    :raises LookupError: where it may differ between the instances of a mapped task.
+    """
+    if not hasattr(operator, "partial_kwargs"):
+        return getattr(operator, name, None)
+    mapped = operator.expand_input.value
+    if not isinstance(mapped, dict) or name in mapped:
+        raise LookupError(name)
+    return operator.partial_kwargs.get(name)
+
+
+def is_deferral_timeout(error: BaseException) -> bool:
+    """Whether Airflow has given a deferred task up since its timeout is over."""
+    # Airflow 2 has no class of its own for that: TaskDeferralError("Trigger/execution timeout").
+    is_named = type(error).__name__ == "TaskDeferralError" and str(error).endswith("timeout")
+    return type(error).__name__ == "TaskDeferralTimeout" or (is_named and not AIRFLOW_V_3_0_PLUS)
 
 
 def first_reschedule_date(context: Context) -> datetime | None:
@@ -113,16 +146,22 @@ def first_reschedule_date(context: Context) -> datetime | None:
 
 
 __all__ = [
+    "AIRFLOW_V_3_0_PLUS",
     "AIRFLOW_V_3_3_PLUS",
     "RESOLVES_PATHS",
+    "AirflowRescheduleException",
+    "AssetRef",
+    "BaseAsset",
     "BaseEventTrigger",
     "OperatorPartial",
     "RetryPolicy",
     "SharedStreamProducer",
+    "argument_of",
     "arguments_as_given",
     "attached_schemes",
     "class_of",
     "first_reschedule_date",
+    "is_deferral_timeout",
     "mask_secret",
     "unmask_secret",
 ]

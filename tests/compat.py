@@ -18,11 +18,11 @@ AIRFLOW = tuple(int(number) for number in version("apache-airflow").split(".")[:
 if AIRFLOW >= (3, 3):
     from airflow.dag_processing.dagbag import DagBag
     from airflow.sdk._shared.observability.metrics.base_stats_logger import NoStatsLogger
-    from airflow.sdk.exceptions import AirflowRescheduleException
+    from airflow.sdk.exceptions import AirflowRescheduleException, TaskDeferralError
     from airflow.sdk.serde import deserialize, serialize
     from airflow.serialization.serialized_objects import DagSerialization
 else:
-    from airflow.exceptions import AirflowRescheduleException
+    from airflow.exceptions import AirflowRescheduleException, TaskDeferralError
     from airflow.metrics.base_stats_logger import NoStatsLogger
     from airflow.models.dagbag import DagBag
     from airflow.serialization.serde import deserialize, serialize
@@ -61,6 +61,7 @@ __all__ = [
     "NoStatsLogger",
     "OutletEventAccessors",
     "Rescheduled",
+    "TaskDeferralError",
     "attach",
     "dag",
     "deserialize",
@@ -73,6 +74,7 @@ __all__ = [
     "stats_go_to",
     "task",
     "task_group",
+    "told",
 ]
 
 
@@ -80,6 +82,11 @@ def needs(major: int, minor: int, what: str) -> None:
     """Skip the test where Airflow has not got something yet; the table in the README says so."""
     if (major, minor) > AIRFLOW:
         pytest.skip(f"{what}: from Airflow {major}.{minor} on")
+
+
+def told(capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture) -> str:
+    """What a task has logged since this was asked; some versions write it to both places."""
+    return max(capsys.readouterr().out, caplog.text, key=len)
 
 
 def forget_secrets() -> None:

@@ -156,6 +156,7 @@ class Cradl(Service[CradlFilters]):
     waiting_statuses = frozenset({"pending"})
     messages = (("error",), ("errors",))
     filters = CradlFilters
+    server_filters = ("model_id",)
     record = CradlPrediction
     envelope = _Row
     columns = (

@@ -13,6 +13,8 @@ from urllib.parse import urlsplit
 import msgspec
 from pydantic import BaseModel, ValidationError, ValidatorFunctionWrapHandler, field_validator
 
+from airflow_provider_predictions.api.met import Met
+
 _parse = datetime.fromisoformat
 # The second: in UTC, a time of the first or last day that there is may lie in no year that there is.
 _UNREADABLE = (ValueError, OverflowError)
@@ -105,11 +107,13 @@ class Page:
     :param predictions: those that match the filters and were not seen before in this list.
     :param duplicates: how many rows had been seen before.
     :param rejected: rows that are no records.
+    :param met: what was looked at before filters dropped rows; None where nothing was.
     """
 
     predictions: tuple[Prediction, ...]
     duplicates: int = 0
     rejected: tuple[Prediction, ...] = ()
+    met: Met | None = None
 
     @cached_property
     def by_id(self) -> dict[str, Prediction]:

@@ -64,6 +64,10 @@ class Service(ABC, Generic[F]):
     messages: ClassVar[tuple[tuple[str, ...], ...]]
     """Where a record says why it failed, as paths of members; the first that is not empty counts."""
     filters: ClassVar[type[Filters]]
+    group_filter: ClassVar[str | None] = None
+    """The filter by ``Prediction.group`` that is applied here, so that what it drops is met."""
+    server_filters: ClassVar[tuple[str, ...]] = ()
+    """The filters that the service applies: what they drop is never met."""
     record: ClassVar[type[BaseModel]]
     envelope: ClassVar[type[msgspec.Struct]]
     """The fields of a record that are read on the way to storage."""

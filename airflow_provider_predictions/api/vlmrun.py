@@ -105,6 +105,7 @@ class VlmRun(Service[VlmRunFilters]):
     # None is in the specification of a record; VLM Run's own clients read the first.
     messages = (("message",), ("error",), ("usage", "message"))
     filters = VlmRunFilters
+    group_filter = "domains"
     record = VlmRunPrediction
     envelope = _Row
     columns = (

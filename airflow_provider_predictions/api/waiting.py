@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, Protocol
 
@@ -13,12 +13,15 @@ from pydantic import BaseModel, ConfigDict, Field
 from airflow_provider_predictions.api.arguments import Filters, Ids, Number, Words, checked
 from airflow_provider_predictions.api.clock import ServiceClock
 from airflow_provider_predictions.api.errors import PredictionsError, RateLimitedError
+from airflow_provider_predictions.api.met import Met, doubts
 from airflow_provider_predictions.api.models import Page, Prediction
 from airflow_provider_predictions.api.service import Service
+from airflow_provider_predictions.api.wording import counts
 
 State = Literal["waiting", "done", "failed"]
 NAMED = 10
 """How many predictions a message names."""
+ADVICE = "The statuses of fail_on fail the task; fail_on=() waits only"
 MISSING_TIMEOUT = 600.0
 """Seconds after which an id that the service does not know is taken for a wrong one."""
 MAX_FAILURES = 5
@@ -65,6 +68,24 @@ class Wait(BaseModel):
     min_predictions: MinPredictions = 0
     missing_timeout: MissingTimeout = MISSING_TIMEOUT
 
+    @property
+    def words(self) -> frozenset[str]:
+        """The words that were given, which are remembered when they are met."""
+        given = (self.filters.get(name) for name in ("statuses", "domains"))
+        return frozenset(
+            word for words in (*given, self.fail_on, self.waiting_statuses) for word in words or ()
+        )
+
+    def doubts(self, service: Service[Any] | type[Service[Any]], met: Met) -> str:
+        """Which of the words are neither known nor met, in one text; empty where there is none.
+
+        :param met: by all polls.
+        """
+        filters = self.list_filters(service) or service.filters()
+        by_default = Wait.model_fields["fail_on"].default
+        fail_on = [word for word in self.fail_on if word not in by_default]
+        return doubts(service, filters, met, {"fail_on": fail_on, "waiting_statuses": self.waiting_statuses})
+
     def list_filters(self, service: Service[Any] | type[Service[Any]]) -> Filters | None:
         """Which part of the list is waited for; None where it is given predictions.
 
@@ -82,7 +103,10 @@ class Tally:
         self.clock = ServiceClock()
         """Of the service, when it was asked."""
         self.statuses: Counter[str] = Counter()
-        self.failed: list[str] = []
+        self.failed: dict[str, list[str]] = {}
+        """What became of predictions -> their ids, of the first that have failed."""
+        self.met = Met()
+        """What was looked at, before filters dropped records."""
         self.missing = dict.fromkeys(wait.prediction_ids or ())
         """Ids that were not met yet."""
         self._filters = wait.list_filters(service)
@@ -90,13 +114,16 @@ class Tally:
 
     def add(self, page: Page) -> None:
         """Count the records of a page that are waited for."""
-        for prediction in self._chosen(page):
+        chosen = self._chosen(page)
+        self.met.add(page.met if self._filters else Met.of(chosen), self.wait.words)
+        for prediction in chosen:
             self.statuses[prediction.status] += 1
-            if prediction.status in self.wait.fail_on and len(self.failed) < NAMED:
+            if prediction.status in self.wait.fail_on and sum(map(len, self.failed.values())) < NAMED:
                 message = self.service.message(prediction)
-                self.failed.append(f"{prediction.id} is {prediction.status}{message and f': {message}'}")
+                what = f"{prediction.status}{message and f': {message}'}"
+                self.failed.setdefault(what, []).append(prediction.id)
 
-    def _chosen(self, page: Page) -> Iterable[Prediction]:
+    def _chosen(self, page: Page) -> Sequence[Prediction]:
         if self._filters is None:
             found = [page.by_id[id_] for id_ in self.missing if id_ in page.by_id]
             for prediction in found:
@@ -116,12 +143,14 @@ class Verdict:
     :param message: for the log.
     :param statuses: status -> count of the predictions that were looked at.
     :param unknown: statuses that are waited for though nobody has heard of them.
+    :param looked_at: how many records were looked at, before filters dropped some.
     """
 
     state: State
     message: str
     statuses: dict[str, int]
     unknown: tuple[str, ...] = ()
+    looked_at: int = 0
 
 
 def judge(tally: Tally, age: float) -> Verdict:
@@ -135,28 +164,39 @@ def judge(tally: Tally, age: float) -> Verdict:
     known = {*service.terminal_statuses, *service.waiting_statuses, *(wait.waiting_statuses or ())}
     unknown = tuple(status for status in statuses if status not in known) if not wait.waiting_statuses else ()
 
+    def verdict(state: State, message: str) -> Verdict:
+        return Verdict(state, message, statuses, unknown, tally.met.looked_at)
+
     failed = sum(n for status, n in statuses.items() if status in wait.fail_on)
     if failed:
-        names = _some(tally.failed, failed)
-        message = f"{service.title}: {failed} of {count} predictions: {names}"
-        return Verdict("failed", message, statuses, unknown)
+        names = "; ".join(
+            f"{', '.join(ids)} {'is' if len(ids) == 1 else 'are'} {what}"
+            for what, ids in tally.failed.items()
+        )
+        message = f"{service.title}: {failed} of {count} predictions: {names}{_more(failed)}"
+        return verdict("failed", f"{message}. {ADVICE}")
     if tally.missing and age >= wait.missing_timeout:
         names = _some(list(tally.missing), len(tally.missing))
         message = f"prediction_ids: {service.title} has not known {names} for {age:.0f} s (missing_timeout)"
-        return Verdict("failed", message, statuses, unknown)
+        return verdict("failed", message)
     unfinished = sum(n for status, n in statuses.items() if _is_unfinished(status, wait, service))
-    message = f"{service.title}: {unfinished} of {count} predictions are unfinished; statuses: {statuses}"
+    message = f"{service.title}: {unfinished} of {count} predictions are unfinished"
+    if statuses:
+        message += f"; statuses: {counts(statuses)}"
     if tally.missing:
         message += f"; {len(tally.missing)} are not there yet"
     if count < wait.min_predictions:
         message += f"; {wait.min_predictions} are waited for (min_predictions)"
     is_waiting = unfinished or tally.missing or count < wait.min_predictions
-    return Verdict("waiting" if is_waiting else "done", message, statuses, unknown)
+    return verdict("waiting" if is_waiting else "done", message)
 
 
 def _some(names: list[str], count: int) -> str:
-    more = f" and {count - NAMED} more" if count > NAMED else ""
-    return ", ".join(names[:NAMED]) + more
+    return ", ".join(names[:NAMED]) + _more(count)
+
+
+def _more(count: int) -> str:
+    return f" and {count - NAMED} more" if count > NAMED else ""
 
 
 def _is_unfinished(status: str, wait: Wait, service: Service[Any]) -> bool:
@@ -198,6 +238,8 @@ class Patience:
     log: Log
     limit: int = MAX_FAILURES
     failures: int = 0
+    met: Met = field(default_factory=Met)
+    """The words that all polls have met, and how many records the last one has looked at."""
     _said: str = ""
     _warned: set[str] = field(default_factory=set)
 
@@ -210,6 +252,21 @@ class Patience:
         else:
             self.failures = 0
         return goes_on
+
+    def meet(self, tally: Tally) -> None:
+        """Remember the words that a poll has met."""
+        self.met.add(tally.met, tally.wait.words)
+        self.met.looked_at = tally.met.looked_at
+
+    def meet_again(self, words: Iterable[str]) -> None:
+        """Take up words that polls of another process have met."""
+        for word in words:
+            self.met.statuses.setdefault(word, 0)
+            self.met.groups.setdefault(word, 0)
+
+    def met_of(self, wait: Wait) -> list[str]:
+        """The words of a wait that were met, for another process."""
+        return sorted(wait.words & (self.met.statuses.keys() | self.met.groups.keys()))
 
     def heed(self, verdict: Verdict) -> None:
         """A poll has worked."""

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 from airflow_provider_predictions.api.arguments import Filters
 from airflow_provider_predictions.api.errors import MalformedAnswerError, PredictionsError
 from airflow_provider_predictions.api.frontier import Frontier
+from airflow_provider_predictions.api.met import Met
 from airflow_provider_predictions.api.models import Page, PageRequest, Prediction
+from airflow_provider_predictions.api.wording import counted
 
 if TYPE_CHECKING:
     from airflow_provider_predictions.api.service import Service
@@ -187,7 +189,9 @@ class Walk(ABC):
         records = fresh[: len(fresh) - len(rejected)]
         wanted = tuple(self.filters.choose(records))[: self._left]
         if rejected:
-            log.warning("%s: %d rows of a page are no records", self.service.title, len(rejected))
+            log.warning(
+                "%s: a page has %s that are no records", self.service.title, counted(len(rejected), "row")
+            )
         if self._left is not None:
             self._left -= len(wanted)
             self.ended = self.ended or self._left == 0
@@ -195,4 +199,4 @@ class Walk(ABC):
             past = self.filters.is_past(frontier.last, newest_first=frontier.newest_first)
             self.is_past = past
             self.ended = self.ended or past
-        return Page(wanted, duplicates=len(rows) - len(fresh), rejected=rejected)
+        return Page(wanted, len(rows) - len(fresh), rejected, Met.of(records))

@@ -12,8 +12,10 @@ from urllib.parse import urlsplit
 from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
 
 from airflow_provider_predictions.api.errors import ConfigurationError
+from airflow_provider_predictions.api.wording import counted
 from airflow_provider_predictions.operators.arguments import IcebergCatalog, IcebergManifest, IcebergTable
-from airflow_provider_predictions.operators.lineage import dataset, tell_outlets
+from airflow_provider_predictions.operators.lineage import dataset
+from airflow_provider_predictions.operators.outlets import check_outlets, tell_outlets
 from airflow_provider_predictions.tasks.arguments import REQUIRED, ArgumentsTask, Templated, declare
 from airflow_provider_predictions.tasks.retry import airflow_errors
 
@@ -92,6 +94,15 @@ class PredictionsToIcebergOperator(ArgumentsTask):
     ui_color = "#e4ecf7"
     _loaded: tuple[str, CommittedLanding, Table] | None = None
 
+    def check_together(self, values: Any) -> None:
+        """Refuse outlets that no event can be given to.
+
+        :param values: all arguments.
+        :raises ConfigurationError: naming the argument that is wrong.
+        """
+        super().check_together(values)
+        check_outlets(self.outlets)
+
     def execute(self, context: Context) -> IcebergCommit:
         """Add the landing to the table, and return where the table is.
 
@@ -118,8 +129,9 @@ class PredictionsToIcebergOperator(ArgumentsTask):
             self._loaded = given.table, landing, table
             facts = _facts(given.table, table, landing, added=added)
             tell_outlets(context, self.outlets, table.location(), dict(facts))
-        self.log.info("%d predictions of %s %s %s, snapshot %s", facts["count"], facts["path"],
-                      "are now in" if added else "were in", given.table, facts["snapshot_id"])  # fmt: skip
+        number, verb = counted(facts["count"], "prediction"), "added to" if added else "already in"
+        self.log.info("%s of %s %s %s, snapshot %s", number, facts["path"], verb, given.table,
+                      facts["snapshot_id"])  # fmt: skip
         return facts
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any] | None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_predictions.api.arguments import Filters, timedelta_of
 from airflow_provider_predictions.api.clock import earlier
 from airflow_provider_predictions.api.incremental import Ledger
+from airflow_provider_predictions.api.wording import counted, listed
 
 if TYPE_CHECKING:
     from airflow_provider_predictions.api.client import Client
@@ -61,12 +62,12 @@ def tell(log: Log, ledger: Ledger) -> None:
     """
     if ledger.given_up:
         log.warning(
-            "%d predictions stayed unfinished for longer than max_age; they will not land: %s",
-            ledger.given_up,
-            ", ".join(map(repr, ledger.given_up_ids)),
+            "%s stayed unfinished for longer than max_age and will not land: %s",
+            counted(ledger.given_up, "prediction"),
+            listed(ledger.given_up_ids),
         )
     if warning := ledger.warning():
         log.warning("%s", warning)
     if ledger.unfinished:
-        log.info("%d predictions are unfinished, the oldest of %s; a later run lands them",
-                 ledger.unfinished, ledger.oldest_unfinished)  # fmt: skip
+        log.info("%s unfinished, the oldest of %s; a later run lands what finishes",
+                 counted(ledger.unfinished, "prediction"), ledger.oldest_unfinished)  # fmt: skip

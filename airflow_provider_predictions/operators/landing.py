@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
@@ -14,23 +14,21 @@ import msgspec
 from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
 from pydantic import Field
 
-from airflow_provider_predictions._compat import AIRFLOW_V_3_3_PLUS
 from airflow_provider_predictions.api.arguments import Filters, Lookback, Names, Seconds, utc
 from airflow_provider_predictions.api.client import Client
-from airflow_provider_predictions.api.errors import (
-    LONGEST_MESSAGE,
-    ConfigurationError,
-    MissingValuesError,
-    PredictionsError,
-    RejectedRowsError,
-)
+from airflow_provider_predictions.api.errors import ConfigurationError, PredictionsError
+from airflow_provider_predictions.api.given import words
 from airflow_provider_predictions.api.incremental import LOOKBACK, Ledger
+from airflow_provider_predictions.api.met import Met, doubts, words_asked
 from airflow_provider_predictions.api.models import Page
 from airflow_provider_predictions.api.service import Service
 from airflow_provider_predictions.api.walk import Walk
+from airflow_provider_predictions.api.wording import counted
 from airflow_provider_predictions.operators.arguments import A_PATH, StoragePath, narrowing, path_of
 from airflow_provider_predictions.operators.increment import ledger_of, tell
-from airflow_provider_predictions.operators.lineage import ManifestLink, facets, tell_assets, tell_link
+from airflow_provider_predictions.operators.lineage import ManifestLink, facets, tell_link
+from airflow_provider_predictions.operators.outcome import OnEmpty, end_empty, judge_rejected, judge_values
+from airflow_provider_predictions.operators.outlets import check_outlets, check_partition_keys, tell_assets
 from airflow_provider_predictions.operators.progress import Progress
 from airflow_provider_predictions.operators.xcom import storable
 from airflow_provider_predictions.storage.attempt import TaskRun
@@ -43,6 +41,7 @@ from airflow_provider_predictions.storage.objects import prepare
 from airflow_provider_predictions.storage.replaced import ReplacedPath
 from airflow_provider_predictions.tasks.arguments import REQUIRED, Argument, Templated, declare
 from airflow_provider_predictions.tasks.base import DashboardLink, PredictionsTask
+from airflow_provider_predictions.tasks.references import is_reference
 from airflow_provider_predictions.tasks.retry import airflow_errors
 
 if TYPE_CHECKING:
@@ -149,11 +148,22 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
             default=(),
             example='"{{ ds }}"',
         ),
+        Argument(
+            "on_empty",
+            'Literal["warn", "skip", "fail", "ignore"]',
+            OnEmpty,
+            "what the task does, after the commit, when no record has landed. A skip pushes the manifest and "
+            "sends no asset event",
+            default="warn",
+            example='"skip"',
+        ),
     )
     operator_extra_links = (DashboardLink(), ManifestLink())
     fetch_values = False
     max_values_missing: int | None = None
     _landed_from: tuple[str, Manifest] | None = None
+
+    _met: Met | None = None
 
     def check_together(self, values: Any) -> None:
         """Refuse arguments that do not go together.
@@ -167,10 +177,9 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
         for name in NOT_INCREMENTAL:
             if values.incremental and getattr(values, name) is not None:
                 raise ConfigurationError(f"{name}: does not go with incremental, which keeps its own window")
-        if values.partition_keys and not AIRFLOW_V_3_3_PLUS:
-            raise ConfigurationError("partition_keys: needs Airflow 3.3 or newer")
-        if values.partition_keys and not self.outlets:
-            raise ConfigurationError("partition_keys: needs an asset in outlets, whose partitions they are")
+        check_outlets(self.outlets, partitioned=bool(values.partition_keys))
+        if not is_reference(values.partition_keys):
+            check_partition_keys(words(values.partition_keys) or ())
 
     def execute(self, context: Context) -> Manifest:
         """Land, and return the manifest.
@@ -178,7 +187,8 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
         :param context: Airflow's context of the task.
         :raises AirflowFailException: for what a retry cannot cure: a refused key, a wrong argument, a used-up
             quota, more rejected rows than ``max_rejected``, more records without values than
-            ``max_values_missing``.
+            ``max_values_missing``, no record with ``on_empty="fail"``.
+        :raises AirflowSkipException: for no record with ``on_empty="skip"``.
         :raises TransientError: for what a retry may cure; it goes on where this attempt was.
         """
         with airflow_errors():
@@ -194,12 +204,20 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
                 self.log.warning("Predictions may be missing: %s", content["inconsistency"])
             self._landed_from = client.service.base_url, content
             if content["parts"] or not self.incremental:
-                tell_link(context, ObjectStoragePath(content["path"]) / MANIFEST)
-            self._judge_rejected(content)
-            self._judge_values(content)
+                tell_link(self, context, ObjectStoragePath(content["path"]) / MANIFEST)
+            judge_rejected(content, self.max_rejected)
+            if text := judge_values(content, self.max_values_missing):
+                self.log.warning("%s", text)
+            self.log.info(
+                "%s in %s under %s, %s",
+                counted(content["count"], "prediction"),
+                counted(len(content["parts"]), "part"),
+                content["path"],
+                counted(content["requests"], "request"),
+            )
+            if not content["count"]:
+                end_empty(self, context, content, self._met_of(content).nothing_matches())
             tell_assets(context, self.outlets, content, given.partition_keys)
-        self.log.info("%d predictions in %d parts under %s, %d requests", content["count"],
-                      len(content["parts"]), content["path"], content["requests"])  # fmt: skip
         return content
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any] | None:
@@ -266,10 +284,12 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
         target.begin()
         form = make_format(self.file_format, self.compression, service)
         per_part = self.records_per_part
+        wanted = filters.model_copy(update={"statuses": ledger.statuses}) if ledger else filters
+        asked = words_asked(wanted)
         with (
             _abandoned(target),
             worker_disk(),
-            Landing(attempt, form, records_per_part=per_part, arguments=arguments) as landing,
+            Landing(attempt, form, records_per_part=per_part, arguments=arguments, asked=asked) as landing,
         ):
             earlier = landing.progress.requests
             self._go_on(walk, ledger, landing)
@@ -290,7 +310,14 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
                 filters=narrowing(filters, ledger),
             )
             progress.say()
+            self._met = landing.progress.totals.met
+            if text := doubts(service, wanted, self._met):
+                self.log.warning("%s", text)
             yield content, landing
+
+    def _met_of(self, content: Manifest) -> Met:
+        """What was looked at; of an earlier attempt that has committed, only how many."""
+        return self._met or Met(content.get("looked_at", 0))
 
     def _go_on(self, walk: Walk, ledger: Ledger | None, landing: Landing) -> None:
         if position := landing.progress.position:
@@ -306,32 +333,6 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
                 filled = client.with_values(page.predictions, prefetch=self.prefetch)
                 page = replace(page, predictions=tuple(filled))
             yield page
-
-    def _judge_values(self, content: Manifest) -> None:
-        # The manifest may be that of an earlier attempt, of a version that did not count them.
-        if not (missing := content.get("values_missing", 0)):
-            return
-        named = content["values_missing_ids"]
-        ids = ", ".join(id_[:LONGEST_MESSAGE] for id_ in named) + (", …" if missing > len(named) else "")
-        text = (
-            f"{missing} of {content['count']} records landed without their values "
-            f"({_counted(content['values_missing_reasons'])}): {ids}"
-        )
-        if self.max_values_missing is not None and missing > self.max_values_missing:
-            raise MissingValuesError(
-                f"max_values_missing: {text}. They are not fetched again. To let more pass, raise "
-                "max_values_missing or set it to None"
-            )
-        self.log.warning("%s", text)
-
-    def _judge_rejected(self, content: Manifest) -> None:
-        if self.max_rejected is not None and content["rejected"] > self.max_rejected:
-            reasons = _counted(content["rejected_reasons"])
-            raise RejectedRowsError(
-                f"max_rejected: {content['rejected']} rows are no records ({reasons}); they are kept in "
-                f"{content['rejected_uri']}. The other {content['count']} have landed. To let such rows "
-                "pass, raise max_rejected or set it to None"
-            )
 
     def _arguments(self, service: Service[Any], filters: Filters, target: Target) -> str:
         """All that decides what lands, and for which run: only such progress is gone on with."""
@@ -350,10 +351,6 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
         """Which predictions a path of incremental landings holds."""
         given = filters.model_dump(mode="json", exclude=set(NOT_OF_A_KIND), exclude_none=True)
         return " ".join([service.name, *(f"{name}={value}" for name, value in sorted(given.items()))])
-
-
-def _counted(reasons: Mapping[str, int]) -> str:
-    return ", ".join(f"{count} x {reason}" for reason, count in reasons.items())
 
 
 def task_run(context: Context) -> TaskRun:

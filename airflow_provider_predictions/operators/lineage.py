@@ -1,51 +1,44 @@
-"""What others learn of a landing: asset events, OpenLineage, and the link to the manifest."""
+"""What others learn of a landing: OpenLineage, and the link to the manifest."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from airflow.providers.common.compat.sdk import (
-    Asset,
-    AssetAlias,
     BaseOperatorLink,
     Context,
     ObjectStoragePath,
     XCom,
 )
 
+from airflow_provider_predictions._compat import AIRFLOW_V_3_0_PLUS
 from airflow_provider_predictions.storage.console import bucket_of, console_url
 from airflow_provider_predictions.storage.manifest import Manifest
 
 if TYPE_CHECKING:
     from airflow.providers.openlineage.extractors import OperatorLineage
 
-SMALL = (
-    "path",
-    "service",
-    "format",
-    "compression",
-    "count",
-    "statuses",
-    "created_min",
-    "created_max",
-    "complete",
-)
 CONSOLE = "console_url"
-"""The key in XCom."""
+"""The attribute of the task, and the key in XCom, which Airflow 2 reads."""
 
 
 class ConsoleLink(BaseOperatorLink):
     """A link from the task to what it has written, where the storage has a console."""
 
     def get_link(self, operator: Any, *, ti_key: Any) -> str:
-        """What ``tell_link`` has pushed; empty where the storage has no console.
+        """What ``tell_link`` has noted; empty where the storage has no console.
 
         :param operator: the task.
         :param ti_key: which run of it.
         """
-        return str(XCom.get_value(key=CONSOLE, ti_key=ti_key) or "")
+        # Airflow 3 asks in the process of the task, where reading an XCom that is missing logs an error.
+        if AIRFLOW_V_3_0_PLUS:
+            return str(getattr(operator, CONSOLE, None) or "")
+        try:
+            return str(XCom.get_value(key=CONSOLE, ti_key=ti_key) or "")
+        except Exception:
+            return ""
 
 
 class ManifestLink(ConsoleLink):
@@ -60,49 +53,15 @@ class ReportLink(ConsoleLink):
     name = "Report"
 
 
-def tell_link(context: Context, target: ObjectStoragePath) -> None:
-    """Push where a person can look at an object."""
+def tell_link(task: Any, context: Context, target: ObjectStoragePath) -> None:
+    """Note where a person can look at an object.
+
+    :param task: the operator.
+    """
     url, ti = console_url(target), context.get("ti")
-    if url and ti:
+    setattr(task, CONSOLE, url)
+    if url and ti and not AIRFLOW_V_3_0_PLUS:
         ti.xcom_push(CONSOLE, url)
-
-
-def tell_assets(
-    context: Context, outlets: Iterable[object], manifest: Manifest, partition_keys: Collection[str]
-) -> None:
-    """Give the events of a task's outlets the small facts of a manifest.
-
-    :param partition_keys: an event of each of these partitions; none for one event of the whole asset.
-    """
-    facts = {name: manifest[name] for name in SMALL}  # type: ignore[literal-required]
-    tell_outlets(context, outlets, manifest["path"], facts, partition_keys)
-
-
-def tell_outlets(
-    context: Context,
-    outlets: Iterable[object],
-    path: str,
-    facts: dict[str, Any],
-    partition_keys: Collection[str] = (),
-) -> None:
-    """Give the events of a task's outlets what it has to say.
-
-    :param path: what was written; of an alias, the event is of that.
-    """
-    for outlet in outlets:
-        if isinstance(outlet, AssetAlias):
-            context["outlet_events"][outlet].add(Asset(uri=identity(path)), extra=facts)
-        elif isinstance(outlet, Asset):
-            event = context["outlet_events"][outlet]
-            event.extra = facts
-            if partition_keys:
-                event.add_partitions(list(partition_keys))
-
-
-def identity(path: str) -> str:
-    """The URL of what lies under a path, without the connection through which it is reached."""
-    parts = urlsplit(path)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
 
 def facets(base_url: str, manifest: Manifest) -> OperatorLineage[Any, Any]:

@@ -3,22 +3,57 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator
 from typing import Annotated, Any
 
 from airflow.providers.common.compat.sdk import Context
 from pydantic import Field
 
-from airflow_provider_predictions.api.arguments import Names
+from airflow_provider_predictions.api.arguments import Filters, Names
 from airflow_provider_predictions.api.errors import ConfigurationError
+from airflow_provider_predictions.api.met import MOST_MET, Met, doubts, unmatched, words_asked
 from airflow_provider_predictions.api.models import Page, Prediction
 from airflow_provider_predictions.api.rows import joined, members, value
+from airflow_provider_predictions.api.service import Service
+from airflow_provider_predictions.api.wording import counted
+from airflow_provider_predictions.operators.outcome import OnEmpty, end_empty
 from airflow_provider_predictions.operators.xcom import storable
 from airflow_provider_predictions.tasks.arguments import Argument, Templated, declare
 from airflow_provider_predictions.tasks.base import PredictionsTask
 from airflow_provider_predictions.tasks.retry import airflow_errors
 
 MEBIBYTE = 1024 * 1024
+
+
+class _Reading:
+    """What a list has met so far, and the records as they are pushed.
+
+    :param asked: the words of the filters.
+    :param fields: only these of each record; None for all.
+    """
+
+    def __init__(self, asked: Collection[str], fields: Collection[str] | None) -> None:
+        self.asked = asked
+        self.fields = fields
+        self.met = Met()
+        self._fields_met: dict[str, None] = {}
+
+    def projected(self, prediction: Prediction) -> bytes:
+        """A record with the fields that are wanted."""
+        if self.fields is None:
+            return prediction.raw
+        given = members(prediction.raw)
+        for name in given:
+            if len(self._fields_met) < MOST_MET or name in self.fields:
+                self._fields_met[name] = None
+        return joined({name: given.get(name, b"null") for name in self.fields})
+
+    def doubts(self, service: Service[Any], filters: Filters) -> str:
+        """Which words match nothing, in one text; empty where there is none."""
+        texts = [doubts(service, filters, self.met)]
+        if self._fields_met:
+            texts.append(unmatched("fields", self.fields, self._fields_met, self.met.looked_at))
+        return ". ".join(text for text in texts if text)
 
 
 class ListPredictionsOperator(PredictionsTask):
@@ -46,6 +81,14 @@ class ListPredictionsOperator(PredictionsTask):
             "mebibyte; None for no limit",
             default=MEBIBYTE,
         ),
+        Argument(
+            "on_empty",
+            'Literal["warn", "skip", "fail", "ignore"]',
+            OnEmpty,
+            "what the task does when no record matches. A skip pushes the empty list",
+            default="warn",
+            example='"skip"',
+        ),
     )
 
     def execute(self, context: Context) -> list[dict[str, Any]]:
@@ -53,7 +96,8 @@ class ListPredictionsOperator(PredictionsTask):
 
         :param context: Airflow's context of the task.
         :raises AirflowFailException: for what a retry cannot cure: a refused key, a wrong argument, a used-up
-            quota, more than ``max_xcom_bytes``.
+            quota, more than ``max_xcom_bytes``, no record with ``on_empty="fail"``.
+        :raises AirflowSkipException: for no record with ``on_empty="skip"``.
         :raises TransientError: for what a retry may cure.
         """
         with airflow_errors():
@@ -61,21 +105,28 @@ class ListPredictionsOperator(PredictionsTask):
             filters = self.filters(given)
             with self.hook.get_conn() as client:
                 walk = client.service.walk(filters)
-                texts = list(self._within_limit(client.pages(walk), given.fields))
+                read = _Reading(words_asked(filters), given.fields)
+                texts = list(self._within_limit(client.pages(walk), read))
         if walk.proof.consistent is False:
             self.log.warning("Predictions may be missing: %s", walk.proof.reason)
-        self.log.info("%s: %d predictions in %d requests", self.hook.hook_name, len(texts), client.requests)
+        number = counted(len(texts), "prediction")
+        self.log.info("%s: %s in %s", self.hook.hook_name, number, counted(client.requests, "request"))
+        if text := read.doubts(client.service, filters):
+            self.log.warning("%s", text)
+        if not texts:
+            end_empty(self, context, [], read.met.nothing_matches())
         changed: Counter[str] = Counter()
         records = [storable(value(text), changed) for text in texts]
         if told := ", ".join(f"{what}: {count}" for what, count in changed.items() if count):
             self.log.warning("XCom cannot hold all that was sent: %s. %s keeps it", told, self._landing_name)
         return records
 
-    def _within_limit(self, pages: Iterable[Page], fields: Sequence[str] | None) -> Iterator[bytes]:
+    def _within_limit(self, pages: Iterable[Page], read: _Reading) -> Iterator[bytes]:
         size = len("[]")
         for page in pages:
+            read.met.add(page.met, read.asked)
             for prediction in page.predictions:
-                text = _projected(prediction, fields)
+                text = read.projected(prediction)
                 size += len(text) + len(",")
                 if self.max_xcom_bytes is not None and size > self.max_xcom_bytes:
                     raise ConfigurationError(
@@ -87,10 +138,3 @@ class ListPredictionsOperator(PredictionsTask):
     @property
     def _landing_name(self) -> str:
         return type(self).__name__.replace("ListPredictions", "PredictionsToObjectStorage")
-
-
-def _projected(prediction: Prediction, fields: Sequence[str] | None) -> bytes:
-    if fields is None:
-        return prediction.raw
-    given = members(prediction.raw)
-    return joined({name: given.get(name, b"null") for name in fields})

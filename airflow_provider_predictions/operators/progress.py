@@ -10,6 +10,7 @@ from airflow.providers.common.compat.sdk import Stats
 
 from airflow_provider_predictions.api.arguments import Filters
 from airflow_provider_predictions.api.models import Page
+from airflow_provider_predictions.api.wording import counted
 
 INTERVAL = 10.0
 """Seconds between two lines of the log, at least."""
@@ -39,6 +40,7 @@ class Progress:
         self._clock = clock
         self._began = self._said = clock()
         self._records = self._pages = 0
+        self._pages_said: int | None = None
         self._oldest: datetime | None = None
         self._newest: datetime | None = None
 
@@ -58,9 +60,10 @@ class Progress:
             self.say()
 
     def say(self) -> None:
-        """Write the line, and the same numbers as metrics."""
+        """Write the line, unless it was written, and the same numbers as metrics."""
         rate = self._records / max(self._clock() - self._began, 1e-3)
-        line = f"{self._records} records in {self._pages} pages, {rate:.0f} records/s"
+        records, pages = counted(self._records, "record"), counted(self._pages, "page")
+        line = f"{records} in {pages}, {rate:.0f} records/s"
         now = datetime.now(UTC)
         numbers = {"records": self._records, "pages": self._pages, "records_per_second": rate}
         if self._oldest and self._newest:
@@ -71,7 +74,9 @@ class Progress:
                 window = (self._end or now) - self._start
                 covered = min(1.0, (self._newest - self._oldest) / window) if window else 1.0
                 line += f", of a window of {_words(window)}: about {covered:.0%} read"
-        self._log(line)
+        if self._pages != self._pages_said:
+            self._log(line)
+        self._pages_said = self._pages
         for name, number in numbers.items():
             Stats.gauge(f"{PREFIX}.{name}", number, tags=self._tags)
 
@@ -79,4 +84,5 @@ class Progress:
 def _words(span: timedelta) -> str:
     hours, minutes = divmod(int(span.total_seconds()) // 60, 60)
     days, hours = divmod(hours, 24)
-    return f"{days} d {hours} h" if days else f"{hours} h {minutes} min"
+    numbers = {"d": days, "h": hours} if days else {"h": hours, "min": minutes}
+    return " ".join(f"{number} {unit}" for unit, number in numbers.items() if number) or "0 min"

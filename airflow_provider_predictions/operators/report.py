@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
 
 from airflow_provider_predictions.api.errors import ConfigurationError
+from airflow_provider_predictions.api.wording import counted
 from airflow_provider_predictions.operators.arguments import (
     A_PATH,
     ReportPeriod,
@@ -21,7 +22,8 @@ from airflow_provider_predictions.operators.arguments import (
     Timezone,
     path_of,
 )
-from airflow_provider_predictions.operators.lineage import ReportLink, tell_link, tell_outlets
+from airflow_provider_predictions.operators.lineage import ReportLink, tell_link
+from airflow_provider_predictions.operators.outlets import check_outlets, tell_outlets
 from airflow_provider_predictions.report.source import landings
 from airflow_provider_predictions.report.window import make_window
 from airflow_provider_predictions.storage.log import LOG
@@ -119,6 +121,7 @@ class PredictionsReportOperator(ArgumentsTask):
         :raises ConfigurationError: naming the argument that is wrong.
         """
         super().check_together(values)
+        check_outlets(self.outlets)
         is_known = not (is_reference(values.period) or is_reference(values.timezone))
         if is_known and not isinstance(values.period, str):
             make_window(values.period, values.timezone, datetime.now(UTC))
@@ -137,14 +140,15 @@ class PredictionsReportOperator(ArgumentsTask):
             path = path_of(given.path, self.log)
             found = landings(given.source, ObjectStoragePath, window)
             _require_own(path)
-            self.log.info("Reporting on %s (%s) from %d landings", window.title, given.timezone, len(found))
+            number = counted(len(found), "landing")
+            self.log.info("Reporting on %s (%s) from %s", window.title, given.timezone, number)
             with tempfile.TemporaryDirectory(prefix="predictions-report-") as directory:
                 files, workspace = Path(directory, "files"), Path(directory, "workspace")
                 files.mkdir()
                 workspace.mkdir()
                 summary = build(found, window, files, workspace)
                 report = _commit(path, summary, sorted(files.iterdir()))
-            tell_link(context, path / PAGE)
+            tell_link(self, context, path / PAGE)
             facts = {name: value for name, value in report.items() if name not in ("tables", "summary")}
             tell_outlets(context, self.outlets, report["path"], facts)
         self.log.info("%s The page is %s", summary["text"], report["report"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -11,6 +12,7 @@ from typing import Annotated, Any, ClassVar, TypedDict
 from airflow.providers.common.compat.sdk import (
     AirflowFailException,
     AirflowSensorTimeout,
+    BaseOperator,
     BaseSensorOperator,
     Context,
     PokeReturnValue,
@@ -18,7 +20,7 @@ from airflow.providers.common.compat.sdk import (
 )
 from pydantic import Field
 
-from airflow_provider_predictions._compat import first_reschedule_date
+from airflow_provider_predictions._compat import AirflowRescheduleException, first_reschedule_date
 from airflow_provider_predictions.api.arguments import Ids, Seconds, Words, checked, seconds_of
 from airflow_provider_predictions.api.client import Client
 from airflow_provider_predictions.api.errors import (
@@ -41,23 +43,27 @@ from airflow_provider_predictions.api.waiting import (
     Wait,
     judge,
 )
+from airflow_provider_predictions.sensors.outcome import outcome
 from airflow_provider_predictions.tasks.arguments import Argument, Templated, declare
 from airflow_provider_predictions.tasks.base import PredictionsTask
-from airflow_provider_predictions.tasks.retry import airflow_errors
 from airflow_provider_predictions.triggers.base import PredictionsTrigger
 
 FAILURES = "failed_polls"
 """The key in the task's state store."""
+MET = "met_words"
+"""Another one."""
 
 
 class Waited(TypedDict):
     """What a sensor pushes to XCom.
 
     :param statuses: status -> count.
+    :param looked_at: how many records the last poll has read, before filters dropped some.
     """
 
     statuses: dict[str, int]
     count: int
+    looked_at: int
 
 
 def _pages(client: Client, poll: Poll) -> Iterator[Page]:
@@ -148,6 +154,8 @@ class PredictionsSensor(PredictionsTask, BaseSensorOperator):
     _started: datetime | None = None
     _error: PredictionsError | None = None
 
+    _doubts = ""
+
     def check_together(self, values: Any) -> None:
         """Refuse arguments that do not go together.
 
@@ -168,8 +176,9 @@ class PredictionsSensor(PredictionsTask, BaseSensorOperator):
         :raises AirflowFailException: for a status of ``fail_on`` and for what a retry cannot cure.
         :raises TransientError: for ``max_failures`` failed polls in a row.
         :raises AirflowSensorTimeout: after ``timeout`` seconds.
+        :raises AirflowSkipException: instead, where ``soft_fail`` or ``never_fail`` says so.
         """
-        with airflow_errors():
+        with self._ending():
             return super().execute(context)
 
     def poke(self, context: Context) -> PokeReturnValue:
@@ -183,9 +192,12 @@ class PredictionsSensor(PredictionsTask, BaseSensorOperator):
         wait = self._wait()
         started = self._started = self._started or self._begin(context)
         self._error = None
-        with self._remembering(context) as patience:
+        with self._remembering(context, wait) as patience:
             try:
-                verdict = judge(self._poll(wait), (datetime.now(UTC) - started).total_seconds())
+                tally = self._poll(wait)
+                patience.meet(tally)
+                self._doubts = wait.doubts(self.hook_class.service_class, patience.met)
+                verdict = judge(tally, (datetime.now(UTC) - started).total_seconds())
             except PredictionsError as error:
                 self._error = error
                 if not patience.bears(error):
@@ -195,7 +207,7 @@ class PredictionsSensor(PredictionsTask, BaseSensorOperator):
                 if verdict.state != "waiting":
                     return PokeReturnValue(is_done=True, xcom_value=self._result(verdict))
         if self.deferrable:
-            self._defer(wait, started.timestamp())
+            self._defer(wait, started.timestamp(), patience.met_of(wait))
         return PokeReturnValue(is_done=False)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
@@ -205,8 +217,28 @@ class PredictionsSensor(PredictionsTask, BaseSensorOperator):
         :param next_kwargs: its arguments, the event among them.
         :param context: Airflow's context of the task.
         """
-        with airflow_errors():
-            return super().resume_execution(next_method, next_kwargs, context)
+        with self._ending():
+            # Not that of Airflow's sensors, which decides about errors in its own way.
+            return BaseOperator.resume_execution(self, next_method, next_kwargs, context)
+
+    @contextmanager
+    def _ending(self) -> Iterator[None]:
+        """Decide how the task ends, and say once which words match nothing."""
+        try:
+            yield
+        except AirflowRescheduleException:
+            raise
+        except Exception as error:
+            self._say_doubts()
+            found = outcome(error, soft_fail=self.soft_fail, never_fail=self.never_fail)
+            if found is error:
+                raise
+            raise found from error
+        self._say_doubts()
+
+    def _say_doubts(self) -> None:
+        if self._doubts:
+            self.log.warning("%s", self._doubts)
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> Waited:
         """End the wait with what the trigger found.
@@ -217,9 +249,12 @@ class PredictionsSensor(PredictionsTask, BaseSensorOperator):
         :raises AirflowSensorTimeout: after ``timeout`` seconds.
         :raises TransientError: where the trigger gave up, and a retry may work.
         """
+        event = event or {}
+        self._doubts = str(event.get("doubts", ""))
         match event:
             case {"state": "done" | "failed" as state, "message": str(message), "statuses": dict(statuses)}:
-                return self._result(Verdict(state, message, statuses))
+                looked_at = event.get("looked_at", sum(statuses.values()))
+                return self._result(Verdict(state, message, statuses, looked_at=looked_at))
             case {"state": "timeout", "message": str(message)}:
                 raise AirflowSensorTimeout(message)
             case {"state": "error", "message": str(message), "retryable": bool(retryable)}:
@@ -232,17 +267,19 @@ class PredictionsSensor(PredictionsTask, BaseSensorOperator):
         return first or datetime.now(UTC)
 
     @contextmanager
-    def _remembering(self, context: Context) -> Iterator[Patience]:
-        """The failures so far; between two pokes of a rescheduled task, Airflow keeps them from 3.3 on."""
+    def _remembering(self, context: Context, wait: Wait) -> Iterator[Patience]:
+        """What the polls have shown; between two pokes of a rescheduled task, Airflow keeps it from 3.3."""
         patience = self._patience = self._patience or Patience(self.log, self.max_failures)
         store = context.get("task_state_store") if self.reschedule else None
         if store:
             patience.failures = int(str(store.get(FAILURES, 0)))
+            patience.meet_again(json.loads(str(store.get(MET, "[]"))))
         try:
             yield patience
         finally:
             if store:
                 store.set(FAILURES, patience.failures)
+                store.set(MET, json.dumps(patience.met_of(wait)))
 
     def _poll(self, wait: Wait) -> Tally:
         """Ask once: a failed poll is not repeated before the next interval."""
@@ -265,7 +302,7 @@ class PredictionsSensor(PredictionsTask, BaseSensorOperator):
         pace = Pace(self.poke_interval, seconds_of(self.max_interval))
         return max(seconds, pace.seconds(run_duration(), self._error))
 
-    def _defer(self, wait: Wait, started: float) -> None:
+    def _defer(self, wait: Wait, started: float, met: list[str]) -> None:
         asked = self._error.retry_after if self._error else None
         trigger = self.trigger_class(
             conn_id=self.hook.conn_id,
@@ -275,6 +312,7 @@ class PredictionsSensor(PredictionsTask, BaseSensorOperator):
             started=started,
             deadline=started + self.timeout,
             max_failures=self.max_failures,
+            met=met,
             not_before=asked and datetime.now(UTC).timestamp() + asked,
         )
         # The trigger ends the wait itself; this is for a triggerer that is down.
@@ -284,7 +322,8 @@ class PredictionsSensor(PredictionsTask, BaseSensorOperator):
     def _result(verdict: Verdict) -> Waited:
         if verdict.state == "failed":
             raise AirflowFailException(verdict.message)
-        return {"statuses": verdict.statuses, "count": sum(verdict.statuses.values())}
+        count = sum(verdict.statuses.values())
+        return {"statuses": verdict.statuses, "count": count, "looked_at": verdict.looked_at}
 
     def _wait(self) -> Wait:
         """What is waited for, of the rendered arguments."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -19,6 +19,7 @@ import msgspec
 
 from airflow_provider_predictions.api.arguments import utc
 from airflow_provider_predictions.api.models import Page, Prediction, as_time, id_by_content
+from airflow_provider_predictions.api.wording import counted
 from airflow_provider_predictions.storage import checkpoint
 from airflow_provider_predictions.storage.attempt import Attempt
 from airflow_provider_predictions.storage.checkpoint import Progress
@@ -39,13 +40,23 @@ class Landing:
     :param form: of the parts.
     :param records_per_part: how many records a part holds; the last one holds the rest.
     :param arguments: all that decides what lands, as text.
+    :param asked: the words of the filters.
     """
 
-    def __init__(self, attempt: Attempt, form: Format, *, records_per_part: int, arguments: str) -> None:
+    def __init__(
+        self,
+        attempt: Attempt,
+        form: Format,
+        *,
+        records_per_part: int,
+        arguments: str,
+        asked: Collection[str] = (),
+    ) -> None:
         self.attempt = attempt
         self.form = form
         self.records_per_part = records_per_part
         self.arguments = arguments
+        self.asked = asked
         self._workspace = _workspace(attempt)
         self._directory = self._workspace.directory
         self.progress: Progress
@@ -78,7 +89,7 @@ class Landing:
         :param requests: sent so far.
         """
         progress = self.progress
-        progress.totals.add(page)
+        progress.totals.add(page, self.asked)
         progress.rejected.write([row.raw for row in page.rejected])
         progress.ids.write([_ids(page.predictions)] if page.predictions else [])
         records = [row.raw for row in page.predictions]
@@ -160,8 +171,8 @@ class Landing:
                 log.warning("The checkpoint under %s is ignored: %s", self.attempt.root, error)
                 self._remove_copies()
                 continue
-            log.info("Resuming after %d parts and %d more records of an attempt that was interrupted",
-                     len(found.parts), found.spool.count)  # fmt: skip
+            parts, records = counted(len(found.parts), "part"), counted(found.spool.count, "more record")
+            log.info("Resuming after %s and %s of an attempt that was interrupted", parts, records)
             return found
         return None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
+from collections.abc import Collection
 from datetime import datetime
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Annotated, Any, NotRequired, TypedDict, cast
@@ -13,6 +14,7 @@ import msgspec
 
 from airflow_provider_predictions.api.arguments import utc
 from airflow_provider_predictions.api.incremental import NAMED
+from airflow_provider_predictions.api.met import Met
 from airflow_provider_predictions.api.models import Page
 from airflow_provider_predictions.storage.console import plain_url
 from airflow_provider_predictions.storage.stored import VERSION
@@ -46,7 +48,8 @@ class Manifest(TypedDict):
     ``version`` is of its form. Times are ISO 8601 in UTC. ``created_min`` and ``created_max`` are of the
     records; None where no record has a creation time. ``consistent`` is True where it was shown that no
     record is missing, False where something was seen to be wrong, and None where the service gives no way to
-    know; ``inconsistency`` says why it is not True. ``filters`` are those that narrow what lands:
+    know; ``inconsistency`` says why it is not True. ``looked_at`` counts the records that were read, before
+    filters dropped some. ``filters`` are those that narrow what lands:
     ``statuses``, None for all, and of the others those that were given.
     """
 
@@ -54,6 +57,7 @@ class Manifest(TypedDict):
     path: str
     parts: list[PartFacts]
     count: int
+    looked_at: NotRequired[int]
     duplicates: int
     rejected: int
     rejected_reasons: dict[str, int]
@@ -105,9 +109,14 @@ class Totals(msgspec.Struct):
     values_missing_ids: list[str] = msgspec.field(default_factory=list)
     created_min: datetime | None = None
     created_max: datetime | None = None
+    met: Met = msgspec.field(default_factory=Met)
 
-    def add(self, page: Page) -> None:
-        """Count a page."""
+    def add(self, page: Page, asked: Collection[str] = ()) -> None:
+        """Count a page.
+
+        :param asked: words that the task gives.
+        """
+        self.met.add(page.met, asked)
         self.count += len(page.predictions)
         self.duplicates += page.duplicates
         _count(self.rejected, [row.fault or "" for row in page.rejected])
@@ -124,6 +133,7 @@ class Totals(msgspec.Struct):
         """The counts as a manifest has them."""
         facts = {
             "count": self.count,
+            "looked_at": self.met.looked_at,
             "duplicates": self.duplicates,
             "rejected": sum(self.rejected.values()),
             "rejected_reasons": dict(sorted(self.rejected.items())),

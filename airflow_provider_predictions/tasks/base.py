@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar
 from airflow.providers.common.compat.sdk import BaseOperatorLink
 from pydantic import AfterValidator
 
-from airflow_provider_predictions._compat import class_of
+from airflow_provider_predictions._compat import argument_of, class_of
 from airflow_provider_predictions.api.arguments import Filters, MaxPredictions, PageSize, Time, Words
 from airflow_provider_predictions.hooks.base import PredictionsHook
 from airflow_provider_predictions.tasks.arguments import Argument, ArgumentsTask, Templated, declare
@@ -24,14 +24,18 @@ class DashboardLink(BaseOperatorLink):
     name = "Dashboard"
 
     def get_link(self, operator: Any, *, ti_key: Any) -> str:
-        """The ``dashboard_url`` of the task's connection.
+        """The ``dashboard_url`` of the task's connection; empty where it cannot be found out.
 
         :param operator: the task.
         :param ti_key: which run of it; the link is the same for all.
         """
-        hook_class = class_of(operator).hook_class
-        url: str = hook_class(getattr(operator, hook_class.conn_name_attr)).dashboard_url()
-        return url
+        # Airflow asks after a failure, too. An error here would hide why the task has failed.
+        try:
+            hook_class = class_of(operator).hook_class
+            conn_id = argument_of(operator, hook_class.conn_name_attr) or hook_class.default_conn_name
+            return str(hook_class(conn_id).dashboard_url())
+        except Exception:
+            return ""
 
 
 class PredictionsTask(ArgumentsTask):

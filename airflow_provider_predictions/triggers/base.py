@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from dataclasses import asdict
 from typing import Any, ClassVar
 
@@ -30,6 +30,7 @@ class PredictionsTrigger(BaseTrigger):
     :param started: when the wait began, in seconds since 1970; by default now.
     :param deadline: when it ends, in seconds since 1970; None for never.
     :param max_failures: the failed poll in a row with this number ends the wait.
+    :param met: words of the wait that polls before the deferral have met.
     :param not_before: until when the service asked for time, in seconds since 1970; None where it did not.
     """
 
@@ -42,6 +43,7 @@ class PredictionsTrigger(BaseTrigger):
         "started",
         "deadline",
         "max_failures",
+        "met",
         "not_before",
     )
 
@@ -55,6 +57,7 @@ class PredictionsTrigger(BaseTrigger):
         started: float | None = None,
         deadline: float | None = None,
         max_failures: int = MAX_FAILURES,
+        met: Collection[str] = (),
         not_before: float | None = None,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -65,6 +68,8 @@ class PredictionsTrigger(BaseTrigger):
         self.started = time.time() if started is None else started
         self.deadline = deadline
         self.max_failures = max_failures
+        self.met = list(met)
+        self._doubts = ""
         self.not_before = not_before
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
@@ -85,18 +90,21 @@ class PredictionsTrigger(BaseTrigger):
             payload = {"state": "timeout", "message": f"Not finished within {within:.0f} s"}
         except PredictionsError as error:
             payload = {"state": "error", "message": str(error), "retryable": error.retryable}
-        yield TriggerEvent(payload)
+        yield TriggerEvent(payload | ({"doubts": self._doubts} if self._doubts else {}))
 
     async def _verdict(self) -> Verdict:
         wait, pace = checked(Wait, self.wait), Pace(self.poke_interval, self.max_interval)
         wait.list_filters(self.hook_class.service_class)
         patience = Patience(self.log, self.max_failures)
+        patience.meet_again(self.met)
         poller = Poller.of(self.hook_class, self.conn_id)
         poller.put_off((self.not_before or 0) - time.time())
         async with poller.subscribe(wait, Tally, pace, self._age()) as subscription:
             while True:
                 outcome = await subscription.outcome()
                 if isinstance(outcome, Tally):
+                    patience.meet(outcome)
+                    self._doubts = wait.doubts(self.hook_class.service_class, patience.met)
                     verdict = judge(outcome, self._age())
                     patience.heed(verdict)
                     if verdict.state != "waiting":

@@ -27,6 +27,7 @@ from airflow_provider_predictions.api.feed import Feed, events
 from airflow_provider_predictions.api.given import is_template, short
 from airflow_provider_predictions.api.incremental import LOOKBACK
 from airflow_provider_predictions.api.waiting import Patience, judge
+from airflow_provider_predictions.api.wording import counted, counts
 from airflow_provider_predictions.hooks.base import PredictionsHook
 from airflow_provider_predictions.triggers.looks import Look, Looks
 
@@ -178,7 +179,9 @@ class PredictionsEventTrigger(BaseEventTrigger):
                 event = self._unsent.pop(0)
                 sent.append(event)
                 self._unconfirmed.append(event)
-                self.log.info("%d predictions have finished: %s", event["count"], event["statuses"])
+                self.log.info(
+                    "%s finished: %s", counted(event["count"], "prediction"), counts(event["statuses"])
+                )
                 yield TriggerEvent(event)
 
     def _news(self, look: Look) -> list[dict[str, Any]]:

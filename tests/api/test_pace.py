@@ -11,6 +11,7 @@ import pytest
 from airflow_provider_predictions.api.errors import PredictionsError, ServerError
 from airflow_provider_predictions.api.models import Page
 from airflow_provider_predictions.api.waiting import (
+    ADVICE,
     LONGEST_RETRY_AFTER,
     NAMED,
     Pace,
@@ -58,7 +59,7 @@ def test_a_verdict_says_what_is_waited_for() -> None:
 
     assert found.state == "waiting"
     assert found.message == (
-        "VLM Run: 2 of 3 predictions are unfinished; statuses: {'completed': 1, 'odd': 1, 'running': 1}"
+        "VLM Run: 2 of 3 predictions are unfinished; statuses: completed: 1, odd: 1, running: 1"
         "; 4 are waited for (min_predictions)"
     )
     assert found.statuses == {"completed": 1, "odd": 1, "running": 1}
@@ -71,7 +72,7 @@ def test_a_verdict_names_what_is_missing_once_its_timeout_is_there() -> None:
 
     assert (waiting.state, failed.state) == ("waiting", "failed")
     assert waiting.message == (
-        "VLM Run: 0 of 1 predictions are unfinished; statuses: {'completed': 1}; 2 are not there yet"
+        "VLM Run: 0 of 1 predictions are unfinished; statuses: completed: 1; 2 are not there yet"
     )
     assert failed.message == "prediction_ids: VLM Run has not known a, c for 600 s (missing_timeout)"
 
@@ -80,7 +81,9 @@ def test_a_verdict_names_what_failed_in_the_services_words() -> None:
     found = verdict(pages=({"a": "failed", "b": "completed"},))
 
     assert found == Verdict(
-        "failed", "VLM Run: 1 of 2 predictions: a is failed: no pages", {"completed": 1, "failed": 1}
+        "failed",
+        f"VLM Run: 1 of 2 predictions: a is failed: no pages. {ADVICE}",
+        {"completed": 1, "failed": 1},
     )
 
 

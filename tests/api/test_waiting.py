@@ -21,6 +21,7 @@ from airflow_provider_predictions.api.errors import (
 from airflow_provider_predictions.api.models import Page
 from airflow_provider_predictions.api.service import Service
 from airflow_provider_predictions.api.waiting import (
+    ADVICE,
     JITTER,
     LONGEST_RETRY_AFTER,
     NAMED,
@@ -111,7 +112,7 @@ def test_ids_that_are_not_there_are_waited_for_until_their_timeout() -> None:
 def test_a_failure_is_told_in_the_services_words(service, record: dict[str, Any], text: str) -> None:
     page = Page((service.row(json.dumps(record | {"status": "failed"}).encode()),))
 
-    assert verdict(page, service=service).message.endswith(f"1 of 1 predictions: {text}")
+    assert verdict(page, service=service).message.endswith(f"1 of 1 predictions: {text}. {ADVICE}")
 
 
 def test_a_message_without_end_is_cut() -> None:
@@ -125,8 +126,20 @@ def test_ten_failures_are_named_and_the_others_counted() -> None:
 
     message = verdict(page).message
 
-    assert message.count(" is failed") == NAMED
-    assert message.endswith("p09 is failed and 2 more")
+    assert f"p00, {', '.join(f'p{n:02}' for n in range(1, NAMED))} are failed and 2 more. " in message
+
+
+def test_those_that_failed_for_another_reason_are_named_apart() -> None:
+    reasons = {"a": "no pages", "b": "no credits", "c": "no pages"}
+    page = Page(tuple(
+        VLMRUN.row(json.dumps({"id": id_, "status": "failed", "message": text}).encode())
+        for id_, text in reasons.items()
+    ))  # fmt: skip
+
+    message = verdict(page).message
+
+    assert "a, c are failed: no pages; b is failed: no credits. " in message
+    assert message.endswith("fail_on=() waits only")
 
 
 # --- pace --------------------------------------------------------------------------------------------

@@ -11,10 +11,11 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from airflow.providers.common.compat.sdk import Asset, AssetAlias, ObjectStoragePath
+from airflow.providers.common.compat.sdk import AirflowFailException, Asset, AssetAlias, ObjectStoragePath
 
 from airflow_provider_predictions.api.errors import ConfigurationError
-from airflow_provider_predictions.operators.lineage import identity
+from airflow_provider_predictions.operators.outlets import identity
+from airflow_provider_predictions.operators.report import PredictionsReportOperator
 from airflow_provider_predictions.sandbox.server import Sandbox
 from airflow_provider_predictions.sandbox.shelf import Shelf
 from airflow_provider_predictions.storage.console import console_url
@@ -183,3 +184,85 @@ def test_a_server_of_another_vendor_has_none(monkeypatch: pytest.MonkeyPatch, tm
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1")
     assert console_url(ObjectStoragePath("s3://amazon@bucket/key")) is None
     assert console_url(ObjectStoragePath(f"file://{tmp_path}/key")) is None
+
+
+class Supervisor:
+    """Tells a task of an asset that it names."""
+
+    def send(self, message: Any) -> Any:
+        from airflow.sdk.execution_time.comms import AssetResult
+
+        return AssetResult(name="landed", uri="predictions://landed", group="asset")
+
+
+@pytest.mark.parametrize("reference", [{"name": "landed"}, {"uri": "predictions://landed"}])
+def test_an_asset_that_is_named_gets_the_same_facts_and_partitions(
+    connections: Sandbox, shelf: Shelf, service_name: str, tmp_path: Path, monkeypatch, reference
+) -> None:
+    needs(3, 0, "references to assets")
+    from airflow.sdk.execution_time import task_runner
+
+    monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", Supervisor(), raising=False)
+    shelf.fill(3)
+    partitions = {"partition_keys": "2026-11-01"} if AIRFLOW >= (3, 3) else {}
+
+    _, manifest, events = land(service_name, tmp_path, [Asset.ref(**reference)], **partitions)
+
+    event = events[Asset(name="landed", uri="predictions://landed")]
+    assert event.extra["count"] == manifest["count"] == 3
+    if partitions:
+        assert event.partition_keys == {"2026-11-01"}
+
+
+@pytest.mark.parametrize("keys", ["2026-11-01", "{{ ds }}"])
+def test_partitions_of_an_alias_are_refused_while_the_file_is_parsed(service_name: str, keys: str) -> None:
+    needs(3, 3, "asset partitions")
+    outlets = [Asset(uri="predictions://landed"), AssetAlias("landed")]
+
+    with pytest.raises(ConfigurationError, match=r"partition_keys: .* alias 'landed'"):
+        LAND[service_name](task_id="land", path="file:///tmp/x", outlets=outlets, partition_keys=keys)
+
+
+def test_a_condition_of_assets_is_refused_as_an_outlet(service_name: str, subtests) -> None:
+    a, b = Asset(uri="predictions://a"), Asset(uri="predictions://b")
+    for condition in (a & b, a | b):
+        with (
+            subtests.test(condition=condition),
+            pytest.raises(ConfigurationError, match=r"outlets: .*condition"),
+        ):
+            LAND[service_name](task_id="land", path="file:///tmp/x", outlets=[condition])
+
+
+def test_a_report_refuses_a_condition_too() -> None:
+    condition = Asset(uri="predictions://a") | Asset(uri="predictions://b")
+
+    with pytest.raises(ConfigurationError, match="outlets: "):
+        PredictionsReportOperator(task_id="r", source="/tmp/x", path="/tmp/y", outlets=[condition])
+
+
+def test_a_key_that_airflow_would_refuse_is_refused_before_anything_is_written(
+    connections: Sandbox, service_name: str, tmp_path: Path
+) -> None:
+    needs(3, 3, "asset partitions")
+    outlets = [Asset(uri="predictions://landed")]
+    with pytest.raises(ConfigurationError, match=r"partition_keys: .* 251 characters"):
+        land(service_name, tmp_path / "x", outlets, partition_keys=["x" * 251])
+
+    task = LAND[service_name](
+        task_id="land", path=f"file://{tmp_path}/x", outlets=outlets, partition_keys="{{ x }}"
+    )
+    task.partition_keys = "x" * 251
+    with pytest.raises(AirflowFailException, match="partition_keys: "):
+        task.execute({"outlet_events": OutletEventAccessors()})
+
+    assert not connections.wire.seen
+    assert not (tmp_path / "x").exists()
+
+
+def test_an_outlet_that_is_no_asset_has_no_event(
+    connections: Sandbox, shelf: Shelf, service_name: str, tmp_path: Path
+) -> None:
+    _, manifest, events = land(service_name, tmp_path, [{"a": "table"}])
+
+    assert manifest["count"] == 0
+    assert not len(events)

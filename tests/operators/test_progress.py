@@ -59,9 +59,41 @@ def test_the_line_says_how_much_of_the_window_is_read(metrics: Recorder) -> None
 
     progress.say()
 
-    assert re.search(
-        r"oldest record seen is 10 h 0 min old, of a window of 1 d 16 h: about 25% read", lines[0]
-    )
+    assert re.search(r"oldest record seen is 10 h old, of a window of 1 d 16 h: about 25% read", lines[0])
+
+
+def test_the_last_line_comes_once(metrics: Recorder) -> None:
+    now, lines = 0.0, []
+    progress = Progress(lines.append, "vlmrun", Filters(), clock=lambda: now)
+    progress.page(page(1))
+    now = 11.0
+    progress.page(page(2))
+
+    progress.say()
+
+    assert len(lines) == 1
+    assert lines[0].startswith("2 records in 2 pages")
+
+
+def test_an_empty_list_has_a_line_too(metrics: Recorder) -> None:
+    lines: list[str] = []
+
+    Progress(lines.append, "vlmrun", Filters()).say()
+
+    assert lines == ["0 records in 0 pages, 0 records/s"]
+
+
+def test_one_is_no_plural_and_nothing_is_left_out(metrics: Recorder, subtests) -> None:
+    for hours, words in ((720, "30 d old"), (726, "30 d 6 h old"), (2.5, "2 h 30 min old"),
+                         (0.5, "30 min old"), (0, "0 min old")):  # fmt: skip
+        with subtests.test(hours=hours):
+            lines: list[str] = []
+            progress = Progress(lines.append, "vlmrun", Filters())
+            progress.page(page(hours))
+            progress.say()
+
+            assert lines[0].startswith("1 record in 1 page, ")
+            assert lines[0].endswith(f"the oldest record seen is {words}")
 
 
 def test_the_same_numbers_are_metrics_under_one_prefix(metrics: Recorder, connections, tmp_path) -> None:

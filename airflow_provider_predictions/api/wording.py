@@ -1,0 +1,42 @@
+"""Numbers and words as the log and messages write them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+LONGEST_WORD = 60
+"""Characters of a service's word that a message quotes."""
+MOST_WORDS = 20
+"""Words that a message lists."""
+
+
+def counted(number: int, noun: str) -> str:
+    """``1 page``, ``2 pages``.
+
+    :param noun: in the singular; its plural ends in s.
+    """
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def counts(numbers: Mapping[str, int]) -> str:
+    """``completed: 3, failed: 1``."""
+    return ", ".join(f"{shown(word)}: {number}" for word, number in numbers.items())
+
+
+def shown(word: str) -> str:
+    """A word that came from outside: on one line, printable, and short."""
+    text = "".join(letter if letter.isprintable() else " " for letter in word)
+    text = " ".join(text.split())
+    return text if len(text) <= LONGEST_WORD else f"{text[:LONGEST_WORD]}…"
+
+
+def listed(words: Iterable[str]) -> str:
+    """Words in alphabetical order, the first 20 of them."""
+    found = sorted(words)
+    more = f" and {len(found) - MOST_WORDS} more" if len(found) > MOST_WORDS else ""
+    return ", ".join(map(shown, found[:MOST_WORDS])) + more
+
+
+def quoted(words: Iterable[str]) -> str:
+    """Words that somebody gave, in quotes."""
+    return ", ".join(f"'{shown(word)}'" for word in words)

@@ -1,0 +1,83 @@
+"""How a task ends: rows that are no records, records without values, and no record at all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from airflow.providers.common.compat.sdk import (
+    XCOM_RETURN_KEY,
+    AirflowFailException,
+    AirflowSkipException,
+    Context,
+)
+
+from airflow_provider_predictions.api.errors import LONGEST_MESSAGE, MissingValuesError, RejectedRowsError
+from airflow_provider_predictions.storage.manifest import Manifest
+
+OnEmpty = Literal["warn", "skip", "fail", "ignore"]
+
+
+def end_empty(task: Any, context: Context, result: object, text: str) -> None:
+    """Do what ``on_empty`` says of a task that has matched nothing.
+
+    :param task: the operator.
+    :param result: is pushed before a skip, which would lose it.
+    :param text: what was looked at.
+    :raises AirflowSkipException: for ``skip``.
+    :raises AirflowFailException: for ``fail``: the window of a run that has ended does not fill.
+    """
+    match task.on_empty:
+        case "warn":
+            task.log.warning("%s", text)
+        case "ignore":
+            task.log.info("%s", text)
+        case "skip":
+            ti = context.get("ti")
+            if ti and task.do_xcom_push:
+                ti.xcom_push(key=XCOM_RETURN_KEY, value=result)
+            raise AirflowSkipException(f"{text} (on_empty='skip')")
+        case "fail":
+            raise AirflowFailException(f"{text} (on_empty='fail')")
+
+
+def judge_values(content: Manifest, most: int | None) -> str:
+    """What to say of records that have landed without their values; empty where there are none.
+
+    :param most: how many may; None for any number.
+    :raises MissingValuesError: for more.
+    """
+    # The manifest may be that of an earlier attempt, of a version that did not count them.
+    if not (missing := content.get("values_missing", 0)):
+        return ""
+    named = content["values_missing_ids"]
+    ids = ", ".join(id_[:LONGEST_MESSAGE] for id_ in named) + (", …" if missing > len(named) else "")
+    text = (
+        f"{missing} of {content['count']} records landed without their values "
+        f"({_counted(content['values_missing_reasons'])}): {ids}"
+    )
+    if most is not None and missing > most:
+        raise MissingValuesError(
+            f"max_values_missing: {text}. They are not fetched again. To let more pass, raise "
+            "max_values_missing or set it to None"
+        )
+    return text
+
+
+def judge_rejected(content: Manifest, most: int | None) -> None:
+    """Refuse a landing with too many rows that are no records.
+
+    :param most: how many may be; None for any number.
+    :raises RejectedRowsError: for more.
+    """
+    if most is not None and content["rejected"] > most:
+        raise RejectedRowsError(
+            f"max_rejected: {content['rejected']} rows are no records "
+            f"({_counted(content['rejected_reasons'])}); they are kept in {content['rejected_uri']}. "
+            f"The other {content['count']} have landed. To let such rows pass, raise max_rejected or set it "
+            "to None"
+        )
+
+
+def _counted(reasons: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} x {reason}" for reason, count in reasons.items())

@@ -1,0 +1,104 @@
+"""What the events of a task's outlets carry, whatever kind of outlet it is."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from typing import Any
+from urllib.parse import urlsplit
+
+from airflow.providers.common.compat.sdk import Asset, AssetAlias, Context
+
+from airflow_provider_predictions._compat import AIRFLOW_V_3_3_PLUS, AssetRef, BaseAsset
+from airflow_provider_predictions.api.errors import ConfigurationError
+from airflow_provider_predictions.api.wording import shown
+from airflow_provider_predictions.storage.manifest import Manifest
+
+SMALL = (
+    "path",
+    "service",
+    "format",
+    "compression",
+    "count",
+    "statuses",
+    "created_min",
+    "created_max",
+    "complete",
+)
+LONGEST_KEY = 250
+"""Characters of a partition key that Airflow's database holds."""
+
+
+def check_outlets(outlets: Iterable[object], *, partitioned: bool = False) -> None:
+    """Refuse outlets that no event can be given to.
+
+    :param partitioned: whether the events are of partitions.
+    :raises ConfigurationError: naming the argument that is wrong.
+    """
+    if partitioned and not AIRFLOW_V_3_3_PLUS:
+        raise ConfigurationError("partition_keys: needs Airflow 3.3 or newer")
+    has_asset = False
+    for outlet in outlets:
+        is_asset = isinstance(outlet, Asset | AssetRef)
+        has_asset = has_asset or is_asset
+        if isinstance(outlet, BaseAsset) and not (is_asset or isinstance(outlet, AssetAlias)):
+            raise ConfigurationError(
+                f"outlets: holds {type(outlet).__name__}, a condition, of which Airflow makes no event. "
+                "Give the assets themselves, such as [a, b] instead of a & b"
+            )
+        if partitioned and isinstance(outlet, AssetAlias):
+            raise ConfigurationError(
+                f"partition_keys: Airflow gives the events of an alias no partitions, and outlets holds the "
+                f"alias '{shown(outlet.name)}'. Give an Asset or Asset.ref(...) instead"
+            )
+    if partitioned and not has_asset:
+        raise ConfigurationError("partition_keys: needs an asset in outlets, whose partitions they are")
+
+
+def check_partition_keys(keys: Iterable[str]) -> None:
+    """Refuse keys that Airflow would refuse after the commit.
+
+    :raises ConfigurationError: for one that is too long.
+    """
+    for key in keys:
+        if len(key) > LONGEST_KEY:
+            raise ConfigurationError(
+                f"partition_keys: '{shown(key)}' has {len(key)} characters; Airflow takes {LONGEST_KEY}"
+            )
+
+
+def tell_assets(
+    context: Context, outlets: Iterable[object], manifest: Manifest, partition_keys: Collection[str]
+) -> None:
+    """Give the events of a task's outlets the small facts of a manifest.
+
+    :param partition_keys: an event of each of these partitions; none for one event of the whole asset.
+    """
+    facts = {name: manifest[name] for name in SMALL}  # type: ignore[literal-required]
+    tell_outlets(context, outlets, manifest["path"], facts, partition_keys)
+
+
+def tell_outlets(
+    context: Context,
+    outlets: Iterable[object],
+    path: str,
+    facts: dict[str, Any],
+    partition_keys: Collection[str] = (),
+) -> None:
+    """Give the events of a task's outlets what it has to say.
+
+    :param path: what was written; of an alias, the event is of that.
+    """
+    for outlet in outlets:
+        if isinstance(outlet, AssetAlias):
+            context["outlet_events"][outlet].add(Asset(uri=identity(path)), extra=facts)
+        elif isinstance(outlet, Asset | AssetRef):
+            event = context["outlet_events"][outlet]
+            event.extra = facts
+            if partition_keys:
+                event.add_partitions(list(partition_keys))
+
+
+def identity(path: str) -> str:
+    """The URL of what lies under a path, without the connection through which it is reached."""
+    parts = urlsplit(path)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
