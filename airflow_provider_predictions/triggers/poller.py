@@ -39,6 +39,8 @@ class Counting(Protocol):
 
 C = TypeVar("C", bound=Counting)
 Key = tuple[object, str]
+List = tuple[object, ...]
+"""The values of the filters that a service applies."""
 
 
 @dataclass(eq=False)
@@ -110,7 +112,7 @@ class Poller:
         self._subscriptions: set[Subscription[Any]] = set()
         self._changed = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
-        self._learned = Learned()
+        self._learned: dict[List, Learned] = {}
         self._not_before = 0.0
 
     @classmethod
@@ -211,20 +213,22 @@ class Poller:
 
     async def _poll(self, asked: Mapping[Key, Subscription[Any]]) -> dict[Key, Counting | PredictionsError]:
         """Ask once: a failed poll is not repeated before the next interval."""
-        waits = {key: one.wait for key, one in asked.items()}
+        outcomes: dict[Key, Counting | PredictionsError] = {}
         async with await self._client() as client:
-            counts = {key: one.count(waits[key], client.service) for key, one in asked.items()}
-            poll = Poll(client.service, [*waits.values()], self._learned)
-            async for page in _pages(client, poll):
-                for number, count in enumerate(counts.values()):
-                    count.add(page)
-                    if number % CHUNK == CHUNK - 1:
-                        await asyncio.sleep(0)
+            counts = {key: one.count(one.wait, client.service) for key, one in asked.items()}
+            lists = _by_list(client.service, {key: one.wait for key, one in asked.items()})
+            self._learned = {one: self._learned.get(one) or Learned() for one in lists}
+            for one, waits in lists.items():
+                poll = Poll(client.service, [*waits.values()], self._learned[one])
+                await _count(_pages(client, poll), [counts[key] for key in waits])
+                outcomes |= {key: poll.error_of(wait) or counts[key] for key, wait in waits.items()}
+                if poll.put_off_by:
+                    self.put_off(poll.put_off_by.retry_after or 0)
+                    outcomes |= dict.fromkeys(asked.keys() - outcomes.keys(), poll.put_off_by)
+                    break
         for count in counts.values():
             count.clock = client.service_clock
-        if poll.put_off_by:
-            self.put_off(poll.put_off_by.retry_after or 0)
-        return {key: poll.error_of(waits[key]) or count for key, count in counts.items()}
+        return outcomes
 
     async def _client(self) -> AsyncClient:
         hook = self.hook_class(self.conn_id, attempts=1)
@@ -236,6 +240,28 @@ class Poller:
                 raise
             text = f"connection {self.conn_id!r} was not read within {self.longest_read:g} s"
             raise TransientError(f"{hook.conn_name_attr}: {text}") from None
+
+
+def _by_list(service: Service[Any], waits: Mapping[Key, Wait]) -> dict[List, dict[Key, Wait]]:
+    """The waits that one pass can answer.
+
+    A filter that the service applies makes another list of it; all others are applied here. Waits for ids are
+    answered by any list.
+    """
+    lists: dict[List, dict[Key, Wait]] = {}
+    for key, wait in waits.items():
+        by_ids = wait.prediction_ids is not None
+        one = tuple(None if by_ids else wait.filters.get(name) for name in service.server_filters)
+        lists.setdefault(one, {})[key] = wait
+    return lists
+
+
+async def _count(pages: AsyncIterator[Page], counts: list[Counting]) -> None:
+    async for page in pages:
+        for number, count in enumerate(counts):
+            count.add(page)
+            if number % CHUNK == CHUNK - 1:
+                await asyncio.sleep(0)
 
 
 async def _pages(client: AsyncClient, poll: Poll) -> AsyncIterator[Page]:

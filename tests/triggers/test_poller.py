@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
+from datetime import UTC, datetime
 from itertools import cycle, pairwise
 from typing import Any
 
@@ -70,6 +72,25 @@ def test_waits_for_parts_of_the_list_are_answered_by_one_pass(
     assert payloads[-1]["statuses"][DONE[service_name]] >= 4
     # One pass of at most two pages in each interval, by the most impatient.
     assert connections.wire.requests(service_name) <= 2 * (4 + 1)
+
+
+def test_waits_for_other_models_count_no_prediction_of_each_other(connections: Sandbox) -> None:
+    """Cradl applies this filter itself, so one pass cannot be read for both."""
+    shelf, since = connections.cradl, {"created_after": datetime.now(UTC).isoformat()}
+    rows = [shelf.add(work=1.5 * INTERVAL) for _ in range(8)]
+    model, other = {row.group for row in rows}
+    for row in rows:
+        row.outcome = "failed" if row.group == other else "succeeded"
+
+    good, bad, both = together(
+        trigger("cradl", filters=since | {"model_id": model}),
+        trigger("cradl", filters=since | {"model_id": other}),
+        trigger("cradl", filters=since, fail_on=()),
+    )
+
+    assert (good["state"], good["statuses"]) == ("done", Counter(s.outcome for s in rows if s.group == model))
+    assert (bad["state"], bad["statuses"]) == ("failed", Counter(s.outcome for s in rows if s.group == other))
+    assert sum(both["statuses"].values()) == len(rows)
 
 
 def test_a_wait_that_is_wrong_hurts_no_other(connections, shelf: Shelf, service_name: str) -> None:
