@@ -8,27 +8,26 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
-from pydantic import Field
 
-from airflow_provider_predictions.api.arguments import Filters, Lookback, Names, Seconds, utc
+from airflow_provider_predictions.api.arguments import Filters, utc
 from airflow_provider_predictions.api.client import Client
-from airflow_provider_predictions.api.errors import ConfigurationError, PredictionsError
-from airflow_provider_predictions.api.given import words
-from airflow_provider_predictions.api.incremental import LOOKBACK, Ledger
+from airflow_provider_predictions.api.errors import PredictionsError
+from airflow_provider_predictions.api.incremental import Ledger
 from airflow_provider_predictions.api.met import Met, doubts, words_asked
 from airflow_provider_predictions.api.models import Page
 from airflow_provider_predictions.api.service import Service
 from airflow_provider_predictions.api.walk import Walk
 from airflow_provider_predictions.api.wording import counted
-from airflow_provider_predictions.operators.arguments import A_PATH, StoragePath, narrowing, path_of
+from airflow_provider_predictions.operators.arguments import narrowing, path_of
 from airflow_provider_predictions.operators.increment import ledger_of, tell
+from airflow_provider_predictions.operators.landing_arguments import LANDING, NOT_INCREMENTAL, check_landing
 from airflow_provider_predictions.operators.lineage import ManifestLink, facets, tell_link
-from airflow_provider_predictions.operators.outcome import OnEmpty, end_empty, judge_rejected, judge_values
-from airflow_provider_predictions.operators.outlets import check_outlets, check_partition_keys, tell_assets
+from airflow_provider_predictions.operators.outcome import end_empty, judge_rejected, judge_values
+from airflow_provider_predictions.operators.outlets import tell_assets
 from airflow_provider_predictions.operators.progress import Progress
 from airflow_provider_predictions.operators.xcom import storable
 from airflow_provider_predictions.storage.attempt import TaskRun
@@ -39,17 +38,13 @@ from airflow_provider_predictions.storage.landing import Landing, forget
 from airflow_provider_predictions.storage.manifest import MANIFEST, Manifest
 from airflow_provider_predictions.storage.objects import prepare
 from airflow_provider_predictions.storage.replaced import ReplacedPath
-from airflow_provider_predictions.tasks.arguments import REQUIRED, Argument, Templated, declare
 from airflow_provider_predictions.tasks.base import DashboardLink, PredictionsTask
-from airflow_provider_predictions.tasks.references import is_reference
 from airflow_provider_predictions.tasks.retry import airflow_errors
 
 if TYPE_CHECKING:
     from airflow.providers.openlineage.extractors import OperatorLineage
 
 Target = IncrementalPath | ReplacedPath
-MOST_PREFETCH = 32
-NOT_INCREMENTAL = ("created_before", "max_predictions")
 NOT_OF_A_KIND = (*NOT_INCREMENTAL, "created_after", "order", "page_size")
 """Filters that may differ between incremental landings under one path."""
 
@@ -62,102 +57,7 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
     there.
     """
 
-    arguments = declare(
-        Templated(
-            "path",
-            "str | ObjectStoragePath | Ref",
-            StoragePath,
-            "the directory to land in, as an ``ObjectStoragePath`` URL. One landing each; for incremental "
-            "landings the same for all runs",
-            default=REQUIRED,
-            needed=f"give a URL such as {A_PATH}",
-            example='"s3://aws_default@bucket/predictions/{{ ds }}"',
-        ),
-        Argument(
-            "file_format",
-            'Literal["jsonl", "parquet"]',
-            Literal["jsonl", "parquet"],
-            "the format of the parts; ``parquet`` needs the extra of that name",
-            default="jsonl",
-            example='"parquet"',
-        ),
-        Argument(
-            "compression",
-            'Literal["gzip", "zstd"] | None',
-            Literal[None, "gzip", "zstd"],
-            "how the parts are compressed; ``zstd`` needs the extra of that name",
-            example='"gzip"',
-        ),
-        Argument(
-            "records_per_part",
-            "int",
-            Annotated[int, Field(ge=1)],
-            "how many records one object holds at most",
-            default=100_000,
-        ),
-        Argument(
-            "prefetch",
-            "int",
-            Annotated[int, Field(ge=0, le=MOST_PREFETCH)],
-            f"how many pages are in flight while one is written, 0 to {MOST_PREFETCH}. For Cradl, whose "
-            "pages name the next one, that is one; there it is how many files ``fetch_values`` fetches at "
-            "once",
-            default=1,
-        ),
-        Argument(
-            "incremental",
-            "bool",
-            bool,
-            "land each prediction once, in the first run that finds it finished. Each run lands in a "
-            "directory of its own under ``path``; ``_state.json`` there says what has landed",
-            default=False,
-            example="True",
-        ),
-        Argument(
-            "max_age",
-            "timedelta | float | None",
-            Seconds | None,
-            "with ``incremental``, do not wait for predictions that are still unfinished so long after their "
-            "creation, a timedelta or seconds; by default all are waited for",
-            example="timedelta(days=7)",
-        ),
-        Argument(
-            "lookback",
-            "timedelta | float",
-            Lookback,
-            "with ``incremental``, how long after its creation a prediction may be listed for the first "
-            "time, a timedelta or seconds. Each run looks back so far behind the newest prediction that the "
-            "one before has seen, and at least so far behind the service's clock",
-            default=LOOKBACK,
-            example="timedelta(hours=2)",
-        ),
-        Argument(
-            "max_rejected",
-            "int | None",
-            Annotated[int, Field(ge=0)] | None,
-            "fail, after all has landed, when more rows than these are no JSON objects; None never to fail. "
-            "Such rows are kept in ``_rejected``, beside the parts",
-            default=0,
-        ),
-        Templated(
-            "partition_keys",
-            "str | Collection[str | Ref] | Ref | None",
-            Names | None,
-            "which partitions of the asset in ``outlets`` this landing is, as a list or comma-separated text "
-            "(Airflow 3.3 or newer); by default the event is of the whole asset",
-            default=(),
-            example='"{{ ds }}"',
-        ),
-        Argument(
-            "on_empty",
-            'Literal["warn", "skip", "fail", "ignore"]',
-            OnEmpty,
-            "what the task does, after the commit, when no record has landed. A skip pushes the manifest and "
-            "sends no asset event",
-            default="warn",
-            example='"skip"',
-        ),
-    )
+    arguments = LANDING
     operator_extra_links = (DashboardLink(), ManifestLink())
     fetch_values = False
     max_values_missing: int | None = None
@@ -172,14 +72,7 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
         :raises ConfigurationError: naming the argument that is wrong.
         """
         super().check_together(values)
-        if values.max_age is not None and not values.incremental:
-            raise ConfigurationError("max_age: goes with incremental=True only")
-        for name in NOT_INCREMENTAL:
-            if values.incremental and getattr(values, name) is not None:
-                raise ConfigurationError(f"{name}: does not go with incremental, which keeps its own window")
-        check_outlets(self.outlets, partitioned=bool(values.partition_keys))
-        if not is_reference(values.partition_keys):
-            check_partition_keys(words(values.partition_keys) or ())
+        check_landing(values, self.outlets)
 
     def execute(self, context: Context) -> Manifest:
         """Land, and return the manifest.

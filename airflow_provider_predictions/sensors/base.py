@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
-from typing import Annotated, Any, ClassVar, TypedDict
+from typing import Any, ClassVar, TypedDict
 
 from airflow.providers.common.compat.sdk import (
     AirflowFailException,
@@ -16,12 +16,10 @@ from airflow.providers.common.compat.sdk import (
     BaseSensorOperator,
     Context,
     PokeReturnValue,
-    conf,
 )
-from pydantic import Field
 
 from airflow_provider_predictions._compat import AirflowRescheduleException, first_reschedule_date
-from airflow_provider_predictions.api.arguments import Ids, Seconds, Words, checked, seconds_of
+from airflow_provider_predictions.api.arguments import checked, seconds_of
 from airflow_provider_predictions.api.client import Client
 from airflow_provider_predictions.api.errors import (
     ConfigurationError,
@@ -32,10 +30,6 @@ from airflow_provider_predictions.api.errors import (
 from airflow_provider_predictions.api.models import Page
 from airflow_provider_predictions.api.poll import Learned, Poll
 from airflow_provider_predictions.api.waiting import (
-    MAX_FAILURES,
-    MISSING_TIMEOUT,
-    MinPredictions,
-    MissingTimeout,
     Pace,
     Patience,
     Tally,
@@ -43,8 +37,8 @@ from airflow_provider_predictions.api.waiting import (
     Wait,
     judge,
 )
+from airflow_provider_predictions.sensors.arguments import WAITING
 from airflow_provider_predictions.sensors.outcome import outcome
-from airflow_provider_predictions.tasks.arguments import Argument, Templated, declare
 from airflow_provider_predictions.tasks.base import PredictionsTask
 from airflow_provider_predictions.triggers.base import PredictionsTrigger
 
@@ -82,73 +76,7 @@ class PredictionsSensor(PredictionsTask, BaseSensorOperator):
     """
 
     trigger_class: ClassVar[type[PredictionsTrigger]]
-    arguments = declare(
-        Templated(
-            "prediction_ids",
-            "str | int | Collection[str | int | Ref] | Ref | None",
-            Ids,
-            "wait for these, whatever the filters, as a list or comma-separated text. With an empty list "
-            "the wait ends at once",
-            needed="give ids, or leave prediction_ids out to wait for all that match the filters",
-            example='["id-1", "id-2"]',
-        ),
-        Templated(
-            "fail_on",
-            "str | Collection[str | Ref] | Ref",
-            Words,
-            "statuses that fail the task; an empty list to wait only",
-            default=("failed", "cancelled"),
-            example='["failed"]',
-        ),
-        Templated(
-            "waiting_statuses",
-            "str | Collection[str | Ref] | Ref | None",
-            Words,
-            "statuses that are waited for; by default every one that is not known to be final",
-            example='["pending"]',
-        ),
-        Templated(
-            "min_predictions",
-            "int | str | Ref",
-            MinPredictions,
-            "how many predictions must match the filters before the wait can end",
-            default=0,
-            example="10",
-        ),
-        Templated(
-            "missing_timeout",
-            "float | str | Ref",
-            MissingTimeout,
-            "seconds after which one of ``prediction_ids`` that the service does not know fails the task",
-            default=MISSING_TIMEOUT,
-            example="3600",
-        ),
-        Argument(
-            "max_interval",
-            "timedelta | float | None",
-            Seconds | None,
-            "seconds up to which the interval grows, to a tenth of the age of the wait; by default it does "
-            "not grow",
-            example="timedelta(minutes=10)",
-        ),
-        Argument(
-            "max_failures",
-            "int",
-            Annotated[int, Field(ge=1)],
-            "the failed poll in a row with this number fails the task, as one that a retry may cure. "
-            "Rescheduled tasks count from Airflow 3.3 on",
-            default=MAX_FAILURES,
-        ),
-        Argument(
-            "deferrable",
-            "bool",
-            bool,
-            "wait in the triggerer, without a worker. The first poll is made by the worker",
-            default=conf.getboolean("operators", "default_deferrable", fallback=False),
-            example="True",
-            shown_default="False",
-        ),
-    )
+    arguments = WAITING
     ui_color = "#e9f3e4"
     _patience: Patience | None = None
     _started: datetime | None = None

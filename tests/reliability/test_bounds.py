@@ -15,7 +15,7 @@ from airflow_provider_predictions.api import (
     walk,
 )
 from airflow_provider_predictions.hooks.fields import Settings
-from airflow_provider_predictions.operators import landing, listing
+from airflow_provider_predictions.operators import landing_arguments
 from airflow_provider_predictions.sensors.vlmrun import VlmRunPredictionsSensor
 from airflow_provider_predictions.storage import objects, workspace
 from airflow_provider_predictions.triggers.poller import Poller
@@ -41,7 +41,7 @@ BOUNDS = {
     "attempts at a token that is refused with 400": f"{token_endpoint.TOKEN_ATTEMPTS}",
     "wait for a token in all": f"{TIMEOUT * transport.TIMEOUTS:g} s",
     "an answer of the token endpoint": f"{token_endpoint.LARGEST_ANSWER} bytes",
-    "requests in flight of a landing": f"{landing.MOST_PREFETCH}",
+    "requests in flight of a landing": f"{landing_arguments.MOST_PREFETCH}",
     "pages in memory of a landing": "`prefetch` + 1",
     "a piece of a part on its way to an object store, whose smaller parts go whole": f"{objects.PIECE} bytes",
     "JSON that a list pushes": f"{listing.MEBIBYTE} bytes",

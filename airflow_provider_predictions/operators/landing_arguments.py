@@ -1,0 +1,134 @@
+"""What a landing can be told beside its filters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from airflow_provider_predictions.api.arguments import Lookback, Names, Seconds
+from airflow_provider_predictions.api.errors import ConfigurationError
+from airflow_provider_predictions.api.given import words
+from airflow_provider_predictions.api.incremental import LOOKBACK
+from airflow_provider_predictions.operators.arguments import A_PATH, StoragePath
+from airflow_provider_predictions.operators.outcome import OnEmpty
+from airflow_provider_predictions.operators.outlets import check_outlets, check_partition_keys
+from airflow_provider_predictions.tasks.arguments import REQUIRED, Argument, Templated, declare
+from airflow_provider_predictions.tasks.references import is_reference
+
+MOST_PREFETCH = 32
+NOT_INCREMENTAL = ("created_before", "max_predictions")
+LANDING = declare(
+    Templated(
+        "path",
+        "str | ObjectStoragePath | Ref",
+        StoragePath,
+        "the directory to land in, as an ``ObjectStoragePath`` URL. One landing each; for incremental "
+        "landings the same for all runs",
+        default=REQUIRED,
+        needed=f"give a URL such as {A_PATH}",
+        example='"s3://aws_default@bucket/predictions/{{ ds }}"',
+    ),
+    Argument(
+        "file_format",
+        'Literal["jsonl", "parquet"]',
+        Literal["jsonl", "parquet"],
+        "the format of the parts; ``parquet`` needs the extra of that name",
+        default="jsonl",
+        example='"parquet"',
+    ),
+    Argument(
+        "compression",
+        'Literal["gzip", "zstd"] | None',
+        Literal[None, "gzip", "zstd"],
+        "how the parts are compressed; ``zstd`` needs the extra of that name",
+        example='"gzip"',
+    ),
+    Argument(
+        "records_per_part",
+        "int",
+        Annotated[int, Field(ge=1)],
+        "how many records one object holds at most",
+        default=100_000,
+    ),
+    Argument(
+        "prefetch",
+        "int",
+        Annotated[int, Field(ge=0, le=MOST_PREFETCH)],
+        f"how many pages are in flight while one is written, 0 to {MOST_PREFETCH}. For Cradl, whose "
+        "pages name the next one, that is one; there it is how many files ``fetch_values`` fetches at "
+        "once",
+        default=1,
+    ),
+    Argument(
+        "incremental",
+        "bool",
+        bool,
+        "land each prediction once, in the first run that finds it finished. Each run lands in a "
+        "directory of its own under ``path``; ``_state.json`` there says what has landed",
+        default=False,
+        example="True",
+    ),
+    Argument(
+        "max_age",
+        "timedelta | float | None",
+        Seconds | None,
+        "with ``incremental``, do not wait for predictions that are still unfinished so long after their "
+        "creation, a timedelta or seconds; by default all are waited for",
+        example="timedelta(days=7)",
+    ),
+    Argument(
+        "lookback",
+        "timedelta | float",
+        Lookback,
+        "with ``incremental``, how long after its creation a prediction may be listed for the first "
+        "time, a timedelta or seconds. Each run looks back so far behind the newest prediction that the "
+        "one before has seen, and at least so far behind the service's clock",
+        default=LOOKBACK,
+        example="timedelta(hours=2)",
+    ),
+    Argument(
+        "max_rejected",
+        "int | None",
+        Annotated[int, Field(ge=0)] | None,
+        "fail, after all has landed, when more rows than these are no JSON objects; None never to fail. "
+        "Such rows are kept in ``_rejected``, beside the parts",
+        default=0,
+    ),
+    Templated(
+        "partition_keys",
+        "str | Collection[str | Ref] | Ref | None",
+        Names | None,
+        "which partitions of the asset in ``outlets`` this landing is, as a list or comma-separated text "
+        "(Airflow 3.3 or newer); by default the event is of the whole asset",
+        default=(),
+        example='"{{ ds }}"',
+    ),
+    Argument(
+        "on_empty",
+        'Literal["warn", "skip", "fail", "ignore"]',
+        OnEmpty,
+        "what the task does, after the commit, when no record has landed. A skip pushes the manifest and "
+        "sends no asset event",
+        default="warn",
+        example='"skip"',
+    ),
+)
+
+
+def check_landing(values: Any, outlets: Iterable[object]) -> None:
+    """Refuse arguments that do not go together.
+
+    :param values: all arguments.
+    :param outlets: of the task.
+    :raises ConfigurationError: naming the argument that is wrong.
+    """
+    if values.max_age is not None and not values.incremental:
+        raise ConfigurationError("max_age: goes with incremental=True only")
+    for name in NOT_INCREMENTAL:
+        if values.incremental and getattr(values, name) is not None:
+            raise ConfigurationError(f"{name}: does not go with incremental, which keeps its own window")
+    check_outlets(outlets, partitioned=bool(values.partition_keys))
+    if not is_reference(values.partition_keys):
+        check_partition_keys(words(values.partition_keys) or ())
