@@ -118,7 +118,12 @@ CLASSES: dict[type, dict[str, Any]] = {
     **{made: {"task_id": "t", "path": "/tmp/predictions"} for made in LAND.values()},
     **{made: {} for made in WATCH.values()},
     PredictionsReportOperator: {"task_id": "t", "path": "/tmp/report", "source": "/tmp/predictions"},
-    PredictionsToIcebergOperator: {"task_id": "t", "manifest": "/tmp/m", "table": "a.b", "catalog": "c"},
+    PredictionsToIcebergOperator: {
+        "task_id": "t",
+        "manifest": "/tmp/m/_manifest.json",
+        "table": "a.b",
+        "catalog": "c",
+    },
 }
 """Each class with the arguments that it needs."""
 

@@ -24,7 +24,8 @@ def given(value: object) -> Any:
         if text in NOTHING:
             return None
         is_quoted = text[0] in QUOTES and text[-1] == text[0] and len(text) <= LONGEST_TEXT
-        return shown(text, text) if is_quoted else text
+        found = shown(text, text) if is_quoted else text
+        return None if isinstance(found, str) and found.strip() in NOTHING else found
     if isinstance(value, Sequence) and not isinstance(value, list | tuple | bytes | bytearray):
         return list(value)
     return value

@@ -96,11 +96,12 @@ def test_what_a_secret_is_needed_for_is_not_made_without_and_does_not_show_it() 
 
 def test_a_filter_or_a_wait_that_means_nothing_is_refused() -> None:
     assert CradlFilters(model_id="m").model_id == "m"
+    assert CradlFilters(model_id="").model_id is None
     assert CradlPrediction(prediction_id="a").prediction_id == "a"
     assert (Wait().min_predictions, Wait().missing_timeout) == (0, 600)
     assert Page(()).duplicates == 0
     for model, odd in [
-        (CradlFilters, {"model_id": ""}),
+        (CradlFilters, {"model_id": ["m"]}),
         (Wait, {"min_predictions": -1}),
         (Wait, {"missing_timeout": -1}),
         (Wait, {"missing_timeout": math.inf}),

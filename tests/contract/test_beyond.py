@@ -80,5 +80,5 @@ def test_it_is_listed_with_its_neighbours(listed: list[bytes], service_name: str
 def test_a_sensor_names_its_neighbours(listed: list[bytes], service_name: str) -> None:
     sensor = WAIT[service_name](task_id="wait", fail_on=("failed",))
 
-    with pytest.raises(Exception, match="2 of 3 predictions: a is failed, z is failed"):
+    with pytest.raises(Exception, match="2 of 3 predictions: a, z are failed"):
         sensor.execute({})

@@ -15,7 +15,7 @@ from airflow_provider_predictions.api import (
     walk,
 )
 from airflow_provider_predictions.hooks.fields import Settings
-from airflow_provider_predictions.operators import landing_arguments
+from airflow_provider_predictions.operators import landing_arguments, listing
 from airflow_provider_predictions.sensors.vlmrun import VlmRunPredictionsSensor
 from airflow_provider_predictions.storage import objects, workspace
 from airflow_provider_predictions.triggers.poller import Poller

@@ -41,10 +41,10 @@ from airflow_provider_predictions.api.redaction import without, without_values
 from airflow_provider_predictions.api.vlmrun import VlmRunPrediction
 from airflow_provider_predictions.api.waiting import Wait
 from airflow_provider_predictions.operators import xcom
-from airflow_provider_predictions.operators.lineage import identity
+from airflow_provider_predictions.operators.outlets import identity
 from airflow_provider_predictions.report import page, source
 from airflow_provider_predictions.storage import attempt, failures, manifest, objects, parquet
-from airflow_provider_predictions.storage.checkpoint import Checkpoint
+from airflow_provider_predictions.storage.checkpoint import Progress
 from airflow_provider_predictions.storage.index import Index
 from airflow_provider_predictions.storage.log import Entry
 from airflow_provider_predictions.storage.state import State
@@ -224,7 +224,7 @@ WORK: dict[str, Callable[[str], object]] = {
     "a state": stored(State),
     "an entry of the log": stored(Entry),
     "an index": stored(Index),
-    "a checkpoint": stored(Checkpoint),
+    "a checkpoint": stored(Progress),
 }
 
 

@@ -48,7 +48,7 @@ OWN = {
     "catalog": "c",
 }
 LISTS = ("statuses", "domains", "fields", "fail_on", "waiting_statuses", "prediction_ids", "partition_keys")
-NOTHING = (None, "None", "", " ", "null")
+NOTHING = (None, "None", "", " ", "null", '""', "' '")
 ALL = [
     (made, argument)
     for made in NEEDED
