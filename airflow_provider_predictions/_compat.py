@@ -90,12 +90,6 @@ RESOLVES_PATHS = AIRFLOW_V_3_0_PLUS and not AIRFLOW_V_3_2_PLUS
 """Whether rendering calls ``resolve`` of a ``pathlib.Path`` with the context of the task, which fails."""
 
 
-def arguments_as_given(operator: Any) -> dict[str, Any]:
-    """The arguments of a task as the DAG gives them; rendering changes the attributes and leaves these."""
-    given: dict[str, Any] = getattr(operator, "_BaseOperator__init_kwargs", {})
-    return given
-
-
 def attached_schemes() -> set[str]:
     """The schemes of the storages that ``attach`` has made known to this process."""
     module = sys.modules.get("airflow.sdk.io.store") or sys.modules.get("airflow.io.store")
@@ -157,7 +151,6 @@ __all__ = [
     "RetryPolicy",
     "SharedStreamProducer",
     "argument_of",
-    "arguments_as_given",
     "attached_schemes",
     "class_of",
     "first_reschedule_date",

@@ -51,7 +51,7 @@ def _time(value: object) -> object:
 
 def checked_id(value: str) -> str:
     """An id as a segment of a path; dots alone, which programs on the way resolve, would be another path."""
-    if value in ("", ".", ".."):
+    if not isinstance(value, str) or value in ("", ".", ".."):
         raise ValueError(f"{value!r} is not an id")
     try:
         value.encode()

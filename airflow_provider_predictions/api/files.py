@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from urllib.parse import parse_qsl, urljoin, urlsplit
 
+import httpx
 import msgspec
 
 from airflow_provider_predictions.api.arguments import LONGEST_URL, split_url
@@ -35,13 +36,23 @@ def file_request(title: str, url: str, *, anonymous: bool = False) -> PageReques
     try:
         parts = split_url(url)
         is_whole = bool(parts.scheme and parts.hostname and parts.port != 0)
-    except ValueError:
+        _require_host(httpx.URL(url))
+    except (ValueError, httpx.InvalidURL):
         is_whole = False
     if not is_whole:
         what = "is no URL" if len(url) <= LONGEST_URL else f"is longer than {LONGEST_URL} characters"
         raise UnusableFileError(f"{title} names a fileUrl that {what}; it was not opened")
     hidden = tuple(text for _, text in parse_qsl(parts.query))
     return PageRequest(url, hidden=hidden, anonymous=anonymous)
+
+
+def _require_host(url: httpx.URL) -> None:
+    """Refuse a host that no name server knows, which a socket would only when it is opened.
+
+    :raises ValueError: for a label that is empty, too long, or no international one.
+    """
+    _ = url.host  # decodes it
+    url.raw_host.decode().encode("idna")
 
 
 def redirected(title: str, request: PageRequest, error: RedirectError) -> PageRequest:

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 from collections.abc import Sequence
+from itertools import chain
+from numbers import Integral
 from typing import Any
+from uuid import UUID
 
 NOTHING = ("", "None", "null")
 """How a template renders nothing: an empty text, None, and None with ``tojson``."""
@@ -13,6 +17,9 @@ BRACKETS = ("[", "(", "{")
 QUOTES = ("'", '"')
 MARKS = ("{{", "{%", "{#")
 """What Jinja looks for in a text."""
+_USER = re.compile(r"://[^/\s@'\"]*:[^/\s@'\"]*@")
+_QUERY = re.compile(r"(://[^\s?'\"]*)\?[^\s'\"]*")
+_SHOWN = 2000
 LONGEST_TEXT = 1 << 20
 """Characters of a text that is read as a list."""
 
@@ -79,7 +86,7 @@ def _split(text: str) -> Any:
 
 def _word(item: object, number: int) -> str:
     found = given(item)
-    if _is_number(found):
+    if _is_id(found):
         return str(found)
     if not isinstance(found, str):
         kind = "nothing" if found is None else type(found).__name__
@@ -95,17 +102,23 @@ def text(value: object) -> object:
     value = given(value)
     if isinstance(value, str) and value.startswith(BRACKETS):
         raise ValueError("must be one text, not a list")
-    return str(value) if _is_number(value) else value
+    return str(value) if _is_id(value) else value
 
 
 def ids(value: object) -> Any:
-    """A list of texts, as ``words`` reads it; a whole number is an id, too.
+    """A list of texts, as ``words`` reads it. Whole numbers and UUIDs are ids, too; lists in it are joined.
 
     :raises ValueError: for empty text, which names none.
     """
     if isinstance(value, str) and given(value) is None:
         raise ValueError("is empty; give ids, or leave it out")
-    return words(str(value) if _is_number(value) else value)
+    value = given(value)
+    if isinstance(value, str) and value.startswith(BRACKETS):
+        value = shown(value)
+    if isinstance(value, list | tuple):
+        parts = (part if isinstance(part, str) else given(part) for part in value)
+        value = [*chain.from_iterable(part if isinstance(part, list | tuple) else [part] for part in parts)]
+    return words(str(value) if _is_id(value) else value)
 
 
 def number(value: object) -> object:
@@ -119,10 +132,11 @@ def number(value: object) -> object:
 
 
 def short(value: object, longest: int = 80) -> str:
-    """A value in a message."""
-    found = repr(value)
+    """A value in a message; a URL without password and query, which may hold secrets."""
+    found = _QUERY.sub(r"\1?…", _USER.sub("://***@", repr(value)[:_SHOWN]))
     return found if len(found) <= longest else f"{found[: longest - 1]}…"
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+def _is_id(value: object) -> bool:
+    """Whether its text is an id: a whole number, also of numpy, or a UUID."""
+    return isinstance(value, Integral | UUID) and not isinstance(value, bool)

@@ -108,12 +108,14 @@ class Page:
     :param duplicates: how many rows had been seen before.
     :param rejected: rows that are no records.
     :param met: what was looked at before filters dropped rows; None where nothing was.
+    :param listed: whether these are rows of the list. Records that were asked for by their ids are none.
     """
 
     predictions: tuple[Prediction, ...]
     duplicates: int = 0
     rejected: tuple[Prediction, ...] = ()
     met: Met | None = None
+    listed: bool = True
 
     @cached_property
     def by_id(self) -> dict[str, Prediction]:

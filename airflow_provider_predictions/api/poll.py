@@ -28,6 +28,7 @@ MOST_BYTES = 8 << 20
 """Of a page of a poll, as far as the size of a record is known: reading one holds the event loop."""
 FIRST_PAGE = 100
 """Rows of a page while the size of a record is not known."""
+ListKey = tuple[object, ...]
 FEW = 5
 """So many ids are asked for one by one: half of what VLM Run's standard plan lets pass in a minute."""
 SMALLER = 4
@@ -98,7 +99,7 @@ class Poll:
             for id_, found in learned.finished.items()
             if id_ in ids and found.status in self._final
         }
-        self.known = Page(tuple(learned.finished.values()))
+        self.known = Page(tuple(learned.finished.values()), listed=False)
         """Predictions that an earlier poll has seen to be finished."""
         self._missing = ids - learned.finished.keys()
         if learned.largest <= FEW:
@@ -158,7 +159,7 @@ class Poll:
         if self._one_by_one is not None:
             self._one_by_one.pop()
             self.learned.record_bytes = (self.learned.record_bytes or size) * 0.5 + size * 0.5
-            page = Page((found,))
+            page = Page((found,), listed=False)
         else:
             page = self._walk.take(found)
             self._taken(page, size)
@@ -269,13 +270,22 @@ def is_of_size(error: PredictionsError) -> bool:
     return error.asks_for_less or isinstance(error, NoAnswerError) or error.status in (408, 422)
 
 
+def is_of_connection(error: PredictionsError) -> bool:
+    """Whether the service would say the same to every other request of these credentials, at this moment."""
+    is_refused = isinstance(error, QuotaExceededError | RateLimitedError) or error.status == 401
+    return is_refused or isinstance(error, NoAnswerError) or error.retry_after is not None
+
+
 def is_of_all(error: PredictionsError) -> bool:
     """Whether an error of one prediction is likely to be that of every other."""
     return error.retryable or isinstance(error, AuthenticationError)
 
 
 def widened(service: Service[Any], filters: Sequence[Filters]) -> Filters:
-    """Filters that let everything pass that any of these does, and as little else as possible."""
+    """Filters that let everything pass that any of these does, and as little else as possible.
+
+    :param filters: of one list, as :func:`list_of` says.
+    """
     first, *others = filters
     if all(other == first for other in others):
         return first
@@ -284,4 +294,22 @@ def widened(service: Service[Any], filters: Sequence[Filters]) -> Filters:
     return service.filters(
         created_after=None if None in starts else min(time for time in starts if time),
         created_before=None if None in ends else max(time for time in ends if time),
+        **{name: getattr(first, name) for name in _of_list(service)},
     )
+
+
+def list_of(service: Service[Any], wait: Wait) -> ListKey:
+    """Equal for waits by filters that one pass over the list can answer.
+
+    A filter that the service applies and the order make another list. So does a number of predictions: which
+    are the first ones depends on where the pass begins. All other filters are applied here. Waits for ids are
+    answered by the whole list.
+    """
+    filters = wait.filters if wait.prediction_ids is None else {}
+    if filters.get("max_predictions") is not None:
+        return (wait.model_dump_json(include={"filters"}),)
+    return tuple(filters.get(name) for name in _of_list(service))
+
+
+def _of_list(service: Service[Any]) -> list[str]:
+    return [name for name in (*service.server_filters, "order") if name in service.filters.model_fields]

@@ -114,6 +114,8 @@ class Tally:
 
     def add(self, page: Page) -> None:
         """Count the records of a page that are waited for."""
+        if self._filters and not page.listed:
+            return  # they are, or are not, among the rows of the list
         chosen = self._chosen(page)
         self.met.add(page.met if self._filters else Met.of(chosen), self.wait.words)
         for prediction in chosen:

@@ -22,6 +22,9 @@ from airflow_provider_predictions.storage.manifest import MANIFEST
 
 A_PATH = "s3://aws_default@bucket/predictions"
 LOCAL = ("file", "local")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_CONNECTION = re.compile(r"^[^/@]*@")
+"""Of a local URL: the connection whose file system it is."""
 _URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<rest>.*)", re.DOTALL)
 _TABLE = re.compile(r"[^.\s]+(\.[^.\s]+)+")
 EXTRAS = {
@@ -58,6 +61,8 @@ def checked_path(path: object) -> str:
     text = str(path).strip()
     if not text:
         raise ValueError(f"is empty; give a URL such as {A_PATH}")
+    if _CONTROL.search(text):
+        raise ValueError("holds a control character, such as a line end or a tab")
     if not (url := _URL.fullmatch(text)):
         if text.startswith("~"):
             raise ValueError("starts with ~, which only a shell expands; write the whole path: /home/name/…")
@@ -66,12 +71,13 @@ def checked_path(path: object) -> str:
                 "is relative to the directory of whatever worker runs the task; write the whole path, such "
                 f"as /data/predictions, or a URL such as {A_PATH}"
             )
-        return text
+        return _require_directory(text, text)
     scheme, rest = url["scheme"].lower(), url["rest"]
     if scheme in LOCAL:
-        if not rest.startswith("/"):
+        local = _CONNECTION.sub("", rest)
+        if not local.startswith("/"):
             raise ValueError(f"has a host; a local path is written {scheme}:///data/predictions")
-        return text
+        return _require_directory(local, text)
     for mark, what in {"?": "parameters such as versionId", "#": "a fragment"}.items():
         if mark in rest:
             raise ConfigurationError(f"path: holds a {mark}, after which stores read {what}; leave it out")
@@ -82,6 +88,15 @@ def checked_path(path: object) -> str:
         raise ValueError(f"names no bucket; give a URL such as {A_PATH}")
     if (extra := _LACKING.get(scheme)) and scheme not in attached_schemes():
         raise ConfigurationError(f"path: {_not_installed(scheme, extra)}")
+    return text
+
+
+def _require_directory(local: str, text: str) -> str:
+    """The text of a local path that begins with one slash and is not the root."""
+    if local.startswith("//"):
+        raise ValueError("has a slash too many in front; a local path is written file:///data/predictions")
+    if not local.strip("/"):
+        raise ValueError("is the root of the file system; name a directory")
     return text
 
 
@@ -167,16 +182,31 @@ def path_of(path: str, log: Log) -> ObjectStoragePath:
     """
     if "None" in path.split("/"):
         log.warning("path: %s holds a directory named None; a template in it may have come to nothing", path)
-    found = ObjectStoragePath(path)
+    found = storage_path(path)
     try:
         _ = found.fs
     except (ValueError, ImportError) as error:
-        extra = next((name for name, (schemes, *_) in EXTRAS.items() if found.protocol in schemes), None)
-        what = (
-            _not_installed(found.protocol, extra) if extra else f"{found.protocol}:// cannot be opened here"
-        )
-        raise ConfigurationError(f"path: {what} ({error})") from error
+        raise _cannot_open(path, error) from error
     return found
+
+
+def storage_path(path: str, argument: str = "path") -> ObjectStoragePath:
+    """A path in a storage that Airflow knows.
+
+    :param argument: that it belongs to, for the message.
+    :raises ConfigurationError: where Airflow knows no such storage.
+    """
+    try:
+        return ObjectStoragePath(path)
+    except (ValueError, ImportError) as error:
+        raise _cannot_open(path, error, argument) from error
+
+
+def _cannot_open(path: str, error: Exception, argument: str = "path") -> ConfigurationError:
+    scheme = path.partition("://")[0]
+    extra = _LACKING.get(scheme)
+    what = _not_installed(scheme, extra) if extra else f"{scheme}:// cannot be opened here"
+    return ConfigurationError(f"{argument}: {what} ({error})")
 
 
 def _not_installed(scheme: str, extra: str) -> str:

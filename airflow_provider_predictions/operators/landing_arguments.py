@@ -9,7 +9,7 @@ from pydantic import Field
 
 from airflow_provider_predictions.api.arguments import Lookback, Names, Seconds
 from airflow_provider_predictions.api.errors import ConfigurationError
-from airflow_provider_predictions.api.given import words
+from airflow_provider_predictions.api.given import given, words
 from airflow_provider_predictions.api.incremental import LOOKBACK
 from airflow_provider_predictions.operators.arguments import A_PATH, StoragePath
 from airflow_provider_predictions.operators.outcome import OnEmpty
@@ -127,7 +127,7 @@ def check_landing(values: Any, outlets: Iterable[object]) -> None:
     if values.max_age is not None and not values.incremental:
         raise ConfigurationError("max_age: goes with incremental=True only")
     for name in NOT_INCREMENTAL:
-        if values.incremental and getattr(values, name) is not None:
+        if values.incremental and given(getattr(values, name)) is not None:
             raise ConfigurationError(f"{name}: does not go with incremental, which keeps its own window")
     check_outlets(outlets, partitioned=bool(values.partition_keys))
     if not is_reference(values.partition_keys):

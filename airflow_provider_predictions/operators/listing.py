@@ -71,6 +71,7 @@ class ListPredictionsOperator(PredictionsTask):
             Names,
             "only these top-level fields of each record, null where a record has none; a list or comma-"
             "separated text",
+            when_empty="records have no fields",
             example='["id", "status"]',
         ),
         Argument(

@@ -7,6 +7,7 @@ import json
 import tempfile
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
@@ -21,6 +22,7 @@ from airflow_provider_predictions.operators.arguments import (
     StoragePath,
     Timezone,
     path_of,
+    storage_path,
 )
 from airflow_provider_predictions.operators.lineage import ReportLink, tell_link
 from airflow_provider_predictions.operators.outlets import check_outlets, tell_outlets
@@ -138,7 +140,7 @@ class PredictionsReportOperator(ArgumentsTask):
             build = _builder()
             window = make_window(given.period, given.timezone, moment_of(context))
             path = path_of(given.path, self.log)
-            found = landings(given.source, ObjectStoragePath, window)
+            found = landings(given.source, partial(storage_path, argument="source"), window)
             _require_own(path)
             number = counted(len(found), "landing")
             self.log.info("Reporting on %s (%s) from %s", window.title, given.timezone, number)

@@ -118,13 +118,13 @@ def no_period(found: object) -> ConfigurationError:
     return ConfigurationError(f"period: must be {', '.join(CALENDAR)} or a pair of times; found {found!r}")
 
 
-def make_zone(timezone: str) -> ZoneInfo:
-    """A time zone by its name.
+def make_zone(timezone: str | tzinfo) -> ZoneInfo:
+    """A time zone by its name, or of an object that has one.
 
     :raises ConfigurationError: where there is none.
     """
     try:
-        return ZoneInfo(timezone)
+        return ZoneInfo(str(timezone))
     except (KeyError, ValueError, OSError, TypeError):
         raise ConfigurationError(
             f"timezone: must be a name such as Europe/Oslo; found {timezone!r}"

@@ -24,6 +24,7 @@ WAITING = declare(
         "wait for these, whatever the filters, as a list or comma-separated text. With an empty list "
         "the wait ends at once",
         needed="give ids, or leave prediction_ids out to wait for all that match the filters",
+        when_empty="there is nothing to wait for",
         example='["id-1", "id-2"]',
     ),
     Templated(
@@ -39,6 +40,7 @@ WAITING = declare(
         "str | Collection[str | Ref] | Ref | None",
         Words,
         "statuses that are waited for; by default every one that is not known to be final",
+        when_empty="no status is waited for",
         example='["pending"]',
     ),
     Templated(

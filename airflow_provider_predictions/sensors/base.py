@@ -257,8 +257,6 @@ class PredictionsSensor(PredictionsTask, BaseSensorOperator):
         """What is waited for, of the rendered arguments."""
         given = self.rendered()
         filters = self.filters(given).model_dump(mode="json", exclude_none=True)
-        if given.prediction_ids == ():
-            self.log.warning("prediction_ids: is an empty list, so there is nothing to wait for")
         names = Wait.model_fields.keys() - {"filters"}
         return checked(Wait, {name: getattr(given, name) for name in names} | {"filters": filters})
 

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow.providers.common.compat.sdk import BaseOperator
 from pydantic import TypeAdapter, ValidationError
 
-from airflow_provider_predictions._compat import arguments_as_given
 from airflow_provider_predictions.api.errors import ConfigurationError
 from airflow_provider_predictions.api.given import given, short
 from airflow_provider_predictions.tasks.references import as_given, is_reference, why_unresolvable
@@ -117,10 +116,12 @@ class Templated(Argument):
 
     :param needed: what to do where a given value comes to nothing, which is an error; by default it counts as
         not given.
+    :param when_empty: what an empty list means, which is a warning.
     """
 
     _: KW_ONLY
     needed: str = ""
+    when_empty: str = ""
     templated: ClassVar[bool] = True
     strict: ClassVar[bool | None] = None
 
@@ -130,10 +131,13 @@ class Templated(Argument):
         :param value: as the DAG gives it.
         :raises ConfigurationError: naming the argument.
         """
-        if why := why_unresolvable(value):
-            raise self.wrong(why, value)
-        if not is_reference(value) and value is not self.default:
-            self._read_given(value, value)
+        try:
+            if why := why_unresolvable(value):
+                raise self.wrong(why, value)
+            if not is_reference(value) and value is not self.default:
+                self._read_given(value, value)
+        except RecursionError:
+            raise self.wrong("is nested too deeply") from None
 
     def rendered(self, value: Any, before: Any) -> Any:
         """The checked value when the task runs; the default where it stands for nothing.
@@ -172,6 +176,8 @@ class ArgumentsTask(BaseOperator):
 
     arguments: ClassVar[Sequence[Argument]] = ()
     declared: ClassVar[Mapping[str, Argument]] = {}
+    _given: Mapping[str, Any] = {}
+    """The arguments as the DAG gives them; rendering changes the attributes."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -197,9 +203,11 @@ class ArgumentsTask(BaseOperator):
 
         made = super().partial(**kwargs)
         made._expand_called = True  # the one below warns if nothing is mapped
-        return CheckedPartial(
-            operator_class=made.operator_class, kwargs=made.kwargs, params=made.params
-        ).checked()
+        checked = CheckedPartial(operator_class=made.operator_class, kwargs=made.kwargs, params=made.params)
+        holders = (made.kwargs.get("dag"), made.kwargs.get("task_group"))
+        defaults = [kwargs.get("default_args"), *(getattr(one, "default_args", None) for one in holders)]
+        checked.defaults = {name for given in defaults for name in given or ()}
+        return checked.checked()
 
     def check_together(self, values: SimpleNamespace) -> None:
         """Refuse arguments that do not go together, while the DAG is parsed and when the task runs.
@@ -227,11 +235,14 @@ class ArgumentsTask(BaseOperator):
         with _naming(self):
             values = SimpleNamespace(**{name: self._rendered(name) for name in self.declared})
             self.check_together(values)
+        for name, made in self.declared.items():
+            if isinstance(made, Templated) and made.when_empty and getattr(values, name) == ():
+                self.log.warning("%s: is an empty list, so %s", name, made.when_empty)
         return values
 
     def _rendered(self, name: str) -> Any:
         value = getattr(self, name)
-        return self.declared[name].rendered(value, arguments_as_given(self).get(name, value))
+        return self.declared[name].rendered(value, self._given.get(name, value))
 
     if TYPE_CHECKING:
 
@@ -258,6 +269,7 @@ def _initializer(cls: type[ArgumentsTask]) -> Callable[..., None]:
     def __init__(self: ArgumentsTask, **kwargs: Any) -> None:  # noqa: N807
         own = {name: kwargs.pop(name, made.default) for name, made in declared.items()}
         of_airflow = {name: value for name, value in own.items() if name in _OF_AIRFLOW}
+        self._given = own
         super(ArgumentsTask, self).__init__(**kwargs, **of_airflow)
         for name in own.keys() - of_airflow.keys():
             setattr(self, name, own[name])

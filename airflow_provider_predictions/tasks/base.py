@@ -48,6 +48,7 @@ class PredictionsTask(ArgumentsTask):
             "str | Collection[str | Ref] | Ref | None",
             Words,
             "read only predictions with these statuses, as a list or comma-separated text",
+            when_empty="nothing matches",
             example='["failed"]',
         ),
         Templated(

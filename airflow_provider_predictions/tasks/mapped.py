@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import inspect
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from airflow_provider_predictions._compat import OperatorPartial
@@ -14,6 +15,8 @@ class CheckedPartial(OperatorPartial):
     """What ``partial()`` gives, with the checks of a task that is not mapped."""
 
     operator_class: Any
+    defaults: Collection[str] = ()
+    """The arguments in the ``default_args`` of the task, its group and its DAG."""
 
     def expand(self, **mapped: Any) -> Any:
         """Map over these arguments; those that are given as a list are checked.
@@ -62,8 +65,11 @@ class CheckedPartial(OperatorPartial):
                 raise self._naming(str(error)) from None
 
     def _require(self, mapped: Iterable[str]) -> None:
-        for name, argument in self.operator_class.declared.items():
-            if argument.default is REQUIRED and not (name in mapped or name in self.kwargs):
+        # A subclass may give them itself.
+        asked = inspect.signature(self.operator_class.__init__).parameters
+        given = {*mapped, *self.kwargs, *self.defaults}
+        for name in self.operator_class.declared:
+            if name in asked and asked[name].default is REQUIRED and name not in given:
                 raise self._naming(f"{name}: must be given to partial() or expand()")
 
     def _naming(self, text: str) -> ConfigurationError:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import PurePath
 
 from airflow.providers.common.compat.sdk import ObjectStoragePath
@@ -52,6 +53,8 @@ def why_unresolvable(value: object, *, whole: bool = True) -> str | None:
         if is_reference(str(value)):
             return f"is a {kind} with a template, which Airflow does not render; give text"
         return f"is a {kind}, which Airflow 3.0 and 3.1 cannot render; give text" if RESOLVES_PATHS else None
+    if isinstance(value, Iterator):
+        return f"is a {kind}, which can be read only once; give a list"
     if _is_function(value):
         return None if whole else "holds a function; Airflow calls one only as the whole argument"
     if isinstance(value, Mapping):
@@ -83,16 +86,26 @@ def as_given(before: object, after: object) -> object:
     given without a template is used as given; a whole number or a time that a template made is its text.
 
     :param before: as it stands in the DAG.
-    :param after: as it is after rendering.
+    :param after: as it is after rendering, or as the task has set it since.
     """
-    if not is_reference(before):
-        return before
     if isinstance(before, list | tuple) and isinstance(after, list | tuple) and len(before) == len(after):
         return [as_given(*pair) for pair in zip(before, after, strict=True)]
     if isinstance(before, dict) and isinstance(after, dict) and before.keys() == after.keys():
         return {key: as_given(part, after[key]) for key, part in before.items()}
-    if isinstance(before, str) and hasattr(after, "isoformat"):
-        return str(after)
-    if isinstance(before, str) and isinstance(after, int):
-        return str(after)
-    return after
+    if isinstance(before, set) and not is_reference(before):
+        return before if after == {_as_python(part) for part in before} else after
+    if not isinstance(before, str):
+        return after
+    if not is_reference(before):
+        return before if after in (before, _as_python(before)) else after
+    return str(after) if isinstance(after, int) or hasattr(after, "isoformat") else after
+
+
+def _as_python(text: object) -> object:
+    """What native rendering makes of text without a template."""
+    if not isinstance(text, str):
+        return text
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError, RecursionError, MemoryError):
+        return text.removesuffix("\n")  # as Jinja does with all text

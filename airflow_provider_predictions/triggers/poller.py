@@ -13,7 +13,7 @@ from airflow_provider_predictions.api.client import AsyncClient
 from airflow_provider_predictions.api.clock import ServiceClock
 from airflow_provider_predictions.api.errors import PredictionsError, TransientError
 from airflow_provider_predictions.api.models import Page
-from airflow_provider_predictions.api.poll import Learned, Poll
+from airflow_provider_predictions.api.poll import Learned, ListKey, Poll, is_of_connection, list_of
 from airflow_provider_predictions.api.service import Service
 from airflow_provider_predictions.api.waiting import LONGEST_RETRY_AFTER, Pace, Wait
 from airflow_provider_predictions.hooks.base import PredictionsHook
@@ -39,8 +39,6 @@ class Counting(Protocol):
 
 C = TypeVar("C", bound=Counting)
 Key = tuple[object, str]
-List = tuple[object, ...]
-"""The values of the filters that a service applies."""
 
 
 @dataclass(eq=False)
@@ -112,7 +110,8 @@ class Poller:
         self._subscriptions: set[Subscription[Any]] = set()
         self._changed = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
-        self._learned: dict[List, Learned] = {}
+        self._learned: dict[ListKey, Learned] = {}
+        self._last: ListKey | None = None
         self._not_before = 0.0
 
     @classmethod
@@ -216,19 +215,39 @@ class Poller:
         outcomes: dict[Key, Counting | PredictionsError] = {}
         async with await self._client() as client:
             counts = {key: one.count(one.wait, client.service) for key, one in asked.items()}
-            lists = _by_list(client.service, {key: one.wait for key, one in asked.items()})
-            self._learned = {one: self._learned.get(one) or Learned() for one in lists}
+            lists = self._lists(client.service, {key: one.wait for key, one in asked.items()})
+            has_answered = False
             for one, waits in lists.items():
-                poll = Poll(client.service, [*waits.values()], self._learned[one])
-                await _count(_pages(client, poll), [counts[key] for key in waits])
-                outcomes |= {key: poll.error_of(wait) or counts[key] for key, wait in waits.items()}
-                if poll.put_off_by:
-                    self.put_off(poll.put_off_by.retry_after or 0)
-                    outcomes |= dict.fromkeys(asked.keys() - outcomes.keys(), poll.put_off_by)
+                poll, error = Poll(client.service, [*waits.values()], self._learned[one]), None
+                try:
+                    await _count(_pages(client, poll), [counts[key] for key in waits])
+                except PredictionsError as failure:
+                    error = failure
+                outcomes |= {key: error or poll.error_of(wait) or counts[key] for key, wait in waits.items()}
+                stopped = poll.put_off_by or (error if error and is_of_connection(error) else None)
+                if not (stopped and has_answered):
+                    self._last = one
+                if stopped:
+                    self.put_off(stopped.retry_after or 0)
+                    outcomes |= dict.fromkeys(asked.keys() - outcomes.keys(), stopped)
                     break
+                has_answered = True
         for count in counts.values():
             count.clock = client.service_clock
         return outcomes
+
+    def _lists(self, service: Service[Any], waits: Mapping[Key, Wait]) -> dict[ListKey, dict[Key, Wait]]:
+        """The waits by the list that answers them; first the one behind that which had the last turn.
+
+        So each has its turn where the rate limit lets fewer pass than there are.
+        """
+        lists: dict[ListKey, dict[Key, Wait]] = {}
+        for key, wait in waits.items():
+            lists.setdefault(list_of(service, wait), {})[key] = wait
+        self._learned = {one: self._learned.get(one) or Learned() for one in lists}
+        turns = sorted(lists, key=repr)
+        first = turns.index(self._last) + 1 if self._last in lists else 0
+        return {one: lists[one] for one in turns[first:] + turns[:first]}
 
     async def _client(self) -> AsyncClient:
         hook = self.hook_class(self.conn_id, attempts=1)
@@ -240,20 +259,6 @@ class Poller:
                 raise
             text = f"connection {self.conn_id!r} was not read within {self.longest_read:g} s"
             raise TransientError(f"{hook.conn_name_attr}: {text}") from None
-
-
-def _by_list(service: Service[Any], waits: Mapping[Key, Wait]) -> dict[List, dict[Key, Wait]]:
-    """The waits that one pass can answer.
-
-    A filter that the service applies makes another list of it; all others are applied here. Waits for ids are
-    answered by any list.
-    """
-    lists: dict[List, dict[Key, Wait]] = {}
-    for key, wait in waits.items():
-        by_ids = wait.prediction_ids is not None
-        one = tuple(None if by_ids else wait.filters.get(name) for name in service.server_filters)
-        lists.setdefault(one, {})[key] = wait
-    return lists
 
 
 async def _count(pages: AsyncIterator[Page], counts: list[Counting]) -> None:

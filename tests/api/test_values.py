@@ -56,7 +56,18 @@ def test_the_format_is_asked_for_where_it_is_known_and_the_host_is_ours(url, con
 
 
 @pytest.mark.parametrize(
-    "url", ["predictions", "https://", "https://[", "https://a:port/", "https://a:0/", "//a/b"]
+    "url",
+    [
+        "predictions",
+        "https://",
+        "https://[",
+        "https://a:port/",
+        "https://a:0/",
+        "//a/b",
+        "https://a..b/x",
+        "https://xn--/x",
+        f"https://{'a' * 64}.example/x",
+    ],
 )
 def test_what_is_no_whole_url_is_not_opened(url: str) -> None:
     with pytest.raises(InvalidRequestError, match="Cradl names a fileUrl that is no URL; it was not opened"):

@@ -238,6 +238,8 @@ def test_text_that_only_looks_like_a_list_is_an_error(subtests: pytest.Subtests,
                 "['a', ['b']]",
                 "[1.5]",
             ):
+                if argument.name == "prediction_ids" and text == "['a', ['b']]":
+                    continue  # several tasks may have pushed a list each
                 found = outcome(make(made, argument, "{{ params.x }}", native), argument, params={"x": text})
 
                 assert str(found).startswith(f"{argument.name}: ")

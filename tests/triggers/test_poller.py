@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import time
 from collections import Counter
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import cycle, pairwise
 from typing import Any
 
 import pytest
 
 from airflow_provider_predictions.api.waiting import Pace, Tally, Wait, judge
-from airflow_provider_predictions.sandbox.faults import Fault, Seen
+from airflow_provider_predictions.sandbox.data import Record
+from airflow_provider_predictions.sandbox.faults import Fault, Limit, Seen
 from airflow_provider_predictions.sandbox.server import Sandbox
 from airflow_provider_predictions.sandbox.shelf import Shelf
 from airflow_provider_predictions.triggers.poller import Poller
@@ -91,6 +93,84 @@ def test_waits_for_other_models_count_no_prediction_of_each_other(connections: S
     assert (good["state"], good["statuses"]) == ("done", Counter(s.outcome for s in rows if s.group == model))
     assert (bad["state"], bad["statuses"]) == ("failed", Counter(s.outcome for s in rows if s.group == other))
     assert sum(both["statuses"].values()) == len(rows)
+
+
+def drawn(draw: random.Random, service_name: str, rows: list[Record]) -> dict[str, Any]:
+    """What a wait is told: filters of every kind, or ids."""
+    given: dict[str, Any] = {"fail_on": draw.choice([(), ("failed",)])}
+    if draw.random() < 0.3:
+        return given | {"prediction_ids": [row.id for row in draw.sample(rows, draw.randint(1, 8))]}
+    group, moment = draw.choice(rows).group, draw.choice(rows).created.isoformat()
+    filters = {
+        "created_after": moment,
+        "created_before": moment,
+        "statuses": [draw.choice(["failed", DONE[service_name]])],
+        "max_predictions": draw.randint(1, 5),
+        "page_size": draw.randint(1, 8),
+        **({"domains": [group]} if service_name == "vlmrun" else {"model_id": group}),
+        **({} if service_name == "vlmrun" else {"order": draw.choice(["ascending", "descending"])}),
+    }
+    few = draw.sample(sorted(filters), draw.randint(0, 2))
+    return given | {"filters": {name: filters[name] for name in few}}
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_wait_ends_alike_alone_and_beside_any_others(
+    connections: Sandbox, shelf: Shelf, service_name: str, seed: int
+) -> None:
+    draw, now = random.Random(seed), datetime.now(UTC)
+    rows = [shelf.add(created=now - timedelta(days=12 - n)) for n in range(12)]
+    for row in rows:
+        row.outcome = draw.choice(["failed", DONE[service_name]])
+    waits = [drawn(draw, service_name, rows) for _ in range(5)]
+
+    alone = [together(trigger(service_name, **wait))[0] for wait in waits]
+    beside = together(*[trigger(service_name, **wait) for wait in waits])
+
+    for wait, one, other in zip(waits, alone, beside, strict=True):
+        names = ("state", "statuses")
+        assert [one[name] for name in names] == [other[name] for name in names], (wait, waits)
+
+
+def test_what_a_wait_for_ids_knows_to_be_finished_counts_once(
+    connections: Sandbox, shelf: Shelf, service_name: str
+) -> None:
+    ids = [shelf.add().id, moving(shelf, DONE[service_name], 1.5 * INTERVAL)]
+
+    by_ids, three = together(
+        trigger(service_name, prediction_ids=ids),
+        trigger(service_name, filters={}, min_predictions=3, fail_on=(), deadline=time.time() + 4 * INTERVAL),
+    )
+
+    assert (by_ids["state"], three["state"]) == ("done", "timeout")
+
+
+def test_a_model_that_the_service_does_not_know_ends_no_other_wait(connections: Sandbox) -> None:
+    row = connections.cradl.add()
+
+    def refuse(seen: Seen) -> Fault | None:
+        return Fault("cradl", status=404, body=b"{}") if "nobody" in seen.query else None
+
+    connections.wire.rules.append(refuse)
+    unknown, known, by_id = together(
+        trigger("cradl", filters={"model_id": "nobody"}),
+        trigger("cradl", filters={"model_id": row.group}, fail_on=()),
+        trigger("cradl", prediction_ids=[row.id], fail_on=()),
+    )
+
+    assert unknown["state"] == "error"
+    assert (known["state"], by_id["state"]) == ("done", "done")
+
+
+def test_of_more_lists_than_the_rate_limit_lets_pass_each_has_its_turn(connections: Sandbox) -> None:
+    for _ in range(8):
+        connections.cradl.add()
+    connections.wire.rules.append(Limit("cradl", 1, 0.8 * INTERVAL))
+    end = time.time() + 30 * INTERVAL
+
+    payloads = together(*[trigger("cradl", filters={"model_id": f"m{n}"}, deadline=end) for n in range(4)])
+
+    assert {payload["state"] for payload in payloads} == {"done"}
 
 
 def test_a_wait_that_is_wrong_hurts_no_other(connections, shelf: Shelf, service_name: str) -> None:
