@@ -12,7 +12,7 @@ from airflow_provider_predictions.tasks.arguments import REQUIRED, Argument
 
 
 class CheckedPartial(OperatorPartial):
-    """What ``partial()`` gives, with the checks of a task that is not mapped."""
+    """What ``partial()`` gives, which checks each argument by itself."""
 
     operator_class: Any
     defaults: Collection[str] = ()
