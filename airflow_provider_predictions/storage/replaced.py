@@ -16,7 +16,7 @@ from airflow_provider_predictions.storage.attempt import (
 )
 from airflow_provider_predictions.storage.checkpoint import CHECKPOINT
 from airflow_provider_predictions.storage.commit import LandingPath, warning_only
-from airflow_provider_predictions.storage.log import Log
+from airflow_provider_predictions.storage.log import Entry, Log
 from airflow_provider_predictions.storage.manifest import MANIFEST, Manifest, as_json, name_of
 from airflow_provider_predictions.storage.objects import read, remove_files
 from airflow_provider_predictions.storage.stored import NotStoredError, Number, Stored, decode
@@ -58,7 +58,7 @@ class ReplacedPath(LandingPath):
         A task that was cleared lands anew.
         """
         entry = self.log.read(self.attempt.generation - 1) if self.attempt.task.number > 1 else None
-        if entry is None or not self.attempt.task.is_retry_of(entry.task):
+        if entry is None or not self._is_retry_of(entry):
             return None
         content = self.log.landed(entry)
         if self._is_shown:
@@ -68,6 +68,15 @@ class ReplacedPath(LandingPath):
             # The attempt that has committed may be frozen, and show it later, too.
             self._publish({**content, "unsettled": sorted({*entry.unsettled, entry.generation})})
         return content
+
+    def _is_retry_of(self, entry: Entry) -> bool:
+        task = self.attempt.task
+        if task.tries is not None:
+            return task.is_retry_of(entry.task)
+        # Outside of Airflow, what a successful attempt removes tells that it died before.
+        left = tagged(self.root, entry.generation, shared=True)
+        has_died = any(tag["nonce"] == entry.nonce and name.startswith(CHECKPOINT) for name, tag in left)
+        return task.is_run_of(entry.task) and self._is_shown and has_died
 
     def commit(self, content: Manifest) -> Manifest:
         """Commit what an attempt has landed.
