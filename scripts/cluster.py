@@ -139,17 +139,17 @@ def is_ready(name: str) -> bool:
 
 def fill(sandbox: Sandbox, first: datetime, days: int) -> Expected:
     """Predictions of the days, the last ones unfinished, and more around them that must not land."""
-    shelf, now, end = sandbox.vlmrun, datetime.now(UTC), first + timedelta(days=days)
+    record_store, now, end = sandbox.vlmrun, datetime.now(UTC), first + timedelta(days=days)
     step = timedelta(days=1) / A_DAY
     for n in range(-A_DAY, A_DAY * days):
-        shelf.add(created=first + step * n)
-    for row in shelf.rows[:UNFINISHED]:
+        record_store.add(created=first + step * n)
+    for row in record_store.rows[:UNFINISHED]:
         row.work = 1e9
     for n in range(A_DAY):
-        shelf.add(created=end + (now - end) * n / A_DAY)
+        record_store.add(created=end + (now - end) * n / A_DAY)
     sandbox.wire.order(Fault("vlmrun", "slow", times=10**9, seconds=LATENCY))
     expected: Expected = {}
-    for row in shelf.rows:
+    for row in record_store.rows:
         if first <= row.created < end:
             expected.setdefault(row.created.date().isoformat(), []).append(row)
     return expected

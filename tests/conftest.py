@@ -33,19 +33,19 @@ os.environ |= {
 
 import pytest  # noqa: E402
 
-from airflow_provider_predictions.api.auth import BearerAuth, ClientCredentialsAuth, sources  # noqa: E402
-from airflow_provider_predictions.api.client import AsyncClient, Client  # noqa: E402
 from airflow_provider_predictions.api.cradl import Cradl  # noqa: E402
-from airflow_provider_predictions.api.exchange import budgets  # noqa: E402
+from airflow_provider_predictions.api.http.auth import BearerAuth, ClientCredentialsAuth, sources  # noqa: E402
+from airflow_provider_predictions.api.http.base_client import rate_limiters  # noqa: E402
+from airflow_provider_predictions.api.http.client import AsyncClient, Client  # noqa: E402
+from airflow_provider_predictions.api.http.retry import ATTEMPTS  # noqa: E402
 from airflow_provider_predictions.api.models import Page, PageRequest, Prediction  # noqa: E402
-from airflow_provider_predictions.api.retry import ATTEMPTS  # noqa: E402
+from airflow_provider_predictions.api.pagination.base import RequestFlow  # noqa: E402
 from airflow_provider_predictions.api.service import Service  # noqa: E402
 from airflow_provider_predictions.api.vlmrun import VlmRun  # noqa: E402
-from airflow_provider_predictions.api.walk import Asking  # noqa: E402
 from airflow_provider_predictions.sandbox import app  # noqa: E402
 from airflow_provider_predictions.sandbox.faults import Seen  # noqa: E402
 from airflow_provider_predictions.sandbox.server import Sandbox  # noqa: E402
-from airflow_provider_predictions.sandbox.shelf import Shelf  # noqa: E402
+from airflow_provider_predictions.sandbox.store import RecordStore  # noqa: E402
 from tests import clock  # noqa: E402
 from tests.clock import SimulatedTime  # noqa: E402
 
@@ -129,7 +129,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
 def _forget() -> None:
     """Begin without tokens and budgets: a sandbox may have the port, so the credentials, of an old one."""
     sources.clear()
-    budgets.clear()
+    rate_limiters.clear()
     if "airflow" in sys.modules:  # which tests of api/ do without
         from tests.compat import forget_secrets
 
@@ -162,8 +162,8 @@ def tokyo(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.fixture
 def sandbox(_server: Sandbox) -> Sandbox:
     """The sandbox, empty and with nothing ordered."""
-    for shelf in (_server.vlmrun, _server.cradl):
-        shelf.clear()
+    for record_store in (_server.vlmrun, _server.cradl):
+        record_store.clear()
     _server.wire.clear()
     _server.tokens.lifetime = 3600
     return _server
@@ -191,15 +191,15 @@ def service_name(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def shelf(sandbox: Sandbox, service_name: str) -> Shelf:
+def record_store(sandbox: Sandbox, service_name: str) -> RecordStore:
     """The list of the service in the sandbox."""
-    shelf: Shelf = getattr(sandbox, service_name)
-    return shelf
+    record_store: RecordStore = getattr(sandbox, service_name)
+    return record_store
 
 
-def moving(shelf: Shelf, outcome: str, seconds: float) -> str:
+def moving(record_store: RecordStore, outcome: str, seconds: float) -> str:
     """Add a prediction that ends so many seconds from now. Its id."""
-    row = shelf.add(work=seconds)
+    row = record_store.add(work=seconds)
     row.outcome = outcome
     return row.id
 
@@ -216,10 +216,10 @@ def on_request(sandbox: Sandbox, service_name: str, number: int, do: Callable[[]
 
 def ends_with(sandbox: Sandbox, service_name: str, request: int) -> None:
     """Let the predictions of a service end when it gets the request with that number."""
-    shelf: Shelf = getattr(sandbox, service_name)
+    record_store: RecordStore = getattr(sandbox, service_name)
 
     def end() -> None:
-        for row in shelf.rows:
+        for row in record_store.rows:
             row.work = 0
 
     on_request(sandbox, service_name, request, end)
@@ -289,11 +289,11 @@ class Shell(ABC):
 
     def all(self, service: Service, **filters: object) -> list[Prediction]:
         """Every prediction that matches."""
-        pages = self.pages(service, service.walk(service.filters(**filters)))
+        pages = self.pages(service, service.paginator(service.filters(**filters)))
         return [prediction for page in pages for prediction in page.predictions]
 
     @abstractmethod
-    def pages(self, service: Service, asking: Asking) -> list[Page]:
+    def pages(self, service: Service, flow: RequestFlow) -> list[Page]:
         """Every page."""
 
     @abstractmethod
@@ -323,9 +323,9 @@ class SyncShell(Shell):
             yield client
             self.requests = client.requests
 
-    def pages(self, service: Service, asking: Asking) -> list[Page]:
+    def pages(self, service: Service, flow: RequestFlow) -> list[Page]:
         with self._client(service) as client:
-            return list(client.pages(asking))
+            return list(client.pages(flow))
 
     def get(self, service: Service, request: PageRequest) -> bytes:
         with self._client(service) as client:
@@ -343,10 +343,10 @@ class AsyncShell(Shell):
             yield client
             self.requests = client.requests
 
-    def pages(self, service: Service, asking: Asking) -> list[Page]:
+    def pages(self, service: Service, flow: RequestFlow) -> list[Page]:
         async def run() -> list[Page]:
             async with self._client(service) as client:
-                return [page async for page in client.pages(asking)]
+                return [page async for page in client.pages(flow)]
 
         return asyncio.run(run())
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from airflow_provider_predictions.api.client import AsyncClient, Client
+from airflow_provider_predictions.api.http.client import AsyncClient, Client
 from airflow_provider_predictions.hooks.base import PredictionsHook
 
 

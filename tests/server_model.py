@@ -17,8 +17,8 @@ from typing import Any
 
 import httpx
 
-from airflow_provider_predictions.api.client import AsyncClient, Client
-from airflow_provider_predictions.api.exchange import options
+from airflow_provider_predictions.api.http.base_client import options
+from airflow_provider_predictions.api.http.client import AsyncClient, Client
 from airflow_provider_predictions.api.service import Service
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

@@ -15,7 +15,7 @@ import pytest
 
 from airflow_provider_predictions.sandbox.faults import Seen
 from airflow_provider_predictions.sandbox.server import Sandbox
-from airflow_provider_predictions.sandbox.shelf import Shelf
+from airflow_provider_predictions.sandbox.store import RecordStore
 from tests.clock import simulated_time
 from tests.compat import AIRFLOW, DagBag, needs
 
@@ -33,9 +33,9 @@ def run(name: str, path: Path, file: str = "") -> dict[str, object]:
 
 
 @contextmanager
-def deferred(sandbox: Sandbox, shelf: Shelf) -> Iterator[None]:
+def deferred(sandbox: Sandbox, record_store: RecordStore) -> Iterator[None]:
     """With a prediction that ends once the worker has looked: the task defers, and the trigger ends it."""
-    row = shelf.add(work=3600)
+    row = record_store.add(work=3600)
 
     def looks() -> int:
         return len([seen for seen in sandbox.wire.seen if re.search("skip=0|maxResults", seen.query)])

@@ -6,7 +6,7 @@ import threading
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from airflow_provider_predictions.api.retry import http_date
+from airflow_provider_predictions.api.http.retry import http_date
 
 TOLERANCE = timedelta(minutes=5)
 """Clocks of one service differ by so much; a creation time that is no further ahead is no surprise."""

@@ -13,23 +13,15 @@ import msgspec
 from pydantic import BeforeValidator, ConfigDict
 from pydantic.alias_generators import to_camel
 
-from airflow_provider_predictions.api.arguments import Filters, Text
 from airflow_provider_predictions.api.errors import (
     NotFoundError,
     PredictionsError,
     QuotaExceededError,
     UnusableFileError,
 )
-from airflow_provider_predictions.api.files import file_request
-from airflow_provider_predictions.api.models import (
-    Column,
-    PageRequest,
-    Prediction,
-    Record,
-    as_time,
-    id_by_content,
-)
-from airflow_provider_predictions.api.rows import (
+from airflow_provider_predictions.api.filters import Filters, Text
+from airflow_provider_predictions.api.http.files import file_request
+from airflow_provider_predictions.api.json_slices import (
     as_text,
     fields,
     joined,
@@ -39,8 +31,16 @@ from airflow_provider_predictions.api.rows import (
     value,
     whole,
 )
+from airflow_provider_predictions.api.models import (
+    Column,
+    PageRequest,
+    Prediction,
+    Record,
+    as_time,
+    id_by_content,
+)
+from airflow_provider_predictions.api.pagination.cursor import CursorPaginator
 from airflow_provider_predictions.api.service import Service, reading
-from airflow_provider_predictions.api.tokens import TokenWalk
 
 CradlStatus = Literal["pending", "succeeded", "failed"]
 """The statuses of the specification; others may come."""
@@ -183,9 +183,9 @@ class Cradl(Service[CradlFilters]):
     default_page_size = 100
     rate_limit_window = 1  # its "Too Many Requests" is a limit a second, by cradl-sdk-python
 
-    def walk(self, filters: CradlFilters) -> TokenWalk:
+    def paginator(self, filters: CradlFilters) -> CursorPaginator:
         """One pass over the list."""
-        return TokenWalk(self, filters)
+        return CursorPaginator(self, filters)
 
     def prediction(self, envelope: _Row, raw: bytes) -> Prediction:
         """A record whose envelope is decoded."""

@@ -170,11 +170,11 @@ class MissingValuesError(PredictionsError):
     """Landed, but more records than allowed are without their values."""
 
 
-LONGEST_MESSAGE = 300
+MAX_MESSAGE_LENGTH = 300
 """Characters of a service's own message that an error quotes."""
-LONGEST_WORDS = 20_000
+MAX_SERVICE_TEXT = 20_000
 """Characters of a service's own message that are searched for secrets."""
-LARGEST_REFUSAL = 1 << 20
+MAX_ERROR_BYTES = 1 << 20
 """Bytes of an answer whose message is read."""
 
 
@@ -184,7 +184,7 @@ def message_in(body: bytes) -> str:
     Seen are ``{"detail": "…"}``, ``{"detail": [{"loc", "msg"}]}``, ``{"detail": {"error": {"message"}}}`` and
     ``{"error": {"message"}}`` of VLM Run, ``{"message": "…"}`` and ``{"Message": "…"}`` of Cradl.
     """
-    if len(body) > LARGEST_REFUSAL:
+    if len(body) > MAX_ERROR_BYTES:
         return ""
     try:
         found = msgspec.json.decode(body)

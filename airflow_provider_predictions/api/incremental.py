@@ -12,8 +12,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeGuard
 
-from airflow_provider_predictions.api.arguments import utc
 from airflow_provider_predictions.api.clock import TOLERANCE, ServiceClock, earlier
+from airflow_provider_predictions.api.filters import utc
 from airflow_provider_predictions.api.models import Page, Prediction, as_time
 
 LOOKBACK = timedelta(hours=1)
@@ -25,7 +25,7 @@ NAMED = 10
 
 
 @dataclass
-class Ledger:
+class IncrementalCursor:
     """Which rows land in this run, and what is known when it ends.
 
     :param terminal: statuses that a prediction does not leave.
@@ -58,7 +58,7 @@ class Ledger:
     ahead_ids: list[str] = field(default_factory=list)
     given_up: int = 0
     given_up_ids: list[str] = field(default_factory=list)
-    _met: set[str] = field(default_factory=set, compare=False)
+    _observed: set[str] = field(default_factory=set, compare=False)
     _meets_undated: bool = field(default=False, compare=False)
     _saw_all: bool = field(default=True, compare=False)
 
@@ -84,7 +84,7 @@ class Ledger:
             self.newest = max(self.newest or created, created)
         if row.status in self.terminal:
             if row.id in self.landed:
-                self._met.add(row.id)
+                self._observed.add(row.id)
                 return False
             lands = self.statuses is None or row.status in self.statuses
             if lands and is_ahead:
@@ -151,7 +151,9 @@ class Ledger:
         :param complete: whether the run has missed no row, as far as is known.
         """
         before = {
-            id_: since for id_, since in self.unmet.items() if id_ in self.landed and id_ not in self._met
+            id_: since
+            for id_, since in self.unmet.items()
+            if id_ in self.landed and id_ not in self._observed
         }
         return before | self._gone(complete=complete)
 
@@ -172,7 +174,7 @@ class Ledger:
         return {
             id_: self.unmet.get(id_, now)
             for id_, created in self.landed.items()
-            if id_ not in self._met and not self._tells(created, now)
+            if id_ not in self._observed and not self._tells(created, now)
             and (self._meets_undated if created is None else start is None or created >= start)
         }  # fmt: skip
 
@@ -181,7 +183,7 @@ class Ledger:
         watermark = self.next_watermark
         return {"watermark": watermark and utc(watermark), **self._counts()}
 
-    def position(self) -> dict[str, Any]:
+    def state(self) -> dict[str, Any]:
         """What was noted so far, as JSON."""
         return {
             "newest": self.newest and utc(self.newest),
@@ -195,14 +197,14 @@ class Ledger:
     def _counts(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in self._COUNTS}
 
-    def go_on(self, position: dict[str, Any]) -> None:
+    def restore(self, state: dict[str, Any]) -> None:
         """Take up what an earlier attempt noted, which had read the newest rows by its time."""
-        self.newest = as_time(position["newest"])
-        self.oldest_unfinished = as_time(position["oldest_unfinished"])
-        if now := as_time(position["now"]):
+        self.newest = as_time(state["newest"])
+        self.oldest_unfinished = as_time(state["oldest_unfinished"])
+        if now := as_time(state["now"]):
             self.clock.note(now)
         for name in self._COUNTS:
-            setattr(self, name, position[name])
+            setattr(self, name, state[name])
         self._saw_all = False
 
     def warning(self) -> str | None:

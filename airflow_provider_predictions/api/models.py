@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import msgspec
 from pydantic import BaseModel, ValidationError, ValidatorFunctionWrapHandler, field_validator
 
-from airflow_provider_predictions.api.met import Met
+from airflow_provider_predictions.api.observed import Observed
 
 _parse = datetime.fromisoformat
 # The second: in UTC, a time of the first or last day that there is may lie in no year that there is.
@@ -114,7 +114,7 @@ class Page:
     predictions: tuple[Prediction, ...]
     duplicates: int = 0
     rejected: tuple[Prediction, ...] = ()
-    met: Met | None = None
+    observed: Observed | None = None
     listed: bool = True
 
     @cached_property

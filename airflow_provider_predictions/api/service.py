@@ -13,26 +13,26 @@ from urllib.parse import quote, urlsplit
 import msgspec
 from pydantic import BaseModel
 
-from airflow_provider_predictions.api.arguments import (
+from airflow_provider_predictions.api.errors import (
+    MAX_MESSAGE_LENGTH,
+    ConfigurationError,
+    MalformedAnswerError,
+    PredictionsError,
+    UnusableFileError,
+)
+from airflow_provider_predictions.api.filters import (
     Filters,
     checked_id,
     is_private_url,
     is_safe_url,
     origin,
 )
-from airflow_provider_predictions.api.auth import Auth
-from airflow_provider_predictions.api.errors import (
-    LONGEST_MESSAGE,
-    ConfigurationError,
-    MalformedAnswerError,
-    PredictionsError,
-    UnusableFileError,
-)
+from airflow_provider_predictions.api.http.auth import Auth
+from airflow_provider_predictions.api.json_slices import fields, kind, one_line, records, value, whole
 from airflow_provider_predictions.api.models import Column, PageRequest, Prediction
-from airflow_provider_predictions.api.rows import fields, kind, one_line, records, value, whole
 
 if TYPE_CHECKING:
-    from airflow_provider_predictions.api.walk import Walk
+    from airflow_provider_predictions.api.pagination.base import Paginator
 
 F = TypeVar("F", bound=Filters)
 MAX_RESPONSE_BYTES = 256 << 20
@@ -86,7 +86,7 @@ class Service(ABC, Generic[F]):
     file_hosts: tuple[str, ...] = ()
 
     @abstractmethod
-    def walk(self, filters: F) -> Walk:
+    def paginator(self, filters: F) -> Paginator:
         """One pass over the list."""
 
     @abstractmethod
@@ -139,7 +139,7 @@ class Service(ABC, Generic[F]):
         for path in self.messages:
             if found := reduce(_member, path, value(prediction.raw)):
                 text = "; ".join(map(str, found)) if isinstance(found, list) else str(found)
-                return " ".join(text.split())[:LONGEST_MESSAGE]
+                return " ".join(text.split())[:MAX_MESSAGE_LENGTH]
         return ""
 
     def one(self, prediction_id: str) -> PageRequest:

@@ -13,10 +13,10 @@ from typing import Annotated, Any, Literal
 import msgspec
 from pydantic import BeforeValidator, ConfigDict
 
-from airflow_provider_predictions.api.arguments import Filters, Words
+from airflow_provider_predictions.api.filters import Filters, Words
+from airflow_provider_predictions.api.json_slices import as_text
 from airflow_provider_predictions.api.models import Column, Prediction, Record, as_time, id_by_content
-from airflow_provider_predictions.api.offsets import OffsetWalk
-from airflow_provider_predictions.api.rows import as_text
+from airflow_provider_predictions.api.pagination.offset import OffsetPaginator
 from airflow_provider_predictions.api.service import Service, reading
 
 VlmRunStatus = Literal["pending", "enqueued", "running", "completed", "failed", "paused"]
@@ -120,9 +120,9 @@ class VlmRun(Service[VlmRunFilters]):
     default_page_size = 1000
     rate_limit_window = 60  # docs.vlm.run/rate-limits: so many requests a minute
 
-    def walk(self, filters: VlmRunFilters) -> OffsetWalk:
+    def paginator(self, filters: VlmRunFilters) -> OffsetPaginator:
         """One pass over the list."""
-        return OffsetWalk(self, filters)
+        return OffsetPaginator(self, filters)
 
     def prediction(self, envelope: _Row, raw: bytes) -> Prediction:
         """A record whose envelope is decoded."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-LONGEST_WORD = 60
+MAX_WORD_LENGTH = 60
 """Characters of a service's word that a message quotes."""
-MOST_WORDS = 20
+MAX_WORDS = 20
 """Words that a message lists."""
 
 
@@ -27,14 +27,14 @@ def shown(word: str) -> str:
     """A word that came from outside: on one line, printable, and short."""
     text = "".join(letter if letter.isprintable() else " " for letter in word)
     text = " ".join(text.split())
-    return text if len(text) <= LONGEST_WORD else f"{text[:LONGEST_WORD]}…"
+    return text if len(text) <= MAX_WORD_LENGTH else f"{text[:MAX_WORD_LENGTH]}…"
 
 
 def listed(words: Iterable[str]) -> str:
     """Words in alphabetical order, the first 20 of them."""
     found = sorted(words)
-    more = f" and {len(found) - MOST_WORDS} more" if len(found) > MOST_WORDS else ""
-    return ", ".join(map(shown, found[:MOST_WORDS])) + more
+    more = f" and {len(found) - MAX_WORDS} more" if len(found) > MAX_WORDS else ""
+    return ", ".join(map(shown, found[:MAX_WORDS])) + more
 
 
 def quoted(words: Iterable[str]) -> str:

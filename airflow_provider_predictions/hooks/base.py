@@ -13,19 +13,19 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, cast
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
 from pydantic import BaseModel, ValidationError
 
-from airflow_provider_predictions.api.arguments import Filters, checked
-from airflow_provider_predictions.api.auth import Auth
-from airflow_provider_predictions.api.client import AsyncClient, Client
 from airflow_provider_predictions.api.errors import (
     ConfigurationError,
     PredictionsError,
 )
+from airflow_provider_predictions.api.filters import Filters, checked
+from airflow_provider_predictions.api.http.auth import Auth
+from airflow_provider_predictions.api.http.client import AsyncClient, Client
+from airflow_provider_predictions.api.http.retry import ATTEMPTS
+from airflow_provider_predictions.api.json_slices import value
 from airflow_provider_predictions.api.models import Page, Prediction
-from airflow_provider_predictions.api.retry import ATTEMPTS
-from airflow_provider_predictions.api.rows import value
 from airflow_provider_predictions.api.service import Service
-from airflow_provider_predictions.hooks import form
-from airflow_provider_predictions.hooks.fields import Settings, base_url, extras
+from airflow_provider_predictions.hooks import legacy_form
+from airflow_provider_predictions.hooks.connection_settings import Settings, base_url, extras
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Connection
@@ -69,12 +69,12 @@ class PredictionsHook(BaseHook, Generic[R]):
     @classmethod
     def get_connection_form_widgets(cls) -> dict[str, Any]:
         """The extra fields of the form, for Airflow before 3.2."""
-        return form.widgets(cls.conn_type)
+        return legacy_form.widgets(cls.conn_type)
 
     @classmethod
     def get_ui_field_behaviour(cls) -> dict[str, Any]:
         """Labels and placeholders of the form, for Airflow before 3.2."""
-        return form.behaviour(cls.conn_type)
+        return legacy_form.behaviour(cls.conn_type)
 
     @classmethod
     @abstractmethod
@@ -168,7 +168,7 @@ class PredictionsHook(BaseHook, Generic[R]):
 
         def pages() -> Iterator[Page]:
             with self.get_conn() as client:
-                yield from client.pages(client.service.walk(wanted))
+                yield from client.pages(client.service.paginator(wanted))
 
         return pages()
 
@@ -182,7 +182,7 @@ class PredictionsHook(BaseHook, Generic[R]):
 
         async def pages() -> AsyncIterator[Page]:
             async with await self.aget_conn() as client:
-                async for page in client.pages(client.service.walk(wanted)):
+                async for page in client.pages(client.service.paginator(wanted)):
                     yield page
 
         return pages()
@@ -247,12 +247,14 @@ class PredictionsHook(BaseHook, Generic[R]):
         hook = type(self)(self.conn_id, attempts=1)  # a person is waiting
         try:
             with hook.get_conn() as client:
-                walk = client.service.walk(self.filters(page_size=COUNTED, max_predictions=COUNTED))
+                paginator = client.service.paginator(self.filters(page_size=COUNTED, max_predictions=COUNTED))
                 # Of a short page, only a second one tells whether it is all.
-                rows = [row for page in islice(client.pages(walk), 2) for row in page.predictions]
+                rows = [row for page in islice(client.pages(paginator), 2) for row in page.predictions]
         except (PredictionsError, AirflowNotFoundException) as error:
             return False, str(error)
-        count = str(len(rows) or "none") if walk.ended and len(rows) < COUNTED else f"{len(rows)} or more"
+        count = (
+            str(len(rows) or "none") if paginator.ended and len(rows) < COUNTED else f"{len(rows)} or more"
+        )
         text = f"{self.service_class.title} accepts the credentials; predictions in its list: {count}"
         newest = max((row.created_at for row in rows if row.created_at), default=None)
         return True, f"{text}, the newest of {newest:%Y-%m-%d %H:%M} UTC" if newest else text

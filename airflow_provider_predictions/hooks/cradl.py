@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_predictions.api.arguments import Hosts, OneLine, Url
-from airflow_provider_predictions.api.auth import ClientCredentialsAuth
 from airflow_provider_predictions.api.cradl import Cradl, CradlPrediction
+from airflow_provider_predictions.api.filters import Hosts, OneLine, Url
+from airflow_provider_predictions.api.http.auth import ClientCredentialsAuth
 from airflow_provider_predictions.hooks.base import PredictionsHook
-from airflow_provider_predictions.hooks.fields import Settings, required
+from airflow_provider_predictions.hooks.connection_settings import Settings, required
 from airflow_provider_predictions.hooks.masking import TokenMask
 
 if TYPE_CHECKING:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_predictions.api.auth import BearerAuth
+from airflow_provider_predictions.api.http.auth import BearerAuth
 from airflow_provider_predictions.api.vlmrun import VlmRun, VlmRunPrediction
 from airflow_provider_predictions.hooks.base import PredictionsHook
-from airflow_provider_predictions.hooks.fields import Settings, required
+from airflow_provider_predictions.hooks.connection_settings import Settings, required
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Connection

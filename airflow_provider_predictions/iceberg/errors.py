@@ -10,7 +10,7 @@ from pyiceberg import exceptions
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from airflow_provider_predictions.api.errors import (
-    LONGEST_MESSAGE,
+    MAX_MESSAGE_LENGTH,
     ConfigurationError,
     PredictionsError,
     StorageError,
@@ -73,4 +73,4 @@ def _words(error: Exception) -> str:
     cause = getattr(error, "orig", None) or error
     first, *_ = str(cause).strip().splitlines() or [""]
     plain = re.sub(r"\?\S*", "", re.sub(r"://[^/\s@]*@", "://", first))
-    return f"{name}: {plain[:LONGEST_MESSAGE].rstrip('.')}"
+    return f"{name}: {plain[:MAX_MESSAGE_LENGTH].rstrip('.')}"

@@ -13,7 +13,7 @@ from airflow_provider_predictions.iceberg.errors import explained
 from airflow_provider_predictions.iceberg.files import Days, batches, schema_of, write
 from airflow_provider_predictions.iceberg.landing import CommittedLanding
 from airflow_provider_predictions.iceberg.table import check_fits, find, make, widened
-from airflow_provider_predictions.storage.failures import worker_disk
+from airflow_provider_predictions.storage.errors import worker_disk
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -12,11 +12,11 @@ from airflow.providers.common.compat.sdk import ObjectStoragePath
 from pydantic import AfterValidator
 
 from airflow_provider_predictions._compat import attached_schemes
-from airflow_provider_predictions.api.arguments import Filters
+from airflow_provider_predictions.api.coercion import BRACKETS, given, shown
 from airflow_provider_predictions.api.errors import ConfigurationError
-from airflow_provider_predictions.api.given import BRACKETS, given, shown
-from airflow_provider_predictions.api.incremental import Ledger
-from airflow_provider_predictions.api.waiting import Log
+from airflow_provider_predictions.api.filters import Filters
+from airflow_provider_predictions.api.incremental import IncrementalCursor
+from airflow_provider_predictions.api.waiting.decide import Log
 from airflow_provider_predictions.report.window import CALENDAR, make_zone, no_period
 from airflow_provider_predictions.storage.manifest import MANIFEST
 
@@ -213,11 +213,11 @@ def _not_installed(scheme: str, extra: str) -> str:
     return f"{scheme}:// needs the extra {extra}: pip install 'airflow-provider-predictions[{extra}]'"
 
 
-def narrowing(filters: Filters, ledger: Ledger | None) -> dict[str, Any]:
+def narrowing(filters: Filters, cursor: IncrementalCursor | None) -> dict[str, Any]:
     """What narrows a landing, as its manifest says it; an incremental one takes finished predictions only."""
     asked_for = filters.model_dump(mode="json", exclude={"page_size", "order"}, exclude_none=True)
     statuses: Collection[str] | None = filters.statuses
-    if ledger:
-        asked = ledger.terminal if ledger.statuses is None else ledger.statuses
-        statuses = set(asked).intersection(ledger.terminal)
+    if cursor:
+        asked = cursor.terminal if cursor.statuses is None else cursor.statuses
+        statuses = set(asked).intersection(cursor.terminal)
     return asked_for | {"statuses": None if statuses is None else sorted(statuses)}

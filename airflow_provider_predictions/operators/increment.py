@@ -5,24 +5,24 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_predictions.api.arguments import Filters, timedelta_of
 from airflow_provider_predictions.api.clock import earlier
-from airflow_provider_predictions.api.incremental import Ledger
+from airflow_provider_predictions.api.filters import Filters, timedelta_of
+from airflow_provider_predictions.api.incremental import IncrementalCursor
 from airflow_provider_predictions.api.wording import counted, listed
 
 if TYPE_CHECKING:
-    from airflow_provider_predictions.api.client import Client
-    from airflow_provider_predictions.api.waiting import Log
+    from airflow_provider_predictions.api.http.client import Client
+    from airflow_provider_predictions.api.waiting.decide import Log
     from airflow_provider_predictions.storage.state import State
 
 
-def ledger_of(task: Any, client: Client, filters: Filters, state: State) -> Ledger:
+def ledger_of(task: Any, client: Client, filters: Filters, state: State) -> IncrementalCursor:
     """The ledger of a run.
 
     :param task: the operator, which holds the arguments.
     :param state: of the path.
     """
-    return Ledger(
+    return IncrementalCursor(
         terminal=client.service.terminal_statuses,
         statuses=filters.statuses,
         watermark=_watermark(task, client, state),
@@ -42,7 +42,7 @@ def _watermark(task: Any, client: Client, state: State) -> datetime | None:
     if watermark is None or watermark <= datetime.now(UTC):
         return watermark
     # This machine's clock may be the one that is wrong.
-    next(client.pages(service.walk(service.filters(max_predictions=1, page_size=1))), None)
+    next(client.pages(service.paginator(service.filters(max_predictions=1, page_size=1))), None)
     if not client.service_clock.is_to_come(watermark):
         return watermark
     now = client.service_clock.earliest
@@ -55,19 +55,19 @@ def _watermark(task: Any, client: Client, state: State) -> datetime | None:
     return found
 
 
-def tell(log: Log, ledger: Ledger) -> None:
+def tell(log: Log, cursor: IncrementalCursor) -> None:
     """Say what has not landed, and what is odd of what has.
 
     :param log: of the task.
     """
-    if ledger.given_up:
+    if cursor.given_up:
         log.warning(
             "%s stayed unfinished for longer than max_age and will not land: %s",
-            counted(ledger.given_up, "prediction"),
-            listed(ledger.given_up_ids),
+            counted(cursor.given_up, "prediction"),
+            listed(cursor.given_up_ids),
         )
-    if warning := ledger.warning():
+    if warning := cursor.warning():
         log.warning("%s", warning)
-    if ledger.unfinished:
+    if cursor.unfinished:
         log.info("%s unfinished, the oldest of %s; a later run lands what finishes",
-                 counted(ledger.unfinished, "prediction"), ledger.oldest_unfinished)  # fmt: skip
+                 counted(cursor.unfinished, "prediction"), cursor.oldest_unfinished)  # fmt: skip

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any, cast
 import msgspec
 from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
 
-from airflow_provider_predictions.api.arguments import Filters, utc
-from airflow_provider_predictions.api.client import Client
 from airflow_provider_predictions.api.errors import PredictionsError
-from airflow_provider_predictions.api.incremental import Ledger
-from airflow_provider_predictions.api.met import Met, doubts, words_asked
+from airflow_provider_predictions.api.filters import Filters, utc
+from airflow_provider_predictions.api.http.client import Client
+from airflow_provider_predictions.api.incremental import IncrementalCursor
 from airflow_provider_predictions.api.models import Page
+from airflow_provider_predictions.api.observed import Observed, doubts, expected_words
+from airflow_provider_predictions.api.pagination.base import Paginator
 from airflow_provider_predictions.api.service import Service
-from airflow_provider_predictions.api.walk import Walk
 from airflow_provider_predictions.api.wording import counted
 from airflow_provider_predictions.operators.arguments import narrowing, path_of
 from airflow_provider_predictions.operators.increment import ledger_of, tell
@@ -31,7 +31,7 @@ from airflow_provider_predictions.operators.outlets import tell_assets
 from airflow_provider_predictions.operators.progress import Progress
 from airflow_provider_predictions.operators.xcom import storable
 from airflow_provider_predictions.storage.attempt import TaskRun
-from airflow_provider_predictions.storage.failures import worker_disk
+from airflow_provider_predictions.storage.errors import worker_disk
 from airflow_provider_predictions.storage.formats import make_format
 from airflow_provider_predictions.storage.incremental import IncrementalPath
 from airflow_provider_predictions.storage.landing import Landing, forget
@@ -63,7 +63,7 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
     max_values_missing: int | None = None
     _landed_from: tuple[str, Manifest] | None = None
 
-    _met: Met | None = None
+    _observed: Observed | None = None
 
     def check_together(self, values: Any) -> None:
         """Refuse arguments that do not go together.
@@ -140,23 +140,23 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
         if earlier := self._earlier(target):
             return earlier
         state = target.state
-        ledger = ledger_of(self, client, filters, state)
+        cursor = ledger_of(self, client, filters, state)
         arguments = self._arguments(client.service, filters, target)
-        filters = filters.model_copy(update={"statuses": None, "created_after": ledger.start})
-        with self._landed(client, filters, target, arguments, ledger) as (content, landing):
-            content["incremental"] = ledger.facts()
-            tell(self.log, ledger)
-            if not (content["parts"] or content["rejected"] or ledger.has_moved):
+        filters = filters.model_copy(update={"statuses": None, "created_after": cursor.start})
+        with self._landed(client, filters, target, arguments, cursor) as (content, landing):
+            content["incremental"] = cursor.facts()
+            tell(self.log, cursor)
+            if not (content["parts"] or content["rejected"] or cursor.has_moved):
                 return target.nothing(content)
             complete = content["consistent"] is not False
             return target.commit(
                 content,
                 msgspec.structs.replace(
                     state,
-                    watermark=ledger.next_watermark,
-                    landed=ledger.next_landed(landing.identities(), complete=complete),
-                    unmet=ledger.next_unmet(complete=complete),
-                    rejected=ledger.next_rejected(landing.rejected_ids()),
+                    watermark=cursor.next_watermark,
+                    landed=cursor.next_landed(landing.identities(), complete=complete),
+                    unmet=cursor.next_unmet(complete=complete),
+                    rejected=cursor.next_rejected(landing.rejected_ids()),
                 ),
             )
 
@@ -169,26 +169,31 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
 
     @contextmanager
     def _landed(
-        self, client: Client, filters: Filters, target: Target, arguments: str, ledger: Ledger | None = None
+        self,
+        client: Client,
+        filters: Filters,
+        target: Target,
+        arguments: str,
+        cursor: IncrementalCursor | None = None,
     ) -> Iterator[tuple[Manifest, Landing]]:
         """Write all parts, to be committed in the ``with`` block. What cannot be resumed is removed."""
         service, attempt = client.service, target.attempt
-        walk = service.walk(filters)
+        paginator = service.paginator(filters)
         target.begin()
         form = make_format(self.file_format, self.compression, service)
         per_part = self.records_per_part
-        wanted = filters.model_copy(update={"statuses": ledger.statuses}) if ledger else filters
-        asked = words_asked(wanted)
+        wanted = filters.model_copy(update={"statuses": cursor.statuses}) if cursor else filters
+        asked = expected_words(wanted)
         with (
             _abandoned(target),
             worker_disk(),
             Landing(attempt, form, records_per_part=per_part, arguments=arguments, asked=asked) as landing,
         ):
             earlier = landing.progress.requests
-            self._go_on(walk, ledger, landing)
+            self._restore(paginator, cursor, landing)
             progress = Progress(self.log.info, service.name, filters)
-            for page in self._pages(client, walk, ledger):
-                position = {"list": walk.position(), "ledger": ledger and ledger.position()}
+            for page in self._pages(client, paginator, cursor):
+                position = {"paginator": paginator.state(), "cursor": cursor and cursor.state()}
                 landing.take(page, position, earlier + client.requests)
                 progress.page(page)
             content = landing.finish(
@@ -196,32 +201,34 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
                 service=service.name,
                 format=form.name,
                 compression=form.compression,
-                ordered=walk.frontier.ordered,
-                consistent=walk.proof.consistent,
-                inconsistency=walk.proof.reason,
+                ordered=paginator.seen.ordered,
+                consistent=paginator.proof.consistent,
+                inconsistency=paginator.proof.reason,
                 generation=attempt.generation,
-                filters=narrowing(filters, ledger),
+                filters=narrowing(filters, cursor),
             )
             progress.say()
-            self._met = landing.progress.totals.met
-            if text := doubts(service, wanted, self._met):
+            self._observed = landing.progress.totals.observed
+            if text := doubts(service, wanted, self._observed):
                 self.log.warning("%s", text)
             yield content, landing
 
-    def _met_of(self, content: Manifest) -> Met:
+    def _met_of(self, content: Manifest) -> Observed:
         """What was looked at; of an earlier attempt that has committed, only how many."""
-        return self._met or Met(content.get("looked_at", 0))
+        return self._observed or Observed(content.get("looked_at", 0))
 
-    def _go_on(self, walk: Walk, ledger: Ledger | None, landing: Landing) -> None:
+    def _restore(self, paginator: Paginator, cursor: IncrementalCursor | None, landing: Landing) -> None:
         if position := landing.progress.position:
-            walk.go_on(position["list"], lambda: (id_ for id_, _ in landing.identities()))
-            if ledger:
-                ledger.go_on(position["ledger"])
+            paginator.restore(position["paginator"], lambda: (id_ for id_, _ in landing.identities()))
+            if cursor:
+                cursor.restore(position["cursor"])
 
-    def _pages(self, client: Client, walk: Walk, ledger: Ledger | None) -> Iterator[Page]:
-        for page in client.pages(walk, prefetch=self.prefetch):
-            if ledger:
-                page = ledger.keep(page)
+    def _pages(
+        self, client: Client, paginator: Paginator, cursor: IncrementalCursor | None
+    ) -> Iterator[Page]:
+        for page in client.pages(paginator, prefetch=self.prefetch):
+            if cursor:
+                page = cursor.keep(page)
             if self.fetch_values:
                 filled = client.with_values(page.predictions, prefetch=self.prefetch)
                 page = replace(page, predictions=tuple(filled))

@@ -7,9 +7,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from airflow_provider_predictions.api.arguments import Lookback, Names, Seconds
+from airflow_provider_predictions.api.coercion import given, words
 from airflow_provider_predictions.api.errors import ConfigurationError
-from airflow_provider_predictions.api.given import given, words
+from airflow_provider_predictions.api.filters import Lookback, Names, Seconds
 from airflow_provider_predictions.api.incremental import LOOKBACK
 from airflow_provider_predictions.operators.arguments import A_PATH, StoragePath
 from airflow_provider_predictions.operators.outcome import OnEmpty
@@ -17,7 +17,7 @@ from airflow_provider_predictions.operators.outlets import check_outlets, check_
 from airflow_provider_predictions.tasks.arguments import REQUIRED, Argument, Templated, declare
 from airflow_provider_predictions.tasks.references import is_reference
 
-MOST_PREFETCH = 32
+MAX_PREFETCH = 32
 NOT_INCREMENTAL = ("created_before", "max_predictions")
 LANDING = declare(
     Templated(
@@ -55,8 +55,8 @@ LANDING = declare(
     Argument(
         "prefetch",
         "int",
-        Annotated[int, Field(ge=0, le=MOST_PREFETCH)],
-        f"how many pages are in flight while one is written, 0 to {MOST_PREFETCH}. For Cradl, whose "
+        Annotated[int, Field(ge=0, le=MAX_PREFETCH)],
+        f"how many pages are in flight while one is written, 0 to {MAX_PREFETCH}. For Cradl, whose "
         "pages name the next one, that is one; there it is how many files ``fetch_values`` fetches at "
         "once",
         default=1,

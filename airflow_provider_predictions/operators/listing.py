@@ -9,11 +9,17 @@ from typing import Annotated, Any
 from airflow.providers.common.compat.sdk import Context
 from pydantic import Field
 
-from airflow_provider_predictions.api.arguments import Filters, Names
 from airflow_provider_predictions.api.errors import ConfigurationError
-from airflow_provider_predictions.api.met import MOST_MET, Met, doubts, unmatched, words_asked
+from airflow_provider_predictions.api.filters import Filters, Names
+from airflow_provider_predictions.api.json_slices import joined, members, value
 from airflow_provider_predictions.api.models import Page, Prediction
-from airflow_provider_predictions.api.rows import joined, members, value
+from airflow_provider_predictions.api.observed import (
+    MAX_OBSERVED,
+    Observed,
+    doubts,
+    expected_words,
+    unmatched,
+)
 from airflow_provider_predictions.api.service import Service
 from airflow_provider_predictions.api.wording import counted
 from airflow_provider_predictions.operators.outcome import OnEmpty, end_empty
@@ -35,7 +41,7 @@ class _Reading:
     def __init__(self, asked: Collection[str], fields: Collection[str] | None) -> None:
         self.asked = asked
         self.fields = fields
-        self.met = Met()
+        self.observed = Observed()
         self._fields_met: dict[str, None] = {}
 
     def projected(self, prediction: Prediction) -> bytes:
@@ -44,15 +50,15 @@ class _Reading:
             return prediction.raw
         given = members(prediction.raw)
         for name in given:
-            if len(self._fields_met) < MOST_MET or name in self.fields:
+            if len(self._fields_met) < MAX_OBSERVED or name in self.fields:
                 self._fields_met[name] = None
         return joined({name: given.get(name, b"null") for name in self.fields})
 
     def doubts(self, service: Service[Any], filters: Filters) -> str:
         """Which words match nothing, in one text; empty where there is none."""
-        texts = [doubts(service, filters, self.met)]
+        texts = [doubts(service, filters, self.observed)]
         if self._fields_met:
-            texts.append(unmatched("fields", self.fields, self._fields_met, self.met.looked_at))
+            texts.append(unmatched("fields", self.fields, self._fields_met, self.observed.looked_at))
         return ". ".join(text for text in texts if text)
 
 
@@ -105,17 +111,17 @@ class ListPredictionsOperator(PredictionsTask):
             given = self.rendered()
             filters = self.filters(given)
             with self.hook.get_conn() as client:
-                walk = client.service.walk(filters)
-                read = _Reading(words_asked(filters), given.fields)
-                texts = list(self._within_limit(client.pages(walk), read))
-        if walk.proof.consistent is False:
-            self.log.warning("Predictions may be missing: %s", walk.proof.reason)
+                paginator = client.service.paginator(filters)
+                read = _Reading(expected_words(filters), given.fields)
+                texts = list(self._within_limit(client.pages(paginator), read))
+        if paginator.proof.consistent is False:
+            self.log.warning("Predictions may be missing: %s", paginator.proof.reason)
         number = counted(len(texts), "prediction")
         self.log.info("%s: %s in %s", self.hook.hook_name, number, counted(client.requests, "request"))
         if text := read.doubts(client.service, filters):
             self.log.warning("%s", text)
         if not texts:
-            end_empty(self, context, [], read.met.nothing_matches())
+            end_empty(self, context, [], read.observed.nothing_matches())
         changed: Counter[str] = Counter()
         records = [storable(value(text), changed) for text in texts]
         if told := ", ".join(f"{what}: {count}" for what, count in changed.items() if count):
@@ -125,7 +131,7 @@ class ListPredictionsOperator(PredictionsTask):
     def _within_limit(self, pages: Iterable[Page], read: _Reading) -> Iterator[bytes]:
         size = len("[]")
         for page in pages:
-            read.met.add(page.met, read.asked)
+            read.observed.add(page.observed, read.asked)
             for prediction in page.predictions:
                 text = read.projected(prediction)
                 size += len(text) + len(",")

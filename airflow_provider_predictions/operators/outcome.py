@@ -12,7 +12,7 @@ from airflow.providers.common.compat.sdk import (
     Context,
 )
 
-from airflow_provider_predictions.api.errors import LONGEST_MESSAGE, MissingValuesError, RejectedRowsError
+from airflow_provider_predictions.api.errors import MAX_MESSAGE_LENGTH, MissingValuesError, RejectedRowsError
 from airflow_provider_predictions.storage.manifest import Manifest
 
 OnEmpty = Literal["warn", "skip", "fail", "ignore"]
@@ -51,7 +51,7 @@ def judge_values(content: Manifest, most: int | None) -> str:
     if not (missing := content.get("values_missing", 0)):
         return ""
     named = content["values_missing_ids"]
-    ids = ", ".join(id_[:LONGEST_MESSAGE] for id_ in named) + (", …" if missing > len(named) else "")
+    ids = ", ".join(id_[:MAX_MESSAGE_LENGTH] for id_ in named) + (", …" if missing > len(named) else "")
     text = (
         f"{missing} of {content['count']} records landed without their values "
         f"({_counted(content['values_missing_reasons'])}): {ids}"

@@ -24,7 +24,7 @@ SMALL = (
     "created_max",
     "complete",
 )
-LONGEST_KEY = 250
+MAX_KEY_LENGTH = 250
 """Characters of a partition key that Airflow's database holds."""
 
 
@@ -60,9 +60,9 @@ def check_partition_keys(keys: Iterable[str]) -> None:
     :raises ConfigurationError: for one that is too long.
     """
     for key in keys:
-        if len(key) > LONGEST_KEY:
+        if len(key) > MAX_KEY_LENGTH:
             raise ConfigurationError(
-                f"partition_keys: '{shown(key)}' has {len(key)} characters; Airflow takes {LONGEST_KEY}"
+                f"partition_keys: '{shown(key)}' has {len(key)} characters; Airflow takes {MAX_KEY_LENGTH}"
             )
 
 

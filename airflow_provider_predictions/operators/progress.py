@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from airflow.providers.common.compat.sdk import Stats
 
-from airflow_provider_predictions.api.arguments import Filters
+from airflow_provider_predictions.api.filters import Filters
 from airflow_provider_predictions.api.models import Page
 from airflow_provider_predictions.api.wording import counted
 

@@ -16,12 +16,12 @@ REPLACED = "characters replaced by U+FFFD"
 NULLED = "numbers that are not finite replaced by null"
 SPELLED = "integers of more than 64 bits made text"
 WRITTEN = "values nested too deeply made text"
-DEEPEST = 100
+MAX_DEPTH = 100
 _INTEGERS = range(-(2**63), 2**64)
 _NO_TEXT = re.compile("[\x00\ud800-\udfff]")
 
 
-def storable(value: Any, changed: Counter[str], levels: int = DEEPEST) -> Any:
+def storable(value: Any, changed: Counter[str], levels: int = MAX_DEPTH) -> Any:
     """A JSON value as every XCom backend takes it.
 
     :param changed: counts what is not as it was, by what became of it.

@@ -9,13 +9,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import TypedDict
 
-from airflow_provider_predictions.api.arguments import utc
 from airflow_provider_predictions.api.errors import ConfigurationError
+from airflow_provider_predictions.api.filters import utc
 from airflow_provider_predictions.api.models import as_time
 from airflow_provider_predictions.report.cradl import SUBJECT as CRADL
 from airflow_provider_predictions.report.database import Database
 from airflow_provider_predictions.report.page import (
-    MOST_ROWS,
+    MAX_ROWS,
     cell_text,
     change,
     clean,
@@ -86,7 +86,7 @@ def build(landings: Sequence[Landed], window: Window, directory: Path, workspace
             if table.chart:
                 shown.append(show_drawn(table, window, database.drawn(table)))
             elif table is not CHANGES:
-                shown.append(show(table, window, *database.rows(table, MOST_ROWS), count))
+                shown.append(show(table, window, *database.rows(table, MAX_ROWS), count))
         notes = [*_restrictions(read, missing), *_notes(landings, read, window)]
         summary = _summary(subject, window, database, notes)
     numbers = [

@@ -19,7 +19,7 @@ Rows = Sequence[tuple[Any, ...]]
 
 MOST = {"stack": 7, "range": 20, "heat": 20}
 """How many names a chart has room for; those of a stack are followed by the others together."""
-LONGEST_LABEL = 32
+MAX_LABEL_LENGTH = 32
 POINTS = ("p50", "p95", "max")
 _WIDTH = 8.2
 PALETTE = {
@@ -177,7 +177,7 @@ def _inline(text: str) -> str:
 
 def _short(name: object) -> str:
     text = str(name) or "none"
-    return text if len(text) <= LONGEST_LABEL else f"{text[: LONGEST_LABEL - 1]}…"
+    return text if len(text) <= MAX_LABEL_LENGTH else f"{text[: MAX_LABEL_LENGTH - 1]}…"
 
 
 DRAW: dict[str, Callable[[Rows, Sequence[str], str, str], str]] = {

@@ -10,7 +10,7 @@ from typing import Any
 
 import duckdb
 
-from airflow_provider_predictions.api.errors import LONGEST_MESSAGE
+from airflow_provider_predictions.api.errors import MAX_MESSAGE_LENGTH
 from airflow_provider_predictions.api.models import as_time
 
 MEMORY = "400MB"
@@ -34,7 +34,7 @@ _MACROS = f"""
     CREATE MACRO number(text) AS
         CASE WHEN isfinite(try_cast(text AS DOUBLE)) THEN try_cast(text AS DOUBLE) END;
     CREATE MACRO one_line(text) AS
-        nullif(trim(regexp_replace(text, '\\s+', ' ', 'g'))[:{LONGEST_MESSAGE}], '');
+        nullif(trim(regexp_replace(text, '\\s+', ' ', 'g'))[:{MAX_MESSAGE_LENGTH}], '');
     CREATE MACRO words(json) AS one_line(CASE json_type(json)
         WHEN 'VARCHAR' THEN json->>'$'
         WHEN 'ARRAY' THEN array_to_string(from_json(json, '["VARCHAR"]'), '; ')

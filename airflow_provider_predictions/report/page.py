@@ -15,9 +15,9 @@ from airflow_provider_predictions.report.charts import DRAW, PALETTE, Rows
 from airflow_provider_predictions.report.tables import Table
 from airflow_provider_predictions.report.window import Window
 
-MOST_ROWS = 20
-MOST_COLUMNS = 12
-LONGEST_CELL = 120
+MAX_ROWS = 20
+MAX_COLUMNS = 12
+MAX_CELL_LENGTH = 120
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
@@ -63,7 +63,7 @@ def show_drawn(table: Table, window: Window, drawn: Rows) -> Shown:
     if table.chart == "range":
         names = [name.replace("_", " ") for name in table.drawn]
         return replace(_shown(table, window, names, table.drawn, drawn), chart=chart)
-    of = list(dict.fromkeys(row[1] for row in drawn))[:MOST_COLUMNS]
+    of = list(dict.fromkeys(row[1] for row in drawn))[:MAX_COLUMNS]
     found = {(row[0], row[1]): row[2] for row in drawn}
     crossed = [(time, *(found.get((time, name)) for name in of)) for time in times if drawn]
     kinds = ["", *(amount for _ in of)]
@@ -98,7 +98,7 @@ def cell_text(kind: str, cell: Any) -> str:
     if cell is None:
         return "-"
     if isinstance(cell, str):
-        text = cell if len(cell) <= LONGEST_CELL else f"{cell[: LONGEST_CELL - 1]}…"
+        text = cell if len(cell) <= MAX_CELL_LENGTH else f"{cell[: MAX_CELL_LENGTH - 1]}…"
         return text or "none"
     if not math.isfinite(cell):
         return "-"

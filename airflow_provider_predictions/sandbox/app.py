@@ -18,14 +18,14 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from airflow_provider_predictions.sandbox.data import Record, values
-from airflow_provider_predictions.sandbox.shelf import Shelf
+from airflow_provider_predictions.sandbox.store import RecordStore
 
 API_KEY = "sandbox-vlmrun-key"
 CLIENT_ID = "sandbox-client-id"
 CLIENT_SECRET = "sandbox-client-secret"
 AUDIENCE = "https://api.cradl.ai/v1"
 SCOPE = "predictions:read"
-LONGEST_PAGE = 1000
+MAX_PAGE_ROWS = 1000
 
 Endpoint = Callable[[Request], Coroutine[Any, Any, Response]]
 
@@ -121,7 +121,7 @@ class InvalidQueryError(Exception):
     """A query parameter that the specification does not allow; its argument is the ``detail`` of the 422."""
 
 
-def vlmrun_routes(shelf: Shelf) -> list[Route]:
+def vlmrun_routes(record_store: RecordStore) -> list[Route]:
     """``GET /v1/predictions`` and ``GET /v1/predictions/{id}``, under ``/vlmrun``."""
 
     def guarded(endpoint: Endpoint) -> Endpoint:
@@ -139,13 +139,13 @@ def vlmrun_routes(shelf: Shelf) -> list[Route]:
 
     async def page(request: Request) -> Response:
         skip = _query_int(request, "skip", 0, 0, None)
-        limit = _query_int(request, "limit", 10, 1, LONGEST_PAGE)
-        rows = shelf.rows[skip : skip + min(limit, shelf.cap or limit)]
-        return json_bytes(b"[" + b",".join(map(shelf.text, rows)) + b"]")
+        limit = _query_int(request, "limit", 10, 1, MAX_PAGE_ROWS)
+        rows = record_store.rows[skip : skip + min(limit, record_store.cap or limit)]
+        return json_bytes(b"[" + b",".join(map(record_store.text, rows)) + b"]")
 
     async def one(request: Request) -> Response:
-        record = shelf.find(request.path_params["id"])
-        return json_bytes(shelf.text(record)) if record else JSONResponse({"detail": "Not found"}, 404)
+        record = record_store.find(request.path_params["id"])
+        return json_bytes(record_store.text(record)) if record else JSONResponse({"detail": "Not found"}, 404)
 
     async def health(_: Request) -> Response:
         # The vendor's SDK asks when a client is made; no key is needed (docs.vlm.run, Health).
@@ -180,7 +180,7 @@ def _rows_behind(rows: list[Record], token: str, filters: list[str | None]) -> l
     return rows[behind:]
 
 
-def cradl_routes(shelf: Shelf, tokens: Tokens) -> list[Route]:
+def cradl_routes(record_store: RecordStore, tokens: Tokens) -> list[Route]:
     """``GET /predictions`` and ``GET /predictions/{id}`` under ``/cradl/v1``, and the files."""
 
     def guarded(endpoint: Endpoint) -> Endpoint:
@@ -195,30 +195,32 @@ def cradl_routes(shelf: Shelf, tokens: Tokens) -> list[Route]:
         query = request.query_params
         order, model = query.get("order", "descending"), query.get("modelId")
         size = query.get("maxResults", "100")
-        if not size.isdecimal() or not 1 <= int(size) <= LONGEST_PAGE:
+        if not size.isdecimal() or not 1 <= int(size) <= MAX_PAGE_ROWS:
             return JSONResponse({"message": "Invalid maxResults"}, 400)
         if query.get("sortBy", "createdTime") != "createdTime" or order not in ("ascending", "descending"):
             return JSONResponse({"message": "Invalid sortBy or order"}, 400)
-        rows = shelf.rows if model is None else [row for row in shelf.rows if row.group == model]
+        rows = (
+            record_store.rows if model is None else [row for row in record_store.rows if row.group == model]
+        )
         rows = rows[::-1] if order == "ascending" else rows
         if "nextToken" in query:
             try:
                 rows = _rows_behind(rows, query["nextToken"], [order, model])
             except LookupError:
                 return JSONResponse({"message": "Invalid nextToken"}, 400)
-        shown = rows[: min(int(size), shelf.cap or LONGEST_PAGE)]
+        shown = rows[: min(int(size), record_store.cap or MAX_PAGE_ROWS)]
         token = _page_token(shown[-1], [order, model]) if len(shown) < len(rows) else None
-        body = b'{"predictions": [' + b", ".join(map(shelf.text, shown)) + b'], "nextToken": '
+        body = b'{"predictions": [' + b", ".join(map(record_store.text, shown)) + b'], "nextToken": '
         return json_bytes(body + json.dumps(token).encode() + b', "sortBy": "createdTime"}')
 
     async def one(request: Request) -> Response:
-        record = shelf.find(request.path_params["id"])
+        record = record_store.find(request.path_params["id"])
         if record is None:
             return JSONResponse({"message": "Prediction not found"}, 404)
-        return json_bytes(shelf.text(record))
+        return json_bytes(record_store.text(record))
 
     async def file(request: Request) -> Response:
-        record = shelf.find(request.path_params["id"])
+        record = record_store.find(request.path_params["id"])
         return json_bytes(values(record)) if record else JSONResponse({"message": "Not found"}, 404)
 
     return [
@@ -240,7 +242,7 @@ async def no_route(request: Request, error: Exception) -> Response:
     return JSONResponse({"title": error.detail, "status": status}, status, headers=error.headers)  # RFC 9457
 
 
-def build(vlmrun: Shelf, cradl: Shelf, tokens: Tokens) -> Starlette:
+def build(vlmrun: RecordStore, cradl: RecordStore, tokens: Tokens) -> Starlette:
     """Everything behind one port."""
     return Starlette(
         routes=[

@@ -86,7 +86,7 @@ Rule = Callable[[Seen], Fault | None]
 """What goes wrong with a request, if anything, where nothing was ordered for it."""
 
 
-class Chance:
+class RandomFaults:
     """Something goes wrong with a share of the requests to a part.
 
     :param part: whose requests.
@@ -99,7 +99,7 @@ class Chance:
         self.part = part
         self.rate = rate
         self.faults = faults
-        self.met: Counter[str] = Counter()
+        self.observed: Counter[str] = Counter()
         """How often each has come, by its name."""
         self._rng = random.Random(seed)
 
@@ -109,11 +109,11 @@ class Chance:
             return None
         weights = [fault.times for fault in self.faults.values()]
         (name,) = self._rng.choices(list(self.faults), weights)
-        self.met[name] += 1
+        self.observed[name] += 1
         return self.faults[name]
 
 
-class Limit:
+class RateLimitRule:
     """What is one request too many within a window is refused with 429.
 
     :param part: whose requests.
@@ -142,7 +142,7 @@ class Limit:
         return rate_limit(self.part)
 
 
-class Wire:
+class FaultMiddleware:
     """ASGI middleware: notes each request and does to it what was ordered, or what a rule says."""
 
     def __init__(self, app: App) -> None:

@@ -11,8 +11,8 @@ import uvicorn
 
 from airflow_provider_predictions.sandbox import app
 from airflow_provider_predictions.sandbox.data import CRADL, VLMRUN
-from airflow_provider_predictions.sandbox.faults import Wire
-from airflow_provider_predictions.sandbox.shelf import Shelf
+from airflow_provider_predictions.sandbox.faults import FaultMiddleware
+from airflow_provider_predictions.sandbox.store import RecordStore
 
 
 class Sandbox:
@@ -28,24 +28,24 @@ class Sandbox:
     def __init__(
         self, *, port: int = 0, count: int = 0, moving: int = 0, seed: int = 7, token_lifetime: float = 3600
     ) -> None:
-        self.vlmrun = Shelf(VLMRUN, seed)
-        self.cradl = Shelf(CRADL, seed + 1)
+        self.vlmrun = RecordStore(VLMRUN, seed)
+        self.cradl = RecordStore(CRADL, seed + 1)
         self.tokens = app.Tokens(token_lifetime)
-        self.wire = Wire(app.build(self.vlmrun, self.cradl, self.tokens))
+        self.wire = FaultMiddleware(app.build(self.vlmrun, self.cradl, self.tokens))
         config = uvicorn.Config(
             self.wire, host="127.0.0.1", port=port, http="h11", lifespan="off", log_level="warning",
             date_header=False,  # the wire dates answers
         )  # fmt: skip
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run, name="sandbox", daemon=True)
-        for shelf in (self.vlmrun, self.cradl):
-            shelf.fill(count)
+        for record_store in (self.vlmrun, self.cradl):
+            record_store.fill(count)
         self.receive(moving)
 
     def receive(self, count: int) -> None:
         """Put unfinished predictions on top of both lists; they finish within 4 to 16 seconds."""
-        for shelf in (self.vlmrun, self.cradl):
-            shelf.fill(0, moving=count)
+        for record_store in (self.vlmrun, self.cradl):
+            record_store.fill(0, moving=count)
 
     def __enter__(self) -> Self:
         self._thread.start()

@@ -7,8 +7,8 @@ from typing import Annotated
 from airflow.providers.common.compat.sdk import conf
 from pydantic import Field
 
-from airflow_provider_predictions.api.arguments import Ids, Seconds, Words
-from airflow_provider_predictions.api.waiting import (
+from airflow_provider_predictions.api.filters import Ids, Seconds, Words
+from airflow_provider_predictions.api.waiting.decide import (
     MAX_FAILURES,
     MISSING_TIMEOUT,
     MinPredictions,

@@ -19,24 +19,24 @@ from airflow.providers.common.compat.sdk import (
 )
 
 from airflow_provider_predictions._compat import AirflowRescheduleException, first_reschedule_date
-from airflow_provider_predictions.api.arguments import checked, seconds_of
-from airflow_provider_predictions.api.client import Client
 from airflow_provider_predictions.api.errors import (
     ConfigurationError,
     PredictionsError,
     RefusedError,
     TransientError,
 )
+from airflow_provider_predictions.api.filters import checked, seconds_of
+from airflow_provider_predictions.api.http.client import Client
 from airflow_provider_predictions.api.models import Page
-from airflow_provider_predictions.api.poll import Learned, Poll
-from airflow_provider_predictions.api.waiting import (
+from airflow_provider_predictions.api.waiting.decide import (
+    Decision,
+    FailureCounter,
     Pace,
-    Patience,
     Tally,
-    Verdict,
     Wait,
-    judge,
+    decide,
 )
+from airflow_provider_predictions.api.waiting.status_query import QueryHistory, StatusQuery
 from airflow_provider_predictions.sensors.arguments import WAITING
 from airflow_provider_predictions.sensors.outcome import outcome
 from airflow_provider_predictions.tasks.base import PredictionsTask
@@ -60,7 +60,7 @@ class Waited(TypedDict):
     looked_at: int
 
 
-def _pages(client: Client, poll: Poll) -> Iterator[Page]:
+def _pages(client: Client, poll: StatusQuery) -> Iterator[Page]:
     yield poll.known
     yield from client.pages(poll)
 
@@ -78,7 +78,7 @@ class PredictionsSensor(PredictionsTask, BaseSensorOperator):
     trigger_class: ClassVar[type[PredictionsTrigger]]
     arguments = WAITING
     ui_color = "#e9f3e4"
-    _patience: Patience | None = None
+    _patience: FailureCounter | None = None
     _started: datetime | None = None
     _error: PredictionsError | None = None
 
@@ -120,22 +120,22 @@ class PredictionsSensor(PredictionsTask, BaseSensorOperator):
         wait = self._wait()
         started = self._started = self._started or self._begin(context)
         self._error = None
-        with self._remembering(context, wait) as patience:
+        with self._remembering(context, wait) as failures:
             try:
                 tally = self._poll(wait)
-                patience.meet(tally)
-                self._doubts = wait.doubts(self.hook_class.service_class, patience.met)
-                verdict = judge(tally, (datetime.now(UTC) - started).total_seconds())
+                failures.observe(tally)
+                self._doubts = wait.doubts(self.hook_class.service_class, failures.observed)
+                decision = decide(tally, (datetime.now(UTC) - started).total_seconds())
             except PredictionsError as error:
                 self._error = error
-                if not patience.bears(error):
+                if not failures.tolerates(error):
                     raise
             else:
-                patience.heed(verdict)
-                if verdict.state != "waiting":
-                    return PokeReturnValue(is_done=True, xcom_value=self._result(verdict))
+                failures.record_success(decision)
+                if decision.state != "waiting":
+                    return PokeReturnValue(is_done=True, xcom_value=self._result(decision))
         if self.deferrable:
-            self._defer(wait, started.timestamp(), patience.met_of(wait))
+            self._defer(wait, started.timestamp(), failures.observed_of(wait))
         return PokeReturnValue(is_done=False)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
@@ -182,7 +182,7 @@ class PredictionsSensor(PredictionsTask, BaseSensorOperator):
         match event:
             case {"state": "done" | "failed" as state, "message": str(message), "statuses": dict(statuses)}:
                 looked_at = event.get("looked_at", sum(statuses.values()))
-                return self._result(Verdict(state, message, statuses, looked_at=looked_at))
+                return self._result(Decision(state, message, statuses, looked_at=looked_at))
             case {"state": "timeout", "message": str(message)}:
                 raise AirflowSensorTimeout(message)
             case {"state": "error", "message": str(message), "retryable": bool(retryable)}:
@@ -195,19 +195,19 @@ class PredictionsSensor(PredictionsTask, BaseSensorOperator):
         return first or datetime.now(UTC)
 
     @contextmanager
-    def _remembering(self, context: Context, wait: Wait) -> Iterator[Patience]:
+    def _remembering(self, context: Context, wait: Wait) -> Iterator[FailureCounter]:
         """What the polls have shown; between two pokes of a rescheduled task, Airflow keeps it from 3.3."""
-        patience = self._patience = self._patience or Patience(self.log, self.max_failures)
+        failures = self._patience = self._patience or FailureCounter(self.log, self.max_failures)
         store = context.get("task_state_store") if self.reschedule else None
         if store:
-            patience.failures = int(str(store.get(FAILURES, 0)))
-            patience.meet_again(json.loads(str(store.get(MET, "[]"))))
+            failures.failures = int(str(store.get(FAILURES, 0)))
+            failures.restore_observed(json.loads(str(store.get(MET, "[]"))))
         try:
-            yield patience
+            yield failures
         finally:
             if store:
-                store.set(FAILURES, patience.failures)
-                store.set(MET, json.dumps(patience.met_of(wait)))
+                store.set(FAILURES, failures.failures)
+                store.set(MET, json.dumps(failures.observed_of(wait)))
 
     def _poll(self, wait: Wait) -> Tally:
         """Ask once: a failed poll is not repeated before the next interval."""
@@ -215,7 +215,7 @@ class PredictionsSensor(PredictionsTask, BaseSensorOperator):
         hook.attempts = 1
         with hook.get_conn() as client:
             tally = Tally(wait, client.service)
-            poll = Poll(client.service, [wait], self._learned)
+            poll = StatusQuery(client.service, [wait], self._history)
             for page in _pages(client, poll):
                 tally.add(page)
         if error := poll.error_of(wait):
@@ -230,7 +230,7 @@ class PredictionsSensor(PredictionsTask, BaseSensorOperator):
         pace = Pace(self.poke_interval, seconds_of(self.max_interval))
         return max(seconds, pace.seconds(run_duration(), self._error))
 
-    def _defer(self, wait: Wait, started: float, met: list[str]) -> None:
+    def _defer(self, wait: Wait, started: float, observed: list[str]) -> None:
         asked = self._error.retry_after if self._error else None
         trigger = self.trigger_class(
             conn_id=self.hook.conn_id,
@@ -240,18 +240,18 @@ class PredictionsSensor(PredictionsTask, BaseSensorOperator):
             started=started,
             deadline=started + self.timeout,
             max_failures=self.max_failures,
-            met=met,
+            observed=observed,
             not_before=asked and datetime.now(UTC).timestamp() + asked,
         )
         # The trigger ends the wait itself; this is for a triggerer that is down.
         self.defer(trigger=trigger, method_name="execute_complete", timeout=timedelta(seconds=self.timeout))
 
     @staticmethod
-    def _result(verdict: Verdict) -> Waited:
-        if verdict.state == "failed":
-            raise AirflowFailException(verdict.message)
-        count = sum(verdict.statuses.values())
-        return {"statuses": verdict.statuses, "count": count, "looked_at": verdict.looked_at}
+    def _result(decision: Decision) -> Waited:
+        if decision.state == "failed":
+            raise AirflowFailException(decision.message)
+        count = sum(decision.statuses.values())
+        return {"statuses": decision.statuses, "count": count, "looked_at": decision.looked_at}
 
     def _wait(self) -> Wait:
         """What is waited for, of the rendered arguments."""
@@ -261,5 +261,5 @@ class PredictionsSensor(PredictionsTask, BaseSensorOperator):
         return checked(Wait, {name: getattr(given, name) for name in names} | {"filters": filters})
 
     @cached_property
-    def _learned(self) -> Learned:
-        return Learned()
+    def _history(self) -> QueryHistory:
+        return QueryHistory()

@@ -18,9 +18,9 @@ import msgspec
 from airflow_provider_predictions.storage.attempt import Attempt
 from airflow_provider_predictions.storage.manifest import Part, Totals
 from airflow_provider_predictions.storage.objects import put, read
+from airflow_provider_predictions.storage.scratch_dir import LIFETIME
 from airflow_provider_predictions.storage.spool import Spool
 from airflow_provider_predictions.storage.stored import Nonce, Stored, decode, encode
-from airflow_provider_predictions.storage.workspace import LIFETIME
 
 log = logging.getLogger(__name__)
 

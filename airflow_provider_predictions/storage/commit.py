@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from airflow_provider_predictions.api.arguments import utc
 from airflow_provider_predictions.api.errors import PredictionsError
+from airflow_provider_predictions.api.filters import utc
 from airflow_provider_predictions.storage.attempt import Attempt, on_the_way
 from airflow_provider_predictions.storage.log import Entry, Log
 from airflow_provider_predictions.storage.manifest import Manifest

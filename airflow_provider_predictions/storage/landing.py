@@ -17,7 +17,7 @@ from typing import Any, Self
 
 import msgspec
 
-from airflow_provider_predictions.api.arguments import utc
+from airflow_provider_predictions.api.filters import utc
 from airflow_provider_predictions.api.models import Page, Prediction, as_time, id_by_content
 from airflow_provider_predictions.api.wording import counted
 from airflow_provider_predictions.storage import checkpoint
@@ -27,8 +27,8 @@ from airflow_provider_predictions.storage.commit import warning_only
 from airflow_provider_predictions.storage.formats import Format
 from airflow_provider_predictions.storage.manifest import REJECTED, Manifest, Part, manifest
 from airflow_provider_predictions.storage.objects import get_file, put_file
+from airflow_provider_predictions.storage.scratch_dir import Workspace
 from airflow_provider_predictions.storage.spool import Spool
-from airflow_provider_predictions.storage.workspace import Workspace
 
 log = logging.getLogger(__name__)
 

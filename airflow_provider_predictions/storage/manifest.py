@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Annotated, Any, NotRequired, TypedDict, cast
 
 import msgspec
 
-from airflow_provider_predictions.api.arguments import utc
+from airflow_provider_predictions.api.filters import utc
 from airflow_provider_predictions.api.incremental import NAMED
-from airflow_provider_predictions.api.met import Met
 from airflow_provider_predictions.api.models import Page
+from airflow_provider_predictions.api.observed import Observed
 from airflow_provider_predictions.storage.console import plain_url
 from airflow_provider_predictions.storage.stored import VERSION
 
@@ -109,14 +109,14 @@ class Totals(msgspec.Struct):
     values_missing_ids: list[str] = msgspec.field(default_factory=list)
     created_min: datetime | None = None
     created_max: datetime | None = None
-    met: Met = msgspec.field(default_factory=Met)
+    observed: Observed = msgspec.field(default_factory=Observed)
 
     def add(self, page: Page, asked: Collection[str] = ()) -> None:
         """Count a page.
 
         :param asked: words that the task gives.
         """
-        self.met.add(page.met, asked)
+        self.observed.add(page.observed, asked)
         self.count += len(page.predictions)
         self.duplicates += page.duplicates
         _count(self.rejected, [row.fault or "" for row in page.rejected])
@@ -133,7 +133,7 @@ class Totals(msgspec.Struct):
         """The counts as a manifest has them."""
         facts = {
             "count": self.count,
-            "looked_at": self.met.looked_at,
+            "looked_at": self.observed.looked_at,
             "duplicates": self.duplicates,
             "rejected": sum(self.rejected.values()),
             "rejected_reasons": dict(sorted(self.rejected.items())),

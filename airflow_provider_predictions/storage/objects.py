@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from fsspec import AbstractFileSystem
 
 from airflow_provider_predictions.api.errors import ConfigurationError, StorageError
-from airflow_provider_predictions.storage.failures import explained, status_of
+from airflow_provider_predictions.storage.errors import explained, status_of
 from airflow_provider_predictions.storage.local import create_file, replacing
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from airflow_provider_predictions.api.json_slices import joined, members, value
 from airflow_provider_predictions.api.models import Column, as_time
-from airflow_provider_predictions.api.rows import joined, members, value
 from airflow_provider_predictions.storage.formats import Format
 
 ROWS_PER_GROUP = 5_000

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow.providers.common.compat.sdk import BaseOperator
 from pydantic import TypeAdapter, ValidationError
 
+from airflow_provider_predictions.api.coercion import given, short
 from airflow_provider_predictions.api.errors import ConfigurationError
-from airflow_provider_predictions.api.given import given, short
 from airflow_provider_predictions.tasks.references import as_given, is_reference, why_unresolvable
 
 REQUIRED = inspect.Parameter.empty

@@ -9,7 +9,7 @@ from airflow.providers.common.compat.sdk import BaseOperatorLink
 from pydantic import AfterValidator
 
 from airflow_provider_predictions._compat import argument_of, class_of
-from airflow_provider_predictions.api.arguments import Filters, MaxPredictions, PageSize, Time, Words
+from airflow_provider_predictions.api.filters import Filters, MaxPredictions, PageSize, Time, Words
 from airflow_provider_predictions.hooks.base import PredictionsHook
 from airflow_provider_predictions.tasks.arguments import Argument, ArgumentsTask, Templated, declare
 from airflow_provider_predictions.tasks.references import is_reference

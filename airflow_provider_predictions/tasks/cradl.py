@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from airflow_provider_predictions.api.arguments import Text
+from airflow_provider_predictions.api.filters import Text
 from airflow_provider_predictions.hooks.cradl import CradlHook
 from airflow_provider_predictions.tasks.arguments import Templated, declare
 from airflow_provider_predictions.tasks.base import PredictionsTask, conn_id

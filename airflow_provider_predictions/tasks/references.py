@@ -10,7 +10,7 @@ from pathlib import PurePath
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 from airflow_provider_predictions._compat import RESOLVES_PATHS
-from airflow_provider_predictions.api.given import is_template
+from airflow_provider_predictions.api.coercion import is_template
 
 _TEXT_OF_REFERENCE = re.compile(r"<airflow\.|<Task\(|XComArg\(<|MappedArgument\(|LiteralValue\(")
 """What an f-string makes of a reference."""

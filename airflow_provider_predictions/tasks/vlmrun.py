@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from airflow_provider_predictions.api.arguments import Words
+from airflow_provider_predictions.api.filters import Words
 from airflow_provider_predictions.hooks.vlmrun import VlmRunHook
 from airflow_provider_predictions.tasks.arguments import Templated, declare
 from airflow_provider_predictions.tasks.base import PredictionsTask, conn_id

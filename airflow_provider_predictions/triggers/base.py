@@ -10,9 +10,17 @@ from typing import Any, ClassVar
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from airflow_provider_predictions.api.arguments import checked
 from airflow_provider_predictions.api.errors import PredictionsError
-from airflow_provider_predictions.api.waiting import MAX_FAILURES, Pace, Patience, Tally, Verdict, Wait, judge
+from airflow_provider_predictions.api.filters import checked
+from airflow_provider_predictions.api.waiting.decide import (
+    MAX_FAILURES,
+    Decision,
+    FailureCounter,
+    Pace,
+    Tally,
+    Wait,
+    decide,
+)
 from airflow_provider_predictions.hooks.base import PredictionsHook
 from airflow_provider_predictions.triggers.poller import Poller
 
@@ -25,12 +33,12 @@ class PredictionsTrigger(BaseTrigger):
 
     :param conn_id: the Airflow connection.
     :param poke_interval: seconds between polls, and before the first; at least 5 before the first.
-    :param wait: what is waited for, the fields of ``api.waiting.Wait``.
+    :param wait: what is waited for, the fields of ``api.waiting.decide.Wait``.
     :param max_interval: seconds up to which the interval grows with the age of the wait; None for no growth.
     :param started: when the wait began, in seconds since 1970; by default now.
     :param deadline: when it ends, in seconds since 1970; None for never.
     :param max_failures: the failed poll in a row with this number ends the wait.
-    :param met: words of the wait that polls before the deferral have met.
+    :param observed: words of the wait that polls before the deferral have met.
     :param not_before: until when the service asked for time, in seconds since 1970; None where it did not.
     """
 
@@ -43,7 +51,7 @@ class PredictionsTrigger(BaseTrigger):
         "started",
         "deadline",
         "max_failures",
-        "met",
+        "observed",
         "not_before",
     )
 
@@ -57,7 +65,7 @@ class PredictionsTrigger(BaseTrigger):
         started: float | None = None,
         deadline: float | None = None,
         max_failures: int = MAX_FAILURES,
-        met: Collection[str] = (),
+        observed: Collection[str] = (),
         not_before: float | None = None,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -68,7 +76,7 @@ class PredictionsTrigger(BaseTrigger):
         self.started = time.time() if started is None else started
         self.deadline = deadline
         self.max_failures = max_failures
-        self.met = list(met)
+        self.observed = list(observed)
         self._doubts = ""
         self.not_before = not_before
 
@@ -82,7 +90,7 @@ class PredictionsTrigger(BaseTrigger):
         left = None if self.deadline is None else max(0.0, self.deadline - time.time())
         try:
             async with asyncio.timeout(left) as bound:
-                payload = asdict(await self._verdict())
+                payload = asdict(await self._decision())
         except TimeoutError:
             if self.deadline is None or not bound.expired():
                 raise
@@ -92,24 +100,24 @@ class PredictionsTrigger(BaseTrigger):
             payload = {"state": "error", "message": str(error), "retryable": error.retryable}
         yield TriggerEvent(payload | ({"doubts": self._doubts} if self._doubts else {}))
 
-    async def _verdict(self) -> Verdict:
+    async def _decision(self) -> Decision:
         wait, pace = checked(Wait, self.wait), Pace(self.poke_interval, self.max_interval)
         wait.list_filters(self.hook_class.service_class)
-        patience = Patience(self.log, self.max_failures)
-        patience.meet_again(self.met)
+        failures = FailureCounter(self.log, self.max_failures)
+        failures.restore_observed(self.observed)
         poller = Poller.of(self.hook_class, self.conn_id)
         poller.put_off((self.not_before or 0) - time.time())
         async with poller.subscribe(wait, Tally, pace, self._age()) as subscription:
             while True:
                 outcome = await subscription.outcome()
                 if isinstance(outcome, Tally):
-                    patience.meet(outcome)
-                    self._doubts = wait.doubts(self.hook_class.service_class, patience.met)
-                    verdict = judge(outcome, self._age())
-                    patience.heed(verdict)
-                    if verdict.state != "waiting":
-                        return verdict
-                elif not patience.bears(outcome):
+                    failures.observe(outcome)
+                    self._doubts = wait.doubts(self.hook_class.service_class, failures.observed)
+                    decision = decide(outcome, self._age())
+                    failures.record_success(decision)
+                    if decision.state != "waiting":
+                        return decision
+                elif not failures.tolerates(outcome):
                     raise outcome
 
     def _age(self) -> float:

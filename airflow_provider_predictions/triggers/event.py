@@ -13,7 +13,10 @@ from airflow.triggers.base import TriggerEvent
 from pydantic import Field
 
 from airflow_provider_predictions._compat import BaseEventTrigger
-from airflow_provider_predictions.api.arguments import (
+from airflow_provider_predictions.api.clock import TOLERANCE, earlier
+from airflow_provider_predictions.api.coercion import is_template, short
+from airflow_provider_predictions.api.errors import ConfigurationError
+from airflow_provider_predictions.api.filters import (
     Arguments,
     Lookback,
     Seconds,
@@ -21,15 +24,12 @@ from airflow_provider_predictions.api.arguments import (
     checked_conn_id,
     timedelta_of,
 )
-from airflow_provider_predictions.api.clock import TOLERANCE, earlier
-from airflow_provider_predictions.api.errors import ConfigurationError
-from airflow_provider_predictions.api.feed import Feed, events
-from airflow_provider_predictions.api.given import is_template, short
 from airflow_provider_predictions.api.incremental import LOOKBACK
-from airflow_provider_predictions.api.waiting import Patience, judge
+from airflow_provider_predictions.api.waiting.decide import FailureCounter, decide
+from airflow_provider_predictions.api.waiting.finished_events import FinishedEvents, events
 from airflow_provider_predictions.api.wording import counted, counts
 from airflow_provider_predictions.hooks.base import PredictionsHook
-from airflow_provider_predictions.triggers.looks import Look, Looks
+from airflow_provider_predictions.triggers.shared_stream import SharedStream, StreamItem
 
 STATE = "predictions"
 """The key in the asset's state store."""
@@ -86,8 +86,8 @@ class PredictionsEventTrigger(BaseEventTrigger):
         checked(WatchArguments, given)
         self.max_age, self.lookback = timedelta_of(max_age), timedelta_of(lookback)
         self._filters = self.hook_class.filters(statuses=statuses, **arguments)
-        self._patience = Patience(self.log)
-        self._feed = Feed(self._beginning(datetime.now(UTC)))
+        self._patience = FailureCounter(self.log)
+        self._feed = FinishedEvents(self._beginning(datetime.now(UTC)))
         self._begins = True
         self._unsent: list[dict[str, Any]] = []
         self._unconfirmed: list[dict[str, Any]] = []
@@ -112,17 +112,19 @@ class PredictionsEventTrigger(BaseEventTrigger):
         return path, *(f"{name}={arguments[name]!r}" for name in names)
 
     @classmethod
-    def create_shared_stream_producer(cls, kwargs: dict[str, Any]) -> Looks:
+    def create_shared_stream_producer(cls, kwargs: dict[str, Any]) -> SharedStream:
         """What the triggerer shares between watchers, from Airflow 3.3 on; it is told what was stored.
 
         :param kwargs: the arguments of a watcher's trigger.
         """
         return cls(**kwargs)._looks()
 
-    def _looks(self) -> Looks:
-        return Looks(self.hook_class, self.conn_id, self._filters, self.poke_interval)
+    def _looks(self) -> SharedStream:
+        return SharedStream(self.hook_class, self.conn_id, self._filters, self.poke_interval)
 
-    async def filter_shared_stream(self, shared_stream: AsyncIterator[Look]) -> AsyncIterator[TriggerEvent]:
+    async def filter_shared_stream(
+        self, shared_stream: AsyncIterator[StreamItem]
+    ) -> AsyncIterator[TriggerEvent]:
         """Fire for what is news in each look, and go on alone if Airflow ends the stream.
 
         :param shared_stream: of looks at the list.
@@ -154,7 +156,7 @@ class PredictionsEventTrigger(BaseEventTrigger):
         # Of whatever kind: Airflow starts no watcher again that has ended.
         self.log.warning("%s: %s. The watch goes on.", type(error).__name__, error)
 
-    async def _alone(self) -> AsyncIterator[Look]:
+    async def _alone(self) -> AsyncIterator[StreamItem]:
         """Looks of which nobody says when their events are stored; an interval is taken for enough."""
         last = None
         self._open = self._looks().open_stream()
@@ -165,7 +167,7 @@ class PredictionsEventTrigger(BaseEventTrigger):
                 yield look
                 last = look
 
-    async def _watch(self, looks: AsyncIterator[Look]) -> AsyncIterator[TriggerEvent]:
+    async def _watch(self, looks: AsyncIterator[StreamItem]) -> AsyncIterator[TriggerEvent]:
         while not await self._is_loaded():  # noqa: ASYNC110  (Airflow does not say when its API is back)
             await asyncio.sleep(self.poke_interval)
         async for look in looks:
@@ -184,15 +186,15 @@ class PredictionsEventTrigger(BaseEventTrigger):
                 )
                 yield TriggerEvent(event)
 
-    def _news(self, look: Look) -> list[dict[str, Any]]:
+    def _news(self, look: StreamItem) -> list[dict[str, Any]]:
         rows = look.rows(self._feed.watermark)
         if rows is None:
             return []
-        self._patience.heed(judge(rows, age=0))
+        self._patience.record_success(decide(rows, age=0))
         beginning = self._beginning(rows.clock.earliest)
         if self._begins and beginning < self._feed.watermark - TOLERANCE:
             # This machine's clock is ahead of the service's: the next look goes back further.
-            self._feed = Feed(beginning)
+            self._feed = FinishedEvents(beginning)
             return []
         fresh, self._feed = self._feed.news(
             rows.predictions,
@@ -224,7 +226,7 @@ class PredictionsEventTrigger(BaseEventTrigger):
             self._warn(error)
             return False
         for facts in filter(None, states):
-            self._feed, self._unsent, self._begins = Feed.of(facts["feed"]), facts["pending"], False
+            self._feed, self._unsent, self._begins = FinishedEvents.of(facts["feed"]), facts["pending"], False
         return True
 
     async def _save(self) -> None:

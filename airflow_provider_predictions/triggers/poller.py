@@ -9,13 +9,19 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
-from airflow_provider_predictions.api.client import AsyncClient
 from airflow_provider_predictions.api.clock import ServiceClock
 from airflow_provider_predictions.api.errors import PredictionsError, TransientError
+from airflow_provider_predictions.api.http.client import AsyncClient
 from airflow_provider_predictions.api.models import Page
-from airflow_provider_predictions.api.poll import Learned, ListKey, Poll, is_of_connection, list_of
 from airflow_provider_predictions.api.service import Service
-from airflow_provider_predictions.api.waiting import LONGEST_RETRY_AFTER, Pace, Wait
+from airflow_provider_predictions.api.waiting.decide import MAX_RETRY_AFTER, Pace, Wait
+from airflow_provider_predictions.api.waiting.status_query import (
+    ListKey,
+    QueryHistory,
+    StatusQuery,
+    is_of_connection,
+    list_of,
+)
 from airflow_provider_predictions.hooks.base import PredictionsHook
 
 CHUNK = 50
@@ -110,7 +116,7 @@ class Poller:
         self._subscriptions: set[Subscription[Any]] = set()
         self._changed = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
-        self._learned: dict[ListKey, Learned] = {}
+        self._history: dict[ListKey, QueryHistory] = {}
         self._last: ListKey | None = None
         self._not_before = 0.0
 
@@ -187,7 +193,7 @@ class Poller:
 
         :param seconds: from now.
         """
-        until = self._loop.time() + min(seconds, LONGEST_RETRY_AFTER)
+        until = self._loop.time() + min(seconds, MAX_RETRY_AFTER)
         self._not_before = max(self._not_before, until)
 
     def _tell(
@@ -218,7 +224,7 @@ class Poller:
             lists = self._lists(client.service, {key: one.wait for key, one in asked.items()})
             has_answered = False
             for one, waits in lists.items():
-                poll, error = Poll(client.service, [*waits.values()], self._learned[one]), None
+                poll, error = StatusQuery(client.service, [*waits.values()], self._history[one]), None
                 try:
                     await _count(_pages(client, poll), [counts[key] for key in waits])
                 except PredictionsError as failure:
@@ -244,7 +250,7 @@ class Poller:
         lists: dict[ListKey, dict[Key, Wait]] = {}
         for key, wait in waits.items():
             lists.setdefault(list_of(service, wait), {})[key] = wait
-        self._learned = {one: self._learned.get(one) or Learned() for one in lists}
+        self._history = {one: self._history.get(one) or QueryHistory() for one in lists}
         turns = sorted(lists, key=repr)
         first = turns.index(self._last) + 1 if self._last in lists else 0
         return {one: lists[one] for one in turns[first:] + turns[:first]}
@@ -269,7 +275,7 @@ async def _count(pages: AsyncIterator[Page], counts: list[Counting]) -> None:
                 await asyncio.sleep(0)
 
 
-async def _pages(client: AsyncClient, poll: Poll) -> AsyncIterator[Page]:
+async def _pages(client: AsyncClient, poll: StatusQuery) -> AsyncIterator[Page]:
     yield poll.known
     async for page in client.pages(poll):
         yield page

@@ -1,8 +1,8 @@
 """``make mutation``: change one thing at a time in api/ and storage/, and see whether a test notices.
 
-``MINUTES=10`` tries for so long, ``MODULES="api.retry api.frontier"`` changes these alone; then nothing is
-written. A change that a test has noticed is not tried again while the code and that test are the same, so a
-further run goes on where the last one has ended.
+``MINUTES=10`` tries for so long, ``MODULES="api.http.retry api.pagination.seen"`` changes these alone; then
+nothing is written. A change that a test has noticed is not tried again while the code and that test are the
+same, so a further run goes on where the last one has ended.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ COLUMNS = ("module", "mutants", "tried", "killed", "survived, explained", "survi
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m mutation", description=__doc__)
-    parser.add_argument("modules", nargs="*", metavar="module", help="such as api.retry; by default all")
+    parser.add_argument("modules", nargs="*", metavar="module", help="such as api.http.retry; by default all")
     parser.add_argument("--minutes", type=float, default=30, help="by default 30; after them, none is begun")
     given = parser.parse_args()
     everything = [mutant for module in modules() for mutant in mutants(module)]

@@ -75,7 +75,7 @@ class Mutant:
 
 
 def modules() -> list[str]:
-    """The modules that are changed, such as ``api.retry``."""
+    """The modules that are changed, such as ``api.http.retry``."""
     home = ROOT / "airflow_provider_predictions"
     files = [file for name in PACKAGES for file in sorted((home / name).glob("*.py"))]
     return [f"{file.parent.name}.{file.stem}" for file in files if file.stem != "__init__"]

@@ -14,16 +14,16 @@ from datetime import UTC, datetime
 
 from tables import write
 
-from soak import budget, histories, landing, waits
-from soak.world import ROOT, Report, say
+from soak import histories, landing, rate_limiter, waits
+from soak.common import ROOT, Report, say
 
 PAGE = ROOT / "docs" / "reliability.md"
 PARTS: dict[str, Callable[..., Report]] = {
-    "landing": landing.run, "histories": histories.run, "waits": waits.run, "budget": budget.run,
+    "landing": landing.run, "histories": histories.run, "waits": waits.run, "rate_limit": rate_limiter.run,
 }  # fmt: skip
 SIZES = {
     "landing": ("predictions",), "histories": ("histories",),
-    "waits": ("waits", "minutes"), "budget": ("tasks", "rows"),
+    "waits": ("waits", "minutes"), "rate_limit": ("tasks", "rows"),
 }  # fmt: skip
 
 
@@ -46,8 +46,8 @@ def main() -> None:
         say(f"{table}{part}: {'; '.join(report.broken) or 'all promises hold'}")
         broken += report.broken
         if not sizes:
-            verdict = f"Does not hold: {'; '.join(report.broken)}" if report.broken else "All of it holds"
-            write(PAGE, f"make soak, {part}", f"{measured()} {verdict}.\n\n{table}")
+            decision = f"Does not hold: {'; '.join(report.broken)}" if report.broken else "All of it holds"
+            write(PAGE, f"make soak, {part}", f"{measured()} {decision}.\n\n{table}")
     sys.exit(bool(broken))
 
 

@@ -6,7 +6,7 @@ Nothing of it takes real time: the list, the storage, the clock and the workers 
 from __future__ import annotations
 
 import tests.conftest  # noqa: F401  (Airflow's environment, before anything imports Airflow)
-from soak.world import Report
+from soak.common import Report
 from tests.simulation.soak import run as play
 
 

@@ -19,8 +19,8 @@ from typing import Any
 import psutil
 
 from airflow_provider_predictions.sandbox.data import Record
-from airflow_provider_predictions.sandbox.shelf import Shelf
-from soak.world import FAULTS, SERVICES, TITLES, Faults, Report, World, megabytes, say, world
+from airflow_provider_predictions.sandbox.store import RecordStore
+from soak.common import FAULTS, SERVICES, TITLES, Faults, Report, World, megabytes, say, world
 
 PAGE = 100
 MOST_GROWTH = 64e6
@@ -60,17 +60,17 @@ def _land(service: str, count: int, rate: float, longest: float) -> tuple[dict[s
     """The figures of one service, and what did not hold."""
     name = TITLES[service]
     with world(token_lifetime=LIFETIME) as at:
-        shelf: Shelf = getattr(at.sandbox, service)
-        shelf.fill(count, days=365)
+        record_store: RecordStore = getattr(at.sandbox, service)
+        record_store.fill(count, days=365)
         faults = Faults(rate, service, *(["token"] if service == "cradl" else []))
         at.sandbox.wire.rules.append(faults)
         say(f"{name}: {count:,} predictions are there")
-        with changing(at, shelf) as changes:
+        with changing(at, record_store) as changes:
             attempts = Attempts(at, service, count, time.monotonic() + longest)
             manifest = attempts.land()
         say(f"{name}: landed; counting")
-        lost, doubled, altered = _compared(at, service, shelf, changes, manifest)
-    growth, met = attempts.peak - attempts.before, faults.met
+        lost, doubled, altered = _compared(at, service, record_store, changes, manifest)
+    growth, observed = attempts.peak - attempts.before, faults.observed
     promises = {
         "the manifest says that predictions may be missing": manifest["consistent"] is not False,
         f"{lost} predictions are lost": not lost,
@@ -88,8 +88,8 @@ def _land(service: str, count: int, rate: float, longest: float) -> tuple[dict[s
         "doubled": f"{doubled}",
         "altered": f"{altered}",
         "requests": f"{manifest['requests']:,}",
-        "faults met": f"{sum(met.values()):,}",
-        **{f"of them {fault}": f"{met[fault]:,}" for fault in FAULTS},
+        "faults met": f"{sum(observed.values()):,}",
+        **{f"of them {fault}": f"{observed[fault]:,}" for fault in FAULTS},
         "times that all tokens were revoked": f"{changes.revoked}",
         "attempts; the first was killed halfway": f"{attempts.number}",
         "seconds": f"{attempts.seconds:,.0f}",
@@ -179,9 +179,9 @@ class Changes:
 
 
 @contextmanager
-def changing(at: World, shelf: Shelf) -> Iterator[Changes]:
+def changing(at: World, record_store: RecordStore) -> Iterator[Changes]:
     """Add rows in front and remove others, and revoke the tokens now and then, until the block ends."""
-    changes = Changes({row.id: _hash(shelf.text(row)) for row in shelf.rows})
+    changes = Changes({row.id: _hash(record_store.text(row)) for row in record_store.rows})
     over = threading.Event()
 
     def change() -> None:
@@ -190,10 +190,10 @@ def changing(at: World, shelf: Shelf) -> Iterator[Changes]:
         while not over.wait(TICK):
             ticks += 1
             for _ in range(rng.randint(0, 20)):
-                changes.added.append(shelf.add())
-            gone = {rng.choice(shelf.rows).id for _ in range(rng.randint(0, 20))}
+                changes.added.append(record_store.add())
+            gone = {rng.choice(record_store.rows).id for _ in range(rng.randint(0, 20))}
             changes.removed |= gone
-            shelf.remove(gone)
+            record_store.remove(gone)
             if ticks % 40 == 0:
                 at.sandbox.tokens.revoke()
                 changes.revoked += 1
@@ -212,10 +212,10 @@ def _hash(line: bytes) -> bytes:
 
 
 def _compared(
-    at: World, service: str, shelf: Shelf, changes: Changes, manifest: dict[str, Any]
+    at: World, service: str, record_store: RecordStore, changes: Changes, manifest: dict[str, Any]
 ) -> tuple[int, int, int]:
     """How many predictions are lost, doubled and altered; what was added or removed may be there or not."""
-    expected = changes.before | {row.id: _hash(shelf.text(row)) for row in changes.added}
+    expected = changes.before | {row.id: _hash(record_store.text(row)) for row in changes.added}
     landed: Counter[str] = Counter()
     altered = 0
     for part in at.objects([part["uri"] for part in manifest["parts"]]):

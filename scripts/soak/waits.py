@@ -16,8 +16,8 @@ from statistics import mean, median
 from typing import Any
 
 from airflow_provider_predictions.sandbox.data import Record
-from airflow_provider_predictions.sandbox.shelf import Shelf
-from soak.world import FAULTS, SERVICES, TITLES, Faults, Report, World, megabytes, world
+from airflow_provider_predictions.sandbox.store import RecordStore
+from soak.common import FAULTS, SERVICES, TITLES, Faults, Report, World, megabytes, world
 
 INTERVAL, SHORTEST, LIFETIME, REVOKED = 60, 120, 1800, 9000
 """Simulated seconds: between polls, of the shortest wait, of a token, between revocations."""
@@ -125,8 +125,8 @@ class Crowd:
                 self.left |= answer
 
     def _join(self, service: str) -> None:
-        shelf: Shelf = getattr(self.at.sandbox, service)
-        record = shelf.add(work=self._rng.uniform(SHORTEST, self.longest) / self.speed)
+        record_store: RecordStore = getattr(self.at.sandbox, service)
+        record = record_store.add(work=self._rng.uniform(SHORTEST, self.longest) / self.speed)
         self.waits[record.id] = Waiting(service, record, time.time())
         assert self.process.stdin
         self.process.stdin.write(f"{service} {record.id}\n")
@@ -163,10 +163,10 @@ class Judge:
             left = crowd.left.get(what)
             report.promise(left == [], f"{what} that are left: {left}")
             report.rows.append((f"{what} that are left when all waits are gone", len(left or ())))
-        met = self.faults.met
+        observed = self.faults.observed
         report.rows.append(("requests", f"{len(crowd.at.sandbox.wire.seen):,}"))
-        report.rows.append(("faults met", f"{met.total():,}"))
-        report.rows += [(f"of them {fault}", f"{met[fault]:,}") for fault in FAULTS]
+        report.rows.append(("faults met", f"{observed.total():,}"))
+        report.rows += [(f"of them {fault}", f"{observed[fault]:,}") for fault in FAULTS]
         report.rows.append(("times that all tokens were revoked", crowd.revoked))
         return report
 

@@ -16,8 +16,8 @@ import pytest
 from hypothesis import strategies as st
 
 from airflow_provider_predictions.api.models import Page, PageRequest
+from airflow_provider_predictions.api.pagination.base import Paginator
 from airflow_provider_predictions.api.service import Service
-from airflow_provider_predictions.api.walk import Walk
 
 ENDLESS = 300
 """No story needs so many requests."""
@@ -93,16 +93,16 @@ def nothing() -> None:
 
 
 def pages(
-    walk: Walk, listing: Any, between: Callable[[], None] = nothing, most: int = ENDLESS
+    paginator: Paginator, listing: Any, between: Callable[[], None] = nothing, most: int = ENDLESS
 ) -> Iterator[Page]:
     """Answer a walk's requests until it has no more."""
     for n in range(most):
-        requests = walk.ahead(1)
+        requests = paginator.next_requests(1)
         if not requests:
             return
         if n:
             between()
-        yield walk.take(walk.read(listing.answer(requests[0])))
+        yield paginator.advance(paginator.read(listing.answer(requests[0])))
     pytest.fail("the walk does not end")
 
 
@@ -121,16 +121,16 @@ class Ahead:
         self._listing, self._count, self._luck = listing, count, luck
         self._flying: list[tuple[PageRequest, list[bytes]]] = []
 
-    def pages(self, walk: Walk, between: Callable[[], None]) -> Iterator[Page]:
+    def pages(self, paginator: Paginator, between: Callable[[], None]) -> Iterator[Page]:
         for _ in range(ENDLESS):
-            requests = walk.ahead(self._count)
+            requests = paginator.next_requests(self._count)
             if not requests:
                 return
             self._start(requests)
             between()
             _, body = self._flying.pop(0)
-            page = walk.take(walk.read(body[0] if body else self._listing.answer(requests[0])))
-            self._start(walk.ahead(self._count))
+            page = paginator.advance(paginator.read(body[0] if body else self._listing.answer(requests[0])))
+            self._start(paginator.next_requests(self._count))
             between()
             yield page
         pytest.fail("the walk does not end")
@@ -180,7 +180,7 @@ class Story:
         """Whether a row comes to the list elsewhere than in front."""
         return any(change.what not in ("add", "remove") for changes in self.changes for change in changes)
 
-    def go_on(self) -> None:
+    def restore(self) -> None:
         """Let the next changes happen."""
         for change in next(self.times, ()):
             rows = self.listing.rows
@@ -233,12 +233,12 @@ ORDERS = ["in order", "in any order", "without times"]
 in_every_order = pytest.mark.parametrize("order", ORDERS)
 
 
-def a_walk(service: Service[Any], **filters: Any) -> Walk:
-    return service.walk(service.filters(**filters))
+def paginator_of(service: Service[Any], **filters: Any) -> Paginator:
+    return service.paginator(service.filters(**filters))
 
 
-def is_proven(walk: Walk) -> bool:
-    return walk.proof.consistent is True
+def is_proven(paginator: Paginator) -> bool:
+    return paginator.proof.consistent is True
 
 
 def missed(story: Story, listed: list[str]) -> set[str]:
@@ -254,9 +254,9 @@ def told(times: Sequence[int | None], *changes: str, page_size: int = 2, cap: in
     return Story(Listing(rows, cap), "in order", page_size, [[kinds[sign] for sign in c] for c in changes])
 
 
-def reborn(walk: Walk, service: Service[Any], earlier: Sequence[str], **filters: Any) -> Walk:
+def reborn(paginator: Paginator, service: Service[Any], earlier: Sequence[str], **filters: Any) -> Paginator:
     """The walk in another process: all that is left of it is JSON, and what it handed out."""
-    left = json.dumps(walk.position())
-    other = a_walk(service, **filters)
-    other.go_on(json.loads(left), lambda: iter(list(earlier)))
+    left = json.dumps(paginator.state())
+    other = paginator_of(service, **filters)
+    other.restore(json.loads(left), lambda: iter(list(earlier)))
     return other

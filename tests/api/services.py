@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_predictions.api.auth import BearerAuth
 from airflow_provider_predictions.api.cradl import Cradl
+from airflow_provider_predictions.api.http.auth import BearerAuth
 from airflow_provider_predictions.api.vlmrun import VlmRun
 
 VLMRUN = VlmRun("https://vlmrun.test/v1", BearerAuth("key"))

@@ -8,13 +8,13 @@ from dataclasses import replace
 import pytest
 from pydantic import ValidationError
 
-from airflow_provider_predictions.api.auth import BearerAuth, ClientCredentialsAuth
 from airflow_provider_predictions.api.cradl import Cradl, CradlFilters, CradlPrediction, CradlValue
 from airflow_provider_predictions.api.errors import InvalidRequestError, MalformedAnswerError
+from airflow_provider_predictions.api.http.auth import BearerAuth, ClientCredentialsAuth
 from airflow_provider_predictions.api.models import Column, Page, PageRequest
 from airflow_provider_predictions.api.service import Service
 from airflow_provider_predictions.api.vlmrun import VlmRun, VlmRunPrediction, VlmRunUsage
-from airflow_provider_predictions.api.waiting import Wait
+from airflow_provider_predictions.api.waiting.decide import Wait
 from tests.api.services import CRADL, SERVICES, VLMRUN
 
 
@@ -124,7 +124,7 @@ def test_a_file_elsewhere_is_opened_by_https_only() -> None:
 @SERVICES
 def test_an_answer_that_cannot_be_read_is_named_by_its_service(service: Service) -> None:
     with pytest.raises(MalformedAnswerError, match=f"^{service.title} "):
-        service.walk(service.filters()).read(b"<html>")
+        service.paginator(service.filters()).read(b"<html>")
     with pytest.raises(MalformedAnswerError, match=f"^{service.title} "):
         service.read_one(b"<html>")
     assert service.row(b"[7]").fault == "array instead of an object"

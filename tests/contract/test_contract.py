@@ -134,8 +134,8 @@ def test_a_sensor_waits_for_those_that_are_not_finished(listed: list[bytes], ser
 def test_the_sandbox_answers_as_the_specification_says(
     shell: Shell, sandbox: Sandbox, service_name: str
 ) -> None:
-    shelf = getattr(sandbox, service_name)
-    shelf.fill(200, moving=20)
+    record_store = getattr(sandbox, service_name)
+    record_store.fill(200, moving=20)
     request = PageRequest(
         "predictions", {"limit": 1000} if service_name == "vlmrun" else {"maxResults": "100"}
     )

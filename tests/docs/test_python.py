@@ -25,8 +25,8 @@ LOGGED = re.compile(r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T\S+ \[.*\n", re.MULTILINE)
 
 @pytest.mark.parametrize("block", SNIPPETS, ids=lambda block: block.place)
 def test_a_snippet_runs(block: Block, connections: Sandbox, capsys: pytest.CaptureFixture[str]) -> None:
-    for shelf in (connections.vlmrun, connections.cradl):
-        shelf.fill(5, days=1)
+    for record_store in (connections.vlmrun, connections.cradl):
+        record_store.fill(5, days=1)
 
     exec(compile(block.code, block.place, "exec"), {"__name__": "snippet"})
 

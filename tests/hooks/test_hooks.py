@@ -20,7 +20,7 @@ from airflow_provider_predictions.hooks.cradl import CradlHook
 from airflow_provider_predictions.hooks.vlmrun import VlmRunHook
 from airflow_provider_predictions.sandbox.faults import Fault
 from airflow_provider_predictions.sandbox.server import Sandbox
-from airflow_provider_predictions.sandbox.shelf import Shelf
+from airflow_provider_predictions.sandbox.store import RecordStore
 from tests.compat import AIRFLOW
 from tests.given import HOOK, bare, connect
 
@@ -226,8 +226,8 @@ def test_times_are_aware_datetimes_or_text_that_is_utc_without_an_offset(hook, t
 
 
 def test_both_ways_to_iterate_give_models_of_everything(hook, connections, service_name) -> None:
-    shelf: Shelf = getattr(connections, service_name)
-    shelf.fill(25, moving=2)
+    record_store: RecordStore = getattr(connections, service_name)
+    record_store.fill(25, moving=2)
 
     async def collect() -> list[BaseModel]:
         return [prediction async for prediction in hook.aiter_predictions(page_size=10)]
@@ -241,9 +241,9 @@ def test_both_ways_to_iterate_give_models_of_everything(hook, connections, servi
 
 
 def test_one_prediction_is_found_by_its_id(hook, connections, service_name) -> None:
-    shelf: Shelf = getattr(connections, service_name)
-    shelf.fill(3)
-    row = shelf.rows[1]
+    record_store: RecordStore = getattr(connections, service_name)
+    record_store.fill(3)
+    row = record_store.rows[1]
 
     assert hook.get_prediction(row.id) == asyncio.run(hook.aget_prediction(row.id))
     assert row.id in hook.get_prediction(row.id).model_dump().values()
@@ -277,10 +277,10 @@ MISFITS = {
 
 
 def test_an_odd_field_is_kept_as_it_came_and_ends_no_iteration(
-    hook: PredictionsHook, connections, service_name: str, shelf: Shelf
+    hook: PredictionsHook, connections, service_name: str, record_store: RecordStore
 ) -> None:
-    shelf.fill(1)
-    rows = b",".join([*MISFITS[service_name], shelf.text(shelf.rows[0])])
+    record_store.fill(1)
+    rows = b",".join([*MISFITS[service_name], record_store.text(record_store.rows[0])])
     body = (
         b"[" + rows + b"]"
         if service_name == "vlmrun"
@@ -290,7 +290,7 @@ def test_an_odd_field_is_kept_as_it_came_and_ends_no_iteration(
 
     first, *_, last = hook.iter_predictions()
 
-    assert last == hook.record(hook.service_class.row(built(hook), shelf.text(shelf.rows[0])))
+    assert last == hook.record(hook.service_class.row(built(hook), record_store.text(record_store.rows[0])))
     if service_name == "vlmrun":
         assert (first.usage.credits_used, first.usage.steps, first.domain) == ("many", 2, [1])
     else:
@@ -301,13 +301,13 @@ def test_an_odd_field_is_kept_as_it_came_and_ends_no_iteration(
 def test_the_connection_test_says_how_many_predictions_there_are(
     hook, connections, service_name: str, count: int, told: str
 ) -> None:
-    shelf: Shelf = getattr(connections, service_name)
-    shelf.fill(count)
+    record_store: RecordStore = getattr(connections, service_name)
+    record_store.fill(count)
 
     good, message = hook.test_connection()
 
     assert good, message
-    newest = f", the newest of {shelf.rows[0].created:%Y-%m-%d %H:%M} UTC" if count else ""
+    newest = f", the newest of {record_store.rows[0].created:%Y-%m-%d %H:%M} UTC" if count else ""
     assert message.endswith(f"accepts the credentials; predictions in its list: {told}{newest}")
     assert connections.wire.requests(service_name) <= 2
 

@@ -101,8 +101,8 @@ def test_the_classic_form_has_each_field_with_its_label_and_help(airflow, servic
 def test_a_deferred_sensor_finishes_and_the_landing_task_runs(
     airflow: Airflow, server: Sandbox, service: str, tmp_path: Path
 ) -> None:
-    shelf = getattr(server, service)
-    rows = [shelf.add(work=1e6) for _ in range(3)]
+    record_store = getattr(server, service)
+    rows = [record_store.add(work=1e6) for _ in range(3)]
 
     run = airflow.start(f"example_{service}", path=f"file://{tmp_path}/landed")
     # Airflow 2.11 runs one task at a time on SQLite, each in a process that starts anew.
@@ -117,8 +117,8 @@ def test_a_deferred_sensor_finishes_and_the_landing_task_runs(
     assert ended == "success", airflow.logs()[-5000:]
     waited = airflow.xcom(run, "wait")
     manifest = airflow.xcom(run, "land")
-    done = [row for row in shelf.rows if row.outcome != "failed"]
-    assert waited["count"] == len(shelf.rows)
+    done = [row for row in record_store.rows if row.outcome != "failed"]
+    assert waited["count"] == len(record_store.rows)
     assert set(waited["statuses"]) <= {"completed", "succeeded", "failed"}
     assert manifest["count"] == len(done)
     path = Path(manifest["path"].removeprefix("file://"))

@@ -11,7 +11,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSki
 
 from airflow_provider_predictions.api.errors import ConfigurationError
 from airflow_provider_predictions.sandbox.server import Sandbox
-from airflow_provider_predictions.sandbox.shelf import Shelf
+from airflow_provider_predictions.sandbox.store import RecordStore
 from tests.compat import OutletEventAccessors, told
 from tests.given import DONE, LAND, LIST, context_of
 
@@ -48,32 +48,34 @@ def land(connections: Sandbox, service_name, tmp_path, capsys, caplog) -> Task:
     return Task(LAND, service_name, tmp_path / "base", (capsys, caplog))
 
 
-def test_a_task_that_matches_nothing_warns_of_what_it_has_looked_at(task: Task, shelf: Shelf) -> None:
+def test_a_task_that_matches_nothing_warns_of_what_it_has_looked_at(
+    task: Task, record_store: RecordStore
+) -> None:
     for _ in range(3):
-        shelf.add().outcome = "failed"
+        record_store.add().outcome = "failed"
 
     task(statuses=["cancelled"])
 
     assert "0 of 3 records match; statuses met: failed" in task.log()
 
 
-def test_an_empty_list_is_told_from_one_that_was_filtered(task: Task, shelf: Shelf) -> None:
+def test_an_empty_list_is_told_from_one_that_was_filtered(task: Task, record_store: RecordStore) -> None:
     task()
 
     assert "0 records match" in (log := task.log())
     assert "statuses met" not in log
 
 
-def test_a_task_that_matches_something_says_nothing_of_it(task: Task, shelf: Shelf) -> None:
-    shelf.fill(3)
+def test_a_task_that_matches_something_says_nothing_of_it(task: Task, record_store: RecordStore) -> None:
+    record_store.fill(3)
 
     task(on_empty="fail")
 
     assert "records match" not in task.log()
 
 
-def test_it_can_be_skipped_and_pushes_its_result_first(task: Task, shelf: Shelf) -> None:
-    shelf.add().outcome = "failed"
+def test_it_can_be_skipped_and_pushes_its_result_first(task: Task, record_store: RecordStore) -> None:
+    record_store.add().outcome = "failed"
 
     with pytest.raises(AirflowSkipException, match="0 of 1 records match"):
         task(statuses=["cancelled"], on_empty="skip")
@@ -82,19 +84,19 @@ def test_it_can_be_skipped_and_pushes_its_result_first(task: Task, shelf: Shelf)
     assert (result["count"] if task.kind is LAND else len(result)) == 0
 
 
-def test_a_task_that_pushes_nothing_pushes_nothing_on_a_skip(task: Task, shelf: Shelf) -> None:
+def test_a_task_that_pushes_nothing_pushes_nothing_on_a_skip(task: Task, record_store: RecordStore) -> None:
     with pytest.raises(AirflowSkipException):
         task(on_empty="skip", do_xcom_push=False)
 
     assert not task.pushed
 
 
-def test_it_can_fail_without_a_retry(task: Task, shelf: Shelf) -> None:
+def test_it_can_fail_without_a_retry(task: Task, record_store: RecordStore) -> None:
     with pytest.raises(AirflowFailException, match="on_empty"):
         task(on_empty="fail")
 
 
-def test_it_can_pass_over_it(task: Task, shelf: Shelf) -> None:
+def test_it_can_pass_over_it(task: Task, record_store: RecordStore) -> None:
     task(on_empty="ignore")
 
     lines = [line for line in task.log().splitlines() if "records match" in line]
@@ -109,10 +111,10 @@ def test_another_word_for_it_is_refused_while_the_file_is_parsed(task: Task, val
 
 
 def test_the_manifest_counts_what_was_looked_at_before_filters(
-    land: Task, shelf: Shelf, service_name
+    land: Task, record_store: RecordStore, service_name
 ) -> None:
     for outcome in (DONE[service_name], "failed", "failed"):
-        shelf.add().outcome = outcome
+        record_store.add().outcome = outcome
 
     manifest = land(statuses=[DONE[service_name]])
 
@@ -120,8 +122,10 @@ def test_the_manifest_counts_what_was_looked_at_before_filters(
     assert json.loads((land.path / "_manifest.json").read_bytes())["looked_at"] == 3
 
 
-def test_a_retry_of_an_empty_landing_that_has_committed_comes_to_the_same(land: Task, shelf: Shelf) -> None:
-    shelf.add().outcome = "failed"
+def test_a_retry_of_an_empty_landing_that_has_committed_comes_to_the_same(
+    land: Task, record_store: RecordStore
+) -> None:
+    record_store.add().outcome = "failed"
     told = []
     for attempt in (1, 2):
         with pytest.raises(AirflowFailException) as caught:
@@ -132,9 +136,9 @@ def test_a_retry_of_an_empty_landing_that_has_committed_comes_to_the_same(land: 
     assert "0 of 1 records match" in told[1]
 
 
-def test_an_incremental_landing_commits_before_it_is_skipped(land: Task, shelf: Shelf) -> None:
-    shelf.fill(5, days=3)
-    shelf.add(work=ENDLESS)
+def test_an_incremental_landing_commits_before_it_is_skipped(land: Task, record_store: RecordStore) -> None:
+    record_store.fill(5, days=3)
+    record_store.add(work=ENDLESS)
     # Nothing of these lands, and the watermark moves.
     for attempt in (1, 2):
         with pytest.raises(AirflowSkipException):
@@ -143,7 +147,7 @@ def test_an_incremental_landing_commits_before_it_is_skipped(land: Task, shelf: 
         assert json.loads((land.path / "_state.json").read_bytes())["generation"] == 1
 
 
-def test_a_landing_that_is_skipped_tells_no_asset(land: Task, shelf: Shelf) -> None:
+def test_a_landing_that_is_skipped_tells_no_asset(land: Task, record_store: RecordStore) -> None:
     asset = Asset(uri="predictions://landed")
 
     with pytest.raises(AirflowSkipException):
@@ -152,7 +156,7 @@ def test_a_landing_that_is_skipped_tells_no_asset(land: Task, shelf: Shelf) -> N
     assert not len(land.events)
 
 
-def test_a_landing_that_warns_tells_its_asset_of_no_records(land: Task, shelf: Shelf) -> None:
+def test_a_landing_that_warns_tells_its_asset_of_no_records(land: Task, record_store: RecordStore) -> None:
     asset = Asset(uri="predictions://landed")
 
     land(outlets=[asset])
@@ -164,9 +168,9 @@ def test_a_landing_that_warns_tells_its_asset_of_no_records(land: Task, shelf: S
 
 
 def test_a_status_that_is_neither_known_nor_met_is_named_with_those_met(
-    task: Task, shelf: Shelf, service_name
+    task: Task, record_store: RecordStore, service_name
 ) -> None:
-    shelf.add().outcome = DONE[service_name]
+    record_store.add().outcome = DONE[service_name]
 
     task(statuses=["complete", "failed"])
 
@@ -178,24 +182,26 @@ def test_a_status_that_is_neither_known_nor_met_is_named_with_those_met(
     assert "known: " in log
 
 
-def test_a_new_word_of_the_service_is_taken_without_a_warning(task: Task, shelf: Shelf) -> None:
-    shelf.add().outcome = "archived"
+def test_a_new_word_of_the_service_is_taken_without_a_warning(task: Task, record_store: RecordStore) -> None:
+    record_store.add().outcome = "archived"
 
     task(statuses=["archived"])
 
     assert "statuses: " not in task.log()
 
 
-def test_a_status_that_is_not_known_is_named_though_the_list_is_empty(task: Task, shelf: Shelf) -> None:
+def test_a_status_that_is_not_known_is_named_though_the_list_is_empty(
+    task: Task, record_store: RecordStore
+) -> None:
     task(statuses=["complete"])
 
     assert "'complete'" in task.log()
 
 
 def test_the_statuses_of_an_incremental_landing_are_looked_at_too(
-    land: Task, shelf: Shelf, service_name
+    land: Task, record_store: RecordStore, service_name
 ) -> None:
-    shelf.add().outcome = DONE[service_name]
+    record_store.add().outcome = DONE[service_name]
 
     land(incremental=True, statuses=["complete"])
 
@@ -222,9 +228,9 @@ def test_of_a_model_only_that_nothing_matched_can_be_said(connections, tmp_path,
 
 
 def test_a_field_that_no_record_has_is_named_with_those_met(
-    connections, shelf: Shelf, service_name, capsys, caplog, tmp_path
+    connections, record_store: RecordStore, service_name, capsys, caplog, tmp_path
 ) -> None:
-    shelf.fill(3)
+    record_store.fill(3)
 
     Task(LIST, service_name, tmp_path, (capsys, caplog))(fields=["idd", "status"])
 

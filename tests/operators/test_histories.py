@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_predictions.api.errors import ServerError
-from tests.api.test_histories import SIZES
+from tests.api.pagination.test_histories import SIZES
 from tests.given import LAND, context_of
 from tests.modelled import modelled
 from tests.server_model import Habits, ServerModel

@@ -19,7 +19,7 @@ from airflow_provider_predictions.operators.vlmrun import VlmRunPredictionsToObj
 from airflow_provider_predictions.sandbox.data import Record
 from airflow_provider_predictions.sandbox.faults import Fault
 from airflow_provider_predictions.sandbox.server import Sandbox
-from airflow_provider_predictions.sandbox.shelf import Shelf
+from airflow_provider_predictions.sandbox.store import RecordStore
 from tests.compat import let_threads_execute
 from tests.given import DONE, LAND, STARTED, context_of
 from tests.held import held
@@ -69,10 +69,10 @@ def ids(rows: list[Record]) -> list[str]:
     return sorted(row.id for row in rows)
 
 
-def test_only_what_is_finished_lands_and_only_once(runs: Runs, shelf: Shelf) -> None:
-    shelf.fill(30, days=3)
-    late = shelf.add(work=ENDLESS)
-    shelf.add()
+def test_only_what_is_finished_lands_and_only_once(runs: Runs, record_store: RecordStore) -> None:
+    record_store.fill(30, days=3)
+    late = record_store.add(work=ENDLESS)
+    record_store.add()
 
     first, second = runs(), runs()
 
@@ -81,96 +81,100 @@ def test_only_what_is_finished_lands_and_only_once(runs: Runs, shelf: Shelf) -> 
     assert late.id not in runs.landed()
     finish(late)
     assert runs()["count"] == 1
-    assert sorted(runs.landed()) == ids(shelf.rows)
+    assert sorted(runs.landed()) == ids(record_store.rows)
 
 
-def test_a_prediction_that_finishes_after_weeks_still_lands(runs: Runs, shelf: Shelf) -> None:
-    late = shelf.add(created=datetime.now(UTC) - timedelta(days=20), work=ENDLESS)
+def test_a_prediction_that_finishes_after_weeks_still_lands(runs: Runs, record_store: RecordStore) -> None:
+    late = record_store.add(created=datetime.now(UTC) - timedelta(days=20), work=ENDLESS)
     for days in range(19, 0, -1):
-        shelf.add(created=datetime.now(UTC) - timedelta(days=days))
+        record_store.add(created=datetime.now(UTC) - timedelta(days=days))
         runs()
     finish(late)
 
     runs()
 
-    assert sorted(runs.landed()) == ids(shelf.rows)
+    assert sorted(runs.landed()) == ids(record_store.rows)
 
 
 @pytest.mark.parametrize(
     "seed", [0, 1, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(2, 8))]
 )
 def test_every_prediction_lands_once_whatever_happens_between_the_runs(
-    runs: Runs, shelf: Shelf, seed: int
+    runs: Runs, record_store: RecordStore, seed: int
 ) -> None:
     rng = random.Random(seed)
     start = datetime.now(UTC) - timedelta(days=10)
     unfinished: list[Record] = []
     for hour in range(0, 240, 12):
         for _ in range(rng.randrange(6)):
-            record = shelf.add(created=start + timedelta(hours=hour), work=rng.choice([0, ENDLESS]))
+            record = record_store.add(created=start + timedelta(hours=hour), work=rng.choice([0, ENDLESS]))
             if record.work:
                 unfinished.append(record)
         rng.shuffle(unfinished)
         for _ in range(min(len(unfinished), rng.randrange(4))):
             finish(unfinished.pop())
         runs(records_per_part=rng.randrange(1, 9), prefetch=rng.randrange(3))
-        assert sorted(runs.landed()) == ids([row for row in shelf.rows if not row.work])
+        assert sorted(runs.landed()) == ids([row for row in record_store.rows if not row.work])
     for record in unfinished:
         finish(record)
 
     runs()
 
-    assert sorted(runs.landed()) == ids(shelf.rows)
+    assert sorted(runs.landed()) == ids(record_store.rows)
 
 
-def test_rows_in_no_order_land_once(runs: Runs, shelf: Shelf) -> None:
-    shelf.fill(40, days=5)
-    random.Random(3).shuffle(shelf.rows)
+def test_rows_in_no_order_land_once(runs: Runs, record_store: RecordStore) -> None:
+    record_store.fill(40, days=5)
+    random.Random(3).shuffle(record_store.rows)
     runs()
-    shelf.rows.insert(20, shelf.add())
-    del shelf.rows[0]
+    record_store.rows.insert(20, record_store.add())
+    del record_store.rows[0]
 
     assert runs()["count"] == 1
-    assert sorted(runs.landed()) == ids(shelf.rows)
+    assert sorted(runs.landed()) == ids(record_store.rows)
 
 
-def test_a_run_reads_only_what_is_newer_than_the_watermark(runs: Runs, shelf: Shelf) -> None:
-    shelf.fill(500, days=50)
+def test_a_run_reads_only_what_is_newer_than_the_watermark(runs: Runs, record_store: RecordStore) -> None:
+    record_store.fill(500, days=50)
     runs()
-    shelf.add()
+    record_store.add()
 
     assert runs()["requests"] == 1
     assert len(runs.state["landed"]) <= 2
 
 
-def test_a_retry_of_a_run_that_has_committed_returns_its_manifest(runs: Runs, shelf: Shelf) -> None:
-    shelf.fill(3)
+def test_a_retry_of_a_run_that_has_committed_returns_its_manifest(
+    runs: Runs, record_store: RecordStore
+) -> None:
+    record_store.fill(3)
     manifest = runs(context_of("monday", 1))
-    shelf.add()
+    record_store.add()
 
     assert runs(context_of("monday", 2)) == manifest
     assert runs(context_of("tuesday", 1))["count"] == 1
 
 
-def test_a_run_that_was_deleted_and_made_anew_lands_what_is_new(runs: Runs, shelf: Shelf) -> None:
-    shelf.fill(3)
+def test_a_run_that_was_deleted_and_made_anew_lands_what_is_new(
+    runs: Runs, record_store: RecordStore
+) -> None:
+    record_store.fill(3)
     runs(context_of("monday", 1))
-    shelf.add()
+    record_store.add()
     anew = STARTED + timedelta(days=1)
 
     assert runs(context_of("monday", 2, started=anew))["count"] == 1
-    shelf.add()
+    record_store.add()
     assert runs(context_of("monday", 1, started=anew + timedelta(days=1)))["count"] == 1
-    assert sorted(runs.landed()) == ids(shelf.rows)
+    assert sorted(runs.landed()) == ids(record_store.rows)
 
 
 @pytest.mark.parametrize("started", [STARTED, STARTED + timedelta(days=1)], ids=["running", "finished"])
 def test_a_task_that_is_cleared_returns_the_manifest_of_its_run(
-    runs: Runs, shelf: Shelf, started: datetime
+    runs: Runs, record_store: RecordStore, started: datetime
 ) -> None:
-    shelf.fill(3)
+    record_store.fill(3)
     manifest = runs(context_of("monday", 1, tries=2))
-    shelf.add()
+    record_store.add()
 
     assert runs(context_of("monday", 2, tries=3, started=started)) == manifest
 
@@ -184,10 +188,10 @@ CHANGES: dict[str, tuple[Any, Any]] = {
 
 @pytest.mark.parametrize("name", CHANGES)
 def test_a_retry_with_other_arguments_does_not_resume(
-    runs: Runs, shelf: Shelf, connections: Sandbox, name: str
+    runs: Runs, record_store: RecordStore, connections: Sandbox, name: str
 ) -> None:
-    shelf.fill(200, days=20)
-    for row in shelf.rows[::2]:
+    record_store.fill(200, days=20)
+    for row in record_store.rows[::2]:
         row.outcome = "failed"
     before, after = CHANGES[name]
     arguments = {"page_size": 20, "records_per_part": 30}
@@ -198,16 +202,18 @@ def test_a_retry_with_other_arguments_does_not_resume(
 
     runs(context_of("monday", 2), **arguments, **{name: after})
 
-    assert sorted(runs.landed()) == ids(shelf.rows)
+    assert sorted(runs.landed()) == ids(record_store.rows)
 
 
 def test_a_row_that_is_no_record_is_told_of_once_though_its_run_was_interrupted(
-    runs: Runs, shelf: Shelf, connections: Sandbox, monkeypatch: pytest.MonkeyPatch
+    runs: Runs, record_store: RecordStore, connections: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shelf.fill(100)
-    odd, show = shelf.rows[2].id, shelf.kind.show
+    record_store.fill(100)
+    odd, show = record_store.rows[2].id, record_store.kind.show
     monkeypatch.setattr(
-        shelf, "kind", replace(shelf.kind, show=lambda row, *how: b"5" if row.id == odd else show(row, *how))
+        record_store,
+        "kind",
+        replace(record_store.kind, show=lambda row, *how: b"5" if row.id == odd else show(row, *how)),
     )
     connections.wire.order(Fault(runs.service, status=503, after=3, headers={"Retry-After": "7200"}))
     with pytest.raises(PredictionsError):
@@ -221,13 +227,15 @@ def test_a_row_that_is_no_record_is_told_of_once_though_its_run_was_interrupted(
 
 @pytest.mark.parametrize("odd", [r"\ud800", r"a\u0000b"])
 def test_a_manifest_goes_into_xcom_whatever_the_service_calls_things(
-    runs: Runs, shelf: Shelf, monkeypatch: pytest.MonkeyPatch, odd: str
+    runs: Runs, record_store: RecordStore, monkeypatch: pytest.MonkeyPatch, odd: str
 ) -> None:
-    shelf.add(created=datetime.now(UTC) - timedelta(days=9), work=ENDLESS).id = "the-odd-id"
-    shelf.add()
-    show = shelf.kind.show
+    record_store.add(created=datetime.now(UTC) - timedelta(days=9), work=ENDLESS).id = "the-odd-id"
+    record_store.add()
+    show = record_store.kind.show
     monkeypatch.setattr(
-        shelf, "kind", replace(shelf.kind, show=lambda *row: show(*row).replace(b"the-odd-id", odd.encode()))
+        record_store,
+        "kind",
+        replace(record_store.kind, show=lambda *row: show(*row).replace(b"the-odd-id", odd.encode())),
     )
 
     manifest = runs(max_age=timedelta(days=7))
@@ -237,13 +245,15 @@ def test_a_manifest_goes_into_xcom_whatever_the_service_calls_things(
     assert runs(max_age=timedelta(days=7))["count"] == 0
 
 
-def test_only_given_statuses_land_and_the_others_are_not_waited_for(runs: Runs, shelf: Shelf) -> None:
-    shelf.fill(5)
-    shelf.rows[1].outcome = "failed"
+def test_only_given_statuses_land_and_the_others_are_not_waited_for(
+    runs: Runs, record_store: RecordStore
+) -> None:
+    record_store.fill(5)
+    record_store.rows[1].outcome = "failed"
     wanted = DONE[runs.service]
-    for row in shelf.rows[2:]:
+    for row in record_store.rows[2:]:
         row.outcome = wanted
-    shelf.rows[0].outcome = wanted
+    record_store.rows[0].outcome = wanted
 
     manifest = runs(statuses=[wanted])
 
@@ -251,10 +261,10 @@ def test_only_given_statuses_land_and_the_others_are_not_waited_for(runs: Runs, 
     assert manifest["incremental"]["unfinished"] == 0
 
 
-def test_max_age_gives_up_and_says_so(runs: Runs, shelf: Shelf) -> None:
-    stuck = shelf.add(created=datetime.now(UTC) - timedelta(days=9), work=ENDLESS)
-    shelf.add(created=datetime.now(UTC) - timedelta(days=1), work=ENDLESS)
-    shelf.add()
+def test_max_age_gives_up_and_says_so(runs: Runs, record_store: RecordStore) -> None:
+    stuck = record_store.add(created=datetime.now(UTC) - timedelta(days=9), work=ENDLESS)
+    record_store.add(created=datetime.now(UTC) - timedelta(days=1), work=ENDLESS)
+    record_store.add()
 
     manifest = runs(max_age=timedelta(days=7))
 
@@ -264,14 +274,14 @@ def test_max_age_gives_up_and_says_so(runs: Runs, shelf: Shelf) -> None:
 
 
 def test_of_two_runs_at_once_the_later_one_fails_and_nothing_is_lost(
-    runs: Runs, shelf: Shelf, connections: Sandbox
+    runs: Runs, record_store: RecordStore, connections: Sandbox
 ) -> None:
-    shelf.fill(25)
+    record_store.fill(25)
     with ThreadPoolExecutor() as pool, held(connections, 1) as request:
         first = pool.submit(runs)
         request.came()
         runs()
-        shelf.add()
+        record_store.add()
     error = first.exception()
 
     assert isinstance(error, ConflictError)
@@ -279,11 +289,11 @@ def test_of_two_runs_at_once_the_later_one_fails_and_nothing_is_lost(
     assert error.retryable
     assert len(list(runs.path.glob("0*/*"))) == 1
     assert runs()["count"] == 1
-    assert sorted(runs.landed()) == ids(shelf.rows)
+    assert sorted(runs.landed()) == ids(record_store.rows)
 
 
-def test_many_runs_at_once_land_each_prediction_once(runs: Runs, shelf: Shelf) -> None:
-    shelf.fill(25)
+def test_many_runs_at_once_land_each_prediction_once(runs: Runs, record_store: RecordStore) -> None:
+    record_store.fill(25)
     outcomes: list[str] = []
 
     def run() -> None:
@@ -301,35 +311,40 @@ def test_many_runs_at_once_land_each_prediction_once(runs: Runs, shelf: Shelf) -
     assert len(outcomes) == 6
     assert outcomes.count("landed 25") == 1
     assert {*outcomes} <= {"landed 25", "landed 0", "may be retried"}
-    assert sorted(runs.landed()) == ids(shelf.rows)
+    assert sorted(runs.landed()) == ids(record_store.rows)
 
 
 def test_a_row_that_is_no_record_fails_one_run_and_no_other(
-    runs: Runs, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+    runs: Runs, record_store: RecordStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It stays in the list for good."""
-    shelf.fill(5)
-    odd, show = shelf.rows[2].id, shelf.kind.show
+    record_store.fill(5)
+    odd, show = record_store.rows[2].id, record_store.kind.show
     monkeypatch.setattr(
-        shelf, "kind", replace(shelf.kind, show=lambda row, *how: b"5" if row.id == odd else show(row, *how))
+        record_store,
+        "kind",
+        replace(record_store.kind, show=lambda row, *how: b"5" if row.id == odd else show(row, *how)),
     )
 
     with pytest.raises(AirflowFailException, match=r"max_rejected: 1 rows are no records .*_rejected"):
         runs(context_of("monday"))
     again = runs(context_of("tuesday"))
-    shelf.add()
+    record_store.add()
     later = runs(context_of("wednesday"))
 
     assert [(run["count"], run["rejected"]) for run in (again, later)] == [(0, 0), (1, 0)]
-    assert sorted(runs.landed()) == ids([row for row in shelf.rows if row.id != odd])
+    assert sorted(runs.landed()) == ids([row for row in record_store.rows if row.id != odd])
     (kept,) = runs.path.glob("*/*/_rejected")
     assert kept.read_bytes() == b"5\n"
 
 
 def test_an_id_forges_no_line_of_the_log(
-    runs: Runs, shelf: Shelf, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+    runs: Runs,
+    record_store: RecordStore,
+    caplog: pytest.LogCaptureFixture,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    stuck = shelf.add(created=datetime.now(UTC) - timedelta(days=9), work=ENDLESS)
+    stuck = record_store.add(created=datetime.now(UTC) - timedelta(days=9), work=ENDLESS)
     stuck.id = "a\nERROR all is lost"
 
     runs(max_age=timedelta(days=7))
@@ -339,26 +354,26 @@ def test_an_id_forges_no_line_of_the_log(
     assert "\nERROR all is lost" not in logged
 
 
-def test_a_run_looks_back_as_far_as_it_is_told(runs: Runs, shelf: Shelf) -> None:
-    shelf.fill(3)
+def test_a_run_looks_back_as_far_as_it_is_told(runs: Runs, record_store: RecordStore) -> None:
+    record_store.fill(3)
     runs(lookback=timedelta(hours=5))
-    shelf.rows.append(shelf.add(created=datetime.now(UTC) - timedelta(hours=4)))
-    del shelf.rows[0]
+    record_store.rows.append(record_store.add(created=datetime.now(UTC) - timedelta(hours=4)))
+    del record_store.rows[0]
 
     assert runs(lookback=5 * 3600)["count"] == 1
-    assert sorted(runs.landed()) == ids(shelf.rows)
+    assert sorted(runs.landed()) == ids(record_store.rows)
 
 
-def test_a_path_takes_one_kind_of_predictions(runs: Runs, shelf: Shelf) -> None:
-    shelf.fill(2)
+def test_a_path_takes_one_kind_of_predictions(runs: Runs, record_store: RecordStore) -> None:
+    record_store.fill(2)
     runs()
 
     with pytest.raises(AirflowFailException, match=r"path: .*statuses.*another path"):
         runs(statuses=["failed"])
 
 
-def test_a_state_that_cannot_be_read_is_not_overwritten(runs: Runs, shelf: Shelf) -> None:
-    shelf.fill(2)
+def test_a_state_that_cannot_be_read_is_not_overwritten(runs: Runs, record_store: RecordStore) -> None:
+    record_store.fill(2)
     runs.path.mkdir()
     runs.path.joinpath("_state.json").write_text("{}}")
 

@@ -17,7 +17,7 @@ from airflow_provider_predictions.api.errors import ConfigurationError
 from airflow_provider_predictions.operators.outlets import identity
 from airflow_provider_predictions.operators.report import PredictionsReportOperator
 from airflow_provider_predictions.sandbox.server import Sandbox
-from airflow_provider_predictions.sandbox.shelf import Shelf
+from airflow_provider_predictions.sandbox.store import RecordStore
 from airflow_provider_predictions.storage.console import console_url
 from tests.compat import AIRFLOW, OutletEventAccessors, needs
 from tests.given import LAND
@@ -33,9 +33,9 @@ def land(
 
 
 def test_the_event_of_an_asset_carries_the_small_facts(
-    connections: Sandbox, shelf: Shelf, service_name: str, tmp_path: Path
+    connections: Sandbox, record_store: RecordStore, service_name: str, tmp_path: Path
 ) -> None:
-    shelf.fill(7)
+    record_store.fill(7)
     asset = Asset(uri="predictions://landed")
 
     _, manifest, events = land(service_name, tmp_path, [asset])
@@ -48,9 +48,9 @@ def test_the_event_of_an_asset_carries_the_small_facts(
 
 
 def test_an_alias_stands_for_the_directory_that_has_landed(
-    connections: Sandbox, shelf: Shelf, service_name: str, tmp_path: Path
+    connections: Sandbox, record_store: RecordStore, service_name: str, tmp_path: Path
 ) -> None:
-    shelf.fill(3)
+    record_store.fill(3)
     alias = AssetAlias("landed")
 
     _, manifest, events = land(service_name, tmp_path, [alias])
@@ -66,7 +66,7 @@ def test_an_alias_stands_for_the_directory_that_has_landed(
 
 
 def test_each_key_is_a_partition(
-    connections: Sandbox, shelf: Shelf, service_name: str, tmp_path: Path
+    connections: Sandbox, record_store: RecordStore, service_name: str, tmp_path: Path
 ) -> None:
     needs(3, 3, "asset partitions")
     asset = Asset(uri="predictions://landed")
@@ -89,10 +89,10 @@ def test_partitions_of_no_asset_are_refused(service_name: str) -> None:
 
 
 def test_openlineage_learns_what_was_read_and_written(
-    connections: Sandbox, shelf: Shelf, service_name: str, tmp_path: Path
+    connections: Sandbox, record_store: RecordStore, service_name: str, tmp_path: Path
 ) -> None:
     pytest.importorskip("airflow.providers.openlineage", reason="OpenLineage is for the newest Airflow here")
-    shelf.fill(7)
+    record_store.fill(7)
     task, manifest, _ = land(service_name, tmp_path, [], records_per_part=4)
 
     lineage = task.get_openlineage_facets_on_complete(None)
@@ -107,13 +107,13 @@ def test_openlineage_learns_what_was_read_and_written(
 
 
 def test_openlineage_of_airflow_finds_it(
-    connections: Sandbox, shelf: Shelf, service_name: str, tmp_path: Path
+    connections: Sandbox, record_store: RecordStore, service_name: str, tmp_path: Path
 ) -> None:
     """The extractor that Airflow's provider uses for operators with such a method."""
     extractors = pytest.importorskip(
         "airflow.providers.openlineage.extractors.base", reason="OpenLineage is for the newest Airflow here"
     )
-    shelf.fill(2)
+    record_store.fill(2)
     task, _, _ = land(service_name, tmp_path, [])
 
     found = extractors.DefaultExtractor(task).extract_on_complete(None)
@@ -197,13 +197,13 @@ class Supervisor:
 
 @pytest.mark.parametrize("reference", [{"name": "landed"}, {"uri": "predictions://landed"}])
 def test_an_asset_that_is_named_gets_the_same_facts_and_partitions(
-    connections: Sandbox, shelf: Shelf, service_name: str, tmp_path: Path, monkeypatch, reference
+    connections: Sandbox, record_store: RecordStore, service_name: str, tmp_path: Path, monkeypatch, reference
 ) -> None:
     needs(3, 0, "references to assets")
     from airflow.sdk.execution_time import task_runner
 
     monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", Supervisor(), raising=False)
-    shelf.fill(3)
+    record_store.fill(3)
     partitions = {"partition_keys": "2026-11-01"} if AIRFLOW >= (3, 3) else {}
 
     _, manifest, events = land(service_name, tmp_path, [Asset.ref(**reference)], **partitions)
@@ -260,7 +260,7 @@ def test_a_key_that_airflow_would_refuse_is_refused_before_anything_is_written(
 
 
 def test_an_outlet_that_is_no_asset_has_no_event(
-    connections: Sandbox, shelf: Shelf, service_name: str, tmp_path: Path
+    connections: Sandbox, record_store: RecordStore, service_name: str, tmp_path: Path
 ) -> None:
     _, manifest, events = land(service_name, tmp_path, [{"a": "table"}])
 

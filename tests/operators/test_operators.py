@@ -27,7 +27,7 @@ from airflow_provider_predictions.operators.vlmrun import (
 )
 from airflow_provider_predictions.sandbox.faults import Fault
 from airflow_provider_predictions.sandbox.server import Sandbox
-from airflow_provider_predictions.sandbox.shelf import Shelf
+from airflow_provider_predictions.sandbox.store import RecordStore
 from tests.given import LAND, LIST, connect
 from tests.instant import Waits, instant
 
@@ -65,27 +65,29 @@ def landed(manifest: dict[str, Any]) -> bytes:
 # --- list --------------------------------------------------------------------------------------------
 
 
-def test_a_list_holds_each_record_as_sent(listing, shelf: Shelf) -> None:
-    shelf.fill(5000)
+def test_a_list_holds_each_record_as_sent(listing, record_store: RecordStore) -> None:
+    record_store.fill(5000)
 
     records = make(listing, max_xcom_bytes=None).execute({})
 
-    assert records == [json.loads(text) for text in shelf.texts()]
+    assert records == [json.loads(text) for text in record_store.texts()]
 
 
-def test_fields_project_each_record(listing, shelf: Shelf, service_name) -> None:
-    shelf.fill(5)
+def test_fields_project_each_record(listing, record_store: RecordStore, service_name) -> None:
+    record_store.fill(5)
     id_ = "id" if service_name == "vlmrun" else "predictionId"
 
     records = make(listing, fields=[id_, "status", "nothing"]).execute({})
 
     assert [list(record) for record in records] == [[id_, "status", "nothing"]] * 5
-    assert [record[id_] for record in records] == [row.id for row in shelf.rows]
+    assert [record[id_] for record in records] == [row.id for row in record_store.rows]
     assert {record["nothing"] for record in records} == {None}
 
 
-def test_a_list_that_is_too_large_names_the_landing_operator(listing, shelf: Shelf, service_name) -> None:
-    shelf.fill(3000)
+def test_a_list_that_is_too_large_names_the_landing_operator(
+    listing, record_store: RecordStore, service_name
+) -> None:
+    record_store.fill(3000)
 
     with pytest.raises(AirflowFailException, match=LAND[service_name].__name__) as caught:
         make(listing, max_xcom_bytes=20_000, page_size=10).execute({})
@@ -93,17 +95,17 @@ def test_a_list_that_is_too_large_names_the_landing_operator(listing, shelf: She
     assert "max_xcom_bytes" in str(caught.value)
 
 
-def test_the_limit_is_the_size_of_what_is_pushed(listing, shelf: Shelf) -> None:
-    shelf.fill(20)
-    size = len(b"[" + b",".join(shelf.texts()) + b"]")
+def test_the_limit_is_the_size_of_what_is_pushed(listing, record_store: RecordStore) -> None:
+    record_store.fill(20)
+    size = len(b"[" + b",".join(record_store.texts()) + b"]")
 
     assert len(make(listing, max_xcom_bytes=size + 1).execute({})) == 20
     with pytest.raises(AirflowFailException):
         make(listing, max_xcom_bytes=size - 1).execute({})
 
 
-def test_fields_may_come_as_text_from_a_template(listing, shelf: Shelf) -> None:
-    shelf.fill(1)
+def test_fields_may_come_as_text_from_a_template(listing, record_store: RecordStore) -> None:
+    record_store.fill(1)
 
     assert [list(record) for record in make(listing, fields="status, other").execute({})] == [
         ["status", "other"]
@@ -113,12 +115,14 @@ def test_fields_may_come_as_text_from_a_template(listing, shelf: Shelf) -> None:
 # --- land --------------------------------------------------------------------------------------------
 
 
-def test_five_thousand_land_byte_for_byte(landing, shelf: Shelf, tmp_path: Path, service_name) -> None:
-    shelf.fill(5000)
+def test_five_thousand_land_byte_for_byte(
+    landing, record_store: RecordStore, tmp_path: Path, service_name
+) -> None:
+    record_store.fill(5000)
 
     manifest = make(landing, path=f"file://{tmp_path}/x").execute({})
 
-    assert landed(manifest) == b"".join(text + b"\n" for text in shelf.texts())
+    assert landed(manifest) == b"".join(text + b"\n" for text in record_store.texts())
     assert json.loads((tmp_path / "x/_manifest.json").read_bytes()) == manifest
     assert manifest["count"] == sum(manifest["statuses"].values()) == 5000
     assert (manifest["service"], manifest["format"], manifest["compression"]) == (service_name, "jsonl", None)
@@ -130,27 +134,29 @@ def test_five_thousand_land_byte_for_byte(landing, shelf: Shelf, tmp_path: Path,
     assert len(json.dumps(manifest).replace(str(tmp_path), "")) < 850
 
 
-def test_parts_hold_as_many_records_as_asked(landing, shelf: Shelf, tmp_path: Path) -> None:
-    shelf.fill(25)
+def test_parts_hold_as_many_records_as_asked(landing, record_store: RecordStore, tmp_path: Path) -> None:
+    record_store.fill(25)
 
     manifest = make(landing, path=str(tmp_path), records_per_part=10, page_size=7).execute({})
 
     assert [part["count"] for part in manifest["parts"]] == [10, 10, 5]
-    assert landed(manifest) == b"".join(text + b"\n" for text in shelf.texts())
+    assert landed(manifest) == b"".join(text + b"\n" for text in record_store.texts())
 
 
-def test_gzip_lands_the_same_bytes_in_fewer(landing, shelf: Shelf, tmp_path: Path) -> None:
-    shelf.fill(50)
+def test_gzip_lands_the_same_bytes_in_fewer(landing, record_store: RecordStore, tmp_path: Path) -> None:
+    record_store.fill(50)
 
     first = make(landing, path=f"{tmp_path}/a", compression="gzip").execute({})
     again = make(landing, path=f"{tmp_path}/b", compression="gzip").execute({})
 
-    assert landed(first) == b"".join(text + b"\n" for text in shelf.texts())
+    assert landed(first) == b"".join(text + b"\n" for text in record_store.texts())
     assert first["parts"][0]["sha256"] == again["parts"][0]["sha256"]
     assert first["parts"][0]["bytes"] < len(landed(first)) / 2
 
 
-def test_an_empty_list_lands_a_manifest_without_parts(landing, shelf: Shelf, tmp_path: Path) -> None:
+def test_an_empty_list_lands_a_manifest_without_parts(
+    landing, record_store: RecordStore, tmp_path: Path
+) -> None:
     manifest = make(landing, path=str(tmp_path)).execute({})
 
     assert (manifest["count"], manifest["parts"], manifest["created_min"]) == (0, [], None)
@@ -158,9 +164,9 @@ def test_an_empty_list_lands_a_manifest_without_parts(landing, shelf: Shelf, tmp
 
 
 def test_a_list_that_breaks_off_leaves_nothing_that_a_reader_would_meet(
-    landing, shelf: Shelf, tmp_path: Path, connections, service_name
+    landing, record_store: RecordStore, tmp_path: Path, connections, service_name
 ) -> None:
-    shelf.fill(40)
+    record_store.fill(40)
     connections.wire.order(Fault(service_name, status=400, body=b"{}", times=9, after=3))
 
     with pytest.raises(AirflowFailException):
@@ -169,8 +175,10 @@ def test_a_list_that_breaks_off_leaves_nothing_that_a_reader_would_meet(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_landing_again_replaces_the_parts_and_leaves_no_orphan(landing, shelf: Shelf, tmp_path: Path) -> None:
-    shelf.fill(40)
+def test_landing_again_replaces_the_parts_and_leaves_no_orphan(
+    landing, record_store: RecordStore, tmp_path: Path
+) -> None:
+    record_store.fill(40)
     make(landing, path=str(tmp_path), records_per_part=5).execute({})
     tmp_path.joinpath("part-notes.txt").write_text("not ours")
     tmp_path.joinpath("part-00000-c000.snappy.parquet").write_text("not ours either")
@@ -179,7 +187,7 @@ def test_landing_again_replaces_the_parts_and_leaves_no_orphan(landing, shelf: S
 
     manifest = make(landing, path=str(tmp_path), records_per_part=20).execute({})
 
-    assert landed(manifest) == b"".join(text + b"\n" for text in shelf.texts())
+    assert landed(manifest) == b"".join(text + b"\n" for text in record_store.texts())
     parts = [Path(part["url"]).name for part in manifest["parts"]]
     assert {path.name for path in tmp_path.iterdir()} == {
         "_log", "_manifest.json", "part-00000-c000.snappy.parquet", "part-notes.txt", "sub", *parts,
@@ -188,9 +196,9 @@ def test_landing_again_replaces_the_parts_and_leaves_no_orphan(landing, shelf: S
 
 
 def test_a_landing_that_fails_leaves_the_one_before_as_it_was(
-    landing, shelf: Shelf, tmp_path: Path, connections, service_name
+    landing, record_store: RecordStore, tmp_path: Path, connections, service_name
 ) -> None:
-    shelf.fill(30)
+    record_store.fill(30)
     again = make(landing, path=str(tmp_path), page_size=10, records_per_part=5)
     first = again.execute({})
     connections.wire.order(Fault(service_name, status=400, body=b"{}", times=9, after=1))
@@ -199,13 +207,13 @@ def test_a_landing_that_fails_leaves_the_one_before_as_it_was(
         again.execute({})
 
     assert json.loads(tmp_path.joinpath("_manifest.json").read_bytes()) == first
-    assert landed(first) == b"".join(text + b"\n" for text in shelf.texts())
+    assert landed(first) == b"".join(text + b"\n" for text in record_store.texts())
 
 
 def test_what_fails_before_it_lands_anything_leaves_the_earlier_commit(
-    landing, shelf: Shelf, tmp_path: Path, connections, service_name
+    landing, record_store: RecordStore, tmp_path: Path, connections, service_name
 ) -> None:
-    shelf.fill(10)
+    record_store.fill(10)
     manifest = make(landing, path=str(tmp_path)).execute({})
     connections.wire.order(Fault(service_name, status=403, body=b"{}", times=2))
 
@@ -231,14 +239,14 @@ def test_a_record_that_spans_lines_keeps_its_values(landing, tmp_path, connectio
     )
 
 
-def test_filters_decide_what_lands(landing, shelf: Shelf, tmp_path: Path, service_name) -> None:
-    shelf.fill(100)
+def test_filters_decide_what_lands(landing, record_store: RecordStore, tmp_path: Path, service_name) -> None:
+    record_store.fill(100)
 
-    failed = [row for row in shelf.rows if row.outcome == "failed"]
+    failed = [row for row in record_store.rows if row.outcome == "failed"]
 
     manifest = make(landing, path=str(tmp_path), statuses="failed").execute({})
 
-    assert landed(manifest) == b"".join(shelf.text(row) + b"\n" for row in failed)
+    assert landed(manifest) == b"".join(record_store.text(row) + b"\n" for row in failed)
     assert manifest["statuses"] == {"failed": len(failed)}
 
 

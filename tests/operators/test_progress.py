@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from airflow_provider_predictions.api.arguments import Filters
+from airflow_provider_predictions.api.filters import Filters
 from airflow_provider_predictions.api.models import Page, Prediction
 from airflow_provider_predictions.operators.progress import Progress
 from airflow_provider_predictions.operators.vlmrun import VlmRunPredictionsToObjectStorageOperator

@@ -5,19 +5,14 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from airflow_provider_predictions.api import (
-    errors,
-    feed,
-    retry,
-    token_endpoint,
-    transport,
-    waiting,
-    walk,
-)
-from airflow_provider_predictions.hooks.fields import Settings
+from airflow_provider_predictions.api import errors
+from airflow_provider_predictions.api.http import retry, token_endpoint, transport
+from airflow_provider_predictions.api.pagination import base
+from airflow_provider_predictions.api.waiting import decide, finished_events
+from airflow_provider_predictions.hooks.connection_settings import Settings
 from airflow_provider_predictions.operators import landing_arguments, listing
 from airflow_provider_predictions.sensors.vlmrun import VlmRunPredictionsSensor
-from airflow_provider_predictions.storage import objects, workspace
+from airflow_provider_predictions.storage import objects, scratch_dir
 from airflow_provider_predictions.triggers.poller import Poller
 
 PAGE = Path(__file__).parents[2].joinpath("docs", "reliability.md").read_text()
@@ -29,33 +24,33 @@ BOUNDS = {
     "an answer's body, unpacked": f"{Settings().max_response_bytes} bytes",
     "redirects that are followed": "0",
     "attempts of a request": f"{retry.ATTEMPTS}",
-    "halving of a page that is too large or too slow (504, a timeout), to": (f"{walk.LEAST_PAGE} rows"),
-    "pages in a row without a new row": f"{walk.MOST_BARREN}",
-    "empty pages in a row": f"{walk.MOST_BARREN * walk.EMPTY_PAGES}",
+    "halving of a page that is too large or too slow (504, a timeout), to": (f"{base.MIN_PAGE_SIZE} rows"),
+    "pages in a row without a new row": f"{base.MAX_PAGES_WITHOUT_NEW_ROWS}",
+    "empty pages in a row": f"{base.MAX_PAGES_WITHOUT_NEW_ROWS * base.EMPTY_PAGES_AS_ONE}",
     "wait between two attempts; a longer `Retry-After` is left to the task's `retries`": (
-        f"{retry.LONGEST_WAIT:g} s"
+        f"{retry.MAX_RETRY_WAIT:g} s"
     ),
     "time for which 429 is waited out": f"{retry.RATE_LIMIT_PATIENCE:g} s",
     "wait for a turn of `requests_per_minute`": f"{retry.RATE_LIMIT_PATIENCE:g} s",
-    "delay of a task's retry that a `Retry-After` asks for": f"{waiting.LONGEST_RETRY_AFTER:g} s",
+    "delay of a task's retry that a `Retry-After` asks for": f"{decide.MAX_RETRY_AFTER:g} s",
     "attempts at a token that is refused with 400": f"{token_endpoint.TOKEN_ATTEMPTS}",
     "wait for a token in all": f"{TIMEOUT * transport.TIMEOUTS:g} s",
-    "an answer of the token endpoint": f"{token_endpoint.LARGEST_ANSWER} bytes",
-    "requests in flight of a landing": f"{landing_arguments.MOST_PREFETCH}",
+    "an answer of the token endpoint": f"{token_endpoint.MAX_TOKEN_RESPONSE_BYTES} bytes",
+    "requests in flight of a landing": f"{landing_arguments.MAX_PREFETCH}",
     "pages in memory of a landing": "`prefetch` + 1",
     "a piece of a part on its way to an object store, whose smaller parts go whole": f"{objects.PIECE} bytes",
     "JSON that a list pushes": f"{listing.MEBIBYTE} bytes",
     "polls in T seconds": "T / `poke_interval` + 1",
     "first poll of a trigger, at the earliest": f"{Poller.shortest_interval:g} s",
-    "time by which a service can put a poll off": f"{waiting.LONGEST_RETRY_AFTER:g} s",
-    "failed polls in a row": f"{waiting.MAX_FAILURES}",
-    "wait for an id that the service does not know": f"{waiting.MISSING_TIMEOUT:g} s",
+    "time by which a service can put a poll off": f"{decide.MAX_RETRY_AFTER:g} s",
+    "failed polls in a row": f"{decide.MAX_FAILURES}",
+    "wait for an id that the service does not know": f"{decide.MISSING_TIMEOUT:g} s",
     "a wait in all": f"{VlmRunPredictionsSensor(task_id='wait').timeout / DAY:g} days",
-    "an event of a watcher": f"{feed.LARGEST_EVENT} bytes",
-    "a service's words in an error": f"{errors.LONGEST_MESSAGE} characters",
-    "predictions that an error names": f"{waiting.NAMED}",
+    "an event of a watcher": f"{finished_events.MAX_EVENT_BYTES} bytes",
+    "a service's words in an error": f"{errors.MAX_MESSAGE_LENGTH} characters",
+    "predictions that an error names": f"{decide.NAMED}",
     "age of what a killed landing left on a worker, until another one removes it": (
-        f"{2 * workspace.LIFETIME / DAY:g} days"
+        f"{2 * scratch_dir.LIFETIME / DAY:g} days"
     ),
 }
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
-from soak import budget, histories, landing, waits
-from soak.budget import SCENARIOS, densest
-from soak.world import FAULTS, mix
+from soak import histories, landing, rate_limiter, waits
+from soak.common import FAULTS, mix
+from soak.rate_limiter import SCENARIOS, densest
 
-from airflow_provider_predictions.sandbox.faults import Chance, Limit, Seen
+from airflow_provider_predictions.sandbox.faults import RandomFaults, RateLimitRule, Seen
 from tests.simulation.scenarios import SCENARIOS as SIMULATED
 
 
@@ -38,7 +38,7 @@ def test_a_crowd_of_waits_leaves_nothing_behind() -> None:
 
 @pytest.mark.faults
 def test_landings_at_once_bear_a_limit_that_only_the_service_knows() -> None:
-    report = budget.run(3, 300, scenarios=SCENARIOS[2:], services=("cradl",), per_second=4)
+    report = rate_limiter.run(3, 300, scenarios=SCENARIOS[2:], services=("cradl",), per_second=4)
 
     assert report.broken == []
     assert len(report.rows) == 2
@@ -54,17 +54,17 @@ def seen(part: str, at: float) -> Seen:
 
 
 def test_chance_lets_a_share_of_one_part_go_wrong_in_every_way() -> None:
-    chance = Chance("cradl", 0.05, mix("cradl"), seed=3)
+    chance = RandomFaults("cradl", 0.05, mix("cradl"), seed=3)
     faults = Counter(bool(chance(seen("cradl", n))) for n in range(100_000))
 
     assert 4_700 < faults[True] < 5_300
-    assert chance.met.total() == faults[True]
-    assert set(chance.met) == set(FAULTS[:-1])
+    assert chance.observed.total() == faults[True]
+    assert set(chance.observed) == set(FAULTS[:-1])
     assert not any(chance(seen("vlmrun", n)) for n in range(1000))
 
 
 def test_a_limit_takes_so_many_in_any_window() -> None:
-    limit = Limit("vlmrun", 2, 60)
+    limit = RateLimitRule("vlmrun", 2, 60)
 
     taken = [limit(seen("vlmrun", at)) is None for at in (0, 30, 59, 60, 61, 89, 90)]
 

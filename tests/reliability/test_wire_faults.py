@@ -19,9 +19,9 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
-from airflow_provider_predictions.api.auth import sources
 from airflow_provider_predictions.api.errors import PredictionsError
-from airflow_provider_predictions.api.transport import TIMEOUTS
+from airflow_provider_predictions.api.http.auth import sources
+from airflow_provider_predictions.api.http.transport import TIMEOUTS
 from airflow_provider_predictions.sandbox.faults import Fault
 from airflow_provider_predictions.sandbox.server import Sandbox
 from tests.clock import SimulatedTime

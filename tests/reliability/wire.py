@@ -18,8 +18,8 @@ from airflow_provider_predictions.api.errors import (
     RateLimitedError,
     ServerError,
 )
-from airflow_provider_predictions.api.retry import ATTEMPTS, LONGEST_WAIT, RATE_LIMIT_PATIENCE
-from airflow_provider_predictions.api.transport import TIMEOUTS
+from airflow_provider_predictions.api.http.retry import ATTEMPTS, MAX_RETRY_WAIT, RATE_LIMIT_PATIENCE
+from airflow_provider_predictions.api.http.transport import TIMEOUTS
 from airflow_provider_predictions.sandbox.faults import Fault, quota, rate_limit
 from tests.conftest import SERVICES
 
@@ -141,7 +141,7 @@ CASES = [
     Case("429, Retry-After: a date in 30 s", limited(1, SOON), None, PAGES + 1, 31),
     Case("429, Retry-After: 1000000000", limited(1, "1000000000"), RateLimitedError, 2, 0),
     Case("429, Retry-After: soon", limited(1, "soon"), None, PAGES + 1, 1.1 * 5 + PAGES * MINUTE),
-    Case("429 for ever", limited(FOREVER), RateLimitedError, 100, RATE_LIMIT_PATIENCE + 2 * LONGEST_WAIT),
+    Case("429 for ever", limited(FOREVER), RateLimitedError, 100, RATE_LIMIT_PATIENCE + 2 * MAX_RETRY_WAIT),
     Case("the monthly quota is used up", spent(), QuotaExceededError, 2, 0, services=("cradl",)),
     Case("502 once", service(times=1), None, PAGES + 1, 1.25),
     Case("502 for ever", service(), ServerError),

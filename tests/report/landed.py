@@ -14,8 +14,8 @@ from typing import Any
 import time_machine
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 
-from airflow_provider_predictions.api.auth import BearerAuth
 from airflow_provider_predictions.api.cradl import Cradl
+from airflow_provider_predictions.api.http.auth import BearerAuth
 from airflow_provider_predictions.api.models import Page
 from airflow_provider_predictions.api.service import Service
 from airflow_provider_predictions.api.vlmrun import VlmRun

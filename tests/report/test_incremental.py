@@ -15,8 +15,8 @@ from airflow.providers.common.compat.sdk import ObjectStoragePath
 from fsspec import AbstractFileSystem
 from msgspec.structs import replace
 
-from airflow_provider_predictions.api.arguments import utc
 from airflow_provider_predictions.api.errors import ConfigurationError
+from airflow_provider_predictions.api.filters import utc
 from airflow_provider_predictions.report.source import landings
 from airflow_provider_predictions.report.window import Window, make_window
 from airflow_provider_predictions.storage.index import INDEX, packed

@@ -15,8 +15,8 @@ import pytest
 from airflow.providers.common.compat.sdk import DAG, TaskDeferred
 from stack import free_port
 
-from airflow_provider_predictions.api.auth import sources
-from airflow_provider_predictions.api.exchange import budgets
+from airflow_provider_predictions.api.http.auth import sources
+from airflow_provider_predictions.api.http.base_client import rate_limiters
 from airflow_provider_predictions.hooks.cradl import CradlHook, CradlSettings
 from airflow_provider_predictions.operators.cradl import (
     CradlListPredictionsOperator,
@@ -55,9 +55,9 @@ def disguise(
     disguise: Disguise = server.wire.app
     disguise.echo.clear()
     server.wire.clear()
-    for shelf in (server.vlmrun, server.cradl):
-        shelf.clear()
-        shelf.fill(25, moving=1)
+    for record_store in (server.vlmrun, server.cradl):
+        record_store.clear()
+        record_store.fill(25, moving=1)
     for service, password in PASSWORD.items():
         connect(monkeypatch, server.connection(service, password=password), f"{service}_default")
     on_machine(monkeypatch, tmp_path / "worker")
@@ -225,17 +225,17 @@ def test_the_test_of_a_connection(service_name: str, evidence: Evidence) -> None
 def test_what_objects_say_of_themselves(service_name: str, evidence: Evidence, disguise: Disguise) -> None:
     hook = HOOK[service_name]()
     with hook.get_conn() as client:
-        walk = client.service.walk(hook.filters(page_size=5))
-        page = next(client.pages(walk))
+        paginator = client.service.paginator(hook.filters(page_size=5))
+        page = next(client.pages(paginator))
         auth = client.service.auth
         evidence.note("hook", hook, vars(hook))
-        evidence.note("objects", client, client.service, auth, walk, type(page))
-        evidence.note("objects", getattr(auth, "_source", None), sources, budgets)
+        evidence.note("objects", client, client.service, auth, paginator, type(page))
+        evidence.note("objects", getattr(auth, "_source", None), sources, rate_limiters)
 
     async def in_a_loop() -> None:
         async with await hook.aget_conn() as client:
             evidence.note("objects", client, client.service)
-            async for _ in client.pages(client.service.walk(hook.filters(page_size=5))):
+            async for _ in client.pages(client.service.paginator(hook.filters(page_size=5))):
                 pass
 
     asyncio.run(in_a_loop())

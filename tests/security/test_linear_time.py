@@ -21,29 +21,21 @@ from typing import Any
 import httpx
 import pytest
 
-from airflow_provider_predictions.api import (
-    arguments,
-    clock,
-    files,
-    logs,
-    models,
-    retry,
-    rows,
-    token_endpoint,
-)
-from airflow_provider_predictions.api.auth import BearerAuth
-from airflow_provider_predictions.api.body import Body
-from airflow_provider_predictions.api.client import Client
+from airflow_provider_predictions.api import clock, filters, json_slices, models
 from airflow_provider_predictions.api.cradl import CradlFilters, CradlPrediction
 from airflow_provider_predictions.api.errors import NoAnswerError, PredictionsError, RedirectError, message_in
+from airflow_provider_predictions.api.http import files, logs, retry, token_endpoint
+from airflow_provider_predictions.api.http.auth import BearerAuth
+from airflow_provider_predictions.api.http.body import Body
+from airflow_provider_predictions.api.http.client import Client
+from airflow_provider_predictions.api.http.redaction import without, without_values
 from airflow_provider_predictions.api.models import PageRequest, Prediction
-from airflow_provider_predictions.api.redaction import without, without_values
 from airflow_provider_predictions.api.vlmrun import VlmRunPrediction
-from airflow_provider_predictions.api.waiting import Wait
+from airflow_provider_predictions.api.waiting.decide import Wait
 from airflow_provider_predictions.operators import xcom
 from airflow_provider_predictions.operators.outlets import identity
 from airflow_provider_predictions.report import page, source
-from airflow_provider_predictions.storage import attempt, failures, manifest, objects, parquet
+from airflow_provider_predictions.storage import attempt, errors, manifest, objects, parquet
 from airflow_provider_predictions.storage.checkpoint import Progress
 from airflow_provider_predictions.storage.index import Index
 from airflow_provider_predictions.storage.log import Entry
@@ -177,22 +169,22 @@ WORK: dict[str, Callable[[str], object]] = {
     "one": VLMRUN.one,
     "url": lambda text: VLMRUN.url(files.file_request("VLM Run", f"https://{text}", anonymous=True)),
     "trusts": lambda text: VLMRUN.trusts(f"https://{text}"),
-    "checked_url": arguments.checked_url,
-    "checked_url of a host": lambda text: arguments.checked_url(f"https://{text}"),
-    "words": arguments.words,
+    "checked_url": filters.checked_url,
+    "checked_url of a host": lambda text: filters.checked_url(f"https://{text}"),
+    "words": filters.words,
     "filters": lambda text: CradlFilters(statuses=text, created_after=text, model_id=text),  # type: ignore[arg-type]
-    "checked filters": lambda text: arguments.checked(CradlFilters, {"page_size": text}),
-    "Wait": lambda text: arguments.checked(Wait, {"prediction_ids": text, "fail_on": text}),
+    "checked filters": lambda text: filters.checked(CradlFilters, {"page_size": text}),
+    "Wait": lambda text: filters.checked(Wait, {"prediction_ids": text, "fail_on": text}),
     "as_time": models.as_time,
     "id_by_content": lambda text: models.id_by_content(as_bytes(text)),
-    "elements": lambda text: rows.elements(as_bytes(text)),
-    "elements in an array": lambda text: rows.elements(b"[%s, NaN]" % as_json(text)),
-    "members": lambda text: rows.members(as_bytes(text)),
-    "members of an object": lambda text: rows.members(b'{"a": %s, "b": NaN}' % as_json(text)),
-    "whole": lambda text: rows.whole(as_bytes(text)),
-    "value": lambda text: rows.value(as_bytes(text)),
-    "one_line": lambda text: rows.one_line(b"\n" + as_bytes(text)),
-    "one_line of a string": lambda text: rows.one_line(b'{"a":\n %s}' % as_json(text)),
+    "elements": lambda text: json_slices.elements(as_bytes(text)),
+    "elements in an array": lambda text: json_slices.elements(b"[%s, NaN]" % as_json(text)),
+    "members": lambda text: json_slices.members(as_bytes(text)),
+    "members of an object": lambda text: json_slices.members(b'{"a": %s, "b": NaN}' % as_json(text)),
+    "whole": lambda text: json_slices.whole(as_bytes(text)),
+    "value": lambda text: json_slices.value(as_bytes(text)),
+    "one_line": lambda text: json_slices.one_line(b"\n" + as_bytes(text)),
+    "one_line of a string": lambda text: json_slices.one_line(b'{"a":\n %s}' % as_json(text)),
     "rows of VLM Run": lambda text: VLMRUN.split(as_bytes(text)),
     "a row of VLM Run": lambda text: VLMRUN.split(b"[%s]" % record(text)),
     "a record of VLM Run": lambda text: VLMRUN.read_one(record(text), "b"),
@@ -210,7 +202,7 @@ WORK: dict[str, Callable[[str], object]] = {
     ),
     "XCom": lambda text: xcom.storable({"a": [text]}, Counter()),
     "the identity of a path": lambda text: identity(f"s3://bucket/{text}"),
-    "the words of a storage": lambda text: failures._words(OSError(text)),
+    "the words of a storage": lambda text: errors._words(OSError(text)),
     "the name of a part": manifest.name_of,
     "a manifest": manifest_of,
     "an object of an attempt": attempt._OWN.fullmatch,
@@ -312,8 +304,8 @@ def test_of_a_message_that_is_cut_no_half_of_a_secret_is_shown(secret: str) -> N
 @pytest.mark.parametrize("clock_of_refusal", [0.5, 2.0, 90.0, 1e6])
 def test_a_clock_before_the_last_refusal_breaks_no_turn(clock_of_refusal: float) -> None:
     """A thread reads the clock, and another one is refused before it takes its turn."""
-    budget = retry.Budget(window=1)
-    budget.reserve(clock_of_refusal)
-    budget.refused(budget.reserve(clock_of_refusal), clock_of_refusal, None)
+    rate_limiter = retry.RateLimiter(window=1)
+    rate_limiter.reserve(clock_of_refusal)
+    rate_limiter.refused(rate_limiter.reserve(clock_of_refusal), clock_of_refusal, None)
 
-    assert budget.reserve(0.0).time >= 0
+    assert rate_limiter.reserve(0.0).time >= 0

@@ -112,7 +112,7 @@ def test_a_triggerer_may_renew_large_tokens_for_longer_than_a_month(connections:
 def test_without_airflow_a_token_is_fetched_all_the_same(sandbox: Sandbox) -> None:
     code = f"""
 import sys
-from airflow_provider_predictions.api.auth import ClientCredentialsAuth
+from airflow_provider_predictions.api.http.auth import ClientCredentialsAuth
 auth = ClientCredentialsAuth(
     {sandbox.url!r} + "/oauth2/token", {app.CLIENT_ID!r}, {app.CLIENT_SECRET!r}, {app.AUDIENCE!r}
 )

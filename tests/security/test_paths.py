@@ -330,9 +330,9 @@ def test_a_run_names_its_directory_by_a_hash(connections: Sandbox, outside: Path
 
 
 def test_an_id_names_no_file(connections: Sandbox, service_name: str, outside: Path) -> None:
-    shelf = getattr(connections, service_name)
+    record_store = getattr(connections, service_name)
     for id_ in ("../../victim/secret.txt", "/etc/passwd", "a\x00b", "..", "."):
-        shelf.add().id = id_
+        record_store.add().id = id_
     before = contents(outside / "victim")
 
     for form in ({}, {"incremental": True}, {"file_format": "parquet"}):

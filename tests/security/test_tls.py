@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from airflow_provider_predictions.api.errors import ConfigurationError, NoAnswerError
-from airflow_provider_predictions.api.exchange import trusted_certificates
+from airflow_provider_predictions.api.http.base_client import trusted_certificates
 from airflow_provider_predictions.api.models import PageRequest
 from airflow_provider_predictions.hooks.cradl import CradlHook
 from airflow_provider_predictions.hooks.vlmrun import VlmRunHook

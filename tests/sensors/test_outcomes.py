@@ -15,7 +15,7 @@ from airflow.providers.common.compat.sdk import (
 
 from airflow_provider_predictions.api.errors import TransientError
 from airflow_provider_predictions.sandbox.faults import Fault
-from airflow_provider_predictions.sandbox.shelf import Shelf
+from airflow_provider_predictions.sandbox.store import RecordStore
 from tests.compat import AIRFLOW, TaskDeferralError, told
 from tests.conftest import moving, on_request
 from tests.given import DONE, WAIT
@@ -44,15 +44,15 @@ TABLE: dict[str, tuple[type[Exception], type[Exception], type[Exception]]] = {
 }
 
 
-def prepare(what: str, shelf: Shelf, sandbox: Any, service: str) -> dict[str, Any]:
+def prepare(what: str, record_store: RecordStore, sandbox: Any, service: str) -> dict[str, Any]:
     """Order what ends the wait; the arguments of the sensor."""
     refusal = {"status": 403, "body": b'{"message": "no more"}', "times": 99}
     if what == "a status of fail_on":
-        moving(shelf, "failed", SOON)
+        moving(record_store, "failed", SOON)
         return {}
     if what == "an id that never comes":
         return {"prediction_ids": ["nobody"], "missing_timeout": 3 * INTERVAL}
-    moving(shelf, DONE[service], 2 * HOUR)
+    moving(record_store, DONE[service], 2 * HOUR)
     if what == "timeout":
         return {"timeout": 5 * INTERVAL}
     if what == "max_failures":
@@ -65,11 +65,11 @@ def prepare(what: str, shelf: Shelf, sandbox: Any, service: str) -> dict[str, An
 @pytest.mark.parametrize("what", TABLE)
 @pytest.mark.parametrize("flag", FLAGS)
 def test_the_end_of_a_wait_is_the_same_in_each_way(
-    wait, mode, shelf: Shelf, sandbox, service_name, what, flag
+    wait, mode, record_store: RecordStore, sandbox, service_name, what, flag
 ) -> None:
     if mode == "reschedule" and what == "max_failures" and AIRFLOW < (3, 3):
         pytest.skip("failures in a row of rescheduled sensors: from Airflow 3.3 on")
-    arguments = prepare(what, shelf, sandbox, service_name)
+    arguments = prepare(what, record_store, sandbox, service_name)
 
     with pytest.raises(TABLE[what][list(FLAGS).index(flag)]):
         wait(**arguments, **FLAGS[flag])
@@ -84,7 +84,7 @@ def test_the_end_of_a_wait_is_the_same_in_each_way(
 )
 @pytest.mark.parametrize("flag", FLAGS)
 def test_a_trigger_that_airflow_gives_up_ends_a_wait_like_any_other(
-    shelf: Shelf, connections, service_name, error, ends, flag
+    record_store: RecordStore, connections, service_name, error, ends, flag
 ) -> None:
     sensor = make(WAIT[service_name], deferrable=True, **FLAGS[flag])
 
@@ -103,25 +103,27 @@ def test_an_event_that_is_not_the_triggers_is_skipped_only_if_nothing_may_fail(s
 # --- what a wait says of words, and of what it has looked at -----------------------------------------
 
 
-def test_the_result_says_how_many_records_were_looked_at(wait, shelf: Shelf, service_name) -> None:
+def test_the_result_says_how_many_records_were_looked_at(
+    wait, record_store: RecordStore, service_name
+) -> None:
     for _ in range(3):
-        moving(shelf, DONE[service_name], 0)
+        moving(record_store, DONE[service_name], 0)
 
     assert wait(statuses=["failed"]) == {"statuses": {}, "count": 0, "looked_at": 3}
-    assert wait(prediction_ids=[shelf.rows[0].id])["looked_at"] == 1
+    assert wait(prediction_ids=[record_store.rows[0].id])["looked_at"] == 1
 
 
-def test_a_wait_that_is_deferred_says_so_too(wait, shelf: Shelf, service_name) -> None:
-    moving(shelf, DONE[service_name], SOON)
+def test_a_wait_that_is_deferred_says_so_too(wait, record_store: RecordStore, service_name) -> None:
+    moving(record_store, DONE[service_name], SOON)
 
     assert wait() == {"statuses": {DONE[service_name]: 1}, "count": 1, "looked_at": 1}
 
 
 @pytest.mark.parametrize("argument", ["fail_on", "waiting_statuses", "statuses"])
 def test_a_word_that_is_neither_known_nor_met_is_named_once(
-    wait, shelf: Shelf, service_name, argument, capsys, caplog
+    wait, record_store: RecordStore, service_name, argument, capsys, caplog
 ) -> None:
-    moving(shelf, DONE[service_name], SOON)
+    moving(record_store, DONE[service_name], SOON)
     known = {"fail_on": ["cancelled"], "waiting_statuses": ["pending", "running"], "statuses": ["pending"]}
 
     wait(**{argument: [*known[argument], "complet"]})
@@ -131,8 +133,8 @@ def test_a_word_that_is_neither_known_nor_met_is_named_once(
     assert "met: " in log
 
 
-def test_a_word_is_named_when_the_wait_times_out(wait, shelf: Shelf, capsys, caplog) -> None:
-    moving(shelf, "failed", 2 * HOUR)
+def test_a_word_is_named_when_the_wait_times_out(wait, record_store: RecordStore, capsys, caplog) -> None:
+    moving(record_store, "failed", 2 * HOUR)
 
     with pytest.raises(AirflowSensorTimeout):
         wait(statuses=["complet"], min_predictions=1, timeout=5 * INTERVAL)
@@ -141,11 +143,11 @@ def test_a_word_is_named_when_the_wait_times_out(wait, shelf: Shelf, capsys, cap
 
 
 def test_a_new_word_that_was_met_in_an_earlier_poll_is_not_named(
-    wait, mode, shelf: Shelf, sandbox, service_name, capsys, caplog
+    wait, mode, record_store: RecordStore, sandbox, service_name, capsys, caplog
 ) -> None:
     if mode == "reschedule" and AIRFLOW < (3, 3):
         pytest.skip("what rescheduled sensors remember: from Airflow 3.3 on")
-    row = shelf.add()
+    row = record_store.add()
     row.outcome, row.work = "reviewing", 0
 
     def finish() -> None:
@@ -158,16 +160,18 @@ def test_a_new_word_that_was_met_in_an_earlier_poll_is_not_named(
     assert "waiting_statuses: 'reviewing'" not in told(capsys, caplog)
 
 
-def test_what_fails_by_default_is_never_named(wait, shelf: Shelf, service_name, capsys, caplog) -> None:
-    moving(shelf, DONE[service_name], SOON)
+def test_what_fails_by_default_is_never_named(
+    wait, record_store: RecordStore, service_name, capsys, caplog
+) -> None:
+    moving(record_store, DONE[service_name], SOON)
 
     wait()
 
     assert "fail_on: " not in told(capsys, caplog)
 
 
-def test_predictions_that_failed_alike_are_named_together(wait, shelf: Shelf) -> None:
-    ids = [moving(shelf, "failed", 0) for _ in range(3)]
+def test_predictions_that_failed_alike_are_named_together(wait, record_store: RecordStore) -> None:
+    ids = [moving(record_store, "failed", 0) for _ in range(3)]
 
     with pytest.raises(AirflowFailException) as caught:
         wait()
@@ -178,8 +182,8 @@ def test_predictions_that_failed_alike_are_named_together(wait, shelf: Shelf) ->
     assert "fail_on=()" in message
 
 
-def test_the_trigger_carries_only_json(shelf: Shelf, connections, service_name) -> None:
-    moving(shelf, DONE[service_name], 2 * HOUR)
+def test_the_trigger_carries_only_json(record_store: RecordStore, connections, service_name) -> None:
+    moving(record_store, DONE[service_name], 2 * HOUR)
     with pytest.raises(TaskDeferred) as deferred:
         make(WAIT[service_name], deferrable=True, statuses=["pending", "complet"]).execute({})
 

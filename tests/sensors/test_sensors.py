@@ -16,7 +16,7 @@ from airflow.providers.common.compat.sdk import (
 )
 
 from airflow_provider_predictions.api.errors import ConfigurationError
-from airflow_provider_predictions.sandbox.shelf import Shelf
+from airflow_provider_predictions.sandbox.store import RecordStore
 from airflow_provider_predictions.triggers.poller import Poller
 from tests.compat import deserialize, serialize
 from tests.conftest import ends_with, event_loop_free, moving, on_request
@@ -26,9 +26,9 @@ from tests.sensors.waiting import HOUR, INTERVAL, SOON, make
 pytestmark = pytest.mark.usefixtures("simulated_time")
 
 
-def test_it_ends_when_nothing_is_unfinished(wait, shelf: Shelf, service_name, sandbox) -> None:
-    shelf.fill(3)
-    moving(shelf, DONE[service_name], 2 * HOUR)
+def test_it_ends_when_nothing_is_unfinished(wait, record_store: RecordStore, service_name, sandbox) -> None:
+    record_store.fill(3)
+    moving(record_store, DONE[service_name], 2 * HOUR)
     ends_with(sandbox, service_name, request=3)
 
     result = wait(fail_on=())
@@ -38,14 +38,16 @@ def test_it_ends_when_nothing_is_unfinished(wait, shelf: Shelf, service_name, sa
     assert sandbox.wire.requests(service_name) >= 3
 
 
-def test_an_empty_list_has_nothing_to_wait_for(wait, shelf: Shelf) -> None:
+def test_an_empty_list_has_nothing_to_wait_for(wait, record_store: RecordStore) -> None:
     assert wait() == {"statuses": {}, "count": 0, "looked_at": 0}
 
 
-def test_given_ids_are_waited_for_whatever_else_is_unfinished(wait, shelf: Shelf, service_name) -> None:
-    shelf.fill(5)
-    ids = [moving(shelf, DONE[service_name], SOON), moving(shelf, DONE[service_name], SOON)]
-    moving(shelf, DONE[service_name], 2 * HOUR)
+def test_given_ids_are_waited_for_whatever_else_is_unfinished(
+    wait, record_store: RecordStore, service_name
+) -> None:
+    record_store.fill(5)
+    ids = [moving(record_store, DONE[service_name], SOON), moving(record_store, DONE[service_name], SOON)]
+    moving(record_store, DONE[service_name], 2 * HOUR)
 
     assert wait(prediction_ids=ids) == {
         "statuses": {DONE[service_name]: 2},
@@ -54,23 +56,23 @@ def test_given_ids_are_waited_for_whatever_else_is_unfinished(wait, shelf: Shelf
     }
 
 
-def test_ids_may_come_as_text_from_a_template(wait, shelf: Shelf, service_name) -> None:
-    ids = [moving(shelf, DONE[service_name], SOON), moving(shelf, DONE[service_name], SOON)]
+def test_ids_may_come_as_text_from_a_template(wait, record_store: RecordStore, service_name) -> None:
+    ids = [moving(record_store, DONE[service_name], SOON), moving(record_store, DONE[service_name], SOON)]
 
     assert wait(prediction_ids=", ".join(ids))["count"] == 2
 
 
-def test_no_ids_are_no_predictions_to_wait_for(wait, shelf: Shelf, sandbox) -> None:
-    moving(shelf, "failed", 2 * HOUR)
+def test_no_ids_are_no_predictions_to_wait_for(wait, record_store: RecordStore, sandbox) -> None:
+    moving(record_store, "failed", 2 * HOUR)
 
     assert wait(prediction_ids=[]) == {"statuses": {}, "count": 0, "looked_at": 0}
     assert not sandbox.wire.seen
 
 
-def test_the_window_limits_what_is_waited_for(wait, shelf: Shelf, service_name) -> None:
+def test_the_window_limits_what_is_waited_for(wait, record_store: RecordStore, service_name) -> None:
     now = datetime.now(UTC)
-    shelf.add(created=now - timedelta(days=3), work=HOUR * 1000)
-    moving(shelf, DONE[service_name], SOON)
+    record_store.add(created=now - timedelta(days=3), work=HOUR * 1000)
+    moving(record_store, DONE[service_name], SOON)
 
     assert wait(created_after=now - timedelta(days=1)) == {
         "statuses": {DONE[service_name]: 1},
@@ -80,16 +82,18 @@ def test_the_window_limits_what_is_waited_for(wait, shelf: Shelf, service_name) 
 
 
 @pytest.mark.parametrize("status", ["failed", "cancelled"])
-def test_a_failed_prediction_fails_the_task_and_is_named(wait, shelf: Shelf, status: str) -> None:
-    id_ = moving(shelf, status, SOON)
+def test_a_failed_prediction_fails_the_task_and_is_named(
+    wait, record_store: RecordStore, status: str
+) -> None:
+    id_ = moving(record_store, status, SOON)
 
     with pytest.raises(AirflowFailException, match=f"1 of 1 predictions: {id_} is {status}"):
         wait()
 
 
-def test_many_failed_predictions_are_counted_and_ten_are_named(wait, shelf: Shelf) -> None:
+def test_many_failed_predictions_are_counted_and_ten_are_named(wait, record_store: RecordStore) -> None:
     for _ in range(12):
-        moving(shelf, "failed", 0)
+        moving(record_store, "failed", 0)
 
     with pytest.raises(AirflowFailException, match=r"12 of 12 predictions: .* and 2 more") as caught:
         wait()
@@ -98,22 +102,22 @@ def test_many_failed_predictions_are_counted_and_ten_are_named(wait, shelf: Shel
     assert str(caught.value).count("are failed") == 1
 
 
-def test_only_the_statuses_of_fail_on_fail(wait, shelf: Shelf) -> None:
-    moving(shelf, "failed", SOON)
+def test_only_the_statuses_of_fail_on_fail(wait, record_store: RecordStore) -> None:
+    moving(record_store, "failed", SOON)
 
     assert wait(fail_on=["cancelled"]) == {"statuses": {"failed": 1}, "count": 1, "looked_at": 1}
 
 
-def test_an_unknown_status_is_waited_for(shelf: Shelf, connections, service_name) -> None:
-    row = shelf.add()
+def test_an_unknown_status_is_waited_for(record_store: RecordStore, connections, service_name) -> None:
+    row = record_store.add()
     row.outcome = "archived"
 
     with pytest.raises(AirflowSensorTimeout):
         make(WAIT[service_name], timeout=10 * INTERVAL).execute({})
 
 
-def test_statuses_to_wait_for_can_be_named(wait, shelf: Shelf) -> None:
-    row = shelf.add()
+def test_statuses_to_wait_for_can_be_named(wait, record_store: RecordStore) -> None:
+    row = record_store.add()
     row.outcome = "archived"
 
     assert wait(waiting_statuses=["pending", "running"]) == {
@@ -123,29 +127,29 @@ def test_statuses_to_wait_for_can_be_named(wait, shelf: Shelf) -> None:
     }
 
 
-def test_an_id_that_comes_later_is_waited_for(wait, shelf: Shelf, sandbox, service_name) -> None:
-    later = moving(shelf, DONE[service_name], 0)
-    row = shelf.rows[0]
-    shelf.remove([later])
-    on_request(sandbox, service_name, 3, lambda: shelf.rows.insert(0, row))
+def test_an_id_that_comes_later_is_waited_for(wait, record_store: RecordStore, sandbox, service_name) -> None:
+    later = moving(record_store, DONE[service_name], 0)
+    row = record_store.rows[0]
+    record_store.remove([later])
+    on_request(sandbox, service_name, 3, lambda: record_store.rows.insert(0, row))
 
     assert wait(prediction_ids=[later])["count"] == 1
 
 
-def test_an_id_that_never_comes_fails_the_task_after_its_timeout(wait, shelf: Shelf) -> None:
+def test_an_id_that_never_comes_fails_the_task_after_its_timeout(wait, record_store: RecordStore) -> None:
     with pytest.raises(AirflowFailException, match=r"prediction_ids: .* has not known nobody for"):
         wait(prediction_ids=["nobody"], missing_timeout=5 * INTERVAL)
 
 
-def test_the_least_number_is_waited_for(wait, shelf: Shelf, sandbox, service_name) -> None:
-    moving(shelf, DONE[service_name], 0)
-    on_request(sandbox, service_name, 4, lambda: moving(shelf, DONE[service_name], 0))
+def test_the_least_number_is_waited_for(wait, record_store: RecordStore, sandbox, service_name) -> None:
+    moving(record_store, DONE[service_name], 0)
+    on_request(sandbox, service_name, 4, lambda: moving(record_store, DONE[service_name], 0))
 
     assert wait(min_predictions=2)["count"] == 2
 
 
-def test_an_unknown_status_is_warned_of(wait, shelf: Shelf, capsys, caplog) -> None:
-    shelf.add().outcome = "archived"
+def test_an_unknown_status_is_warned_of(wait, record_store: RecordStore, capsys, caplog) -> None:
+    record_store.add().outcome = "archived"
 
     with pytest.raises(AirflowSensorTimeout):
         wait(timeout=3 * INTERVAL)
@@ -153,14 +157,14 @@ def test_an_unknown_status_is_warned_of(wait, shelf: Shelf, capsys, caplog) -> N
     assert "The status 'archived' is not known" in capsys.readouterr().out + caplog.text
 
 
-def test_a_finished_list_is_never_deferred(shelf: Shelf, connections, service_name) -> None:
-    shelf.add().outcome = DONE[service_name]
+def test_a_finished_list_is_never_deferred(record_store: RecordStore, connections, service_name) -> None:
+    record_store.add().outcome = DONE[service_name]
 
     assert make(WAIT[service_name], deferrable=True).execute({})["count"] == 1
 
 
-def test_a_trigger_holds_no_secret_and_survives_the_database(shelf, connections, service_name) -> None:
-    moving(shelf, "failed", 2 * HOUR)
+def test_a_trigger_holds_no_secret_and_survives_the_database(record_store, connections, service_name) -> None:
+    moving(record_store, "failed", 2 * HOUR)
     sensor = make(
         WAIT[service_name],
         deferrable=True,
@@ -178,8 +182,8 @@ def test_a_trigger_holds_no_secret_and_survives_the_database(shelf, connections,
     assert "sandbox-" not in str(arguments)
 
 
-def test_the_trigger_leaves_the_event_loop_free(shelf, connections, service_name) -> None:
-    moving(shelf, DONE[service_name], SOON)
+def test_the_trigger_leaves_the_event_loop_free(record_store, connections, service_name) -> None:
+    moving(record_store, DONE[service_name], SOON)
     with pytest.raises(TaskDeferred) as deferred:
         make(WAIT[service_name], deferrable=True).execute({})
     connections.tokens.revoke()

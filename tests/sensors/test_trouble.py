@@ -15,7 +15,7 @@ from airflow.providers.common.compat.sdk import (
 
 from airflow_provider_predictions.api.errors import ServerError, TransientError
 from airflow_provider_predictions.sandbox.faults import Fault
-from airflow_provider_predictions.sandbox.shelf import Shelf
+from airflow_provider_predictions.sandbox.store import RecordStore
 from airflow_provider_predictions.sensors.cradl import CradlPredictionsSensor
 from tests.compat import needs
 from tests.conftest import moving
@@ -38,30 +38,34 @@ STATE_STORE = "failures in a row of rescheduled sensors"
         pytest.param({"status": 200}, id="200 with HTML"),
     ],
 )
-def test_a_passing_fault_does_not_end_the_wait(wait, shelf: Shelf, sandbox, service_name, fault) -> None:
-    moving(shelf, DONE[service_name], SOON)
+def test_a_passing_fault_does_not_end_the_wait(
+    wait, record_store: RecordStore, sandbox, service_name, fault
+) -> None:
+    moving(record_store, DONE[service_name], SOON)
     sandbox.wire.order(Fault(service_name, after=1, times=3, **fault))
 
     assert wait()["statuses"] == {DONE[service_name]: 1}
 
 
 def test_five_failures_in_a_row_end_the_wait_as_one_that_a_retry_may_cure(
-    wait, shelf: Shelf, sandbox, service_name, mode
+    wait, record_store: RecordStore, sandbox, service_name, mode
 ) -> None:
     if mode == "reschedule":
         needs(3, 3, STATE_STORE)
-    moving(shelf, "failed", 2 * HOUR)
+    moving(record_store, "failed", 2 * HOUR)
     sandbox.wire.order(Fault(service_name, after=1, times=99))
 
     with pytest.raises((ServerError, TransientError), match="502"):
         wait()
 
 
-def test_the_number_of_failures_can_be_given(wait, shelf: Shelf, sandbox, service_name, mode) -> None:
+def test_the_number_of_failures_can_be_given(
+    wait, record_store: RecordStore, sandbox, service_name, mode
+) -> None:
     if mode == "reschedule":
         needs(3, 3, STATE_STORE)
     for _ in range(2):
-        moving(shelf, "failed", 2 * HOUR)
+        moving(record_store, "failed", 2 * HOUR)
     sandbox.wire.order(Fault(service_name, after=2, times=99))
 
     with pytest.raises((ServerError, TransientError), match="502"):
@@ -70,8 +74,9 @@ def test_the_number_of_failures_can_be_given(wait, shelf: Shelf, sandbox, servic
     assert sandbox.wire.requests(service_name) <= 4
 
 
-def test_a_failed_poll_is_not_repeated_before_the_next_interval(shelf: Shelf, sandbox, connections,
-                                                                service_name) -> None:  # fmt: skip
+def test_a_failed_poll_is_not_repeated_before_the_next_interval(
+    record_store: RecordStore, sandbox, connections, service_name
+) -> None:
     sandbox.wire.order(Fault(service_name, times=99))
     start = datetime.now(UTC)
 
@@ -82,8 +87,8 @@ def test_a_failed_poll_is_not_repeated_before_the_next_interval(shelf: Shelf, sa
     assert (datetime.now(UTC) - start).total_seconds() >= 4 * INTERVAL
 
 
-def test_a_retry_after_puts_the_next_poll_off(wait, shelf, sandbox, service_name) -> None:
-    moving(shelf, DONE[service_name], SOON)
+def test_a_retry_after_puts_the_next_poll_off(wait, record_store, sandbox, service_name) -> None:
+    moving(record_store, DONE[service_name], SOON)
     refusal = {"status": 429, "body": b'{"message": "Too Many Requests"}', "headers": {"Retry-After": "300"}}
     sandbox.wire.order(Fault(service_name, after=1, **refusal))
     start = time.time()
@@ -100,8 +105,10 @@ def test_an_old_wait_pokes_less_often_where_it_may(service_name) -> None:
         assert seconds <= found <= 1.1 * seconds
 
 
-def test_a_key_that_is_refused_meanwhile_ends_the_wait_at_once(wait, shelf, sandbox, service_name) -> None:
-    moving(shelf, "failed", 2 * HOUR)
+def test_a_key_that_is_refused_meanwhile_ends_the_wait_at_once(
+    wait, record_store, sandbox, service_name
+) -> None:
+    moving(record_store, "failed", 2 * HOUR)
     sandbox.wire.order(Fault(service_name, after=1, times=99, status=401, body=b'{"message": "no more"}'))
 
     with pytest.raises(AirflowFailException, match=r"\(password\)"):
@@ -119,15 +126,15 @@ def test_a_used_up_quota_ends_the_wait_at_once(sandbox, connections) -> None:
     assert sandbox.wire.requests("cradl") == 1
 
 
-def test_a_token_that_expires_while_waiting_is_renewed(wait, shelf, sandbox, service_name) -> None:
-    moving(shelf, DONE[service_name], SOON)
+def test_a_token_that_expires_while_waiting_is_renewed(wait, record_store, sandbox, service_name) -> None:
+    moving(record_store, DONE[service_name], SOON)
     sandbox.tokens.revoke()
 
     assert wait()["count"] == 1
 
 
-def test_the_timeout_bounds_the_wait(shelf: Shelf, connections, service_name) -> None:
-    moving(shelf, "failed", 2 * HOUR)
+def test_the_timeout_bounds_the_wait(record_store: RecordStore, connections, service_name) -> None:
+    moving(record_store, "failed", 2 * HOUR)
 
     sensor = make(WAIT[service_name], timeout=7, deferrable=True)
     with pytest.raises(TaskDeferred) as deferred:
@@ -138,8 +145,8 @@ def test_the_timeout_bounds_the_wait(shelf: Shelf, connections, service_name) ->
         make(WAIT[service_name], timeout=10 * INTERVAL).execute({})
 
 
-def test_the_timeout_ends_the_wait_in_each_way(wait, shelf: Shelf) -> None:
-    moving(shelf, "failed", 2 * HOUR)
+def test_the_timeout_ends_the_wait_in_each_way(wait, record_store: RecordStore) -> None:
+    moving(record_store, "failed", 2 * HOUR)
     start = time.time()
 
     with pytest.raises(AirflowSensorTimeout):
@@ -148,21 +155,23 @@ def test_the_timeout_ends_the_wait_in_each_way(wait, shelf: Shelf) -> None:
     assert 10 * INTERVAL <= time.time() - start < 12 * INTERVAL
 
 
-def test_soft_fail_skips_on_a_timeout(wait, shelf: Shelf) -> None:
-    moving(shelf, "failed", 2 * HOUR)
+def test_soft_fail_skips_on_a_timeout(wait, record_store: RecordStore) -> None:
+    moving(record_store, "failed", 2 * HOUR)
 
     with pytest.raises(AirflowSkipException):
         wait(timeout=10 * INTERVAL, soft_fail=True)
 
 
-def test_soft_fail_skips_on_a_failed_prediction(wait, shelf: Shelf) -> None:
-    moving(shelf, "failed", SOON)
+def test_soft_fail_skips_on_a_failed_prediction(wait, record_store: RecordStore) -> None:
+    moving(record_store, "failed", SOON)
 
     with pytest.raises(AirflowSkipException):
         wait(soft_fail=True)
 
 
-def test_soft_fail_does_not_skip_on_a_wrong_key(wait, shelf, sandbox, monkeypatch, service_name) -> None:
+def test_soft_fail_does_not_skip_on_a_wrong_key(
+    wait, record_store, sandbox, monkeypatch, service_name
+) -> None:
     wrong = sandbox.connection(service_name, password="wrong-one")
     connect(monkeypatch, wrong, f"{service_name}_default")
 
@@ -170,9 +179,9 @@ def test_soft_fail_does_not_skip_on_a_wrong_key(wait, shelf, sandbox, monkeypatc
         wait(soft_fail=True)
 
 
-def test_soft_fail_does_not_skip_on_a_key_refused_while_deferred(shelf, sandbox, connections,
+def test_soft_fail_does_not_skip_on_a_key_refused_while_deferred(record_store, sandbox, connections,
                                                                  service_name) -> None:  # fmt: skip
-    moving(shelf, "failed", 2 * HOUR)
+    moving(record_store, "failed", 2 * HOUR)
     sandbox.wire.order(Fault(service_name, after=1, times=99, status=403, body=b'{"message": "no more"}'))
 
     with pytest.raises(AirflowFailException, match="no more"):

@@ -17,8 +17,8 @@ from typing import Any
 import httpx
 from airflow.providers.common.compat.sdk import Connection
 
-from airflow_provider_predictions.api.client import Client
-from airflow_provider_predictions.api.exchange import options
+from airflow_provider_predictions.api.http.base_client import options
+from airflow_provider_predictions.api.http.client import Client
 from airflow_provider_predictions.api.service import Service
 from airflow_provider_predictions.hooks.vlmrun import VlmRunHook
 from airflow_provider_predictions.operators.vlmrun import VlmRunPredictionsToObjectStorageOperator

@@ -17,7 +17,7 @@ from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 from airflow_provider_predictions.api.errors import PredictionsError
 from airflow_provider_predictions.sandbox.server import Sandbox
-from airflow_provider_predictions.sandbox.shelf import Shelf
+from airflow_provider_predictions.sandbox.store import RecordStore
 from tests.compat import attach
 from tests.given import ARGUMENTS, LAND, context_of, on_machine
 from tests.storage.landings import Machine, down
@@ -126,9 +126,9 @@ def interrupted(land, connections: Sandbox, service_name: str) -> Callable[..., 
 
 
 @pytest.fixture
-def begun(interrupted, shelf: Shelf, machine: Machine) -> Machine:
+def begun(interrupted, record_store: RecordStore, machine: Machine) -> Machine:
     """A landing of 300 that was interrupted behind its third part; the machine where it was."""
-    shelf.fill(300)
+    record_store.fill(300)
     interrupted(after=12)
     return machine
 

@@ -16,7 +16,7 @@ from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 from airflow_provider_predictions.sandbox.faults import Fault
 from airflow_provider_predictions.sandbox.server import Sandbox
-from airflow_provider_predictions.sandbox.shelf import Shelf
+from airflow_provider_predictions.sandbox.store import RecordStore
 from tests.given import untagged
 
 DAYS_AGO = datetime.now(UTC) - timedelta(days=22), datetime.now(UTC) - timedelta(days=12)
@@ -110,10 +110,10 @@ def assert_landed(path: ObjectStoragePath, manifest: dict[str, Any], reference: 
     assert names(path) == sorted(["_manifest.json", *parts])
 
 
-def assert_all(manifest: dict[str, Any], shelf: Shelf) -> None:
+def assert_all(manifest: dict[str, Any], record_store: RecordStore) -> None:
     """All records have landed in parts of 70, none twice, as the manifest says."""
-    assert b"".join(stored(manifest)) == b"".join(text + b"\n" for text in shelf.texts())
-    assert manifest["count"] == len(shelf.rows)
+    assert b"".join(stored(manifest)) == b"".join(text + b"\n" for text in record_store.texts())
+    assert manifest["count"] == len(record_store.rows)
     for part, text in zip(manifest["parts"], stored(manifest), strict=True):
         assert (part["count"], part["bytes"]) == (text.count(b"\n"), len(text))
         assert part["sha256"] == hashlib.sha256(text).hexdigest()

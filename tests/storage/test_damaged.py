@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, ObjectStoragePath
 
-from airflow_provider_predictions.sandbox.shelf import Shelf
+from airflow_provider_predictions.sandbox.store import RecordStore
 from tests.storage.landings import Machine, asked, assert_all, names, only
 
 DAY = 24 * 3600.0
@@ -37,7 +37,16 @@ def make_old(file: Path, seconds: float) -> None:
 @pytest.mark.parametrize(("age", "is_used"), [(DAY - 600, True), (DAY + 600, False)])
 @pytest.mark.parametrize("elsewhere", [False, True], ids=["here", "elsewhere"])
 def test_progress_is_good_for_a_day(
-    begun, land, shelf: Shelf, connections, service_name, new_machine, file_store, elsewhere, age, is_used
+    begun,
+    land,
+    record_store: RecordStore,
+    connections,
+    service_name,
+    new_machine,
+    file_store,
+    elsewhere,
+    age,
+    is_used,
 ) -> None:
     make_old(checkpoint_of(file_store), age)
     make_old(journal_of(begun), age)
@@ -46,7 +55,7 @@ def test_progress_is_good_for_a_day(
 
     manifest = land()
 
-    assert_all(manifest, shelf)
+    assert_all(manifest, record_store)
     assert (len(asked(connections, service_name)) < 12) is is_used
 
 
@@ -65,7 +74,7 @@ def lengthen(part: Path) -> None:
 @pytest.mark.parametrize("harm", [delete, shorten, lengthen])
 @pytest.mark.parametrize("elsewhere", [False, True], ids=["here", "elsewhere"])
 def test_progress_whose_part_is_gone_or_replaced_is_ignored(
-    begun, land, shelf: Shelf, new_machine, file_store, caplog, elsewhere, harm
+    begun, land, record_store: RecordStore, new_machine, file_store, caplog, elsewhere, harm
 ) -> None:
     harm(only(file_store, "part-00002.jsonl"))
     if elsewhere:
@@ -75,7 +84,7 @@ def test_progress_whose_part_is_gone_or_replaced_is_ignored(
         manifest = land()
 
     assert "is ignored" in caplog.text
-    assert_all(manifest, shelf)
+    assert_all(manifest, record_store)
 
 
 def empty(file: Path) -> None:
@@ -112,12 +121,12 @@ def speak_otherwise(file: Path) -> None:
 
 @pytest.mark.parametrize("harm", [empty, spoil, cut_head, cut_lines, alter_lines, speak_otherwise])
 def test_a_checkpoint_that_was_not_written_whole_is_ignored(
-    begun, land, shelf: Shelf, new_machine, file_store, harm
+    begun, land, record_store: RecordStore, new_machine, file_store, harm
 ) -> None:
     harm(checkpoint_of(file_store))
     new_machine()
 
-    assert_all(land(), shelf)
+    assert_all(land(), record_store)
     assert not [name for name in names(file_store) if "checkpoint" in name]
 
 
@@ -128,15 +137,17 @@ def test_a_checkpoint_that_was_not_written_whole_is_ignored(
         *(("part-3", harm) for harm in (delete, empty, shorten, alter_lines)),
     ],
 )
-def test_a_workspace_that_was_not_written_whole_is_no_harm(begun, land, shelf: Shelf, file, harm) -> None:
+def test_a_workspace_that_was_not_written_whole_is_no_harm(
+    begun, land, record_store: RecordStore, file, harm
+) -> None:
     harm(journal_of(begun).with_name(file))
 
-    assert_all(land(), shelf)
+    assert_all(land(), record_store)
 
 
 @pytest.mark.parametrize("content", [b"", b'{"path": "', b"[]"], ids=["empty", "cut short", "no object"])
 def test_a_manifest_of_something_else_is_not_overwritten(
-    begun, land, shelf: Shelf, file_store, content: bytes
+    begun, land, record_store: RecordStore, file_store, content: bytes
 ) -> None:
     (file_store / "_manifest.json").write_bytes(content)
 

@@ -17,14 +17,14 @@ from fsspec.implementations.memory import MemoryFileSystem
 from s3fs import S3FileSystem
 
 from airflow_provider_predictions.api.errors import (
-    LONGEST_MESSAGE,
+    MAX_MESSAGE_LENGTH,
     ConfigurationError,
     ConflictError,
     PredictionsError,
     StorageError,
 )
 from airflow_provider_predictions.storage.console import bucket_of, console_url, plain_url
-from airflow_provider_predictions.storage.failures import explained, status_of, worker_disk
+from airflow_provider_predictions.storage.errors import explained, status_of, worker_disk
 from airflow_provider_predictions.storage.objects import (
     TRIES,
     _in_pieces,
@@ -107,10 +107,10 @@ def test_what_is_ours_or_excepted_stays_as_it_is(file_store: ObjectStoragePath) 
 
 def test_a_long_text_of_a_library_is_cut(file_store: ObjectStoragePath) -> None:
     with (
-        pytest.raises(StorageError, match=f"read: x{{{LONGEST_MESSAGE}}}. A retry"),
+        pytest.raises(StorageError, match=f"read: x{{{MAX_MESSAGE_LENGTH}}}. A retry"),
         explained("read", file_store),
     ):
-        raise LibraryError("x" * (LONGEST_MESSAGE + 1))
+        raise LibraryError("x" * (MAX_MESSAGE_LENGTH + 1))
 
 
 def test_a_disk_that_is_full_is_the_workers() -> None:

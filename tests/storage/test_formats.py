@@ -25,7 +25,7 @@ from airflow_provider_predictions.api.service import Service
 from airflow_provider_predictions.sandbox.data import Record
 from airflow_provider_predictions.sandbox.faults import Fault
 from airflow_provider_predictions.sandbox.server import Sandbox
-from airflow_provider_predictions.sandbox.shelf import Shelf
+from airflow_provider_predictions.sandbox.store import RecordStore
 from airflow_provider_predictions.storage.formats import make_format
 from airflow_provider_predictions.storage.parquet import ROWS_PER_GROUP
 from tests.given import LAND
@@ -67,21 +67,21 @@ def land(connections: Sandbox, service_name: str, file_store) -> Callable[..., d
 
 
 @pytest.fixture
-def show(shelf: Shelf) -> Iterator[Callable[..., None]]:
+def show(record_store: RecordStore) -> Iterator[Callable[..., None]]:
     """Let the service hold these records only, as they are given."""
-    kind = shelf.kind
+    kind = record_store.kind
 
     def show(*texts: bytes) -> None:
-        shelf.fill(len(texts))
-        given = {row.id: text for row, text in zip(shelf.rows, texts, strict=True)}
+        record_store.fill(len(texts))
+        given = {row.id: text for row, text in zip(record_store.rows, texts, strict=True)}
 
         def shown(record: Record, status: str, files: str) -> bytes:
             return given[record.id]
 
-        shelf.kind = replace(kind, show=shown)
+        record_store.kind = replace(kind, show=shown)
 
     yield show
-    shelf.kind = kind
+    record_store.kind = kind
 
 
 @pytest.fixture
@@ -160,28 +160,28 @@ def assert_holds(
 
 
 @each_kind
-def test_a_landing_holds_the_records(land, shelf: Shelf, service, form, codec) -> None:
-    shelf.fill(250)
+def test_a_landing_holds_the_records(land, record_store: RecordStore, service, form, codec) -> None:
+    record_store.fill(250)
 
     manifest = land(form, codec, records_per_part=100, page_size=40)
 
     assert [part["count"] for part in manifest["parts"]] == [100, 100, 50]
     assert (manifest["format"], manifest["compression"]) == (form, codec)
-    assert_holds(manifest, shelf.texts(), service, form, codec)
+    assert_holds(manifest, record_store.texts(), service, form, codec)
 
 
 @pytest.mark.parametrize(("form", "codec"), [("parquet", None), ("jsonl", "zstd")])
-def test_each_store_takes_each_format(land, shelf: Shelf, service, store, form, codec) -> None:
-    shelf.fill(120)
+def test_each_store_takes_each_format(land, record_store: RecordStore, service, store, form, codec) -> None:
+    record_store.fill(120)
 
     manifest = land(form, codec, store / "landed", records_per_part=50)
 
-    assert_holds(manifest, shelf.texts(), service, form, codec)
+    assert_holds(manifest, record_store.texts(), service, form, codec)
 
 
 @each_kind
-def test_equal_landings_make_equal_objects(land, shelf: Shelf, file_store, form, codec) -> None:
-    shelf.fill(120)
+def test_equal_landings_make_equal_objects(land, record_store: RecordStore, file_store, form, codec) -> None:
+    record_store.fill(120)
 
     first = land(form, codec, file_store / "a", records_per_part=50, page_size=30)
     second = land(form, codec, file_store / "b", records_per_part=50, page_size=77, prefetch=3)
@@ -190,8 +190,8 @@ def test_equal_landings_make_equal_objects(land, shelf: Shelf, file_store, form,
     assert len(stored(first)) == 3
 
 
-def test_gzip_says_neither_when_nor_from_what_it_was_made(land, shelf: Shelf) -> None:
-    shelf.fill(3)
+def test_gzip_says_neither_when_nor_from_what_it_was_made(land, record_store: RecordStore) -> None:
+    record_store.fill(3)
 
     (part,) = stored(land("jsonl", "gzip"))
 
@@ -208,21 +208,21 @@ def test_an_empty_list_gives_no_part(land, file_store, form, codec) -> None:
 
 
 @each_kind
-def test_incremental_landings_take_each_format(land, shelf: Shelf, service, form, codec) -> None:
-    shelf.fill(120)
+def test_incremental_landings_take_each_format(land, record_store: RecordStore, service, form, codec) -> None:
+    record_store.fill(120)
     first = land(form, codec, incremental=True, records_per_part=50)
-    shelf.add()
+    record_store.add()
 
     second = land(form, codec, incremental=True, records_per_part=50)
 
-    assert_holds(first, shelf.texts()[1:], service, form, codec)
-    assert_holds(second, shelf.texts()[:1], service, form, codec)
+    assert_holds(first, record_store.texts()[1:], service, form, codec)
+    assert_holds(second, record_store.texts()[:1], service, form, codec)
 
 
 @each_form
 def test_values_are_fetched_four_at_once_and_land_in_order(connections: Sandbox, file_store, form) -> None:
-    shelf = connections.cradl
-    shelf.fill(60)
+    record_store = connections.cradl
+    record_store.fill(60)
     connections.wire.order(Fault("files", how="slow", seconds=0.05))
 
     operator = LAND["cradl"](
@@ -242,9 +242,9 @@ def test_values_are_fetched_four_at_once_and_land_in_order(connections: Sandbox,
     else:
         records = rows(manifest)
         values = [json.loads(row["predictions"] or "null") for row in records]
-    assert [record["predictionId"] for record in records] == [row.id for row in shelf.rows]
+    assert [record["predictionId"] for record in records] == [row.id for row in record_store.rows]
     assert [value and value[0]["label"] for value in values] == [
-        "supplier" if row.outcome == "succeeded" else None for row in shelf.rows
+        "supplier" if row.outcome == "succeeded" else None for row in record_store.rows
     ]
     assert len({json.dumps(value) for value in values if value}) > 50
 
@@ -274,16 +274,16 @@ def test_an_odd_record_lands_byte_for_byte(land, show, record, text: bytes, code
 
 
 def test_a_page_with_a_byte_order_mark_lands_without_it(
-    land, connections: Sandbox, shelf: Shelf, service_name
+    land, connections: Sandbox, record_store: RecordStore, service_name
 ) -> None:
-    shelf.fill(3)
-    array = b"[" + b", ".join(shelf.texts()) + b"]"
+    record_store.fill(3)
+    array = b"[" + b", ".join(record_store.texts()) + b"]"
     body = array if service_name == "vlmrun" else b'{"predictions": ' + array + b"}"
     connections.wire.order(Fault(service_name, status=200, body=b"\xef\xbb\xbf" + body))
 
     (part,) = stored(land("jsonl"))
 
-    assert part == b"".join(text + b"\n" for text in shelf.texts())
+    assert part == b"".join(text + b"\n" for text in record_store.texts())
 
 
 def test_a_record_of_several_lines_becomes_one_with_the_same_values(land, show, record) -> None:
@@ -298,8 +298,8 @@ def test_a_record_of_several_lines_becomes_one_with_the_same_values(land, show, 
 # --- Parquet -----------------------------------------------------------------------------------------
 
 
-def test_every_part_has_the_declared_columns(land, shelf: Shelf, service) -> None:
-    shelf.fill(30)
+def test_every_part_has_the_declared_columns(land, record_store: RecordStore, service) -> None:
+    record_store.fill(30)
 
     manifest = land(records_per_part=1)
 
@@ -311,18 +311,18 @@ def test_every_part_has_the_declared_columns(land, shelf: Shelf, service) -> Non
 
 
 @pytest.mark.parametrize("codec", CODECS)
-def test_parts_are_one_data_set(land, shelf: Shelf, service_name, codec) -> None:
-    shelf.fill(70)
+def test_parts_are_one_data_set(land, record_store: RecordStore, service_name, codec) -> None:
+    record_store.fill(70)
 
     manifest = land(codec=codec, records_per_part=20)
 
     files = [part["uri"].removeprefix("file://") for part in manifest["parts"]]
     found = pyarrow.dataset.dataset(files, format="parquet")
-    assert found.to_table(columns=[ID[service_name]])[0].to_pylist() == [row.id for row in shelf.rows]
+    assert found.to_table(columns=[ID[service_name]])[0].to_pylist() == [row.id for row in record_store.rows]
 
 
-def test_many_records_make_several_row_groups(land, connections: Sandbox, shelf: Shelf) -> None:
-    shelf.fill(ROWS_PER_GROUP + 7)
+def test_many_records_make_several_row_groups(land, connections: Sandbox, record_store: RecordStore) -> None:
+    record_store.fill(ROWS_PER_GROUP + 7)
 
     (part,) = stored(land(page_size=1000))
 

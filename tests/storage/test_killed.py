@@ -15,7 +15,7 @@ from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 from airflow_provider_predictions.sandbox.faults import Fault
 from airflow_provider_predictions.sandbox.server import Sandbox
-from airflow_provider_predictions.sandbox.shelf import Shelf
+from airflow_provider_predictions.sandbox.store import RecordStore
 from airflow_provider_predictions.storage.manifest import MANIFEST
 from tests import given
 from tests.given import LAND
@@ -186,23 +186,23 @@ def test_another_machine_goes_on_from_what_lies_beside_the_parts(
 
 @pytest.mark.parametrize(("ordered", "arguments"), ORDERS)
 def test_nothing_lands_twice_whatever_the_order(
-    start, sandbox: Sandbox, shelf: Shelf, service_name, file_store, arguments, ordered
+    start, sandbox: Sandbox, record_store: RecordStore, service_name, file_store, arguments, ordered
 ) -> None:
-    shelf.fill(1000)
-    rest = shelf.rows[ordered:]
+    record_store.fill(1000)
+    rest = record_store.rows[ordered:]
     random.Random(ordered).shuffle(rest)
-    shelf.rows[ordered:] = rest
-    expected = [row.id for row in shelf.rows]
+    record_store.rows[ordered:] = rest
+    expected = [row.id for row in record_store.rows]
     slow_down(sandbox, service_name)
 
     attempt = start(sandbox, service_name, file_store, **arguments)
     kill_after(attempt, sandbox, service_name, 17, 0.01)
     for _ in range(45):
-        shelf.add()
+        record_store.add()
     manifest = start(sandbox, service_name, file_store, **arguments).manifest()
 
     landed = ids(manifest, service_name)
-    new = {row.id for row in shelf.rows[:45]}
+    new = {row.id for row in record_store.rows[:45]}
     assert [id_ for id_ in landed if id_ not in new] == expected
     assert len(landed) == len(set(landed)) == manifest["count"]
 

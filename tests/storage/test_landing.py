@@ -13,13 +13,13 @@ from pathlib import Path
 import pytest
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 
-from airflow_provider_predictions.api.auth import BearerAuth
+from airflow_provider_predictions.api.http.auth import BearerAuth
 from airflow_provider_predictions.api.models import Page, Prediction
 from airflow_provider_predictions.api.vlmrun import VlmRun
 from airflow_provider_predictions.storage.attempt import Attempt, TaskRun, new_nonce
 from airflow_provider_predictions.storage.formats import make_format
 from airflow_provider_predictions.storage.landing import Landing
-from airflow_provider_predictions.storage.workspace import LIFETIME, Workspace
+from airflow_provider_predictions.storage.scratch_dir import LIFETIME, Workspace
 from tests.given import untagged
 from tests.storage.landings import names, only
 

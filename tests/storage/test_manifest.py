@@ -12,8 +12,8 @@ from airflow.providers.common.compat.sdk import ObjectStoragePath
 from msgspec.structs import replace
 
 from airflow_provider_predictions.api.errors import PredictionsError, StorageError
-from airflow_provider_predictions.api.met import Met
 from airflow_provider_predictions.api.models import Page, Prediction
+from airflow_provider_predictions.api.observed import Observed
 from airflow_provider_predictions.storage import objects
 from airflow_provider_predictions.storage.attempt import Attempt, TaskRun, new_nonce
 from airflow_provider_predictions.storage.manifest import (
@@ -47,8 +47,8 @@ def names(path: ObjectStoragePath) -> set[str]:
 def test_totals_are_those_of_all_pages_and_cross_json() -> None:
     totals, junk = Totals(), Prediction.rejected(b"1", "number instead of an object")
     records = row("a", "failed", NOON), row("b", "completed", NOON + HOUR)
-    met = Met.of([*records, row("dropped", "odd", NOON)])
-    totals.add(Page(records, 2, (junk, junk), met))
+    observed = Observed.of([*records, row("dropped", "odd", NOON)])
+    totals.add(Page(records, 2, (junk, junk), observed))
     totals.add(Page((row("c", "failed", None),), 1))
     totals.add(Page((row("d", "failed", NOON - HOUR), row("e", "failed", NOON)), 0, (junk,)))
     lacking = [replace(row(str(n), "failed", None), lacks_values="gone") for n in range(12)]

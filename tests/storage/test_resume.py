@@ -21,7 +21,7 @@ import pytest
 from airflow_provider_predictions.api.errors import PredictionsError, StorageError
 from airflow_provider_predictions.sandbox.data import Record
 from airflow_provider_predictions.sandbox.server import Sandbox
-from airflow_provider_predictions.sandbox.shelf import Shelf
+from airflow_provider_predictions.sandbox.store import RecordStore
 from tests.given import ARGUMENTS, LAND, context_of, on_machine, untagged
 from tests.storage.landings import (
     KINDS,
@@ -40,9 +40,15 @@ from tests.storage.landings import (
 
 
 def test_a_landing_that_is_interrupted_at_any_request_is_gone_on_with(
-    land, interrupted, connections: Sandbox, service_name, shelf: Shelf, file_store, machine: Machine
+    land,
+    interrupted,
+    connections: Sandbox,
+    service_name,
+    record_store: RecordStore,
+    file_store,
+    machine: Machine,
 ) -> None:
-    shelf.fill(130)
+    record_store.fill(130)
     whole = land()
 
     for after in range(whole["requests"]):
@@ -58,9 +64,9 @@ def test_a_landing_that_is_interrupted_at_any_request_is_gone_on_with(
 
 @pytest.mark.parametrize(("service_name", "arguments"), KINDS)
 def test_a_landing_may_be_interrupted_again_and_again(
-    land, interrupted, shelf: Shelf, file_store, machine: Machine, arguments: dict[str, Any]
+    land, interrupted, record_store: RecordStore, file_store, machine: Machine, arguments: dict[str, Any]
 ) -> None:
-    shelf.fill(300)
+    record_store.fill(300)
     whole, path = land(**arguments), file_store / "again"
 
     for _ in range(3):
@@ -81,9 +87,16 @@ def test_a_landing_may_be_interrupted_again_and_again(
     ],
 )
 def test_a_landing_that_is_interrupted_as_an_object_appears_is_gone_on_with(
-    land, connections: Sandbox, service_name, shelf: Shelf, file_store, machine: Machine, monkeypatch, name
+    land,
+    connections: Sandbox,
+    service_name,
+    record_store: RecordStore,
+    file_store,
+    machine: Machine,
+    monkeypatch,
+    name,
 ) -> None:
-    shelf.fill(300)
+    record_store.fill(300)
     whole, path = land(), file_store / "again"
     connections.wire.clear()
 
@@ -111,17 +124,17 @@ def failing_behind(name: str) -> Any:
 
 @pytest.mark.parametrize(("ordered", "arguments"), ORDERS)
 def test_nothing_lands_twice_whatever_the_order(
-    land, interrupted, shelf: Shelf, service_name, arguments: dict[str, Any], ordered: int
+    land, interrupted, record_store: RecordStore, service_name, arguments: dict[str, Any], ordered: int
 ) -> None:
-    shelf.fill(300)
+    record_store.fill(300)
     ordered = ordered * 300 // 1000
-    rest = shelf.rows[ordered:]
+    rest = record_store.rows[ordered:]
     random.Random(ordered).shuffle(rest)
-    shelf.rows[ordered:] = rest
-    expected = [row.id for row in shelf.rows]
+    record_store.rows[ordered:] = rest
+    expected = [row.id for row in record_store.rows]
 
     interrupted(after=7, **arguments)
-    new = {shelf.add().id for _ in range(45)}
+    new = {record_store.add().id for _ in range(45)}
     manifest = land(**arguments)
 
     landed = ids(manifest, service_name)
@@ -130,10 +143,12 @@ def test_nothing_lands_twice_whatever_the_order(
 
 
 @pytest.mark.parametrize("days", [(22, 12), (29, 25), (3, 1)], ids=["middle", "old", "new"])
-def test_a_window_is_gone_on_with(land, interrupted, shelf: Shelf, file_store, days: tuple[int, int]) -> None:
-    shelf.fill(500)
+def test_a_window_is_gone_on_with(
+    land, interrupted, record_store: RecordStore, file_store, days: tuple[int, int]
+) -> None:
+    record_store.fill(500)
     since, until = (datetime.now(UTC) - timedelta(days=ago) for ago in days)
-    expected = [shelf.text(row) for row in shelf.rows if since <= row.created < until]
+    expected = [record_store.text(row) for row in record_store.rows if since <= row.created < until]
 
     for after in range(5):
         window = {"created_after": str(since), "created_before": str(until), "page_size": 5}
@@ -144,14 +159,16 @@ def test_a_window_is_gone_on_with(land, interrupted, shelf: Shelf, file_store, d
         assert sorted(b"".join(stored(manifest)).splitlines()) == sorted(expected)
 
 
-def test_requests_of_all_attempts_are_counted(land, interrupted, connections, shelf: Shelf) -> None:
-    shelf.fill(500)
+def test_requests_of_all_attempts_are_counted(
+    land, interrupted, connections, record_store: RecordStore
+) -> None:
+    record_store.fill(500)
     interrupted(after=10)
 
     manifest = land()
 
     assert manifest["requests"] >= 500 / 20
-    assert_all(manifest, shelf)
+    assert_all(manifest, record_store)
 
 
 def test_values_that_were_fetched_are_not_fetched_again(connections: Sandbox, file_store) -> None:
@@ -171,27 +188,29 @@ def test_values_that_were_fetched_are_not_fetched_again(connections: Sandbox, fi
     assert sum(seen.part == "files" for seen in connections.wire.seen) <= 140
 
 
-def test_a_retry_of_the_same_run_goes_on(land, interrupted, connections, shelf: Shelf, service_name) -> None:
-    shelf.fill(500)
+def test_a_retry_of_the_same_run_goes_on(
+    land, interrupted, connections, record_store: RecordStore, service_name
+) -> None:
+    record_store.fill(500)
     interrupted(after=20, context=context_of("monday", 1))
 
     manifest = land(context_of("monday", 2))
 
-    assert_all(manifest, shelf)
+    assert_all(manifest, record_store)
     assert len(asked(connections, service_name)) < 10
 
 
 def test_a_landing_over_an_earlier_one_goes_on_where_it_had_no_part_yet(
-    land, interrupted, connections, shelf: Shelf, service_name
+    land, interrupted, connections, record_store: RecordStore, service_name
 ) -> None:
-    shelf.fill(500)
+    record_store.fill(500)
     whole = land()
     interrupted(after=2)
     before = len(asked(connections, service_name))
 
     manifest = land()
 
-    assert_all(manifest, shelf)
+    assert_all(manifest, record_store)
     assert len(asked(connections, service_name)) - before < whole["requests"]
 
 
@@ -209,9 +228,9 @@ def test_a_landing_over_an_earlier_one_goes_on_where_it_had_no_part_yet(
     ids=["run", "statuses", "page size", "size of parts", "window", "compression"],
 )
 def test_progress_of_another_landing_is_ignored(
-    land, interrupted, shelf: Shelf, new_machine, file_store, caplog, elsewhere, first, second
+    land, interrupted, record_store: RecordStore, new_machine, file_store, caplog, elsewhere, first, second
 ) -> None:
-    shelf.fill(300)
+    record_store.fill(300)
     interrupted(after=12, **first)
     if elsewhere:
         new_machine()
@@ -220,31 +239,31 @@ def test_progress_of_another_landing_is_ignored(
         manifest = land(**second)
 
     assert "is ignored" in caplog.text or "context" in first or elsewhere
-    assert_all(manifest, shelf)
+    assert_all(manifest, record_store)
     assert manifest["requests"] >= 15
     assert names(file_store) == ["_manifest.json", *(f"part-{n:05}.jsonl" for n in range(5))]
 
 
 def test_a_run_that_committed_elsewhere_is_not_gone_on_with_when_it_is_cleared(
-    land, interrupted, shelf: Shelf, machine, new_machine, monkeypatch
+    land, interrupted, record_store: RecordStore, machine, new_machine, monkeypatch
 ) -> None:
-    shelf.fill(500)
+    record_store.fill(500)
     interrupted(after=20, context=context_of("monday", 1))
     new_machine()
     land(context_of("monday", 2))
     for _ in range(10):
-        shelf.add()
+        record_store.add()
     on_machine(monkeypatch, machine.tmp)
 
     manifest = land(context_of("monday", 3, tries=9))
 
-    assert_all(manifest, shelf)
+    assert_all(manifest, record_store)
 
 
 def test_a_landing_that_moved_may_be_interrupted_where_it_went_on(
-    land, interrupted, shelf: Shelf, new_machine, connections, service_name
+    land, interrupted, record_store: RecordStore, new_machine, connections, service_name
 ) -> None:
-    shelf.fill(500)
+    record_store.fill(500)
     arguments = {"records_per_part": 200}
     interrupted(after=13, **arguments)
     new_machine()
@@ -255,13 +274,13 @@ def test_a_landing_that_moved_may_be_interrupted_where_it_went_on(
     # The last request of VLM Run's list proves its end.
     assert len(asked(connections, service_name)) <= 13
     assert [part["count"] for part in manifest["parts"]] == [200, 200, 100]
-    assert b"".join(stored(manifest)) == b"".join(text + b"\n" for text in shelf.texts())
+    assert b"".join(stored(manifest)) == b"".join(text + b"\n" for text in record_store.texts())
 
 
 def test_a_landing_that_came_back_goes_on_from_where_it_was_last(
-    land, interrupted, shelf: Shelf, connections, service_name, machine, new_machine, monkeypatch
+    land, interrupted, record_store: RecordStore, connections, service_name, machine, new_machine, monkeypatch
 ) -> None:
-    shelf.fill(500)
+    record_store.fill(500)
     interrupted(after=6)
     new_machine()
     interrupted(after=14)
@@ -269,28 +288,28 @@ def test_a_landing_that_came_back_goes_on_from_where_it_was_last(
 
     manifest = land()
 
-    assert_all(manifest, shelf)
+    assert_all(manifest, record_store)
     assert len(asked(connections, service_name)) < 16
 
 
 @pytest.fixture
-def odd(shelf: Shelf) -> Iterator[set[int]]:
+def odd(record_store: RecordStore) -> Iterator[set[int]]:
     """Indexes of rows that are sent as numbers instead of records."""
-    kind, indexes = shelf.kind, {5, 120, 333}
+    kind, indexes = record_store.kind, {5, 120, 333}
 
     def shown(record: Record, status: str, files: str) -> bytes:
-        index = next(n for n, row in enumerate(shelf.rows) if row.id == record.id)
+        index = next(n for n, row in enumerate(record_store.rows) if row.id == record.id)
         return str(index).encode() if index in indexes else kind.show(record, status, files)
 
-    shelf.kind = replace(kind, show=shown)
+    record_store.kind = replace(kind, show=shown)
     yield indexes
-    shelf.kind = kind
+    record_store.kind = kind
 
 
 def test_rejected_rows_move_with_the_landing(
-    land, interrupted, shelf: Shelf, file_store, new_machine, odd
+    land, interrupted, record_store: RecordStore, file_store, new_machine, odd
 ) -> None:
-    shelf.fill(500)
+    record_store.fill(500)
     arguments = {"records_per_part": 200, "max_rejected": None}
     interrupted(after=13, **arguments)
     new_machine()
@@ -298,7 +317,7 @@ def test_rejected_rows_move_with_the_landing(
 
     manifest = land(**arguments)
 
-    texts = [text for n, text in enumerate(shelf.texts()) if n not in odd]
+    texts = [text for n, text in enumerate(record_store.texts()) if n not in odd]
     assert (manifest["count"], manifest["rejected"]) == (497, 3)
     assert b"".join(stored(manifest)) == b"".join(text + b"\n" for text in texts)
     assert only(file_store, "_rejected").read_bytes() == b"5\n120\n333\n"

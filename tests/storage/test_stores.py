@@ -23,7 +23,7 @@ from airflow_provider_predictions.api.errors import PredictionsError
 from airflow_provider_predictions.sandbox.data import Record
 from airflow_provider_predictions.sandbox.faults import Fault
 from airflow_provider_predictions.sandbox.server import Sandbox
-from airflow_provider_predictions.sandbox.shelf import Shelf
+from airflow_provider_predictions.sandbox.store import RecordStore
 from airflow_provider_predictions.storage import objects
 from airflow_provider_predictions.storage.objects import (
     create,
@@ -52,20 +52,20 @@ def land(connections: Sandbox, service_name: str) -> Callable[..., dict[str, Any
 
 
 @pytest.fixture
-def show(shelf: Shelf) -> Iterator[Callable[[dict[int, bytes]], None]]:
+def show(record_store: RecordStore) -> Iterator[Callable[[dict[int, bytes]], None]]:
     """Let the service send given rows in place of those at an index."""
-    kind = shelf.kind
+    kind = record_store.kind
 
     def show(rows: dict[int, bytes]) -> None:
-        given = {shelf.rows[index].id: text for index, text in rows.items()}
+        given = {record_store.rows[index].id: text for index, text in rows.items()}
 
         def shown(record: Record, status: str, files: str) -> bytes:
             return given.get(record.id) or kind.show(record, status, files)
 
-        shelf.kind = replace(kind, show=shown)
+        record_store.kind = replace(kind, show=shown)
 
     yield show
-    shelf.kind = kind
+    record_store.kind = kind
 
 
 def lines(texts: list[bytes]) -> bytes:
@@ -111,20 +111,22 @@ def time_of(text: bytes) -> datetime:
     return datetime.fromisoformat(record.get("created_at") or record["createdTime"])
 
 
-def test_three_thousand_land_byte_for_byte(land, shelf: Shelf, store) -> None:
-    shelf.fill(3000)
+def test_three_thousand_land_byte_for_byte(land, record_store: RecordStore, store) -> None:
+    record_store.fill(3000)
     path = store / "predictions" / "2026-11-22"
 
     manifest = land(path, records_per_part=1300)
 
-    assert content(manifest) == lines(shelf.texts())
+    assert content(manifest) == lines(record_store.texts())
     assert [part["count"] for part in manifest["parts"]] == [1300, 1300, 400]
     assert names(path) == ["_manifest.json", "part-00000.jsonl", "part-00001.jsonl", "part-00002.jsonl"]
 
 
-def test_the_stored_manifest_is_what_the_task_returns(land, shelf: Shelf, store, service_name) -> None:
-    shelf.fill(30)
-    times = sorted(map(time_of, shelf.texts()))
+def test_the_stored_manifest_is_what_the_task_returns(
+    land, record_store: RecordStore, store, service_name
+) -> None:
+    record_store.fill(30)
+    times = sorted(map(time_of, record_store.texts()))
 
     manifest = land(store / "x", records_per_part=10)
 
@@ -136,8 +138,8 @@ def test_the_stored_manifest_is_what_the_task_returns(land, shelf: Shelf, store,
     assert datetime.fromisoformat(manifest["created_max"]).replace(tzinfo=times[0].tzinfo) == times[-1]
 
 
-def test_no_credential_stands_in_the_manifest(land, shelf: Shelf, s3_store) -> None:
-    shelf.fill(3)
+def test_no_credential_stands_in_the_manifest(land, record_store: RecordStore, s3_store) -> None:
+    record_store.fill(3)
 
     manifest = land(s3_store / "x")
 
@@ -145,8 +147,8 @@ def test_no_credential_stands_in_the_manifest(land, shelf: Shelf, s3_store) -> N
     assert "test-secret" not in json.dumps(manifest)
 
 
-def test_landing_again_leaves_only_its_own_objects(land, shelf: Shelf, store) -> None:
-    shelf.fill(40)
+def test_landing_again_leaves_only_its_own_objects(land, record_store: RecordStore, store) -> None:
+    record_store.fill(40)
     path = store / "x"
     land(path, records_per_part=10)
     mine = ("part-notes.txt", "sub/part-00000.jsonl", "part-00007.parquet")
@@ -160,10 +162,10 @@ def test_landing_again_leaves_only_its_own_objects(land, shelf: Shelf, store) ->
     assert names(path) == sorted(["_manifest.json", "part-00000.jsonl.gz", "part-00001.jsonl.gz", *mine])
 
 
-def test_an_empty_list_replaces_what_landed_before(land, shelf: Shelf, store) -> None:
-    shelf.fill(5)
+def test_an_empty_list_replaces_what_landed_before(land, record_store: RecordStore, store) -> None:
+    record_store.fill(5)
     land(store / "x")
-    shelf.clear()
+    record_store.clear()
 
     manifest = land(store / "x")
 
@@ -172,9 +174,9 @@ def test_an_empty_list_replaces_what_landed_before(land, shelf: Shelf, store) ->
 
 
 def test_a_landing_that_fails_for_good_leaves_nothing(
-    land, connections: Sandbox, shelf: Shelf, store, service_name
+    land, connections: Sandbox, record_store: RecordStore, store, service_name
 ) -> None:
-    shelf.fill(40)
+    record_store.fill(40)
     break_off(connections, service_name, after=2)
 
     with pytest.raises(AirflowFailException):
@@ -184,9 +186,9 @@ def test_a_landing_that_fails_for_good_leaves_nothing(
 
 
 def test_a_list_that_breaks_off_is_gone_on_with(
-    land, connections: Sandbox, shelf: Shelf, store, service_name
+    land, connections: Sandbox, record_store: RecordStore, store, service_name
 ) -> None:
-    shelf.fill(500)
+    record_store.fill(500)
     path = store / "x"
     land_in_part(land, connections, service_name, path=path, after=20, **ARGUMENTS)
     left = names(path)
@@ -194,23 +196,23 @@ def test_a_list_that_breaks_off_is_gone_on_with(
     manifest = land(path, context=context_of("monday", 2), **ARGUMENTS)
 
     assert left == [f"{stem}-{n:05}{end}" for stem, end in PIECES for n in range(5)]
-    assert content(manifest) == lines(shelf.texts())
+    assert content(manifest) == lines(record_store.texts())
     assert [part["count"] for part in manifest["parts"]] == [70] * 7 + [10]
     assert names(path) == ["_manifest.json", *(f"part-{n:05}.jsonl" for n in range(8))]
     assert sum(seen.part == service_name for seen in connections.wire.seen) < 10
 
 
 def test_a_landing_goes_on_from_what_lies_beside_its_parts(
-    land, connections: Sandbox, shelf: Shelf, store, service_name, own_tmp, tmp_path, monkeypatch
+    land, connections: Sandbox, record_store: RecordStore, store, service_name, own_tmp, tmp_path, monkeypatch
 ) -> None:
-    shelf.fill(500)
+    record_store.fill(500)
     path = store / "x"
     land_in_part(land, connections, service_name, path=path, after=20, **ARGUMENTS)
     another_machine(tmp_path, monkeypatch)
 
     manifest = land(path, context=context_of("monday", 2), **ARGUMENTS)
 
-    assert content(manifest) == lines(shelf.texts())
+    assert content(manifest) == lines(record_store.texts())
     assert names(path) == ["_manifest.json", *(f"part-{n:05}.jsonl" for n in range(8))]
     assert sum(seen.part == service_name for seen in connections.wire.seen) < 15
 
@@ -221,20 +223,20 @@ def another_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_while_a_path_is_landed_again_its_readers_see_the_earlier_landing(
-    land, connections: Sandbox, shelf: Shelf, store, service_name
+    land, connections: Sandbox, record_store: RecordStore, store, service_name
 ) -> None:
-    shelf.fill(30)
+    record_store.fill(30)
     first = land(store / "x", page_size=10, records_per_part=5)
 
     land_in_part(land, connections, service_name, path=store / "x", after=1, page_size=10, records_per_part=5)
 
     assert committed(store / "x") == first
-    assert content(first) == lines(shelf.texts())
+    assert content(first) == lines(record_store.texts())
 
 
 @pytest.mark.parametrize("store", STORES[1:], indirect=True)
-def test_a_missing_bucket_is_an_error_and_is_not_made(land, shelf: Shelf, store) -> None:
-    shelf.fill(3)
+def test_a_missing_bucket_is_an_error_and_is_not_made(land, record_store: RecordStore, store) -> None:
+    record_store.fill(3)
     missing = ObjectStoragePath(f"{str(store).rstrip('/')}-missing")
 
     with pytest.raises(
@@ -249,20 +251,22 @@ ROWS = {3: b'"text"', 4: b"5", 7: b"null", 8: b"[1.10,\n 2]"}
 REASONS = {f"{kind} instead of an object": 1 for kind in ("array", "null", "number", "string")}
 
 
-def test_rows_that_are_no_records_land_beside_the_parts(land, shelf: Shelf, show, store) -> None:
-    shelf.fill(20)
+def test_rows_that_are_no_records_land_beside_the_parts(land, record_store: RecordStore, show, store) -> None:
+    record_store.fill(20)
     show(ROWS)
 
     manifest = land(store / "x", max_rejected=None)
 
-    assert content(manifest) == lines([t for n, t in enumerate(shelf.texts()) if n not in ROWS])
+    assert content(manifest) == lines([t for n, t in enumerate(record_store.texts()) if n not in ROWS])
     assert rejected(manifest) == b'"text"\n5\nnull\n[1.10,2]\n'
     assert (manifest["count"], manifest["rejected"], manifest["rejected_reasons"]) == (16, 4, REASONS)
     assert names(store / "x") == ["_manifest.json", "_rejected", "part-00000.jsonl"]
 
 
-def test_too_many_rejected_rows_fail_the_task_once_all_has_landed(land, shelf: Shelf, show, store) -> None:
-    shelf.fill(20)
+def test_too_many_rejected_rows_fail_the_task_once_all_has_landed(
+    land, record_store: RecordStore, show, store
+) -> None:
+    record_store.fill(20)
     show(ROWS)
 
     with pytest.raises(AirflowFailException, match=r"max_rejected: 4 .*_rejected"):
@@ -274,9 +278,9 @@ def test_too_many_rejected_rows_fail_the_task_once_all_has_landed(land, shelf: S
 
 @pytest.mark.parametrize(("most", "passes"), [(3, False), (4, True), (5, True)])
 def test_as_many_rows_may_be_rejected_as_are_allowed(
-    land, shelf: Shelf, show, file_store, most, passes
+    land, record_store: RecordStore, show, file_store, most, passes
 ) -> None:
-    shelf.fill(20)
+    record_store.fill(20)
     show(ROWS)
 
     if passes:
@@ -287,19 +291,19 @@ def test_as_many_rows_may_be_rejected_as_are_allowed(
         assert committed(file_store)["rejected"] == 4
 
 
-def test_rejected_rows_go_where_a_clean_landing_follows(land, shelf: Shelf, show, store) -> None:
-    shelf.fill(5)
+def test_rejected_rows_go_where_a_clean_landing_follows(land, record_store: RecordStore, show, store) -> None:
+    record_store.fill(5)
     show({1: b"5"})
     land(store / "x", max_rejected=None)
-    shelf.remove([shelf.rows[1].id])
+    record_store.remove([record_store.rows[1].id])
 
     land(store / "x")
 
     assert names(store / "x") == ["_manifest.json", "part-00000.jsonl"]
 
 
-def test_only_rejected_rows_make_no_part(land, shelf: Shelf, show, store) -> None:
-    shelf.fill(2)
+def test_only_rejected_rows_make_no_part(land, record_store: RecordStore, show, store) -> None:
+    record_store.fill(2)
     show({0: b"1", 1: b"2"})
 
     manifest = land(store / "x", max_rejected=None)
@@ -312,7 +316,7 @@ def test_only_rejected_rows_make_no_part(land, shelf: Shelf, show, store) -> Non
 def test_rejected_rows_outlive_an_interruption(
     land,
     connections: Sandbox,
-    shelf: Shelf,
+    record_store: RecordStore,
     show,
     store,
     service_name,
@@ -321,7 +325,7 @@ def test_rejected_rows_outlive_an_interruption(
     monkeypatch,
     machine,
 ) -> None:
-    shelf.fill(200)
+    record_store.fill(200)
     show({5: b"5", 50: b"50", 150: b"150"})
     path, arguments = store / "x", {"page_size": 20, "records_per_part": 30, "max_rejected": None}
     land_in_part(land, connections, service_name, path=path, after=6, **arguments)
@@ -331,7 +335,9 @@ def test_rejected_rows_outlive_an_interruption(
     manifest = land(path, context=context_of("monday", 2), **arguments)
 
     assert (manifest["count"], manifest["rejected"]) == (197, 3)
-    assert content(manifest) == lines([t for n, t in enumerate(shelf.texts()) if n not in (5, 50, 150)])
+    assert content(manifest) == lines(
+        [t for n, t in enumerate(record_store.texts()) if n not in (5, 50, 150)]
+    )
     assert rejected(manifest) == b"5\n50\n150\n"
 
 
@@ -382,10 +388,10 @@ def test_objects_are_removed_whatever_they_are_called(store: ObjectStoragePath) 
 
 @pytest.mark.parametrize(("form", "pattern"), [("jsonl", "**/*.jsonl"), ("parquet", "**/*.parquet")])
 def test_engines_that_know_no_airflow_count_each_record_once(
-    land, connections: Sandbox, shelf: Shelf, file_store, service_name, form: str, pattern: str
+    land, connections: Sandbox, record_store: RecordStore, file_store, service_name, form: str, pattern: str
 ) -> None:
     """A run dies after two parts and is never retried; the next one lands everything."""
-    shelf.fill(305)
+    record_store.fill(305)
     arguments = {"file_format": form, "incremental": True, "records_per_part": 100, "page_size": 20}
     land_in_part(land, connections, service_name, path=file_store, after=12, **arguments)
 

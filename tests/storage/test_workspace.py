@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_predictions.sandbox.server import Sandbox
-from airflow_provider_predictions.sandbox.shelf import Shelf
-from airflow_provider_predictions.storage.workspace import Workspace
+from airflow_provider_predictions.sandbox.store import RecordStore
+from airflow_provider_predictions.storage.scratch_dir import Workspace
 from tests.compat import let_threads_execute
 from tests.held import held
 from tests.storage.landings import Machine, assert_all, essence, names
@@ -21,10 +21,15 @@ DAY = 24 * 3600.0
 
 
 def test_two_landings_at_once_share_no_workspace(
-    land, connections: Sandbox, shelf: Shelf, machine: Machine, file_store, monkeypatch: pytest.MonkeyPatch
+    land,
+    connections: Sandbox,
+    record_store: RecordStore,
+    machine: Machine,
+    file_store,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     let_threads_execute(monkeypatch)
-    shelf.fill(300)
+    record_store.fill(300)
     with ThreadPoolExecutor() as pool, held(connections, 8) as eighth:
         first = pool.submit(land)
         eighth.came()
@@ -33,13 +38,15 @@ def test_two_landings_at_once_share_no_workspace(
         left = machine.left()
 
     assert essence(first.result()) == essence(second)
-    assert_all(first.result(), shelf)
+    assert_all(first.result(), record_store)
     assert len(left) == 1
     assert machine.left() == []
 
 
-def test_nothing_is_left_on_the_machine_after_a_landing(land, shelf: Shelf, machine, file_store) -> None:
-    shelf.fill(100)
+def test_nothing_is_left_on_the_machine_after_a_landing(
+    land, record_store: RecordStore, machine, file_store
+) -> None:
+    record_store.fill(100)
 
     land()
 
@@ -74,9 +81,9 @@ def directory_of_somebody_else(home: Path) -> None:
 
 @pytest.mark.parametrize("occupy", [link, dangling_link, file, directory_of_somebody_else])
 def test_what_somebody_else_put_in_its_place_is_not_used(
-    land, interrupted, shelf: Shelf, machine, occupy
+    land, interrupted, record_store: RecordStore, machine, occupy
 ) -> None:
-    shelf.fill(500)
+    record_store.fill(500)
     occupy(machine.home)
     before = everything(machine.tmp)
 
@@ -84,7 +91,7 @@ def test_what_somebody_else_put_in_its_place_is_not_used(
     between = everything(machine.tmp)
     manifest = land()
 
-    assert_all(manifest, shelf)
+    assert_all(manifest, record_store)
     assert between == everything(machine.tmp) == before
 
 
@@ -92,8 +99,10 @@ def everything(directory: Path) -> list[tuple[str, int]]:
     return sorted((str(path), path.lstat().st_uid) for path in directory.rglob("*"))
 
 
-def test_old_workspaces_are_swept_unless_somebody_is_at_work_there(land, shelf: Shelf, machine) -> None:
-    shelf.fill(3)
+def test_old_workspaces_are_swept_unless_somebody_is_at_work_there(
+    land, record_store: RecordStore, machine
+) -> None:
+    record_store.fill(3)
     held = Workspace("held")
     for name, days in {"old": 3, "new": 1, "held": 3}.items():
         machine.home.joinpath(name).mkdir(exist_ok=True)

@@ -9,10 +9,10 @@ import os
 import pytest
 
 from airflow_provider_predictions.api.errors import ConfigurationError
-from airflow_provider_predictions.api.feed import LARGEST_EVENT, events
 from airflow_provider_predictions.api.models import Prediction
+from airflow_provider_predictions.api.waiting.finished_events import MAX_EVENT_BYTES, events
 from airflow_provider_predictions.sandbox.faults import Fault
-from airflow_provider_predictions.sandbox.shelf import Shelf
+from airflow_provider_predictions.sandbox.store import RecordStore
 from airflow_provider_predictions.triggers.event import PredictionsEventTrigger
 from airflow_provider_predictions.triggers.poller import Poller
 from tests.compat import kill
@@ -24,10 +24,10 @@ pytestmark = pytest.mark.usefixtures("simulated_time", "has_watchers")
 
 
 def test_what_finishes_is_told_of_once_and_what_was_finished_is_not(
-    connections, shelf: Shelf, service_name: str, store: Store, watched
+    connections, record_store: RecordStore, service_name: str, store: Store, watched
 ) -> None:
-    shelf.fill(20)
-    ids = [moving(shelf, DONE[service_name], 100 * n) for n in range(1, 4)]
+    record_store.fill(20)
+    ids = [moving(record_store, DONE[service_name], 100 * n) for n in range(1, 4)]
 
     told = watched(6, store)
 
@@ -38,10 +38,10 @@ def test_what_finishes_is_told_of_once_and_what_was_finished_is_not(
 
 
 def test_only_statuses_that_are_asked_for_are_told_of(
-    connections, shelf: Shelf, service_name: str, store: Store, watched
+    connections, record_store: RecordStore, service_name: str, store: Store, watched
 ) -> None:
-    moving(shelf, DONE[service_name], 100)
-    failed = moving(shelf, "failed", 100)
+    moving(record_store, DONE[service_name], 100)
+    failed = moving(record_store, "failed", 100)
 
     assert ids_of(watched(3, store, statuses="failed")) == [failed]
 
@@ -55,28 +55,30 @@ def test_only_statuses_that_are_asked_for_are_told_of(
     ],
 )
 def test_failures_do_not_end_the_watch(
-    connections, shelf, service_name: str, store: Store, watched, fault
+    connections, record_store, service_name: str, store: Store, watched, fault
 ) -> None:
     connections.wire.order(Fault(service_name, after=3, times=6, **fault))
-    id_ = moving(shelf, DONE[service_name], 200)
+    id_ = moving(record_store, DONE[service_name], 200)
 
     assert ids_of(watched(11, store)) == [id_]
 
 
 def test_a_connection_that_is_missing_for_a_while_does_not_end_the_watch(
-    connections, shelf, service_name: str, store: Store, watched, monkeypatch: pytest.MonkeyPatch
+    connections, record_store, service_name: str, store: Store, watched, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name = f"AIRFLOW_CONN_{service_name.upper()}_DEFAULT"
     value = os.environ[name]
     watched(1, store)
     monkeypatch.delenv(name)
-    id_ = moving(shelf, DONE[service_name], 0)
+    id_ = moving(record_store, DONE[service_name], 0)
 
     assert ids_of(watched(4, store, between=lambda: monkeypatch.setenv(name, value))) == [id_]
 
 
-def test_watchers_of_one_connection_share_their_polls(connections, shelf: Shelf, service_name: str) -> None:
-    moving(shelf, DONE[service_name], 3600)
+def test_watchers_of_one_connection_share_their_polls(
+    connections, record_store: RecordStore, service_name: str
+) -> None:
+    moving(record_store, DONE[service_name], 3600)
 
     async def watch(many: int) -> None:
         runs = [asyncio.create_task(anext(WATCH[service_name]().run())) for _ in range(many)]
@@ -91,9 +93,11 @@ def test_watchers_of_one_connection_share_their_polls(connections, shelf: Shelf,
     assert 9 <= connections.wire.requests(service_name) <= 10 + 2
 
 
-def test_a_watcher_that_is_stopped_looks_no_more(connections, shelf, service_name: str, store: Store) -> None:
+def test_a_watcher_that_is_stopped_looks_no_more(
+    connections, record_store, service_name: str, store: Store
+) -> None:
     async def run() -> None:
-        moving(shelf, DONE[service_name], 100)
+        moving(record_store, DONE[service_name], 100)
         trigger = WATCH[service_name]()
         trigger.asset_state_store = store
         events = trigger.run()  # is kept by the task, as by the triggerer's
@@ -121,9 +125,9 @@ def test_a_watcher_that_is_stopped_looks_no_more(connections, shelf, service_nam
 
 
 def test_an_unknown_status_is_warned_of_once_and_not_told_of(
-    connections, shelf, service_name: str, store: Store, watched, capsys, caplog
+    connections, record_store, service_name: str, store: Store, watched, capsys, caplog
 ) -> None:
-    moving(shelf, "archived", 100)
+    moving(record_store, "archived", 100)
 
     assert watched(4, store) == []
     # Some versions of Airflow print what others log, and some do both.
@@ -138,7 +142,7 @@ def test_an_event_fits_into_the_database_and_none_is_left_out() -> None:
 
     assert ids_of(told) == [row.id for row in rows]
     assert len(told) > 1
-    assert all(len(json.dumps(event)) <= LARGEST_EVENT + 1000 < 1 << 16 for event in told)
+    assert all(len(json.dumps(event)) <= MAX_EVENT_BYTES + 1000 < 1 << 16 for event in told)
     assert len({event["batch"] for event in told}) == len(told)
 
 

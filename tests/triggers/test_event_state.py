@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_predictions.sandbox.shelf import Shelf
+from airflow_provider_predictions.sandbox.store import RecordStore
 from tests.conftest import moving
 from tests.given import DONE
 from tests.triggers.watching import Store, ids_of
@@ -18,10 +18,10 @@ pytestmark = pytest.mark.usefixtures("simulated_time", "has_watchers")
 
 
 def test_a_restart_loses_and_doubles_nothing(
-    connections, shelf: Shelf, service_name: str, store: Store, watched
+    connections, record_store: RecordStore, service_name: str, store: Store, watched
 ) -> None:
     watched(1, store)
-    ids = [moving(shelf, DONE[service_name], 30 + 70 * n) for n in range(12)]
+    ids = [moving(record_store, DONE[service_name], 30 + 70 * n) for n in range(12)]
 
     told = [event for _ in range(5) for event in watched(3, store)]
 
@@ -32,21 +32,21 @@ def test_a_restart_loses_and_doubles_nothing(
 
 
 def test_what_finishes_while_nobody_watches_is_told_of_later(
-    connections, shelf: Shelf, service_name: str, store: Store, watched
+    connections, record_store: RecordStore, service_name: str, store: Store, watched
 ) -> None:
     watched(1, store)
-    id_ = moving(shelf, DONE[service_name], 0)
+    id_ = moving(record_store, DONE[service_name], 0)
 
     assert ids_of(watched(1, store)) == [id_]
 
 
 def test_an_event_that_a_kill_may_have_swallowed_comes_again_as_it_was(
-    connections, shelf: Shelf, service_name: str, store: Store, watched
+    connections, record_store: RecordStore, service_name: str, store: Store, watched
 ) -> None:
     """Killed before Airflow has said that the event is stored."""
-    id_ = moving(shelf, DONE[service_name], 100)
+    id_ = moving(record_store, DONE[service_name], 100)
     before = watched(3, store, stores=False)
-    other = moving(shelf, DONE[service_name], 0)
+    other = moving(record_store, DONE[service_name], 0)
 
     again = watched(3, store)
 
@@ -56,21 +56,21 @@ def test_an_event_that_a_kill_may_have_swallowed_comes_again_as_it_was(
 
 
 def test_without_a_state_a_watcher_begins_with_what_is_unfinished(
-    connections, shelf: Shelf, service_name: str, watched
+    connections, record_store: RecordStore, service_name: str, watched
 ) -> None:
-    shelf.fill(5)
-    id_ = moving(shelf, DONE[service_name], 100)
+    record_store.fill(5)
+    id_ = moving(record_store, DONE[service_name], 100)
 
     assert ids_of(watched(3, None)) == [id_]
 
 
 def test_what_never_finishes_is_not_waited_for_longer_than_its_age(
-    connections, shelf: Shelf, service_name: str, store: Store, watched
+    connections, record_store: RecordStore, service_name: str, store: Store, watched
 ) -> None:
     now = datetime.now(UTC)
-    shelf.add(created=now - timedelta(hours=20), work=1e6)
-    shelf.add(created=now - timedelta(hours=10), work=1e6)
-    shelf.add(created=now, work=0)
+    record_store.add(created=now - timedelta(hours=20), work=1e6)
+    record_store.add(created=now - timedelta(hours=10), work=1e6)
+    record_store.add(created=now, work=0)
 
     watched(1, store, max_age=15 * 3600)
 
@@ -101,10 +101,10 @@ class Hanging(Store):
 
 @pytest.mark.parametrize("calls", [1, 3])
 def test_a_state_that_hangs_does_not_hang_the_watch(
-    connections, shelf, service_name: str, watched, calls: int
+    connections, record_store, service_name: str, watched, calls: int
 ) -> None:
     store = Hanging(calls)
-    id_ = moving(shelf, DONE[service_name], 600)
+    id_ = moving(record_store, DONE[service_name], 600)
 
     assert ids_of(watched(13, store)) == [id_]
     assert id_ in store.values["predictions"]
@@ -130,17 +130,19 @@ class Moody(Store):
 
 
 def test_a_state_that_cannot_be_kept_for_a_while_does_not_end_the_watch(
-    connections, shelf, service_name: str, watched
+    connections, record_store, service_name: str, watched
 ) -> None:
-    ids = [moving(shelf, DONE[service_name], seconds) for seconds in (200, 400)]
+    ids = [moving(record_store, DONE[service_name], seconds) for seconds in (200, 400)]
 
     assert ids_of(watched(9, Moody())) == ids
 
 
-def test_each_asset_of_equal_watchers_has_the_state(connections, shelf, service_name: str, watched) -> None:
+def test_each_asset_of_equal_watchers_has_the_state(
+    connections, record_store, service_name: str, watched
+) -> None:
     store, other = Store(), Store()
     store._by_name["other"] = other
-    id_ = moving(shelf, DONE[service_name], 100)
+    id_ = moving(record_store, DONE[service_name], 100)
 
     assert ids_of(watched(3, store)) == [id_]
     assert other.values == store.values

@@ -9,11 +9,11 @@ from typing import Any, ClassVar
 
 import pytest
 
-from airflow_provider_predictions.api.client import AsyncClient
+from airflow_provider_predictions.api.http.client import AsyncClient
 from airflow_provider_predictions.hooks.vlmrun import VlmRunHook
 from airflow_provider_predictions.sandbox.faults import Fault
 from airflow_provider_predictions.sandbox.server import Sandbox
-from airflow_provider_predictions.sandbox.shelf import Shelf
+from airflow_provider_predictions.sandbox.store import RecordStore
 from airflow_provider_predictions.triggers.vlmrun import VlmRunPredictionsTrigger
 from tests.conftest import moving
 from tests.given import DONE
@@ -22,8 +22,10 @@ from tests.triggers.waits import INTERVAL, fired, together, trigger
 pytestmark = pytest.mark.usefixtures("simulated_time")
 
 
-def test_each_wait_bears_its_own_number_of_failures(connections, shelf: Shelf, service_name: str) -> None:
-    id_ = moving(shelf, DONE[service_name], 0)
+def test_each_wait_bears_its_own_number_of_failures(
+    connections, record_store: RecordStore, service_name: str
+) -> None:
+    id_ = moving(record_store, DONE[service_name], 0)
     connections.wire.order(Fault(service_name, times=3))
 
     hasty, patient = together(
@@ -35,8 +37,10 @@ def test_each_wait_bears_its_own_number_of_failures(connections, shelf: Shelf, s
     assert patient["state"] == "done"
 
 
-def test_a_retry_after_puts_the_next_poll_off(connections, shelf: Shelf, service_name: str) -> None:
-    id_ = moving(shelf, DONE[service_name], 0)
+def test_a_retry_after_puts_the_next_poll_off(
+    connections, record_store: RecordStore, service_name: str
+) -> None:
+    id_ = moving(record_store, DONE[service_name], 0)
     refusal = {"status": 429, "body": b'{"message": "Too Many Requests"}', "headers": {"Retry-After": "100"}}
     connections.wire.order(Fault(service_name, times=1, **refusal))
     start = time.time()
@@ -47,8 +51,8 @@ def test_a_retry_after_puts_the_next_poll_off(connections, shelf: Shelf, service
     assert time.time() - start > 100 + INTERVAL
 
 
-def test_a_retry_after_holds_for_those_who_come_later(connections, shelf, service_name: str) -> None:
-    id_ = moving(shelf, DONE[service_name], 0)
+def test_a_retry_after_holds_for_those_who_come_later(connections, record_store, service_name: str) -> None:
+    id_ = moving(record_store, DONE[service_name], 0)
     refusal = {"status": 429, "body": b'{"message": "Too Many Requests"}', "headers": {"Retry-After": "100"}}
     connections.wire.order(Fault(service_name, times=1, **refusal))
 
@@ -76,10 +80,10 @@ CANNOT_BE_READ = pytest.mark.parametrize(
 
 @CANNOT_BE_READ
 def test_a_prediction_that_cannot_be_read_ends_only_the_wait_for_it(
-    connections, shelf, service_name: str, fault
+    connections, record_store, service_name: str, fault
 ) -> None:
     connections.wire.order(Fault(service_name, path="odd", times=99, **fault))
-    id_ = moving(shelf, DONE[service_name], 8 * INTERVAL)
+    id_ = moving(record_store, DONE[service_name], 8 * INTERVAL)
 
     odd, later, unknown = together(
         trigger(service_name, prediction_ids=["odd"]),
@@ -94,7 +98,7 @@ def test_a_prediction_that_cannot_be_read_ends_only_the_wait_for_it(
 
 
 def test_a_service_that_fails_for_several_is_asked_for_no_more_in_a_poll(
-    connections, shelf, service_name: str
+    connections, record_store, service_name: str
 ) -> None:
     ids = [f"predictions/odd-{number}" for number in range(50)]
     for number in range(50):
@@ -107,7 +111,7 @@ def test_a_service_that_fails_for_several_is_asked_for_no_more_in_a_poll(
     assert connections.wire.requests(service_name) <= 2 * (2 + 3)
 
 
-def test_a_retry_after_for_one_prediction_puts_all_off(connections, shelf, service_name: str) -> None:
+def test_a_retry_after_for_one_prediction_puts_all_off(connections, record_store, service_name: str) -> None:
     connections.wire.order(Fault(service_name, path="odd", status=503, headers={"Retry-After": "100"}))
     start = time.time()
 
@@ -118,13 +122,13 @@ def test_a_retry_after_for_one_prediction_puts_all_off(connections, shelf, servi
 
 
 def test_a_connection_that_is_missing_for_a_while_ends_no_wait(
-    connections, shelf, service_name: str, monkeypatch: pytest.MonkeyPatch
+    connections, record_store, service_name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A secrets backend that does not answer looks like this."""
     name = f"AIRFLOW_CONN_{service_name.upper()}_DEFAULT"
     value = os.environ[name]
     monkeypatch.delenv(name)
-    id_ = moving(shelf, DONE[service_name], 0)
+    id_ = moving(record_store, DONE[service_name], 0)
 
     async def run() -> dict[str, Any]:
         asyncio.get_running_loop().call_later(2.5 * INTERVAL, monkeypatch.setenv, name, value)
@@ -134,7 +138,7 @@ def test_a_connection_that_is_missing_for_a_while_ends_no_wait(
 
 
 def test_a_connection_that_stays_missing_ends_the_wait_as_one_that_a_retry_may_cure(
-    connections, shelf, service_name: str
+    connections, record_store, service_name: str
 ) -> None:
     (payload,) = together(trigger(service_name, conn_id="nobody", prediction_ids=["a"], max_failures=2))
 

@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_predictions.api.waiting import Pace, Tally, Wait, judge
+from airflow_provider_predictions.api.waiting.decide import Pace, Tally, Wait, decide
 from airflow_provider_predictions.sandbox.data import Record
-from airflow_provider_predictions.sandbox.faults import Fault, Limit, Seen
+from airflow_provider_predictions.sandbox.faults import Fault, RateLimitRule, Seen
 from airflow_provider_predictions.sandbox.server import Sandbox
-from airflow_provider_predictions.sandbox.shelf import Shelf
+from airflow_provider_predictions.sandbox.store import RecordStore
 from airflow_provider_predictions.triggers.poller import Poller
 from tests.clock import SimulatedTime
 from tests.conftest import asked, ends_with, moving
@@ -42,13 +42,13 @@ def between_requests(connections: Sandbox, service_name: str, waits: int, **argu
 
 
 def test_a_thousand_waits_for_ids_cost_the_requests_of_one(
-    connections: Sandbox, shelf: Shelf, service_name: str
+    connections: Sandbox, record_store: RecordStore, service_name: str
 ) -> None:
-    ids = [moving(shelf, DONE[service_name], 3600) for _ in range(90)]
+    ids = [moving(record_store, DONE[service_name], 3600) for _ in range(90)]
     ends_with(connections, service_name, request=6)
     together(trigger(service_name, prediction_ids=ids))
     alone = connections.wire.requests(service_name)
-    ids = [moving(shelf, DONE[service_name], 3600) for _ in range(90)]
+    ids = [moving(record_store, DONE[service_name], 3600) for _ in range(90)]
     connections.wire.seen.clear()
 
     payloads = together(*[trigger(service_name, prediction_ids=[ids[n % 90]]) for n in range(1000)])
@@ -58,10 +58,10 @@ def test_a_thousand_waits_for_ids_cost_the_requests_of_one(
 
 
 def test_waits_for_parts_of_the_list_are_answered_by_one_pass(
-    connections: Sandbox, shelf: Shelf, service_name: str
+    connections: Sandbox, record_store: RecordStore, service_name: str
 ) -> None:
-    start = shelf.add().created
-    ids = [moving(shelf, DONE[service_name], n * INTERVAL) for n in range(1, 5)]
+    start = record_store.add().created
+    ids = [moving(record_store, DONE[service_name], n * INTERVAL) for n in range(1, 5)]
     windows = [{"created_after": start.isoformat(), "statuses": status} for status in ("pending", "running")]
 
     payloads = together(
@@ -78,8 +78,8 @@ def test_waits_for_parts_of_the_list_are_answered_by_one_pass(
 
 def test_waits_for_other_models_count_no_prediction_of_each_other(connections: Sandbox) -> None:
     """Cradl applies this filter itself, so one pass cannot be read for both."""
-    shelf, since = connections.cradl, {"created_after": datetime.now(UTC).isoformat()}
-    rows = [shelf.add(work=1.5 * INTERVAL) for _ in range(8)]
+    record_store, since = connections.cradl, {"created_after": datetime.now(UTC).isoformat()}
+    rows = [record_store.add(work=1.5 * INTERVAL) for _ in range(8)]
     model, other = {row.group for row in rows}
     for row in rows:
         row.outcome = "failed" if row.group == other else "succeeded"
@@ -116,10 +116,10 @@ def drawn(draw: random.Random, service_name: str, rows: list[Record]) -> dict[st
 
 @pytest.mark.parametrize("seed", range(8))
 def test_a_wait_ends_alike_alone_and_beside_any_others(
-    connections: Sandbox, shelf: Shelf, service_name: str, seed: int
+    connections: Sandbox, record_store: RecordStore, service_name: str, seed: int
 ) -> None:
     draw, now = random.Random(seed), datetime.now(UTC)
-    rows = [shelf.add(created=now - timedelta(days=12 - n)) for n in range(12)]
+    rows = [record_store.add(created=now - timedelta(days=12 - n)) for n in range(12)]
     for row in rows:
         row.outcome = draw.choice(["failed", DONE[service_name]])
     waits = [drawn(draw, service_name, rows) for _ in range(5)]
@@ -133,9 +133,9 @@ def test_a_wait_ends_alike_alone_and_beside_any_others(
 
 
 def test_what_a_wait_for_ids_knows_to_be_finished_counts_once(
-    connections: Sandbox, shelf: Shelf, service_name: str
+    connections: Sandbox, record_store: RecordStore, service_name: str
 ) -> None:
-    ids = [shelf.add().id, moving(shelf, DONE[service_name], 1.5 * INTERVAL)]
+    ids = [record_store.add().id, moving(record_store, DONE[service_name], 1.5 * INTERVAL)]
 
     by_ids, three = together(
         trigger(service_name, prediction_ids=ids),
@@ -165,7 +165,7 @@ def test_a_model_that_the_service_does_not_know_ends_no_other_wait(connections: 
 def test_of_more_lists_than_the_rate_limit_lets_pass_each_has_its_turn(connections: Sandbox) -> None:
     for _ in range(8):
         connections.cradl.add()
-    connections.wire.rules.append(Limit("cradl", 1, 0.8 * INTERVAL))
+    connections.wire.rules.append(RateLimitRule("cradl", 1, 0.8 * INTERVAL))
     end = time.time() + 30 * INTERVAL
 
     payloads = together(*[trigger("cradl", filters={"model_id": f"m{n}"}, deadline=end) for n in range(4)])
@@ -173,8 +173,10 @@ def test_of_more_lists_than_the_rate_limit_lets_pass_each_has_its_turn(connectio
     assert {payload["state"] for payload in payloads} == {"done"}
 
 
-def test_a_wait_that_is_wrong_hurts_no_other(connections, shelf: Shelf, service_name: str) -> None:
-    id_ = moving(shelf, DONE[service_name], 1.5 * INTERVAL)
+def test_a_wait_that_is_wrong_hurts_no_other(
+    connections, record_store: RecordStore, service_name: str
+) -> None:
+    id_ = moving(record_store, DONE[service_name], 1.5 * INTERVAL)
 
     wrong, unknown, good = together(
         trigger(service_name, filters={"colour": "red"}),
@@ -199,8 +201,8 @@ def test_a_wait_that_is_wrong_hurts_no_other(connections, shelf: Shelf, service_
         pytest.param({"status": 404, "body": b'{"message": "Not found"}'}, id="404"),
     ],
 )
-def test_no_failure_makes_polls_come_sooner(connections, shelf, service_name: str, fault) -> None:
-    id_ = moving(shelf, "failed", 3600)
+def test_no_failure_makes_polls_come_sooner(connections, record_store, service_name: str, fault) -> None:
+    id_ = moving(record_store, "failed", 3600)
     connections.wire.order(Fault(service_name, times=99, **fault))
 
     gaps = between_requests(connections, service_name, waits=20, prediction_ids=[id_], max_failures=99)
@@ -210,9 +212,9 @@ def test_no_failure_makes_polls_come_sooner(connections, shelf, service_name: st
 
 
 def test_an_answer_that_takes_longer_than_an_interval_makes_polls_come_no_sooner(
-    connections, shelf, service_name: str, simulated_time: SimulatedTime
+    connections, record_store, service_name: str, simulated_time: SimulatedTime
 ) -> None:
-    id_ = moving(shelf, "failed", 3600)
+    id_ = moving(record_store, "failed", 3600)
     connections.wire.rules.append(lambda _: simulated_time.skip(1.5 * INTERVAL))
 
     gaps = between_requests(connections, service_name, waits=20, prediction_ids=[id_])
@@ -221,10 +223,10 @@ def test_an_answer_that_takes_longer_than_an_interval_makes_polls_come_no_sooner
     assert min(gaps) >= 2.5 * INTERVAL
 
 
-def test_one_short_page_is_one_request(connections, shelf: Shelf, service_name: str) -> None:
+def test_one_short_page_is_one_request(connections, record_store: RecordStore, service_name: str) -> None:
     """But for the first poll, which makes sure that the list ends there."""
-    shelf.fill(20)
-    moving(shelf, "failed", 3600)
+    record_store.fill(20)
+    moving(record_store, "failed", 3600)
 
     gaps = between_requests(connections, service_name, waits=1, filters={}, fail_on=())
 
@@ -232,8 +234,10 @@ def test_one_short_page_is_one_request(connections, shelf: Shelf, service_name: 
     assert min(gaps[2:]) >= INTERVAL
 
 
-def test_nothing_is_asked_any_more_when_all_waits_are_gone(connections, shelf, service_name: str) -> None:
-    id_ = moving(shelf, "failed", 3600)
+def test_nothing_is_asked_any_more_when_all_waits_are_gone(
+    connections, record_store, service_name: str
+) -> None:
+    id_ = moving(record_store, "failed", 3600)
 
     async def run() -> None:
         waits = [asyncio.create_task(fired(trigger(service_name, prediction_ids=[id_]))) for _ in range(3)]
@@ -250,9 +254,11 @@ def test_nothing_is_asked_any_more_when_all_waits_are_gone(connections, shelf, s
     assert not Poller._of_loops
 
 
-def test_who_joins_later_is_told_by_the_polls_of_the_others(connections, shelf, service_name: str) -> None:
-    first = moving(shelf, "failed", 3600)
-    done = moving(shelf, DONE[service_name], 0)
+def test_who_joins_later_is_told_by_the_polls_of_the_others(
+    connections, record_store, service_name: str
+) -> None:
+    first = moving(record_store, "failed", 3600)
+    done = moving(record_store, DONE[service_name], 0)
 
     async def run() -> float:
         waiting = asyncio.create_task(fired(trigger(service_name, prediction_ids=[first])))
@@ -267,10 +273,10 @@ def test_who_joins_later_is_told_by_the_polls_of_the_others(connections, shelf, 
 
 
 def test_waits_that_come_one_after_the_other_make_no_polls_closer(
-    connections, shelf, service_name: str
+    connections, record_store, service_name: str
 ) -> None:
     """Nobody is told sooner than the shortest interval after coming, and no poll is made for that."""
-    id_ = moving(shelf, "failed", 3600)
+    id_ = moving(record_store, "failed", 3600)
 
     async def run() -> float:
         start, waits = time.time(), []
@@ -288,9 +294,9 @@ def test_waits_that_come_one_after_the_other_make_no_polls_closer(
     assert 6 <= connections.wire.requests(service_name) <= seconds / SHORTEST + 1
 
 
-def test_who_comes_is_told_soon_but_not_at_once(connections, shelf, service_name: str) -> None:
-    first = moving(shelf, "failed", 3600)
-    done = moving(shelf, DONE[service_name], 0)
+def test_who_comes_is_told_soon_but_not_at_once(connections, record_store, service_name: str) -> None:
+    first = moving(record_store, "failed", 3600)
+    done = moving(record_store, DONE[service_name], 0)
 
     async def run() -> float:
         waiting = asyncio.create_task(fired(trigger(service_name, SHORTEST, prediction_ids=[first])))
@@ -303,8 +309,10 @@ def test_who_comes_is_told_soon_but_not_at_once(connections, shelf, service_name
     assert SHORTEST <= asyncio.run(run()) < 1.5 * SHORTEST
 
 
-def test_who_is_slow_is_told_the_newest_and_nothing_piles_up(connections, shelf, service_name: str) -> None:
-    id_ = moving(shelf, DONE[service_name], 3600)
+def test_who_is_slow_is_told_the_newest_and_nothing_piles_up(
+    connections, record_store, service_name: str
+) -> None:
+    id_ = moving(record_store, DONE[service_name], 3600)
     ends_with(connections, service_name, request=4)
 
     async def run() -> tuple[str, float]:
@@ -316,7 +324,7 @@ def test_who_is_slow_is_told_the_newest_and_nothing_piles_up(connections, shelf,
             assert isinstance(outcome, Tally)
             for _ in range(2):  # one may have been under way
                 await subscription.outcome()
-            return judge(outcome, 0).state, time.time() - before
+            return decide(outcome, 0).state, time.time() - before
 
     state, seconds = asyncio.run(run())
 
@@ -325,9 +333,9 @@ def test_who_is_slow_is_told_the_newest_and_nothing_piles_up(connections, shelf,
 
 
 def test_a_wait_that_asks_for_something_else_during_a_poll_makes_no_polls_closer(
-    connections, shelf, service_name: str
+    connections, record_store, service_name: str
 ) -> None:
-    first, second = (Wait(prediction_ids=[moving(shelf, "failed", 3600)]) for _ in range(2))
+    first, second = (Wait(prediction_ids=[moving(record_store, "failed", 3600)]) for _ in range(2))
     others = cycle([second, first])
 
     async def run() -> None:

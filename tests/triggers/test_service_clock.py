@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_predictions.sandbox.data import Record
-from airflow_provider_predictions.sandbox.shelf import Shelf
+from airflow_provider_predictions.sandbox.store import RecordStore
 from tests.conftest import moving
 from tests.given import DONE, WATCH
 from tests.triggers.watching import INTERVAL, Store, ids_of
@@ -24,9 +24,9 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def add(shelf: Shelf, created: datetime, seconds: float = 0) -> Record:
+def add(record_store: RecordStore, created: datetime, seconds: float = 0) -> Record:
     """A prediction that is finished so many seconds from now, whenever it was created."""
-    return shelf.add(created=created, work=seconds + (now() - created).total_seconds())
+    return record_store.add(created=created, work=seconds + (now() - created).total_seconds())
 
 
 def watermark(store: Store) -> datetime:
@@ -34,12 +34,12 @@ def watermark(store: Store) -> datetime:
 
 
 def test_rows_that_are_dated_ahead_are_told_of_once_and_silence_nothing(
-    connections, shelf: Shelf, service_name: str, store: Store, watched
+    connections, record_store: RecordStore, service_name: str, store: Store, watched
 ) -> None:
     watched(1, store)
-    rows = [add(shelf, now() + by) for by in (DAY * 2_000_000, 3 * HOUR)]
+    rows = [add(record_store, now() + by) for by in (DAY * 2_000_000, 3 * HOUR)]
     first = watched(2, store)
-    rows.append(add(shelf, now(), 30))
+    rows.append(add(record_store, now(), 30))
 
     told = first + watched(3, store)
 
@@ -48,12 +48,12 @@ def test_rows_that_are_dated_ahead_are_told_of_once_and_silence_nothing(
 
 
 def test_a_watch_whose_state_is_to_come_recovers(
-    connections, shelf: Shelf, service_name: str, store: Store, watched
+    connections, record_store: RecordStore, service_name: str, store: Store, watched
 ) -> None:
     """As the releases before left it, which believed every creation time."""
     feed = {"watermark": "2098-01-01T00:00:00Z", "told": {"x": "2099-01-01T00:00:00Z"}}
     store.values["predictions"] = json.dumps({"feed": feed, "pending": []})
-    ids = [moving(shelf, DONE[service_name], seconds) for seconds in (0, 200)]
+    ids = [moving(record_store, DONE[service_name], seconds) for seconds in (0, 200)]
 
     assert sorted(ids_of(watched(6, store))) == sorted(ids)
     assert watermark(store) <= now()
@@ -61,12 +61,12 @@ def test_a_watch_whose_state_is_to_come_recovers(
 
 @pytest.mark.parametrize("by", [DAY, -DAY], ids=["a day ahead", "a day behind"])
 def test_what_a_watcher_waits_for_is_told_by_the_clock_of_the_service(
-    connections, shelf: Shelf, service_name: str, store: Store, watched, by: timedelta
+    connections, record_store: RecordStore, service_name: str, store: Store, watched, by: timedelta
 ) -> None:
     """Seen from a service that is right, the triggerer's clock is a day behind, or ahead."""
     connections.wire.date = lambda: formatdate(time.time() + by.total_seconds(), usegmt=True)
-    add(shelf, now() + by - 9 * HOUR, 200)
-    waited_for = [add(shelf, now() + by - age, 200) for age in (4 * HOUR, timedelta(0))]
+    add(record_store, now() + by - 9 * HOUR, 200)
+    waited_for = [add(record_store, now() + by - age, 200) for age in (4 * HOUR, timedelta(0))]
 
     told = watched(7, store, max_age=5 * 3600)
 
@@ -75,13 +75,13 @@ def test_what_a_watcher_waits_for_is_told_by_the_clock_of_the_service(
 
 
 def test_a_watcher_looks_back_as_far_as_it_is_told(
-    connections, shelf: Shelf, service_name: str, store: Store, watched
+    connections, record_store: RecordStore, service_name: str, store: Store, watched
 ) -> None:
-    add(shelf, now())
+    add(record_store, now())
     watched(1, store, lookback=6 * HOUR)
 
     assert abs((watermark(store) - (now() - 6 * HOUR)).total_seconds()) < 3 * INTERVAL
-    late = add(shelf, now() - 5 * HOUR)
+    late = add(record_store, now() - 5 * HOUR)
     assert ids_of(watched(2, store, lookback=6 * 3600)) == [late.id]
 
 

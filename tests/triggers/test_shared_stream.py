@@ -18,9 +18,9 @@ from tests.triggers.watching import INTERVAL, STORED_AFTER, Store, ids_of, share
 pytestmark = pytest.mark.usefixtures("simulated_time", "has_watchers")
 
 
-def test_watchers_of_several_statuses_share_a_stream(connections, shelf, service_name: str) -> None:
+def test_watchers_of_several_statuses_share_a_stream(connections, record_store, service_name: str) -> None:
     needs(3, 3, "shared streams")
-    done, failed = moving(shelf, DONE[service_name], 100), moving(shelf, "failed", 100)
+    done, failed = moving(record_store, DONE[service_name], 100), moving(record_store, "failed", 100)
     asked: dict[str, list[dict[str, Any]]] = {DONE[service_name]: [], "failed": []}
 
     async def watch() -> None:
@@ -50,11 +50,11 @@ async def until_told(stream: AsyncIterator[Any]) -> AsyncIterator[Any]:
 
 
 def test_a_stream_that_airflow_ends_does_not_end_the_watch(
-    connections, shelf, service_name: str, store: Store
+    connections, record_store, service_name: str, store: Store
 ) -> None:
     """Its database did not say in time that an event is stored."""
     needs(3, 3, "shared streams")
-    first = moving(shelf, DONE[service_name], 100)
+    first = moving(record_store, DONE[service_name], 100)
 
     async def watch() -> list[str]:
         manager = shared_streams()
@@ -69,7 +69,7 @@ def test_a_stream_that_airflow_ends_does_not_end_the_watch(
             if len(told) == 2:
                 break
             # Airflow waits for 300 s, and looks after it each 30 s.
-            asyncio.get_running_loop().call_later(600, moving, shelf, DONE[service_name], 0)
+            asyncio.get_running_loop().call_later(600, moving, record_store, DONE[service_name], 0)
         await manager.stop_all()
         return told
 
@@ -80,11 +80,11 @@ def test_a_stream_that_airflow_ends_does_not_end_the_watch(
 
 
 def test_an_event_that_is_stored_is_not_told_again_since_another_watcher_of_the_stream_has_failed(
-    connections, shelf, service_name: str
+    connections, record_store, service_name: str
 ) -> None:
     """Airflow does not confirm a look whose events are not all stored."""
     needs(3, 3, "shared streams")
-    id_ = moving(shelf, DONE[service_name], 100)
+    id_ = moving(record_store, DONE[service_name], 100)
     stores = [Store(), Store()]
     told: list[str] = []
 

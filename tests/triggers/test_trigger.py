@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_predictions.sandbox.server import Sandbox
-from airflow_provider_predictions.sandbox.shelf import Shelf
+from airflow_provider_predictions.sandbox.store import RecordStore
 from airflow_provider_predictions.triggers.poller import Poller
 from tests.compat import kill
 from tests.conftest import asked, moving
@@ -19,8 +19,10 @@ from tests.triggers.waits import INTERVAL, fired, together, trigger
 pytestmark = pytest.mark.usefixtures("simulated_time")
 
 
-def test_a_deadline_is_kept_whatever_the_interval(connections, shelf: Shelf, service_name: str) -> None:
-    moving(shelf, "failed", 3600)
+def test_a_deadline_is_kept_whatever_the_interval(
+    connections, record_store: RecordStore, service_name: str
+) -> None:
+    moving(record_store, "failed", 3600)
     start = time.time()
 
     (payload,) = together(trigger(service_name, 3600, started=start - 100, deadline=start + 50))
@@ -54,8 +56,8 @@ def test_a_token_that_expires_again_and_again_is_renewed(connections: Sandbox) -
     assert connections.wire.requests("token") >= 3
 
 
-def test_a_trigger_sleeps_before_its_first_poll(connections, shelf, service_name: str) -> None:
-    id_ = moving(shelf, DONE[service_name], 0)
+def test_a_trigger_sleeps_before_its_first_poll(connections, record_store, service_name: str) -> None:
+    id_ = moving(record_store, DONE[service_name], 0)
 
     async def run() -> int:
         waiting = asyncio.create_task(fired(trigger(service_name, prediction_ids=[id_])))
@@ -67,8 +69,8 @@ def test_a_trigger_sleeps_before_its_first_poll(connections, shelf, service_name
     assert asyncio.run(run()) == 0
 
 
-def test_an_old_wait_asks_less_often_where_it_may(connections, shelf, service_name: str) -> None:
-    id_ = moving(shelf, "failed", 3600)
+def test_an_old_wait_asks_less_often_where_it_may(connections, record_store, service_name: str) -> None:
+    id_ = moving(record_store, "failed", 3600)
 
     async def run() -> None:
         old = trigger(service_name, prediction_ids=[id_], max_interval=100, started=time.time() - 10_000)
@@ -83,9 +85,9 @@ def test_an_old_wait_asks_less_often_where_it_may(connections, shelf, service_na
 
 
 def test_a_wait_that_another_triggerer_takes_over_ends_when_it_would_have(
-    connections, shelf, service_name: str
+    connections, record_store, service_name: str
 ) -> None:
-    id_ = moving(shelf, "failed", 3600)
+    id_ = moving(record_store, "failed", 3600)
     start = time.time()
     first = trigger(service_name, prediction_ids=[id_], started=start - 100, deadline=start + 150)
 
@@ -101,9 +103,11 @@ def test_a_wait_that_another_triggerer_takes_over_ends_when_it_would_have(
     assert 150 <= time.time() - start < 160
 
 
-def test_a_wait_that_a_person_ends_touches_nothing_remote(connections, shelf, service_name: str) -> None:
-    id_ = moving(shelf, "failed", 3600)
-    other = moving(shelf, "failed", 3600)
+def test_a_wait_that_a_person_ends_touches_nothing_remote(
+    connections, record_store, service_name: str
+) -> None:
+    id_ = moving(record_store, "failed", 3600)
+    other = moving(record_store, "failed", 3600)
 
     async def run() -> None:
         waits = [trigger(service_name, prediction_ids=[given]) for given in (id_, other)]

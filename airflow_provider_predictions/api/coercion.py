@@ -1,0 +1,142 @@
+"""What a value stands for that a person, a template or another task has given."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from collections.abc import Sequence
+from itertools import chain
+from numbers import Integral
+from typing import Any
+from uuid import UUID
+
+NOTHING = ("", "None", "null")
+"""How a template renders nothing: an empty text, None, and None with ``tojson``."""
+BRACKETS = ("[", "(", "{")
+QUOTES = ("'", '"')
+MARKS = ("{{", "{%", "{#")
+"""What Jinja looks for in a text."""
+_USER = re.compile(r"://[^/\s@'\"]*:[^/\s@'\"]*@")
+_QUERY = re.compile(r"(://[^\s?'\"]*)\?[^\s'\"]*")
+_SHOWN = 2000
+MAX_TEXT_LENGTH = 1 << 20
+"""Characters of a text that is read as a list."""
+
+
+def given(value: object) -> Any:
+    """The value, or None where it stands for nothing; a lazy sequence of Airflow as a list."""
+    if isinstance(value, str):
+        text = value.strip()
+        if text in NOTHING:
+            return None
+        is_quoted = text[0] in QUOTES and text[-1] == text[0] and len(text) <= MAX_TEXT_LENGTH
+        found = shown(text, text) if is_quoted else text
+        return None if isinstance(found, str) and found.strip() in NOTHING else found
+    if isinstance(value, Sequence) and not isinstance(value, list | tuple | bytes | bytearray):
+        return list(value)
+    return value
+
+
+def is_template(value: object) -> bool:
+    """Whether a text, or one of several, is a template."""
+    if isinstance(value, list | tuple | set | frozenset):
+        return any(map(is_template, value))
+    return isinstance(value, str) and any(mark in value for mark in MARKS)
+
+
+def shown(text: str, otherwise: Any = None) -> Any:
+    """The value that a text shows, written as JSON or as Python writes it.
+
+    :param otherwise: the result where it shows none, instead of an error.
+    :raises ValueError: where it shows none.
+    """
+    if len(text) > MAX_TEXT_LENGTH:
+        raise ValueError(f"is text of more than {MAX_TEXT_LENGTH} characters; give the list itself")
+    for read in (json.loads, ast.literal_eval):
+        try:
+            return read(text)
+        except (ValueError, SyntaxError, RecursionError, MemoryError):
+            continue
+    if otherwise is None:
+        raise ValueError("looks like a list, but is neither JSON nor a Python literal")
+    return otherwise
+
+
+def words(value: Any) -> Any:
+    """A list of texts, from a list, one word, comma-separated text, or the text of a list.
+
+    :raises ValueError: where an item is no text.
+    """
+    value = given(value)
+    if isinstance(value, str):
+        value = shown(value) if value.startswith(BRACKETS) else _split(value)
+    if isinstance(value, str):
+        value = [value]
+    if not isinstance(value, list | tuple | set | frozenset):
+        return value  # None, or of a type that is refused
+    return [_word(item, number) for number, item in enumerate(value, 1)]
+
+
+def _split(text: str) -> Any:
+    # Native rendering reads '"a", "b"' as two texts, too.
+    found = shown(text, text) if text[0] in QUOTES else text
+    return found if found is not text else [word.strip() for word in text.split(",") if word.strip()]
+
+
+def _word(item: object, number: int) -> str:
+    found = given(item)
+    if _is_id(found):
+        return str(found)
+    if not isinstance(found, str):
+        kind = "nothing" if found is None else type(found).__name__
+        raise ValueError(f"item {number} must be text; found {kind}")
+    return found
+
+
+def text(value: object) -> object:
+    """One text; a whole number is the text of an id.
+
+    :raises ValueError: for the text of a list.
+    """
+    value = given(value)
+    if isinstance(value, str) and value.startswith(BRACKETS):
+        raise ValueError("must be one text, not a list")
+    return str(value) if _is_id(value) else value
+
+
+def ids(value: object) -> Any:
+    """A list of texts, as ``words`` reads it. Whole numbers and UUIDs are ids, too; lists in it are joined.
+
+    :raises ValueError: for empty text, which names none.
+    """
+    if isinstance(value, str) and given(value) is None:
+        raise ValueError("is empty; give ids, or leave it out")
+    value = given(value)
+    if isinstance(value, str) and value.startswith(BRACKETS):
+        value = shown(value)
+    if isinstance(value, list | tuple):
+        parts = (part if isinstance(part, str) else given(part) for part in value)
+        value = [*chain.from_iterable(part if isinstance(part, list | tuple) else [part] for part in parts)]
+    return words(str(value) if _is_id(value) else value)
+
+
+def number(value: object) -> object:
+    """A number, or the text of one; True and False are none.
+
+    :raises ValueError: for these.
+    """
+    if isinstance(value, bool):
+        raise ValueError(f"must be a number; found {value}")
+    return given(value)
+
+
+def short(value: object, longest: int = 80) -> str:
+    """A value in a message; a URL without password and query, which may hold secrets."""
+    found = _QUERY.sub(r"\1?…", _USER.sub("://***@", repr(value)[:_SHOWN]))
+    return found if len(found) <= longest else f"{found[: longest - 1]}…"
+
+
+def _is_id(value: object) -> bool:
+    """Whether its text is an id: a whole number, also of numpy, or a UUID."""
+    return isinstance(value, Integral | UUID) and not isinstance(value, bool)

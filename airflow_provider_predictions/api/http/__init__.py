@@ -1,0 +1,1 @@
+"""What one request costs and brings: sending, tokens, retries, rate limits, files."""

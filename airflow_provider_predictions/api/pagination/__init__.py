@@ -1,0 +1,1 @@
+"""From a response to the next request. Nothing here does I/O."""

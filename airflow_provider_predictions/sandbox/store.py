@@ -1,0 +1,77 @@
+"""The list of one service: newest first, growing, shrinking and moving on."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+
+from airflow_provider_predictions.sandbox.data import Kind, Record
+
+FINISHED = 0.0
+"""Seconds of work of a prediction that needs no waiting for."""
+
+
+class RecordStore:
+    """All predictions of one service.
+
+    :param kind: how they are made and shown.
+    :param seed: equal seeds give equal predictions, but for the time they were made.
+    """
+
+    def __init__(self, kind: Kind, seed: int) -> None:
+        self.kind = kind
+        self.seed = seed
+        self.files = ""
+        self.clear()
+
+    def clear(self) -> None:
+        """Start again with an empty list."""
+        self.rows: list[Record] = []
+        self.cap: int | None = None
+        """Rows that an answer holds at most, whatever was asked for."""
+        self._rng = random.Random(self.seed)
+        self._texts: dict[tuple[str, str], bytes] = {}
+
+    def fill(self, count: int, *, moving: int = 0, days: float = 30) -> None:
+        """Make finished predictions, spread over the days before now, and moving ones on top of them."""
+        now = datetime.now(UTC)
+        step = timedelta(days=days) / max(1, count)
+        made = [
+            self.kind.make(self._rng, now - step * (count - n), self._rng.uniform(1, 40))
+            for n in range(count)
+        ]
+        self.rows[:0] = made[::-1]
+        for n in range(moving):
+            self.add(work=4 + 12 * n / moving)
+
+    def add(self, *, created: datetime | None = None, work: float = FINISHED) -> Record:
+        """Make a prediction, by default a finished one of this moment."""
+        record = self.kind.make(self._rng, created or datetime.now(UTC), work)
+        self.rows.insert(0, record)
+        return record
+
+    def remove(self, ids: Iterable[str]) -> None:
+        """Delete predictions."""
+        gone = set(ids)
+        self.rows = [row for row in self.rows if row.id not in gone]
+
+    def find(self, id_: str) -> Record | None:
+        """A prediction by its id."""
+        return next((row for row in self.rows if row.id == id_), None)
+
+    def status(self, record: Record) -> str:
+        """The status of a prediction at this moment."""
+        return self.kind.status(record, datetime.now(UTC))
+
+    def text(self, record: Record) -> bytes:
+        """A prediction as the service sends it at this moment."""
+        status = self.status(record)
+        key = (record.id, status)
+        if key not in self._texts:
+            self._texts[key] = self.kind.show(record, status, self.files)
+        return self._texts[key]
+
+    def texts(self) -> list[bytes]:
+        """Everything, newest first."""
+        return [self.text(row) for row in self.rows]

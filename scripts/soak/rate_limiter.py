@@ -1,0 +1,156 @@
+"""Many landings at once on one connection: they stay within its budget, and all land whole."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from airflow_provider_predictions.sandbox.faults import RateLimitRule
+from soak.common import SERVICES, TITLES, Report, World, say, world
+
+PAGE = 100
+COLUMNS = (
+    "at once",
+    "limit",
+    "service",
+    "requests",
+    "most in any 60 s",
+    "refused",
+    "seconds",
+    "attempts of a task, at most",
+    "landed whole",
+)
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """How the landings run, and who knows the limit.
+
+    :param processes: each landing is a process, as Airflow's tasks are; or else a thread of one process.
+    :param given: the connection knows it, divided among the processes; or else the service refuses with 429.
+    """
+
+    processes: bool
+    given: bool
+
+
+SCENARIOS = (Scenario(False, True), Scenario(True, True), Scenario(False, False), Scenario(True, False))
+
+
+def run(
+    tasks: int = 50,
+    rows: int = 3000,
+    *,
+    scenarios: Sequence[Scenario] = SCENARIOS,
+    services: Sequence[str] = SERVICES,
+    per_minute: int = 600,
+    per_second: int = 20,
+    longest: float = 1800,
+) -> Report:
+    """Let so many tasks land the same list at once, both services side by side.
+
+    :param rows: of the list.
+    :param per_minute: requests that VLM Run takes, and that a connection is given.
+    :param per_second: requests that Cradl takes.
+    :param longest: seconds that one scenario may take.
+    """
+    report = Report(COLUMNS)
+    with world() as at, ThreadPoolExecutor(len(SERVICES)) as pool:
+        at.sandbox.vlmrun.fill(rows)
+        at.sandbox.cradl.fill(rows)
+        for scenario in scenarios:
+            limits = {
+                "vlmrun": RateLimitRule("vlmrun", per_minute, 60),
+                "cradl": RateLimitRule("cradl", per_second, 1),
+            }
+            at.sandbox.wire.clear()
+            if not scenario.given:
+                at.sandbox.wire.rules += limits.values()
+            share = per_minute // tasks if scenario.processes else per_minute
+            extra = {"requests_per_minute": share} if scenario.given else {}
+            runs = [
+                pool.submit(_run, at.connected(extra), service, scenario, tasks, longest)
+                for service in services
+            ]
+            for service, future in zip(services, runs, strict=True):
+                seconds, answers = future.result()
+                _judge(report, at, service, scenario, limits[service], share, seconds, answers)
+    return report
+
+
+def _run(
+    at: World, service: str, scenario: Scenario, tasks: int, longest: float
+) -> tuple[float, list[dict[str, Any]]]:
+    """Run the tasks; the seconds, and what each has answered."""
+    order = {
+        "service": service,
+        "run": "",
+        "tasks": tasks,
+        "processes": scenario.processes,
+        "page_size": PAGE,
+        "path": f"s3://store@{at.bucket}/{service}-{scenario.processes}-{scenario.given}",
+    }
+    with at.process("tasks", order) as process:
+        stopper = threading.Timer(longest, process.kill)
+        stopper.start()
+        assert process.stdout
+        answer = process.stdout.read()
+        stopper.cancel()
+    if not answer:
+        raise AssertionError(f"{TITLES[service]}: no answer within {longest} s.\n{at.log('tasks')}")
+    times = [seen.at for seen in at.sandbox.wire.seen if seen.part == service]
+    return max(times) - min(times), json.loads(answer)
+
+
+def _judge(
+    report: Report,
+    at: World,
+    service: str,
+    scenario: Scenario,
+    limit: RateLimitRule,
+    share: int,
+    seconds: float,
+    answers: list[dict[str, Any]],
+) -> None:
+    times = [seen.at for seen in at.sandbox.wire.seen if seen.part == service]
+    expected = hashlib.sha256(b"".join(text + b"\n" for text in getattr(at.sandbox, service).texts()))
+    whole = sum(_hash(at, answer) == expected.hexdigest() for answer in answers)
+    tasks, most = len(answers), densest(times, 60)
+    how = f"{tasks} {'processes' if scenario.processes else 'threads of one process'}"
+    name = f"{TITLES[service]}, {how}"
+    if scenario.given:
+        rate_limiter = share * tasks if scenario.processes else share
+        words = f"given: {share} a minute" + (" each" if scenario.processes else "")
+        report.promise(most <= rate_limiter, f"{name}: {most} requests within 60 s, of {rate_limiter}")
+    else:
+        words = f"the service's: {limit.requests} in {limit.seconds} s"
+    errors = [answer["error"] for answer in answers if "error" in answer]
+    report.promise(whole == tasks, f"{name}: {whole} of {tasks} landed whole; {errors[:1]}")
+    attempts = max(answer["attempts"] for answer in answers)
+    row = (how, words, TITLES[service], f"{len(times):,}", f"{most:,}", f"{limit.refused:,}",
+           f"{seconds:,.0f}", attempts, f"{whole} of {tasks}")  # fmt: skip
+    report.rows.append(row)
+    say(row)
+
+
+def _hash(at: World, answer: dict[str, Any]) -> str:
+    """The hash of all that a task has landed."""
+    hashed = hashlib.sha256()
+    for part in at.objects([part["uri"] for part in answer.get("manifest", {"parts": ()})["parts"]]):
+        hashed.update(part)
+    return hashed.hexdigest()
+
+
+def densest(times: Sequence[float], seconds: float) -> int:
+    """The most moments that lie within any window of so many seconds."""
+    moments, first, most = sorted(times), 0, 0
+    for n, moment in enumerate(moments):
+        while moments[first] <= moment - seconds:
+            first += 1
+        most = max(most, n - first + 1)
+    return most

@@ -1,0 +1,160 @@
+"""Where the values of a record of Cradl are asked for, and what is hidden of that."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from airflow_provider_predictions.api.errors import (
+    InvalidRequestError,
+    MalformedAnswerError,
+    NotFoundError,
+    QuotaExceededError,
+    UnusableFileError,
+)
+from airflow_provider_predictions.api.filters import is_private_url
+from airflow_provider_predictions.api.http.redaction import without
+from airflow_provider_predictions.api.models import PageRequest
+from tests.api import services
+from tests.conftest import make_service
+
+CRADL = replace(services.CRADL, file_hosts=("files.test",))
+OURS = "https://files.test/a?sig=s1&X=s%2F2"
+THEIRS = "https://bucket.test/a?sig=s1"
+
+
+def asked(**record: Any) -> PageRequest | None:
+    return CRADL.values_request(CRADL.row(json.dumps({"predictionId": "p"} | record).encode()))
+
+
+def test_values_that_are_there_or_nowhere_are_not_asked_for() -> None:
+    assert asked() is None
+    assert asked(fileUrl="") is None
+    assert asked(fileUrl=OURS, predictions=[]) is None
+    assert asked(fileUrl=OURS, predictions=None) == PageRequest(OURS, {}, ("s1", "s/2"))
+
+
+@pytest.mark.parametrize(
+    ("url", "config", "params"),
+    [
+        (OURS, {"outputFormat": "v2"}, {"predictionsFormat": "v2"}),
+        (OURS, {"outputFormat": 2}, {}),
+        (OURS, {}, {}),
+        (OURS, [], {}),
+        (THEIRS, {"outputFormat": "v2"}, {}),
+        (THEIRS, None, {}),
+    ],
+)
+def test_the_format_is_asked_for_where_it_is_known_and_the_host_is_ours(url, config, params) -> None:
+    request = asked(fileUrl=url, postprocessConfig=config)
+
+    assert (request.path, request.params) == (url, params)
+    assert request.hidden[0] == "s1"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "predictions",
+        "https://",
+        "https://[",
+        "https://a:port/",
+        "https://a:0/",
+        "//a/b",
+        "https://a..b/x",
+        "https://xn--/x",
+        f"https://{'a' * 64}.example/x",
+    ],
+)
+def test_what_is_no_whole_url_is_not_opened(url: str) -> None:
+    with pytest.raises(InvalidRequestError, match="Cradl names a fileUrl that is no URL; it was not opened"):
+        asked(fileUrl=url)
+
+
+def test_values_take_their_place_and_every_other_member_keeps_its_bytes() -> None:
+    row = CRADL.row(b'{"predictionId":"p", "x": 1.50,"predictions":null}')
+
+    found = CRADL.with_values(row, b'\xef\xbb\xbf [\n{"label": "a"}]\n')
+
+    assert found.raw == b'{"predictionId":"p","x":1.50,"predictions":[{"label":"a"}]}'
+    assert found.id == "p"
+    with pytest.raises(MalformedAnswerError, match=r"It looks like a web page: check Base URL"):
+        CRADL.with_values(row, b" <html>")
+    with pytest.raises(MalformedAnswerError, match=r"^Cradl sent 1 bytes that are not the JSON"):
+        CRADL.with_values(row, b"x")
+
+
+def test_only_a_429_that_speaks_of_a_limit_exceeded_is_a_quota() -> None:
+    assert CRADL.refusal(429, "Limit Exceeded for the month") is QuotaExceededError
+    assert CRADL.refusal(429, "Too Many Requests") is None
+    assert CRADL.refusal(403, "Limit Exceeded") is None
+
+
+def test_a_path_that_api_gateway_does_not_know_is_not_about_the_credentials(sandbox, shell) -> None:
+    service = make_service(sandbox, "cradl", base_url=f"{sandbox.url}/cradl/v2")
+
+    with pytest.raises(NotFoundError, match=r"Token\. Check Base URL \(host\) of the connection$"):
+        shell.all(service)
+
+
+@pytest.mark.parametrize("body", [b"null", b"3", b'"a"', b"true"])
+def test_values_are_an_array_or_an_object(body: bytes) -> None:
+    row = CRADL.row(b'{"predictionId":"p","predictions":null}')
+
+    assert b'"predictions":{"a":1}' in CRADL.with_values(row, b'{"a":1}').raw
+    with pytest.raises(MalformedAnswerError, match="instead of values"):
+        CRADL.with_values(row, body)
+
+
+def test_a_prediction_that_has_succeeded_is_to_have_values() -> None:
+    for record in ({"status": "succeeded"}, {"inferenceTime": 1}):
+        with pytest.raises(UnusableFileError, match="Cradl names no fileUrl, though the prediction has succ"):
+            asked(**record)
+    assert asked(status="succeeded", predictions=[]) is None
+    assert asked(status="failed") is asked(status="pending") is None
+
+
+@pytest.mark.parametrize(
+    ("host", "private"),
+    [
+        ("10.1.2.3", True), ("127.0.0.1", True), ("127.1", True), ("2130706433", True), ("0x7f000001", True),
+        ("169.254.169.254", True), ("localhost", True), ("LOCALHOST.", True), ("a.localhost", True),
+        ("[::1]", True), ("[fd00::1]", True), ("[::ffff:10.0.0.1]", True), ("0.0.0.0", True),
+        ("8.8.8.8", False), ("[2606:4700::1111]", False), ("bucket.s3.amazonaws.com", False),
+        ("10.example.com", False),
+    ],
+)  # fmt: skip
+def test_a_private_address_is_known_in_every_form(host: str, private: bool) -> None:
+    assert is_private_url(f"https://{host}/a") is private
+    assert is_private_url(f"https://{host}:8443/a") is private
+
+
+@pytest.mark.parametrize(
+    ("body", "token", "count"),
+    [
+        (b'{"predictions": [{}, {}], "nextToken": "t"}', "t", 2),
+        (b'{"predictions": [], "nextToken": null}', None, 0),
+        (b'{"predictions": [1], "nextToken": ""}', None, 1),
+        (b'{"predictions": []}', None, 0),
+    ],
+)
+def test_a_page_holds_rows_and_perhaps_a_token(body: bytes, token: str | None, count: int) -> None:
+    rows, found = CRADL.page(body)
+
+    assert (len(rows), found) == (count, token)
+    assert CRADL.split(body) == rows
+
+
+@pytest.mark.parametrize("body", [b'{"nextToken": "t"}', b'{"predictions": [], "nextToken": 7}', b"[]", b"{"])
+def test_another_shape_is_no_page(body: bytes) -> None:
+    with pytest.raises(MalformedAnswerError, match=f"Cradl sent {len(body)} bytes that are not the JSON"):
+        CRADL.page(body)
+
+
+def test_seven_bytes_are_known_in_base64_wherever_they_stand() -> None:
+    assert without("Basic eDEyMzQ1Njc=", "1234567") == "Basic ***"
+    assert without("Basic MTIzNDU2Nw==", "1234567") == "Basic ***"
+    assert without("Basic eDEyMzQ1Ng==", "123456") == "Basic eDEyMzQ1Ng=="

@@ -1,0 +1,327 @@
+"""When requests may start."""
+
+from __future__ import annotations
+
+import gc
+import heapq
+import random
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from airflow_provider_predictions.api.errors import RateLimitedError
+from airflow_provider_predictions.api.http.client import Client
+from airflow_provider_predictions.api.http.retry import (
+    MAX_DOUBLINGS,
+    MAX_RETRY_WAIT,
+    RATE_LIMIT_PATIENCE,
+    RateLimiter,
+    Reservation,
+    seconds_to_wait,
+)
+from airflow_provider_predictions.sandbox.faults import rate_limit
+from airflow_provider_predictions.sandbox.server import Sandbox
+from airflow_provider_predictions.sandbox.store import RecordStore
+from tests.conftest import Shell
+from tests.wire import in_front
+
+EXAMPLES = settings(deadline=None, derandomize=True)
+
+
+class Account:
+    """A service that takes so many requests in any 60 seconds, and its client, on a made clock."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.now = 0.0
+        self.taken: list[float] = []
+        self.refused = 0
+        self.rate_limiter = RateLimiter(window=60)
+
+    def request(self) -> bool:
+        """Wait for a turn and use it; whether it was taken."""
+        reservation = self.rate_limiter.reserve(self.now)
+        self.now += reservation.wait(self.now)
+        if sum(start > self.now - 60 for start in self.taken) < self.limit:
+            self.taken.append(self.now)
+            return True
+        self.refused += 1
+        self.now += self.rate_limiter.refused(reservation, self.now, None)
+        return False
+
+
+def reserve(rate_limiter: RateLimiter, now: float, **arguments: Any) -> float:
+    """Seconds until the next free turn, which is taken."""
+    return rate_limiter.reserve(now, **arguments).wait(now)
+
+
+def refused(rate_limiter: RateLimiter, now: float, seconds: float | None) -> float:
+    """A request is one too many, for which a turn was taken at this moment."""
+    reservation = next(
+        reservation for reservation in reversed(rate_limiter._reservations) if reservation.time <= now
+    )
+    return rate_limiter.refused(reservation, now, seconds)
+
+
+@given(st.integers(1, 5), st.lists(st.floats(0, 30), max_size=40))
+@EXAMPLES
+def test_no_more_than_the_limit_start_in_any_minute(limit: int, gaps: list[float]) -> None:
+    rate_limiter = RateLimiter(limit)
+    now, starts = 0.0, []
+    for gap in gaps:
+        now += gap
+        starts.append(now + reserve(rate_limiter, now))
+
+    starts.sort()
+    assert all(later - earlier >= 59.999 for earlier, later in zip(starts, starts[limit:], strict=False))
+
+
+def test_an_account_of_ten_requests_a_minute_is_read_to_the_end_with_few_refusals() -> None:
+    account = Account(limit=10)
+
+    taken = sum(account.request() for _ in range(250))
+
+    assert taken + account.refused == 250
+    assert account.refused <= account.now / 60 + 1
+    assert taken >= 0.7 * 10 * account.now / 60
+
+
+def test_after_a_refusal_no_more_start_in_a_window_than_were_taken() -> None:
+    rate_limiter = RateLimiter(window=60)
+    for _ in range(6):
+        reserve(rate_limiter, 0)
+
+    assert refused(rate_limiter, 0, None) == 60
+    assert [reserve(rate_limiter, 60) for _ in range(10)] == [0] * 10
+    assert reserve(rate_limiter, 60) == 60
+
+
+def test_a_learned_limit_is_forgotten() -> None:
+    rate_limiter = RateLimiter(window=60)
+    reserve(rate_limiter, 0)
+    refused(rate_limiter, 0, None)
+
+    assert {reserve(rate_limiter, 60.0 * MAX_DOUBLINGS) for _ in range(1000)} == {0}
+
+
+def test_what_the_service_asks_for_pauses_everybody_and_has_a_bound() -> None:
+    rate_limiter = RateLimiter()
+    reserve(rate_limiter, 0)
+
+    assert refused(rate_limiter, 0, 17) == 17
+    assert reserve(rate_limiter, 1) == 16
+    refused(rate_limiter, 20, 10**9)
+    assert reserve(rate_limiter, 20) == MAX_RETRY_WAIT
+
+
+def test_who_asks_once_waits_for_the_given_limit_only() -> None:
+    rate_limiter = RateLimiter(2)
+    reserve(rate_limiter, 0)
+    refused(rate_limiter, 0, 100)
+
+    assert [reserve(rate_limiter, 0, patient=False) for _ in range(3)] == [0, 0, 60]
+
+
+def test_who_asks_once_is_not_held_up_by_an_earlier_refusal(
+    service, record_store: RecordStore, sandbox: Sandbox
+) -> None:
+    record_store.fill(1)
+    request = service.paginator(service.filters()).next_requests(1)[0]
+    with Client(service, attempts=1) as client:
+        client.sleep = lambda seconds: pytest.fail(f"it waits for {seconds} s")
+        client.get(request, bytes)
+        sandbox.wire.order(rate_limit(service.name))
+        with pytest.raises(RateLimitedError):
+            client.get(request, bytes)
+
+        assert record_store.texts()[0] in client.get(request, bytes)
+
+
+CALLS = st.lists(st.tuples(st.floats(0, 30), st.booleans(), st.booleans()), max_size=40)
+
+
+@given(st.integers(1, 5), CALLS)
+@EXAMPLES
+def test_the_impatient_keep_the_given_limit_too(limit: int, calls: list[tuple[float, bool, bool]]) -> None:
+    """Though turns are not taken in the order of time, where the service has asked the others to pause."""
+    rate_limiter = RateLimiter(limit)
+    now, starts = 0.0, []
+    for gap, patient, is_refused in calls:
+        now += gap
+        wait = reserve(rate_limiter, now, patient=patient)
+        if is_refused and wait == 0:
+            refused(rate_limiter, now, 40)
+        else:
+            starts.append(now + wait)
+
+    starts.sort()
+    assert all(later - earlier >= 59.999 for earlier, later in zip(starts, starts[limit:], strict=False))
+
+
+DELAYS = st.tuples(st.floats(0, 20), st.floats(0, 20))
+
+
+@given(st.integers(1, 5), st.lists(st.tuples(st.integers(0, 7), DELAYS), max_size=60))
+@EXAMPLES
+def test_no_more_than_the_limit_arrive_in_any_minute_however_late_they_are(limit: int, calls) -> None:
+    """Threads that are held up before their request goes out, and wait for its answer."""
+    rate_limiter = RateLimiter(limit)
+    arrived = []
+
+    def thread(delays: list[tuple[float, float]]) -> Iterator[float]:
+        nonlocal now
+        for on_the_way, until_answered in delays:
+            reservation = rate_limiter.reserve(now)
+            while wait := reservation.wait(now):
+                yield wait
+            yield on_the_way
+            arrived.append(now)
+            yield until_answered
+            reservation.end(now)
+
+    of_threads: dict[int, list[tuple[float, float]]] = {}
+    for number, delays in calls:
+        of_threads.setdefault(number, []).append(delays)
+    waiting = [(0.0, number, thread(delays)) for number, delays in of_threads.items()]
+    heapq.heapify(waiting)
+    while waiting:
+        now, number, of_number = heapq.heappop(waiting)
+        wait = next(of_number, None)
+        if wait is not None:
+            heapq.heappush(waiting, (now + wait, number, of_number))
+
+    assert len(arrived) == len(calls)
+    assert all(later - earlier >= 59.999 for earlier, later in zip(arrived, arrived[limit:], strict=False))
+
+
+def test_turns_that_are_over_are_forgotten() -> None:
+    def turns() -> int:
+        return sum(type(thing) is Reservation for thing in gc.get_objects())
+
+    rate_limiter, now, before = RateLimiter(3), 0.0, turns()
+    for _ in range(5000):
+        reservation = rate_limiter.reserve(now)
+        now += reservation.wait(now) + 0.1
+        reservation.end(now)
+
+    assert turns() < before + 10
+
+
+def test_threads_share_the_limit() -> None:
+    rate_limiter, turns = RateLimiter(10), []
+
+    def advance() -> None:
+        turns.extend(reserve(rate_limiter, 0) for _ in range(50))
+
+    threads = [threading.Thread(target=advance) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert sorted(turns) == [60 * (n // 10) for n in range(400)]
+
+
+def test_a_learned_limit_doubles_with_each_window() -> None:
+    rate_limiter = RateLimiter(window=60)
+    for _ in range(4):
+        reserve(rate_limiter, 0)
+    refused(rate_limiter, 0, None)
+
+    def taken(window: int) -> int:
+        """How many start at once at the beginning of a window."""
+        started = 0
+        while reserve(rate_limiter, 60.0 * window) == 0:
+            started += 1
+        return started
+
+    assert [taken(window) for window in (1, 3)] == [6, 24]
+
+
+class Limiter:
+    """ASGI middleware that takes so many requests of a list in any minute, by the clock of the client."""
+
+    def __init__(self, app, limit: int, clock: Callable[[], float]) -> None:
+        self.app, self.limit, self.clock = app, limit, clock
+        self.taken: list[float] = []
+        self.refused = 0
+
+    async def __call__(self, scope, receive, send) -> None:
+        now = self.clock()
+        if "predictions" not in scope["path"]:
+            await self.app(scope, receive, send)
+        elif sum(start > now - 60 for start in self.taken) < self.limit:
+            self.taken.append(now)
+            await self.app(scope, receive, send)
+        else:
+            self.refused += 1
+            headers = [(b"content-length", b"0")]
+            await send({"type": "http.response.start", "status": 429, "headers": headers})
+            await send({"type": "http.response.body", "body": b""})
+
+
+def test_a_client_reads_an_account_of_ten_requests_a_minute_to_the_end(
+    shell: Shell, service, record_store: RecordStore, sandbox: Sandbox
+) -> None:
+    record_store.fill(600)
+    with in_front(sandbox, lambda app: Limiter(app, 10, shell.clock)) as limiter:
+        listed = shell.all(service, page_size=10)
+
+    assert [prediction.raw for prediction in listed] == record_store.texts()
+    assert limiter.refused
+    assert sum(shell.slept) < 30 * 60
+
+
+class Crowd:
+    """Workers that share an account and wait in virtual time: whoever is next wakes up next."""
+
+    def __init__(self, limit: int, window: float) -> None:
+        self.account, self.now, self.refused = limit, 0.0, 0
+        self.window, self.taken = window, deque[float]()
+        self.rate_limiter = RateLimiter(window=window)
+
+    def worker(self, requests: int) -> Iterator[float]:
+        """Yield the seconds to wait, as the client does between and before its attempts."""
+        for _ in range(requests):
+            waited, attempt = 0.0, 0
+            while True:
+                reservation = self.rate_limiter.reserve(self.now)
+                while wait := reservation.wait(self.now):
+                    yield wait
+                while self.taken and self.taken[0] <= self.now - self.window:
+                    self.taken.popleft()
+                if len(self.taken) < self.account:
+                    self.taken.append(self.now)
+                    break
+                self.refused, attempt = self.refused + 1, attempt + 1
+                self.rate_limiter.refused(reservation, self.now, None)
+                wait = seconds_to_wait(RateLimitedError("", status=429), attempt)
+                waited += wait
+                assert waited < RATE_LIMIT_PATIENCE, "the client would give up"
+                yield wait
+
+    def run(self, workers: int, requests: int) -> float:
+        """Seconds until all have done theirs."""
+        waiting = [(0.0, n, self.worker(requests)) for n in range(workers)]
+        while waiting:
+            self.now, n, worker = heapq.heappop(waiting)
+            wait = next(worker, None)
+            if wait is not None:
+                heapq.heappush(waiting, (self.now + wait, n, worker))
+        return self.now
+
+
+@pytest.mark.parametrize("window", [60, 1])
+@pytest.mark.parametrize("workers", [1, 8, 32])
+def test_a_crowd_that_shares_an_account_reads_it_to_the_end(window: float, workers: int) -> None:
+    random.seed(workers)
+    crowd = Crowd(10, window)
+
+    took = crowd.run(workers, 320 // workers)
+
+    assert took < 2 * 32 * window + 200

@@ -1,0 +1,173 @@
+"""When a request is sent again, and how long is waited before."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from airflow_provider_predictions.api.errors import (
+    AuthenticationError,
+    MalformedAnswerError,
+    PredictionsError,
+    RateLimitedError,
+    ServerError,
+)
+from airflow_provider_predictions.api.http.retry import (
+    MAX_RETRY_WAIT,
+    RATE_LIMIT_PATIENCE,
+    RateLimiter,
+    is_retryable,
+    policy,
+    retry_after,
+    seconds_to_wait,
+)
+
+DATE = "Sun, 01 Nov 2026 12:00:00 GMT"
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        (None, None),
+        ("17", 17),
+        ("0.5", 0.5),
+        ("-1", 0),
+        ("inf", None),
+        ("nan", None),
+        ("soon", None),
+        ("", None),
+        ("Sun, 01 Nov 2026 12:00:30 GMT", 30),
+        ("Sun, 01 Nov 2026 14:00:30 +0200", 30),
+        ("Sun, 01 Nov 2026 12:00:30 -0000", 30),
+        ("Sun, 01 Nov 2026 11:59:59 GMT", 0),
+        ("Sun, 01 Nov 20262026202620262026 12:00:30 GMT", None),
+        ("Fri, 31 Dec 9999 23:59:59 -2359", None),
+    ],
+)
+def test_a_retry_after_is_seconds_or_a_date_and_never_in_the_past(header, seconds) -> None:
+    assert retry_after(header, DATE) == seconds
+
+
+@pytest.mark.parametrize("date", [None, "", "soon", "Sun, 01 Nov 20262026202620262026 12:00:30 GMT"])
+def test_a_date_is_meant_by_the_clock_of_this_machine_where_the_response_has_none(date: str | None) -> None:
+    in_a_minute = format_datetime(datetime.now(UTC) + timedelta(seconds=60), usegmt=True)
+
+    found = retry_after(in_a_minute, date)
+
+    assert found
+    assert 50 < found <= 60
+
+
+@pytest.mark.parametrize(
+    ("error", "curable"),
+    [
+        (ServerError(""), True),
+        (ServerError("", retry_after=MAX_RETRY_WAIT), True),
+        (ServerError("", retry_after=MAX_RETRY_WAIT + 0.1), False),
+        (AuthenticationError(""), False),
+        (AuthenticationError("", retry_after=1), False),
+        (ValueError(), False),
+    ],
+)
+def test_what_a_retry_cannot_cure_soon_enough_is_not_tried_again(error: BaseException, curable: bool) -> None:
+    assert is_retryable(error) is curable
+
+
+def waits(error: BaseException, attempt: int) -> tuple[float, float]:
+    """The shortest and the longest of many."""
+    found = [seconds_to_wait(error, attempt) for _ in range(2000)]
+    return min(found), max(found)
+
+
+@pytest.mark.parametrize(
+    ("error", "attempt", "shortest", "longest"),
+    [
+        (ServerError(""), 1, 0.75, 1.25),
+        (ServerError(""), 4, 6, 10),
+        (ServerError(""), 50, 90, 150),
+        (ServerError("", retry_after=1), 4, 6, 10),
+        (RateLimitedError(""), 1, 4.5, 5.5),
+        (RateLimitedError(""), 2, 18, 22),
+        (RateLimitedError(""), 3, 18, 22),
+        (ConnectionError(), 2, 1.5, 2.5),
+    ],
+)
+def test_waits_are_spread_around_what_the_attempt_is_worth(error, attempt, shortest, longest) -> None:
+    least, most = waits(error, attempt)
+
+    assert shortest <= least < shortest + (longest - shortest) / 10
+    assert longest - (longest - shortest) / 10 < most <= longest
+
+
+def test_no_wait_is_shorter_than_what_the_service_asked_for() -> None:
+    assert waits(ServerError("", retry_after=30), 1) == (30, 30)
+    assert waits(RateLimitedError("", retry_after=60), 2) == (60, 60)
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def stops(error: PredictionsError, *, attempts: int, attempt: int, after: float = 0) -> bool:
+    """Whether a policy stops at an attempt that failed so many seconds after it began."""
+    clock = Clock()
+    stop = policy(attempts, clock)["stop"]
+    clock.now += after
+    outcome: Any = SimpleNamespace(exception=lambda: error)
+    stopped: bool = stop(SimpleNamespace(outcome=outcome, attempt_number=attempt))
+    return stopped
+
+
+def test_attempts_are_counted_and_a_rate_limit_is_no_reason_to_stop() -> None:
+    assert [stops(ServerError(""), attempts=5, attempt=n) for n in (4, 5, 6)] == [False, True, True]
+    assert [stops(MalformedAnswerError(""), attempts=1, attempt=1, after=s) for s in (0, 9999)] == [
+        True,
+        True,
+    ]
+    assert not stops(RateLimitedError(""), attempts=2, attempt=500, after=RATE_LIMIT_PATIENCE - 0.1)
+    assert stops(RateLimitedError(""), attempts=2, attempt=1, after=RATE_LIMIT_PATIENCE)
+    assert stops(RateLimitedError(""), attempts=1, attempt=1)
+
+
+def test_a_turn_that_is_farther_away_than_the_longest_wait_is_not_taken() -> None:
+    rate_limiter = RateLimiter(1)
+    assert rate_limiter.reserve(0).wait(0) == 0
+    assert rate_limiter.reserve(0, longest=60).wait(0) == 60
+    with pytest.raises(RateLimitedError, match=r"pass in 119 s\..*requests_per_minute"):
+        rate_limiter.reserve(0, longest=119)
+
+    assert rate_limiter.reserve(0, longest=120).wait(0) == 120
+
+
+def test_a_limit_is_learned_from_what_was_taken_in_the_window_before_the_refusal_only() -> None:
+    rate_limiter = RateLimiter(window=60)
+    for second in (0, 1, 2, 3):
+        reservation = rate_limiter.reserve(second)
+    for second in (61, 62):
+        reservation = rate_limiter.reserve(second)
+
+    # Those of the seconds 3 and 61 count: the others are over, and the one that is refused is no more.
+    assert rate_limiter.refused(reservation, 61.5, None) == 1.5
+    assert [rate_limiter.reserve(100).wait(100) for _ in range(3)] == [0, 21, 60]
+
+
+def test_a_limit_of_one_is_learned_where_nothing_was_taken() -> None:
+    rate_limiter = RateLimiter(window=10)
+    assert rate_limiter.refused(rate_limiter.reserve(0), 0, None) == 0
+
+    assert [rate_limiter.reserve(5).wait(5) for _ in range(3)] == [0, 10, 20]
+
+
+def test_a_pause_that_is_asked_for_is_not_made_shorter_by_a_later_one() -> None:
+    rate_limiter = RateLimiter()
+    rate_limiter.refused(rate_limiter.reserve(0), 0, 50)
+
+    assert rate_limiter.refused(rate_limiter.reserve(0), 1, 10) == 49

@@ -1,0 +1,302 @@
+"""What one incremental run leaves for the next to know, and what a watcher keeps of a list."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from airflow_provider_predictions.api.clock import ServiceClock, earlier
+from airflow_provider_predictions.api.incremental import LOOKBACK, NAMED, IncrementalCursor
+from airflow_provider_predictions.api.models import Page, Prediction
+from airflow_provider_predictions.api.waiting.finished_events import MAX_EVENT_BYTES, FinishedEvents, events
+
+NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+YEARS = timedelta(days=36_500)
+DAWN, END = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
+
+
+def row(id_: str, status: str = "completed", created: datetime | None = NOON) -> Prediction:
+    return Prediction(id_, status, created, None, b"{}")
+
+
+def cursor(**changes: Any) -> IncrementalCursor:
+    return replace(IncrementalCursor({"completed", "failed"}, None, None, {}), **changes)
+
+
+def at(moment: datetime) -> ServiceClock:
+    return ServiceClock(moment, moment)
+
+
+def kept(cursor: IncrementalCursor, *rows: Prediction) -> list[str]:
+    return [prediction.id for prediction in cursor.keep(Page(rows)).predictions]
+
+
+def test_what_is_finished_and_has_not_landed_lands() -> None:
+    rows = [row("a"), row("b", "running"), row("c", "failed"), row("d", created=None)]
+
+    assert kept(cursor(), *rows) == ["a", "c", "d"]
+    assert kept(cursor(statuses={"failed"}), *rows) == ["c"]
+    assert kept(cursor(landed={"a": NOON}), *rows) == ["c", "d"]
+
+
+def test_the_watermark_stays_an_hour_behind_the_newest_and_never_passes_what_is_unfinished() -> None:
+    assert cursor().next_watermark is None
+    assert cursor(watermark=NOON).next_watermark == NOON
+    for rows, watermark in [
+        ([row("a", created=None)], None),
+        ([row("a")], NOON - LOOKBACK),
+        ([row("a"), row("b", created=NOON + HOUR), row("c", created=NOON - HOUR)], NOON),
+        ([row("a"), row("b", "running", NOON - 5 * HOUR), row("c", "running", NOON - HOUR)], NOON - 5 * HOUR),
+        ([row("a"), row("b", "running", NOON)], NOON - LOOKBACK),
+        ([row("a"), row("b", "running", None)], NOON - LOOKBACK),
+    ]:
+        book = cursor()
+        book.keep(Page(tuple(rows)))
+        assert book.next_watermark == watermark
+
+
+def test_the_watermark_never_passes_the_clock_of_the_service() -> None:
+    book = cursor(clock=at(NOON), lookback=HOUR / 2)
+    ahead = [row("a", created=NOON + YEARS), row("b", created=END), row("e", created=NOON + 3 * HOUR)]
+
+    assert kept(book, *ahead, row("soon", created=NOON + HOUR / 20)) == ["a", "b", "e", "soon"]
+    assert book.next_watermark == NOON - HOUR / 2
+    assert (book.ahead, book.ahead_ids) == (3, ["a", "b", "e"])
+    landed = book.next_landed((one.id, one.created_at) for one in ahead)
+    later = cursor(watermark=book.next_watermark, landed=landed, clock=at(NOON + HOUR))
+    assert kept(later, *ahead, row("c"), row("d", created=NOON + HOUR)) == ["c", "d"]
+    assert (later.next_watermark, later.ahead) == (NOON, 0)
+
+
+def test_a_list_in_which_all_is_dated_ahead_moves_no_watermark() -> None:
+    for before in (None, NOON - HOUR):
+        book = cursor(watermark=before, clock=at(NOON))
+
+        assert kept(book, row("a", created=NOON + HOUR), row("b", "running", END)) == ["a"]
+        assert (book.next_watermark, book.unfinished, book.has_moved) == (before, 1, False)
+
+
+def test_the_clock_is_the_earliest_that_was_told_also_by_an_attempt_before() -> None:
+    """What was created since may not have been read, and is not called ahead by a page of a slow cache."""
+    clock = ServiceClock()
+    for moment in (NOON, NOON + 24 * HOUR, NOON - HOUR):
+        clock.note(moment)
+    book, retry = cursor(clock=clock), cursor(clock=at(NOON + 48 * HOUR))
+
+    kept(book, row("a", created=NOON + 20 * HOUR))
+    retry.restore(json.loads(json.dumps(book.state())))
+
+    assert book.next_watermark == retry.next_watermark == NOON - 2 * HOUR
+    assert book.ahead == 0
+
+
+def test_the_first_and_the_last_moment_that_there_are_end_nothing() -> None:
+    for moment in (DAWN, END):
+        for span in (HOUR, timedelta.max):
+            book = cursor(clock=at(NOON), lookback=span, max_age=span)
+            kept(book, row("a", created=moment), row("b", "running", moment))
+
+            again = cursor(clock=at(NOON))
+            again.restore(json.loads(json.dumps(book.state())))
+            assert again.facts()["ahead"] == (moment == END)
+    assert earlier(NOON, timedelta.max) == DAWN
+
+
+def test_a_window_that_begins_in_the_future_moves_no_watermark_there() -> None:
+    book = cursor(watermark=NOON - 2 * HOUR, created_after=NOON + YEARS, clock=at(NOON))
+
+    assert book.start == NOON + YEARS
+    assert kept(book, row("a", created=END)) == ["a"]
+    assert book.next_watermark == NOON - HOUR
+
+
+def runs_until_forgotten(landed: dict[str, datetime | None], others: list[Prediction], **given: Any) -> int:
+    """After how many runs, one an hour and each with a new row, nothing of this is remembered."""
+    complete = given.pop("complete", True)
+    watermark, unmet, ids = NOON - HOUR, {}, set(landed)
+    for number in range(1, 100):
+        now = NOON + number * HOUR
+        book = cursor(watermark=watermark, landed=landed, unmet=unmet, clock=at(now), **given)
+        new = row(f"new-{number}", created=now)
+        kept(book, new, *others)
+        watermark, landed, unmet = (
+            book.next_watermark,
+            book.next_landed([(new.id, new.created_at)], complete=complete),
+            book.next_unmet(complete=complete),
+        )
+        assert len(landed) <= len(ids) + 7
+        if not ids & landed.keys():
+            assert not unmet.keys() - landed.keys() - ids
+            return number
+    return 100
+
+
+def test_what_no_time_settles_is_remembered_until_it_has_been_gone_for_the_look_back() -> None:
+    ahead, undated, other = row("a", created=END), row("n", created=None), row("m", created=None)
+
+    assert runs_until_forgotten({"a": END}, []) == 3
+    assert runs_until_forgotten({"a": END}, [], lookback=5 * HOUR) > 5
+    assert runs_until_forgotten({"a": END}, [ahead]) == 100
+    assert runs_until_forgotten({"n": None}, [other]) == 3
+    assert runs_until_forgotten({"n": None}, [undated]) == 100
+
+
+def test_what_a_run_may_have_missed_is_remembered() -> None:
+    """A list in order is not read to its end, where a row without a creation time may lie."""
+    assert runs_until_forgotten({"n": None}, []) == 100
+    assert runs_until_forgotten({"a": END}, [], complete=False) == 100
+    assert runs_until_forgotten({"a": NOON + YEARS}, [], created_after=END) == 100
+
+
+def test_a_row_that_was_gone_for_less_than_the_look_back_does_not_land_again() -> None:
+    """As an older copy of the list would have it."""
+    first = cursor(watermark=NOON - HOUR, landed={"a": END}, clock=at(NOON))
+    kept(first, row("b"))
+    then = cursor(landed=first.next_landed([]), unmet=first.next_unmet(), clock=at(NOON + HOUR / 2))
+
+    assert first.next_unmet() == {"a": NOON}
+    assert kept(then, row("a", created=END)) == []
+    assert then.next_unmet() == {}
+
+
+def test_what_a_retry_has_not_read_itself_is_remembered() -> None:
+    book = cursor(watermark=NOON - HOUR, landed={"a": END}, unmet={"a": NOON - 9 * HOUR}, clock=at(NOON))
+    book.restore(cursor(clock=at(NOON)).state())
+
+    assert book.next_landed([]) == {"a": END}
+    assert book.next_unmet() == {"a": NOON - 9 * HOUR}
+
+
+def test_the_watermark_does_not_go_back() -> None:
+    book = cursor(watermark=NOON)
+    book.keep(Page((row("a"), row("b", "running", NOON - HOUR))))
+
+    assert book.next_watermark == NOON
+
+
+def test_what_is_unfinished_is_given_up_when_it_is_older_than_the_bound_and_ten_are_named() -> None:
+    book = cursor(max_age=HOUR, clock=at(NOON + HOUR))
+    old = [row(f"old-{n}", "running", NOON - HOUR) for n in range(NAMED + 2)]
+
+    assert kept(
+        book, *old, row("a", "running"), row("b", "running", None), row("c", created=NOON - HOUR)
+    ) == ["c"]
+    assert (book.given_up, book.unfinished) == (NAMED + 2, 2)
+    assert book.given_up_ids == [each.id for each in old[:NAMED]]
+    assert book.oldest_unfinished == NOON
+
+
+def test_what_has_landed_is_remembered_while_it_is_not_older_than_the_watermark() -> None:
+    before = {"old": NOON - 2 * HOUR, "edge": NOON - HOUR, "new": NOON, "without": None}
+    book = cursor(landed=before)
+    book.keep(Page((row("a"),)))
+
+    remembered = book.next_landed([("a", NOON), ("late", NOON - 2 * HOUR)])
+
+    assert book.next_watermark == NOON - HOUR
+    assert remembered == {"edge": NOON - HOUR, "new": NOON, "without": None, "a": NOON}
+
+
+def test_a_ledger_is_gone_on_with_from_what_it_noted() -> None:
+    book, again = (cursor(max_age=HOUR, clock=at(NOON + HOUR)) for _ in range(2))
+    book.keep(Page((row("a"), row("b", "running", NOON + HOUR), row("c", "running", NOON - HOUR))))
+
+    noted = json.loads(json.dumps(book.state()))
+    again.restore(noted)
+
+    assert again == book
+    assert book.facts()["watermark"] == "2026-11-01T12:00:00Z"
+    assert cursor().facts()["watermark"] is None
+    assert noted["newest"] == "2026-11-01T13:00:00Z"
+    assert noted["oldest_unfinished"] == "2026-11-01T13:00:00Z"
+
+
+def test_a_feed_tells_of_each_finished_prediction_once_and_crosses_json() -> None:
+    feed = FinishedEvents(NOON - HOUR)
+    arguments = {"terminal": {"completed"}, "statuses": None, "max_age": HOUR, "clock": at(NOON)}
+    rows = [row("a"), row("b", "running"), row("c", created=None)]
+
+    fresh, then = feed.news(rows, **arguments)
+    then = FinishedEvents.of(json.loads(json.dumps(then.facts())))
+    rows[1] = row("b")
+    later, last = then.news(rows, **arguments)
+
+    assert [each.id for each in fresh] == ["a", "c"]
+    assert then == FinishedEvents(NOON - HOUR, {"a": NOON, "c": None})
+    assert [each.id for each in later] == ["b"]
+    assert last.told.keys() == {"a", "b", "c"}
+
+
+def test_a_feed_waits_for_nothing_that_is_unfinished_and_too_old() -> None:
+    rows = [row("a", created=NOON + 4 * HOUR), row("b", "running")]
+    given = {"terminal": {"completed"}, "statuses": None, "clock": at(NOON + 4 * HOUR)}
+
+    _, waiting = FinishedEvents(NOON - HOUR).news(rows, **given, max_age=5 * HOUR)
+    _, given_up = FinishedEvents(NOON - HOUR).news(rows, **given, max_age=3 * HOUR)
+    _, patient = FinishedEvents(NOON - HOUR).news(rows, **given, max_age=3 * HOUR, lookback=2 * HOUR)
+
+    assert waiting.watermark == NOON
+    assert given_up.watermark == NOON + 4 * HOUR - LOOKBACK
+    assert patient.watermark == NOON + 2 * HOUR
+
+
+def test_a_feed_of_which_nothing_is_seen_keeps_its_watermark() -> None:
+    given = {"terminal": {"completed"}, "statuses": None, "max_age": HOUR, "clock": at(NOON + HOUR)}
+
+    assert FinishedEvents(NOON).news([], **given) == ([], FinishedEvents(NOON))
+
+
+def test_a_row_that_is_dated_ahead_does_not_silence_a_feed() -> None:
+    given = {"terminal": {"completed"}, "statuses": None, "max_age": HOUR}
+    rows = [row("a", created=END), row("b", created=NOON + 3 * HOUR)]
+    feed, told = FinishedEvents(NOON - HOUR), []
+    for n in range(4):
+        rows.append(row(f"new-{n}", created=NOON + n * HOUR))
+        seen = [each for each in rows if each.created_at >= feed.watermark]
+        fresh, feed = feed.news(seen, **given, clock=at(NOON + n * HOUR))
+        feed = FinishedEvents.of(json.loads(json.dumps(feed.facts())))
+        told += [each.id for each in fresh]
+
+    assert sorted(told) == sorted(each.id for each in rows)
+    assert feed.watermark == NOON + 2 * HOUR
+
+
+def test_a_feed_that_was_silenced_goes_on() -> None:
+    given = {"terminal": {"completed"}, "statuses": None, "max_age": HOUR, "clock": at(NOON)}
+    silenced = FinishedEvents.of({"watermark": "2098-11-01T12:00:00Z", "told": {"a": "2099-11-01T12:00:00Z"}})
+    rows = [row("a", created=datetime(2099, 11, 1, 12, tzinfo=UTC)), row("b")]
+
+    nothing, feed = silenced.news(rows, **given)
+    fresh, _ = feed.news(rows, **given)
+
+    assert (nothing, feed.watermark) == ([], NOON - HOUR)
+    assert [each.id for each in fresh] == ["b"]
+
+
+@pytest.mark.parametrize(("length", "sizes"), [(998, [60, 1]), (999, [59, 2])])
+def test_an_event_is_filled_up_to_its_largest_size(length: int, sizes: list[int]) -> None:
+    # Around an id stand two quotation marks, a comma and a space.
+    rows = [row(f"{n:0{length - 2}}") for n in range(61)]
+
+    found = list(events("vlmrun", rows))
+
+    assert MAX_EVENT_BYTES == 60 * 1000
+    assert [event["count"] for event in found] == sizes
+    assert [id_ for event in found for id_ in event["ids"]] == [each.id for each in rows]
+
+
+def test_an_event_counts_statuses_and_is_named_by_its_ids() -> None:
+    rows = [row("a", "failed"), row("b"), row("c", "failed")]
+    ((event,), (again,), (other,)) = (list(events("cradl", chosen)) for chosen in (rows, rows, rows[:2]))
+
+    assert event == again | {"ids": ["a", "b", "c"], "count": 3}
+    assert event["service"] == "cradl"
+    assert list(event["statuses"].items()) == [("completed", 1), ("failed", 2)]
+    assert len(event["batch"]) == 16
+    assert other["batch"] != event["batch"]
+    assert list(events("cradl", [])) == []

@@ -1,0 +1,121 @@
+"""What a pass has met, and what can be said of words from it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import msgspec
+
+from airflow_provider_predictions.api.models import Page, Prediction
+from airflow_provider_predictions.api.observed import (
+    MAX_OBSERVED,
+    Observed,
+    doubts,
+    expected_words,
+    unmatched,
+)
+from airflow_provider_predictions.api.service import Service
+from airflow_provider_predictions.api.wording import counted, listed, shown
+from airflow_provider_predictions.storage.manifest import Totals
+from tests.api.services import CRADL, SERVICES, VLMRUN
+
+
+def row(number: int, status: str = "completed", group: str | None = None) -> Prediction:
+    return Prediction(str(number), status, None, group, b"{}")
+
+
+def pages_of(service: Service[Any], filters: Any, *answers: list[dict[str, Any]]) -> list[Page]:
+    paginator = service.paginator(filters)
+    return [paginator.new_rows([service.row(json.dumps(r).encode()) for r in answer]) for answer in answers]
+
+
+def test_what_filters_drop_is_met() -> None:
+    filters = VLMRUN.filters(statuses=["failed"], domains=["b"])
+    record = {"id": "1", "status": "completed", "domain": "a"}
+
+    (page,) = pages_of(VLMRUN, filters, [record, {**record, "id": "2", "status": "failed"}])
+
+    assert page.predictions == ()
+    assert page.observed == Observed(2, {"completed": 1, "failed": 1}, {"a": 2})
+
+
+def test_a_row_that_comes_again_and_one_that_is_no_record_are_not_looked_at() -> None:
+    record = {"id": "1", "status": "completed"}
+
+    first, again = pages_of(VLMRUN, VLMRUN.filters(), [record, []], [record])
+
+    assert (first.observed, again.observed) == (Observed(1, {"completed": 1}), Observed())
+
+
+def test_what_is_remembered_is_bounded_and_holds_each_word_that_was_asked_for() -> None:
+    observed, asked = Observed(), expected_words(VLMRUN.filters(statuses=["s9999"], domains=["d9998"]))
+    for number in range(10_000):
+        observed.add(Observed.of([row(number, f"s{number}", f"d{number}")]), asked)
+
+    assert observed.looked_at == 10_000
+    assert len(observed.statuses) == len(observed.groups) == MAX_OBSERVED + 1
+    assert not doubts(VLMRUN, VLMRUN.filters(statuses=["s9999"], domains=["d9998"]), observed)
+
+
+def test_words_without_an_end_are_remembered_and_shown_in_part() -> None:
+    word = "x" * 1_000_000
+    observed = Observed.of([row(1, word, word)])
+
+    assert len(msgspec.json.encode(observed)) < 1000
+    assert not doubts(VLMRUN, VLMRUN.filters(statuses=[word], domains=[word]), observed)
+    assert len(doubts(VLMRUN, VLMRUN.filters(statuses=["y" * 1_000_000]), observed)) < 500
+
+
+def test_a_word_from_outside_stays_on_one_line() -> None:
+    assert shown("a\nb\x1b[31m\u2028c") == "a b [31m c"
+
+
+def test_totals_that_were_stored_before_know_of_no_met_words() -> None:
+    assert msgspec.json.decode(b'{"count": 3}', type=Totals).observed == Observed()
+
+
+@SERVICES
+def test_a_known_word_is_never_doubted(service: Service[Any]) -> None:
+    known = service.filters(statuses=sorted(service.terminal_statuses | service.waiting_statuses))
+
+    assert not doubts(service, known, Observed())
+    assert not doubts(service, known, Observed(5, {"odd": 5}))
+
+
+def test_a_doubt_names_the_words_met_and_the_known_ones() -> None:
+    text = doubts(VLMRUN, VLMRUN.filters(statuses=["complete", "done", "failed"]), Observed(2, {"odd": 2}))
+
+    assert text == (
+        "statuses: 'complete', 'done' were not met in 2 records; met: odd; "
+        "known: cancelled, completed, enqueued, failed, paused, pending, running"
+    )
+
+
+def test_all_doubts_are_one_text() -> None:
+    filters = VLMRUN.filters(statuses=["complete"], domains=["a"])
+
+    text = doubts(VLMRUN, filters, Observed(1, {"failed": 1}, {"b": 1}), {"fail_on": ["fail"]})
+
+    assert [part.split(":")[0] for part in text.split(". ")] == ["statuses", "fail_on", "domains"]
+    assert "domains: 'a' was not met in 1 record; met: b" in text
+
+
+def test_a_domain_is_not_doubted_where_nothing_was_looked_at() -> None:
+    assert not doubts(VLMRUN, VLMRUN.filters(domains=["a"]), Observed())
+
+
+def test_a_filter_of_the_service_is_named_only_where_nothing_came() -> None:
+    filters = CRADL.filters(model_id="m")
+
+    assert doubts(CRADL, filters, Observed()) == "model_id: 'm' matched nothing (Cradl applies this filter)"
+    assert not doubts(CRADL, filters, Observed(1))
+
+
+def test_nothing_given_is_nothing_doubted() -> None:
+    assert unmatched("statuses", None, {"a": 1}, 1) == unmatched("statuses", (), {}, 0) == ""
+
+
+def test_numbers_have_their_plural_and_long_lists_an_end() -> None:
+    assert [counted(n, "page") for n in (0, 1, 2)] == ["0 pages", "1 page", "2 pages"]
+    assert listed(f"{n:02}" for n in range(25)).endswith("18, 19 and 5 more")

@@ -1,0 +1,127 @@
+"""What one poll asks for, request by request."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from airflow_provider_predictions.api.errors import (
+    AuthenticationError,
+    InvalidRequestError,
+    NotFoundError,
+    RateLimitedError,
+    ServerError,
+)
+from airflow_provider_predictions.api.waiting.decide import Wait
+from airflow_provider_predictions.api.waiting.status_query import (
+    FIRST_PAGE_ROWS,
+    MAX_FAILED_LOOKUPS,
+    MAX_SINGLE_LOOKUPS,
+    QueryHistory,
+    StatusQuery,
+    rows_to_read,
+    widened,
+)
+from tests.api.services import VLMRUN
+
+
+def at(hour: int) -> datetime:
+    return datetime(2026, 11, 1, hour, tzinfo=UTC)
+
+
+def poll(*ids: str, service: Any = VLMRUN) -> StatusQuery:
+    return StatusQuery(service, [Wait(prediction_ids=[id_]) for id_ in ids])
+
+
+def asked(poll: StatusQuery, count: int = 1) -> list[str]:
+    return [request.path for request in poll.next_requests(count)]
+
+
+def answer(poll: StatusQuery, *ids: str, hour: int = 12) -> None:
+    rows = [{"id": id_, "created_at": f"2026-11-01T{hour - n:02}:00:00"} for n, id_ in enumerate(ids)]
+    poll.advance(poll.read(json.dumps(rows).encode()))
+
+
+def one_by_one(*ids: str) -> StatusQuery:
+    """A poll of few, which are asked for one by one."""
+    found = poll(*ids)
+    found.next_requests(1)
+    return found
+
+
+def test_few_ids_are_asked_for_and_more_are_looked_for_in_the_list() -> None:
+    assert asked(poll("a")) == ["predictions/a"]
+    assert sorted(asked(poll("a", "b"), 2)) == ["predictions/a", "predictions/b"]
+    assert asked(poll(*"abcdef")) == ["predictions"]
+    assert asked(poll()) == []
+
+
+@pytest.mark.parametrize(
+    ("ids", "history", "rows"),
+    [
+        (MAX_SINGLE_LOOKUPS, QueryHistory(), 0),
+        (MAX_SINGLE_LOOKUPS + 1, QueryHistory(), MAX_SINGLE_LOOKUPS + 1),
+        (1000, QueryHistory(), FIRST_PAGE_ROWS),
+        (1000, QueryHistory(row_bytes=2000), 1000),
+        (1000, QueryHistory(row_bytes=500, record_bytes=1000), 2000),
+        (1000, QueryHistory(row_bytes=1000, record_bytes=500), 500),
+        (1000, QueryHistory(largest=MAX_SINGLE_LOOKUPS), 0),
+    ],
+)
+def test_rows_of_the_list_cost_no_more_bytes_than_single_requests(ids: int, history: Any, rows: int) -> None:
+    assert rows_to_read(ids, history) == rows
+
+
+def test_an_id_that_is_not_known_is_no_failure_and_one_that_is_refused_is() -> None:
+    found = one_by_one("a", "b")
+    unknown, refused = (path[-1] for path in asked(found, 2)[:2])
+    found.on_error(NotFoundError("404"))
+    found.on_error(error := InvalidRequestError("400"))
+
+    assert asked(found) == []
+    assert found.error_of(Wait(prediction_ids=[unknown])) is None
+    assert found.error_of(Wait(prediction_ids=[unknown, refused])) is error
+    assert found.error_of(Wait()) is None
+
+
+def test_a_list_that_is_refused_is_one_request_more_where_the_credentials_are_wrong() -> None:
+    found = poll(*"abcdef")
+    found.next_requests(1)
+    found.on_error(AuthenticationError("403", status=403))
+
+    with pytest.raises(AuthenticationError):
+        found.on_error(AuthenticationError("403", status=403))
+
+
+def test_after_three_failures_no_other_is_asked_for() -> None:
+    ids = "abcde"
+    found, errors = one_by_one(*ids), [ServerError(f"{n}") for n in range(MAX_FAILED_LOOKUPS)]
+    order = [path[-1] for path in asked(found, 5)]
+    for error in errors[:-1]:
+        found.on_error(error)
+        assert asked(found)
+    found.on_error(errors[-1])
+
+    assert asked(found) == []
+    assert [found.error_of(Wait(prediction_ids=[id_])) for id_ in order] == [*errors, errors[-1], errors[-1]]
+
+
+@pytest.mark.parametrize("error", [RateLimitedError("429"), ServerError("503", retry_after=3)])
+def test_what_concerns_all_of_a_service_ends_the_poll(error: Any) -> None:
+    with pytest.raises(type(error)):
+        one_by_one("a", "b").on_error(error)
+
+
+def test_filters_are_widened_to_what_any_of_them_lets_pass() -> None:
+    def window(after: int | None, before: int | None) -> Any:
+        return VLMRUN.filters(created_after=after and at(after), created_before=before and at(before))
+
+    assert widened(VLMRUN, [window(1, 5), window(2, 7)]) == window(1, 7)
+    assert widened(VLMRUN, [window(1, None), window(2, 7)]) == window(1, None)
+    assert widened(VLMRUN, [window(None, 3), window(2, 7)]) == window(None, 7)
+    same = VLMRUN.filters(domains="x", max_predictions=3)
+    assert widened(VLMRUN, [same, same]) is same
+    assert widened(VLMRUN, [same, window(1, 2)]) == VLMRUN.filters()
