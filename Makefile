@@ -5,7 +5,7 @@
 # make test-all        both, so every test, on the newest Airflow
 # make test-matrix     what depends on versions: older Airflow, the lowest versions, newer Python; writes the table in
 #                      README.md. VERSIONS="2.11 python3.13" runs these alone
-# make durations       write how long each part of the tests took in its last run into docs/contributing.md
+# make durations       write how long each part of the tests took in its last run into docs/test-durations.md
 # make docs            build the documentation into site/
 # make benchmark       measure landing beside other tools, in a quarter of an hour
 # make reliability     let the services and the storage fail in every way; writes tables in docs/reliability.md
