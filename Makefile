@@ -55,8 +55,7 @@ test: .venv/ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports --no-logo
-	$(BIN)/mypy
-	$(BIN)/mypy tests/typing/every_class.py tests/typing/wrong_arguments.py
+	$(BIN)/mypy --num-workers 2
 	$(PYTEST) -n 2 --junitxml=.venv/quick.xml
 
 test-all: test test-marked
