@@ -50,7 +50,9 @@ TIMES: dict[Any, bool] = {
 }
 
 
-@pytest.mark.parametrize(("form", "codec"), FORMS)
+@pytest.mark.parametrize(
+    ("form", "codec"), [pytest.param(*form, marks=pytest.mark.slow if form[1] else ()) for form in FORMS]
+)
 def test_a_path_may_have_any_name(form: str, codec: str | None, tmp_path: Path) -> None:
     land("vlmrun", tmp_path / "odd/run1", made("vlmrun", START, END, 30), form, codec)
     sources: dict[str, list[str]] = {"plain": [], "odd": []}
