@@ -102,6 +102,8 @@ class Airflow:
             "AIRFLOW__WEBSERVER__WEB_SERVER_HOST": "127.0.0.1",
             "AIRFLOW__WEBSERVER__WEB_SERVER_PORT": str(port),
             "AIRFLOW__WEBSERVER__WORKERS": "1",
+            # After 5 s, five times, Airflow fails a task that has not begun: too soon for a busy machine.
+            "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "60",
             # oauthlib refuses plain http for tokens; the sandbox never leaves this machine.
             "OAUTHLIB_INSECURE_TRANSPORT": "1",
             **(settings or {}),
@@ -210,6 +212,16 @@ class Airflow:
         """The state of a task of a run."""
         state: str = self.get(f"{run}/taskInstances/{task}")["state"]
         return state
+
+    def reaches(self, run: str, task: str, state: str, seconds: float) -> None:
+        """Wait until a task is in a state; see ``until``. One that has failed is an error."""
+
+        def found() -> bool:
+            now = self.state_of(run, task)
+            assert now not in ("failed", "upstream_failed"), f"{task} {now}: {self.logs()[-5000:]}"
+            return now == state
+
+        self.until(f"{task} {state}", found, seconds)
 
     def finished(self, run: str) -> str | None:
         """How a run ended, if it has."""

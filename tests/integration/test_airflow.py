@@ -106,7 +106,7 @@ def test_a_deferred_sensor_finishes_and_the_landing_task_runs(
 
     run = airflow.start(f"example_{service}", path=f"file://{tmp_path}/landed")
     # Airflow 2.11 runs one task at a time on SQLite, each in a process that starts anew.
-    airflow.until("deferred", lambda: airflow.state_of(run, "wait") == "deferred", 240)
+    airflow.reaches(run, "wait", "deferred", 240)
     for row in rows:
         row.work = 0
     if service == "cradl":
@@ -134,7 +134,7 @@ def test_a_rescheduled_sensor_gives_its_worker_back_and_finishes(airflow, server
     row.outcome = "completed"
 
     run = airflow.start("rescheduled")
-    airflow.until("rescheduled", lambda: airflow.state_of(run, "wait") == "up_for_reschedule", 240)
+    airflow.reaches(run, "wait", "up_for_reschedule", 240)
     row.work = 0
 
     assert airflow.until("ended", lambda: airflow.finished(run), 300) == "success"

@@ -39,7 +39,7 @@ def test_a_run_shows_its_wait_its_links_and_its_manifest(
     run = airflow.start(f"example_{service_name}", path=f"file://{folder}").removeprefix("/dags/")
     task = f"/dags/{run.replace('dagRuns', 'runs')}/tasks"
 
-    airflow.until("deferred", lambda: airflow.state_of(f"/dags/{run}", "wait") == "deferred", 180)
+    airflow.reaches(f"/dags/{run}", "wait", "deferred", 180)
     page.goto(f"{task}/wait")
     expect(page.get_by_text("Deferred", exact=True)).to_be_visible()
     expect(page.get_by_text("1 of 61 predictions are unfinished").first).to_be_visible()
