@@ -17,8 +17,16 @@ BRACKETS = ("[", "(", "{")
 QUOTES = ("'", '"')
 MARKS = ("{{", "{%", "{#")
 """What Jinja looks for in a text."""
-_USER = re.compile(r"://[^/\s@'\"]*:[^/\s@'\"]*@")
-_QUERY = re.compile(r"(://[^\s?'\"]*)\?[^\s'\"]*")
+_URL_OR_WORD = re.compile(r"[^\s'\"]+")
+_HEADER = re.compile(r"(?i)\b(bearer|basic)\s+[^\s'\",;}]+")
+_PAIR = re.compile(
+    r"""(?ix) (?<![\w-])
+    (?= [\w-]*? (?: passw | passphrase | pwd | secret | token | credential | signature | authorization
+        | (?:api|access|account|private|shared|master) [_-]? key ) )
+    ( [\w-]+ \\?['"]? \s* [=:] \s* )
+    (?: \\?"[^"]*" | \\?'[^']*' | (?!(?:bearer|basic)\b) [^\s'",;&}\])]+ )"""
+)
+"""A name that speaks of a secret, and its value, in whatever notation."""
 _SHOWN = 2000
 MAX_TEXT_LENGTH = 1 << 20
 """Characters of a text that is read as a list."""
@@ -132,9 +140,20 @@ def number(value: object) -> object:
 
 
 def short(value: object, longest: int = 80) -> str:
-    """A value in a message; a URL without password and query, which may hold secrets."""
-    found = _QUERY.sub(r"\1?…", _USER.sub("://***@", repr(value)[:_SHOWN]))
+    """A value in a message; without what looks like a secret, and URLs without a query."""
+    found = _URL_OR_WORD.sub(_without_user, repr(value)[:_SHOWN])
+    found = _PAIR.sub(r"\1***", _HEADER.sub(r"\1 ***", found))
     return found if len(found) <= longest else f"{found[: longest - 1]}…"
+
+
+def _without_user(word: re.Match[str]) -> str:
+    """A URL without the credentials in it, in which a password may hold slashes and more at signs."""
+    url, question_mark, _ = word[0].partition("?") if "://" in word[0] else (word[0], "", "")
+    before, at, host = url.rpartition("@")
+    scheme, slashes, user = before.partition("//") if "//" in before else ("", "", before)
+    if at and (":" in user or scheme.endswith(("http:", "https:"))):
+        url = f"{scheme}{slashes}***@{host}"
+    return f"{url}?…" if question_mark else url
 
 
 def _is_id(value: object) -> bool:

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
 
+from airflow_provider_predictions.api.coercion import short
 from airflow_provider_predictions.api.errors import ConfigurationError
 from airflow_provider_predictions.api.wording import counted
 from airflow_provider_predictions.operators.arguments import IcebergCatalog, IcebergManifest, IcebergTable
@@ -197,7 +198,7 @@ def _of_connection(conn_id: str) -> Catalog:
     try:
         return IcebergHook(conn_id).catalog
     except AirflowNotFoundException:
-        raise ConfigurationError(f"catalog: there is no connection {conn_id}") from None
+        raise ConfigurationError(f"catalog: there is no connection {short(conn_id)}") from None
 
 
 @contextmanager

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any, ClassVar
+from typing import Any, ClassVar
 
 from airflow.providers.common.compat.sdk import BaseOperatorLink
-from pydantic import AfterValidator
 
 from airflow_provider_predictions._compat import argument_of, class_of
-from airflow_provider_predictions.api.filters import Filters, MaxPredictions, PageSize, Time, Words
+from airflow_provider_predictions.api.filters import ConnId, Filters, MaxPredictions, PageSize, Time, Words
 from airflow_provider_predictions.hooks.base import PredictionsHook
 from airflow_provider_predictions.tasks.airflow_arguments import Policy
 from airflow_provider_predictions.tasks.arguments import Argument, ArgumentsTask, Templated, declare
@@ -142,12 +141,3 @@ def conn_id(hook_class: type[PredictionsHook[Any]]) -> Templated:
         needed="give the id of an Airflow connection",
         example=f'"{hook_class.default_conn_name}"',
     )
-
-
-def _checked_conn_id(value: object) -> str:
-    if not isinstance(value, str) or not value.strip():
-        raise ValueError("must be the id of an Airflow connection")
-    return value
-
-
-ConnId = Annotated[Any, AfterValidator(_checked_conn_id)]
