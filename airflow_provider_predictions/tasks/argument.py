@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from airflow_provider_predictions.api.coercion import given, short
+from airflow_provider_predictions.api.coercion import given, is_object, short
 from airflow_provider_predictions.api.errors import ConfigurationError
 from airflow_provider_predictions.tasks.references import as_given, is_reference, why_unresolvable
 
@@ -85,7 +85,9 @@ class Argument:
         :param value: given or rendered.
         """
         is_given = value is self.default or self.stands(value)
-        return self.read(value) if is_given and value is not None and not is_reference(value) else None
+        if not is_given or value is None or is_reference(value):
+            return None
+        return self.read(given(value) if self.templated else value)
 
     def rendered(self, value: Any, before: Any) -> Any:
         """The checked value when the task runs.
@@ -170,6 +172,8 @@ class Templated(Argument):
         return self._read_given(as_given(before, value), before)
 
     def _read_given(self, value: Any, before: Any) -> Any:
+        if is_reference(before) and is_object(value):
+            raise self.wrong("came to a Python object, not to a value; end a template with | list", value)
         if (found := given(value)) is not None:
             return self.read(found)
         if not is_reference(before):
