@@ -108,8 +108,8 @@ def let_threads_execute(monkeypatch: pytest.MonkeyPatch) -> None:
 def keep_the_api_of_dag_test() -> None:
     """Let ``dag.test`` make its API once for a DAG.
 
-    Airflow 3.0 makes it for each task and serializes the DAG for it, with a check of all its parameters for each
-    of its tasks, so that 44 tasks take more than ten minutes.
+    Airflow 3.0 makes it for each task, serializes the DAG for it, and checks all parameters for each task of
+    that DAG: 44 tasks take more than ten minutes.
     """
     if (3, 0) <= AIRFLOW < (3, 1):
         from airflow.sdk.execution_time.supervisor import InProcessTestSupervisor

@@ -41,6 +41,8 @@ class CheckedPartial(OperatorPartial):
         others = dict.fromkeys(mapped, _Mapped())
         self._check_together(others)
         for name, values in mapped.items():
+            if isinstance(values, Mapping):
+                values = [*values.items()]  # as Airflow maps over a dict
             for value in values if isinstance(values, list | tuple) else ():
                 self._check({name: value})
                 self._check_together({**others, name: value})

@@ -5,7 +5,9 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from inspect import signature
 from pathlib import PurePath
+from typing import Any
 
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 
@@ -62,7 +64,11 @@ def why_unresolvable(value: object, *, whole: bool = True) -> str | None:
     if isinstance(value, Iterator):
         return f"is a {kind}, which can be read only once; give a list"
     if _is_function(value):
-        return None if whole else "holds a function; Airflow calls one only as the whole argument"
+        return (
+            _why_not_called(value)
+            if whole
+            else "holds a function; Airflow calls one only as the whole argument"
+        )
     if isinstance(value, Mapping):
         if any(map(is_reference, value)):
             return "holds a template in a key; Airflow renders values only"
@@ -78,6 +84,16 @@ def _why_parts(parts: Iterable[object], kind: str, *, looked_into: bool) -> str 
             return why
         if not looked_into and is_reference(part, whole=False):
             return f"holds a template in a {kind}; Airflow looks into list, tuple, set and dict only"
+    return None
+
+
+def _why_not_called(function: Any) -> str | None:
+    try:
+        signature(function).bind(context=None, jinja_env=None)
+    except TypeError:
+        return "is a function without the parameters context and jinja_env, which Airflow gives to it"
+    except ValueError:
+        pass  # of one in C, nothing is known
     return None
 
 
