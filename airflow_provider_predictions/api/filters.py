@@ -31,6 +31,7 @@ from airflow_provider_predictions.api.models import Prediction, as_time
 MAX_URL_LENGTH = 8192
 """Characters. Servers take no longer ones, and to read one of accents takes a time that is its square."""
 _Model = TypeVar("_Model", bound=BaseModel)
+_BRACKETS = re.compile(r"\[([0-9A-Fa-f.]*:[0-9A-Fa-f:.]*)\]")
 _LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
 
 
@@ -52,7 +53,7 @@ def _time(value: object) -> object:
 def checked_id(value: str) -> str:
     """An id as a segment of a path; dots alone, which programs on the way resolve, would be another path."""
     if not isinstance(value, str) or value in ("", ".", ".."):
-        raise ValueError(f"{value!r} is not an id")
+        raise ValueError(f"{short(value)} is not an id")
     try:
         value.encode()
     except UnicodeEncodeError:
@@ -92,6 +93,11 @@ def checked_host(value: str) -> str:
     return host
 
 
+def _without_brackets(value: object) -> object:
+    """IPv6 addresses as they stand in URLs, which are no lists."""
+    return _BRACKETS.sub(r"\1", value) if isinstance(value, str) else value
+
+
 def _hosts(words: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(map(checked_host, words))
 
@@ -103,7 +109,7 @@ def _in_order(words: tuple[str, ...]) -> tuple[str, ...]:
 Names = Annotated[tuple[str, ...], Field(strict=False), BeforeValidator(words), AfterValidator(_in_order)]
 Words = Annotated[Names, AfterValidator(_once)]
 Ids = Annotated[Words, AfterValidator(_ids), BeforeValidator(ids)]
-Hosts = Annotated[Words, AfterValidator(_hosts), AfterValidator(_once)]
+Hosts = Annotated[Words, AfterValidator(_hosts), AfterValidator(_once), BeforeValidator(_without_brackets)]
 Text = Annotated[str, BeforeValidator(text)]
 Number = BeforeValidator(number)
 MaxPredictions = Annotated[int, Field(ge=1), Number]
@@ -260,14 +266,31 @@ def checked(model: type[_Model], values: dict[str, Any], prefix: str = "") -> _M
         raise ConfigurationError(_explain(model, error, prefix)) from None
 
 
+def _conn_id(value: object) -> str:
+    """The id of a connection.
+
+    :raises ValueError: for what is none, such as the connection itself.
+    """
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError("must be the id of an Airflow connection")
+    if "://" in value or value.startswith("{"):
+        raise ValueError("must be the id of an Airflow connection, not the connection itself")
+    return value
+
+
 def checked_conn_id(name: str, value: object) -> None:
     """Refuse what is not the id of a connection.
 
     :param name: of the argument.
     :raises ConfigurationError: naming it.
     """
-    if not isinstance(value, str) or not value.strip():
-        raise ConfigurationError(f"{name}: must be the id of an Airflow connection; found {value!r}")
+    try:
+        _conn_id(value)
+    except ValueError as error:
+        raise ConfigurationError(f"{name}: {error}; found {short(value)}") from None
+
+
+ConnId = Annotated[Any, AfterValidator(_conn_id)]
 
 
 def _explain(model: type[BaseModel], error: ValidationError, prefix: str) -> str:

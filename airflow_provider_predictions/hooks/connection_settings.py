@@ -7,12 +7,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from airflow_provider_predictions.api.coercion import NOTHING
 from airflow_provider_predictions.api.errors import ConfigurationError
 from airflow_provider_predictions.api.filters import Number, Url, checked_url, split_url
 from airflow_provider_predictions.api.service import BASE_URL, MAX_RESPONSE_BYTES
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Connection
+
+NOT_GIVEN = (None, *NOTHING)
+"""How forms, environments and templates of charts write an extra that was left out."""
 
 
 class Settings(BaseModel):
@@ -34,17 +38,17 @@ class Settings(BaseModel):
 
 
 def extras(conn: Connection, prefix: str) -> dict[str, Any]:
-    """The extras that are given. The UI writes null for a field that was left empty.
+    """The extras that are given; null, empty text, "None" and "null" stand for nothing.
 
     :param prefix: the test button of Airflow 2.11 sends each field a second time, with this in front.
     """
     try:
-        extra = json.loads(conn.extra or "{}")
+        extra = json.loads("{}" if conn.extra in NOT_GIVEN else conn.extra)
     except (ValueError, RecursionError):
         raise ConfigurationError("extra: is not JSON") from None
     if not isinstance(extra, dict):
         raise ConfigurationError("extra: must be a JSON object")
-    return {name.removeprefix(prefix): value for name, value in extra.items() if value not in (None, "")}
+    return {name.removeprefix(prefix): value for name, value in extra.items() if value not in NOT_GIVEN}
 
 
 def base_url(conn: Connection, default: str) -> str:

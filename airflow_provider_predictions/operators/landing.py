@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 import msgspec
 from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
 
-from airflow_provider_predictions.api.errors import PredictionsError
+from airflow_provider_predictions.api.errors import ConfigurationError, PredictionsError
 from airflow_provider_predictions.api.filters import Filters, utc
 from airflow_provider_predictions.api.http.client import Client
 from airflow_provider_predictions.api.incremental import IncrementalCursor
@@ -21,10 +21,14 @@ from airflow_provider_predictions.api.models import Page
 from airflow_provider_predictions.api.observed import Observed, doubts, expected_words
 from airflow_provider_predictions.api.pagination.base import Paginator
 from airflow_provider_predictions.api.service import Service
-from airflow_provider_predictions.api.wording import counted
+from airflow_provider_predictions.api.wording import counted, listed
 from airflow_provider_predictions.operators.arguments import narrowing, path_of
 from airflow_provider_predictions.operators.increment import ledger_of, tell
-from airflow_provider_predictions.operators.landing_arguments import LANDING, NOT_INCREMENTAL, check_landing
+from airflow_provider_predictions.operators.landing_arguments import (
+    LANDING,
+    NOT_INCREMENTAL,
+    check_partitions,
+)
 from airflow_provider_predictions.operators.lineage import ManifestLink, facets, tell_link
 from airflow_provider_predictions.operators.outcome import end_empty, judge_rejected, judge_values
 from airflow_provider_predictions.operators.outlets import tell_assets
@@ -65,14 +69,21 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
 
     _observed: Observed | None = None
 
-    def check_together(self, values: Any) -> None:
+    @classmethod
+    def check_together(cls, values: Any) -> None:
         """Refuse arguments that do not go together.
 
         :param values: all arguments.
         :raises ConfigurationError: naming the argument that is wrong.
         """
         super().check_together(values)
-        check_landing(values, self.outlets)
+        check_partitions(values)
+        known, unfinished = cls.known(values), cls.hook_class.service_class.waiting_statuses
+        if known.incremental and known.statuses and unfinished.issuperset(known.statuses):
+            raise ConfigurationError(
+                "statuses: incremental lands finished predictions only, and these are not: "
+                f"{listed(known.statuses)}"
+            )
 
     def execute(self, context: Context) -> Manifest:
         """Land, and return the manifest.
