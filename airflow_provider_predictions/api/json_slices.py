@@ -55,6 +55,23 @@ def whole(text: bytes) -> bytes:
         return text.removeprefix(codecs.BOM_UTF8).strip()
 
 
+def standard(text: bytes) -> bytes:
+    """A JSON value as it stands there, where every other program reads it, too (RFC 8259, sections 6 to 8).
+
+    Invalid UTF-8, NaN and Infinity are refused.
+    """
+    characters = text.decode("utf-8-sig")
+    try:
+        return bytes(msgspec.json.decode(text, type=msgspec.Raw))
+    except _REFUSED:
+        json.loads(characters, parse_int=bool, parse_float=bool, parse_constant=_refuse)
+        return text.removeprefix(codecs.BOM_UTF8).strip()
+
+
+def _refuse(constant: str) -> Any:
+    raise ValueError(f"{constant} is no JSON")
+
+
 def joined(fields: dict[str, bytes]) -> bytes:
     """The object that has these members."""
     return b"{" + b",".join(json.dumps(name).encode() + b":" + value for name, value in fields.items()) + b"}"

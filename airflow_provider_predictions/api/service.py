@@ -207,13 +207,18 @@ def _rejected(raw: bytes) -> Prediction:
 
 
 @contextmanager
-def reading(title: str, body: bytes) -> Iterator[None]:
-    """Say what is wrong with an answer that is not the JSON of the specification, without quoting it."""
+def reading(title: str, body: bytes, *, is_file: bool = False) -> Iterator[None]:
+    """Say what is wrong with an answer that is not the JSON of the specification, without quoting it.
+
+    :param is_file: whether it is one of values, which is not the service's own answer.
+    """
     try:
         yield
     except (ValueError, LookupError, RecursionError) as error:
-        text = f"{title} sent {len(body)} bytes that are not the JSON of the specification: {error}"
+        who, what = ("The server", "values") if is_file else (title, "the specification")
+        text = f"{who} sent {len(body)} bytes that are not the JSON of {what}: {error}"
         is_web_page = body.lstrip()[:1] == b"<"
         if is_web_page:
-            text += f". It looks like a web page: check {BASE_URL} of the connection"
+            text += ". It looks like a web page"
+            text += ", such as that of a login" if is_file else f": check {BASE_URL} of the connection"
         raise MalformedAnswerError(text, is_web_page=is_web_page) from None
