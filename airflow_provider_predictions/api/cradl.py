@@ -236,6 +236,13 @@ class Cradl(Service[CradlFilters]):
 
         :raises UnusableFileError: where a prediction has succeeded and names none, or what is no whole URL.
         """
+        try:
+            return self._values_request(prediction)
+        except RecursionError:
+            # It was split by a thread whose stack was shorter.
+            raise UnusableFileError(f"{self.title} nests a record too deeply to find its fileUrl") from None
+
+    def _values_request(self, prediction: Prediction) -> PageRequest | None:
         row = fields(prediction.raw, _Row)
         if row is None or _is_given(row.predictions):
             return None

@@ -135,11 +135,14 @@ class Service(ABC, Generic[F]):
         return prediction
 
     def message(self, prediction: Prediction) -> str:
-        """What a record says about its failure; empty where it says nothing."""
-        for path in self.messages:
-            if found := reduce(_member, path, value(prediction.raw)):
-                text = "; ".join(map(str, found)) if isinstance(found, list) else str(found)
-                return " ".join(text.split())[:MAX_MESSAGE_LENGTH]
+        """What a record says about its failure; empty where it says nothing, or nothing that can be read."""
+        try:
+            for path in self.messages:
+                if found := reduce(_member, path, value(prediction.raw)):
+                    text = "; ".join(map(str, found)) if isinstance(found, list) else str(found)
+                    return " ".join(text.split())[:MAX_MESSAGE_LENGTH]
+        except RecursionError:
+            pass  # it was split by a thread whose stack was shorter
         return ""
 
     def one(self, prediction_id: str) -> PageRequest:
