@@ -25,7 +25,7 @@ _REFUSED = (msgspec.DecodeError, UnicodeDecodeError)
 _SPACE = re.compile(r"[ \t\n\r]*")
 # Possessive: to remember where it could turn back took 137 bytes for each byte of a string.
 _TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[^" \t\n\r]++')
-_AROUND = codecs.BOM_UTF8 + b" \t\n\r"
+AROUND = codecs.BOM_UTF8 + b" \t\n\r"
 _decoder = cache(msgspec.json.Decoder)
 _KINDS = {"[": "array", '"': "string", "n": "null", "t": "boolean", "f": "boolean"}
 
@@ -110,7 +110,7 @@ def fields(text: bytes, shape: type[_Shape]) -> _Shape | None:
         fast: _Shape = _decoder(shape).decode(text)
         return fast
     except _REFUSED:
-        if not text.lstrip(_AROUND).startswith(b"{"):
+        if not text.lstrip(AROUND).startswith(b"{"):
             value(text)
             return None
     found = members(text)

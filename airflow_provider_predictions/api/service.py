@@ -28,7 +28,7 @@ from airflow_provider_predictions.api.filters import (
     origin,
 )
 from airflow_provider_predictions.api.http.auth import Auth
-from airflow_provider_predictions.api.json_slices import fields, kind, one_line, records, value, whole
+from airflow_provider_predictions.api.json_slices import AROUND, fields, kind, one_line, records, value, whole
 from airflow_provider_predictions.api.models import Column, PageRequest, Prediction
 
 if TYPE_CHECKING:
@@ -220,7 +220,7 @@ def reading(title: str, body: bytes, *, is_file: bool = False) -> Iterator[None]
     except (ValueError, LookupError, RecursionError) as error:
         who, what = ("The server", "values") if is_file else (title, "the specification")
         text = f"{who} sent {len(body)} bytes that are not the JSON of {what}: {error}"
-        is_web_page = body.lstrip()[:1] == b"<"
+        is_web_page = body.lstrip(AROUND)[:1] == b"<"
         if is_web_page:
             text += ". It looks like a web page"
             text += ", such as that of a login" if is_file else f": check {BASE_URL} of the connection"

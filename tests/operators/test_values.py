@@ -249,6 +249,19 @@ def test_a_file_that_is_cut_off_names_its_prediction(
     assert rows[2].id in str(raised.value)
 
 
+@pytest.mark.parametrize("length", [b"abc", b"-5", b"5, 6"])
+def test_a_file_whose_length_is_no_number_is_missing(
+    connections: Sandbox, rows: list[Record], tmp_path: Path, length: bytes
+) -> None:
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: %s\r\n\r\n[]" % length
+    refused(connections, rows[2], 200, how="play", script=(answer,))
+
+    manifest = land(tmp_path)
+
+    assert manifest["values_missing_ids"] == [rows[2].id]
+    assert manifest["values_missing_reasons"] == {"the file is not the JSON of values": 1}
+
+
 class Shown:
     """ASGI middleware that changes the text of the list of Cradl.
 

@@ -22,6 +22,7 @@ from airflow_provider_predictions.api.errors import (
     MAX_SERVICE_TEXT,
     AuthenticationError,
     InvalidRequestError,
+    MalformedAnswerError,
     NoAnswerError,
     NotFoundError,
     PredictionsError,
@@ -225,6 +226,10 @@ class BaseClient:
                 f"prediction_id: {self.service.title} cannot be asked for an id that no URL can hold"
             ) from None
         except httpx.HTTPError as error:
+            if isinstance(error, httpx.RemoteProtocolError) and "Content-Length" in str(error):
+                raise MalformedAnswerError(
+                    f"{self.service.title} sent an answer whose Content-Length is no number"
+                ) from None
             # Only of a failed connect is the text known to hold nothing of the request.
             why = f": {error}" if isinstance(error, httpx.ConnectError) else ""
             url = error.request.url

@@ -32,6 +32,7 @@ LONGEST_HOST = 253
 """Characters of a name that a name server can hold (RFC 1035, section 2.3.4)."""
 MOST_HOSTS = 10
 """Hosts that reasons name, since each record may name another one."""
+_NAME = re.compile(r"[a-z0-9_.-]+")
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 
 
@@ -45,6 +46,7 @@ def file_request(title: str, url: str, *, anonymous: bool = False) -> PageReques
         parts = split_url(url)
         is_whole = bool(parts.scheme and parts.hostname and parts.port != 0)
         _require_host(httpx.URL(url))
+        is_whole = is_whole and not url.startswith(" ")  # over which only urlsplit passes
     except (ValueError, httpx.InvalidURL):
         is_whole = False
     if not is_whole:
@@ -66,7 +68,11 @@ def _require_host(url: httpx.URL) -> None:
     name = host.removesuffix(".").lower()
     if len(name) > LONGEST_HOST:
         raise ValueError("the host is too long")
-    if ":" not in name and _NUMBER.fullmatch(name.rpartition(".")[2]):
+    if ":" in name:
+        return
+    if not _NAME.fullmatch(name):
+        raise ValueError("the host holds what no name does")
+    if _NUMBER.fullmatch(name.rpartition(".")[2]):
         with suppress(OSError):
             inet_aton(name)
             return

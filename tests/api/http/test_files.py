@@ -75,6 +75,9 @@ def test_the_format_is_asked_for_where_it_is_known_and_the_host_is_ours(url, con
         "https://300.1.1.1/x",
         "https://files.1.2.3.999/x",
         "https://files.example.0x/x",
+        " https://files.test/x",
+        "https://%66iles.test/x",
+        "https://files!.test/x",
     ],
 )
 def test_what_is_no_whole_url_is_not_opened(url: str) -> None:
@@ -91,6 +94,9 @@ def test_values_take_their_place_and_every_other_member_keeps_its_bytes() -> Non
     assert found.id == "p"
     with pytest.raises(MalformedAnswerError, match=r"It looks like a web page, such as that of a login$"):
         CRADL.with_values(row, b" <html>")
+    with pytest.raises(MalformedAnswerError) as raised:
+        CRADL.with_values(row, b"\xef\xbb\xbf<html>")
+    assert raised.value.is_web_page
     with pytest.raises(
         MalformedAnswerError, match=r"^The server sent 1 bytes that are not the JSON of values"
     ):
