@@ -134,11 +134,13 @@ class MalformedAnswerError(TransientError):
     """The answer is not what the specification says.
 
     :param is_web_page: something in front of the service has sent it, or another server.
+    :ivar host: of the file that was asked for; empty where it was none.
     """
 
     def __init__(self, message: str, *, is_web_page: bool = False, **kwargs: Any) -> None:
         super().__init__(message, **kwargs)
         self.is_web_page = is_web_page
+        self.host = ""
 
 
 class AnswerTooLargeError(PredictionsError):

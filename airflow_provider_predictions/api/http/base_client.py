@@ -22,6 +22,7 @@ from airflow_provider_predictions.api.errors import (
     MAX_SERVICE_TEXT,
     AuthenticationError,
     InvalidRequestError,
+    MalformedAnswerError,
     NoAnswerError,
     NotFoundError,
     PredictionsError,
@@ -127,10 +128,12 @@ class BaseClient:
             "GET", httpx.URL(url).copy_merge_params(dict(request.params)), headers=headers
         )
 
-    def body(self, response: httpx.Response) -> Body:
+    def body(self, request: PageRequest, response: httpx.Response) -> Body:
         """What the body of an answer is collected in."""
         encoding = response.headers.get("Content-Encoding", "")
-        return Body(self.service.title, encoding, self.service.max_response_bytes)
+        title = "The server" if request.is_file else self.service.title
+        is_page = request.path == self.service.list_path
+        return Body(title, encoding, self.service.max_response_bytes, is_page=is_page)
 
     def read(
         self,
@@ -205,7 +208,7 @@ class BaseClient:
         return kind(text, status=status, retry_after=after)
 
     @contextmanager
-    def wire(self, reservation: Reservation) -> Iterator[None]:
+    def wire(self, request: PageRequest, reservation: Reservation) -> Iterator[None]:
         """Turn httpx's errors into ours, and end the turn of the request."""
         seconds = self.service.timeout
         try:
@@ -217,8 +220,16 @@ class BaseClient:
                 timed_out=True,
             ) from None
         except httpx.InvalidURL:
-            raise UnusableFileError(f"{self.service.title} names a fileUrl that is no URL") from None
+            if request.is_file:
+                raise UnusableFileError(f"{self.service.title} names a fileUrl that is no URL") from None
+            raise InvalidRequestError(
+                f"prediction_id: {self.service.title} cannot be asked for an id that no URL can hold"
+            ) from None
         except httpx.HTTPError as error:
+            if isinstance(error, httpx.RemoteProtocolError) and "Content-Length" in str(error):
+                raise MalformedAnswerError(
+                    f"{self.service.title} sent an answer whose Content-Length is no number"
+                ) from None
             # Only of a failed connect is the text known to hold nothing of the request.
             why = f": {error}" if isinstance(error, httpx.ConnectError) else ""
             url = error.request.url

@@ -21,12 +21,14 @@ class Body:
     :param title: of the service.
     :param encoding: the header ``Content-Encoding``; empty where there is none.
     :param most: bytes.
+    :param is_page: of a list, which can be asked for with fewer rows.
     """
 
-    def __init__(self, title: str, encoding: str, most: int) -> None:
+    def __init__(self, title: str, encoding: str, most: int, *, is_page: bool = True) -> None:
         self._title = title
         self._left = most
         self._most = most
+        self._is_page = is_page
         self._chunks: list[bytes] = []
         self._unpacker: zlib._Decompress | None = None
         match encoding.strip().lower():
@@ -51,19 +53,26 @@ class Body:
                 raise MalformedAnswerError(f"{self._title} sent a body that is no gzip") from None
         self._left -= len(chunk)
         if self._left < 0:
+            advice = "Ask for fewer rows a page (page_size), or raise" if self._is_page else "Raise"
             raise AnswerTooLargeError(
-                f"{self._title} sent an answer of more than {self._most} bytes. Ask for fewer rows a page "
-                "(page_size), or raise extra max_response_bytes of the connection"
+                f"{self._title} sent an answer of more than {self._most} bytes. "
+                f"{advice} extra max_response_bytes of the connection"
             )
         self._chunks.append(chunk)
 
     def _unpacked(self, chunk: bytes) -> bytes:
-        """What a chunk holds, of one member of a gzip file or of several (RFC 1952, section 2.2)."""
+        """What a chunk holds, of one member of a gzip file or of several (RFC 1952, section 2.2).
+
+        Zeros behind a member are padding, as gzip and Python's own reader take them.
+        """
         found, most = [], self._left + 1
         for at in range(0, len(chunk), PIECE):
             piece = chunk[at : at + PIECE]
             while piece and most > 0:
                 if self._unpacker is None or self._unpacker.eof:
+                    piece = piece.lstrip(b"\0") if self._unpacker else piece
+                    if not piece:
+                        break
                     self._unpacker = zlib.decompressobj(GZIP)
                 found.append(self._unpacker.decompress(piece, most))
                 most -= len(found[-1])

@@ -107,10 +107,10 @@ class Client(BaseClient):
             raise InvalidRequestError("The client is closed")
         token = self.service.auth.token()
         with (
-            self.wire(reservation),
+            self.wire(request, reservation),
             closing(self._http.send(self.build(request, token), stream=True)) as response,
         ):
-            body = self.body(response)
+            body = self.body(request, response)
             for chunk in response.iter_raw():
                 body.add(chunk)
         return self.read(request, response, body.content(), token, reservation, renewed=renewed)
@@ -217,12 +217,12 @@ class AsyncClient(BaseClient):
         while seconds := reservation.wait(self.clock()):
             await self.sleep(seconds)
         token = await self.service.auth.atoken()
-        with self.wire(reservation):
+        with self.wire(request, reservation):
             async with (
                 asyncio.timeout(self.service.timeout * TIMEOUTS),
                 aclosing(await self._http.send(self.build(request, token), stream=True)) as response,
             ):
-                body = self.body(response)
+                body = self.body(request, response)
                 async for chunk in response.aiter_raw():
                     body.add(chunk)
         return self.read(request, response, body.content(), token, reservation, renewed=renewed)

@@ -111,7 +111,9 @@ def _fetch_once(credentials: ClientCredentialsAuth) -> Token:
             f"The token endpoint (extra auth_url) sent no token: {type(error).__name__}"
         ) from None
     token = answer["access_token"]
-    if not (isinstance(token, str) and token.isascii() and token.isprintable() and " " not in token):
+    if not (
+        isinstance(token, str) and token and token.isascii() and token.isprintable() and " " not in token
+    ):
         raise MalformedAnswerError("The token endpoint (extra auth_url) sent a token that no header can hold")
     lifetime = _lifetime(*lifetimes)
     return Token(token, asked + lifetime - min(LEEWAY, lifetime / 2))
