@@ -13,12 +13,10 @@ from operator import attrgetter
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-from airflow_provider_predictions.api.errors import (
-    ConfigurationError,
-    ConflictError,
-)
+from airflow_provider_predictions.api.errors import ConfigurationError
 from airflow_provider_predictions.api.models import as_time
 from airflow_provider_predictions.report.window import Window
+from airflow_provider_predictions.storage.errors import named
 from airflow_provider_predictions.storage.index import read_index
 from airflow_provider_predictions.storage.log import Entry, Log
 from airflow_provider_predictions.storage.manifest import MANIFEST, Manifest, PartFacts, moved, name_of
@@ -118,7 +116,7 @@ def landings(source: object, make_path: Callable[[str], ObjectStoragePath], wind
     """
     found: dict[tuple[str, int], Landed] = {}
     for given in each(source):
-        with _named_source():
+        with named("source"):
             for landed in _landings(given, make_path, window):
                 found.setdefault(landed.key, landed)
     if not found:
@@ -129,15 +127,6 @@ def landings(source: object, make_path: Callable[[str], ObjectStoragePath], wind
     if len(services) > 1:
         raise ConfigurationError(f"source: holds landings of {' and '.join(services)}; make a report of each")
     return sorted(found.values(), key=attrgetter("order"))
-
-
-@contextmanager
-def _named_source() -> Iterator[None]:
-    """Name in errors of the storage the argument of the report."""
-    try:
-        yield
-    except (ConfigurationError, ConflictError) as error:
-        raise type(error)(re.sub("^path:", "source:", str(error))) from None
 
 
 def each(source: object) -> Iterator[Any]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from airflow_provider_predictions.api.errors import (
     MAX_MESSAGE_LENGTH,
     ConfigurationError,
+    ConflictError,
     PredictionsError,
     StorageError,
 )
@@ -40,6 +41,15 @@ def explained(
     # Each library has its own tree of errors, with no root but this one.
     except Exception as error:
         raise _explain(error, f"path: {target} cannot be {done}: {_words(error)}") from None
+
+
+@contextmanager
+def named(argument: str) -> Iterator[None]:
+    """Name in errors of the storage the argument that names the landing, where that is not ``path``."""
+    try:
+        yield
+    except (ConfigurationError, ConflictError) as error:
+        raise type(error)(re.sub("^path:", f"{argument}:", str(error))) from None
 
 
 @contextmanager
