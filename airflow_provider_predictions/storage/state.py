@@ -17,7 +17,7 @@ from airflow_provider_predictions.storage.attempt import on_the_way, tagged
 from airflow_provider_predictions.storage.log import LOG, Entry, Log
 from airflow_provider_predictions.storage.manifest import MANIFEST
 from airflow_provider_predictions.storage.objects import create, names, read
-from airflow_provider_predictions.storage.stored import Nonce, Number, Stored, decode, encode
+from airflow_provider_predictions.storage.stored import Nonce, NotStoredError, Number, Stored, decode, encode
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import ObjectStoragePath
@@ -125,6 +125,42 @@ def _find(root: ObjectStoragePath) -> tuple[bytes, State] | None:
         if entry and (newest := _state_of(root, entry, log)):
             return newest
     raise ConflictError(f"path: other runs commit under {root} all the time; a retry cures this")
+
+
+class Shown(Stored, omit_defaults=True):
+    """What the next landing needs of the manifest of a path that each landing replaces.
+
+    :param unsettled: generations whose manifest may still be put over a newer one.
+    """
+
+    generation: Number = 0
+    unsettled: list[Number] = msgspec.field(default_factory=list)
+
+
+def shown(root: ObjectStoragePath) -> tuple[int, list[int]]:
+    """The newest generation of a path that each landing replaces, and those that are unsettled.
+
+    :raises ConfigurationError: where something else lies there.
+    """
+    target, log = root / MANIFEST, Log(root)
+    try:
+        found = decode(read(target), Shown)
+    except FileNotFoundError:
+        found = Shown()
+    except NotStoredError:
+        raise ConfigurationError(
+            f"path: {target} is not what this version of the package writes. Remove it, or land under "
+            "another path"
+        ) from None
+    head = log.head(found.generation)
+    if head == found.generation:
+        return head, found.unsettled
+    entry = log.read(head)
+    if entry is None or entry.state is not None:
+        raise ConfigurationError(f"path: {root} holds incremental landings; land under another path")
+    # Its own author has shown it, unless it says so itself.
+    settled = {found.generation} - {*found.unsettled}
+    return head, sorted({*entry.unsettled, head} - settled)
 
 
 def _state_of(root: ObjectStoragePath, entry: Entry, log: Log) -> tuple[bytes, State] | None:
