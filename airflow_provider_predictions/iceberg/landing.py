@@ -16,9 +16,8 @@ from airflow_provider_predictions.api.service import Service
 from airflow_provider_predictions.api.vlmrun import VlmRun
 from airflow_provider_predictions.storage.errors import named
 from airflow_provider_predictions.storage.log import Entry, Log
-from airflow_provider_predictions.storage.manifest import MANIFEST, Manifest, name_of, parts_of
-from airflow_provider_predictions.storage.objects import read
-from airflow_provider_predictions.storage.parts import fetch, missing
+from airflow_provider_predictions.storage.manifest import MANIFEST, Manifest, name_of, parts_of, read_manifest
+from airflow_provider_predictions.storage.parts import fetch
 from airflow_provider_predictions.storage.stored import VERSION
 
 if TYPE_CHECKING:
@@ -68,13 +67,9 @@ class CommittedLanding:
         """
         files = []
         for part in self.manifest["parts"]:
-            name = name_of(part["uri"])
-            target = self.directory / name
-            try:
-                fetch(target, part, directory / name, "manifest")
-            except FileNotFoundError:
-                raise missing(target, "manifest", self.log, self.manifest["generation"]) from None
-            files.append(directory / name)
+            target = self.directory / name_of(part["uri"])
+            files.append(directory / target.name)
+            fetch(target, part, files[-1], "manifest", self.log, self.manifest["generation"])
         return files
 
 
@@ -117,14 +112,7 @@ def _read(given: object, make_path: MakePath) -> tuple[Manifest, ObjectStoragePa
                 "(render_template_as_native_obj=True)"
             )
         directory = make_path(url.removesuffix(f"/{MANIFEST}"))
-        try:
-            given = json.loads(read(directory / MANIFEST))
-        except FileNotFoundError:
-            raise ConfigurationError(
-                f"manifest: there is no {url}: nothing has landed there, or a landing was interrupted"
-            ) from None
-        except (ValueError, RecursionError):
-            given = None
+        given = read_manifest(directory)
     if not isinstance(given, Mapping) or not given.keys() >= READ or given["version"] != VERSION:
         raise ConfigurationError(f"manifest: {directory or 'the value'} is no manifest of a landing")
     content = cast("Manifest", dict(given))

@@ -9,13 +9,12 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from airflow_provider_predictions.api.errors import ConfigurationError, ConflictError, PredictionsError
+from airflow_provider_predictions.api.errors import ConfigurationError, ConflictError
 from airflow_provider_predictions.api.filters import utc
 from airflow_provider_predictions.storage.attempt import (
     Attempt,
@@ -27,12 +26,24 @@ from airflow_provider_predictions.storage.attempt import (
     tagged,
 )
 from airflow_provider_predictions.storage.checkpoint import CHECKPOINT
-from airflow_provider_predictions.storage.index import INDEX, RECENT, listed, packed, read_index
+from airflow_provider_predictions.storage.errors import warning_only
 from airflow_provider_predictions.storage.local import UNFINISHED
 from airflow_provider_predictions.storage.log import Entry, Log
 from airflow_provider_predictions.storage.manifest import MANIFEST, Manifest, as_json
 from airflow_provider_predictions.storage.objects import names, put, remove_files, try_to_write
-from airflow_provider_predictions.storage.state import STATE, STATES, State, find, load, shown
+from airflow_provider_predictions.storage.state import (
+    INDEX,
+    RECENT,
+    STATE,
+    STATES,
+    State,
+    find,
+    listed,
+    load,
+    packed,
+    read_index,
+    shown,
+)
 from airflow_provider_predictions.storage.stored import encode
 
 if TYPE_CHECKING:
@@ -174,9 +185,8 @@ class LandingPath:
         # Outside of Airflow, what a successful attempt removes tells that it died before.
         left = tagged(self.root, entry.generation, shared=True)
         has_died = any(tag["nonce"] == entry.nonce and name.startswith(CHECKPOINT) for name, tag in left)
-        return (
-            entry if has_died and entry.generation not in self.unsettled and self._of_run([entry]) else None
-        )
+        is_shown = entry.generation not in self.unsettled
+        return self._of_run([entry]) if has_died and is_shown else None
 
     def _of_run(self, commits: Iterable[Entry]) -> Entry | None:
         """What an attempt of this run has committed."""
@@ -237,12 +247,11 @@ class LandingPath:
         swept, head = self.state.swept, self.state.generation
         with warning_only(self.root):
             for entry in self.state.recent:
-                if not (entry.generation > swept or entry.generation == head + 1 - LATE):
-                    continue
-                kept = self._sweep(entry)
-                if kept and not any(name.endswith(f"/{MANIFEST}") for name in kept):
-                    self._show(entry, self.log.landed(entry))
-                swept = max(swept, entry.generation)
+                if entry.generation > swept or entry.generation == head + 1 - LATE:
+                    kept = self._sweep(entry)
+                    if kept and not any(name.endswith(f"/{MANIFEST}") for name in kept):
+                        self._show(entry, self.log.landed(entry))
+                    swept = max(swept, entry.generation)
             remove_unfinished(self.root, head)
         return swept
 
@@ -261,33 +270,22 @@ class LandingPath:
         shared, generation = self.attempt.shared, entry.generation
         others = filter(None, map(self.log.read, {*self.unsettled} - {generation}))
         authors = {each.generation: each.nonce for each in (entry, *others)}
-        found = [
-            (name, tag) for name, tag in tagged(self.root, None if shared else generation, shared=shared)
-            if int(tag["generation"]) <= generation
-        ]  # fmt: skip
-        over = {
-            name for name, tag in found
-            if authors.get(int(tag["generation"])) != tag["nonce"]
-            or f"{CHECKPOINT}-" in name or name.endswith(UNFINISHED)
-        }  # fmt: skip
-        remove_files(self.root, sorted(over))
+        kept, over = [], []
+        for name, tag in tagged(self.root, None if shared else generation, shared=shared):
+            is_named = authors.get(int(tag["generation"])) == tag["nonce"]
+            if is_named and f"{CHECKPOINT}-" not in name and not name.endswith(UNFINISHED):
+                kept.append(name)
+            elif int(tag["generation"]) <= generation:
+                over.append(name)
+        remove_files(self.root, over)
         remove_unfinished(self.root, generation)
-        return [name for name, _ in found if name not in over]
+        return kept
 
     def _sweep_states(self, state: State) -> None:
         """Keep the newest state and index and the ones before, which a reader may have been told of."""
         remove_numbered(self.root, STATES, state.generation, {entry.state for entry in state.recent[-2:]})
         if state.index == state.index_name:
             remove_numbered(self.root, INDEX, state.generation, {state.index, self.state.index})
-
-
-@contextmanager
-def warning_only(root: ObjectStoragePath) -> Iterator[None]:
-    """Let nothing fail a task whose landing is committed, or lost anyway."""
-    try:
-        yield
-    except PredictionsError as error:
-        log.warning("%s: tidying up failed, and the next run does it: %s", root, error)
 
 
 def _commits(state: State, attempt: Attempt) -> Iterator[Entry]:

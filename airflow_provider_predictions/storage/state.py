@@ -2,15 +2,21 @@
 
 ``_states/00000042-….json`` is the state after commit 42; the log's entry names it. ``_state.json`` is a copy
 of the newest for readers. It may be late, so who reads it looks for the log's next entry, too.
+
+It lists the newest commits; the others are in one more object. So a reader finds the landings of a window in
+three reads, however many have committed.
 """
 
 from __future__ import annotations
 
+import gzip
 import hashlib
+import zlib
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
+from msgspec.structs import replace
 
 from airflow_provider_predictions.api.errors import ConfigurationError, ConflictError
 from airflow_provider_predictions.storage.attempt import on_the_way, tagged
@@ -24,6 +30,11 @@ if TYPE_CHECKING:
 
 STATE = "_state.json"
 STATES = "_states"
+INDEX = "_index"
+RECENT = 64
+"""So many commits are in the state itself."""
+PARTS = 4
+"""A commit of more parts is listed without them; the log has them."""
 LOOKS = 20
 """How often the newest state is looked for while others commit."""
 
@@ -214,3 +225,43 @@ def _begin(root: ObjectStoragePath) -> State:
             f"path: {target} is missing, although runs have landed there. {_way_out(root)}"
         )
     return _decoded(create(target, encode(State()), via=on_the_way(root, 1)), target)
+
+
+class Index(Stored):
+    """Commits that are not in the state any more, oldest first."""
+
+    commits: list[Entry]
+
+
+def listed(entry: Entry) -> Entry:
+    """A commit as the state and the index have it."""
+    manifest = entry.manifest
+    if len(manifest["parts"]) <= PARTS:
+        return entry
+    return replace(entry, manifest={name: fact for name, fact in manifest.items() if name != "parts"})
+
+
+def read_index(root: ObjectStoragePath, name: str | None) -> list[Entry]:
+    """The commits that are not in the state any more, oldest first.
+
+    :param name: of the index.
+    :raises ConfigurationError: where it is missing or cannot be read.
+    """
+    if name is None:
+        return []
+    target = root / INDEX / name
+    try:
+        content = read(target)
+    except FileNotFoundError:
+        if any(other > name for other in names(root / INDEX)):
+            raise ConflictError(f"path: a newer index has replaced {target}; a retry reads that") from None
+        raise ConfigurationError(f"path: {target} is missing. Restore it from a backup") from None
+    try:
+        return decode(gzip.decompress(content), Index).commits
+    except (ValueError, EOFError, OSError, zlib.error) as error:
+        raise ConfigurationError(f"path: {target} is damaged: {error}. Restore it from a backup") from None
+
+
+def packed(commits: list[Entry]) -> bytes:
+    """An index of commits, as it is stored."""
+    return gzip.compress(encode(Index(commits=commits)), mtime=0)

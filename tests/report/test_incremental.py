@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import ObjectStoragePath
+from airflow_provider_predictions.storage.index import INDEX, packed
 from fsspec import AbstractFileSystem
 from msgspec.structs import replace
 
@@ -19,7 +20,6 @@ from airflow_provider_predictions.api.errors import ConfigurationError
 from airflow_provider_predictions.api.filters import utc
 from airflow_provider_predictions.report.source import landings
 from airflow_provider_predictions.report.window import Window, make_window
-from airflow_provider_predictions.storage.index import INDEX, packed
 from airflow_provider_predictions.storage.log import Log
 from airflow_provider_predictions.storage.objects import put
 from airflow_provider_predictions.storage.state import STATE, State, find
