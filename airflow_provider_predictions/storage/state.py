@@ -144,7 +144,7 @@ class Shown(Stored, omit_defaults=True):
     :param unsettled: generations whose manifest may still be put over a newer one.
     """
 
-    generation: Number = 0
+    generation: Number
     unsettled: list[Number] = msgspec.field(default_factory=list)
 
 
@@ -157,7 +157,7 @@ def shown(root: ObjectStoragePath) -> tuple[int, list[int]]:
     try:
         found = decode(read(target), Shown)
     except FileNotFoundError:
-        found = Shown()
+        found = Shown(generation=0)
     except NotStoredError:
         raise ConfigurationError(
             f"path: {target} is not what this version of the package writes. Remove it, or land under "

@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import ObjectStoragePath
-from airflow_provider_predictions.storage.index import INDEX, packed
 from fsspec import AbstractFileSystem
 from msgspec.structs import replace
 
@@ -22,7 +21,7 @@ from airflow_provider_predictions.report.source import landings
 from airflow_provider_predictions.report.window import Window, make_window
 from airflow_provider_predictions.storage.log import Log
 from airflow_provider_predictions.storage.objects import put
-from airflow_provider_predictions.storage.state import STATE, State, find
+from airflow_provider_predictions.storage.state import INDEX, STATE, State, find, packed
 from airflow_provider_predictions.storage.stored import encode
 from tests.compat import attach
 from tests.report.landed import land, left_out, report, table

@@ -20,7 +20,6 @@ from typing import Any
 
 import httpx
 import pytest
-from airflow_provider_predictions.storage.index import Index
 
 from airflow_provider_predictions.api import clock, filters, json_slices, models
 from airflow_provider_predictions.api.cradl import CradlFilters, CradlPrediction
@@ -39,7 +38,7 @@ from airflow_provider_predictions.report import page, source
 from airflow_provider_predictions.storage import attempt, errors, manifest, objects, parquet
 from airflow_provider_predictions.storage.checkpoint import Progress
 from airflow_provider_predictions.storage.log import Entry
-from airflow_provider_predictions.storage.state import State
+from airflow_provider_predictions.storage.state import Index, State
 from airflow_provider_predictions.storage.stored import decode
 from tests.api.services import CRADL, VLMRUN
 

@@ -187,6 +187,18 @@ def test_a_retry_returns_what_its_run_has_landed_and_a_cleared_task_lands_anew(
     assert is_whole(again)
 
 
+@pytest.mark.parametrize(
+    "content", [b"", b"{}", b"[1]", b'{"version": 1}', b'{"version": 0, "generation": 1}']
+)
+def test_a_manifest_that_no_landing_has_left_is_refused(
+    file_store: ObjectStoragePath, content: bytes
+) -> None:
+    (file_store / "_manifest.json").write_bytes(content)
+
+    with pytest.raises(ConfigurationError, match=r"_manifest\.json is not what this version .*Remove it"):
+        replace_all(file_store, "monday")
+
+
 def test_a_landing_replaces_the_one_before_and_its_parts(file_store: ObjectStoragePath) -> None:
     first, second = (replace_all(file_store, day) for day in ("monday", "tuesday"))
 

@@ -11,10 +11,9 @@ from airflow.providers.common.compat.sdk import ObjectStoragePath
 from airflow_provider_predictions.api.errors import ConflictError
 from airflow_provider_predictions.storage.attempt import TaskRun
 from airflow_provider_predictions.storage.commit import LandingPath
-from airflow_provider_predictions.storage.index import RECENT, read_index
 from airflow_provider_predictions.storage.log import Log
 from airflow_provider_predictions.storage.manifest import Manifest
-from airflow_provider_predictions.storage.state import load
+from airflow_provider_predictions.storage.state import RECENT, load, read_index
 from tests.storage.committing import add, is_whole, write
 
 
