@@ -38,9 +38,8 @@ from airflow_provider_predictions.operators.outlets import identity
 from airflow_provider_predictions.report import page, source
 from airflow_provider_predictions.storage import attempt, errors, manifest, objects, parquet
 from airflow_provider_predictions.storage.checkpoint import Progress
-from airflow_provider_predictions.storage.index import Index
 from airflow_provider_predictions.storage.log import Entry
-from airflow_provider_predictions.storage.state import State
+from airflow_provider_predictions.storage.state import Index, State
 from airflow_provider_predictions.storage.stored import decode
 from tests.api.services import CRADL, VLMRUN
 
