@@ -1,4 +1,4 @@
-"""Cradl: ``GET /predictions?nextToken&maxResults``, an envelope with a token.
+"""Cradl: ``GET /predictions?nextToken&maxResults`` returns an envelope with a token.
 
 Source: specification "Cradl API", List Predictions.
 """
@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from pydantic import BeforeValidator, ConfigDict
 from pydantic.alias_generators import to_camel
+from typing_extensions import override
 
 from airflow_provider_predictions.api.errors import (
     NotFoundError,
@@ -39,11 +40,12 @@ from airflow_provider_predictions.api.models import (
     as_time,
     id_by_content,
 )
-from airflow_provider_predictions.api.pagination.cursor import CursorPaginator
+from airflow_provider_predictions.api.pagination.base import ListEndpoint
+from airflow_provider_predictions.api.pagination.cursor import CursorPage, CursorPaginator
 from airflow_provider_predictions.api.service import Service, reading
 
 CradlStatus = Literal["pending", "succeeded", "failed"]
-"""The statuses of the specification; others may come."""
+"""The statuses of the specification. Cradl may add others."""
 _Time = Annotated[datetime | None, BeforeValidator(as_time)]
 _CAMEL_CASE = ConfigDict(
     alias_generator=to_camel, populate_by_name=True, extra="allow", protected_namespaces=()
@@ -51,7 +53,7 @@ _CAMEL_CASE = ConfigDict(
 
 
 class CradlValue(Record):
-    """One extracted field; of line items, ``value`` holds rows of further ones.
+    """One extracted field. The ``value`` of line items holds rows of further fields.
 
     :ivar confidence: 0 to 1.
     :ivar location: left, top, right, bottom on the page, each 0 to 1.
@@ -76,12 +78,12 @@ class CradlValue(Record):
 
 
 class CradlPrediction(Record):
-    """A prediction of Cradl (specification: the items of Predictions); attributes in snake_case.
+    """A prediction of Cradl (specification: the items of Predictions), with attributes in snake_case.
 
     :ivar prediction_id: such as ``cradl:prediction:…``.
-    :ivar status: pending, succeeded, failed, or what Cradl adds to these; None where the record has none.
+    :ivar status: pending, succeeded, failed, or a new one; None if the record has none.
     :ivar created_time: aware.
-    :ivar predictions: the extracted fields; the list endpoint may leave them out and name ``file_url``.
+    :ivar predictions: the extracted fields. The list endpoint may omit them and name ``file_url``.
     :ivar inference_time: seconds.
     """
 
@@ -112,9 +114,9 @@ class CradlPrediction(Record):
 
 
 class CradlFilters(Filters):
-    """The filters of Cradl; ``model_id`` and ``order`` are applied by the service.
+    """The filters of Cradl. The service applies ``model_id`` and ``order``.
 
-    Without an ``order`` the newest come first, unless the oldest end of the list is nearer to the window.
+    Without an ``order``, the newest come first, unless the oldest end of the list is nearer to the window.
     """
 
     model_id: Text | None = None
@@ -140,14 +142,14 @@ def _is_given(value: msgspec.Raw) -> bool:
 
 
 def _status(row: _Row) -> str:
-    """``status`` came to the API in 2024 and is not required: a record with results is finished."""
+    """Cradl added ``status`` in 2024 and does not require it: a record with results is finished."""
     finished = row.file_url or _is_given(row.predictions) or _is_given(row.inference_time)
     return row.status or ("succeeded" if finished else "pending")
 
 
 @dataclass(frozen=True)
 class Cradl(Service[CradlFilters]):
-    """Token pages of an envelope; order and model are filtered by the service."""
+    """Token pages of an envelope. The service applies order and model."""
 
     name = "cradl"
     title = "Cradl"
@@ -179,16 +181,18 @@ class Cradl(Service[CradlFilters]):
         Column("errors", "json"),
         Column("error", "text"),
     )
-    # The specification names no largest maxResults; the vendor's own clients ask for at most 100.
+    # The specification sets no limit to maxResults. The vendor's own clients request at most 100.
     default_page_size = 100
-    rate_limit_window = 1  # its "Too Many Requests" is a limit a second, by cradl-sdk-python
+    rate_limit_window = 1  # by cradl-sdk-python, "Too Many Requests" is a limit per second
 
+    @override
     def paginator(self, filters: CradlFilters) -> CursorPaginator:
-        """One pass over the list."""
-        return CursorPaginator(self, filters)
+        params = {"sortBy": "createdTime"} | ({"modelId": filters.model_id} if filters.model_id else {})
+        endpoint = ListEndpoint(self.title, self.list_path, self.default_page_size, self.page, params)
+        return CursorPaginator(endpoint, filters, filters.order)
 
+    @override
     def prediction(self, envelope: _Row, raw: bytes) -> Prediction:
-        """A record whose envelope is decoded."""
         return Prediction(
             envelope.prediction_id or id_by_content(raw),
             _status(envelope),
@@ -197,12 +201,8 @@ class Cradl(Service[CradlFilters]):
             raw,
         )
 
-    def split(self, body: bytes) -> list[Prediction]:
-        """The rows of an envelope."""
-        return self.page(body)[0]
-
-    def page(self, body: bytes) -> tuple[list[Prediction], str | None]:
-        """The rows of an envelope, and the token of the next one."""
+    def page(self, body: bytes) -> CursorPage:
+        """Read an envelope."""
         with reading(self.title, body):
             given = members(body)
             token = value(given.get("nextToken", b"null"))
@@ -210,21 +210,17 @@ class Cradl(Service[CradlFilters]):
                 raise ValueError("nextToken is no string")
             return self.rows(given["predictions"]), token or None
 
+    @override
     def refusal(self, status: int, message: str) -> type[PredictionsError] | None:
-        """What only the text tells.
-
-        A monthly quota and a rate limit are both 429 (as in cradl-sdk-python). API Gateway answers 403 to a
-        path that it does not know, whatever the credentials (AWS: "Missing Authentication Token").
-        """
+        # A monthly quota and a rate limit are both 429 (as in cradl-sdk-python). API Gateway returns 403 for
+        # an unknown path, whatever the credentials (AWS: "Missing Authentication Token").
         if status == 403 and message == "Missing Authentication Token":
             return NotFoundError
         return QuotaExceededError if status == 429 and "Limit Exceeded" in message else None
 
+    @override
     def values_request(self, prediction: Prediction) -> PageRequest | None:
-        """``fileUrl``, in the format that the prediction was made in (as cradl-sdk-python asks for it).
-
-        :raises UnusableFileError: where a prediction has succeeded and names none, or what is no whole URL.
-        """
+        # In the format that the prediction was made in, as cradl-sdk-python requests it.
         row = fields(prediction.raw, _Row)
         if row is None or _is_given(row.predictions):
             return None
@@ -240,11 +236,9 @@ class Cradl(Service[CradlFilters]):
             return replace(request, params={"predictionsFormat": output_format})
         return request
 
+    @override
     def with_values(self, prediction: Prediction, body: bytes) -> Prediction:
-        """The record with the file's JSON as its ``predictions``; every other value keeps its bytes.
-
-        :raises MalformedAnswerError: where it is neither an array nor an object, as the specification says.
-        """
+        # The file's JSON becomes ``predictions``. Every other value keeps its bytes.
         with reading(self.title, body):
             values = one_line(whole(body))
             if values[:1] not in (b"[", b"{"):

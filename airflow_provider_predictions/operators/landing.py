@@ -18,9 +18,10 @@ from airflow_provider_predictions.api.filters import Filters, utc
 from airflow_provider_predictions.api.http.client import Client
 from airflow_provider_predictions.api.incremental import IncrementalCursor
 from airflow_provider_predictions.api.models import Page
-from airflow_provider_predictions.api.observed import Observed, doubts, expected_words
+from airflow_provider_predictions.api.observed import Observed
 from airflow_provider_predictions.api.pagination.base import Paginator
 from airflow_provider_predictions.api.service import Service
+from airflow_provider_predictions.api.unmatched import expected_words, unmatched_filters
 from airflow_provider_predictions.api.wording import counted
 from airflow_provider_predictions.operators.arguments import narrowing, path_of
 from airflow_provider_predictions.operators.increment import ledger_of, tell
@@ -109,7 +110,7 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
                 counted(content["requests"], "request"),
             )
             if not content["count"]:
-                end_empty(self, context, content, self._met_of(content).nothing_matches())
+                end_empty(self, context, content, self._met_of(content).summary())
             tell_assets(context, self.outlets, content, given.partition_keys)
         return content
 
@@ -201,7 +202,7 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
                 service=service.name,
                 format=form.name,
                 compression=form.compression,
-                ordered=paginator.seen.ordered,
+                ordered=paginator.position.seen.ordered,
                 consistent=paginator.proof.consistent,
                 inconsistency=paginator.proof.reason,
                 generation=attempt.generation,
@@ -209,7 +210,7 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
             )
             progress.say()
             self._observed = landing.progress.totals.observed
-            if text := doubts(service, wanted, self._observed):
+            if text := unmatched_filters(service, wanted, self._observed):
                 self.log.warning("%s", text)
             yield content, landing
 

@@ -102,7 +102,7 @@ def pages(
             return
         if n:
             between()
-        yield paginator.advance(paginator.read(listing.answer(requests[0])))
+        yield paginator.advance(paginator.parse(listing.answer(requests[0])))
     pytest.fail("the walk does not end")
 
 
@@ -129,7 +129,7 @@ class Ahead:
             self._start(requests)
             between()
             _, body = self._flying.pop(0)
-            page = paginator.advance(paginator.read(body[0] if body else self._listing.answer(requests[0])))
+            page = paginator.advance(paginator.parse(body[0] if body else self._listing.answer(requests[0])))
             self._start(paginator.next_requests(self._count))
             between()
             yield page

@@ -12,6 +12,7 @@ import pytest
 from airflow_provider_predictions.api.clock import ServiceClock, earlier
 from airflow_provider_predictions.api.incremental import LOOKBACK, NAMED, IncrementalCursor
 from airflow_provider_predictions.api.models import Page, Prediction
+from airflow_provider_predictions.api.state import dump, load
 from airflow_provider_predictions.api.waiting.finished_events import MAX_EVENT_BYTES, FinishedEvents, events
 
 NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
@@ -26,6 +27,11 @@ def row(id_: str, status: str = "completed", created: datetime | None = NOON) ->
 
 def cursor(**changes: Any) -> IncrementalCursor:
     return replace(IncrementalCursor({"completed", "failed"}, None, None, {}), **changes)
+
+
+def crossed(told: FinishedEvents) -> FinishedEvents:
+    """As another process loads it from JSON."""
+    return load(json.loads(json.dumps(dump(told))), FinishedEvents)
 
 
 def at(moment: datetime) -> ServiceClock:
@@ -66,11 +72,11 @@ def test_the_watermark_never_passes_the_clock_of_the_service() -> None:
 
     assert kept(book, *ahead, row("soon", created=NOON + HOUR / 20)) == ["a", "b", "e", "soon"]
     assert book.next_watermark == NOON - HOUR / 2
-    assert (book.ahead, book.ahead_ids) == (3, ["a", "b", "e"])
+    assert (book.noted.counts.ahead, book.noted.counts.ahead_ids) == (3, ["a", "b", "e"])
     landed = book.next_landed((one.id, one.created_at) for one in ahead)
     later = cursor(watermark=book.next_watermark, landed=landed, clock=at(NOON + HOUR))
     assert kept(later, *ahead, row("c"), row("d", created=NOON + HOUR)) == ["c", "d"]
-    assert (later.next_watermark, later.ahead) == (NOON, 0)
+    assert (later.next_watermark, later.noted.counts.ahead) == (NOON, 0)
 
 
 def test_a_list_in_which_all_is_dated_ahead_moves_no_watermark() -> None:
@@ -78,7 +84,7 @@ def test_a_list_in_which_all_is_dated_ahead_moves_no_watermark() -> None:
         book = cursor(watermark=before, clock=at(NOON))
 
         assert kept(book, row("a", created=NOON + HOUR), row("b", "running", END)) == ["a"]
-        assert (book.next_watermark, book.unfinished, book.has_moved) == (before, 1, False)
+        assert (book.next_watermark, book.noted.counts.unfinished, book.has_moved) == (before, 1, False)
 
 
 def test_the_clock_is_the_earliest_that_was_told_also_by_an_attempt_before() -> None:
@@ -92,7 +98,7 @@ def test_the_clock_is_the_earliest_that_was_told_also_by_an_attempt_before() -> 
     retry.restore(json.loads(json.dumps(book.state())))
 
     assert book.next_watermark == retry.next_watermark == NOON - 2 * HOUR
-    assert book.ahead == 0
+    assert book.noted.counts.ahead == 0
 
 
 def test_the_first_and_the_last_moment_that_there_are_end_nothing() -> None:
@@ -186,9 +192,9 @@ def test_what_is_unfinished_is_given_up_when_it_is_older_than_the_bound_and_ten_
     assert kept(
         book, *old, row("a", "running"), row("b", "running", None), row("c", created=NOON - HOUR)
     ) == ["c"]
-    assert (book.given_up, book.unfinished) == (NAMED + 2, 2)
-    assert book.given_up_ids == [each.id for each in old[:NAMED]]
-    assert book.oldest_unfinished == NOON
+    assert (book.noted.counts.given_up, book.noted.counts.unfinished) == (NAMED + 2, 2)
+    assert book.noted.counts.given_up_ids == [each.id for each in old[:NAMED]]
+    assert book.noted.oldest_unfinished == NOON
 
 
 def test_what_has_landed_is_remembered_while_it_is_not_older_than_the_watermark() -> None:
@@ -202,7 +208,7 @@ def test_what_has_landed_is_remembered_while_it_is_not_older_than_the_watermark(
     assert remembered == {"edge": NOON - HOUR, "new": NOON, "without": None, "a": NOON}
 
 
-def test_a_ledger_is_gone_on_with_from_what_it_noted() -> None:
+def test_a_cursor_resumes_from_its_state() -> None:
     book, again = (cursor(max_age=HOUR, clock=at(NOON + HOUR)) for _ in range(2))
     book.keep(Page((row("a"), row("b", "running", NOON + HOUR), row("c", "running", NOON - HOUR))))
 
@@ -216,13 +222,13 @@ def test_a_ledger_is_gone_on_with_from_what_it_noted() -> None:
     assert noted["oldest_unfinished"] == "2026-11-01T13:00:00Z"
 
 
-def test_a_feed_tells_of_each_finished_prediction_once_and_crosses_json() -> None:
+def test_a_watcher_reports_each_finished_prediction_once_also_after_a_restart() -> None:
     feed = FinishedEvents(NOON - HOUR)
     arguments = {"terminal": {"completed"}, "statuses": None, "max_age": HOUR, "clock": at(NOON)}
     rows = [row("a"), row("b", "running"), row("c", created=None)]
 
     fresh, then = feed.news(rows, **arguments)
-    then = FinishedEvents.of(json.loads(json.dumps(then.facts())))
+    then = crossed(then)
     rows[1] = row("b")
     later, last = then.news(rows, **arguments)
 
@@ -232,7 +238,7 @@ def test_a_feed_tells_of_each_finished_prediction_once_and_crosses_json() -> Non
     assert last.told.keys() == {"a", "b", "c"}
 
 
-def test_a_feed_waits_for_nothing_that_is_unfinished_and_too_old() -> None:
+def test_a_watcher_gives_up_what_is_unfinished_and_too_old() -> None:
     rows = [row("a", created=NOON + 4 * HOUR), row("b", "running")]
     given = {"terminal": {"completed"}, "statuses": None, "clock": at(NOON + 4 * HOUR)}
 
@@ -245,13 +251,13 @@ def test_a_feed_waits_for_nothing_that_is_unfinished_and_too_old() -> None:
     assert patient.watermark == NOON + 2 * HOUR
 
 
-def test_a_feed_of_which_nothing_is_seen_keeps_its_watermark() -> None:
+def test_a_watcher_that_sees_nothing_keeps_its_watermark() -> None:
     given = {"terminal": {"completed"}, "statuses": None, "max_age": HOUR, "clock": at(NOON + HOUR)}
 
     assert FinishedEvents(NOON).news([], **given) == ([], FinishedEvents(NOON))
 
 
-def test_a_row_that_is_dated_ahead_does_not_silence_a_feed() -> None:
+def test_a_row_that_is_dated_ahead_does_not_silence_a_watcher() -> None:
     given = {"terminal": {"completed"}, "statuses": None, "max_age": HOUR}
     rows = [row("a", created=END), row("b", created=NOON + 3 * HOUR)]
     feed, told = FinishedEvents(NOON - HOUR), []
@@ -259,17 +265,17 @@ def test_a_row_that_is_dated_ahead_does_not_silence_a_feed() -> None:
         rows.append(row(f"new-{n}", created=NOON + n * HOUR))
         seen = [each for each in rows if each.created_at >= feed.watermark]
         fresh, feed = feed.news(seen, **given, clock=at(NOON + n * HOUR))
-        feed = FinishedEvents.of(json.loads(json.dumps(feed.facts())))
+        feed = crossed(feed)
         told += [each.id for each in fresh]
 
     assert sorted(told) == sorted(each.id for each in rows)
     assert feed.watermark == NOON + 2 * HOUR
 
 
-def test_a_feed_that_was_silenced_goes_on() -> None:
+def test_a_watcher_that_was_silenced_resumes() -> None:
     given = {"terminal": {"completed"}, "statuses": None, "max_age": HOUR, "clock": at(NOON)}
-    silenced = FinishedEvents.of({"watermark": "2098-11-01T12:00:00Z", "told": {"a": "2099-11-01T12:00:00Z"}})
-    rows = [row("a", created=datetime(2099, 11, 1, 12, tzinfo=UTC)), row("b")]
+    silenced = FinishedEvents(NOON + YEARS, {"a": NOON + YEARS})
+    rows = [row("a", created=NOON + YEARS), row("b")]
 
     nothing, feed = silenced.news(rows, **given)
     fresh, _ = feed.news(rows, **given)

@@ -177,7 +177,7 @@ def test_a_token_that_was_refused_after_a_death_begins_the_list_again() -> None:
 def test_an_empty_page_with_a_token_is_followed() -> None:
     paginator = paginator_of(CRADL)
 
-    assert paginator.advance(paginator.read(b'{"predictions": [], "nextToken": "on"}')).predictions == ()
+    assert paginator.advance(paginator.parse(b'{"predictions": [], "nextToken": "on"}')).predictions == ()
     assert paginator.next_requests(1)[0].params["nextToken"] == "on"
 
 
@@ -185,7 +185,7 @@ def test_an_empty_page_with_a_token_is_followed() -> None:
 def test_a_token_that_comes_again_is_no_way_on(between: int) -> None:
     paginator = paginator_of(CRADL)
     for n in range(between + 1):
-        paginator.advance(paginator.read(b'{"predictions": [], "nextToken": "%d"}' % n))
+        paginator.advance(paginator.parse(b'{"predictions": [], "nextToken": "%d"}' % n))
 
     with pytest.raises(MalformedAnswerError, match="nextToken"):
-        paginator.advance(paginator.read(b'{"predictions": [], "nextToken": "0"}'))
+        paginator.advance(paginator.parse(b'{"predictions": [], "nextToken": "0"}'))

@@ -220,7 +220,7 @@ def test_a_list_in_order_is_proven_to_be_whole_whatever_happens(
         # to lie among those that were read looks like one that had been there.
         unclear = len(story.at_first) < 2 or story.adds_among_others
         assert is_proven(paginator) or service is CRADL or unclear
-        assert paginator.seen.ordered or unclear
+        assert paginator.position.seen.ordered or unclear
 
     prove()
 
@@ -247,7 +247,7 @@ def with_deaths(
             return [prediction.raw for page in read for prediction in page.predictions]
         if n:
             story.restore()
-        read.append(paginator.advance(paginator.read(story.listing.answer(requests[0]))))
+        read.append(paginator.advance(paginator.parse(story.listing.answer(requests[0]))))
         if next(dies, False):
             paginator = reborn(paginator, service, ids_of(read), **filters)
     pytest.fail("the walk does not end")

@@ -1,0 +1,69 @@
+"""Warn of words in filters that no record has: they may be typos."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
+
+from airflow_provider_predictions.api.filters import Filters
+from airflow_provider_predictions.api.observed import LONGEST, Observed
+from airflow_provider_predictions.api.service import Service
+from airflow_provider_predictions.api.wording import counted, listed, quoted
+
+
+def expected_words(filters: Filters) -> frozenset[str]:
+    """The words of a task's filters, for ``Observed.add`` to remember."""
+    groups = getattr(filters, "domains", None)
+    return frozenset(word[:LONGEST] for words in (filters.statuses, groups) for word in words or ())
+
+
+def unmatched_filters(
+    service: Service[Any] | type[Service[Any]],
+    filters: Filters,
+    observed: Observed,
+    other_statuses: Mapping[str, Iterable[str] | None] | None = None,
+) -> str:
+    """Describe the words of a task that the service does not know and no record had; empty if there are none.
+
+    :param observed: all records of the task.
+    :param other_statuses: arguments that name statuses, beside the filters.
+    """
+    known = service.terminal_statuses | service.waiting_statuses
+    statuses = {"statuses": filters.statuses, **(other_statuses or {})}
+    found = [
+        unmatched_words(name, words, observed.statuses, observed.looked_at, known=known)
+        for name, words in statuses.items()
+    ]
+    if (name := service.group_filter) and observed.looked_at:
+        found.append(unmatched_words(name, getattr(filters, name), observed.groups, observed.looked_at))
+    if not observed.looked_at:
+        given = {name: getattr(filters, name) for name in service.server_filters}
+        found += [
+            f"{name}: {quoted([value])} matched nothing ({service.title} applies this filter)"
+            for name, value in given.items() if value
+        ]  # fmt: skip
+    return ". ".join(filter(None, found))
+
+
+def unmatched_words(
+    name: str,
+    asked: Iterable[str] | None,
+    observed: Collection[str],
+    looked_at: int,
+    *,
+    known: Collection[str] = (),
+) -> str:
+    """Describe the words of one argument that are neither known nor met; empty if there are none.
+
+    :param name: of the argument.
+    :param observed: the words of the records.
+    :param looked_at: how many records there were.
+    """
+    odd = [word for word in asked or () if word not in known and word[:LONGEST] not in observed]
+    if not odd:
+        return ""
+    verb, where = "was" if len(odd) == 1 else "were", f"in {counted(looked_at, 'record')}"
+    text = f"{name}: {quoted(odd)} {verb} not met {where}"
+    if observed:
+        text += f"; met: {listed(observed)}"
+    return f"{text}; known: {listed(known)}" if known else text
