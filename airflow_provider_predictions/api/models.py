@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -13,13 +14,15 @@ from urllib.parse import urlsplit
 import msgspec
 from pydantic import BaseModel, ValidationError, ValidatorFunctionWrapHandler, field_validator
 
-from airflow_provider_predictions.api.observed import Observed
-
 _parse = datetime.fromisoformat
 # Converting year 1 or 9999 to UTC can overflow.
 _UNREADABLE = (ValueError, OverflowError)
 _WITHOUT_OFFSET = (len("2026-01-01T00:00:00"), len("2026-01-01T00:00:00.000000"))
 """Lengths of VLM Run's timestamps. Parsing them with a Z takes a tenth of the time of adding UTC later."""
+MAX_OBSERVED = 100
+"""Different words of a kind to remember, beside those that were asked for."""
+LONGEST = 200
+"""Characters of a word to remember."""
 
 
 class Prediction(msgspec.Struct, frozen=True, gc=False):
@@ -98,6 +101,40 @@ class PageRequest:
     def is_file(self) -> bool:
         """Whether it is for a file that a record names, not for the API."""
         return bool(urlsplit(self.path).scheme)
+
+
+class Observed(msgspec.Struct):
+    """How many records a pass has looked at before filters dropped some, and their words.
+
+    :ivar statuses: status -> records.
+    :ivar groups: VLM Run's domain or Cradl's model -> records.
+    """
+
+    looked_at: int = 0
+    statuses: dict[str, int] = msgspec.field(default_factory=dict)
+    groups: dict[str, int] = msgspec.field(default_factory=dict)
+
+    @classmethod
+    def of(cls, rows: Collection[Prediction]) -> Observed:
+        """Count the records of one page."""
+        groups = Counter(row.group[:LONGEST] for row in rows if row.group)
+        return cls(len(rows), dict(Counter(row.status[:LONGEST] for row in rows)), dict(groups))
+
+    def add(self, other: Observed | None, asked: Collection[str] = ()) -> None:
+        """Add another page.
+
+        :param asked: words to remember however many others are met.
+        """
+        if other is not None:
+            self.looked_at += other.looked_at
+            _add(self.statuses, other.statuses, asked)
+            _add(self.groups, other.groups, asked)
+
+
+def _add(counts: dict[str, int], more: Mapping[str, int], asked: Collection[str]) -> None:
+    for word, number in more.items():
+        if word in counts or len(counts) < MAX_OBSERVED or word in asked:
+            counts[word] = counts.get(word, 0) + number
 
 
 @dataclass(frozen=True)

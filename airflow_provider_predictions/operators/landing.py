@@ -17,11 +17,10 @@ from airflow_provider_predictions.api.errors import PredictionsError
 from airflow_provider_predictions.api.filters import Filters, utc
 from airflow_provider_predictions.api.http.client import Client
 from airflow_provider_predictions.api.incremental import IncrementalCursor
-from airflow_provider_predictions.api.models import Page
-from airflow_provider_predictions.api.observed import Observed
+from airflow_provider_predictions.api.models import Observed, Page
+from airflow_provider_predictions.api.observed import expected_words, no_match, unmatched_filters
 from airflow_provider_predictions.api.pagination.base import Paginator
 from airflow_provider_predictions.api.service import Service
-from airflow_provider_predictions.api.unmatched import expected_words, unmatched_filters
 from airflow_provider_predictions.api.wording import counted
 from airflow_provider_predictions.operators.arguments import narrowing, path_of
 from airflow_provider_predictions.operators.increment import ledger_of, tell
@@ -110,7 +109,7 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
                 counted(content["requests"], "request"),
             )
             if not content["count"]:
-                end_empty(self, context, content, self._met_of(content).summary())
+                end_empty(self, context, content, no_match(self._met_of(content)))
             tell_assets(context, self.outlets, content, given.partition_keys)
         return content
 

@@ -12,10 +12,14 @@ from pydantic import Field
 from airflow_provider_predictions.api.errors import ConfigurationError
 from airflow_provider_predictions.api.filters import Filters, Names
 from airflow_provider_predictions.api.json_slices import joined, members, value
-from airflow_provider_predictions.api.models import Page, Prediction
-from airflow_provider_predictions.api.observed import MAX_OBSERVED, Observed
+from airflow_provider_predictions.api.models import MAX_OBSERVED, Observed, Page, Prediction
+from airflow_provider_predictions.api.observed import (
+    expected_words,
+    no_match,
+    unmatched_filters,
+    unmatched_words,
+)
 from airflow_provider_predictions.api.service import Service
-from airflow_provider_predictions.api.unmatched import expected_words, unmatched_filters, unmatched_words
 from airflow_provider_predictions.api.wording import counted
 from airflow_provider_predictions.operators.outcome import OnEmpty, end_empty
 from airflow_provider_predictions.operators.xcom import storable
@@ -116,7 +120,7 @@ class ListPredictionsOperator(PredictionsTask):
         if text := read.unmatched(client.service, filters):
             self.log.warning("%s", text)
         if not texts:
-            end_empty(self, context, [], read.observed.summary())
+            end_empty(self, context, [], no_match(read.observed))
         changed: Counter[str] = Counter()
         records = [storable(value(text), changed) for text in texts]
         if told := ", ".join(f"{what}: {count}" for what, count in changed.items() if count):

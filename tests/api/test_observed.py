@@ -7,10 +7,9 @@ from typing import Any
 
 import msgspec
 
-from airflow_provider_predictions.api.models import Page, Prediction
-from airflow_provider_predictions.api.observed import MAX_OBSERVED, Observed
+from airflow_provider_predictions.api.models import MAX_OBSERVED, Observed, Page, Prediction
+from airflow_provider_predictions.api.observed import expected_words, unmatched_filters, unmatched_words
 from airflow_provider_predictions.api.service import Service
-from airflow_provider_predictions.api.unmatched import expected_words, unmatched_filters, unmatched_words
 from airflow_provider_predictions.api.wording import counted, listed, shown
 from airflow_provider_predictions.storage.manifest import Totals
 from tests.api.services import CRADL, SERVICES, VLMRUN

@@ -14,8 +14,7 @@ from typing_extensions import override
 
 from airflow_provider_predictions.api.errors import MalformedAnswerError, PredictionsError
 from airflow_provider_predictions.api.filters import Filters
-from airflow_provider_predictions.api.models import Page, PageRequest, Prediction
-from airflow_provider_predictions.api.observed import Observed
+from airflow_provider_predictions.api.models import Observed, Page, PageRequest, Prediction
 from airflow_provider_predictions.api.pagination.seen import SeenRows
 from airflow_provider_predictions.api.state import Versioned, dump, load
 from airflow_provider_predictions.api.wording import counted

@@ -13,10 +13,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from airflow_provider_predictions.api.clock import ServiceClock
 from airflow_provider_predictions.api.errors import PredictionsError, RateLimitedError
 from airflow_provider_predictions.api.filters import Filters, Ids, Number, Words, checked
-from airflow_provider_predictions.api.models import Page, Prediction
-from airflow_provider_predictions.api.observed import Observed
+from airflow_provider_predictions.api.models import Observed, Page, Prediction
+from airflow_provider_predictions.api.observed import unmatched_filters
 from airflow_provider_predictions.api.service import Service
-from airflow_provider_predictions.api.unmatched import unmatched_filters
 from airflow_provider_predictions.api.wording import counts
 
 State = Literal["waiting", "done", "failed"]

@@ -25,7 +25,7 @@ class Between:
 
     def __init__(self, paginator: RequestFlow, happens: Callable[[], None]) -> None:
         self.paginator, self.happens, self.asked = paginator, happens, 0
-        self.read, self.advance, self.on_error = paginator.read, paginator.advance, paginator.on_error
+        self.parse, self.advance, self.on_error = paginator.parse, paginator.advance, paginator.on_error
 
     def next_requests(self, count: int) -> list[PageRequest]:
         self.asked += 1
