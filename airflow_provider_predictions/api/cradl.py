@@ -14,6 +14,7 @@ from pydantic import BeforeValidator, ConfigDict
 from pydantic.alias_generators import to_camel
 from typing_extensions import override
 
+from airflow_provider_predictions.api import json_slices
 from airflow_provider_predictions.api.errors import (
     NotFoundError,
     PredictionsError,
@@ -22,25 +23,15 @@ from airflow_provider_predictions.api.errors import (
 )
 from airflow_provider_predictions.api.filters import Filters, Text
 from airflow_provider_predictions.api.http.files import file_request
-from airflow_provider_predictions.api.json_slices import (
-    as_text,
-    fields,
-    joined,
-    kind,
-    members,
-    one_line,
-    value,
-    whole,
-)
 from airflow_provider_predictions.api.models import (
     Column,
+    ListEndpoint,
     PageRequest,
     Prediction,
     Record,
     as_time,
     id_by_content,
 )
-from airflow_provider_predictions.api.pagination.base import ListEndpoint
 from airflow_provider_predictions.api.pagination.cursor import CursorPage, CursorPaginator
 from airflow_provider_predictions.api.service import Service, reading
 
@@ -89,8 +80,8 @@ class CradlPrediction(Record):
 
     model_config = _CAMEL_CASE
 
-    prediction_id: Annotated[str | None, BeforeValidator(as_text)] = None
-    status: Annotated[CradlStatus | str | None, BeforeValidator(as_text)] = None
+    prediction_id: Annotated[str | None, BeforeValidator(json_slices.as_text)] = None
+    status: Annotated[CradlStatus | str | None, BeforeValidator(json_slices.as_text)] = None
     name: str | None = None
     description: str | None = None
     document_id: str | None = None
@@ -193,19 +184,14 @@ class Cradl(Service[CradlFilters]):
 
     @override
     def prediction(self, envelope: _Row, raw: bytes) -> Prediction:
-        return Prediction(
-            envelope.prediction_id or id_by_content(raw),
-            _status(envelope),
-            as_time(envelope.created_time),
-            envelope.model_id,
-            raw,
-        )
+        id_, created_at = envelope.prediction_id or id_by_content(raw), as_time(envelope.created_time)
+        return Prediction(id_, _status(envelope), created_at, envelope.model_id, raw)
 
     def page(self, body: bytes) -> CursorPage:
         """Read an envelope."""
         with reading(self.title, body):
-            given = members(body)
-            token = value(given.get("nextToken", b"null"))
+            given = json_slices.members(body)
+            token = json_slices.value(given.get("nextToken", b"null"))
             if not (token is None or isinstance(token, str)):
                 raise ValueError("nextToken is no string")
             return self.rows(given["predictions"]), token or None
@@ -220,8 +206,7 @@ class Cradl(Service[CradlFilters]):
 
     @override
     def values_request(self, prediction: Prediction) -> PageRequest | None:
-        # In the format that the prediction was made in, as cradl-sdk-python requests it.
-        row = fields(prediction.raw, _Row)
+        row = json_slices.fields(prediction.raw, _Row)
         if row is None or _is_given(row.predictions):
             return None
         if not row.file_url:
@@ -229,7 +214,8 @@ class Cradl(Service[CradlFilters]):
                 return None
             raise UnusableFileError(f"{self.title} names no fileUrl, though the prediction has succeeded")
         request = file_request(self.title, row.file_url)
-        config = value(bytes(row.postprocess_config))
+        # In the format that the prediction was made in, as cradl-sdk-python requests it.
+        config = json_slices.value(bytes(row.postprocess_config))
         output_format = config.get("outputFormat") if isinstance(config, dict) else None
         # A foreign URL may be signed, query and all.
         if isinstance(output_format, str) and self.trusts(row.file_url):
@@ -240,8 +226,8 @@ class Cradl(Service[CradlFilters]):
     def with_values(self, prediction: Prediction, body: bytes) -> Prediction:
         # The file's JSON becomes ``predictions``. Every other value keeps its bytes.
         with reading(self.title, body):
-            values = one_line(whole(body))
+            values = json_slices.one_line(json_slices.whole(body))
             if values[:1] not in (b"[", b"{"):
-                raise ValueError(f"{kind(values)} instead of values")
-            given = members(prediction.raw) | {"predictions": values}
-        return msgspec.structs.replace(prediction, raw=joined(given))
+                raise ValueError(f"{json_slices.kind(values)} instead of values")
+            given = json_slices.members(prediction.raw) | {"predictions": values}
+        return msgspec.structs.replace(prediction, raw=json_slices.joined(given))

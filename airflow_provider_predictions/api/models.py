@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import Any, Literal, NamedTuple
+from typing import Any, Generic, Literal, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
 from pydantic import BaseModel, ValidationError, ValidatorFunctionWrapHandler, field_validator
 
+T = TypeVar("T")
 _parse = datetime.fromisoformat
 # Converting year 1 or 9999 to UTC can overflow.
 _UNREADABLE = (ValueError, OverflowError)
@@ -101,6 +102,24 @@ class PageRequest:
     def is_file(self) -> bool:
         """Whether it is for a file that a record names, not for the API."""
         return bool(urlsplit(self.path).scheme)
+
+
+@dataclass(frozen=True)
+class ListEndpoint(Generic[T]):
+    """What a paginator needs to know of a service's list.
+
+    :param title: the service's name, for messages.
+    :param path: of the list, relative to the base URL.
+    :param page_size: rows a page, if the filters name no other number.
+    :param parse: reads the body of a response. Raises MalformedAnswerError.
+    :param params: sent with the request for each page.
+    """
+
+    title: str
+    path: str
+    page_size: int
+    parse: Callable[[bytes], T]
+    params: Mapping[str, str | int] = field(default_factory=dict)
 
 
 class Observed(msgspec.Struct):

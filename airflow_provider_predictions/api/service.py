@@ -13,6 +13,7 @@ from urllib.parse import quote, urlsplit
 import msgspec
 from pydantic import BaseModel
 
+from airflow_provider_predictions.api import json_slices
 from airflow_provider_predictions.api.errors import (
     MAX_MESSAGE_LENGTH,
     ConfigurationError,
@@ -28,7 +29,6 @@ from airflow_provider_predictions.api.filters import (
     origin,
 )
 from airflow_provider_predictions.api.http.auth import Auth
-from airflow_provider_predictions.api.json_slices import fields, kind, one_line, records, value, whole
 from airflow_provider_predictions.api.models import Column, PageRequest, Prediction
 from airflow_provider_predictions.api.pagination.base import Paginator
 
@@ -96,7 +96,7 @@ class Service(ABC, Generic[F]):
 
         :raises ValueError: if it is not JSON.
         """
-        envelope, line = fields(raw, self.envelope), one_line(raw)
+        envelope, line = json_slices.fields(raw, self.envelope), json_slices.one_line(raw)
         return self.prediction(envelope, line) if envelope else _rejected(line)
 
     def rows(self, page: bytes) -> list[Prediction]:
@@ -106,7 +106,7 @@ class Service(ABC, Generic[F]):
         """
         return [
             self.prediction(envelope, raw) if envelope else _rejected(raw)
-            for envelope, raw in records(page, self.envelope)
+            for envelope, raw in json_slices.records(page, self.envelope)
         ]
 
     def read_one(self, body: bytes, prediction_id: str | None = None) -> Prediction:
@@ -116,7 +116,7 @@ class Service(ABC, Generic[F]):
         :raises MalformedAnswerError: if it is not that prediction.
         """
         with reading(self.title, body):
-            prediction = self.row(whole(body))
+            prediction = self.row(json_slices.whole(body))
             if prediction.fault:
                 raise ValueError(prediction.fault)
             if prediction_id not in (None, prediction.id):
@@ -127,7 +127,7 @@ class Service(ABC, Generic[F]):
     def message(self, prediction: Prediction) -> str:
         """Why a prediction failed, as its record says; empty if it does not."""
         for path in self.messages:
-            if found := reduce(_member, path, value(prediction.raw)):
+            if found := reduce(_member, path, json_slices.value(prediction.raw)):
                 text = "; ".join(map(str, found)) if isinstance(found, list) else str(found)
                 return " ".join(text.split())[:MAX_MESSAGE_LENGTH]
         return ""
@@ -193,7 +193,7 @@ def _member(part: Any, name: str) -> Any:
 
 
 def _rejected(raw: bytes) -> Prediction:
-    return Prediction.rejected(raw, f"{kind(raw)} instead of an object")
+    return Prediction.rejected(raw, f"{json_slices.kind(raw)} instead of an object")
 
 
 @contextmanager

@@ -16,8 +16,14 @@ from typing_extensions import override
 
 from airflow_provider_predictions.api.filters import Filters, Words
 from airflow_provider_predictions.api.json_slices import as_text
-from airflow_provider_predictions.api.models import Column, Prediction, Record, as_time, id_by_content
-from airflow_provider_predictions.api.pagination.base import ListEndpoint
+from airflow_provider_predictions.api.models import (
+    Column,
+    ListEndpoint,
+    Prediction,
+    Record,
+    as_time,
+    id_by_content,
+)
 from airflow_provider_predictions.api.pagination.offset import OffsetPaginator
 from airflow_provider_predictions.api.service import Service, reading
 
@@ -129,13 +135,8 @@ class VlmRun(Service[VlmRunFilters]):
 
     @override
     def prediction(self, envelope: _Row, raw: bytes) -> Prediction:
-        return Prediction(
-            envelope.id or id_by_content(raw),
-            envelope.status or PENDING,
-            as_time(envelope.created_at),
-            envelope.domain,
-            raw,
-        )
+        id_, created_at = envelope.id or id_by_content(raw), as_time(envelope.created_at)
+        return Prediction(id_, envelope.status or PENDING, created_at, envelope.domain, raw)
 
     def split(self, body: bytes) -> list[Prediction]:
         """Read a bare list."""

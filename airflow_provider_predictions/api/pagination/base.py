@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import logging
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, ClassVar, Generic, NamedTuple, Protocol, TypeVar
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import msgspec
 from typing_extensions import override
 
 from airflow_provider_predictions.api.errors import MalformedAnswerError, PredictionsError
 from airflow_provider_predictions.api.filters import Filters
-from airflow_provider_predictions.api.models import Observed, Page, PageRequest, Prediction
+from airflow_provider_predictions.api.models import ListEndpoint, Observed, Page, PageRequest, Prediction
 from airflow_provider_predictions.api.pagination.seen import SeenRows
 from airflow_provider_predictions.api.state import Versioned, dump, load
 from airflow_provider_predictions.api.wording import counted
 
 log = logging.getLogger(__name__)
-T = TypeVar("T")
 
 MIN_PAGE_SIZE = 10
 """Rows. A page that is too large or too slow does not shrink below this."""
@@ -41,40 +40,18 @@ class Proof(NamedTuple):
     reason: str | None = None
 
 
-@dataclass(frozen=True)
-class ListEndpoint(Generic[T]):
-    """What a paginator needs to know of a service's list.
-
-    :param title: the service's name, for messages.
-    :param path: of the list, relative to the base URL.
-    :param page_size: rows a page, if the filters name no other number.
-    :param parse: reads the body of a response. Raises MalformedAnswerError.
-    :param params: sent with the request for each page.
-    """
-
-    title: str
-    path: str
-    page_size: int
-    parse: Callable[[bytes], T]
-    params: Mapping[str, str | int] = field(default_factory=dict)
-
-
 class RequestFlow(Protocol):
     """Decides the next request from the responses so far. A client sends the requests; this does no I/O."""
 
-    @abstractmethod
     def next_requests(self, count: int) -> list[PageRequest]:
         """The next request, and up to ``count - 1`` that probably follow. Empty at the end."""
 
-    @abstractmethod
     def parse(self, body: bytes) -> Any:
         """Read a response. Changes nothing, so the request can be repeated if this raises."""
 
-    @abstractmethod
     def advance(self, response: Any) -> Page:
         """Take the parsed response to the next request. Return what it adds."""
 
-    @abstractmethod
     def on_error(self, error: PredictionsError) -> None:
         """Find another way after the next request failed for good, or raise the error."""
 
@@ -93,6 +70,7 @@ class Position(Versioned, kw_only=True):
     ended: bool = False
 
 
+@dataclass
 class EndlessGuard:
     """Refuses a list that never ends.
 
@@ -100,21 +78,17 @@ class EndlessGuard:
     :param parameter: of a request, chooses the page.
     """
 
-    def __init__(self, title: str, parameter: str) -> None:
-        self._title = title
-        self._parameter = parameter
-        self._pages = 0.0
-        self._to_reread = 0
+    title: str
+    parameter: str
+    _pages: float = 0
+    _to_reread: int = 0
 
     def expect_again(self, rows: int) -> None:
         """Allow this many known rows: the pass reads them again."""
         self._to_reread += rows
 
     def count_rows(self, *, new: int, known: int) -> None:
-        """Count the rows of a response.
-
-        :raises MalformedAnswerError: after too many responses without a new one.
-        """
+        """Count the rows of a response. Raises as ``count_page`` does."""
         if new:
             self._pages = 0
         elif known and self._to_reread > 0:
@@ -126,13 +100,13 @@ class EndlessGuard:
     def count_page(self, weight: float = 1) -> None:
         """Count a response without a new row.
 
-        :raises MalformedAnswerError: after too many.
+        :raises MalformedAnswerError: after too many in a row.
         """
         self._pages += weight
         if self._pages >= MAX_PAGES_WITHOUT_NEW_ROWS:
             raise MalformedAnswerError(
-                f"{self._title} sent {MAX_PAGES_WITHOUT_NEW_ROWS} pages or more without a new row: "
-                f"it ignores {self._parameter}, or the list changes faster than it can be read"
+                f"{self.title} sent {MAX_PAGES_WITHOUT_NEW_ROWS} pages or more without a new row: "
+                f"it ignores {self.parameter}, or the list changes faster than it can be read"
             )
 
 
@@ -172,13 +146,17 @@ class Paginator(RequestFlow):
         if not (self._asks_for_page and error.asks_for_less):
             raise error
         size = self.position.page_size
-        if size <= MIN_PAGE_SIZE:
+        if not self._shrinks:
             text = f"{error}. It was a page of {size} rows; see page_size"
             raise type(error)(
                 text, status=error.status, retry_after=error.retry_after, timed_out=error.timed_out
             )
         self.position.page_size = smaller = max(MIN_PAGE_SIZE, size // 2)
         log.warning("%s. Asking for %d rows a page instead of %d (page_size)", error, smaller, size)
+
+    @property
+    def _shrinks(self) -> bool:
+        return self.position.page_size > MIN_PAGE_SIZE
 
     def state(self) -> dict[str, Any]:
         """The position as JSON values, for ``restore`` in another process."""
@@ -193,9 +171,9 @@ class Paginator(RequestFlow):
         self.position = load(state, type(self.position))
         self.position.seen.earlier = earlier
 
-    def watch(self, times: Sequence[datetime | None]) -> bool:
+    def check_order(self, times: Sequence[datetime | None]) -> bool:
         """Check the creation times of neighbours. Return whether they break the order of the list."""
-        is_broken = self.position.seen.watch(times)
+        is_broken = self.position.seen.check_order(times)
         if is_broken:
             log.warning("%s: the list does not come in the order of creation; reading all of it",
                         self.endpoint.title)  # fmt: skip
@@ -203,20 +181,20 @@ class Paginator(RequestFlow):
 
     def new_rows(self, rows: list[Prediction]) -> Page:
         """The rows of a response that are new and match the filters."""
-        position = self.position
-        fresh = self.position.seen.drop_known(rows)
+        at = self.position
+        fresh = at.seen.drop_known(rows)
         duplicates = len(rows) - len(fresh)
         self._guard.count_rows(new=len(fresh), known=duplicates)
         rejected = tuple(row for row in fresh if row.fault is not None)
         records = fresh[: len(fresh) - len(rejected)]
-        wanted = tuple(self.filters.choose(records))[: position.left]
+        wanted = tuple(self.filters.choose(records))[: at.left]
         if rejected:
             log.warning(
                 "%s: a page has %s that are no records", self.endpoint.title, counted(len(rejected), "row")
             )
-        if position.left is not None:
-            position.left -= len(wanted)
-        self.position.ended = self.position.ended or position.left == 0 or self._is_past_window
+        if at.left is not None:
+            at.left -= len(wanted)
+        at.ended = at.ended or at.left == 0 or self._is_past_window
         return Page(wanted, duplicates, rejected, Observed.of(records))
 
     @property
@@ -226,5 +204,5 @@ class Paginator(RequestFlow):
         return bool(seen.proven and seen.last and is_past(seen.last, newest_first=seen.newest_first))
 
     def _page_request(self, params: dict[str, str | int], hidden: tuple[str, ...] = ()) -> PageRequest:
-        shrinks = self._asks_for_page and self.position.page_size > MIN_PAGE_SIZE
+        shrinks = self._asks_for_page and self._shrinks
         return PageRequest(self.endpoint.path, {**self.endpoint.params, **params}, hidden, shrinks=shrinks)

@@ -16,14 +16,8 @@ from airflow_provider_predictions.api.errors import (
     RateLimitedError,
 )
 from airflow_provider_predictions.api.filters import Filters
-from airflow_provider_predictions.api.models import Page, PageRequest, Prediction
-from airflow_provider_predictions.api.pagination.base import (
-    MIN_PAGE_SIZE,
-    ListEndpoint,
-    Paginator,
-    Position,
-    Proof,
-)
+from airflow_provider_predictions.api.models import ListEndpoint, Page, PageRequest, Prediction
+from airflow_provider_predictions.api.pagination.base import Paginator, Position, Proof
 from airflow_provider_predictions.api.pagination.seen import SeenRows
 
 log = logging.getLogger(__name__)
@@ -99,7 +93,7 @@ class CursorPaginator(Paginator):
         at.token, at.ended = token, token is None
         self._tokens.add(hash(token))
         times = [row.created_at for row in rows if row.fault is None]
-        self.watch([at.above, *times] if at.above else times)
+        self.check_order([at.above, *times] if at.above else times)
         if times:
             at.above = times[-1]
         page = self.new_rows(rows)
@@ -110,7 +104,7 @@ class CursorPaginator(Paginator):
     @override
     def on_error(self, error: PredictionsError) -> None:
         at = self.position
-        may_shrink = at.page_size > MIN_PAGE_SIZE and error.asks_for_less
+        may_shrink = self._shrinks and error.asks_for_less
         if not at.token or at.probes or self._restarted or may_shrink or not _may_be_token(error):
             super().on_error(error)
             return

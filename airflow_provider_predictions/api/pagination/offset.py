@@ -8,8 +8,8 @@ from dataclasses import replace
 from typing_extensions import override
 
 from airflow_provider_predictions.api.filters import Filters
-from airflow_provider_predictions.api.models import Page, PageRequest, Prediction
-from airflow_provider_predictions.api.pagination.base import ListEndpoint, Paginator, Position, Proof
+from airflow_provider_predictions.api.models import ListEndpoint, Page, PageRequest, Prediction
+from airflow_provider_predictions.api.pagination.base import Paginator, Position, Proof
 from airflow_provider_predictions.api.pagination.end import ListEnd, last_id
 from airflow_provider_predictions.api.pagination.search import WindowSearch, WindowStart
 from airflow_provider_predictions.api.state import Versioned
@@ -150,7 +150,7 @@ class OffsetPaginator(Paginator):
 
     def _look(self, search: WindowSearch, rows: list[Prediction]) -> None:
         if not self.position.start.look(search, rows):
-            self.watch([None])
+            self.check_order([None])
             self._begin_at(0)
         elif search.is_done:
             self._begin_at(search.low)
@@ -189,7 +189,7 @@ class OffsetPaginator(Paginator):
         times = [row.created_at for row in rows if row.fault is None]
         if not self._shared_rows and self.position.seen.last:
             times.insert(0, self.position.seen.last)
-        return self.watch(times)
+        return self.check_order(times)
 
     def _read_on(self, rows: list[Prediction]) -> Page:
         at, overlap, end = self.position, self.position.overlap, self.position.end
@@ -202,12 +202,13 @@ class OffsetPaginator(Paginator):
         if size <= self._shared_rows:
             size = len(rows)
         page = self.new_rows(rows[first:size])
-        is_new = page.duplicates < len(rows[first:size])
+        is_new = page.duplicates < size - first
         # A cap of the server may cut a response whose rows were shifted by new ones in front.
         is_whole = not rows or rows[0].id == overlap.row_id or len(rows) < end.largest
         is_end = end.is_at(rows, at.page_size, self.list_end, repeats=is_whole and not is_new)
         at.skip += max(0, size - self._shared_rows)
         overlap.step, overlap.row_id = end.size, rows[size - 1].id if rows else ""
-        if is_end or not (self._shared_rows or is_new or at.skip != overlap.left_at):
+        is_back = not self._shared_rows and not is_new and at.skip == overlap.left_at
+        if is_end or is_back:
             at.ended, self.list_end = True, last_id(rows)
         return replace(page, rejected=(*page.rejected, *rows[size:])) if at.ended else page

@@ -97,7 +97,7 @@ class SeenRows(Versioned, dict=True):
     def _is_behind(self) -> Callable[[datetime, datetime], bool]:
         return operator.gt if self.newest_first else operator.lt
 
-    def watch(self, times: Sequence[datetime | None]) -> bool:
+    def check_order(self, times: Sequence[datetime | None]) -> bool:
         """Check the creation times of neighbours in the list. Return whether they break the order."""
         if not self.ordered:
             return False
