@@ -21,7 +21,7 @@ from tests.conftest import Shell, make_service
 
 
 class Between:
-    """A walk with something happening on the server before each request but the first."""
+    """A pass with something happening on the server before each request but the first."""
 
     def __init__(self, paginator: RequestFlow, happens: Callable[[], None]) -> None:
         self.paginator, self.happens, self.asked = paginator, happens, 0

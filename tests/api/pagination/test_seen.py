@@ -98,7 +98,7 @@ def test_rows_of_one_moment_are_told_from_each_other() -> None:
     ]  # fmt: skip
 
 
-def test_more_rows_of_one_moment_than_are_at_hand_are_looked_up() -> None:
+def test_more_rows_of_one_moment_than_memory_holds_are_looked_up() -> None:
     seen = SeenRows()
     rows = [row(f"{n}") for n in range(MAX_TIES + 500)]
     seen.drop_known(rows)
