@@ -1,7 +1,7 @@
 """Lists of a server that change between any two requests, and passes over them without a wire.
 
-A paginator is given the responses to its requests, so anything that can happen on a server can be shown to it.
-Hypothesis writes random stories.
+A paginator is given the responses to its requests, so anything that can happen on a server can be shown to
+it. Hypothesis writes random stories.
 """
 
 from __future__ import annotations
