@@ -42,7 +42,3 @@ class ListEnd(Versioned):
         self.is_near = self.stop is not None and len(rows) < self.size
         self.size = max(1, len(rows))
         return self.stop is not None and (self.stop == known_end or (self.stop == before and repeats))
-
-    def forget(self) -> None:
-        """Start anew after a step back."""
-        self.stop, self.is_near = None, False

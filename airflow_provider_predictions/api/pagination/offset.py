@@ -158,7 +158,7 @@ class OffsetPaginator(Paginator):
     def _begin_at(self, skip: int) -> None:
         at = self.position
         at.skip, at.overlap.step = skip, at.end.size
-        at.start.settle(skip)
+        at.start = WindowStart(skip, searches_left=0)
         self._guard.expect_again(at.seen.count)
 
     def _joins(self, rows: list[Prediction]) -> bool:
@@ -183,7 +183,7 @@ class OffsetPaginator(Paginator):
         self._guard.expect_again(at.overlap.step)
         at.skip = at.overlap.step_back(at.skip)
         at.start.index = min(at.start.index, at.skip)
-        at.end.forget()
+        at.end.stop, at.end.is_near = None, False
 
     def _breaks_order(self, rows: list[Prediction]) -> bool:
         times = [row.created_at for row in rows if row.fault is None]

@@ -80,7 +80,3 @@ class WindowStart(Versioned):
             return True
         self.search, self.searches_left = None, self.searches_left - 1
         return self.searches_left > 0
-
-    def settle(self, index: int) -> None:
-        """End the search, and read from a row on."""
-        self.index, self.search, self.searches_left = index, None, 0
