@@ -1,4 +1,4 @@
-"""What time it is by a service's own clock, which its creation times are of. No clock is trusted more."""
+"""The time by a service's own clock, which also dates its records. No clock is trusted more."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from datetime import UTC, datetime, timedelta
 from airflow_provider_predictions.api.http.retry import http_date
 
 TOLERANCE = timedelta(minutes=5)
-"""Clocks of one service differ by so much; a creation time that is no further ahead is no surprise."""
+"""Clocks of one service differ by this much, so a creation time may be ahead by it."""
 PLAUSIBLE = timedelta(days=7)
-"""A ``Date`` that is further from this machine's clock is no time that a clock shows."""
+"""A ``Date`` further from this machine's clock is not a clock's time."""
 
 
 @dataclass
 class ServiceClock:
-    """The time that the answers of a service tell.
+    """The time that the responses of a service tell.
 
-    A ``Date`` that a cache gives again is of the moment of its rows, so ``Age`` does not matter.
+    A cache repeats the ``Date`` of its rows, so ``Age`` does not matter.
 
-    :param first: the earliest time that was told.
+    :param first: the earliest time so far.
     :param last: the latest.
     """
 
@@ -29,33 +29,33 @@ class ServiceClock:
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
     def hear(self, date: str | None) -> None:
-        """Take the ``Date`` of an answer; where it has none that can be true, this machine's clock."""
+        """Take the ``Date`` of a response, or this machine's time if it has no plausible one."""
         now, told = datetime.now(UTC), http_date(date)
         self.note(told if told and abs(told - now) <= PLAUSIBLE else now)
 
     def note(self, moment: datetime) -> None:
-        """Take a moment that an answer was of."""
+        """Take the time of a response."""
         with self._lock:
             self.first = min(self.first or moment, moment)
             self.last = max(self.last or moment, moment)
 
     @property
     def earliest(self) -> datetime:
-        """The time when the first answer came, or an earlier one that a later answer told."""
+        """The earliest time that a response told."""
         return self.first or datetime.now(UTC)
 
     @property
     def latest(self) -> datetime:
-        """The latest time that an answer told."""
+        """The latest time that a response told."""
         return self.last or datetime.now(UTC)
 
     def is_to_come(self, moment: datetime) -> bool:
-        """Whether a moment lies ahead of the service's clock and of this machine's."""
+        """Whether a moment is ahead of the service's clock and of this machine's."""
         return moment > max(self.latest, datetime.now(UTC))
 
 
 def earlier(moment: datetime, span: timedelta) -> datetime:
-    """The moment so long before another; the first that there is where none lies so far back."""
+    """The moment by a span earlier, or the first moment of year 1."""
     try:
         return moment - span
     except OverflowError:

@@ -1,4 +1,4 @@
-"""Cradl: ``GET /predictions?nextToken&maxResults``, an envelope with a token.
+"""Cradl: ``GET /predictions?nextToken&maxResults`` returns an envelope with a token.
 
 Source: specification "Cradl API", List Predictions.
 """
@@ -13,7 +13,9 @@ from urllib.parse import quote
 import msgspec
 from pydantic import BeforeValidator, ConfigDict
 from pydantic.alias_generators import to_camel
+from typing_extensions import override
 
+from airflow_provider_predictions.api import json_slices
 from airflow_provider_predictions.api.errors import (
     NotFoundError,
     PredictionsError,
@@ -22,29 +24,20 @@ from airflow_provider_predictions.api.errors import (
 )
 from airflow_provider_predictions.api.filters import MAX_URL_LENGTH, Filters, Text
 from airflow_provider_predictions.api.http.files import file_request
-from airflow_provider_predictions.api.json_slices import (
-    as_text,
-    fields,
-    joined,
-    kind,
-    members,
-    one_line,
-    standard,
-    value,
-)
 from airflow_provider_predictions.api.models import (
     Column,
+    ListEndpoint,
     PageRequest,
     Prediction,
     Record,
     as_time,
     id_by_content,
 )
-from airflow_provider_predictions.api.pagination.cursor import CursorPaginator
+from airflow_provider_predictions.api.pagination.cursor import CursorPage, CursorPaginator
 from airflow_provider_predictions.api.service import Service, reading
 
 CradlStatus = Literal["pending", "succeeded", "failed"]
-"""The statuses of the specification; others may come."""
+"""The statuses of the specification. Cradl may add others."""
 _Time = Annotated[datetime | None, BeforeValidator(as_time)]
 _CAMEL_CASE = ConfigDict(
     alias_generator=to_camel, populate_by_name=True, extra="allow", protected_namespaces=()
@@ -52,7 +45,7 @@ _CAMEL_CASE = ConfigDict(
 
 
 class CradlValue(Record):
-    """One extracted field; of line items, ``value`` holds rows of further ones.
+    """One extracted field. The ``value`` of line items holds rows of further fields.
 
     :ivar confidence: 0 to 1.
     :ivar location: left, top, right, bottom on the page, each 0 to 1.
@@ -77,19 +70,19 @@ class CradlValue(Record):
 
 
 class CradlPrediction(Record):
-    """A prediction of Cradl (specification: the items of Predictions); attributes in snake_case.
+    """A prediction of Cradl (specification: the items of Predictions), with attributes in snake_case.
 
     :ivar prediction_id: such as ``cradl:prediction:…``.
-    :ivar status: pending, succeeded, failed, or what Cradl adds to these; None where the record has none.
+    :ivar status: pending, succeeded, failed, or a new one; None if the record has none.
     :ivar created_time: aware.
-    :ivar predictions: the extracted fields; the list endpoint may leave them out and name ``file_url``.
+    :ivar predictions: the extracted fields. The list endpoint may omit them and name ``file_url``.
     :ivar inference_time: seconds.
     """
 
     model_config = _CAMEL_CASE
 
-    prediction_id: Annotated[str | None, BeforeValidator(as_text)] = None
-    status: Annotated[CradlStatus | str | None, BeforeValidator(as_text)] = None
+    prediction_id: Annotated[str | None, BeforeValidator(json_slices.as_text)] = None
+    status: Annotated[CradlStatus | str | None, BeforeValidator(json_slices.as_text)] = None
     name: str | None = None
     description: str | None = None
     document_id: str | None = None
@@ -113,9 +106,9 @@ class CradlPrediction(Record):
 
 
 class CradlFilters(Filters):
-    """The filters of Cradl; ``model_id`` and ``order`` are applied by the service.
+    """The filters of Cradl. The service applies ``model_id`` and ``order``.
 
-    Without an ``order`` the newest come first, unless the oldest end of the list is nearer to the window.
+    Without an ``order``, the newest come first, unless the oldest end of the list is nearer to the window.
     """
 
     model_id: Text | None = None
@@ -149,14 +142,14 @@ def _is_given(value: msgspec.Raw) -> bool:
 
 
 def _status(row: _Row) -> str:
-    """``status`` came to the API in 2024 and is not required: a record with results is finished."""
+    """Cradl added ``status`` in 2024 and does not require it: a record with results is finished."""
     finished = row.file_url or _is_given(row.predictions) or _is_given(row.inference_time)
     return row.status or ("succeeded" if finished else "pending")
 
 
 @dataclass(frozen=True)
 class Cradl(Service[CradlFilters]):
-    """Token pages of an envelope; order and model are filtered by the service."""
+    """Token pages of an envelope. The service applies order and model."""
 
     name = "cradl"
     title = "Cradl"
@@ -188,54 +181,42 @@ class Cradl(Service[CradlFilters]):
         Column("errors", "json"),
         Column("error", "text"),
     )
-    # The specification names no largest maxResults; the vendor's own clients ask for at most 100.
+    # The specification sets no limit to maxResults. The vendor's own clients request at most 100.
     default_page_size = 100
-    rate_limit_window = 1  # its "Too Many Requests" is a limit a second, by cradl-sdk-python
+    rate_limit_window = 1  # by cradl-sdk-python, "Too Many Requests" is a limit per second
 
+    @override
     def paginator(self, filters: CradlFilters) -> CursorPaginator:
-        """One pass over the list."""
-        return CursorPaginator(self, filters)
+        params = {"sortBy": "createdTime"} | ({"modelId": filters.model_id} if filters.model_id else {})
+        endpoint = ListEndpoint(self.title, self.list_path, self.default_page_size, self.page, params)
+        return CursorPaginator(endpoint, filters, filters.order)
 
+    @override
     def prediction(self, envelope: _Row, raw: bytes) -> Prediction:
-        """A record whose envelope is decoded."""
-        return Prediction(
-            envelope.prediction_id or id_by_content(raw),
-            _status(envelope),
-            as_time(envelope.created_time),
-            envelope.model_id,
-            raw,
-        )
+        id_, created_at = envelope.prediction_id or id_by_content(raw), as_time(envelope.created_time)
+        return Prediction(id_, _status(envelope), created_at, envelope.model_id, raw)
 
-    def split(self, body: bytes) -> list[Prediction]:
-        """The rows of an envelope."""
-        return self.page(body)[0]
-
-    def page(self, body: bytes) -> tuple[list[Prediction], str | None]:
-        """The rows of an envelope, and the token of the next one."""
+    def page(self, body: bytes) -> CursorPage:
+        """Read an envelope."""
         with reading(self.title, body):
-            given = members(body)
-            token = value(given.get("nextToken", b"null"))
+            given = json_slices.members(body)
+            token = json_slices.value(given.get("nextToken", b"null"))
             if not (token is None or isinstance(token, str)):
                 raise ValueError("nextToken is no string")
             if token and not _fits_in_url(token):
                 raise ValueError("it holds a nextToken that no URL can hold")
             return self.rows(given["predictions"]), token or None
 
+    @override
     def refusal(self, status: int, message: str) -> type[PredictionsError] | None:
-        """What only the text tells.
-
-        A monthly quota and a rate limit are both 429 (as in cradl-sdk-python). API Gateway answers 403 to a
-        path that it does not know, whatever the credentials (AWS: "Missing Authentication Token").
-        """
+        # A monthly quota and a rate limit are both 429 (as in cradl-sdk-python). API Gateway returns 403 for
+        # an unknown path, whatever the credentials (AWS: "Missing Authentication Token").
         if status == 403 and message == "Missing Authentication Token":
             return NotFoundError
         return QuotaExceededError if status == 429 and "Limit Exceeded" in message else None
 
+    @override
     def values_request(self, prediction: Prediction) -> PageRequest | None:
-        """``fileUrl``, in the format that the prediction was made in (as cradl-sdk-python asks for it).
-
-        :raises UnusableFileError: where a prediction has succeeded and names none, or what is no whole URL.
-        """
         try:
             return self._values_request(prediction)
         except RecursionError:
@@ -243,7 +224,7 @@ class Cradl(Service[CradlFilters]):
             raise UnusableFileError(f"{self.title} nests a record too deeply to find its fileUrl") from None
 
     def _values_request(self, prediction: Prediction) -> PageRequest | None:
-        row = fields(prediction.raw, _Row)
+        row = json_slices.fields(prediction.raw, _Row)
         if row is None or _is_given(row.predictions):
             return None
         if not row.file_url:
@@ -251,22 +232,20 @@ class Cradl(Service[CradlFilters]):
                 return None
             raise UnusableFileError(f"{self.title} names no fileUrl, though the prediction has succeeded")
         request = file_request(self.title, row.file_url)
-        config = value(bytes(row.postprocess_config))
+        # In the format that the prediction was made in, as cradl-sdk-python requests it.
+        config = json_slices.value(bytes(row.postprocess_config))
         output_format = config.get("outputFormat") if isinstance(config, dict) else None
         # A foreign URL may be signed, query and all.
         if isinstance(output_format, str) and self.trusts(row.file_url):
             return replace(request, params={"predictionsFormat": output_format})
         return request
 
+    @override
     def with_values(self, prediction: Prediction, body: bytes) -> Prediction:
-        """The record with the file's JSON as its ``predictions``; every other value keeps its bytes.
-
-        :raises MalformedAnswerError: where it is neither an array nor an object, as the specification says,
-            or other programs could not read it.
-        """
+        # The file's JSON becomes ``predictions``. Every other value keeps its bytes.
         with reading(self.title, body, is_file=True):
-            values = one_line(standard(body))
+            values = json_slices.one_line(json_slices.standard(body))
             if values[:1] not in (b"[", b"{"):
-                raise ValueError(f"{kind(values)} instead of values")
-            given = members(prediction.raw) | {"predictions": values}
-        return msgspec.structs.replace(prediction, raw=joined(given))
+                raise ValueError(f"{json_slices.kind(values)} instead of values")
+            given = json_slices.members(prediction.raw) | {"predictions": values}
+        return msgspec.structs.replace(prediction, raw=json_slices.joined(given))

@@ -1,8 +1,8 @@
-"""Land every prediction once, when it is finished: what one run leaves for the next to know.
+"""Land every prediction once, when it is finished: what one run leaves for the next.
 
-Everything older than the watermark is settled: it has landed, or is not waited for any more. Of what is
-newer, the ids that have landed are remembered. A creation time is only what the service says: one that is
-ahead of the service's clock moves nothing.
+Everything older than the watermark is settled: it has landed, or no run waits for it any more. Of what is
+newer, the cursor remembers which ids have landed. A creation time is only what the service says, so one that
+is ahead of the service's clock moves nothing.
 """
 
 from __future__ import annotations
@@ -12,33 +12,65 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeGuard
 
+import msgspec
+
 from airflow_provider_predictions.api.clock import TOLERANCE, ServiceClock, earlier
 from airflow_provider_predictions.api.filters import utc
-from airflow_provider_predictions.api.models import Page, Prediction, as_time
+from airflow_provider_predictions.api.models import Page, Prediction
+from airflow_provider_predictions.api.state import Versioned, dump, load
 
 LOOKBACK = timedelta(hours=1)
-"""By default a prediction may be listed so long after its creation."""
+"""By default, a prediction may be listed this long after its creation."""
 STEP = timedelta(hours=1)
-"""A run that lands nothing commits a watermark that has moved so far."""
+"""A run that lands nothing commits only if the watermark has moved this far."""
 NAMED = 10
-"""How many predictions that are not waited for any more, or are dated ahead, a manifest names."""
+"""Predictions that a manifest names of those that were given up or are dated ahead."""
+
+
+class Counts(msgspec.Struct):
+    """What a manifest says of the rows of a run.
+
+    :ivar unfinished: predictions that a later run may land.
+    :ivar ahead: landed predictions dated ahead of the service's clock.
+    :ivar given_up: unfinished predictions that no run waits for any more.
+    """
+
+    unfinished: int = 0
+    ahead: int = 0
+    ahead_ids: list[str] = msgspec.field(default_factory=list)
+    given_up: int = 0
+    given_up_ids: list[str] = msgspec.field(default_factory=list)
+
+
+class CursorState(Versioned):
+    """What an attempt has noted of the rows it read.
+
+    :ivar newest: creation time of the newest row that is not dated ahead.
+    :ivar oldest_unfinished: creation time of the oldest row that a later run may land.
+    :ivar asked_at: when the attempt began, by the service's clock.
+    """
+
+    newest: datetime | None = None
+    oldest_unfinished: datetime | None = None
+    asked_at: datetime | None = None
+    counts: Counts = msgspec.field(default_factory=Counts)
 
 
 @dataclass
 class IncrementalCursor:
-    """Which rows land in this run, and what is known when it ends.
+    """Decides which rows land in this run, and what the next run must know.
 
-    :param terminal: statuses that a prediction does not leave.
-    :param statuses: only these land; None for all terminal ones.
+    :param terminal: final statuses.
+    :param statuses: only these land; None for all final ones.
     :param watermark: what the run before has left; None for the first run.
-    :param landed: when those were created that have landed and are not older.
-    :param rejected: when rows were met that are no records and were told of by earlier runs, by their ids.
-    :param max_age: what is older and unfinished is not waited for; None to wait for ever.
-    :param lookback: the watermark stays so far behind the newest one, and behind the service's clock.
+    :param landed: id -> creation time, of what has landed and is not older than the watermark.
+    :param max_age: older unfinished predictions are given up; None to wait for ever.
+    :param rejected: id -> when it was met, of rows that are not records and that earlier runs reported.
+    :param lookback: how far the watermark stays behind the newest row and the service's clock.
     :param clock: of the service.
-    :param created_after: nothing older is wanted.
-    :param unmet: of ``landed``, those whose creation time does not tell when they can be forgotten and that
-        were not met lately, with since when.
+    :param created_after: older predictions are not wanted.
+    :param unmet: id -> since when it was not met, of those in ``landed`` whose creation time does not say
+        when they can be forgotten.
     """
 
     terminal: Collection[str]
@@ -51,62 +83,58 @@ class IncrementalCursor:
     clock: ServiceClock = field(default_factory=ServiceClock)
     created_after: datetime | None = None
     unmet: Mapping[str, datetime] = field(default_factory=dict)
-    newest: datetime | None = None
-    oldest_unfinished: datetime | None = None
-    unfinished: int = 0
-    ahead: int = 0
-    ahead_ids: list[str] = field(default_factory=list)
-    given_up: int = 0
-    given_up_ids: list[str] = field(default_factory=list)
+    noted: CursorState = field(default_factory=CursorState)
     _observed: set[str] = field(default_factory=set, compare=False)
     _meets_undated: bool = field(default=False, compare=False)
     _saw_all: bool = field(default=True, compare=False)
 
     @property
     def start(self) -> datetime | None:
-        """Nothing older is looked at."""
+        """Rows older than this are not read."""
         return max((time for time in (self.watermark, self.created_after) if time), default=None)
 
     def keep(self, page: Page) -> Page:
-        """The page with what lands in this run, and the rows that are no records and not known yet."""
-        fresh = tuple(row for row in page.rejected if row.id not in self.rejected)
+        """The page without the rows that do not land in this run or that an earlier run reported."""
         now = self.clock.latest + TOLERANCE
         give_up_before = earlier(self.clock.earliest, self.max_age) if self.max_age else None
-        records = tuple(row for row in page.predictions if self._lands(row, now, give_up_before))
-        return replace(page, predictions=records, rejected=fresh)
+        return replace(
+            page,
+            predictions=tuple(row for row in page.predictions if self._lands(row, now, give_up_before)),
+            rejected=tuple(row for row in page.rejected if row.id not in self.rejected),
+        )
 
     def _lands(self, row: Prediction, now: datetime, give_up_before: datetime | None) -> bool:
-        created = row.created_at
+        created, noted, counts = row.created_at, self.noted, self.noted.counts
         is_ahead = created is not None and created > now
         if created is None:
             self._meets_undated = True
         elif not is_ahead:
-            self.newest = max(self.newest or created, created)
+            noted.newest = max(noted.newest or created, created)
         if row.status in self.terminal:
             if row.id in self.landed:
                 self._observed.add(row.id)
                 return False
             lands = self.statuses is None or row.status in self.statuses
             if lands and is_ahead:
-                self.ahead += 1
-                self.ahead_ids = [*self.ahead_ids, row.id][:NAMED]
+                counts.ahead += 1
+                counts.ahead_ids = [*counts.ahead_ids, row.id][:NAMED]
             return lands
         if give_up_before and created and created < give_up_before:
-            self.given_up += 1
-            self.given_up_ids = [*self.given_up_ids, row.id][:NAMED]
+            counts.given_up += 1
+            counts.given_up_ids = [*counts.given_up_ids, row.id][:NAMED]
         else:
-            self.unfinished += 1
+            counts.unfinished += 1
             if created:
-                self.oldest_unfinished = min(self.oldest_unfinished or created, created)
+                noted.oldest_unfinished = min(noted.oldest_unfinished or created, created)
         return False
 
     @property
     def next_watermark(self) -> datetime | None:
-        """What the next run starts from."""
+        """Where the next run starts."""
         reached = self.start
-        if self.newest:
-            settled = earlier(self.newest, self.lookback)
-            settled = min(settled, self.oldest_unfinished or settled)
+        if self.noted.newest:
+            settled = earlier(self.noted.newest, self.lookback)
+            settled = min(settled, self.noted.oldest_unfinished or settled)
             reached = max(reached or settled, settled)
         if reached is None:
             return None
@@ -125,7 +153,7 @@ class IncrementalCursor:
         """What the next run must not land again.
 
         :param keys: id and creation time of what this run landed.
-        :param complete: whether the run has missed no row, as far as is known.
+        :param complete: whether the run is not known to have missed a row.
         """
         watermark, now, found = self.next_watermark, self.clock.earliest, self.landed | dict(keys)
         if watermark is None:
@@ -138,17 +166,16 @@ class IncrementalCursor:
         }
 
     def next_rejected(self, ids: Iterable[str]) -> dict[str, datetime]:
-        """Which rows that are no records the next run must not tell of again.
+        """The rows that are not records and that the next run must not report again.
 
-        :param ids: of those that this run told of.
+        :param ids: of those that this run reported.
         """
-        now = datetime.now(UTC)
-        return {**self.rejected, **dict.fromkeys(ids, now)}
+        return {**self.rejected, **dict.fromkeys(ids, datetime.now(UTC))}
 
     def next_unmet(self, *, complete: bool = True) -> dict[str, datetime]:
-        """Since when those are not met any more that are remembered until they have left the list.
+        """Since when the next run does not meet those that it remembers until they have left the list.
 
-        :param complete: whether the run has missed no row, as far as is known.
+        :param complete: whether the run is not known to have missed a row.
         """
         before = {
             id_: since
@@ -159,14 +186,14 @@ class IncrementalCursor:
 
     @staticmethod
     def _tells(created: datetime | None, now: datetime) -> TypeGuard[datetime]:
-        """Whether a creation time says until when a row can be met: not one that is ahead of the clock."""
+        """Whether a creation time says how long a row can be met. One ahead of the clock does not."""
         return created is not None and created <= now
 
     def _gone(self, *, complete: bool) -> dict[str, datetime]:
-        """Since when the list holds those no more whose creation time does not tell.
+        """Since when the list lacks those whose creation time does not tell.
 
-        A list in which a row without a creation time is met has no order and is read to its end; in another,
-        one may lie where nothing was read.
+        A list that shows a row without a creation time has no order and is read to its end. In another list,
+        such a row may lie where nothing was read.
         """
         if not (complete and self._saw_all):
             return {}
@@ -181,38 +208,30 @@ class IncrementalCursor:
     def facts(self) -> dict[str, Any]:
         """What the manifest says of the run."""
         watermark = self.next_watermark
-        return {"watermark": watermark and utc(watermark), **self._counts()}
+        return {"watermark": watermark and utc(watermark), **msgspec.structs.asdict(self.noted.counts)}
 
     def state(self) -> dict[str, Any]:
-        """What was noted so far, as JSON."""
-        return {
-            "newest": self.newest and utc(self.newest),
-            "oldest_unfinished": self.oldest_unfinished and utc(self.oldest_unfinished),
-            "now": utc(self.clock.earliest),
-            **self._counts(),
-        }
-
-    _COUNTS = ("unfinished", "ahead", "ahead_ids", "given_up", "given_up_ids")
-
-    def _counts(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in self._COUNTS}
+        """What was noted so far, as JSON values."""
+        self.noted.asked_at = self.clock.earliest
+        return dump(self.noted)
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Take up what an earlier attempt noted, which had read the newest rows by its time."""
-        self.newest = as_time(state["newest"])
-        self.oldest_unfinished = as_time(state["oldest_unfinished"])
-        if now := as_time(state["now"]):
-            self.clock.note(now)
-        for name in self._COUNTS:
-            setattr(self, name, state[name])
+        """Continue from the state of an earlier attempt, which had read the newest rows.
+
+        :raises StateError: if it is not such a state.
+        """
+        self.noted = load(state, CursorState)
+        if self.noted.asked_at:
+            self.clock.note(self.noted.asked_at)
         self._saw_all = False
 
     def warning(self) -> str | None:
         """What to say of rows that are dated ahead."""
-        if not self.ahead:
+        counts, now = self.noted.counts, utc(self.clock.latest)
+        if not counts.ahead:
             return None
-        names, now = ", ".join(map(repr, self.ahead_ids[:2])), utc(self.clock.latest)
+        names = ", ".join(map(repr, counts.ahead_ids[:2]))
         return (
-            f"{self.ahead} predictions are dated ahead of the service's clock ({now}), such as {names}. "
+            f"{counts.ahead} predictions are dated ahead of the service's clock ({now}), such as {names}. "
             "They count now, once, and do not move the watermark"
         )

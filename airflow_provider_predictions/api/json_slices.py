@@ -1,9 +1,9 @@
 """Split JSON without altering a byte of it: pages into records, records into fields.
 
-Every function raises ValueError where a text is not the JSON that it should be.
+Every function raises ValueError for text that is not the expected JSON.
 
-msgspec does it fast, but refuses a whole page for one ``NaN``, one escaped half of a surrogate pair or a byte
-order mark. Such a page is split by the standard library, element by element, into the same slices.
+msgspec is fast, but refuses a whole page for one ``NaN``, one escaped half of a surrogate pair or a byte
+order mark. The standard library splits such a page, element by element, into the same slices.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ import msgspec
 
 _Shape = TypeVar("_Shape", bound=msgspec.Struct)
 
-# To split, no number needs to be understood, and a very long one cannot be.
+# Splitting needs no number, and Python refuses very long ones.
 _STANDARD = json.JSONDecoder(parse_int=bool, parse_float=bool)
 _REFUSED = (msgspec.DecodeError, UnicodeDecodeError)
 _SPACE = re.compile(r"[ \t\n\r]*")
-# Possessive: to remember where it could turn back took 137 bytes for each byte of a string.
+# Possessive, since backtracking took 137 bytes of memory for each byte of a string.
 _TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[^" \t\n\r]++')
 AROUND = codecs.BOM_UTF8 + b" \t\n\r"
 _decoder = cache(msgspec.json.Decoder)
@@ -31,23 +31,23 @@ _KINDS = {"[": "array", '"': "string", "n": "null", "t": "boolean", "f": "boolea
 
 
 def elements(text: bytes) -> list[bytes]:
-    """The elements of an array, as they stand there."""
+    """The elements of an array, byte for byte."""
     try:
         return list(map(bytes, _decoder(list[msgspec.Raw]).decode(text)))
     except _REFUSED:
-        return [element for _, element in _paginator(text, "[", "]")]
+        return [element for _, element in _slices(text, "[", "]")]
 
 
 def members(text: bytes) -> dict[str, bytes]:
-    """The members of an object, as they stand there."""
+    """The members of an object, byte for byte."""
     try:
         return {name: bytes(value) for name, value in _decoder(dict[str, msgspec.Raw]).decode(text).items()}
     except _REFUSED:
-        return dict(_paginator(text, "{", "}"))
+        return dict(_slices(text, "{", "}"))
 
 
 def whole(text: bytes) -> bytes:
-    """A JSON value as it stands there, without what surrounds it."""
+    """A JSON value, byte for byte, without the white space around it."""
     try:
         return bytes(msgspec.json.decode(text, type=msgspec.Raw))
     except _REFUSED:
@@ -73,12 +73,12 @@ def _refuse(constant: str) -> Any:
 
 
 def joined(fields: dict[str, bytes]) -> bytes:
-    """The object that has these members."""
+    """An object of these members."""
     return b"{" + b",".join(json.dumps(name).encode() + b":" + value for name, value in fields.items()) + b"}"
 
 
 def value(text: bytes) -> Any:
-    """A JSON value as Python knows it, whatever numbers and strings it holds."""
+    """A JSON value in Python, whatever numbers and strings it holds."""
     return json.loads(text.decode("utf-8-sig", "surrogateescape"), parse_int=_integer)
 
 
@@ -86,26 +86,25 @@ def _integer(text: str) -> int | str:
     try:
         return int(text)
     except ValueError:
-        # Longer than Python reads.
-        return text
+        return text  # it is longer than Python converts
 
 
 def records(page: bytes, shape: type[_Shape]) -> Iterator[tuple[_Shape | None, bytes]]:
-    """Some fields of each element of an array, None where that is no object, and the element on one line.
+    """Some fields of each element of an array, and the element on one line. No fields if it is not an object.
 
-    :param shape: a Struct whose fields are text or ``Raw``; text takes a value of another type, too.
+    :param shape: a Struct whose fields are text or ``Raw``. Text takes values of other types, too.
     """
     slices = elements(page)
     try:
         found: list[_Shape | None] = _decoder(list[shape]).decode(page)  # type: ignore[valid-type]
     except _REFUSED:
         found = [fields(text, shape) for text in slices]
-    # Looked at together, since hardly any spans lines.
+    # One check of the whole page, since hardly any record spans lines.
     return zip(found, map(one_line, slices) if _spans_lines(page) else slices, strict=True)
 
 
 def fields(text: bytes, shape: type[_Shape]) -> _Shape | None:
-    """Some fields of a record; None where it is no object."""
+    """Some fields of a record; None if it is not an object."""
     try:
         fast: _Shape = _decoder(shape).decode(text)
         return fast
@@ -123,24 +122,24 @@ def fields(text: bytes, shape: type[_Shape]) -> _Shape | None:
 
 
 def _text(text: bytes) -> str | None:
-    """A string, or the text of another value as it stands there."""
+    """A string, or the JSON of another value."""
     found = value(text)
     is_other = not (found is None or isinstance(found, str))
     return text.decode("utf-8", "surrogateescape") if is_other else found
 
 
 def as_text(value: object) -> str | None:
-    """A value that should be text, whatever JSON type it came in."""
+    """Text, or the JSON of another value."""
     return value if value is None or isinstance(value, str) else json.dumps(value)
 
 
 def kind(text: bytes) -> str:
-    """What JSON calls a value that is no object."""
+    """JSON's name for a value that is not an object."""
     return _KINDS.get(text[:1].decode("ascii", "replace"), "number")
 
 
 def one_line(text: bytes) -> bytes:
-    """A record without the white space between its tokens, where that spans lines; no value changes."""
+    """A record on one line. If it spans lines, the white space between its tokens goes; no value changes."""
     if not _spans_lines(text):
         return text
     found = bytearray()
@@ -153,9 +152,9 @@ def _spans_lines(text: bytes) -> bool:
     return b"\n" in text or b"\r" in text
 
 
-def _paginator(body: bytes, opening: str, closing: str) -> Iterator[tuple[str, bytes]]:
-    """Name and slice of each member of an object; of an array's elements the name is empty."""
-    # A character for each byte, whatever it is: a character of another plane would make each take four.
+def _slices(body: bytes, opening: str, closing: str) -> Iterator[tuple[str, bytes]]:
+    """Name and slice of each member of an object. An array's elements have empty names."""
+    # One character for each byte: with a character of another plane, each would take four bytes.
     text = body.removeprefix(codecs.BOM_UTF8).decode("latin-1")
     at = _after(text, _skip(text, 0), opening)
     is_empty = text[at : at + 1] == closing

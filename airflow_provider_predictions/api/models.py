@@ -1,38 +1,42 @@
-"""What travels between the layers: frozen, and without a thought of HTTP or Airflow."""
+"""Records, pages and requests, as the layers pass them to each other. All are frozen."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import Any, Literal, NamedTuple
+from typing import Any, Generic, Literal, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
 from pydantic import BaseModel, ValidationError, ValidatorFunctionWrapHandler, field_validator
 
-from airflow_provider_predictions.api.observed import Observed
-
+T = TypeVar("T")
 _parse = datetime.fromisoformat
-# The second: in UTC, a time of the first or last day that there is may lie in no year that there is.
+# Converting year 1 or 9999 to UTC can overflow.
 _UNREADABLE = (ValueError, OverflowError)
 _WITHOUT_OFFSET = (len("2026-01-01T00:00:00"), len("2026-01-01T00:00:00.000000"))
-"""So long are VLM Run's timestamps; to parse them with a Z takes a tenth of what adding UTC later takes."""
+"""Lengths of VLM Run's timestamps. Parsing them with a Z takes a tenth of the time of adding UTC later."""
+MAX_OBSERVED = 100
+"""Different words of a kind to remember, beside those that were asked for."""
+LONGEST = 200
+"""Characters of a word to remember."""
 
 
 class Prediction(msgspec.Struct, frozen=True, gc=False):
-    """One row of a list: its envelope, decoded, and its bytes, as sent.
+    """One row of a list: its decoded envelope, and its bytes.
 
-    :ivar id: the service's id; of a record without one, the hash of its bytes.
+    :ivar id: the service's id, or the hash of the bytes of a record without one.
     :ivar status: the service's own word.
-    :ivar created_at: aware; None where the record does not say.
-    :ivar group: what the service files predictions under: VLM Run's domain, Cradl's model id.
+    :ivar created_at: aware; None if the record has no readable time.
+    :ivar group: VLM Run's domain or Cradl's model id.
     :ivar raw: the record, byte for byte as the service sent it, but on one line.
-    :ivar fault: why the row is no record; None where it is one.
-    :ivar lacks_values: why the values that the record points to cannot be fetched; None where it has them, or
-        nobody wanted to fetch them.
+    :ivar fault: why the row is not a record; None if it is one.
+    :ivar lacks_values: why the values that the record points to could not be fetched; None if they were, or
+        were not requested.
     """
 
     id: str
@@ -45,17 +49,17 @@ class Prediction(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def is_unnamed(self) -> bool:
-        """Whether the record names no id."""
+        """Whether the record has no id."""
         return self.id == id_by_content(self.raw)
 
     @classmethod
     def rejected(cls, raw: bytes, fault: str) -> Prediction:
-        """A row that is no record."""
+        """A row that is not a record."""
         return cls(id_by_content(raw), "", None, None, raw, fault)
 
 
 class Record(BaseModel):
-    """A record, each of whose fields is kept as it came where it does not fit the specification."""
+    """A record. A field that does not fit the specification keeps the value that the service sent."""
 
     @field_validator("*", mode="wrap")
     @classmethod
@@ -67,7 +71,7 @@ class Record(BaseModel):
 
 
 class Column(NamedTuple):
-    """A member of a service's records that is worth a column.
+    """A member of a service's records that gets a column of its own.
 
     :param envelope: the attribute of ``Prediction`` that holds it.
     """
@@ -83,9 +87,9 @@ class PageRequest:
 
     :param path: relative to the base URL, each segment percent-encoded; or an absolute URL.
     :param params: the query.
-    :param hidden: what of all that no message may quote.
-    :param anonymous: goes out without the token, wherever it goes.
-    :param shrinks: whether a smaller page may be asked for instead; then one that is too much is not retried.
+    :param hidden: parts of path or query that no message may quote.
+    :param anonymous: is sent without the token, whatever its host.
+    :param shrinks: a smaller page may be requested instead, so a page that is too large is not retried.
     """
 
     path: str
@@ -96,19 +100,71 @@ class PageRequest:
 
     @property
     def is_file(self) -> bool:
-        """Whether it leads to a file that a record names, not to the API."""
+        """Whether it is for a file that a record names, not for the API."""
         return bool(urlsplit(self.path).scheme)
 
 
 @dataclass(frozen=True)
-class Page:
-    """What one answer added.
+class ListEndpoint(Generic[T]):
+    """What a paginator needs to know of a service's list.
 
-    :param predictions: those that match the filters and were not seen before in this list.
-    :param duplicates: how many rows had been seen before.
-    :param rejected: rows that are no records.
-    :param met: what was looked at before filters dropped rows; None where nothing was.
-    :param listed: whether these are rows of the list. Records that were asked for by their ids are none.
+    :param title: the service's name, for messages.
+    :param path: of the list, relative to the base URL.
+    :param page_size: rows a page, if the filters name no other number.
+    :param parse: reads the body of a response. Raises MalformedAnswerError.
+    :param params: sent with the request for each page.
+    """
+
+    title: str
+    path: str
+    page_size: int
+    parse: Callable[[bytes], T]
+    params: Mapping[str, str | int] = field(default_factory=dict)
+
+
+class Observed(msgspec.Struct):
+    """How many records a pass has looked at before filters dropped some, and their words.
+
+    :ivar statuses: status -> records.
+    :ivar groups: VLM Run's domain or Cradl's model -> records.
+    """
+
+    looked_at: int = 0
+    statuses: dict[str, int] = msgspec.field(default_factory=dict)
+    groups: dict[str, int] = msgspec.field(default_factory=dict)
+
+    @classmethod
+    def of(cls, rows: Collection[Prediction]) -> Observed:
+        """Count the records of one page."""
+        groups = Counter(row.group[:LONGEST] for row in rows if row.group)
+        return cls(len(rows), dict(Counter(row.status[:LONGEST] for row in rows)), dict(groups))
+
+    def add(self, other: Observed | None, asked: Collection[str] = ()) -> None:
+        """Add another page.
+
+        :param asked: words to remember however many others are met.
+        """
+        if other is not None:
+            self.looked_at += other.looked_at
+            _add(self.statuses, other.statuses, asked)
+            _add(self.groups, other.groups, asked)
+
+
+def _add(counts: dict[str, int], more: Mapping[str, int], asked: Collection[str]) -> None:
+    for word, number in more.items():
+        if word in counts or len(counts) < MAX_OBSERVED or word in asked:
+            counts[word] = counts.get(word, 0) + number
+
+
+@dataclass(frozen=True)
+class Page:
+    """What one response adds.
+
+    :param predictions: new records that match the filters.
+    :param duplicates: how many rows this list had shown before.
+    :param rejected: rows that are not records.
+    :param observed: the new records before filters dropped some; None if no row was looked at.
+    :param listed: whether these come from the list; False for records requested by id.
     """
 
     predictions: tuple[Prediction, ...]
@@ -124,34 +180,30 @@ class Page:
 
     @cached_property
     def without_values(self) -> list[Prediction]:
-        """The records that land without the values that they point to."""
+        """The records whose values could not be fetched."""
         return [row for row in self.predictions if row.lacks_values is not None]
 
     @cached_property
     def span(self) -> tuple[datetime, datetime] | None:
-        """The oldest and the newest creation time; None where no record tells one."""
+        """The oldest and the newest creation time; None if no record has one."""
         times = [row.created_at for row in self.predictions if row.created_at]
         return (min(times), max(times)) if times else None
 
 
 def as_time(value: object) -> datetime | None:
-    """A timestamp of a service; without an offset it is UTC, unreadable it is None.
+    """Read a timestamp of a service. Without an offset it is UTC; if it is unreadable, None.
 
-    VLM Run sends ``created_at`` without an offset although it documents UTC; Cradl's pattern allows a space
-    for the T and offsets without a colon.
+    VLM Run documents UTC and sends ``created_at`` without an offset. Cradl's pattern allows a space for the T
+    and offsets without a colon.
     """
     if not isinstance(value, str):
         return None
     try:
         return _parse(f"{value}Z") if len(value) in _WITHOUT_OFFSET else _as_utc(_parse(value))
     except _UNREADABLE:
-        # One as long as those without an offset may have one.
-        return _as_time_slowly(value)
-
-
-def _as_time_slowly(text: str) -> datetime | None:
+        pass
     try:
-        return _as_utc(_parse(text))
+        return _as_utc(_parse(value))  # it may have an offset, and the length of those without
     except _UNREADABLE:
         return None
 
@@ -161,5 +213,5 @@ def _as_utc(time: datetime) -> datetime:
 
 
 def id_by_content(raw: bytes) -> str:
-    """The id of a record that names none, as neither specification promises; its bytes always exist."""
+    """An id for a record without one, made of its bytes. Neither specification promises an id."""
     return f"sha256:{hashlib.sha256(raw).hexdigest()}"

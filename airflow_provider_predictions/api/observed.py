@@ -1,117 +1,71 @@
-"""What a pass over a list meets before filters drop rows, so that a typo can be told from an empty window."""
+"""Describe words of filters that no record has, so that a typo differs from an empty window."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import msgspec
-
+from airflow_provider_predictions.api.filters import Filters
+from airflow_provider_predictions.api.models import LONGEST, Observed
+from airflow_provider_predictions.api.service import Service
 from airflow_provider_predictions.api.wording import counted, listed, quoted
 
-if TYPE_CHECKING:
-    from airflow_provider_predictions.api.filters import Filters
-    from airflow_provider_predictions.api.models import Prediction
-    from airflow_provider_predictions.api.service import Service
 
-MAX_OBSERVED = 100
-"""Different words of a kind that are remembered, beside those that were asked for."""
-LONGEST = 200
-"""Characters of a word that are remembered."""
-
-
-class Observed(msgspec.Struct):
-    """How many records a pass has looked at, and with which words.
-
-    :ivar statuses: status -> records.
-    :ivar groups: VLM Run's domain or Cradl's model -> records.
-    """
-
-    looked_at: int = 0
-    statuses: dict[str, int] = msgspec.field(default_factory=dict)
-    groups: dict[str, int] = msgspec.field(default_factory=dict)
-
-    @classmethod
-    def of(cls, rows: Collection[Prediction]) -> Observed:
-        """What the rows of one page hold."""
-        groups = Counter(row.group[:LONGEST] for row in rows if row.group)
-        return cls(len(rows), dict(Counter(row.status[:LONGEST] for row in rows)), dict(groups))
-
-    def add(self, other: Observed | None, asked: Collection[str] = ()) -> None:
-        """Add another page.
-
-        :param asked: words that are remembered however many others are met.
-        """
-        if other is not None:
-            self.looked_at += other.looked_at
-            _add(self.statuses, other.statuses, asked)
-            _add(self.groups, other.groups, asked)
-
-    def nothing_matches(self) -> str:
-        """What to say when no record matches."""
-        if not self.looked_at:
-            return "0 records match: none was met"
-        return f"0 of {self.looked_at} records match; statuses met: {listed(self.statuses)}"
-
-
-def _add(counts: dict[str, int], more: Mapping[str, int], asked: Collection[str]) -> None:
-    for word, number in more.items():
-        if word in counts or len(counts) < MAX_OBSERVED or word in asked:
-            counts[word] = counts.get(word, 0) + number
-
-
-def expected_words(filters: Filters, *more: Collection[str] | None) -> frozenset[str]:
-    """The words that a task gives, which ``Observed`` always remembers.
-
-    :param more: of other arguments.
-    """
+def expected_words(filters: Filters) -> frozenset[str]:
+    """The words of a task's filters, for ``Observed.add`` to remember."""
     groups = getattr(filters, "domains", None)
-    return frozenset(word[:LONGEST] for words in (filters.statuses, groups, *more) for word in words or ())
+    return frozenset(word[:LONGEST] for words in (filters.statuses, groups) for word in words or ())
 
 
-def doubts(
+def unmatched_filters(
     service: Service[Any] | type[Service[Any]],
     filters: Filters,
     observed: Observed,
     other_statuses: Mapping[str, Iterable[str] | None] | None = None,
 ) -> str:
-    """Which words are neither known nor met, in one text; empty where there is none.
+    """Describe the words of a task that the service does not know and no record had; empty if there are none.
 
-    :param filters: of the task.
-    :param other_statuses: arguments beside the filters that name statuses.
+    :param observed: all records of the task.
+    :param other_statuses: arguments that name statuses, beside the filters.
     """
     known = service.terminal_statuses | service.waiting_statuses
     statuses = {"statuses": filters.statuses, **(other_statuses or {})}
     found = [
-        unmatched(name, words, observed.statuses, observed.looked_at, known=known)
+        unmatched_words(name, words, observed.statuses, observed.looked_at, known=known)
         for name, words in statuses.items()
     ]
     if (name := service.group_filter) and observed.looked_at:
-        found.append(unmatched(name, getattr(filters, name), observed.groups, observed.looked_at))
+        found.append(unmatched_words(name, getattr(filters, name), observed.groups, observed.looked_at))
     if not observed.looked_at:
         given = {name: getattr(filters, name) for name in service.server_filters}
         found += [
             f"{name}: {quoted([value])} matched nothing ({service.title} applies this filter)"
             for name, value in given.items() if value
         ]  # fmt: skip
-    return ". ".join(text for text in found if text)
+    return ". ".join(filter(None, found))
 
 
-def unmatched(
+def no_match(observed: Observed) -> str:
+    """What to say if no record matches."""
+    if not observed.looked_at:
+        return "0 records match: none was met"
+    return f"0 of {observed.looked_at} records match; statuses met: {listed(observed.statuses)}"
+
+
+def unmatched_words(
     name: str,
     asked: Iterable[str] | None,
-    observed: Iterable[str],
+    observed: Collection[str],
     looked_at: int,
     *,
     known: Collection[str] = (),
 ) -> str:
-    """What to say of words that are neither known nor met; empty where there is nothing to say.
+    """Describe the words of one argument that are neither known nor met; empty if there are none.
 
     :param name: of the argument.
-    :param met: words of the records that were looked at.
+    :param observed: the words of the records.
+    :param looked_at: how many records there were.
     """
-    observed = {*observed}
     odd = [word for word in asked or () if word not in known and word[:LONGEST] not in observed]
     if not odd:
         return ""

@@ -1,4 +1,4 @@
-"""What a service module says of its API."""
+"""What a module of a service declares of its API."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import reduce
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 from urllib.parse import quote, urlsplit
 
 import msgspec
 from pydantic import BaseModel
 
+from airflow_provider_predictions.api import json_slices
 from airflow_provider_predictions.api.errors import (
     MAX_MESSAGE_LENGTH,
     ConfigurationError,
@@ -28,55 +29,52 @@ from airflow_provider_predictions.api.filters import (
     origin,
 )
 from airflow_provider_predictions.api.http.auth import Auth
-from airflow_provider_predictions.api.json_slices import AROUND, fields, kind, one_line, records, value, whole
 from airflow_provider_predictions.api.models import Column, PageRequest, Prediction
-
-if TYPE_CHECKING:
-    from airflow_provider_predictions.api.pagination.base import Paginator
+from airflow_provider_predictions.api.pagination.base import Paginator
 
 F = TypeVar("F", bound=Filters)
 MAX_RESPONSE_BYTES = 256 << 20
-"""A page is in memory as a whole, and these services give no more than 1,000 rows a page."""
+"""A whole page is in memory, and these services send at most 1,000 rows a page."""
 BASE_URL = "Base URL (host)"
-"""The connection field to look at when it is not the service that answers."""
+"""The connection field to check if another server answers."""
 
 
 @dataclass(frozen=True)
 class Service(ABC, Generic[F]):
-    """One API, as pure functions from what is wanted to requests, and from answers to records.
+    """One API: pure functions that make requests, and read records from responses.
 
     :param base_url: without a trailing slash.
-    :param auth: where the bearer token comes from.
+    :param auth: provides the bearer token.
     :param timeout: seconds for each of connecting, sending and each read.
     :param requests_per_minute: None for no limit.
-    :param max_response_bytes: of one answer, unpacked.
-    :param file_hosts: hosts beside the base URL's that get the bearer token.
+    :param max_response_bytes: of one response, unpacked.
+    :param file_hosts: hosts that get the bearer token, beside the base URL's.
     """
 
     name: ClassVar[str]
     title: ClassVar[str]
     credential_fields: ClassVar[str]
-    """The connection fields to look at when the service refuses the credentials."""
+    """The connection fields to check if the service rejects the credentials."""
     terminal_statuses: ClassVar[frozenset[str]]
-    """Statuses that a prediction does not leave; every other one, known or not, is waited for."""
+    """Final statuses. The sensors wait for every other one, known or not."""
     waiting_statuses: ClassVar[frozenset[str]]
-    """Statuses that a prediction is known to leave."""
+    """Known statuses that are not final."""
     messages: ClassVar[tuple[tuple[str, ...], ...]]
-    """Where a record says why it failed, as paths of members; the first that is not empty counts."""
+    """Where a record says why it failed, as paths of members. The first that is not empty counts."""
     filters: ClassVar[type[Filters]]
     group_filter: ClassVar[str | None] = None
-    """The filter by ``Prediction.group`` that is applied here, so that what it drops is met."""
+    """The filter by ``Prediction.group``, if it is applied here. ``Observed`` counts what it drops."""
     server_filters: ClassVar[tuple[str, ...]] = ()
-    """The filters that the service applies: what they drop is never met."""
+    """The filters that the service applies, so that nobody sees what they drop."""
     record: ClassVar[type[BaseModel]]
     envelope: ClassVar[type[msgspec.Struct]]
-    """The fields of a record that are read on the way to storage."""
+    """The fields to read of a record on the way to storage."""
     columns: ClassVar[tuple[Column, ...]]
     list_path: ClassVar[str] = "predictions"
-    """The path of the list, relative to the base URL; a prediction's is its id behind it."""
+    """The path of the list, relative to the base URL. A prediction lies at ``list_path/id``."""
     default_page_size: ClassVar[int]
     rate_limit_window: ClassVar[float]
-    """Seconds over which the service counts requests."""
+    """Seconds. The service counts requests in such a window."""
 
     base_url: str
     auth: Auth = field(repr=False)
@@ -87,46 +85,38 @@ class Service(ABC, Generic[F]):
 
     @abstractmethod
     def paginator(self, filters: F) -> Paginator:
-        """One pass over the list."""
+        """Start a pass over the list."""
 
     @abstractmethod
     def prediction(self, envelope: Any, raw: bytes) -> Prediction:
-        """A record whose envelope is decoded."""
-
-    @abstractmethod
-    def split(self, body: bytes) -> list[Prediction]:
-        """The rows of one answer of the list endpoint.
-
-        :raises MalformedAnswerError: where it is not what the specification says.
-        """
+        """Make a prediction of a decoded envelope and the record's bytes."""
 
     def row(self, raw: bytes) -> Prediction:
-        """One row of a list.
+        """Read one row of a list.
 
-        :raises ValueError: where it is no JSON.
+        :raises ValueError: if it is not JSON.
         """
-        envelope, line = fields(raw, self.envelope), one_line(raw)
+        envelope, line = json_slices.fields(raw, self.envelope), json_slices.one_line(raw)
         return self.prediction(envelope, line) if envelope else _rejected(line)
 
     def rows(self, page: bytes) -> list[Prediction]:
-        """The rows of an array.
+        """Read the rows of a JSON array.
 
-        :raises ValueError: where it is none.
+        :raises ValueError: if it is not one.
         """
-        read = self.prediction
         return [
-            read(envelope, raw) if envelope else _rejected(raw)
-            for envelope, raw in records(page, self.envelope)
+            self.prediction(envelope, raw) if envelope else _rejected(raw)
+            for envelope, raw in json_slices.records(page, self.envelope)
         ]
 
     def read_one(self, body: bytes, prediction_id: str | None = None) -> Prediction:
-        """The record of an answer to ``one``.
+        """Read the response to ``one``.
 
-        :param prediction_id: which one was asked for; None to take any.
-        :raises MalformedAnswerError: where it is not that prediction.
+        :param prediction_id: of the requested prediction; None to take any.
+        :raises MalformedAnswerError: if it is not that prediction.
         """
         with reading(self.title, body):
-            prediction = self.row(whole(body))
+            prediction = self.row(json_slices.whole(body))
             if prediction.fault:
                 raise ValueError(prediction.fault)
             if prediction_id not in (None, prediction.id):
@@ -135,10 +125,10 @@ class Service(ABC, Generic[F]):
         return prediction
 
     def message(self, prediction: Prediction) -> str:
-        """What a record says about its failure; empty where it says nothing, or nothing that can be read."""
+        """Why a prediction failed, as its record says; empty if it does not, or cannot be read."""
         try:
             for path in self.messages:
-                if found := reduce(_member, path, value(prediction.raw)):
+                if found := reduce(_member, path, json_slices.value(prediction.raw)):
                     text = "; ".join(map(str, found)) if isinstance(found, list) else str(found)
                     return " ".join(text.split())[:MAX_MESSAGE_LENGTH]
         except RecursionError:
@@ -146,9 +136,9 @@ class Service(ABC, Generic[F]):
         return ""
 
     def one(self, prediction_id: str) -> PageRequest:
-        """Ask for one prediction; its id may hold colons and slashes.
+        """The request for one prediction. Its id may hold colons and slashes.
 
-        :raises ConfigurationError: for what no id can be.
+        :raises ConfigurationError: if it cannot be an id.
         """
         try:
             return PageRequest(f"{self.list_path}/{quote(checked_id(prediction_id), safe='')}")
@@ -156,33 +146,33 @@ class Service(ABC, Generic[F]):
             raise ConfigurationError(f"prediction_id: {error}") from None
 
     def refusal(self, status: int, message: str) -> type[PredictionsError] | None:
-        """An error that only this service's meaning of a status tells; None for the common one."""
+        """The error of a response, if this service gives its status a meaning of its own."""
         return None
 
     def values_request(self, prediction: Prediction) -> PageRequest | None:
-        """Where the values of a record are, if they are not in it.
+        """The request for the values of a record; None if the record holds them.
 
-        :raises UnusableFileError: where they are to be elsewhere, and the record does not say where.
+        :raises UnusableFileError: if the record should name a file of values and does not.
         """
         return None
 
     def with_values(self, prediction: Prediction, body: bytes) -> Prediction:
-        """The record with the answer to ``values_request`` in its place."""
+        """Put the response to ``values_request`` into its record."""
         return prediction
 
     def url(self, request: PageRequest) -> str:
         """The whole URL of a request.
 
-        :raises UnusableFileError: where the connection does not let a file be opened there.
+        :raises UnusableFileError: if the connection does not allow a file there.
         """
         if not request.is_file:
             return f"{self.base_url}/{request.path}"
         if self.trusts(request.path):
             return request.path
-        # Plain http stays on this machine, where a service has no business unless the connection says so.
+        # Plain http stays on this machine. A service has no business there unless the connection says so.
         if urlsplit(request.path).scheme != "https":
             raise UnusableFileError(f"{self.title} names a fileUrl that is not https://; it was not opened")
-        # Whoever serves a file has none in this network either.
+        # A redirect must not lead into this network either.
         if request.anonymous and is_private_url(request.path):
             raise UnusableFileError(
                 f"A fileUrl of {self.title} redirects to a private address; it was not opened. "
@@ -191,7 +181,7 @@ class Service(ABC, Generic[F]):
         return request.path
 
     def takes_token(self, request: PageRequest) -> bool:
-        """Whether a request goes out with the bearer token."""
+        """Whether to send the bearer token with a request."""
         return not request.anonymous and self.trusts(self.url(request))
 
     def trusts(self, url: str) -> bool:
@@ -206,21 +196,22 @@ def _member(part: Any, name: str) -> Any:
 
 
 def _rejected(raw: bytes) -> Prediction:
-    return Prediction.rejected(raw, f"{kind(raw)} instead of an object")
+    return Prediction.rejected(raw, f"{json_slices.kind(raw)} instead of an object")
 
 
 @contextmanager
 def reading(title: str, body: bytes, *, is_file: bool = False) -> Iterator[None]:
-    """Say what is wrong with an answer that is not the JSON of the specification, without quoting it.
+    """Explain what is wrong with a response that is not the specified JSON, without quoting it.
 
-    :param is_file: whether it is one of values, which is not the service's own answer.
+    :param is_file: whether it is a file of values, so not the service's own response.
+    :raises MalformedAnswerError: for errors of the ``with`` block.
     """
     try:
         yield
     except (ValueError, LookupError, RecursionError) as error:
         who, what = ("The server", "values") if is_file else (title, "the specification")
         text = f"{who} sent {len(body)} bytes that are not the JSON of {what}: {error}"
-        is_web_page = body.lstrip(AROUND)[:1] == b"<"
+        is_web_page = body.lstrip(json_slices.AROUND)[:1] == b"<"
         if is_web_page:
             text += ". It looks like a web page"
             text += ", such as that of a login" if is_file else f": check {BASE_URL} of the connection"

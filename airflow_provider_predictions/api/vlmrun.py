@@ -1,4 +1,4 @@
-"""VLM Run: ``GET /v1/predictions?skip&limit``, a bare list.
+"""VLM Run: ``GET /v1/predictions?skip&limit`` returns a bare list.
 
 Source: specification "VLM Run Unified Server", Get Predictions.
 """
@@ -12,17 +12,25 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 from pydantic import BeforeValidator, ConfigDict
+from typing_extensions import override
 
 from airflow_provider_predictions.api.filters import Filters, Words
 from airflow_provider_predictions.api.json_slices import as_text
-from airflow_provider_predictions.api.models import Column, Prediction, Record, as_time, id_by_content
+from airflow_provider_predictions.api.models import (
+    Column,
+    ListEndpoint,
+    Prediction,
+    Record,
+    as_time,
+    id_by_content,
+)
 from airflow_provider_predictions.api.pagination.offset import OffsetPaginator
 from airflow_provider_predictions.api.service import Service, reading
 
 VlmRunStatus = Literal["pending", "enqueued", "running", "completed", "failed", "paused"]
-"""The statuses of the specification; others may come."""
+"""The statuses of the specification. VLM Run may add others."""
 PENDING = "pending"
-"""What the specification gives a record without a status."""
+"""The specification's default."""
 
 
 def _status(value: object) -> str:
@@ -32,12 +40,12 @@ def _status(value: object) -> str:
 class VlmRunUsage(Record):
     """What a prediction cost (specification: CreditUsageResponse).
 
-    :ivar elements_processed: pages, images or whatever ``element_type`` says.
-    :ivar element_type: image, page, video or audio, or what VLM Run adds to these.
+    :ivar elements_processed: how many of ``element_type``.
+    :ivar element_type: image, page, video, audio, or a new one.
     :ivar credits_used: of the account.
     :ivar steps: as VLM Run counts them.
     :ivar message: in words.
-    :ivar duration_seconds: seconds; 0 has been seen of predictions that took time.
+    :ivar duration_seconds: seconds. VLM Run has sent 0 for predictions that took time.
     """
 
     model_config = ConfigDict(extra="allow")
@@ -51,14 +59,14 @@ class VlmRunUsage(Record):
 
 
 class VlmRunPrediction(Record):
-    """A prediction of VLM Run (specification: PredictionResponse, none of whose fields is required).
+    """A prediction of VLM Run (specification: PredictionResponse, which requires no field).
 
     :ivar id: unique identifier.
-    :ivar status: pending, enqueued, running, completed, failed, paused, or what VLM Run adds to these.
-    :ivar created_at: UTC; VLM Run sends it without an offset.
+    :ivar status: pending, enqueued, running, completed, failed, paused, or a new one.
+    :ivar created_at: UTC. VLM Run sends it without an offset.
     :ivar completed_at: UTC; None until completed.
     :ivar domain: such as ``document.invoice``.
-    :ivar response: what the model extracted, any JSON; empty is valid.
+    :ivar response: what the model extracted, any JSON. Empty is valid.
     :ivar usage: what it cost.
     """
 
@@ -74,12 +82,12 @@ class VlmRunPrediction(Record):
 
 
 class VlmRunFilters(Filters):
-    """The filters of VLM Run; all are applied here, since its list takes none."""
+    """The filters of VLM Run. Its list takes none, so all are applied here."""
 
     domains: Words | None = None
 
+    @override
     def choose(self, rows: Sequence[Prediction]) -> Sequence[Prediction]:
-        """The records that are wanted."""
         if self.domains is not None:
             rows = [row for row in rows if row.group in self.domains]
         return super().choose(rows)
@@ -94,15 +102,15 @@ class _Row(msgspec.Struct, gc=False):
 
 @dataclass(frozen=True)
 class VlmRun(Service[VlmRunFilters]):
-    """Offset pages of a bare list, with no filter, order, total or cursor."""
+    """Offset pages of a bare list, without filter, order, total or cursor."""
 
     name = "vlmrun"
     title = "VLM Run"
     credential_fields = "API key (password)"
-    # "cancelled" is not in the specification, but VLM Run's dashboard shows it.
+    # The specification lacks "cancelled". VLM Run's dashboard shows it.
     terminal_statuses = frozenset({"completed", "failed", "cancelled"})
     waiting_statuses = frozenset({"pending", "enqueued", "running", "paused"})
-    # None is in the specification of a record; VLM Run's own clients read the first.
+    # The specification of a record has none of these. VLM Run's own clients read the first.
     messages = (("message",), ("error",), ("usage", "message"))
     filters = VlmRunFilters
     group_filter = "domains"
@@ -118,23 +126,19 @@ class VlmRun(Service[VlmRunFilters]):
         Column("usage", "json"),
     )
     default_page_size = 1000
-    rate_limit_window = 60  # docs.vlm.run/rate-limits: so many requests a minute
+    rate_limit_window = 60  # docs.vlm.run/rate-limits: requests per minute
 
+    @override
     def paginator(self, filters: VlmRunFilters) -> OffsetPaginator:
-        """One pass over the list."""
-        return OffsetPaginator(self, filters)
+        endpoint = ListEndpoint(self.title, self.list_path, self.default_page_size, self.split)
+        return OffsetPaginator(endpoint, filters)
 
+    @override
     def prediction(self, envelope: _Row, raw: bytes) -> Prediction:
-        """A record whose envelope is decoded."""
-        return Prediction(
-            envelope.id or id_by_content(raw),
-            envelope.status or PENDING,
-            as_time(envelope.created_at),
-            envelope.domain,
-            raw,
-        )
+        id_, created_at = envelope.id or id_by_content(raw), as_time(envelope.created_at)
+        return Prediction(id_, envelope.status or PENDING, created_at, envelope.domain, raw)
 
     def split(self, body: bytes) -> list[Prediction]:
-        """The rows of a bare list."""
+        """Read a bare list."""
         with reading(self.title, body):
             return self.rows(body)

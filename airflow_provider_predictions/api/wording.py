@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 MAX_WORD_LENGTH = 60
-"""Characters of a service's word that a message quotes."""
+"""Characters of a word from outside that a message shows."""
 MAX_WORDS = 20
 """Words that a message lists."""
 
@@ -13,7 +13,7 @@ MAX_WORDS = 20
 def counted(number: int, noun: str) -> str:
     """``1 page``, ``2 pages``.
 
-    :param noun: in the singular; its plural ends in s.
+    :param noun: in the singular. Its plural ends in s.
     """
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
@@ -24,7 +24,7 @@ def counts(numbers: Mapping[str, int]) -> str:
 
 
 def shown(word: str) -> str:
-    """A word that came from outside: on one line, printable, and short."""
+    """A word from outside: on one line, printable, and short."""
     text = "".join(letter if letter.isprintable() else " " for letter in word)
     text = " ".join(text.split())
     return text if len(text) <= MAX_WORD_LENGTH else f"{text[:MAX_WORD_LENGTH]}…"
@@ -38,5 +38,5 @@ def listed(words: Iterable[str]) -> str:
 
 
 def quoted(words: Iterable[str]) -> str:
-    """Words that somebody gave, in quotes."""
+    """Words in quotes."""
     return ", ".join(f"'{shown(word)}'" for word in words)

@@ -254,9 +254,8 @@ class PredictionsHook(BaseHook, Generic[R]):
                 rows = [row for page in islice(client.pages(paginator), 2) for row in page.predictions]
         except (PredictionsError, AirflowNotFoundException) as error:
             return False, str(error)
-        count = (
-            str(len(rows) or "none") if paginator.ended and len(rows) < COUNTED else f"{len(rows)} or more"
-        )
+        is_whole = paginator.position.ended and len(rows) < COUNTED
+        count = str(len(rows) or "none") if is_whole else f"{len(rows)} or more"
         text = f"{self.service_class.title} accepts the credentials; predictions in its list: {count}"
         newest = max((row.created_at for row in rows if row.created_at), default=None)
         return True, f"{text}, the newest of {newest:%Y-%m-%d %H:%M} UTC" if newest else text

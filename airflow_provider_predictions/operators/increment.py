@@ -60,14 +60,15 @@ def tell(log: Log, cursor: IncrementalCursor) -> None:
 
     :param log: of the task.
     """
-    if cursor.given_up:
+    counts = cursor.noted.counts
+    if counts.given_up:
         log.warning(
             "%s stayed unfinished for longer than max_age and will not land: %s",
-            counted(cursor.given_up, "prediction"),
-            listed(cursor.given_up_ids),
+            counted(counts.given_up, "prediction"),
+            listed(counts.given_up_ids),
         )
     if warning := cursor.warning():
         log.warning("%s", warning)
-    if cursor.unfinished:
+    if counts.unfinished:
         log.info("%s unfinished, the oldest of %s; a later run lands what finishes",
-                 counted(cursor.unfinished, "prediction"), cursor.oldest_unfinished)  # fmt: skip
+                 counted(counts.unfinished, "prediction"), cursor.noted.oldest_unfinished)  # fmt: skip

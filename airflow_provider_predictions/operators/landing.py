@@ -17,8 +17,8 @@ from airflow_provider_predictions.api.errors import ConfigurationError, Predicti
 from airflow_provider_predictions.api.filters import Filters, utc
 from airflow_provider_predictions.api.http.client import Client
 from airflow_provider_predictions.api.incremental import IncrementalCursor
-from airflow_provider_predictions.api.models import Page
-from airflow_provider_predictions.api.observed import Observed, doubts, expected_words
+from airflow_provider_predictions.api.models import Observed, Page
+from airflow_provider_predictions.api.observed import expected_words, no_match, unmatched_filters
 from airflow_provider_predictions.api.pagination.base import Paginator
 from airflow_provider_predictions.api.service import Service
 from airflow_provider_predictions.api.wording import counted, listed
@@ -117,7 +117,7 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
                 counted(content["requests"], "request"),
             )
             if not content["count"]:
-                end_empty(self, context, content, self._met_of(content).nothing_matches())
+                end_empty(self, context, content, no_match(self._met_of(content)))
             tell_assets(context, self.outlets, content, given.partition_keys)
         return content
 
@@ -194,7 +194,7 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
                 service=service.name,
                 format=form.name,
                 compression=form.compression,
-                ordered=paginator.seen.ordered,
+                ordered=paginator.position.seen.ordered,
                 consistent=paginator.proof.consistent,
                 inconsistency=paginator.proof.reason,
                 generation=attempt.generation,
@@ -202,7 +202,7 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
             )
             progress.say()
             self._observed = landing.progress.totals.observed
-            if text := doubts(service, wanted, self._observed):
+            if text := unmatched_filters(service, wanted, self._observed):
                 self.log.warning("%s", text)
             yield content, landing
 

@@ -12,13 +12,12 @@ from pydantic import Field
 from airflow_provider_predictions.api.errors import ConfigurationError
 from airflow_provider_predictions.api.filters import Filters, Names
 from airflow_provider_predictions.api.json_slices import joined, members
-from airflow_provider_predictions.api.models import Page, Prediction
+from airflow_provider_predictions.api.models import MAX_OBSERVED, Observed, Page, Prediction
 from airflow_provider_predictions.api.observed import (
-    MAX_OBSERVED,
-    Observed,
-    doubts,
     expected_words,
-    unmatched,
+    no_match,
+    unmatched_filters,
+    unmatched_words,
 )
 from airflow_provider_predictions.api.service import Service
 from airflow_provider_predictions.api.wording import counted
@@ -54,12 +53,12 @@ class _Reading:
                 self._fields_met[name] = None
         return joined({name: given.get(name, b"null") for name in self.fields})
 
-    def doubts(self, service: Service[Any], filters: Filters) -> str:
-        """Which words match nothing, in one text; empty where there is none."""
-        texts = [doubts(service, filters, self.observed)]
+    def unmatched(self, service: Service[Any], filters: Filters) -> str:
+        """Describe the words that match nothing; empty if there are none."""
+        texts = [unmatched_filters(service, filters, self.observed)]
         if self._fields_met:
-            texts.append(unmatched("fields", self.fields, self._fields_met, self.observed.looked_at))
-        return ". ".join(text for text in texts if text)
+            texts.append(unmatched_words("fields", self.fields, self._fields_met, self.observed.looked_at))
+        return ". ".join(filter(None, texts))
 
 
 class ListPredictionsOperator(PredictionsTask):
@@ -118,10 +117,10 @@ class ListPredictionsOperator(PredictionsTask):
             self.log.warning("Predictions may be missing: %s", paginator.proof.reason)
         number = counted(len(texts), "prediction")
         self.log.info("%s: %s in %s", self.hook.hook_name, number, counted(client.requests, "request"))
-        if text := read.doubts(client.service, filters):
+        if text := read.unmatched(client.service, filters):
             self.log.warning("%s", text)
         if not texts:
-            end_empty(self, context, [], read.observed.nothing_matches())
+            end_empty(self, context, [], no_match(read.observed))
         changed: Counter[str] = Counter()
         records = [stored(text, changed) for text in texts]
         if told := ", ".join(f"{what}: {count}" for what, count in changed.items() if count):

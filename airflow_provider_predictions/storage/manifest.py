@@ -15,8 +15,7 @@ import msgspec
 from airflow_provider_predictions.api.errors import ConfigurationError
 from airflow_provider_predictions.api.filters import utc
 from airflow_provider_predictions.api.incremental import NAMED
-from airflow_provider_predictions.api.models import Page
-from airflow_provider_predictions.api.observed import Observed
+from airflow_provider_predictions.api.models import Observed, Page
 from airflow_provider_predictions.storage.console import plain_url
 from airflow_provider_predictions.storage.objects import read
 from airflow_provider_predictions.storage.stored import VERSION

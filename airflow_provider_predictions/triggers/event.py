@@ -25,6 +25,7 @@ from airflow_provider_predictions.api.filters import (
     timedelta_of,
 )
 from airflow_provider_predictions.api.incremental import LOOKBACK
+from airflow_provider_predictions.api.state import dump, load
 from airflow_provider_predictions.api.waiting.decide import FailureCounter, decide
 from airflow_provider_predictions.api.waiting.finished_events import FinishedEvents, events
 from airflow_provider_predictions.api.wording import counted, counts
@@ -238,11 +239,12 @@ class PredictionsEventTrigger(BaseEventTrigger):
             self._warn(error)
             return False
         for facts in filter(None, states):
-            self._feed, self._unsent, self._begins = FinishedEvents.of(facts["feed"]), facts["pending"], False
+            self._feed = load(facts["feed"], FinishedEvents)
+            self._unsent, self._begins = facts["pending"], False
         return True
 
     async def _save(self) -> None:
-        facts = {"feed": self._feed.facts(), "pending": self._unconfirmed + self._unsent}
+        facts = {"feed": dump(self._feed), "pending": self._unconfirmed + self._unsent}
         if self._begins or facts == self._saved:
             return
         try:

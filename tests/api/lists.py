@@ -1,7 +1,7 @@
-"""Lists of a server that change between any two requests, and walks over them without a wire.
+"""Lists of a server that change between any two requests, and passes over them without a wire.
 
-A walk is given the answers to its requests, so whatever can happen on a server can be told to it. Random
-stories are told by hypothesis.
+A paginator is given the responses to its requests, so anything that can happen on a server can be shown to
+it. Hypothesis writes random stories.
 """
 
 from __future__ import annotations
@@ -95,15 +95,15 @@ def nothing() -> None:
 def pages(
     paginator: Paginator, listing: Any, between: Callable[[], None] = nothing, most: int = ENDLESS
 ) -> Iterator[Page]:
-    """Answer a walk's requests until it has no more."""
+    """Answer a paginator's requests until it has no more."""
     for n in range(most):
         requests = paginator.next_requests(1)
         if not requests:
             return
         if n:
             between()
-        yield paginator.advance(paginator.read(listing.answer(requests[0])))
-    pytest.fail("the walk does not end")
+        yield paginator.advance(paginator.parse(listing.answer(requests[0])))
+    pytest.fail("the pass does not end")
 
 
 def ids_of(pages: Iterable[Page]) -> list[str]:
@@ -129,11 +129,11 @@ class Ahead:
             self._start(requests)
             between()
             _, body = self._flying.pop(0)
-            page = paginator.advance(paginator.read(body[0] if body else self._listing.answer(requests[0])))
+            page = paginator.advance(paginator.parse(body[0] if body else self._listing.answer(requests[0])))
             self._start(paginator.next_requests(self._count))
             between()
             yield page
-        pytest.fail("the walk does not end")
+        pytest.fail("the pass does not end")
 
     def _start(self, requests: list[PageRequest]) -> None:
         flying = [(request, body) for request, body in self._flying if request in requests]
@@ -242,7 +242,7 @@ def is_proven(paginator: Paginator) -> bool:
 
 
 def missed(story: Story, listed: list[str]) -> set[str]:
-    """What was not handed out although it lasted; nothing is handed out twice."""
+    """What was not yielded although it lasted. Nothing is yielded twice."""
     assert len(set(listed)) == len(listed)
     return story.lasting() - set(listed)
 
@@ -255,7 +255,7 @@ def told(times: Sequence[int | None], *changes: str, page_size: int = 2, cap: in
 
 
 def reborn(paginator: Paginator, service: Service[Any], earlier: Sequence[str], **filters: Any) -> Paginator:
-    """The walk in another process: all that is left of it is JSON, and what it handed out."""
+    """The paginator in another process: all that is left of it is JSON, and the ids that it yielded."""
     left = json.dumps(paginator.state())
     other = paginator_of(service, **filters)
     other.restore(json.loads(left), lambda: iter(list(earlier)))

@@ -124,7 +124,7 @@ def test_a_file_elsewhere_is_opened_by_https_only() -> None:
 @SERVICES
 def test_an_answer_that_cannot_be_read_is_named_by_its_service(service: Service) -> None:
     with pytest.raises(MalformedAnswerError, match=f"^{service.title} "):
-        service.paginator(service.filters()).read(b"<html>")
+        service.paginator(service.filters()).parse(b"<html>")
     with pytest.raises(MalformedAnswerError, match=f"^{service.title} "):
         service.read_one(b"<html>")
     assert service.row(b"[7]").fault == "array instead of an object"

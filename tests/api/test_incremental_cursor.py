@@ -12,6 +12,7 @@ import pytest
 from airflow_provider_predictions.api.clock import ServiceClock, earlier
 from airflow_provider_predictions.api.incremental import LOOKBACK, NAMED, IncrementalCursor
 from airflow_provider_predictions.api.models import Page, Prediction
+from airflow_provider_predictions.api.state import dump, load
 from airflow_provider_predictions.api.waiting.finished_events import MAX_EVENT_BYTES, FinishedEvents, events
 
 NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
@@ -26,6 +27,11 @@ def row(id_: str, status: str = "completed", created: datetime | None = NOON) ->
 
 def cursor(**changes: Any) -> IncrementalCursor:
     return replace(IncrementalCursor({"completed", "failed"}, None, None, {}), **changes)
+
+
+def crossed(told: FinishedEvents) -> FinishedEvents:
+    """As another process loads it from JSON."""
+    return load(json.loads(json.dumps(dump(told))), FinishedEvents)
 
 
 def at(moment: datetime) -> ServiceClock:
@@ -55,30 +61,30 @@ def test_the_watermark_stays_an_hour_behind_the_newest_and_never_passes_what_is_
         ([row("a"), row("b", "running", NOON)], NOON - LOOKBACK),
         ([row("a"), row("b", "running", None)], NOON - LOOKBACK),
     ]:
-        book = cursor()
-        book.keep(Page(tuple(rows)))
-        assert book.next_watermark == watermark
+        run = cursor()
+        run.keep(Page(tuple(rows)))
+        assert run.next_watermark == watermark
 
 
 def test_the_watermark_never_passes_the_clock_of_the_service() -> None:
-    book = cursor(clock=at(NOON), lookback=HOUR / 2)
+    run = cursor(clock=at(NOON), lookback=HOUR / 2)
     ahead = [row("a", created=NOON + YEARS), row("b", created=END), row("e", created=NOON + 3 * HOUR)]
 
-    assert kept(book, *ahead, row("soon", created=NOON + HOUR / 20)) == ["a", "b", "e", "soon"]
-    assert book.next_watermark == NOON - HOUR / 2
-    assert (book.ahead, book.ahead_ids) == (3, ["a", "b", "e"])
-    landed = book.next_landed((one.id, one.created_at) for one in ahead)
-    later = cursor(watermark=book.next_watermark, landed=landed, clock=at(NOON + HOUR))
+    assert kept(run, *ahead, row("soon", created=NOON + HOUR / 20)) == ["a", "b", "e", "soon"]
+    assert run.next_watermark == NOON - HOUR / 2
+    assert (run.noted.counts.ahead, run.noted.counts.ahead_ids) == (3, ["a", "b", "e"])
+    landed = run.next_landed((one.id, one.created_at) for one in ahead)
+    later = cursor(watermark=run.next_watermark, landed=landed, clock=at(NOON + HOUR))
     assert kept(later, *ahead, row("c"), row("d", created=NOON + HOUR)) == ["c", "d"]
-    assert (later.next_watermark, later.ahead) == (NOON, 0)
+    assert (later.next_watermark, later.noted.counts.ahead) == (NOON, 0)
 
 
 def test_a_list_in_which_all_is_dated_ahead_moves_no_watermark() -> None:
     for before in (None, NOON - HOUR):
-        book = cursor(watermark=before, clock=at(NOON))
+        run = cursor(watermark=before, clock=at(NOON))
 
-        assert kept(book, row("a", created=NOON + HOUR), row("b", "running", END)) == ["a"]
-        assert (book.next_watermark, book.unfinished, book.has_moved) == (before, 1, False)
+        assert kept(run, row("a", created=NOON + HOUR), row("b", "running", END)) == ["a"]
+        assert (run.next_watermark, run.noted.counts.unfinished, run.has_moved) == (before, 1, False)
 
 
 def test_the_clock_is_the_earliest_that_was_told_also_by_an_attempt_before() -> None:
@@ -86,33 +92,33 @@ def test_the_clock_is_the_earliest_that_was_told_also_by_an_attempt_before() -> 
     clock = ServiceClock()
     for moment in (NOON, NOON + 24 * HOUR, NOON - HOUR):
         clock.note(moment)
-    book, retry = cursor(clock=clock), cursor(clock=at(NOON + 48 * HOUR))
+    run, retry = cursor(clock=clock), cursor(clock=at(NOON + 48 * HOUR))
 
-    kept(book, row("a", created=NOON + 20 * HOUR))
-    retry.restore(json.loads(json.dumps(book.state())))
+    kept(run, row("a", created=NOON + 20 * HOUR))
+    retry.restore(json.loads(json.dumps(run.state())))
 
-    assert book.next_watermark == retry.next_watermark == NOON - 2 * HOUR
-    assert book.ahead == 0
+    assert run.next_watermark == retry.next_watermark == NOON - 2 * HOUR
+    assert run.noted.counts.ahead == 0
 
 
 def test_the_first_and_the_last_moment_that_there_are_end_nothing() -> None:
     for moment in (DAWN, END):
         for span in (HOUR, timedelta.max):
-            book = cursor(clock=at(NOON), lookback=span, max_age=span)
-            kept(book, row("a", created=moment), row("b", "running", moment))
+            run = cursor(clock=at(NOON), lookback=span, max_age=span)
+            kept(run, row("a", created=moment), row("b", "running", moment))
 
             again = cursor(clock=at(NOON))
-            again.restore(json.loads(json.dumps(book.state())))
+            again.restore(json.loads(json.dumps(run.state())))
             assert again.facts()["ahead"] == (moment == END)
     assert earlier(NOON, timedelta.max) == DAWN
 
 
 def test_a_window_that_begins_in_the_future_moves_no_watermark_there() -> None:
-    book = cursor(watermark=NOON - 2 * HOUR, created_after=NOON + YEARS, clock=at(NOON))
+    run = cursor(watermark=NOON - 2 * HOUR, created_after=NOON + YEARS, clock=at(NOON))
 
-    assert book.start == NOON + YEARS
-    assert kept(book, row("a", created=END)) == ["a"]
-    assert book.next_watermark == NOON - HOUR
+    assert run.start == NOON + YEARS
+    assert kept(run, row("a", created=END)) == ["a"]
+    assert run.next_watermark == NOON - HOUR
 
 
 def runs_until_forgotten(landed: dict[str, datetime | None], others: list[Prediction], **given: Any) -> int:
@@ -121,13 +127,13 @@ def runs_until_forgotten(landed: dict[str, datetime | None], others: list[Predic
     watermark, unmet, ids = NOON - HOUR, {}, set(landed)
     for number in range(1, 100):
         now = NOON + number * HOUR
-        book = cursor(watermark=watermark, landed=landed, unmet=unmet, clock=at(now), **given)
+        run = cursor(watermark=watermark, landed=landed, unmet=unmet, clock=at(now), **given)
         new = row(f"new-{number}", created=now)
-        kept(book, new, *others)
+        kept(run, new, *others)
         watermark, landed, unmet = (
-            book.next_watermark,
-            book.next_landed([(new.id, new.created_at)], complete=complete),
-            book.next_unmet(complete=complete),
+            run.next_watermark,
+            run.next_landed([(new.id, new.created_at)], complete=complete),
+            run.next_unmet(complete=complete),
         )
         assert len(landed) <= len(ids) + 7
         if not ids & landed.keys():
@@ -165,64 +171,64 @@ def test_a_row_that_was_gone_for_less_than_the_look_back_does_not_land_again() -
 
 
 def test_what_a_retry_has_not_read_itself_is_remembered() -> None:
-    book = cursor(watermark=NOON - HOUR, landed={"a": END}, unmet={"a": NOON - 9 * HOUR}, clock=at(NOON))
-    book.restore(cursor(clock=at(NOON)).state())
+    run = cursor(watermark=NOON - HOUR, landed={"a": END}, unmet={"a": NOON - 9 * HOUR}, clock=at(NOON))
+    run.restore(cursor(clock=at(NOON)).state())
 
-    assert book.next_landed([]) == {"a": END}
-    assert book.next_unmet() == {"a": NOON - 9 * HOUR}
+    assert run.next_landed([]) == {"a": END}
+    assert run.next_unmet() == {"a": NOON - 9 * HOUR}
 
 
 def test_the_watermark_does_not_go_back() -> None:
-    book = cursor(watermark=NOON)
-    book.keep(Page((row("a"), row("b", "running", NOON - HOUR))))
+    run = cursor(watermark=NOON)
+    run.keep(Page((row("a"), row("b", "running", NOON - HOUR))))
 
-    assert book.next_watermark == NOON
+    assert run.next_watermark == NOON
 
 
 def test_what_is_unfinished_is_given_up_when_it_is_older_than_the_bound_and_ten_are_named() -> None:
-    book = cursor(max_age=HOUR, clock=at(NOON + HOUR))
+    run = cursor(max_age=HOUR, clock=at(NOON + HOUR))
     old = [row(f"old-{n}", "running", NOON - HOUR) for n in range(NAMED + 2)]
 
-    assert kept(
-        book, *old, row("a", "running"), row("b", "running", None), row("c", created=NOON - HOUR)
-    ) == ["c"]
-    assert (book.given_up, book.unfinished) == (NAMED + 2, 2)
-    assert book.given_up_ids == [each.id for each in old[:NAMED]]
-    assert book.oldest_unfinished == NOON
+    assert kept(run, *old, row("a", "running"), row("b", "running", None), row("c", created=NOON - HOUR)) == [
+        "c"
+    ]
+    assert (run.noted.counts.given_up, run.noted.counts.unfinished) == (NAMED + 2, 2)
+    assert run.noted.counts.given_up_ids == [each.id for each in old[:NAMED]]
+    assert run.noted.oldest_unfinished == NOON
 
 
 def test_what_has_landed_is_remembered_while_it_is_not_older_than_the_watermark() -> None:
     before = {"old": NOON - 2 * HOUR, "edge": NOON - HOUR, "new": NOON, "without": None}
-    book = cursor(landed=before)
-    book.keep(Page((row("a"),)))
+    run = cursor(landed=before)
+    run.keep(Page((row("a"),)))
 
-    remembered = book.next_landed([("a", NOON), ("late", NOON - 2 * HOUR)])
+    remembered = run.next_landed([("a", NOON), ("late", NOON - 2 * HOUR)])
 
-    assert book.next_watermark == NOON - HOUR
+    assert run.next_watermark == NOON - HOUR
     assert remembered == {"edge": NOON - HOUR, "new": NOON, "without": None, "a": NOON}
 
 
-def test_a_ledger_is_gone_on_with_from_what_it_noted() -> None:
-    book, again = (cursor(max_age=HOUR, clock=at(NOON + HOUR)) for _ in range(2))
-    book.keep(Page((row("a"), row("b", "running", NOON + HOUR), row("c", "running", NOON - HOUR))))
+def test_a_cursor_resumes_from_its_state() -> None:
+    run, again = (cursor(max_age=HOUR, clock=at(NOON + HOUR)) for _ in range(2))
+    run.keep(Page((row("a"), row("b", "running", NOON + HOUR), row("c", "running", NOON - HOUR))))
 
-    noted = json.loads(json.dumps(book.state()))
+    noted = json.loads(json.dumps(run.state()))
     again.restore(noted)
 
-    assert again == book
-    assert book.facts()["watermark"] == "2026-11-01T12:00:00Z"
+    assert again == run
+    assert run.facts()["watermark"] == "2026-11-01T12:00:00Z"
     assert cursor().facts()["watermark"] is None
     assert noted["newest"] == "2026-11-01T13:00:00Z"
     assert noted["oldest_unfinished"] == "2026-11-01T13:00:00Z"
 
 
-def test_a_feed_tells_of_each_finished_prediction_once_and_crosses_json() -> None:
-    feed = FinishedEvents(NOON - HOUR)
+def test_a_watcher_reports_each_finished_prediction_once_also_after_a_restart() -> None:
+    reported = FinishedEvents(NOON - HOUR)
     arguments = {"terminal": {"completed"}, "statuses": None, "max_age": HOUR, "clock": at(NOON)}
     rows = [row("a"), row("b", "running"), row("c", created=None)]
 
-    fresh, then = feed.news(rows, **arguments)
-    then = FinishedEvents.of(json.loads(json.dumps(then.facts())))
+    fresh, then = reported.news(rows, **arguments)
+    then = crossed(then)
     rows[1] = row("b")
     later, last = then.news(rows, **arguments)
 
@@ -232,7 +238,7 @@ def test_a_feed_tells_of_each_finished_prediction_once_and_crosses_json() -> Non
     assert last.told.keys() == {"a", "b", "c"}
 
 
-def test_a_feed_waits_for_nothing_that_is_unfinished_and_too_old() -> None:
+def test_a_watcher_gives_up_what_is_unfinished_and_too_old() -> None:
     rows = [row("a", created=NOON + 4 * HOUR), row("b", "running")]
     given = {"terminal": {"completed"}, "statuses": None, "clock": at(NOON + 4 * HOUR)}
 
@@ -245,36 +251,36 @@ def test_a_feed_waits_for_nothing_that_is_unfinished_and_too_old() -> None:
     assert patient.watermark == NOON + 2 * HOUR
 
 
-def test_a_feed_of_which_nothing_is_seen_keeps_its_watermark() -> None:
+def test_a_watcher_that_sees_nothing_keeps_its_watermark() -> None:
     given = {"terminal": {"completed"}, "statuses": None, "max_age": HOUR, "clock": at(NOON + HOUR)}
 
     assert FinishedEvents(NOON).news([], **given) == ([], FinishedEvents(NOON))
 
 
-def test_a_row_that_is_dated_ahead_does_not_silence_a_feed() -> None:
+def test_a_row_that_is_dated_ahead_does_not_silence_a_watcher() -> None:
     given = {"terminal": {"completed"}, "statuses": None, "max_age": HOUR}
     rows = [row("a", created=END), row("b", created=NOON + 3 * HOUR)]
-    feed, told = FinishedEvents(NOON - HOUR), []
+    reported, told = FinishedEvents(NOON - HOUR), []
     for n in range(4):
         rows.append(row(f"new-{n}", created=NOON + n * HOUR))
-        seen = [each for each in rows if each.created_at >= feed.watermark]
-        fresh, feed = feed.news(seen, **given, clock=at(NOON + n * HOUR))
-        feed = FinishedEvents.of(json.loads(json.dumps(feed.facts())))
+        seen = [each for each in rows if each.created_at >= reported.watermark]
+        fresh, reported = reported.news(seen, **given, clock=at(NOON + n * HOUR))
+        reported = crossed(reported)
         told += [each.id for each in fresh]
 
     assert sorted(told) == sorted(each.id for each in rows)
-    assert feed.watermark == NOON + 2 * HOUR
+    assert reported.watermark == NOON + 2 * HOUR
 
 
-def test_a_feed_that_was_silenced_goes_on() -> None:
+def test_a_watcher_that_was_silenced_resumes() -> None:
     given = {"terminal": {"completed"}, "statuses": None, "max_age": HOUR, "clock": at(NOON)}
-    silenced = FinishedEvents.of({"watermark": "2098-11-01T12:00:00Z", "told": {"a": "2099-11-01T12:00:00Z"}})
-    rows = [row("a", created=datetime(2099, 11, 1, 12, tzinfo=UTC)), row("b")]
+    silenced = FinishedEvents(NOON + YEARS, {"a": NOON + YEARS})
+    rows = [row("a", created=NOON + YEARS), row("b")]
 
-    nothing, feed = silenced.news(rows, **given)
-    fresh, _ = feed.news(rows, **given)
+    nothing, reported = silenced.news(rows, **given)
+    fresh, _ = reported.news(rows, **given)
 
-    assert (nothing, feed.watermark) == ([], NOON - HOUR)
+    assert (nothing, reported.watermark) == ([], NOON - HOUR)
     assert [each.id for each in fresh] == ["b"]
 
 

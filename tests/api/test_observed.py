@@ -7,14 +7,8 @@ from typing import Any
 
 import msgspec
 
-from airflow_provider_predictions.api.models import Page, Prediction
-from airflow_provider_predictions.api.observed import (
-    MAX_OBSERVED,
-    Observed,
-    doubts,
-    expected_words,
-    unmatched,
-)
+from airflow_provider_predictions.api.models import MAX_OBSERVED, Observed, Page, Prediction
+from airflow_provider_predictions.api.observed import expected_words, unmatched_filters, unmatched_words
 from airflow_provider_predictions.api.service import Service
 from airflow_provider_predictions.api.wording import counted, listed, shown
 from airflow_provider_predictions.storage.manifest import Totals
@@ -55,7 +49,7 @@ def test_what_is_remembered_is_bounded_and_holds_each_word_that_was_asked_for() 
 
     assert observed.looked_at == 10_000
     assert len(observed.statuses) == len(observed.groups) == MAX_OBSERVED + 1
-    assert not doubts(VLMRUN, VLMRUN.filters(statuses=["s9999"], domains=["d9998"]), observed)
+    assert not unmatched_filters(VLMRUN, VLMRUN.filters(statuses=["s9999"], domains=["d9998"]), observed)
 
 
 def test_words_without_an_end_are_remembered_and_shown_in_part() -> None:
@@ -63,8 +57,8 @@ def test_words_without_an_end_are_remembered_and_shown_in_part() -> None:
     observed = Observed.of([row(1, word, word)])
 
     assert len(msgspec.json.encode(observed)) < 1000
-    assert not doubts(VLMRUN, VLMRUN.filters(statuses=[word], domains=[word]), observed)
-    assert len(doubts(VLMRUN, VLMRUN.filters(statuses=["y" * 1_000_000]), observed)) < 500
+    assert not unmatched_filters(VLMRUN, VLMRUN.filters(statuses=[word], domains=[word]), observed)
+    assert len(unmatched_filters(VLMRUN, VLMRUN.filters(statuses=["y" * 1_000_000]), observed)) < 500
 
 
 def test_a_word_from_outside_stays_on_one_line() -> None:
@@ -76,15 +70,17 @@ def test_totals_that_were_stored_before_know_of_no_met_words() -> None:
 
 
 @SERVICES
-def test_a_known_word_is_never_doubted(service: Service[Any]) -> None:
+def test_a_known_word_is_never_unmatched(service: Service[Any]) -> None:
     known = service.filters(statuses=sorted(service.terminal_statuses | service.waiting_statuses))
 
-    assert not doubts(service, known, Observed())
-    assert not doubts(service, known, Observed(5, {"odd": 5}))
+    assert not unmatched_filters(service, known, Observed())
+    assert not unmatched_filters(service, known, Observed(5, {"odd": 5}))
 
 
-def test_a_doubt_names_the_words_met_and_the_known_ones() -> None:
-    text = doubts(VLMRUN, VLMRUN.filters(statuses=["complete", "done", "failed"]), Observed(2, {"odd": 2}))
+def test_unmatched_words_are_named_beside_those_met_and_the_known_ones() -> None:
+    text = unmatched_filters(
+        VLMRUN, VLMRUN.filters(statuses=["complete", "done", "failed"]), Observed(2, {"odd": 2})
+    )
 
     assert text == (
         "statuses: 'complete', 'done' were not met in 2 records; met: odd; "
@@ -92,28 +88,31 @@ def test_a_doubt_names_the_words_met_and_the_known_ones() -> None:
     )
 
 
-def test_all_doubts_are_one_text() -> None:
+def test_all_unmatched_words_are_in_one_text() -> None:
     filters = VLMRUN.filters(statuses=["complete"], domains=["a"])
 
-    text = doubts(VLMRUN, filters, Observed(1, {"failed": 1}, {"b": 1}), {"fail_on": ["fail"]})
+    text = unmatched_filters(VLMRUN, filters, Observed(1, {"failed": 1}, {"b": 1}), {"fail_on": ["fail"]})
 
     assert [part.split(":")[0] for part in text.split(". ")] == ["statuses", "fail_on", "domains"]
     assert "domains: 'a' was not met in 1 record; met: b" in text
 
 
-def test_a_domain_is_not_doubted_where_nothing_was_looked_at() -> None:
-    assert not doubts(VLMRUN, VLMRUN.filters(domains=["a"]), Observed())
+def test_a_domain_is_not_unmatched_if_nothing_was_looked_at() -> None:
+    assert not unmatched_filters(VLMRUN, VLMRUN.filters(domains=["a"]), Observed())
 
 
-def test_a_filter_of_the_service_is_named_only_where_nothing_came() -> None:
+def test_a_filter_of_the_service_is_named_only_if_nothing_came() -> None:
     filters = CRADL.filters(model_id="m")
 
-    assert doubts(CRADL, filters, Observed()) == "model_id: 'm' matched nothing (Cradl applies this filter)"
-    assert not doubts(CRADL, filters, Observed(1))
+    assert (
+        unmatched_filters(CRADL, filters, Observed())
+        == "model_id: 'm' matched nothing (Cradl applies this filter)"
+    )
+    assert not unmatched_filters(CRADL, filters, Observed(1))
 
 
-def test_nothing_given_is_nothing_doubted() -> None:
-    assert unmatched("statuses", None, {"a": 1}, 1) == unmatched("statuses", (), {}, 0) == ""
+def test_without_words_nothing_is_unmatched() -> None:
+    assert unmatched_words("statuses", None, {"a": 1}, 1) == unmatched_words("statuses", (), {}, 0) == ""
 
 
 def test_numbers_have_their_plural_and_long_lists_an_end() -> None:

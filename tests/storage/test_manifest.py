@@ -12,8 +12,7 @@ from airflow.providers.common.compat.sdk import ObjectStoragePath
 from msgspec.structs import replace
 
 from airflow_provider_predictions.api.errors import PredictionsError, StorageError
-from airflow_provider_predictions.api.models import Page, Prediction
-from airflow_provider_predictions.api.observed import Observed
+from airflow_provider_predictions.api.models import Observed, Page, Prediction
 from airflow_provider_predictions.storage import objects
 from airflow_provider_predictions.storage.attempt import Attempt, TaskRun, new_nonce
 from airflow_provider_predictions.storage.manifest import (

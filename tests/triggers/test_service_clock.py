@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_predictions.api.state import dump
+from airflow_provider_predictions.api.waiting.finished_events import FinishedEvents
 from airflow_provider_predictions.sandbox.data import Record
 from airflow_provider_predictions.sandbox.store import RecordStore
 from tests.conftest import moving
@@ -50,9 +52,10 @@ def test_rows_that_are_dated_ahead_are_told_of_once_and_silence_nothing(
 def test_a_watch_whose_state_is_to_come_recovers(
     connections, record_store: RecordStore, service_name: str, store: Store, watched
 ) -> None:
-    """As the releases before left it, which believed every creation time."""
-    feed = {"watermark": "2098-01-01T00:00:00Z", "told": {"x": "2099-01-01T00:00:00Z"}}
-    store.values["predictions"] = json.dumps({"feed": feed, "pending": []})
+    """As a service may have left it whose clock was wrong."""
+    told: dict[str, datetime | None] = {"x": datetime(2099, 1, 1, tzinfo=UTC)}
+    feed = FinishedEvents(datetime(2098, 1, 1, tzinfo=UTC), told)
+    store.values["predictions"] = json.dumps({"feed": dump(feed), "pending": []})
     ids = [moving(record_store, DONE[service_name], seconds) for seconds in (0, 200)]
 
     assert sorted(ids_of(watched(6, store))) == sorted(ids)

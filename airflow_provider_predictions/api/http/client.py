@@ -124,7 +124,7 @@ class Client(BaseClient):
         :param prefetch: how many pages are in flight while one is used; 0 asks for each when it is wanted.
         """
         ended, pool = threading.Event(), self._threads(prefetch)
-        flights = Prefetch(lambda request: self.get(request, flow.read, ended=ended), pool, prefetch)
+        flights = Prefetch(lambda request: self.get(request, flow.parse, ended=ended), pool, prefetch)
         try:
             while requests := flow.next_requests(max(1, prefetch)):
                 try:
@@ -231,7 +231,7 @@ class AsyncClient(BaseClient):
         """Ask until there is nothing more to ask."""
         while requests := flow.next_requests(1):
             try:
-                answer = await self.get(requests[0], flow.read)
+                answer = await self.get(requests[0], flow.parse)
             except PredictionsError as error:
                 flow.on_error(error)
                 continue

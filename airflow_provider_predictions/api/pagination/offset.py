@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
-from datetime import datetime
-from typing import Any
+from collections.abc import Callable
+from dataclasses import replace
+
+from typing_extensions import override
 
 from airflow_provider_predictions.api.filters import Filters
-from airflow_provider_predictions.api.models import Page, PageRequest, Prediction
-from airflow_provider_predictions.api.pagination.base import Paginator, Proof
-from airflow_provider_predictions.api.service import Service
+from airflow_provider_predictions.api.models import ListEndpoint, Page, PageRequest, Prediction
+from airflow_provider_predictions.api.pagination.base import Paginator, Position, Proof
+from airflow_provider_predictions.api.pagination.end import ListEnd, last_id
+from airflow_provider_predictions.api.pagination.search import WindowSearch, WindowStart
+from airflow_provider_predictions.api.state import Versioned
 
-MAX_SEARCHES = 2
-"""A list may grow so fast that a search for its window meets newer rows further back, but hardly twice."""
-NO_ROWS = "[]"
-"""Stands for the id of the last row of a list that has none."""
 _BLIND = Proof(None, "the list came one row a page, so a row that was removed may have hidden another")
 _SHIFTED = Proof(False, "rows moved while they were read, and come in no order that would show a missed one")
 _PART = Proof(
@@ -23,252 +21,194 @@ _PART = Proof(
 )
 
 
-@dataclass
-class WindowSearch:
-    """Where a window begins in a list that comes newest first: leaps of fourfold length, then halves.
+class Overlap(Versioned):
+    """The row that two pages share, and the steps back to find it.
 
-    :param before: the window's end; rows created then or later lie in front of it.
-    :param low: the index of a row in front of the window, and ``newer`` its time.
-    :param precision: rows; the search ends when the window is known to begin within so many.
+    :ivar step: rows to step back if the next page does not start with a known row.
+    :ivar row_id: id of the row that the next page should start with.
+    :ivar left_at: index of the page that the last step back gave up.
+    :ivar shifted: whether a page did not start with that row.
+    :ivar blind: whether a page was read that has no row in common with the one before.
     """
 
-    before: datetime
-    low: int
-    newer: datetime
-    precision: int
-    high: int | None = None
-    older: datetime | None = None
-    leap: int = 1
+    step: int
+    row_id: str = ""
+    left_at: int = 0
+    shifted: bool = False
+    blind: bool = False
 
-    @property
-    def index(self) -> int:
-        """Which row to look at next."""
-        if self.high is None:
-            return self.low + self.leap * self.precision
-        return (self.low + self.high) // 2
+    def joins(self, rows: list[Prediction], is_passed: Callable[[Prediction], bool]) -> bool:
+        """Whether nothing can be missing between the page before and these rows."""
+        if rows and rows[0].id == self.row_id:
+            return True
+        self.shifted = self.shifted or bool(self.row_id)
+        first = next((row for row in rows if row.fault is None), None)
+        return first is not None and is_passed(first)
 
-    @property
-    def is_done(self) -> bool:
-        """Whether the window begins within a page behind ``low``."""
-        return self.high is not None and self.high - self.low <= self.precision
+    def step_back(self, skip: int) -> int:
+        """Return where to look for a known row: each time twice as far in front.
 
-    def look(self, created: datetime | None) -> bool:
-        """Take the time of the row at ``index``, None behind the end; False where it is out of order."""
-        if created and (created > self.newer or (self.older and created < self.older)):
-            return False
-        if created and created >= self.before:
-            self.low, self.newer, self.leap = self.index, created, self.leap * 4
-        else:
-            self.high, self.older = self.index, created
-        return True
+        :param skip: the index of the page that did not start with one.
+        """
+        self.left_at = skip
+        self.step *= 2
+        return max(0, skip - self.step // 2)
+
+
+class OffsetPosition(Position, kw_only=True):
+    """A position in a list of offsets.
+
+    :ivar skip: index of the next page.
+    """
+
+    skip: int = 0
+    start: WindowStart
+    overlap: Overlap
+    end: ListEnd
 
 
 class OffsetPaginator(Paginator):
     """One pass over a list by offsets.
 
-    Rows added in front push known rows into the next page: they are dropped. Rows removed in front would pull
-    unknown rows out of it: so each page starts with the last row of the one before, and where it does not,
-    the walk steps back until it meets a row that it knows.
-
-    A response may hold fewer rows than asked anywhere in the list. The list ends where two responses in a row
-    stop at the same row: the second one was asked for from that row on, so it meets it again. A server that
-    always stops there cannot be told from one whose list ends there.
+    Rows added in front push known rows into the next page: these are dropped. Rows removed in front would
+    pull unknown rows out of it. So each page starts with the last row of the one before. If it does not, the
+    pass steps back until it meets a row that it knows.
     """
 
     parameter = "skip"
+    position: OffsetPosition
 
-    def __init__(self, service: Service[Any], filters: Filters) -> None:
-        super().__init__(service, filters)
-        # Of a single row, none could be met again; who wants one need not meet it.
-        self.page_size = max(self.page_size, 1 if self._left == 1 else 2)
-        self._skip = 0
-        self._start = 0
-        """Rows in front of it were not read, since they are newer than the window."""
-        self._search: WindowSearch | None = None
-        self._searches_left = MAX_SEARCHES
-        self._stepped_back_from = 0
-        """The index of a row."""
-        self._size = self.page_size
-        """How many rows the last response held."""
-        self._step_back = self._size
-        self._largest = 0
-        """How many rows the largest response held."""
-        self._joint = ""
-        """The id of the row that the next page should start with."""
-        self._stop: str | None = None
-        """The id of the last row of the response before, where that held fewer rows than asked."""
-        self._is_end_near = False
-        self._shifted = False
-        self._blind = False
-        """Whether a page was taken that met no known row."""
+    def __init__(self, endpoint: ListEndpoint[list[Prediction]], filters: Filters) -> None:
+        left = filters.max_predictions
+        # If pages held one row, none could be met again. Whoever wants one row need not meet it again.
+        page_size = max(filters.page_size or endpoint.page_size, 1 if left == 1 else 2)
+        position = OffsetPosition(
+            page_size=page_size,
+            left=left,
+            start=WindowStart(),
+            overlap=Overlap(page_size),
+            end=ListEnd(page_size),
+        )
+        super().__init__(endpoint, filters, position)
 
+    @override
     def next_requests(self, count: int) -> list[PageRequest]:
-        """The next page, one row of it known, and those behind it."""
-        if self.ended:
+        at = self.position
+        if at.ended:
             return []
-        if self._search:
-            return [self._page_request({"skip": self._search.index, "limit": 1})]
-        step = max(1, self._size - self._overlap)
-        if self._may_search() or self._is_end_near:
+        if at.start.search:
+            return [self._page_request({"skip": at.start.search.index, "limit": 1})]
+        step = max(1, at.end.size - self._shared_rows)
+        if self._may_search or at.end.is_near:
             count = 1
-        if self._left is not None:
-            count = min(count, -(-self._left // step))
-        starts = range(self._skip, self._skip + count * step, step)
-        return [self._page_request({"skip": skip, "limit": self.page_size}) for skip in starts]
+        if at.left is not None:
+            count = min(count, -(-at.left // step))
+        starts = range(at.skip, at.skip + count * step, step)
+        return [self._page_request({"skip": skip, "limit": at.page_size}) for skip in starts]
 
-    def read(self, body: bytes) -> list[Prediction]:
-        """The rows of a page."""
-        return self.service.split(body)
-
-    def advance(self, answer: list[Prediction]) -> Page:
-        """The new rows of a page."""
-        if self._search:
-            self._look(self._search, answer)
-        elif not self._joins(answer):
-            self._go_back()
-        elif self._loses_order(answer) and self._start:
+    @override
+    def advance(self, response: list[Prediction]) -> Page:
+        at = self.position
+        if search := at.start.search:
+            self._look(search, response)
+        elif not self._joins(response):
+            self._step_back()
+        elif self._breaks_order(response) and at.start.index:
             self._begin_at(0)
-        elif self._may_search() and (search := self._search_behind(answer)):
-            self._search = search
-        else:
-            return self._read_on(answer)
+        elif not (
+            self._may_search and at.start.begin_search(response, self.filters.created_before, at.page_size)
+        ):
+            return self._read_on(response)
         return Page(())
 
     @property
+    @override
     def proof(self) -> Proof:
-        """Whether each page met the one before, and the end was seen twice."""
-        if self._blind:
+        at = self.position
+        if at.overlap.blind:
             return _BLIND
-        if self._shifted and not self.seen.ordered:
+        if at.overlap.shifted and not at.seen.ordered:
             return _SHIFTED
-        return _PART if self._start or self.is_past else Proof(True)
-
-    def state(self) -> dict[str, Any]:
-        """Where the walk is."""
-        own = {name: getattr(self, name) for name in self._RESUMED}
-        return super().state() | own
-
-    _RESUMED = ("_skip", "_start", "_size", "_largest", "_joint", "_stop", "_shifted", "_blind")
-
-    def restore(self, state: dict[str, Any], earlier: Callable[[], Iterable[str]]) -> None:
-        """Go on from where another walk was."""
-        super().restore(state, earlier)
-        for name in self._RESUMED:
-            setattr(self, name, state[name])
-        self._step_back = self._size
+        return _PART if at.start.index or self._is_past_window else Proof(True)
 
     @property
+    @override
     def _asks_for_page(self) -> bool:
-        return self._search is None
+        return self.position.start.search is None
 
     @property
-    def _overlap(self) -> int:
-        """How many rows of a page are to be known. Of a server that gives one row a page, none is."""
-        return 0 if self.page_size == 1 or self._largest == 1 else 1
+    def _shared_rows(self) -> int:
+        """How many rows of a page should be known: none if the server sends one row a page."""
+        return 0 if self.position.page_size == 1 or self.position.end.largest == 1 else 1
 
-    def _begin_at(self, skip: int) -> None:
-        self._skip = self._start = skip
-        self._step_back = self._size
-        self._search, self._searches_left = None, 0
-        self._to_reread += self._yielded
-
-    # --- finding the window --------------------------------------------------------------------------
-
+    @property
     def _may_search(self) -> bool:
-        untouched = self._skip == 0 and self.seen.last is None and self._searches_left > 0
-        return untouched and self.filters.created_before is not None and self.seen.ordered
-
-    def _is_in_front(self, row: Prediction) -> bool:
-        """Whether neither a row nor those in front of it are wanted."""
-        before = self.filters.created_before
-        return bool(self.seen.ordered and before and row.created_at and row.created_at >= before)
-
-    def _search_behind(self, rows: list[Prediction]) -> WindowSearch | None:
-        """Look for the window further back, where all of a page lies in front of it."""
-        before, oldest = self.filters.created_before, rows[-1].created_at if rows else None
-        if before and oldest and oldest >= before:
-            return WindowSearch(before, len(rows) - 1, oldest, self.page_size)
-        return None
+        """Whether the window may begin far behind the first page."""
+        at, before = self.position, self.filters.created_before
+        is_untouched = at.skip == 0 and at.seen.last is None and at.start.searches_left > 0
+        return is_untouched and before is not None and at.seen.ordered
 
     def _look(self, search: WindowSearch, rows: list[Prediction]) -> None:
-        """Take the answer to one step of the search."""
-        created = rows[0].created_at if rows else None
-        if (not rows or created) and search.look(created):
-            if search.is_done:
-                self._begin_at(search.low)
-        elif self._searches_left > 1:
-            self._search, self._searches_left = None, self._searches_left - 1
-        else:
-            self.watch([None])
+        if not self.position.start.look(search, rows):
+            self.check_order([None])
             self._begin_at(0)
+        elif search.is_done:
+            self._begin_at(search.low)
 
-    # --- reading it ----------------------------------------------------------------------------------
+    def _begin_at(self, skip: int) -> None:
+        at = self.position
+        at.skip, at.overlap.step = skip, at.end.size
+        at.start = WindowStart(skip, searches_left=0)
+        self._guard.expect_again(at.seen.count)
 
     def _joins(self, rows: list[Prediction]) -> bool:
-        """Whether nothing can be missing between the rows handed out and these."""
-        if self._skip == 0:
+        """Whether nothing can be missing between the rows yielded so far and these."""
+        at = self.position
+        if at.skip == 0:
             return True
-        if not self._overlap:
-            # A row that is met again may be the end, or have been shifted by one in front of it.
-            self._blind = self._blind or bool(rows)
-            return bool(rows)
-        if rows and rows[0].id == self._joint:
-            return True
-        self._shifted = self._shifted or bool(self._joint)
-        first = next((row for row in rows if row.fault is None), None)
-        return first is not None and (self.seen.knows(first) or self._is_in_front(first))
+        if self._shared_rows:
+            return at.overlap.joins(rows, self._is_passed)
+        # A row that is met again may be the end, or have been shifted by one in front of it.
+        at.overlap.blind = at.overlap.blind or bool(rows)
+        return bool(rows)
 
-    def _go_back(self) -> None:
-        self._count_without_new_rows()
-        self._stepped_back_from = self._skip
-        self._skip = max(0, self._skip - self._step_back)
-        self._start = min(self._start, self._skip)
-        self._to_reread += self._step_back
-        self._step_back *= 2
-        self._stop, self._is_end_near = None, False
+    def _is_passed(self, row: Prediction) -> bool:
+        """Whether the pass has yielded a row, or skipped it in front of the window."""
+        seen, before, created = self.position.seen, self.filters.created_before, row.created_at
+        return seen.knows(row) or bool(seen.ordered and before and created and created >= before)
 
-    def _loses_order(self, rows: list[Prediction]) -> bool:
+    def _step_back(self) -> None:
+        at = self.position
+        self._guard.count_page()
+        self._guard.expect_again(at.overlap.step)
+        at.skip = at.overlap.step_back(at.skip)
+        at.start.index = min(at.start.index, at.skip)
+        at.end.stop, at.end.is_near = None, False
+
+    def _breaks_order(self, rows: list[Prediction]) -> bool:
         times = [row.created_at for row in rows if row.fault is None]
-        if not self._overlap and self.seen.last:
-            times.insert(0, self.seen.last)
-        return self.watch(times)
+        if not self._shared_rows and self.position.seen.last:
+            times.insert(0, self.position.seen.last)
+        return self.check_order(times)
 
     def _read_on(self, rows: list[Prediction]) -> Page:
-        overlap = self._overlap if self._skip else 0
-        self._largest = max(self._largest, len(rows))
-        # The next page is to start with a record, since rows that are none cannot be told from each other.
+        at, overlap, end = self.position, self.position.overlap, self.position.end
+        first = self._shared_rows if at.skip else 0
+        end.largest = max(end.largest, len(rows))
+        # The next page should start with a record: rejected rows cannot be told from each other.
         size = len(rows)
         while size and rows[size - 1].fault is not None:
             size -= 1
-        if size <= self._overlap:
+        if size <= self._shared_rows:
             size = len(rows)
-        behind = rows[overlap:size]
-        page = self.new_rows(behind)
-        self._move_on(rows, size, brought_new=page.duplicates < len(behind))
-        if self.ended:
-            return replace(page, rejected=(*page.rejected, *rows[size:]))
-        return page
-
-    def _is_no_cap(self, rows: list[Prediction]) -> bool:
-        """Whether a response held all that there was. One that rows added in front have shifted may not."""
-        return not rows or rows[0].id == self._joint or len(rows) < self._largest
-
-    def _move_on(self, rows: list[Prediction], size: int, *, brought_new: bool) -> None:
-        """Decide what follows a page.
-
-        :param size: how many of its rows were read.
-        """
-        last = rows[-1].id if rows else NO_ROWS
-        before, self._stop = self._stop, last if len(rows) < self.page_size else None
-        is_end = self._stop is not None and (
-            self._stop == self.list_end
-            or (self._stop == before and not brought_new and self._is_no_cap(rows))
-        )
-        self._is_end_near = self._stop is not None and len(rows) < self._size
-        self._size = self._step_back = max(1, len(rows))
-        self._skip += max(0, size - self._overlap)
-        if not self._overlap and not brought_new and self._skip == self._stepped_back_from:
-            is_end = True
-        self._joint = rows[size - 1].id if rows else ""
-        if is_end:
-            self.ended, self.list_end = True, last
+        page = self.new_rows(rows[first:size])
+        is_new = page.duplicates < size - first
+        # A cap of the server may cut a response whose rows were shifted by new ones in front.
+        is_whole = not rows or rows[0].id == overlap.row_id or len(rows) < end.largest
+        is_end = end.is_at(rows, at.page_size, self.list_end, repeats=is_whole and not is_new)
+        at.skip += max(0, size - self._shared_rows)
+        overlap.step, overlap.row_id = end.size, rows[size - 1].id if rows else ""
+        is_back = not self._shared_rows and not is_new and at.skip == overlap.left_at
+        if is_end or is_back:
+            at.ended, self.list_end = True, last_id(rows)
+        return replace(page, rejected=(*page.rejected, *rows[size:])) if at.ended else page

@@ -13,8 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from airflow_provider_predictions.api.clock import ServiceClock
 from airflow_provider_predictions.api.errors import PredictionsError, RateLimitedError
 from airflow_provider_predictions.api.filters import Filters, Ids, Number, Words, checked
-from airflow_provider_predictions.api.models import Page, Prediction
-from airflow_provider_predictions.api.observed import Observed, doubts
+from airflow_provider_predictions.api.models import Observed, Page, Prediction
+from airflow_provider_predictions.api.observed import unmatched_filters
 from airflow_provider_predictions.api.service import Service
 from airflow_provider_predictions.api.wording import counts
 
@@ -84,7 +84,7 @@ class Wait(BaseModel):
         filters = self.list_filters(service) or service.filters()
         by_default = Wait.model_fields["fail_on"].default
         fail_on = [word for word in self.fail_on if word not in by_default]
-        return doubts(
+        return unmatched_filters(
             service, filters, observed, {"fail_on": fail_on, "waiting_statuses": self.waiting_statuses}
         )
 

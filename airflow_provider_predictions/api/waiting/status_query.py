@@ -183,10 +183,10 @@ class StatusQuery:
         left = self._one_by_one or []
         return [self.service.one(id_) for id_ in left[-count:][::-1]]
 
-    def read(self, body: bytes) -> Any:
+    def parse(self, body: bytes) -> Any:
         """What an answer holds, and its bytes."""
         if self._one_by_one is None:
-            return self._paginator.read(body), len(body)
+            return self._paginator.parse(body), len(body)
         return self.service.read_one(body, self._one_by_one[-1]), len(body)
 
     def advance(self, answer: Any) -> Page:
@@ -237,14 +237,14 @@ class StatusQuery:
         answers_many = (
             len(self._missing) - left > 1 and left > MAX_SINGLE_LOOKUPS and not history.is_slow(left)
         )
-        if answers_many and not was_known and not self._paginator.ended:
+        if answers_many and not was_known and not self._paginator.position.ended:
             # The first page was small, since nothing was known.
             self._rows_left = rows_to_read(left, history)
             if (size := self._first_size()) > self._size:
                 self._begin(size)
             return
         is_worth_it = answers_many and self._rows_left >= self._size
-        self._paginator.ended = self._paginator.ended or not is_worth_it
+        self._paginator.position.ended |= not is_worth_it
 
     def on_error(self, error: PredictionsError) -> None:
         """Go on without what was refused, or has failed, or raise the error."""

@@ -261,14 +261,14 @@ def test_an_ordered_list_is_known_as_such_whatever_the_size_of_its_pages(
     pages = shell.pages(service, paginator)
 
     assert sum(len(page.predictions) for page in pages) == 6
-    assert paginator.seen.proven
+    assert paginator.position.seen.proven
 
 
 def test_an_echoed_token_is_not_quoted(shell: Shell, sandbox) -> None:
     sandbox.cradl.fill(3)
     service = make_service(sandbox, "cradl")
     paginator = service.paginator(service.filters(page_size=2))
-    paginator.advance(paginator.read(shell.get(service, paginator.next_requests(1)[0])))
+    paginator.advance(paginator.parse(shell.get(service, paginator.next_requests(1)[0])))
     (request,) = paginator.next_requests(1)
 
     for echoed in (service.auth.token(), request.params["nextToken"]):

@@ -1,4 +1,4 @@
-"""Walks by tokens: the nearer end, and tokens that are refused."""
+"""Passes by tokens: the nearer end, and tokens that are refused."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_a_window_without_a_start_is_read_from_the_oldest_end() -> None:
 
 
 @pytest.mark.parametrize("window", [{}, {"created_after": at(6000)}])
-def test_at_most_so_many_are_the_newest_ones(window: dict[str, Any]) -> None:
+def test_max_predictions_takes_the_newest_ones(window: dict[str, Any]) -> None:
     listing = cradl_list(5000)
 
     listed = ids_of(pages(paginator_of(CRADL, created_before=at(9000), max_predictions=7, **window), listing))
@@ -177,15 +177,15 @@ def test_a_token_that_was_refused_after_a_death_begins_the_list_again() -> None:
 def test_an_empty_page_with_a_token_is_followed() -> None:
     paginator = paginator_of(CRADL)
 
-    assert paginator.advance(paginator.read(b'{"predictions": [], "nextToken": "on"}')).predictions == ()
+    assert paginator.advance(paginator.parse(b'{"predictions": [], "nextToken": "on"}')).predictions == ()
     assert paginator.next_requests(1)[0].params["nextToken"] == "on"
 
 
 @pytest.mark.parametrize("between", [0, 1, 5])
-def test_a_token_that_comes_again_is_no_way_on(between: int) -> None:
+def test_a_token_that_comes_again_is_an_error(between: int) -> None:
     paginator = paginator_of(CRADL)
     for n in range(between + 1):
-        paginator.advance(paginator.read(b'{"predictions": [], "nextToken": "%d"}' % n))
+        paginator.advance(paginator.parse(b'{"predictions": [], "nextToken": "%d"}' % n))
 
     with pytest.raises(MalformedAnswerError, match="nextToken"):
-        paginator.advance(paginator.read(b'{"predictions": [], "nextToken": "0"}'))
+        paginator.advance(paginator.parse(b'{"predictions": [], "nextToken": "0"}'))

@@ -135,7 +135,7 @@ def test_what_no_size_cures_is_no_reason_to_ask_for_less(service, error: Predict
     with pytest.raises(type(error)):
         paginator.on_error(error)
 
-    assert paginator.page_size == 50
+    assert paginator.position.page_size == 50
     assert AnswerTooLargeError("much").asks_for_less
 
 

@@ -27,7 +27,7 @@ HISTORIES = pytest.mark.parametrize(
 
 
 class Reading:
-    """One pass over a list of the model; after some pages it dies and goes on in another process."""
+    """One pass over a list of the model; after some pages it dies and resumes in another process."""
 
     def __init__(self, service: Service[Any], seed: int, habits: Habits) -> None:
         self.rng = random.Random(seed)

@@ -1,4 +1,4 @@
-"""What a walk over a long list keeps in memory."""
+"""What a pass over a long list keeps in memory."""
 
 from __future__ import annotations
 

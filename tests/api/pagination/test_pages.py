@@ -21,11 +21,11 @@ from tests.conftest import Shell, make_service
 
 
 class Between:
-    """A walk with something happening on the server before each request but the first."""
+    """A pass with something happening on the server before each request but the first."""
 
     def __init__(self, paginator: RequestFlow, happens: Callable[[], None]) -> None:
         self.paginator, self.happens, self.asked = paginator, happens, 0
-        self.read, self.advance, self.on_error = paginator.read, paginator.advance, paginator.on_error
+        self.parse, self.advance, self.on_error = paginator.parse, paginator.advance, paginator.on_error
 
     def next_requests(self, count: int) -> list[PageRequest]:
         self.asked += 1

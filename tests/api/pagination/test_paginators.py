@@ -73,7 +73,7 @@ def test_what_lasts_is_read_once_with_requests_in_flight(
 
 
 @in_every_order
-def test_a_walk_of_one_row_a_page_misses_none_or_says_so(order: str, examples: settings) -> None:
+def test_a_pass_of_one_row_a_page_misses_none_or_says_so(order: str, examples: settings) -> None:
     """Such pages have no row in common that would show a removed one."""
 
     @given(stories(order, FEW_ROWS_A_PAGE))
@@ -220,7 +220,7 @@ def test_a_list_in_order_is_proven_to_be_whole_whatever_happens(
         # to lie among those that were read looks like one that had been there.
         unclear = len(story.at_first) < 2 or story.adds_among_others
         assert is_proven(paginator) or service is CRADL or unclear
-        assert paginator.seen.ordered or unclear
+        assert paginator.position.seen.ordered or unclear
 
     prove()
 
@@ -238,7 +238,7 @@ def test_a_list_without_order_that_moved_is_doubted(times: list[int | None], cha
 def with_deaths(
     paginator: Paginator, story: Story, service: Service[Any], dies: Iterator[bool], **filters: Any
 ) -> list[bytes]:
-    """What is handed out by a walk that sometimes dies after a page."""
+    """What a pass yields that sometimes dies after a page."""
     read: list[Page] = []
     for n in range(ENDLESS):
         requests = paginator.next_requests(1)
@@ -247,10 +247,10 @@ def with_deaths(
             return [prediction.raw for page in read for prediction in page.predictions]
         if n:
             story.restore()
-        read.append(paginator.advance(paginator.read(story.listing.answer(requests[0]))))
+        read.append(paginator.advance(paginator.parse(story.listing.answer(requests[0]))))
         if next(dies, False):
             paginator = reborn(paginator, service, ids_of(read), **filters)
-    pytest.fail("the walk does not end")
+    pytest.fail("the pass does not end")
 
 
 FILTERS: list[dict[str, Any]] = [
@@ -268,7 +268,7 @@ def ids_in(raws: list[bytes]) -> list[str]:
 @SERVICES
 @in_every_order
 @pytest.mark.parametrize("filters", FILTERS, ids=lambda filters: " and ".join(filters))
-def test_a_walk_that_dies_after_any_page_leaves_exactly_the_rest(
+def test_a_pass_that_dies_after_any_page_leaves_exactly_the_rest(
     service: Service[Any], order: str, filters: dict[str, Any], examples: settings
 ) -> None:
     @given(stories(order, is_quiet=True), st.lists(st.booleans(), max_size=20))
@@ -285,7 +285,7 @@ def test_a_walk_that_dies_after_any_page_leaves_exactly_the_rest(
 
 @SERVICES
 @in_every_order
-def test_what_lasts_is_read_once_by_a_walk_that_dies(
+def test_what_lasts_is_read_once_by_a_pass_that_dies(
     service: Service[Any], order: str, examples: settings
 ) -> None:
     @given(stories(order), st.lists(st.booleans(), max_size=20))
@@ -302,8 +302,8 @@ def test_what_lasts_is_read_once_by_a_walk_that_dies(
 
 
 @pytest.mark.parametrize("times", [range(9), [None] * 9, [*range(9, 4, -1), *range(4)]])
-def test_a_walk_asks_for_what_was_handed_out_where_the_order_does_not_tell(times: list[int | None]) -> None:
-    """The order may be lost before or after the process that handed out the first rows has died."""
+def test_a_pass_asks_for_the_yielded_ids_if_the_order_does_not_tell(times: list[int | None]) -> None:
+    """The order may be lost before or after the process that yielded the first rows has died."""
     story = told(times, "", "+")
     paginator = paginator_of(VLMRUN, page_size=3)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_predictions.api.pagination.offset import WindowSearch
+from airflow_provider_predictions.api.pagination.search import WindowSearch
 from tests.api.lists import at
 
 

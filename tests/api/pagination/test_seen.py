@@ -1,4 +1,4 @@
-"""Which rows of a list were handed out before, row by row."""
+"""Which rows of a list were yielded before, row by row."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ import tracemalloc
 
 import pytest
 
+from airflow_provider_predictions.api.filters import utc
 from airflow_provider_predictions.api.models import Prediction
 from airflow_provider_predictions.api.pagination.seen import MAX_TIES, RECENT_PAGES, Index, Notes, SeenRows
+from airflow_provider_predictions.api.state import dump, load
 from tests.api.lists import at
 
 
@@ -49,7 +51,7 @@ def test_notes_beyond_a_bound_are_not_kept_in_memory() -> None:
     assert list(notes) == list(range(200_000))
 
 
-def test_a_frontier_holds_the_ids_of_a_few_pages_only() -> None:
+def test_seen_rows_hold_the_ids_of_a_few_pages_only() -> None:
     pages = [[row(f"id-{n}", -n) for n in range(first, first + 500)] for first in range(0, 50_000, 500)]
     seen = SeenRows()
     tracemalloc.start()
@@ -67,20 +69,20 @@ def test_a_frontier_holds_the_ids_of_a_few_pages_only() -> None:
 def test_an_order_is_proven_by_two_moments_and_lost_by_one_row(newest_first: bool) -> None:
     sign = -1 if newest_first else 1
     seen = SeenRows(newest_first=newest_first)
-    seen.watch([at(0), at(0)])
+    seen.check_order([at(0), at(0)])
     assert (seen.ordered, seen.moved, seen.proven) == (True, False, False)
-    seen.watch([at(0), at(sign)])
+    seen.check_order([at(0), at(sign)])
     assert seen.proven
-    seen.watch([at(0)])
+    seen.check_order([at(0)])
     assert seen.proven
-    seen.watch([at(sign), at(0)])
+    seen.check_order([at(sign), at(0)])
 
     assert (seen.ordered, seen.moved, seen.proven) == (False, True, False)
 
 
 def test_a_row_without_a_time_ends_the_order() -> None:
     seen = SeenRows()
-    seen.watch([at(1), None, at(0)])
+    seen.check_order([at(1), None, at(0)])
 
     assert not seen.ordered
 
@@ -96,7 +98,7 @@ def test_rows_of_one_moment_are_told_from_each_other() -> None:
     ]  # fmt: skip
 
 
-def test_more_rows_of_one_moment_than_are_at_hand_are_looked_up() -> None:
+def test_more_rows_of_one_moment_than_memory_holds_are_looked_up() -> None:
     seen = SeenRows()
     rows = [row(f"{n}") for n in range(MAX_TIES + 500)]
     seen.drop_known(rows)
@@ -109,7 +111,7 @@ def test_more_rows_of_one_moment_than_are_at_hand_are_looked_up() -> None:
 
 def test_pages_before_the_recent_ones_are_looked_up_where_there_is_no_order() -> None:
     seen = SeenRows()
-    seen.watch([at(0), at(1)])
+    seen.check_order([at(0), at(1)])
     for n in range(5):
         seen.drop_known([row(f"{n}", n)])
 
@@ -125,18 +127,20 @@ def test_a_row_that_is_no_record_is_a_repeat_where_a_known_row_comes_after_it() 
     assert ids(seen.drop_known([junk, row("b", 2), row("c", 1), junk])) == ["c", junk.id]
 
 
-def test_a_frontier_is_gone_on_with_from_its_position() -> None:
+def test_seen_rows_resume_from_their_state() -> None:
     seen = SeenRows()
-    seen.watch([at(2), at(1)])
+    seen.check_order([at(2), at(1)])
     seen.drop_known([row("a", 2), row("b", 1), row("c", 1)])
 
-    position = json.loads(json.dumps(seen.state()))
-    again = SeenRows.at(position, lambda: ["a", "b", "c"])
+    state = json.loads(json.dumps(dump(seen)))
+    again = load(state, SeenRows)
+    again.earlier = lambda: ["a", "b", "c"]
 
-    assert position == {
-        "newest_first": True, "ordered": True, "moved": True, "last": at(1).isoformat(), "ties": ["b", "c"],
+    assert state == {
+        "version": 1, "newest_first": True, "ordered": True, "moved": True, "last": utc(at(1)),
+        "ties": ["b", "c"], "count": 3,
     }  # fmt: skip
-    assert again.state() == position
+    assert dump(again) == state
     assert [again.knows(row(name, 1)) for name in "bcd"] == [True, True, False]
-    again.watch([at(0), at(1)])
+    again.check_order([at(0), at(1)])
     assert [again.knows(row(name, 2)) for name in "abcd"] == [True, True, True, False]

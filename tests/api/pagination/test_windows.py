@@ -147,7 +147,7 @@ def test_a_window_of_a_long_list_that_changes_is_complete(spread: Callable[[int]
 
     assert len(set(listed)) == len(listed)
     assert set(archive.within(day * DAY, (day + 1) * DAY)) - {str(n) for n in rows if n < 0} <= set(listed)
-    assert paginator.seen.ordered
+    assert paginator.position.seen.ordered
     assert paginator.proof.consistent is None  # the rest was not read
     assert archive.asked <= 2 * -(-len(listed) // 999) + MOST_EXTRA
 
@@ -185,7 +185,7 @@ def test_rows_that_come_while_a_window_is_searched_are_no_disorder() -> None:
     listed = ids_of(pages(paginator, story.listing, story.restore))
 
     assert listed == [f"row{n}" for n in range(32, 38)]
-    assert paginator.seen.ordered
+    assert paginator.position.seen.ordered
     assert paginator.proof.consistent is None  # the rest was not read
 
 
@@ -201,7 +201,7 @@ def test_a_search_that_a_rush_of_rows_overtakes_is_made_again(when: int) -> None
     listed, paginator = seek(archive, rush, **a_day(5))
 
     assert listed == wanted
-    assert paginator.seen.ordered
+    assert paginator.position.seen.ordered
     assert archive.asked <= -(-len(wanted) // 999) + 2 * MOST_EXTRA
 
 

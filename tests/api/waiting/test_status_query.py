@@ -42,7 +42,7 @@ def asked(poll: StatusQuery, count: int = 1) -> list[str]:
 
 def answer(poll: StatusQuery, *ids: str, hour: int = 12) -> None:
     rows = [{"id": id_, "created_at": f"2026-11-01T{hour - n:02}:00:00"} for n, id_ in enumerate(ids)]
-    poll.advance(poll.read(json.dumps(rows).encode()))
+    poll.advance(poll.parse(json.dumps(rows).encode()))
 
 
 def one_by_one(*ids: str) -> StatusQuery:
