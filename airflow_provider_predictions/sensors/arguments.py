@@ -8,12 +8,8 @@ from airflow.providers.common.compat.sdk import conf
 from pydantic import Field
 
 from airflow_provider_predictions.api.filters import Ids, Seconds, Words
-from airflow_provider_predictions.api.waiting.decide import (
-    MAX_FAILURES,
-    MISSING_TIMEOUT,
-    MinPredictions,
-    MissingTimeout,
-)
+from airflow_provider_predictions.api.waiting.decide import MISSING_TIMEOUT, MinPredictions, MissingTimeout
+from airflow_provider_predictions.api.waiting.pace import MAX_FAILURES
 from airflow_provider_predictions.tasks.arguments import Argument, Templated, declare
 
 WAITING = declare(

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_predictions.api.waiting.decide import Pace, Tally, Wait, decide
+from airflow_provider_predictions.api.waiting.decide import Tally, Wait, decide
+from airflow_provider_predictions.api.waiting.pace import Pace
 from airflow_provider_predictions.sandbox.data import Record
 from airflow_provider_predictions.sandbox.faults import Fault, RateLimitRule, Seen
 from airflow_provider_predictions.sandbox.server import Sandbox

@@ -22,16 +22,13 @@ from airflow_provider_predictions.api.models import Page
 from airflow_provider_predictions.api.service import Service
 from airflow_provider_predictions.api.waiting.decide import (
     ADVICE,
-    JITTER,
-    MAX_RETRY_AFTER,
     NAMED,
     Decision,
-    FailureCounter,
-    Pace,
     Tally,
     Wait,
     decide,
 )
+from airflow_provider_predictions.api.waiting.pace import JITTER, MAX_RETRY_AFTER, FailureCounter, Pace
 from tests.api.services import CRADL, SERVICES, VLMRUN
 
 EXAMPLES = settings(deadline=None, derandomize=True)

@@ -12,15 +12,13 @@ from airflow_provider_predictions.api.errors import PredictionsError, ServerErro
 from airflow_provider_predictions.api.models import Page
 from airflow_provider_predictions.api.waiting.decide import (
     ADVICE,
-    MAX_RETRY_AFTER,
     NAMED,
     Decision,
-    FailureCounter,
-    Pace,
     Tally,
     Wait,
     decide,
 )
+from airflow_provider_predictions.api.waiting.pace import MAX_RETRY_AFTER, FailureCounter, Pace
 from tests.api.services import VLMRUN
 
 

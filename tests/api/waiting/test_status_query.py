@@ -16,15 +16,13 @@ from airflow_provider_predictions.api.errors import (
     ServerError,
 )
 from airflow_provider_predictions.api.waiting.decide import Wait
-from airflow_provider_predictions.api.waiting.status_query import (
+from airflow_provider_predictions.api.waiting.list_pass import (
     FIRST_PAGE_ROWS,
-    MAX_FAILED_LOOKUPS,
     MAX_SINGLE_LOOKUPS,
     QueryHistory,
-    StatusQuery,
     rows_to_read,
-    widened,
 )
+from airflow_provider_predictions.api.waiting.status_query import MAX_FAILED_LOOKUPS, StatusQuery, widened
 from tests.api.services import VLMRUN
 
 
