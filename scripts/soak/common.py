@@ -15,8 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any
 
-from airflow_provider_predictions.sandbox.faults import Fault, Part, RandomFaults, Seen, rate_limit
-from airflow_provider_predictions.sandbox.server import Sandbox
+from tests.faults import Fault, FaultySandbox, Part, RandomFaults, Seen, rate_limit
 
 ROOT = Path(__file__).resolve().parents[2]
 SERVICES = ("vlmrun", "cradl")
@@ -115,7 +114,7 @@ class World:
     :param environment: of the processes.
     """
 
-    sandbox: Sandbox
+    sandbox: FaultySandbox
     s3: Any
     home: Path
     environment: dict[str, str]
@@ -173,7 +172,7 @@ def world(*, token_lifetime: float = 3600) -> Iterator[World]:
     with (
         tempfile.TemporaryDirectory(prefix="soak-") as home,
         s3_server() as url,
-        Sandbox(token_lifetime=token_lifetime) as sandbox,
+        FaultySandbox(token_lifetime=token_lifetime) as sandbox,
     ):
         account = {"region_name": "us-east-1", "endpoint_url": url}
         s3 = boto3.client("s3", aws_access_key_id="soak", aws_secret_access_key="soak", **account)
@@ -195,7 +194,7 @@ def world(*, token_lifetime: float = 3600) -> Iterator[World]:
         yield World(sandbox, s3, Path(home), environment)
 
 
-def connections(sandbox: Sandbox, extra: dict[str, Any] | None = None) -> dict[str, str]:
+def connections(sandbox: FaultySandbox, extra: dict[str, Any] | None = None) -> dict[str, str]:
     """The environment variables of both services' connections, with more extras."""
     found = {}
     for service in SERVICES:

@@ -10,8 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-from airflow_provider_predictions.sandbox.faults import RateLimitRule
 from soak.common import SERVICES, TITLES, Report, World, say, world
+from tests.faults import RateLimitRule
 
 PAGE = 100
 COLUMNS = (

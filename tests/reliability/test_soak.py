@@ -9,7 +9,7 @@ from soak import histories, landing, rate_limiter, waits
 from soak.common import FAULTS, mix
 from soak.rate_limiter import SCENARIOS, densest
 
-from airflow_provider_predictions.sandbox.faults import RandomFaults, RateLimitRule, Seen
+from tests.faults import RandomFaults, RateLimitRule, Seen
 from tests.simulation.scenarios import SCENARIOS as SIMULATED
 
 

@@ -14,10 +14,10 @@ from airflow.providers.common.compat.sdk import (
 )
 
 from airflow_provider_predictions.api.errors import TransientError
-from airflow_provider_predictions.sandbox.faults import Fault
 from airflow_provider_predictions.sandbox.store import RecordStore
 from tests.compat import AIRFLOW, TaskDeferralError, told
 from tests.conftest import moving, on_request
+from tests.faults import Fault
 from tests.given import DONE, WAIT
 from tests.sensors.waiting import HOUR, INTERVAL, SOON, make
 

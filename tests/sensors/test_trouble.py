@@ -14,11 +14,11 @@ from airflow.providers.common.compat.sdk import (
 )
 
 from airflow_provider_predictions.api.errors import ServerError, TransientError
-from airflow_provider_predictions.sandbox.faults import Fault
 from airflow_provider_predictions.sandbox.store import RecordStore
 from airflow_provider_predictions.sensors.cradl import CradlPredictionsSensor
 from tests.compat import needs
 from tests.conftest import moving
+from tests.faults import Fault
 from tests.given import DONE, WAIT, connect
 from tests.sensors.waiting import HOUR, INTERVAL, SOON, in_trigger, make
 

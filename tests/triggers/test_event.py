@@ -11,12 +11,12 @@ import pytest
 from airflow_provider_predictions.api.errors import ConfigurationError
 from airflow_provider_predictions.api.models import Prediction
 from airflow_provider_predictions.api.waiting.finished_events import MAX_EVENT_BYTES, events
-from airflow_provider_predictions.sandbox.faults import Fault
 from airflow_provider_predictions.sandbox.store import RecordStore
 from airflow_provider_predictions.triggers.event import PredictionsEventTrigger
 from airflow_provider_predictions.triggers.poller import Poller
 from tests.compat import kill
 from tests.conftest import moving
+from tests.faults import Fault
 from tests.given import DONE, WATCH
 from tests.triggers.watching import INTERVAL, Store, ids_of
 

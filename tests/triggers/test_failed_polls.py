@@ -11,11 +11,10 @@ import pytest
 
 from airflow_provider_predictions.api.http.client import AsyncClient
 from airflow_provider_predictions.hooks.vlmrun import VlmRunHook
-from airflow_provider_predictions.sandbox.faults import Fault
-from airflow_provider_predictions.sandbox.server import Sandbox
 from airflow_provider_predictions.sandbox.store import RecordStore
 from airflow_provider_predictions.triggers.vlmrun import VlmRunPredictionsTrigger
 from tests.conftest import moving
+from tests.faults import Fault, FaultySandbox
 from tests.given import DONE
 from tests.triggers.waits import INTERVAL, fired, together, trigger
 
@@ -167,7 +166,7 @@ class MoodyTrigger(VlmRunPredictionsTrigger):
 
 
 @pytest.mark.parametrize("mood", ["hangs", "is cancelled"])
-def test_a_connection_whose_reading_goes_wrong_ends_no_wait(connections: Sandbox, mood: str) -> None:
+def test_a_connection_whose_reading_goes_wrong_ends_no_wait(connections: FaultySandbox, mood: str) -> None:
     id_ = moving(connections.vlmrun, "completed", 0)
     MoodyHook.moods[:] = [mood] * 3
 
@@ -178,7 +177,7 @@ def test_a_connection_whose_reading_goes_wrong_ends_no_wait(connections: Sandbox
     assert not MoodyHook.moods
 
 
-def test_a_connection_that_is_never_read_ends_the_wait_and_is_named(connections: Sandbox) -> None:
+def test_a_connection_that_is_never_read_ends_the_wait_and_is_named(connections: FaultySandbox) -> None:
     MoodyHook.moods[:] = ["hangs"] * 2
 
     wait = {"prediction_ids": ["a"]}

@@ -15,19 +15,20 @@ import pytest
 from airflow_provider_predictions.api.waiting.decide import Tally, Wait, decide
 from airflow_provider_predictions.api.waiting.pace import Pace
 from airflow_provider_predictions.sandbox.data import Record
-from airflow_provider_predictions.sandbox.faults import Fault, RateLimitRule, Seen
-from airflow_provider_predictions.sandbox.server import Sandbox
 from airflow_provider_predictions.sandbox.store import RecordStore
 from airflow_provider_predictions.triggers.poller import Poller
 from tests.clock import SimulatedTime
 from tests.conftest import asked, ends_with, moving
+from tests.faults import Fault, FaultySandbox, RateLimitRule, Seen
 from tests.given import DONE, TRIGGER
 from tests.triggers.waits import INTERVAL, SHORTEST, fired, together, trigger
 
 pytestmark = pytest.mark.usefixtures("simulated_time")
 
 
-def between_requests(connections: Sandbox, service_name: str, waits: int, **arguments: Any) -> list[float]:
+def between_requests(
+    connections: FaultySandbox, service_name: str, waits: int, **arguments: Any
+) -> list[float]:
     """The seconds between the requests of equal waits that do not end, in eight intervals."""
 
     async def run() -> None:
@@ -43,7 +44,7 @@ def between_requests(connections: Sandbox, service_name: str, waits: int, **argu
 
 
 def test_a_thousand_waits_for_ids_cost_the_requests_of_one(
-    connections: Sandbox, record_store: RecordStore, service_name: str
+    connections: FaultySandbox, record_store: RecordStore, service_name: str
 ) -> None:
     ids = [moving(record_store, DONE[service_name], 3600) for _ in range(90)]
     ends_with(connections, service_name, request=6)
@@ -59,7 +60,7 @@ def test_a_thousand_waits_for_ids_cost_the_requests_of_one(
 
 
 def test_waits_for_parts_of_the_list_are_answered_by_one_pass(
-    connections: Sandbox, record_store: RecordStore, service_name: str
+    connections: FaultySandbox, record_store: RecordStore, service_name: str
 ) -> None:
     start = record_store.add().created
     ids = [moving(record_store, DONE[service_name], n * INTERVAL) for n in range(1, 5)]
@@ -77,7 +78,7 @@ def test_waits_for_parts_of_the_list_are_answered_by_one_pass(
     assert connections.wire.requests(service_name) <= 2 * (4 + 1)
 
 
-def test_waits_for_other_models_count_no_prediction_of_each_other(connections: Sandbox) -> None:
+def test_waits_for_other_models_count_no_prediction_of_each_other(connections: FaultySandbox) -> None:
     """Cradl applies this filter itself, so one pass cannot be read for both."""
     record_store, since = connections.cradl, {"created_after": datetime.now(UTC).isoformat()}
     rows = [record_store.add(work=1.5 * INTERVAL) for _ in range(8)]
@@ -117,7 +118,7 @@ def drawn(draw: random.Random, service_name: str, rows: list[Record]) -> dict[st
 
 @pytest.mark.parametrize("seed", range(8))
 def test_a_wait_ends_alike_alone_and_beside_any_others(
-    connections: Sandbox, record_store: RecordStore, service_name: str, seed: int
+    connections: FaultySandbox, record_store: RecordStore, service_name: str, seed: int
 ) -> None:
     draw, now = random.Random(seed), datetime.now(UTC)
     rows = [record_store.add(created=now - timedelta(days=12 - n)) for n in range(12)]
@@ -134,7 +135,7 @@ def test_a_wait_ends_alike_alone_and_beside_any_others(
 
 
 def test_what_a_wait_for_ids_knows_to_be_finished_counts_once(
-    connections: Sandbox, record_store: RecordStore, service_name: str
+    connections: FaultySandbox, record_store: RecordStore, service_name: str
 ) -> None:
     ids = [record_store.add().id, moving(record_store, DONE[service_name], 1.5 * INTERVAL)]
 
@@ -146,7 +147,7 @@ def test_what_a_wait_for_ids_knows_to_be_finished_counts_once(
     assert (by_ids["state"], three["state"]) == ("done", "timeout")
 
 
-def test_a_model_that_the_service_does_not_know_ends_no_other_wait(connections: Sandbox) -> None:
+def test_a_model_that_the_service_does_not_know_ends_no_other_wait(connections: FaultySandbox) -> None:
     row = connections.cradl.add()
 
     def refuse(seen: Seen) -> Fault | None:
@@ -163,7 +164,7 @@ def test_a_model_that_the_service_does_not_know_ends_no_other_wait(connections: 
     assert (known["state"], by_id["state"]) == ("done", "done")
 
 
-def test_of_more_lists_than_the_rate_limit_lets_pass_each_has_its_turn(connections: Sandbox) -> None:
+def test_of_more_lists_than_the_rate_limit_lets_pass_each_has_its_turn(connections: FaultySandbox) -> None:
     for _ in range(8):
         connections.cradl.add()
     connections.wire.rules.append(RateLimitRule("cradl", 1, 0.8 * INTERVAL))

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_predictions.sandbox.server import Sandbox
 from airflow_provider_predictions.sandbox.store import RecordStore
 from airflow_provider_predictions.triggers.poller import Poller
 from tests.compat import kill
 from tests.conftest import asked, moving
+from tests.faults import FaultySandbox
 from tests.given import DONE
 from tests.triggers.waits import INTERVAL, fired, together, trigger
 
@@ -39,7 +39,7 @@ def test_a_deadline_that_passed_while_no_triggerer_ran_is_kept(connections, serv
     assert payload["state"] == "timeout"
 
 
-def test_a_token_that_expires_again_and_again_is_renewed(connections: Sandbox) -> None:
+def test_a_token_that_expires_again_and_again_is_renewed(connections: FaultySandbox) -> None:
     id_ = moving(connections.cradl, "succeeded", 3600)
 
     async def run() -> dict[str, Any]:
