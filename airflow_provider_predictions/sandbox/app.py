@@ -7,7 +7,7 @@ import binascii
 import json
 import secrets
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -180,6 +180,26 @@ def _rows_after(rows: list[Record], token: str, filters: list[str | None]) -> li
     return rows[after:]
 
 
+def _cradl_page(record_store: RecordStore, query: Mapping[str, str]) -> Response:
+    order, model = query.get("order", "descending"), query.get("modelId")
+    size = query.get("maxResults", "100")
+    if not size.isdecimal() or not 1 <= int(size) <= MAX_PAGE_ROWS:
+        return JSONResponse({"message": "Invalid maxResults"}, 400)
+    if query.get("sortBy", "createdTime") != "createdTime" or order not in ("ascending", "descending"):
+        return JSONResponse({"message": "Invalid sortBy or order"}, 400)
+    rows = record_store.rows if model is None else [row for row in record_store.rows if row.group == model]
+    rows = rows[::-1] if order == "ascending" else rows
+    if "nextToken" in query:
+        try:
+            rows = _rows_after(rows, query["nextToken"], [order, model])
+        except LookupError:
+            return JSONResponse({"message": "Invalid nextToken"}, 400)
+    shown = rows[: min(int(size), record_store.cap or MAX_PAGE_ROWS)]
+    token = _page_token(shown[-1], [order, model]) if len(shown) < len(rows) else None
+    body = b'{"predictions": [' + b", ".join(map(record_store.text, shown)) + b'], "nextToken": '
+    return json_bytes(body + json.dumps(token).encode() + b', "sortBy": "createdTime"}')
+
+
 def cradl_routes(record_store: RecordStore, tokens: Tokens) -> list[Route]:
     """``GET /predictions`` and ``GET /predictions/{id}`` under ``/cradl/v1``, and the files."""
 
@@ -192,26 +212,7 @@ def cradl_routes(record_store: RecordStore, tokens: Tokens) -> list[Route]:
         return guard
 
     async def page(request: Request) -> Response:
-        query = request.query_params
-        order, model = query.get("order", "descending"), query.get("modelId")
-        size = query.get("maxResults", "100")
-        if not size.isdecimal() or not 1 <= int(size) <= MAX_PAGE_ROWS:
-            return JSONResponse({"message": "Invalid maxResults"}, 400)
-        if query.get("sortBy", "createdTime") != "createdTime" or order not in ("ascending", "descending"):
-            return JSONResponse({"message": "Invalid sortBy or order"}, 400)
-        rows = (
-            record_store.rows if model is None else [row for row in record_store.rows if row.group == model]
-        )
-        rows = rows[::-1] if order == "ascending" else rows
-        if "nextToken" in query:
-            try:
-                rows = _rows_after(rows, query["nextToken"], [order, model])
-            except LookupError:
-                return JSONResponse({"message": "Invalid nextToken"}, 400)
-        shown = rows[: min(int(size), record_store.cap or MAX_PAGE_ROWS)]
-        token = _page_token(shown[-1], [order, model]) if len(shown) < len(rows) else None
-        body = b'{"predictions": [' + b", ".join(map(record_store.text, shown)) + b'], "nextToken": '
-        return json_bytes(body + json.dumps(token).encode() + b', "sortBy": "createdTime"}')
+        return _cradl_page(record_store, request.query_params)
 
     async def one(request: Request) -> Response:
         record = record_store.find(request.path_params["id"])

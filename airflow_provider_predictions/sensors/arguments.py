@@ -1,4 +1,4 @@
-"""What a sensor can be told beside its filters."""
+"""The arguments of sensors that are no filters."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ WAITING = declare(
         "fail_on",
         "str | Collection[str | Ref] | Ref",
         Words,
-        "statuses that fail the task; an empty list to wait only",
+        "statuses that fail the task; an empty list only waits",
         default=("failed", "cancelled"),
         example='["failed"]',
     ),
@@ -35,7 +35,7 @@ WAITING = declare(
         "waiting_statuses",
         "str | Collection[str | Ref] | Ref | None",
         Words,
-        "statuses that are waited for; by default every one that is not known to be final",
+        "statuses to wait for; by default all that are not known to be final",
         when_empty="no status is waited for",
         example='["pending"]',
     ),
@@ -59,7 +59,7 @@ WAITING = declare(
         "max_interval",
         "timedelta | float | None",
         Seconds | None,
-        "seconds up to which the interval grows, to a tenth of the age of the wait; by default it does "
+        "seconds up to which the interval grows, as a tenth of the age of the wait; by default it does "
         "not grow",
         example="timedelta(minutes=10)",
     ),
@@ -67,7 +67,7 @@ WAITING = declare(
         "max_failures",
         "int",
         Annotated[int, Field(ge=1)],
-        "the failed poll in a row with this number fails the task, as one that a retry may cure. "
+        "the failed poll in a row with this number fails the task; a retry may help. "
         "Rescheduled tasks count from Airflow 3.3 on",
         default=MAX_FAILURES,
     ),
@@ -75,7 +75,7 @@ WAITING = declare(
         "deferrable",
         "bool",
         bool,
-        "wait in the triggerer, without a worker. The first poll is made by the worker",
+        "wait in the triggerer, without a worker. The worker makes the first poll",
         default=conf.getboolean("operators", "default_deferrable", fallback=False),
         example="True",
         shown_default="False",

@@ -17,6 +17,7 @@ from airflow.providers.common.compat.sdk import (
     Context,
     PokeReturnValue,
 )
+from typing_extensions import override
 
 from airflow_provider_predictions._compat import AirflowRescheduleException, first_reschedule_date
 from airflow_provider_predictions.api.errors import (
@@ -70,12 +71,8 @@ class PredictionsSensor(PredictionsTask, BaseSensorOperator):
     _words: ObservedWords | None = None
     _doubts = ""
 
+    @override
     def check_together(self, values: Any) -> None:
-        """Refuse arguments that do not go together.
-
-        :param values: all arguments.
-        :raises ConfigurationError: naming the argument that is wrong.
-        """
         super().check_together(values)
         longest = seconds_of(values.max_interval)
         if longest is not None and longest < self.poke_interval:
@@ -83,10 +80,10 @@ class PredictionsSensor(PredictionsTask, BaseSensorOperator):
                 f"max_interval: must be at least poke_interval, {self.poke_interval:g} s; found {longest:g} s"
             )
 
+    @override
     def execute(self, context: Context) -> Any:
         """Wait here or, when deferrable, in the triggerer.
 
-        :param context: Airflow's context of the task.
         :raises AirflowFailException: for a status of ``fail_on``, and for errors that a retry cannot cure.
         :raises TransientError: for ``max_failures`` failed polls in a row.
         :raises AirflowSensorTimeout: after ``timeout`` seconds.
@@ -95,14 +92,8 @@ class PredictionsSensor(PredictionsTask, BaseSensorOperator):
         with self._ending():
             return super().execute(context)
 
+    @override
     def poke(self, context: Context) -> PokeReturnValue:
-        """Poll once.
-
-        :param context: Airflow's context of the task.
-        :raises TaskDeferred: when deferrable and there is something to wait for.
-        :raises ConfigurationError: naming the argument that is wrong.
-        :raises PredictionsError: of a poll that ends the wait.
-        """
         wait = self._wait()
         started = self._started = self._started or self._first_start(context)
         self._error = None
@@ -124,13 +115,8 @@ class PredictionsSensor(PredictionsTask, BaseSensorOperator):
             self._defer(wait, started.timestamp(), words.words)
         return PokeReturnValue(is_done=False)
 
+    @override
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
-        """Continue after a deferral.
-
-        :param next_method: the name of the method to call.
-        :param next_kwargs: its arguments, the event among them.
-        :param context: Airflow's context of the task.
-        """
         with self._ending():
             # Airflow's sensors handle errors here in their own way, so skip theirs.
             return BaseOperator.resume_execution(self, next_method, next_kwargs, context)
@@ -209,6 +195,7 @@ class PredictionsSensor(PredictionsTask, BaseSensorOperator):
             raise error
         return tally
 
+    @override
     def _get_next_poke_interval(
         self, started_at: datetime | float, run_duration: Callable[[], float], poke_count: int
     ) -> float:

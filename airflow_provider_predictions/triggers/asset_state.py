@@ -1,9 +1,9 @@
-"""What a watcher keeps in the state of its assets, so that a restart continues where it stopped."""
+"""What a watcher knows. From Airflow 3.3 on, the state of its assets keeps it over a restart."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
@@ -19,74 +19,54 @@ Event = dict[str, Any]
 
 
 class AssetState:
-    """The events of a watcher, and which of them the metadata database has stored.
+    """What has finished, and which events the metadata database has stored.
 
     :param since: the creation time at which the first poll begins.
+    :param warn: logs an error of the state store, of any kind. The next item tries again.
     """
 
-    def __init__(self, since: datetime) -> None:
+    def __init__(self, since: datetime, warn: Callable[[Exception], None]) -> None:
         self.finished = FinishedEvents(since)
         self.is_new = True
-        """Whether no poll has been evaluated, in this process or one before."""
-        self._unsent: list[Event] = []
-        self._unconfirmed: list[Event] = []
+        """Whether no poll was evaluated yet, in this process or before."""
+        self.unsent: list[Event] = []
+        self.unconfirmed: list[Event] = []
+        """Events that were sent, but perhaps not stored."""
         self._saved: dict[str, Any] | None = None
+        self._warn = warn
 
-    async def load(self, stores: Sequence[Any]) -> None:
+    async def load(self, stores: Sequence[Any]) -> bool:
         """Continue where another triggerer stopped.
 
         :param stores: of the assets, as Airflow provides them.
-        :raises Exception: of any kind, from Airflow's API.
+        :return: whether they responded.
         """
-        if not self.is_new:
-            return
-        async with _timeout():
-            states = [await store.aget(STATE) for store in stores]
-        for state in filter(None, states):
+        states = None
+        async with self._warning():
+            states = [await store.aget(STATE) for store in stores if self.is_new]
+        for state in filter(None, states or ()):
             self.finished, self.is_new = FinishedEvents.of(state["feed"]), False
-            self._unsent = state["pending"]
+            self.unsent = state["pending"]
+        return states is not None
 
     async def save(self, stores: Sequence[Any]) -> None:
         """Store the state, if it has changed.
 
         :param stores: of the assets, as Airflow provides them.
-        :raises Exception: of any kind, from Airflow's API.
         """
-        state = {"feed": self.finished.facts(), "pending": self._unconfirmed + self._unsent}
+        state = {"feed": self.finished.facts(), "pending": self.unconfirmed + self.unsent}
         if self.is_new or state == self._saved:
             return
-        async with _timeout():
+        async with self._warning():
             for store in stores:
                 await store.aset(STATE, state)
-        self._saved = state
+            self._saved = state
 
-    def add(self, events: Sequence[Event]) -> None:
-        """Send these events, too."""
-        self._unsent += events
-
-    def send(self) -> Event | None:
-        """The next event; from now on it waits for its confirmation."""
-        if not self._unsent:
-            return None
-        event = self._unsent.pop(0)
-        self._unconfirmed.append(event)
-        return event
-
-    @property
-    def unconfirmed(self) -> list[Event]:
-        """Events that were sent, but perhaps not stored."""
-        return [*self._unconfirmed]
-
-    def confirm(self, events: Sequence[Event]) -> None:
-        """The metadata database has stored these events; a restart does not repeat them."""
-        self._unconfirmed = [event for event in self._unconfirmed if event not in events]
-
-
-@asynccontextmanager
-async def _timeout() -> AsyncIterator[None]:
-    try:
-        async with asyncio.timeout(LONGEST_CALL):
-            yield
-    except TimeoutError:
-        text = f"The asset's state store did not answer within {LONGEST_CALL:g} s"
-        raise TimeoutError(text) from None
+    @asynccontextmanager
+    async def _warning(self) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(LONGEST_CALL) as bound:
+                yield
+        except Exception as error:
+            text = f"The asset's state store did not answer within {LONGEST_CALL:g} s"
+            self._warn(TimeoutError(text) if bound.expired() else error)

@@ -10,6 +10,7 @@ from dataclasses import asdict
 from typing import Any, ClassVar
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
+from typing_extensions import override
 
 from airflow_provider_predictions.api.errors import PredictionsError
 from airflow_provider_predictions.api.filters import checked
@@ -62,14 +63,14 @@ class PredictionsTrigger(BaseTrigger):
         self.observed = list(observed)
         self.not_before = not_before
 
+    @override
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """The class and its arguments, as the metadata database stores them."""
         _, *names = inspect.signature(PredictionsTrigger.__init__).parameters
         path = f"{type(self).__module__}.{type(self).__qualname__}"
         return path, {name: getattr(self, name) for name in names}
 
+    @override
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Wait, and fire once when the wait ends."""
         left = None if self.deadline is None else max(0.0, self.deadline - time.time())
         found: dict[str, str] = {}
         try:

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 from airflow.triggers.base import TriggerEvent
 from pydantic import Field
+from typing_extensions import override
 
 from airflow_provider_predictions._compat import BaseEventTrigger
 from airflow_provider_predictions.api.clock import TOLERANCE, earlier
@@ -84,11 +85,11 @@ class PredictionsEventTrigger(BaseEventTrigger):
         self.max_age, self.lookback = timedelta_of(max_age), timedelta_of(lookback)
         self._filters = self.hook_class.filters(statuses=statuses, **arguments)
         self._failures = FailureCounter(self.log)
-        self._state = AssetState(earlier(datetime.now(UTC), self.max_age))
+        self._state = AssetState(earlier(datetime.now(UTC), self.max_age), self._warn)
         self._open: AsyncGenerator[Any, None] | None = None
 
+    @override
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """The class and its arguments, as the metadata database stores them; equal ones share a trigger."""
         filters = self._filters.model_dump(mode="json", exclude_none=True)
         return f"{type(self).__module__}.{type(self).__qualname__}", {
             self.hook_class.conn_name_attr: self.conn_id,
@@ -98,6 +99,7 @@ class PredictionsEventTrigger(BaseEventTrigger):
             **filters,
         }
 
+    @override
     def shared_stream_key(self) -> Hashable | None:
         """Watchers with equal keys share their polls, whatever statuses they report."""
         path, arguments = self.serialize()
@@ -105,23 +107,18 @@ class PredictionsEventTrigger(BaseEventTrigger):
         return path, *(f"{name}={arguments[name]!r}" for name in names)
 
     @classmethod
+    @override
     def create_shared_stream_producer(cls, kwargs: dict[str, Any]) -> SharedStream:
-        """The stream that watchers share from Airflow 3.3 on.
-
-        :param kwargs: the arguments of a watcher's trigger.
-        """
         return cls(**kwargs)._stream()
 
     def _stream(self) -> SharedStream:
         return SharedStream(self.hook_class, self.conn_id, self._filters, self.poke_interval)
 
+    @override
     async def filter_shared_stream(
         self, shared_stream: AsyncIterator[StreamItem]
     ) -> AsyncIterator[TriggerEvent]:
-        """Fire for what each item of the stream adds. If Airflow ends the stream, poll alone.
-
-        :param shared_stream: polls of the list.
-        """
+        """Fire for what each item of the stream adds. If Airflow ends the stream, poll alone."""
         try:
             async for event in self._watch(shared_stream):
                 yield event
@@ -130,8 +127,8 @@ class PredictionsEventTrigger(BaseEventTrigger):
         async for event in self.run():
             yield event
 
+    @override
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Poll without end, and fire for what has finished."""
         while True:
             try:
                 async for event in self._watch(self._unshared_stream()):
@@ -140,6 +137,7 @@ class PredictionsEventTrigger(BaseEventTrigger):
                 self._warn(error)
             await asyncio.sleep(self.poke_interval)
 
+    @override
     async def cleanup(self) -> None:
         """Stop polling. Airflow leaves what ``run`` has opened to the garbage collector."""
         if self._open:
@@ -161,18 +159,20 @@ class PredictionsEventTrigger(BaseEventTrigger):
                 last = item
 
     async def _watch(self, stream: AsyncIterator[StreamItem]) -> AsyncIterator[TriggerEvent]:
-        while not await self._is_loaded():  # noqa: ASYNC110  (Airflow does not say when its API is back)
-            await asyncio.sleep(self.poke_interval)
         state = self._state
+        while not await state.load(self._stores()):  # noqa: ASYNC110  (Airflow does not say when its API is back)
+            await asyncio.sleep(self.poke_interval)
         async for item in stream:
-            state.add(self._events(item))
+            state.unsent += self._events(item)
             item.look_back_to(state.finished.watermark)
-            await self._save()
+            await state.save(self._stores())
             # Items are confirmed in order, so this one also confirms what was sent before it.
-            sent = state.unconfirmed
+            sent = [*state.unconfirmed]
             item.on_stored(partial(self._confirm, sent))
-            while event := state.send():
+            while state.unsent:
+                event = state.unsent.pop(0)
                 sent.append(event)
+                state.unconfirmed.append(event)
                 self.log.info(
                     "%s finished: %s", counted(event["count"], "prediction"), counts(event["statuses"])
                 )
@@ -203,22 +203,8 @@ class PredictionsEventTrigger(BaseEventTrigger):
         return [] if is_first else list(events(service.name, fresh))
 
     async def _confirm(self, stored: list[dict[str, Any]]) -> None:
-        self._state.confirm(stored)
-        await self._save()
-
-    async def _is_loaded(self) -> bool:
-        try:
-            await self._state.load(self._stores())
-        except Exception as error:
-            self._warn(error)
-            return False
-        return True
-
-    async def _save(self) -> None:
-        try:
-            await self._state.save(self._stores())
-        except Exception as error:  # the next item saves this, too
-            self._warn(error)
+        self._state.unconfirmed = [event for event in self._state.unconfirmed if event not in stored]
+        await self._state.save(self._stores())
 
     def _stores(self) -> list[Any]:
         """The state store of each asset that this trigger watches."""

@@ -8,6 +8,8 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from typing_extensions import override
+
 from airflow_provider_predictions._compat import SharedStreamProducer
 from airflow_provider_predictions.api.filters import Filters
 from airflow_provider_predictions.api.waiting.decide import Wait
@@ -75,6 +77,7 @@ class SharedStream(SharedStreamProducer):
         self._since: datetime | None = None
         self._has_watcher = asyncio.Event()
 
+    @override
     async def open_stream(self) -> AsyncGenerator[tuple[StreamItem, StreamItem], None]:
         """Each item twice: for the watchers, and for ``advance``."""
         item = StreamItem(self._look_back_to)
@@ -92,11 +95,8 @@ class SharedStream(SharedStreamProducer):
                     # Of any kind: Airflow does not restart a watcher that has ended.
                     log.warning("%s: %s. The watch goes on.", type(outcome).__name__, outcome)
 
+    @override
     async def advance(self, batch: Sequence[AdvanceItem]) -> None:
-        """Airflow has stored the events of these items, or has failed to.
-
-        :param batch: the items, each with its outcome.
-        """
         for item, outcome in batch:
             if outcome.is_clean:
                 await item.stored()

@@ -132,7 +132,7 @@ def test_equal_seeds_give_equal_content() -> None:
     assert [row.seed for row in one.cradl.rows] == [row.seed for row in two.cradl.rows]
 
 
-def test_faults_come_in_the_order_and_number_that_was_asked_for(sandbox: FaultySandbox) -> None:
+def test_faults_come_in_the_order_and_number_of_the_orders(sandbox: FaultySandbox) -> None:
     sandbox.wire.order(Fault("vlmrun", after=1, times=2))
     sandbox.wire.order(Fault("vlmrun", how="reset"))
     sandbox.wire.order(Fault("vlmrun", how="truncate"))

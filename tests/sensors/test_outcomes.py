@@ -93,7 +93,7 @@ def test_a_trigger_that_airflow_gives_up_ends_a_wait_like_any_other(
 
 
 @pytest.mark.parametrize("flag", FLAGS)
-def test_an_event_that_is_not_the_triggers_is_skipped_only_if_nothing_may_fail(service_name, flag) -> None:
+def test_a_foreign_event_is_skipped_only_with_never_fail(service_name, flag) -> None:
     sensor = make(WAIT[service_name], **FLAGS[flag])
 
     with pytest.raises(SKIPS if flag == "never_fail" else RETRIES):

@@ -79,7 +79,7 @@ def test_a_stream_that_airflow_ends_does_not_end_the_watch(
     assert len(set(told)) == 2
 
 
-def test_an_event_that_is_stored_is_not_told_again_since_another_watcher_of_the_stream_has_failed(
+def test_a_stored_event_does_not_come_again_when_another_watcher_fails(
     connections, record_store, service_name: str
 ) -> None:
     """Airflow does not confirm a look whose events are not all stored."""

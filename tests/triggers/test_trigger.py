@@ -69,7 +69,7 @@ def test_a_trigger_sleeps_before_its_first_poll(connections, record_store, servi
     assert asyncio.run(run()) == 0
 
 
-def test_an_old_wait_asks_less_often_where_it_may(connections, record_store, service_name: str) -> None:
+def test_an_old_wait_polls_less_often_with_max_interval(connections, record_store, service_name: str) -> None:
     id_ = moving(record_store, "failed", 3600)
 
     async def run() -> None:

@@ -109,7 +109,6 @@ class Tally:
         self.missing = dict.fromkeys(wait.prediction_ids or ())
         """Ids that the poll has not found yet."""
         self._filters = wait.list_filters(service)
-        self._left = self._filters.max_predictions if self._filters else None
 
     def add(self, page: Page) -> None:
         """Count the records of a page that belong to the wait."""
@@ -130,10 +129,8 @@ class Tally:
             for prediction in found:
                 del self.missing[prediction.id]
             return found
-        chosen = self._filters.choose(page.predictions)[: self._left]
-        if self._left is not None:
-            self._left -= len(chosen)
-        return chosen
+        limit = self._filters.max_predictions
+        return self._filters.choose(page.predictions)[: limit and limit - self.statuses.total()]
 
 
 @dataclass(frozen=True)

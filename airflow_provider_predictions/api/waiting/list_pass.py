@@ -53,27 +53,18 @@ class QueryHistory:
     finished: dict[str, Prediction] = field(default_factory=dict)
 
     def is_slow(self, ids: int) -> bool:
-        """Whether a page takes longer than a lookup of each id. Until a lookup is timed, a slow page does.
-
-        :param ids: how many are not answered yet.
-        """
+        """Whether a page takes longer than this many lookups. Until a lookup is timed, a slow page does."""
         return self.page_seconds > SLOW_PAGE and self.page_seconds > ids * self.record_seconds
 
     def begin(self, ids: int) -> None:
-        """Forget a little, so that a list that failed or was slow is tried again some polls later.
-
-        :param ids: how many the poll looks for.
-        """
+        """Forget a little, so that a list that failed or was slow is tried again some polls later."""
         if self.largest <= MAX_SINGLE_LOOKUPS:
             self.largest *= 2
         if self.is_slow(ids):
             self.page_seconds *= FADING
 
     def add_lookup(self, size: int, seconds: float) -> None:
-        """Measure a record that was looked up by its id.
-
-        :param size: bytes.
-        """
+        """Measure a record that was looked up by its id."""
         self.record_bytes = ((self.record_bytes or size) + size) / 2
         self.record_seconds = ((self.record_seconds or seconds) + seconds) / 2
 
@@ -136,41 +127,27 @@ class ListPass:
         self._filters = filters
         self._history = history
         self._may_grow = True
-        self._target = None if by_filters else 0
-        """Rows to read, from the start of the list; None for all."""
-        self._read = 0
-        """Rows that were read, from the start of the list."""
+        self.target = None if by_filters else 0
+        """Rows to read, from the start of the list; None for all that the filters match."""
+        self.rows_read = 0
+        """From the start of the list."""
         self._position = 0
         """Rows that the current paginator has read."""
         self.paginator: Any = None
         """None while no page is requested."""
 
-    @property
-    def by_filters(self) -> bool:
-        """Whether the pass reads all that its filters match."""
-        return self._target is None
-
-    @property
-    def has_rows(self) -> bool:
-        """Whether a page was read."""
-        return self._read > 0
-
     def start(self, ids: int) -> bool:
-        """Read the list, if that is worth it.
-
-        :param ids: how many are not answered yet.
-        :return: whether it is.
-        """
-        if self._target is not None:
+        """Read the list, if that is worth it for this many ids; whether it is."""
+        if self.target is not None:
             rows = rows_to_read(ids, self._history)
-            self._target = self._read + rows
+            self.target = self.rows_read + rows
             if not rows:
                 return False
         self._open(self._page_size())
         return True
 
     def _page_size(self) -> int:
-        history, rows = self._history, MAX_ROWS_PER_PAGE if self._target is None else self._target
+        history, rows = self._history, MAX_ROWS_PER_PAGE if self.target is None else self.target
         known = history.row_bytes or history.record_bytes
         by_bytes = int(MAX_PAGE_BYTES / known) if known else MAX_ROWS_PER_PAGE
         return max(1, min(rows, self._filters.page_size or MAX_ROWS_PER_PAGE, by_bytes, history.largest))
@@ -181,11 +158,10 @@ class ListPass:
         self.paginator.list_end = self._history.list_end
 
     def advance(self, answer: Any, size: int, seconds: float, wanted: WantedIds) -> Page:
-        """The records of a page.
+        """The records of a page. Removes their ids from ``wanted``.
 
         :param size: bytes of the response.
         :param seconds: that it took.
-        :param wanted: the ids of the page are removed.
         """
         history, was_known = self._history, self._history.row_bytes or self._history.record_bytes
         page: Page = self.paginator.advance(answer)
@@ -197,10 +173,10 @@ class ListPass:
         if self._may_grow:
             history.largest = min(MAX_ROWS_PER_PAGE, max(history.largest, self.paginator.page_size * 2))
         self._position += max(rows, self.paginator.page_size)
-        is_new, self._read = self._position > self._read, max(self._position, self._read)
+        is_new, self.rows_read = self._position > self.rows_read, max(self._position, self.rows_read)
         found = wanted.remove(page)
-        if is_new and self._target is not None:
-            self._plan(self._target, found, len(wanted.missing), was_known=bool(was_known))
+        if is_new and self.target is not None:
+            self._plan(self.target, found, len(wanted.missing), was_known=bool(was_known))
         return page
 
     def _plan(self, target: int, found: int, left: int, *, was_known: bool) -> None:
@@ -214,10 +190,10 @@ class ListPass:
         answers_many = found > 1 and left > MAX_SINGLE_LOOKUPS and not self._history.is_slow(left)
         if answers_many and not was_known and not self.paginator.ended:
             # The first page was small, because nothing was known.
-            self._target = self._read + rows_to_read(left, self._history)
+            self.target = self.rows_read + rows_to_read(left, self._history)
             if (larger := self._page_size()) > size:
                 self._open(larger)
-        elif not answers_many or target - self._read < size:
+        elif not answers_many or target - self.rows_read < size:
             self.paginator.ended = True
 
     def on_error(self, error: PredictionsError, seconds: float, ids: int) -> None:
@@ -232,12 +208,12 @@ class ListPass:
                 return
         history, size = self._history, self.paginator.page_size // SHRINK_FACTOR
         history.page_seconds = seconds
-        is_slow = not self.by_filters and history.is_slow(ids)
+        is_slow = self.target is not None and history.is_slow(ids)
         helps = is_of_size(error) and size > MAX_SINGLE_LOOKUPS and not is_slow
-        if not self.by_filters or is_of_size(error):
+        if self.target is not None or is_of_size(error):
             history.largest, self._may_grow = max(1, size), False
         # After a transient error, a poll by filters waits for the next interval.
-        if helps and not (self.by_filters and (self.has_rows or error.retryable)):
+        if helps and not (self.target is None and (self.rows_read or error.retryable)):
             self._open(size)
             return
         if helps and not error.retryable:

@@ -93,7 +93,7 @@ class StatusQuery:
 
     @property
     def _has_answers(self) -> bool:
-        return self._listing.has_rows or self._lookups.has_answers
+        return self._listing.rows_read > 0 or self._lookups.has_answers
 
     @property
     def _seconds(self) -> float:
@@ -130,7 +130,7 @@ class StatusQuery:
         self._lookups.has_answers = True
         page = Page((found,), listed=False)
         self._wanted.remove(page)
-        if is_first and not self._listing.by_filters and self.history.page_seconds > SLOW_PAGE:
+        if is_first and self._listing.target is not None and self.history.page_seconds > SLOW_PAGE:
             # The first lookup may show that the slow list is still faster.
             self._listing.start(len(self._wanted.missing))
         return page
@@ -168,7 +168,7 @@ class StatusQuery:
         except PredictionsError as failure:
             self._list_error = failure
             self._end_listing()
-            if self._listing.by_filters and not self._wanted.missing:
+            if self._listing.target is None and not self._wanted.missing:
                 raise
 
     def error_of(self, wait: Wait) -> PredictionsError | None:
