@@ -1,4 +1,4 @@
-"""Watching a list for what finishes, against a service on a real socket, in simulated time."""
+"""A watcher of a service on a real socket, in simulated time."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_what_finishes_is_reported_once_and_what_was_finished_is_ignored(
 
     told = watched(6, store)
 
-    assert sorted(ids_of(told)) == sorted(ids)  # one look may see several, newest first
+    assert sorted(ids_of(told)) == sorted(ids)  # one poll may find several, newest first
     assert all(event["service"] == service_name for event in told)
     assert sum((event["count"] for event in told), 0) == 3
     assert {status for event in told for status in event["statuses"]} == {DONE[service_name]}

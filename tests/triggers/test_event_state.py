@@ -1,4 +1,4 @@
-"""What a watcher knows after its triggerer was killed, in simulated time."""
+"""What a watcher knows after its triggerer was killed. Time is simulated."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ def test_a_restart_neither_loses_nor_doubles_events(
 
     told = [event for _ in range(5) for event in watched(3, store)]
 
-    # Killed before it was noted that an event is stored, it comes again, and says so by its batch.
+    # After a kill, an event may come again with the same batch.
     batches = {event["batch"]: event["ids"] for event in told}
     assert sorted(id_ for some in batches.values() for id_ in some) == sorted(ids)
-    assert len(told) - len(batches) <= 4, "a kill doubles the events of one look at most"
+    assert len(told) - len(batches) <= 4, "a kill doubles at most the events of one poll"
 
 
 def test_what_finishes_while_nobody_watches_is_reported_later(
