@@ -12,6 +12,7 @@ import tempfile
 from importlib import import_module
 from pathlib import Path
 from resource import RUSAGE_SELF, getrusage
+from typing import Any
 
 from environments import HERE, peers_python, variables
 from run import PAGE, put_between
@@ -30,18 +31,30 @@ def main() -> None:
     from airflow_provider_predictions.sandbox.app import API_KEY
     from airflow_provider_predictions.sandbox.server import Sandbox
 
-    with tempfile.TemporaryDirectory(prefix="benchmark-") as home, Sandbox(count=0) as sandbox:
+    paths: list[str] = []
+
+    class CountedSandbox(Sandbox):
+        def asgi_app(self) -> Any:
+            app = super().asgi_app()
+
+            async def counted(scope: Any, receive: Any, send: Any) -> None:
+                paths.append(scope["path"])
+                await app(scope, receive, send)
+
+            return counted
+
+    with tempfile.TemporaryDirectory(prefix="benchmark-") as home, CountedSandbox(count=0) as sandbox:
         environment = variables(Path(home))
         pythons = {"ours": sys.executable, "http_sensor": peers_python(), "sdk_sensor": peers_python()}
         ids = [sandbox.vlmrun.add(work=1e9).id for _ in range(max(WAITS))]
         lines = ["| | waits | requests in 30 s | CPU, s |", "|---|---:|---:|---:|"]
         for label, waiter in WAITERS.items():
             for count in WAITS:
-                sandbox.wire.seen.clear()
+                paths.clear()
                 order = json.dumps([waiter, f"{sandbox.url}/vlmrun/v1", API_KEY, ids[:count]])
                 command = [pythons[waiter], str(HERE / "waiting.py"), "one"]
                 cpu = float(printed(command, order, environment).splitlines()[-1])
-                asked = len([seen for seen in sandbox.wire.seen if "predictions" in seen.path])
+                asked = len([path for path in paths if "predictions" in path])
                 lines.append(f"| {label} | {count:,} | {asked:,} | {cpu:.2f} |")
                 print(lines[-1], flush=True)
     put_between(PAGE, START, END, "\n".join(lines))

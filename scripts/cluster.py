@@ -21,10 +21,9 @@ from servers import MissingProgramError, PostgreSQL, Redis
 from stack import COMPONENTS, Airflow, Component, until
 
 from airflow_provider_predictions.sandbox.data import Record
-from airflow_provider_predictions.sandbox.faults import Fault
-from airflow_provider_predictions.sandbox.server import Sandbox
 from airflow_provider_predictions.storage.checkpoint import CHECKPOINT
 from airflow_provider_predictions.storage.manifest import MANIFEST
+from tests.faults import Fault, FaultySandbox
 
 ROOT = Path(__file__).resolve().parent.parent
 HOME = ROOT / ".airflow" / "cluster"
@@ -80,7 +79,7 @@ def main() -> None:
 
 def demonstrate(days: int, log: Log) -> list[str]:
     """Run it all; what is wrong with the result, nothing if all is well."""
-    with PostgreSQL() as database, Redis() as broker, Sandbox() as sandbox:
+    with PostgreSQL() as database, Redis() as broker, FaultySandbox() as sandbox:
         log("PostgreSQL and Redis answer")
         first = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=days)
         expected = fill(sandbox, first, days)
@@ -137,7 +136,7 @@ def is_ready(name: str) -> bool:
     return " ready." in (HOME / f"{name}.log").read_text(errors="replace")
 
 
-def fill(sandbox: Sandbox, first: datetime, days: int) -> Expected:
+def fill(sandbox: FaultySandbox, first: datetime, days: int) -> Expected:
     """Predictions of the days, the last ones unfinished, and more around them that must not land."""
     record_store, now, end = sandbox.vlmrun, datetime.now(UTC), first + timedelta(days=days)
     step = timedelta(days=1) / A_DAY
@@ -256,7 +255,7 @@ def contents(day: str) -> str:
     return f"{count} predictions, {parts} parts, {requests} requests"
 
 
-def problems_of(sandbox: Sandbox, expected: Expected, log: Log) -> list[str]:
+def problems_of(sandbox: FaultySandbox, expected: Expected, log: Log) -> list[str]:
     """Read all that has landed; where it differs from what the service has."""
     problems = []
     ids: Counter[str] = Counter()

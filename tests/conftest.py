@@ -44,11 +44,10 @@ from airflow_provider_predictions.api.pagination.base import RequestFlow  # noqa
 from airflow_provider_predictions.api.service import Service  # noqa: E402
 from airflow_provider_predictions.api.vlmrun import VlmRun  # noqa: E402
 from airflow_provider_predictions.sandbox import app  # noqa: E402
-from airflow_provider_predictions.sandbox.faults import Seen  # noqa: E402
-from airflow_provider_predictions.sandbox.server import Sandbox  # noqa: E402
 from airflow_provider_predictions.sandbox.store import RecordStore  # noqa: E402
 from tests import clock  # noqa: E402
 from tests.clock import SimulatedTime  # noqa: E402
+from tests.faults import FaultySandbox, Seen  # noqa: E402
 
 SERVICES = ("vlmrun", "cradl")
 
@@ -138,13 +137,13 @@ def _forget() -> None:
 
 
 @pytest.fixture(scope="session")
-def _server() -> Iterator[Sandbox]:
-    with Sandbox() as server:
+def _server() -> Iterator[FaultySandbox]:
+    with FaultySandbox() as server:
         yield server
 
 
 @pytest.fixture
-def simulated_time(_server: Sandbox) -> Iterator[SimulatedTime]:
+def simulated_time(_server: FaultySandbox) -> Iterator[SimulatedTime]:
     """Sleeping takes no time, and moves every clock; see ``tests.clock``."""
     with clock.simulated_time() as time:
         yield time
@@ -171,7 +170,7 @@ def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def sandbox(_server: Sandbox) -> Sandbox:
+def sandbox(_server: FaultySandbox) -> FaultySandbox:
     """The sandbox, empty and with nothing ordered."""
     for record_store in (_server.vlmrun, _server.cradl):
         record_store.clear()
@@ -181,7 +180,7 @@ def sandbox(_server: Sandbox) -> Sandbox:
 
 
 @pytest.fixture
-def connections(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
+def connections(sandbox: FaultySandbox, monkeypatch: pytest.MonkeyPatch) -> FaultySandbox:
     """The sandbox behind the default connections of both services."""
     for name, value in sandbox.environment().items():
         monkeypatch.setenv(name, value)
@@ -202,7 +201,7 @@ def service_name(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def record_store(sandbox: Sandbox, service_name: str) -> RecordStore:
+def record_store(sandbox: FaultySandbox, service_name: str) -> RecordStore:
     """The list of the service in the sandbox."""
     record_store: RecordStore = getattr(sandbox, service_name)
     return record_store
@@ -215,7 +214,7 @@ def moving(record_store: RecordStore, outcome: str, seconds: float) -> str:
     return row.id
 
 
-def on_request(sandbox: Sandbox, service_name: str, number: int, do: Callable[[], object]) -> None:
+def on_request(sandbox: FaultySandbox, service_name: str, number: int, do: Callable[[], object]) -> None:
     """Do something when a service gets the request with that number, before its answer."""
 
     def rule(seen: Seen) -> None:
@@ -225,7 +224,7 @@ def on_request(sandbox: Sandbox, service_name: str, number: int, do: Callable[[]
     sandbox.wire.rules.append(rule)
 
 
-def ends_with(sandbox: Sandbox, service_name: str, request: int) -> None:
+def ends_with(sandbox: FaultySandbox, service_name: str, request: int) -> None:
     """Let the predictions of a service end when it gets the request with that number."""
     record_store: RecordStore = getattr(sandbox, service_name)
 
@@ -236,7 +235,7 @@ def ends_with(sandbox: Sandbox, service_name: str, request: int) -> None:
     on_request(sandbox, service_name, request, end)
 
 
-async def asked(sandbox: Sandbox, service_name: str, requests: int) -> None:
+async def asked(sandbox: FaultySandbox, service_name: str, requests: int) -> None:
     """Wait until a service has got so many requests."""
     async with asyncio.timeout(3600):
         while sandbox.wire.requests(service_name) < requests:  # noqa: ASYNC110  (nobody says so)
@@ -244,7 +243,7 @@ async def asked(sandbox: Sandbox, service_name: str, requests: int) -> None:
 
 
 @contextmanager
-def event_loop_free(sandbox: Sandbox) -> Iterator[None]:
+def event_loop_free(sandbox: FaultySandbox) -> Iterator[None]:
     """Let each answer wait for a turn of the event loop; fail where a request has blocked the loop."""
     loop = asyncio.get_running_loop()
     blocked: list[str] = []
@@ -261,12 +260,12 @@ def event_loop_free(sandbox: Sandbox) -> Iterator[None]:
 
 
 @pytest.fixture
-def service(sandbox: Sandbox, service_name: str) -> Service:
+def service(sandbox: FaultySandbox, service_name: str) -> Service:
     """The service, with the sandbox's credentials."""
     return make_service(sandbox, service_name)
 
 
-def make_service(sandbox: Sandbox, name: str, **changes: object) -> Service:
+def make_service(sandbox: FaultySandbox, name: str, **changes: object) -> Service:
     """A service of the sandbox, with fields changed."""
     if name == "vlmrun":
         fields = {"base_url": f"{sandbox.url}/vlmrun/v1", "auth": BearerAuth(app.API_KEY)}
@@ -279,7 +278,7 @@ def make_service(sandbox: Sandbox, name: str, **changes: object) -> Service:
     return Cradl(**fields | changes)
 
 
-def client_credentials(sandbox: Sandbox, **changes: str) -> ClientCredentialsAuth:
+def client_credentials(sandbox: FaultySandbox, **changes: str) -> ClientCredentialsAuth:
     """The credentials of the sandbox's Cradl, with fields changed."""
     fields = {
         "auth_url": f"{sandbox.url}/oauth2/token",

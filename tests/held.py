@@ -7,8 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from airflow_provider_predictions.sandbox.faults import App, Message, Receive, Send
-from airflow_provider_predictions.sandbox.server import Sandbox
+from tests.faults import App, FaultySandbox, Message, Receive, Send
 from tests.wire import in_front
 
 LONGEST = 60
@@ -49,7 +48,7 @@ class Held:
 
 
 @contextmanager
-def held(sandbox: Sandbox, number: int, path: str = "/predictions") -> Iterator[Held]:
+def held(sandbox: FaultySandbox, number: int, path: str = "/predictions") -> Iterator[Held]:
     """Let the request with that number, by default for a list, wait until the block ends."""
     request = Held(sandbox.wire.app, number, path)
     try:

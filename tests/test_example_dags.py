@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from airflow_provider_predictions.sandbox.faults import Seen
 from airflow_provider_predictions.sandbox.server import Sandbox
 from airflow_provider_predictions.sandbox.store import RecordStore
 from tests.clock import simulated_time
 from tests.compat import AIRFLOW, DagBag, needs
+from tests.faults import Seen
 
 pytestmark = pytest.mark.dags
 

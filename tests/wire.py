@@ -7,14 +7,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
-from airflow_provider_predictions.sandbox.faults import App, Message, Receive, Send
-from airflow_provider_predictions.sandbox.server import Sandbox
+from tests.faults import App, FaultySandbox, Message, Receive, Send
 
 Middleware = TypeVar("Middleware", bound=App)
 
 
 @contextmanager
-def in_front(sandbox: Sandbox, make: Callable[[App], Middleware]) -> Iterator[Middleware]:
+def in_front(sandbox: FaultySandbox, make: Callable[[App], Middleware]) -> Iterator[Middleware]:
     """Let requests pass a middleware before the sandbox, until the block ends.
 
     :param make: the middleware, given the app behind it.

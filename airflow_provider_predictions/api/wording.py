@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Any, Protocol
 
 MAX_WORD_LENGTH = 60
 """Characters of a word from outside that a message shows."""
 MAX_WORDS = 20
 """Words that a message lists."""
+
+
+class Log(Protocol):
+    """The log of a task: a logger of ``logging`` or, from Airflow 3 on, of structlog."""
+
+    def info(self, message: str, /, *args: object) -> Any:
+        """Log a message."""
+
+    def warning(self, message: str, /, *args: object) -> Any:
+        """Log a warning."""
 
 
 def counted(number: int, noun: str) -> str:

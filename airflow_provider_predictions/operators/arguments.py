@@ -16,7 +16,7 @@ from airflow_provider_predictions.api.coercion import BRACKETS, given, shown
 from airflow_provider_predictions.api.errors import ConfigurationError
 from airflow_provider_predictions.api.filters import Filters
 from airflow_provider_predictions.api.incremental import IncrementalCursor
-from airflow_provider_predictions.api.waiting.decide import Log
+from airflow_provider_predictions.api.wording import Log
 from airflow_provider_predictions.report.window import CALENDAR, make_zone, no_period
 from airflow_provider_predictions.storage.manifest import MANIFEST
 

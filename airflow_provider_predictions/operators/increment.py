@@ -12,7 +12,7 @@ from airflow_provider_predictions.api.wording import counted, listed
 
 if TYPE_CHECKING:
     from airflow_provider_predictions.api.http.client import Client
-    from airflow_provider_predictions.api.waiting.decide import Log
+    from airflow_provider_predictions.api.wording import Log
     from airflow_provider_predictions.storage.state import State
 
 

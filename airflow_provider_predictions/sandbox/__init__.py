@@ -1,4 +1,4 @@
-"""Both services on localhost, for people and tests without an account.
+"""Both services on localhost, without an account: ``python -m airflow_provider_predictions.sandbox``.
 
-``python -m airflow_provider_predictions.sandbox`` serves people; ``Sandbox`` is the same for tests.
+Tests use ``server.Sandbox``.
 """

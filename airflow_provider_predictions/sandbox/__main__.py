@@ -9,7 +9,7 @@ from airflow_provider_predictions.sandbox.server import Sandbox
 
 
 def main() -> None:
-    """Serve, and say how to connect."""
+    """Serve, and print how to connect."""
     parser = argparse.ArgumentParser(
         prog="python -m airflow_provider_predictions.sandbox",
         description="VLM Run and Cradl on localhost, without an account.",

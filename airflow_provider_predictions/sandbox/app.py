@@ -1,4 +1,4 @@
-"""The two services as their specifications say them, and the token endpoint."""
+"""Both services, as their specifications describe them, and the token endpoint."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import binascii
 import json
 import secrets
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -31,7 +31,7 @@ Endpoint = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
 def json_bytes(body: bytes) -> Response:
-    """A good answer."""
+    """A successful response."""
     return Response(body, media_type="application/json")
 
 
@@ -46,7 +46,7 @@ class Tokens:
         self._ends: dict[str, float] = {}
 
     def issue(self) -> str:
-        """A new token: a JWT with the claims without which Cradl's own SDK asks again."""
+        """A new token: a JWT with the claims that Cradl's own SDK needs to reuse it."""
         issued = int(time.time())
         claims = {
             "iss": "https://auth.cradl.ai",
@@ -64,11 +64,11 @@ class Tokens:
         return token
 
     def revoke(self) -> None:
-        """Refuse every token issued so far."""
+        """Reject every token issued so far."""
         self._ends.clear()
 
     def is_good(self, token: str) -> bool:
-        """Whether a token is known and not expired."""
+        """Whether a token is valid."""
         return self._ends.get(token, 0) > time.monotonic()
 
     async def endpoint(self, request: Request) -> Response:
@@ -118,7 +118,7 @@ def _query_int(request: Request, name: str, default: int, low: int, high: int | 
 
 
 class InvalidQueryError(Exception):
-    """A query parameter that the specification does not allow; its argument is the ``detail`` of the 422."""
+    """A query parameter that the specification does not allow. Its argument is the ``detail`` of the 422."""
 
 
 def vlmrun_routes(record_store: RecordStore) -> list[Route]:
@@ -148,7 +148,7 @@ def vlmrun_routes(record_store: RecordStore) -> list[Route]:
         return json_bytes(record_store.text(record)) if record else JSONResponse({"detail": "Not found"}, 404)
 
     async def health(_: Request) -> Response:
-        # The vendor's SDK asks when a client is made; no key is needed (docs.vlm.run, Health).
+        # The vendor's SDK checks it when it creates a client; it needs no key (docs.vlm.run, Health).
         return JSONResponse({"status": "ok"})
 
     return [
@@ -165,19 +165,39 @@ def _page_token(last: Record, filters: list[str | None]) -> str:
     return base64.urlsafe_b64encode(json.dumps([last.id, *filters]).encode()).decode()
 
 
-def _rows_behind(rows: list[Record], token: str, filters: list[str | None]) -> list[Record]:
-    """The rows behind the one that a token names.
+def _rows_after(rows: list[Record], token: str, filters: list[str | None]) -> list[Record]:
+    """The rows after the one that a token names.
 
-    :raises LookupError: where there is no such row, or the token was given for other filters.
+    :raises LookupError: if there is no such row, or the token belongs to other filters.
     """
     try:
         id_, *given = json.loads(base64.urlsafe_b64decode(token))
     except (ValueError, binascii.Error):
         raise LookupError(token) from None
-    behind = next((n for n, row in enumerate(rows, 1) if row.id == id_), None)
-    if given != filters or behind is None:
+    after = next((n for n, row in enumerate(rows, 1) if row.id == id_), None)
+    if given != filters or after is None:
         raise LookupError(token)
-    return rows[behind:]
+    return rows[after:]
+
+
+def _cradl_page(record_store: RecordStore, query: Mapping[str, str]) -> Response:
+    order, model = query.get("order", "descending"), query.get("modelId")
+    size = query.get("maxResults", "100")
+    if not size.isdecimal() or not 1 <= int(size) <= MAX_PAGE_ROWS:
+        return JSONResponse({"message": "Invalid maxResults"}, 400)
+    if query.get("sortBy", "createdTime") != "createdTime" or order not in ("ascending", "descending"):
+        return JSONResponse({"message": "Invalid sortBy or order"}, 400)
+    rows = record_store.rows if model is None else [row for row in record_store.rows if row.group == model]
+    rows = rows[::-1] if order == "ascending" else rows
+    if "nextToken" in query:
+        try:
+            rows = _rows_after(rows, query["nextToken"], [order, model])
+        except LookupError:
+            return JSONResponse({"message": "Invalid nextToken"}, 400)
+    shown = rows[: min(int(size), record_store.cap or MAX_PAGE_ROWS)]
+    token = _page_token(shown[-1], [order, model]) if len(shown) < len(rows) else None
+    body = b'{"predictions": [' + b", ".join(map(record_store.text, shown)) + b'], "nextToken": '
+    return json_bytes(body + json.dumps(token).encode() + b', "sortBy": "createdTime"}')
 
 
 def cradl_routes(record_store: RecordStore, tokens: Tokens) -> list[Route]:
@@ -192,26 +212,7 @@ def cradl_routes(record_store: RecordStore, tokens: Tokens) -> list[Route]:
         return guard
 
     async def page(request: Request) -> Response:
-        query = request.query_params
-        order, model = query.get("order", "descending"), query.get("modelId")
-        size = query.get("maxResults", "100")
-        if not size.isdecimal() or not 1 <= int(size) <= MAX_PAGE_ROWS:
-            return JSONResponse({"message": "Invalid maxResults"}, 400)
-        if query.get("sortBy", "createdTime") != "createdTime" or order not in ("ascending", "descending"):
-            return JSONResponse({"message": "Invalid sortBy or order"}, 400)
-        rows = (
-            record_store.rows if model is None else [row for row in record_store.rows if row.group == model]
-        )
-        rows = rows[::-1] if order == "ascending" else rows
-        if "nextToken" in query:
-            try:
-                rows = _rows_behind(rows, query["nextToken"], [order, model])
-            except LookupError:
-                return JSONResponse({"message": "Invalid nextToken"}, 400)
-        shown = rows[: min(int(size), record_store.cap or MAX_PAGE_ROWS)]
-        token = _page_token(shown[-1], [order, model]) if len(shown) < len(rows) else None
-        body = b'{"predictions": [' + b", ".join(map(record_store.text, shown)) + b'], "nextToken": '
-        return json_bytes(body + json.dumps(token).encode() + b', "sortBy": "createdTime"}')
+        return _cradl_page(record_store, request.query_params)
 
     async def one(request: Request) -> Response:
         record = record_store.find(request.path_params["id"])
@@ -231,11 +232,11 @@ def cradl_routes(record_store: RecordStore, tokens: Tokens) -> list[Route]:
 
 
 async def no_route(request: Request, error: Exception) -> Response:
-    """What a path or a method gets that is unknown: JSON, in the words of the service whose path it is."""
+    """The response to an unknown path or method, in the words of the service."""
     assert isinstance(error, HTTPException)
     status, service = error.status_code, request.url.path.split("/")[1]
     if service == "cradl":
-        # API Gateway, behind which Cradl's API is, tells nobody whether there is such a path.
+        # Cradl's API is behind API Gateway, which does not reveal whether a path exists.
         return JSONResponse({"message": "Missing Authentication Token"}, 403)
     if service == "vlmrun":
         return JSONResponse({"detail": error.detail}, status, headers=error.headers)
@@ -243,7 +244,7 @@ async def no_route(request: Request, error: Exception) -> Response:
 
 
 def build(vlmrun: RecordStore, cradl: RecordStore, tokens: Tokens) -> Starlette:
-    """Everything behind one port."""
+    """All endpoints behind one port."""
     return Starlette(
         routes=[
             *vlmrun_routes(vlmrun),

@@ -1,4 +1,4 @@
-"""Predictions with the look of real ones, from a seed."""
+"""Made-up predictions that look real, from a seed."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ FAILS = 0.05
 
 @dataclass
 class Record:
-    """One prediction: what it will become, and when.
+    """One prediction.
 
-    :param seed: what its content is made from.
-    :param work: seconds from creation to the end.
-    :param outcome: its last status.
+    :param seed: of its content.
+    :param work: seconds from its creation until it is finished.
+    :param outcome: its final status.
     """
 
     id: str
@@ -50,13 +50,13 @@ class Record:
 
     @property
     def ended(self) -> datetime:
-        """When it is finished."""
+        """When the prediction is finished."""
         return self.created + timedelta(seconds=self.work)
 
 
 @dataclass(frozen=True)
 class Kind:
-    """How one service makes and shows its records."""
+    """How a service creates and renders its records."""
 
     make: Callable[[random.Random, datetime, float], Record]
     status: Callable[[Record, datetime], str]
@@ -137,7 +137,7 @@ def _cradl_status(record: Record, now: datetime) -> str:
 
 
 def values(record: Record) -> bytes:
-    """The extracted fields of a Cradl prediction, which its list does not show."""
+    """The extracted fields of a Cradl prediction. The list does not contain them."""
     rng = random.Random(record.seed)
     fields: list[dict[str, Any]] = [
         _value(rng, "supplier", rng.choice(SUPPLIERS)),

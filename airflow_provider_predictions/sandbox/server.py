@@ -1,17 +1,17 @@
-"""The sandbox as a whole: on a real socket, in a thread or in the foreground."""
+"""The whole sandbox on a real socket, in a thread or in the foreground."""
 
 from __future__ import annotations
 
 import json
 import threading
 import time
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from airflow_provider_predictions.sandbox import app
 from airflow_provider_predictions.sandbox.data import CRADL, VLMRUN
-from airflow_provider_predictions.sandbox.faults import FaultMiddleware
 from airflow_provider_predictions.sandbox.store import RecordStore
 
 
@@ -20,10 +20,13 @@ class Sandbox:
 
     :param port: 0 for a free one.
     :param count: finished predictions of each service at the start.
-    :param moving: unfinished ones on top, which finish within 16 seconds.
+    :param moving: predictions on top of the list that finish within 16 seconds.
     :param seed: of their content.
-    :param token_lifetime: seconds that an access token of Cradl is good for.
+    :param token_lifetime: seconds for which an access token of Cradl is valid.
     """
+
+    date_header: ClassVar[bool] = True
+    """Whether the server adds ``Date`` to each response."""
 
     def __init__(
         self, *, port: int = 0, count: int = 0, moving: int = 0, seed: int = 7, token_lifetime: float = 3600
@@ -31,10 +34,9 @@ class Sandbox:
         self.vlmrun = RecordStore(VLMRUN, seed)
         self.cradl = RecordStore(CRADL, seed + 1)
         self.tokens = app.Tokens(token_lifetime)
-        self.wire = FaultMiddleware(app.build(self.vlmrun, self.cradl, self.tokens))
         config = uvicorn.Config(
-            self.wire, host="127.0.0.1", port=port, http="h11", lifespan="off", log_level="warning",
-            date_header=False,  # the wire dates answers
+            self.asgi_app(), host="127.0.0.1", port=port, http="h11", lifespan="off", log_level="warning",
+            date_header=self.date_header,
         )  # fmt: skip
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run, name="sandbox", daemon=True)
@@ -42,8 +44,12 @@ class Sandbox:
             record_store.fill(count)
         self.receive(moving)
 
+    def asgi_app(self) -> ASGIApp:
+        """Both services and the token endpoint. A subclass can put middleware in front of them."""
+        return app.build(self.vlmrun, self.cradl, self.tokens)
+
     def receive(self, count: int) -> None:
-        """Put unfinished predictions on top of both lists; they finish within 4 to 16 seconds."""
+        """Add unfinished predictions to both lists. They finish within 4 to 16 seconds."""
         for record_store in (self.vlmrun, self.cradl):
             record_store.fill(0, moving=count)
 
@@ -67,17 +73,17 @@ class Sandbox:
 
     @property
     def port(self) -> int:
-        """The port that is served."""
+        """The port that the server listens on."""
         port: int = self._server.servers[0].sockets[0].getsockname()[1]
         return port
 
     @property
     def url(self) -> str:
-        """The address, without a path."""
+        """The base of all URLs, without a path."""
         return f"http://127.0.0.1:{self.port}"
 
     def connection(self, service: str, **changes: Any) -> dict[str, Any]:
-        """The Airflow connection of a service, as its JSON form.
+        """The Airflow connection of a service, as JSON.
 
         :param changes: fields to replace.
         """
@@ -94,7 +100,7 @@ class Sandbox:
         return connections[service] | changes
 
     def environment(self) -> dict[str, str]:
-        """The environment variables under which Airflow finds both connections."""
+        """The environment variables that give Airflow both connections."""
         return {
             f"AIRFLOW_CONN_{service.upper()}_DEFAULT": json.dumps(self.connection(service))
             for service in ("vlmrun", "cradl")

@@ -1,4 +1,4 @@
-"""The list of one service: newest first, growing, shrinking and moving on."""
+"""The predictions of one service, newest first."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from datetime import UTC, datetime, timedelta
 from airflow_provider_predictions.sandbox.data import Kind, Record
 
 FINISHED = 0.0
-"""Seconds of work of a prediction that needs no waiting for."""
+"""Seconds of work of a prediction that is finished at once."""
 
 
 class RecordStore:
     """All predictions of one service.
 
-    :param kind: how they are made and shown.
-    :param seed: equal seeds give equal predictions, but for the time they were made.
+    :param kind: how they are created and rendered.
+    :param seed: equal seeds give equal predictions, except for their times.
     """
 
     def __init__(self, kind: Kind, seed: int) -> None:
@@ -29,12 +29,12 @@ class RecordStore:
         """Start again with an empty list."""
         self.rows: list[Record] = []
         self.cap: int | None = None
-        """Rows that an answer holds at most, whatever was asked for."""
+        """Rows that a page holds at most, whatever size is requested."""
         self._rng = random.Random(self.seed)
         self._texts: dict[tuple[str, str], bytes] = {}
 
     def fill(self, count: int, *, moving: int = 0, days: float = 30) -> None:
-        """Make finished predictions, spread over the days before now, and moving ones on top of them."""
+        """Add finished predictions, spread over the last days, and unfinished ones on top of them."""
         now = datetime.now(UTC)
         step = timedelta(days=days) / max(1, count)
         made = [
@@ -46,7 +46,7 @@ class RecordStore:
             self.add(work=4 + 12 * n / moving)
 
     def add(self, *, created: datetime | None = None, work: float = FINISHED) -> Record:
-        """Make a prediction, by default a finished one of this moment."""
+        """Add a prediction; by default a finished one, created now."""
         record = self.kind.make(self._rng, created or datetime.now(UTC), work)
         self.rows.insert(0, record)
         return record
@@ -61,11 +61,11 @@ class RecordStore:
         return next((row for row in self.rows if row.id == id_), None)
 
     def status(self, record: Record) -> str:
-        """The status of a prediction at this moment."""
+        """The current status of a prediction."""
         return self.kind.status(record, datetime.now(UTC))
 
     def text(self, record: Record) -> bytes:
-        """A prediction as the service sends it at this moment."""
+        """A prediction as the service sends it now."""
         status = self.status(record)
         key = (record.id, status)
         if key not in self._texts:
@@ -73,5 +73,5 @@ class RecordStore:
         return self._texts[key]
 
     def texts(self) -> list[bytes]:
-        """Everything, newest first."""
+        """All predictions, newest first."""
         return [self.text(row) for row in self.rows]

@@ -1,1 +1,1 @@
-"""Waiting until predictions are finished."""
+"""Wait until predictions are finished."""

@@ -1,4 +1,4 @@
-"""What a sensor can be told beside its filters."""
+"""The arguments of sensors that are no filters."""
 
 from __future__ import annotations
 
@@ -9,12 +9,8 @@ from pydantic import Field
 
 from airflow_provider_predictions.api.errors import ConfigurationError
 from airflow_provider_predictions.api.filters import Ids, Seconds, Words
-from airflow_provider_predictions.api.waiting.decide import (
-    MAX_FAILURES,
-    MISSING_TIMEOUT,
-    MinPredictions,
-    MissingTimeout,
-)
+from airflow_provider_predictions.api.waiting.decide import MISSING_TIMEOUT, MinPredictions, MissingTimeout
+from airflow_provider_predictions.api.waiting.pace import MAX_FAILURES
 from airflow_provider_predictions.api.wording import listed
 from airflow_provider_predictions.tasks.arguments import Argument, Templated, declare
 
@@ -35,7 +31,7 @@ WAITING = declare(
         "fail_on",
         "str | Collection[str | Ref] | Ref",
         Words,
-        "statuses that fail the task; an empty list to wait only",
+        "statuses that fail the task; an empty list only waits",
         default=("failed", "cancelled"),
         example='["failed"]',
     ),
@@ -43,7 +39,7 @@ WAITING = declare(
         "waiting_statuses",
         "str | Collection[str | Ref] | Ref | None",
         Words,
-        "statuses that are waited for; by default every one that is not known to be final",
+        "statuses to wait for; by default all that are not known to be final",
         when_empty="no status is waited for",
         example='["pending"]',
     ),
@@ -67,7 +63,7 @@ WAITING = declare(
         "max_interval",
         "timedelta | float | None",
         Seconds | None,
-        "seconds up to which the interval grows, to a tenth of the age of the wait; by default it does "
+        "seconds up to which the interval grows, as a tenth of the age of the wait; by default it does "
         "not grow",
         example="timedelta(minutes=10)",
     ),
@@ -75,7 +71,7 @@ WAITING = declare(
         "max_failures",
         "int",
         Annotated[int, Field(ge=1)],
-        "the failed poll in a row with this number fails the task, as one that a retry may cure. "
+        "the failed poll in a row with this number fails the task; a retry may help. "
         "Rescheduled tasks count from Airflow 3.3 on",
         default=MAX_FAILURES,
     ),
@@ -83,7 +79,7 @@ WAITING = declare(
         "deferrable",
         "bool",
         bool,
-        "wait in the triggerer, without a worker. The first poll is made by the worker",
+        "wait in the triggerer, without a worker. The worker makes the first poll",
         default=conf.getboolean("operators", "default_deferrable", fallback=False),
         example="True",
         shown_default="False",

@@ -11,7 +11,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_predictions._compat import RetryPolicy
 from airflow_provider_predictions.api.errors import PredictionsError
-from airflow_provider_predictions.api.waiting.decide import MAX_RETRY_AFTER
+from airflow_provider_predictions.api.waiting.pace import MAX_RETRY_AFTER
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context, RetryDecision

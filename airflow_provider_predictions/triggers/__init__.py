@@ -1,1 +1,1 @@
-"""Waiting without a worker."""
+"""Wait without a worker."""

@@ -1,4 +1,4 @@
-"""Wait for Cradl without a worker."""
+"""Triggers of Cradl."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from airflow_provider_predictions.triggers.event import DAY, PredictionsEventTri
 
 
 class CradlPredictionsTrigger(PredictionsTrigger):
-    """Fire when the predictions of Cradl that are waited for are finished."""
+    """Fire when the predictions of Cradl are finished."""
 
     hook_class = CradlHook
 
@@ -23,10 +23,10 @@ class CradlPredictionsEventTrigger(PredictionsEventTrigger):
 
     :param cradl_conn_id: the Airflow connection, by default ``cradl_default``.
     :param model_id: only of this model.
-    :param statuses: tell only of these; by default of all finished ones.
-    :param poke_interval: between polls, a timedelta or seconds; at least 5 seconds.
-    :param max_age: how long an unfinished prediction is waited for, a timedelta or seconds; by default a day.
-    :param lookback: how long after its creation a prediction may be listed for the first time, a timedelta or
+    :param statuses: report only predictions with these statuses; by default all finished ones.
+    :param poke_interval: time between polls, a timedelta or seconds; at least 5 seconds.
+    :param max_age: how long to wait for an unfinished prediction, a timedelta or seconds; by default a day.
+    :param lookback: how long after its creation a prediction may first appear in the list, a timedelta or
         seconds; by default an hour.
     :raises ConfigurationError: naming the argument that is wrong.
     """

@@ -1,15 +1,16 @@
-"""Start DAGs when predictions are finished: the same for every service."""
+"""Start DAGs when predictions finish: the same for every service."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Hashable
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, ClassVar
 
 from airflow.triggers.base import TriggerEvent
+from typing_extensions import override
 
 from airflow_provider_predictions._compat import BaseEventTrigger
 from airflow_provider_predictions.api.clock import TOLERANCE, earlier
@@ -25,22 +26,21 @@ from airflow_provider_predictions.api.filters import (
     timedelta_of,
 )
 from airflow_provider_predictions.api.incremental import LOOKBACK
-from airflow_provider_predictions.api.state import dump, load
-from airflow_provider_predictions.api.waiting.decide import FailureCounter, decide
+from airflow_provider_predictions.api.waiting.decide import decide
 from airflow_provider_predictions.api.waiting.finished_events import FinishedEvents, events
+from airflow_provider_predictions.api.waiting.pace import FailureCounter
 from airflow_provider_predictions.api.wording import counted, counts
 from airflow_provider_predictions.hooks.base import PredictionsHook
+from airflow_provider_predictions.triggers.asset_state import AssetState
 from airflow_provider_predictions.triggers.shared_stream import SharedStream, StreamItem
 
-STATE = "predictions"
-"""The key in the asset's state store."""
 DAY = 86_400.0
 OF_A_LIST = ("created_after", "created_before", "max_predictions")
 """Filters of one pass over a list, which a watcher chooses itself."""
 
 
 class WatchArguments(Arguments):
-    """What a watcher takes beside its filters."""
+    """The arguments of a watcher that are no filters."""
 
     poke_interval: Seconds
     max_age: Seconds
@@ -48,25 +48,23 @@ class WatchArguments(Arguments):
 
 
 class PredictionsEventTrigger(BaseEventTrigger):
-    """Fire for each batch of predictions that have finished since the last one; runs for ever.
+    """Fire for each batch of predictions that have finished since the last one. Never ends.
 
-    For an ``AssetWatcher``, so it needs Airflow 3.0. An event holds ``service``, ``ids``, ``count``,
-    ``statuses`` (status -> count), and ``batch``, by which an event can be known that comes again, since a
-    triggerer was killed after Airflow had stored the event and before that was noted. Where Airflow keeps a
-    state for the asset (3.3), events go on after a restart where they were; before that version, what
-    finishes while no triggerer runs is not told of.
+    For an ``AssetWatcher``, which needs Airflow 3.0. An event holds ``service``, ``ids``, ``count``,
+    ``statuses`` (status -> count) and ``batch``. If a triggerer is killed just after Airflow has stored an
+    event, the event comes again with the same ``batch``. From Airflow 3.3 on, a watcher keeps its state with
+    the asset and continues after a restart. In earlier versions, it misses what finishes while no triggerer
+    runs.
 
-    :param statuses: tell only of these; by default of all finished ones.
-    :param poke_interval: between polls, a timedelta or seconds; at least 5 seconds.
-    :param max_age: how long an unfinished prediction is waited for, a timedelta or seconds; by default a day.
-    :param lookback: how long after its creation a prediction may be listed for the first time, a timedelta or
+    :param statuses: report only predictions with these statuses; by default all finished ones.
+    :param poke_interval: time between polls, a timedelta or seconds; at least 5 seconds.
+    :param max_age: how long to wait for an unfinished prediction, a timedelta or seconds; by default a day.
+    :param lookback: how long after its creation a prediction may first appear in the list, a timedelta or
         seconds; by default an hour.
     :raises ConfigurationError: naming the argument that is wrong.
     """
 
     hook_class: ClassVar[type[PredictionsHook[Any]]]
-    longest_call: ClassVar[float] = 60.0
-    """Seconds that the asset's state store may take."""
 
     def __init__(
         self,
@@ -88,12 +86,8 @@ class PredictionsEventTrigger(BaseEventTrigger):
         self.poke_interval = checked(WatchArguments, given).poke_interval
         self.max_age, self.lookback = timedelta_of(max_age), timedelta_of(lookback)
         self._filters = self._checked_filters(statuses=statuses, **arguments)
-        self._patience = FailureCounter(self.log)
-        self._feed = FinishedEvents(self._beginning(datetime.now(UTC)))
-        self._begins = True
-        self._unsent: list[dict[str, Any]] = []
-        self._unconfirmed: list[dict[str, Any]] = []
-        self._saved: dict[str, Any] | None = None
+        self._failures = FailureCounter(self.log)
+        self._state = AssetState(earlier(datetime.now(UTC), self.max_age), self._warn)
         self._open: AsyncGenerator[Any, None] | None = None
 
     def _checked_filters(self, **filters: Any) -> Filters:
@@ -107,8 +101,8 @@ class PredictionsEventTrigger(BaseEventTrigger):
                 raise ConfigurationError(f"{name}: is an empty list, so the watcher would never fire")
         return found
 
+    @override
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """The class and its arguments, as the metadata database keeps them; equal ones share a trigger."""
         filters = self._filters.model_dump(mode="json", exclude_none=True)
         return f"{type(self).__module__}.{type(self).__qualname__}", {
             self.hook_class.conn_name_attr: self.conn_id,
@@ -118,30 +112,26 @@ class PredictionsEventTrigger(BaseEventTrigger):
             **filters,
         }
 
+    @override
     def shared_stream_key(self) -> Hashable | None:
-        """Watchers with equal keys share their looks at the list, whatever statuses they tell of."""
+        """Watchers with equal keys share their polls, whatever statuses they report."""
         path, arguments = self.serialize()
         names = sorted(arguments.keys() - {"statuses", "max_age", "lookback"})
         return path, *(f"{name}={arguments[name]!r}" for name in names)
 
     @classmethod
+    @override
     def create_shared_stream_producer(cls, kwargs: dict[str, Any]) -> SharedStream:
-        """What the triggerer shares between watchers, from Airflow 3.3 on; it is told what was stored.
+        return cls(**kwargs)._stream()
 
-        :param kwargs: the arguments of a watcher's trigger.
-        """
-        return cls(**kwargs)._looks()
-
-    def _looks(self) -> SharedStream:
+    def _stream(self) -> SharedStream:
         return SharedStream(self.hook_class, self.conn_id, self._filters, self.poke_interval)
 
+    @override
     async def filter_shared_stream(
         self, shared_stream: AsyncIterator[StreamItem]
     ) -> AsyncIterator[TriggerEvent]:
-        """Fire for what is news in each look, and go on alone if Airflow ends the stream.
-
-        :param shared_stream: of looks at the list.
-        """
+        """Fire for what each item of the stream adds. If Airflow ends the stream, poll alone."""
         try:
             async for event in self._watch(shared_stream):
                 yield event
@@ -150,122 +140,87 @@ class PredictionsEventTrigger(BaseEventTrigger):
         async for event in self.run():
             yield event
 
+    @override
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Poll for ever, and fire for what has finished."""
         while True:
             try:
-                async for event in self._watch(self._alone()):
+                async for event in self._watch(self._unshared_stream()):
                     yield event
             except Exception as error:
                 self._warn(error)
             await asyncio.sleep(self.poke_interval)
 
+    @override
     async def cleanup(self) -> None:
-        """Stop looking. Airflow leaves what ``run`` has opened to the garbage collector."""
+        """Stop polling. Airflow leaves what ``run`` has opened to the garbage collector."""
         if self._open:
             await self._open.aclose()
 
     def _warn(self, error: Exception) -> None:
-        # Of whatever kind: Airflow starts no watcher again that has ended.
+        # Of any kind: Airflow does not restart a watcher that has ended.
         self.log.warning("%s: %s. The watch goes on.", type(error).__name__, error)
 
-    async def _alone(self) -> AsyncIterator[StreamItem]:
-        """Looks of which nobody says when their events are stored; an interval is taken for enough."""
+    async def _unshared_stream(self) -> AsyncIterator[StreamItem]:
+        """A stream for which nobody confirms that events are stored; an interval is long enough for that."""
         last = None
-        self._open = self._looks().open_stream()
-        async with aclosing(self._open) as looks:
-            async for look, _ in looks:
+        self._open = self._stream().open_stream()
+        async with aclosing(self._open) as stream:
+            async for item, _ in stream:
                 if last:
-                    await last.is_told()
-                yield look
-                last = look
+                    await last.stored()
+                yield item
+                last = item
 
-    async def _watch(self, looks: AsyncIterator[StreamItem]) -> AsyncIterator[TriggerEvent]:
-        while not await self._is_loaded():  # noqa: ASYNC110  (Airflow does not say when its API is back)
+    async def _watch(self, stream: AsyncIterator[StreamItem]) -> AsyncIterator[TriggerEvent]:
+        state = self._state
+        while not await state.load(self._stores()):  # noqa: ASYNC110  (Airflow does not say when its API is back)
             await asyncio.sleep(self.poke_interval)
-        async for look in looks:
-            self._unsent += self._news(look)
-            look.ask(self._feed.watermark)
-            await self._save()
-            # Looks are confirmed in their order, so this one confirms what was sent before it, too.
-            sent = [*self._unconfirmed]
-            look.when_told(partial(self._forget, sent))
-            while self._unsent:
-                event = self._unsent.pop(0)
+        async for item in stream:
+            state.unsent += self._events(item)
+            item.look_back_to(state.finished.watermark)
+            await state.save(self._stores())
+            # Items are confirmed in order, so this one also confirms what was sent before it.
+            sent = [*state.unconfirmed]
+            item.on_stored(partial(self._confirm, sent))
+            while state.unsent:
+                event = state.unsent.pop(0)
                 sent.append(event)
-                self._unconfirmed.append(event)
+                state.unconfirmed.append(event)
                 self.log.info(
                     "%s finished: %s", counted(event["count"], "prediction"), counts(event["statuses"])
                 )
                 yield TriggerEvent(event)
 
-    def _news(self, look: StreamItem) -> list[dict[str, Any]]:
-        rows = look.rows(self._feed.watermark)
+    def _events(self, item: StreamItem) -> list[dict[str, Any]]:
+        """The events for what has finished since the last poll."""
+        state, service = self._state, self.hook_class.service_class
+        rows = item.rows(state.finished.watermark)
         if rows is None:
             return []
-        self._patience.record_success(decide(rows, age=0))
-        beginning = self._beginning(rows.clock.earliest)
-        if self._begins and beginning < self._feed.watermark - TOLERANCE:
-            # This machine's clock is ahead of the service's: the next look goes back further.
-            self._feed = FinishedEvents(beginning)
+        self._failures.record_success(decide(rows, age=0))
+        beginning = earlier(rows.clock.earliest, self.max_age)
+        if state.is_new and beginning < state.finished.watermark - TOLERANCE:
+            # This machine's clock is ahead of the service's, so the next poll goes back further.
+            state.finished = FinishedEvents(beginning)
             return []
-        fresh, self._feed = self._feed.news(
+        fresh, state.finished = state.finished.news(
             rows.predictions,
-            terminal=self.hook_class.service_class.terminal_statuses,
+            terminal=service.terminal_statuses,
             statuses=self._filters.statuses,
             max_age=self.max_age,
             lookback=self.lookback,
             clock=rows.clock,
         )
-        # What was finished before anybody watched is no news.
-        begins, self._begins = self._begins, False
-        return [] if begins else list(events(self.hook_class.service_class.name, fresh))
+        # Predictions that finished before the watcher started are ignored.
+        is_first, state.is_new = state.is_new, False
+        return [] if is_first else list(events(service.name, fresh))
 
-    def _beginning(self, now: datetime) -> datetime:
-        """How far back a watcher looks at first."""
-        return earlier(now, self.max_age)
-
-    async def _forget(self, told: list[dict[str, Any]]) -> None:
-        """These are stored: they need not be told of again after a restart."""
-        self._unconfirmed = [event for event in self._unconfirmed if event not in told]
-        await self._save()
-
-    async def _is_loaded(self) -> bool:
-        """Go on where a triggerer that stopped has been, if that can be known now."""
-        try:
-            async with self._in_time():
-                states = [await store.aget(STATE) for store in self._stores() if self._begins]
-        except Exception as error:
-            self._warn(error)
-            return False
-        for facts in filter(None, states):
-            self._feed = load(facts["feed"], FinishedEvents)
-            self._unsent, self._begins = facts["pending"], False
-        return True
-
-    async def _save(self) -> None:
-        facts = {"feed": dump(self._feed), "pending": self._unconfirmed + self._unsent}
-        if self._begins or facts == self._saved:
-            return
-        try:
-            async with self._in_time():
-                for store in self._stores():
-                    await store.aset(STATE, facts)
-            self._saved = facts
-        except Exception as error:  # the next look saves this, too
-            self._warn(error)
-
-    @asynccontextmanager
-    async def _in_time(self) -> AsyncIterator[None]:
-        try:
-            async with asyncio.timeout(self.longest_call):
-                yield
-        except TimeoutError:
-            text = f"The asset's state store did not answer within {self.longest_call:g} s"
-            raise TimeoutError(text) from None
+    async def _confirm(self, stored: list[dict[str, Any]]) -> None:
+        self._state.unconfirmed = [event for event in self._state.unconfirmed if event not in stored]
+        await self._state.save(self._stores())
 
     def _stores(self) -> list[Any]:
-        """A state for each asset that is watched by this trigger."""
+        """The state store of each asset that this trigger watches."""
         accessors = getattr(self, "asset_state_store", None)
         # Equal watchers of several assets are one trigger, and then the accessors refuse to choose.
         return list(accessors._by_name.values()) if accessors else []

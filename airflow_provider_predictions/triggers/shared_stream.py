@@ -1,4 +1,4 @@
-"""A list as a stream of looks at it, which all who watch it share: the same for every service."""
+"""The list as a stream of polls that all its watchers share."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from typing_extensions import override
+
 from airflow_provider_predictions._compat import SharedStreamProducer
 from airflow_provider_predictions.api.filters import Filters
-from airflow_provider_predictions.api.waiting.decide import Pace, Wait
+from airflow_provider_predictions.api.waiting.decide import Wait
 from airflow_provider_predictions.api.waiting.finished_events import Rows
+from airflow_provider_predictions.api.waiting.pace import Pace
 from airflow_provider_predictions.hooks.base import PredictionsHook
 from airflow_provider_predictions.triggers.poller import Poller, Subscription
 
@@ -22,44 +25,45 @@ log = logging.getLogger(__name__)
 
 
 class StreamItem:
-    """One look at a list, on its way to those who watch it.
+    """One poll of a list.
 
-    :param ask: each who watches says here since when the next look is to be.
-    :param rows: what was seen; None for the look before the first, which only asks.
+    :param look_back_to: a watcher calls it with the creation time at which the next poll must begin.
+    :param rows: that the poll read; None for the item before the first poll.
     """
 
-    def __init__(self, ask: Callable[[datetime], None], rows: Rows | None = None) -> None:
-        self.ask = ask
+    def __init__(self, look_back_to: Callable[[datetime], None], rows: Rows | None = None) -> None:
+        self.look_back_to = look_back_to
         self._rows = rows
-        self._when_told: list[Callable[[], Awaitable[None]]] = []
+        self._callbacks: list[Callable[[], Awaitable[None]]] = []
 
     def rows(self, since: datetime) -> Rows | None:
-        """What was seen, if the look went back that far.
+        """The rows, if the poll went back far enough.
 
-        :param since: the creation time from which on all must have been looked at.
+        :param since: the creation time from which on all rows are needed.
         """
         return self._rows if self._rows and self._rows.since <= since else None
 
-    def when_told(self, do: Callable[[], Awaitable[None]]) -> None:
-        """Do something when all events that come of this look are in the metadata database.
+    def on_stored(self, callback: Callable[[], Awaitable[None]]) -> None:
+        """Call back when the metadata database has stored all events of this item.
 
-        :param do: called once.
+        :param callback: called once.
         """
-        self._when_told.append(do)
+        self._callbacks.append(callback)
 
-    async def is_told(self) -> None:
-        """All events that come of this look are in the metadata database."""
-        for do in self._when_told:
-            await do()
+    async def stored(self) -> None:
+        """The metadata database has stored all events of this item."""
+        for callback in self._callbacks:
+            await callback()
 
 
 class SharedStream(SharedStreamProducer):
-    """Looks at a list for ever, for those who watch it.
+    """Polls a list for all its watchers, without end.
 
     :param hook_class: of the service.
     :param conn_id: the Airflow connection.
-    :param filters: which predictions; they are looked at whatever their status.
-    :param poke_interval: seconds between two looks.
+    :param filters: which predictions. Their statuses are ignored, so that watchers of other statuses share
+        the stream.
+    :param poke_interval: seconds between polls.
     """
 
     def __init__(
@@ -71,41 +75,39 @@ class SharedStream(SharedStreamProducer):
         self._pace = Pace(poke_interval)
         self._subscription: Subscription[Rows] | None = None
         self._since: datetime | None = None
-        self._asked = asyncio.Event()
+        self._has_watcher = asyncio.Event()
 
+    @override
     async def open_stream(self) -> AsyncGenerator[tuple[StreamItem, StreamItem], None]:
-        """Each look twice: for those who watch, and for ``advance``."""
-        look = StreamItem(self._ask)
-        yield look, look
-        await self._asked.wait()
+        """Each item twice: for the watchers, and for ``advance``."""
+        item = StreamItem(self._look_back_to)
+        yield item, item
+        await self._has_watcher.wait()
         poller = Poller.of(self._hook_class, self._conn_id)
         async with poller.subscribe(self._wait(), Rows, self._pace) as self._subscription:
             while True:
                 outcome = await self._subscription.outcome()
                 if isinstance(outcome, Rows):
                     self._since = None
-                    look = StreamItem(self._ask, outcome)
-                    yield look, look
+                    item = StreamItem(self._look_back_to, outcome)
+                    yield item, item
                 else:
-                    # Of whatever kind: Airflow starts no watcher again that has ended.
+                    # Of any kind: Airflow does not restart a watcher that has ended.
                     log.warning("%s: %s. The watch goes on.", type(outcome).__name__, outcome)
 
+    @override
     async def advance(self, batch: Sequence[AdvanceItem]) -> None:
-        """Airflow has stored the events that came of these looks, or has failed to.
-
-        :param batch: the looks, each with what became of it.
-        """
-        for look, outcome in batch:
+        for item, outcome in batch:
             if outcome.is_clean:
-                await look.is_told()
+                await item.stored()
 
-    def _ask(self, since: datetime) -> None:
-        """Look back as far as the one who asks for the most."""
+    def _look_back_to(self, since: datetime) -> None:
+        """Begin the next poll at the earliest time that a watcher needs."""
         self._since = min(self._since or since, since)
-        self._asked.set()
+        self._has_watcher.set()
         if self._subscription:
             self._subscription.wait = self._wait()
 
     def _wait(self) -> Wait:
-        looked_at = self._filters.model_copy(update={"created_after": self._since})
-        return Wait(filters=looked_at.model_dump(mode="json", exclude_none=True), fail_on=())
+        filters = self._filters.model_copy(update={"created_after": self._since})
+        return Wait(filters=filters.model_dump(mode="json", exclude_none=True), fail_on=())

@@ -1,1 +1,1 @@
-"""Load and soak: both services on loopback, where five of a hundred requests go wrong."""
+"""Load and soak tests: both services on loopback, where five of a hundred requests fail."""

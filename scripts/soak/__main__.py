@@ -1,4 +1,4 @@
-"""``make soak``: load both services' landings and waits for two hours, and write what was found.
+"""``make soak``: run many landings and waits of both services for two hours, and write the results.
 
 ``PARTS=waits`` runs one part alone. With another size than the default, nothing is written.
 """
@@ -34,8 +34,8 @@ def main() -> None:
     parser.add_argument("--histories", type=int, help="of histories, of each scenario; by default 10000")
     parser.add_argument("--waits", type=int, help="of waits, at once; by default 1000")
     parser.add_argument("--minutes", type=float, help="of waits; by default 30")
-    parser.add_argument("--tasks", type=int, help="of budget, at once; by default 50")
-    parser.add_argument("--rows", type=int, help="of budget, in each list; by default 3000")
+    parser.add_argument("--tasks", type=int, help="of rate_limit, at once; by default 50")
+    parser.add_argument("--rows", type=int, help="of rate_limit, in each list; by default 3000")
     given = vars(parser.parse_args())
     broken = []
     for part in given["parts"] or PARTS:
@@ -46,13 +46,13 @@ def main() -> None:
         say(f"{table}{part}: {'; '.join(report.broken) or 'all promises hold'}")
         broken += report.broken
         if not sizes:
-            decision = f"Does not hold: {'; '.join(report.broken)}" if report.broken else "All of it holds"
-            write(PAGE, f"make soak, {part}", f"{measured()} {decision}.\n\n{table}")
+            summary = f"Does not hold: {'; '.join(report.broken)}" if report.broken else "All of it holds"
+            write(PAGE, f"make soak, {part}", f"{measured()} {summary}.\n\n{table}")
     sys.exit(bool(broken))
 
 
 def measured() -> str:
-    """When and on what."""
+    """When and on which machine the parts ran."""
     load = os.getloadavg()[2]
     return (
         f"Measured on {datetime.now(UTC):%Y-%m-%d} with {os.cpu_count()} cores ({platform.machine()}, "

@@ -1,4 +1,4 @@
-"""What all parts have in common: the servers, the faults, processes, and what is reported."""
+"""What all parts share: servers, faults, processes and reports."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any
 
-from airflow_provider_predictions.sandbox.faults import Fault, Part, RandomFaults, Seen, rate_limit
-from airflow_provider_predictions.sandbox.server import Sandbox
+from tests.faults import Fault, FaultySandbox, Part, RandomFaults, Seen, rate_limit
 
 ROOT = Path(__file__).resolve().parents[2]
 SERVICES = ("vlmrun", "cradl")
@@ -26,10 +25,10 @@ ERROR = b'{"message": "Internal Server Error"}'
 
 @dataclass
 class Report:
-    """What a part has found.
+    """The results of a part.
 
     :param columns: of its table.
-    :param broken: the promises that did not hold, as sentences.
+    :param broken: sentences about the promises that did not hold.
     """
 
     columns: Sequence[str]
@@ -37,37 +36,36 @@ class Report:
     broken: list[str] = field(default_factory=list)
 
     def lines(self) -> list[Sequence[object]]:
-        """The lines of the table, as Markdown has them."""
+        """The lines of the table, as in Markdown."""
         return [self.columns, ["---"] * len(self.columns), *self.rows]
 
     def promise(self, holds: object, broken: str) -> None:
-        """Note a promise that does not hold."""
+        """Record a promise that does not hold."""
         if not holds:
             self.broken.append(broken)
 
 
 class Faults:
-    """A share of the requests goes wrong; a rule of the sandbox.
+    """A rule of the sandbox by which a share of the requests fails.
 
     :param rate: the share.
-    :param parts: of the sandbox that are met.
+    :param parts: of the sandbox whose requests fail.
     """
 
     def __init__(self, rate: float, *parts: Part) -> None:
-        self.chances = [RandomFaults(part, rate, mix(part), seed=n) for n, part in enumerate(parts)]
+        self.rules = [RandomFaults(part, rate, mix(part), seed=n) for n, part in enumerate(parts)]
         self.came: list[tuple[Seen, Fault]] = []
 
     def __call__(self, seen: Seen) -> Fault | None:
-        """What goes wrong with a request, if anything."""
-        fault = next(filter(None, (chance(seen) for chance in self.chances)), None)
+        fault = next(filter(None, (rule(seen) for rule in self.rules)), None)
         if fault:
             self.came.append((seen, fault))
         return fault
 
     @property
     def observed(self) -> Counter[str]:
-        """How often each has come."""
-        return sum((chance.observed for chance in self.chances), Counter[str]())
+        """How often each fault came, by name."""
+        return sum((rule.observed for rule in self.rules), Counter[str]())
 
 
 FAULTS = (
@@ -83,10 +81,10 @@ FAULTS = (
 
 
 def mix(part: Part) -> dict[str, Fault]:
-    """What goes wrong with a part; ``times`` are weights.
+    """The faults of a part; ``times`` are weights.
 
-    A 429 without Retry-After is rare: at VLM Run it means a pause of up to a minute. Of a 401 in the middle,
-    Cradl's tokens take care, which are revoked now and then.
+    A 429 without Retry-After is rare, because it makes the client pause for up to a minute at VLM Run. A 401
+    comes when Cradl's tokens are revoked.
     """
     faults = {
         "500": Fault(part, status=500, body=ERROR, times=24),
@@ -108,32 +106,31 @@ def mix(part: Part) -> dict[str, Fault]:
 
 
 @dataclass(frozen=True)
-class World:
-    """Servers, and the environment in which processes find them.
+class Servers:
+    """The sandbox and S3, and how processes reach them.
 
-    :param home: a directory that nothing outlives.
+    :param home: a temporary directory.
     :param environment: of the processes.
     """
 
-    sandbox: Sandbox
+    sandbox: FaultySandbox
     s3: Any
     home: Path
     environment: dict[str, str]
 
     @property
     def bucket(self) -> str:
-        """Where everything lands."""
         return "soak"
 
-    def connected(self, extra: dict[str, Any]) -> World:
-        """The same with more extras of the services' connections."""
+    def connected(self, extra: dict[str, Any]) -> Servers:
+        """The same servers with more extras of the services' connections."""
         return replace(self, environment=self.environment | connections(self.sandbox, extra))
 
     @contextmanager
     def process(self, module: str, order: object) -> Iterator[subprocess.Popen[str]]:
-        """A module in a process of its own, which is over when the block is.
+        """Run a module in a process of its own, until the block ends.
 
-        :param order: what it is to do; it reads that from its first argument, as JSON.
+        :param order: its first argument, as JSON.
         """
         command = [sys.executable, "-m", f"soak.{module}", json.dumps(order)]
         with (self.home / f"{module}.log").open("a") as log:
@@ -148,7 +145,7 @@ class World:
             process.wait()
 
     def log(self, module: str) -> str:
-        """The end of what the processes of a module have logged."""
+        """The end of a module's log."""
         return (self.home / f"{module}.log").read_text(errors="replace")[-3000:]
 
     def objects(self, uris: Sequence[str]) -> Iterator[bytes]:
@@ -159,21 +156,21 @@ class World:
 
 
 @contextmanager
-def world(*, token_lifetime: float = 3600) -> Iterator[World]:
-    """The sandbox, empty, and S3.
+def start_servers(*, token_lifetime: float = 3600) -> Iterator[Servers]:
+    """Start an empty sandbox and S3.
 
-    :param token_lifetime: seconds that a token of Cradl is good for.
+    :param token_lifetime: seconds for which a token of Cradl is valid.
     """
     import boto3
 
     from tests.storage.servers import s3_server
 
-    # It would say of each fault that there was no whole answer.
+    # It logs each fault as a response that is not complete.
     logging.getLogger("uvicorn.error").addFilter(lambda record: "ASGI callable" not in record.getMessage())
     with (
         tempfile.TemporaryDirectory(prefix="soak-") as home,
         s3_server() as url,
-        Sandbox(token_lifetime=token_lifetime) as sandbox,
+        FaultySandbox(token_lifetime=token_lifetime) as sandbox,
     ):
         account = {"region_name": "us-east-1", "endpoint_url": url}
         s3 = boto3.client("s3", aws_access_key_id="soak", aws_secret_access_key="soak", **account)
@@ -192,10 +189,10 @@ def world(*, token_lifetime: float = 3600) -> Iterator[World]:
             "PYTHONPATH": str(ROOT / "scripts"),
             "TMPDIR": home,
         }
-        yield World(sandbox, s3, Path(home), environment)
+        yield Servers(sandbox, s3, Path(home), environment)
 
 
-def connections(sandbox: Sandbox, extra: dict[str, Any] | None = None) -> dict[str, str]:
+def connections(sandbox: FaultySandbox, extra: dict[str, Any] | None = None) -> dict[str, str]:
     """The environment variables of both services' connections, with more extras."""
     found = {}
     for service in SERVICES:
@@ -211,5 +208,5 @@ def megabytes(count: float) -> str:
 
 
 def say(line: object, to: IO[str] = sys.stdout) -> None:
-    """A line, at once."""
+    """Print a line at once."""
     print(line, file=to, flush=True)

@@ -1,6 +1,6 @@
-"""Landings under attempts that are frozen, killed and woken in every order: no committed record is harmed.
+"""Attempts are frozen, killed and woken in every order, and no committed record is harmed.
 
-Nothing of it takes real time: the list, the storage, the clock and the workers are simulated.
+The list, the storage, the clock and the workers are simulated, so it takes no real time.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A long list lands while it changes and requests fail: nothing is lost, nothing doubled, memory is flat."""
+"""A long list lands while it changes and requests fail. No record is lost or doubled; memory stays flat."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ import psutil
 
 from airflow_provider_predictions.sandbox.data import Record
 from airflow_provider_predictions.sandbox.store import RecordStore
-from soak.common import FAULTS, SERVICES, TITLES, Faults, Report, World, megabytes, say, world
+from soak.common import FAULTS, SERVICES, TITLES, Faults, Report, Servers, megabytes, say, start_servers
 
 PAGE = 100
 MOST_GROWTH = 64e6
@@ -30,7 +30,7 @@ ID = {"vlmrun": "id", "cradl": "predictionId"}
 TICK = 1.0
 """Seconds between two changes of the list."""
 LIFETIME = 60.0
-"""Seconds that a token of Cradl is good for."""
+"""Seconds for which a token of Cradl is valid."""
 
 
 def run(
@@ -57,19 +57,19 @@ def run(
 
 
 def _land(service: str, count: int, rate: float, longest: float) -> tuple[dict[str, str], list[str]]:
-    """The figures of one service, and what did not hold."""
+    """The figures of one service, and the promises that did not hold."""
     name = TITLES[service]
-    with world(token_lifetime=LIFETIME) as at:
-        record_store: RecordStore = getattr(at.sandbox, service)
+    with start_servers(token_lifetime=LIFETIME) as servers:
+        record_store: RecordStore = getattr(servers.sandbox, service)
         record_store.fill(count, days=365)
         faults = Faults(rate, service, *(["token"] if service == "cradl" else []))
-        at.sandbox.wire.rules.append(faults)
+        servers.sandbox.wire.rules.append(faults)
         say(f"{name}: {count:,} predictions are there")
-        with changing(at, record_store) as changes:
-            attempts = Attempts(at, service, count, time.monotonic() + longest)
+        with changing(servers, record_store) as changes:
+            attempts = Attempts(servers, service, count, time.monotonic() + longest)
             manifest = attempts.land()
         say(f"{name}: landed; counting")
-        lost, doubled, altered = _compared(at, service, record_store, changes, manifest)
+        lost, doubled, altered = _compared(servers, service, record_store, changes, manifest)
     growth, observed = attempts.peak - attempts.before, faults.observed
     promises = {
         "the manifest says that predictions may be missing": manifest["consistent"] is not False,
@@ -100,13 +100,13 @@ def _land(service: str, count: int, rate: float, longest: float) -> tuple[dict[s
 
 @dataclass
 class Attempts:
-    """The attempts of a task in processes of their own, the first of which is killed halfway.
+    """The attempts of a task, each in a process of its own. The first one is killed halfway.
 
     :param count: predictions in the list.
-    :param end: when all has to be over, on the monotonic clock.
+    :param end: when the last attempt must end, on the monotonic clock.
     """
 
-    at: World
+    servers: Servers
     service: str
     count: int
     end: float
@@ -116,7 +116,7 @@ class Attempts:
     seconds: float = 0
 
     def land(self) -> dict[str, Any]:
-        """Retry as Airflow does, until it has landed; the manifest."""
+        """Retry as Airflow does, until the list has landed; returns the manifest."""
         started = time.monotonic()
         while self.number < MOST_ATTEMPTS:
             self.number += 1
@@ -127,7 +127,7 @@ class Attempts:
             say(f"{TITLES[self.service]}: attempt {self.number} ended: {answer['error']}")
             if answer["fails"]:
                 break
-        raise AssertionError(f"{TITLES[self.service]}: not landed.\n{self.at.log('attempt')}")
+        raise AssertionError(f"{TITLES[self.service]}: not landed.\n{self.servers.log('landing_process')}")
 
     def _attempt(self) -> dict[str, Any]:
         prefetch = {"vlmrun": 4}.get(self.service, 1)
@@ -135,30 +135,32 @@ class Attempts:
             "service": self.service,
             "run": "soak",
             "attempt": self.number,
-            "path": f"s3://store@{self.at.bucket}/{self.service}",
+            "path": f"s3://store@{self.servers.bucket}/{self.service}",
             "page_size": PAGE,
             "records_per_part": max(1000, self.count // 20),
             "prefetch": prefetch,
         }
-        with self.at.process("attempt", order) as process:
+        with self.servers.process("landing_process", order) as process:
             answers: list[str] = []
             reader = threading.Thread(target=lambda: answers.extend(process.stdout or ()))
             reader.start()
             self._watch(process)
             reader.join()
-        told: dict[str, Any] = {}
+        result: dict[str, Any] = {}
         for line in answers:
-            told |= json.loads(line)
-        self.before = max(self.before, told.get("before", 0))
-        return {"error": f"it was killed ({process.returncode})", "fails": False} | told
+            result |= json.loads(line)
+        self.before = max(self.before, result.get("before", 0))
+        return {"error": f"it was killed ({process.returncode})", "fails": False} | result
 
     def _watch(self, process: subprocess.Popen[str]) -> None:
-        """Note the memory until the process is over; kill the first one halfway."""
+        """Measure the memory until the process ends; kill the first one halfway."""
         watched = psutil.Process(process.pid)
         while process.poll() is None:
             if time.monotonic() > self.end:
-                raise AssertionError(f"{TITLES[self.service]}: takes too long.\n{self.at.log('attempt')}")
-            if self.number == 1 and len(self.at.sandbox.wire.seen) > self.count / PAGE / 2:
+                raise AssertionError(
+                    f"{TITLES[self.service]}: takes too long.\n{self.servers.log('landing_process')}"
+                )
+            if self.number == 1 and len(self.servers.sandbox.wire.seen) > self.count / PAGE / 2:
                 process.kill()
             try:
                 self.peak = max(self.peak, watched.memory_info().rss)
@@ -169,18 +171,18 @@ class Attempts:
 
 @dataclass
 class Changes:
-    """What happened to a list while it was read."""
+    """How a list changed while it was read."""
 
     before: dict[str, bytes]
-    """The hash of each prediction that was there at first, by its id."""
+    """The hash of each prediction of the list at the start, by its id."""
     added: list[Record] = field(default_factory=list)
     removed: set[str] = field(default_factory=set)
     revoked: int = 0
 
 
 @contextmanager
-def changing(at: World, record_store: RecordStore) -> Iterator[Changes]:
-    """Add rows in front and remove others, and revoke the tokens now and then, until the block ends."""
+def changing(servers: Servers, record_store: RecordStore) -> Iterator[Changes]:
+    """Add rows, remove others, and sometimes revoke the tokens, until the block ends."""
     changes = Changes({row.id: _hash(record_store.text(row)) for row in record_store.rows})
     over = threading.Event()
 
@@ -195,7 +197,7 @@ def changing(at: World, record_store: RecordStore) -> Iterator[Changes]:
             changes.removed |= gone
             record_store.remove(gone)
             if ticks % 40 == 0:
-                at.sandbox.tokens.revoke()
+                servers.sandbox.tokens.revoke()
                 changes.revoked += 1
 
     thread = threading.Thread(target=change, name="changing")
@@ -212,13 +214,13 @@ def _hash(line: bytes) -> bytes:
 
 
 def _compared(
-    at: World, service: str, record_store: RecordStore, changes: Changes, manifest: dict[str, Any]
+    servers: Servers, service: str, record_store: RecordStore, changes: Changes, manifest: dict[str, Any]
 ) -> tuple[int, int, int]:
-    """How many predictions are lost, doubled and altered; what was added or removed may be there or not."""
+    """How many predictions are lost, doubled and altered. Added and removed ones may be there or not."""
     expected = changes.before | {row.id: _hash(record_store.text(row)) for row in changes.added}
     landed: Counter[str] = Counter()
     altered = 0
-    for part in at.objects([part["uri"] for part in manifest["parts"]]):
+    for part in servers.objects([part["uri"] for part in manifest["parts"]]):
         for line in part.splitlines():
             id_ = json.loads(line)[ID[service]]
             landed[id_] += 1

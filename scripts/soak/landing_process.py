@@ -1,4 +1,4 @@
-"""One attempt of a landing: answers with the memory it has before it begins, and with how it ended."""
+"""One attempt of a landing. Prints the memory of the process before it begins, and how it ended."""
 
 from __future__ import annotations
 
@@ -6,24 +6,23 @@ import json
 
 import psutil
 
-from soak.worker import answers, land, order
+from soak.worker import land, order, results
 
 
 def main() -> None:
-    say = answers()
+    stream = results()
     import pyarrow
     import s3fs
     from airflow.providers.common.compat.sdk import AirflowFailException, ObjectStoragePath
 
     _ = (pyarrow, s3fs, ObjectStoragePath("file:///").fs)
-    told = order()
-    print(json.dumps({"before": psutil.Process().memory_info().rss}), file=say)
+    print(json.dumps({"before": psutil.Process().memory_info().rss}), file=stream)
     try:
-        answer = {"manifest": land(**told)}
+        result = {"manifest": land(**order())}
     except Exception as error:
         is_final = isinstance(error, AirflowFailException)
-        answer = {"error": f"{type(error).__name__}: {error}", "fails": is_final}
-    print(json.dumps(answer), file=say)
+        result = {"error": f"{type(error).__name__}: {error}", "fails": is_final}
+    print(json.dumps(result), file=stream)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Many landings at once on one connection: they stay within its budget, and all land whole."""
+"""Many landings at once on one connection stay within its rate limit, and all records land."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-from airflow_provider_predictions.sandbox.faults import RateLimitRule
-from soak.common import SERVICES, TITLES, Report, World, say, world
+from soak.common import SERVICES, TITLES, Report, Servers, say, start_servers
+from tests.faults import RateLimitRule
 
 PAGE = 100
 COLUMNS = (
@@ -29,10 +29,11 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class Scenario:
-    """How the landings run, and who knows the limit.
+    """How the landings run, and what enforces the limit.
 
-    :param processes: each landing is a process, as Airflow's tasks are; or else a thread of one process.
-    :param given: the connection knows it, divided among the processes; or else the service refuses with 429.
+    :param processes: each landing is a process, as in Airflow; otherwise a thread of one process.
+    :param given: the connection gives the limit, divided among the processes; otherwise the service responds
+        with 429.
     """
 
     processes: bool
@@ -52,64 +53,64 @@ def run(
     per_second: int = 20,
     longest: float = 1800,
 ) -> Report:
-    """Let so many tasks land the same list at once, both services side by side.
+    """Let many tasks land the same list at once, both services side by side.
 
     :param rows: of the list.
-    :param per_minute: requests that VLM Run takes, and that a connection is given.
-    :param per_second: requests that Cradl takes.
+    :param per_minute: requests that VLM Run and a connection allow.
+    :param per_second: requests that Cradl allows.
     :param longest: seconds that one scenario may take.
     """
     report = Report(COLUMNS)
-    with world() as at, ThreadPoolExecutor(len(SERVICES)) as pool:
-        at.sandbox.vlmrun.fill(rows)
-        at.sandbox.cradl.fill(rows)
+    with start_servers() as servers, ThreadPoolExecutor(len(SERVICES)) as pool:
+        servers.sandbox.vlmrun.fill(rows)
+        servers.sandbox.cradl.fill(rows)
         for scenario in scenarios:
             limits = {
                 "vlmrun": RateLimitRule("vlmrun", per_minute, 60),
                 "cradl": RateLimitRule("cradl", per_second, 1),
             }
-            at.sandbox.wire.clear()
+            servers.sandbox.wire.clear()
             if not scenario.given:
-                at.sandbox.wire.rules += limits.values()
+                servers.sandbox.wire.rules += limits.values()
             share = per_minute // tasks if scenario.processes else per_minute
             extra = {"requests_per_minute": share} if scenario.given else {}
             runs = [
-                pool.submit(_run, at.connected(extra), service, scenario, tasks, longest)
+                pool.submit(_run, servers.connected(extra), service, scenario, tasks, longest)
                 for service in services
             ]
             for service, future in zip(services, runs, strict=True):
                 seconds, answers = future.result()
-                _judge(report, at, service, scenario, limits[service], share, seconds, answers)
+                _judge(report, servers, service, scenario, limits[service], share, seconds, answers)
     return report
 
 
 def _run(
-    at: World, service: str, scenario: Scenario, tasks: int, longest: float
+    servers: Servers, service: str, scenario: Scenario, tasks: int, longest: float
 ) -> tuple[float, list[dict[str, Any]]]:
-    """Run the tasks; the seconds, and what each has answered."""
+    """Run the tasks; returns the seconds, and the result of each."""
     order = {
         "service": service,
         "run": "",
         "tasks": tasks,
         "processes": scenario.processes,
         "page_size": PAGE,
-        "path": f"s3://store@{at.bucket}/{service}-{scenario.processes}-{scenario.given}",
+        "path": f"s3://store@{servers.bucket}/{service}-{scenario.processes}-{scenario.given}",
     }
-    with at.process("tasks", order) as process:
+    with servers.process("tasks", order) as process:
         stopper = threading.Timer(longest, process.kill)
         stopper.start()
         assert process.stdout
         answer = process.stdout.read()
         stopper.cancel()
     if not answer:
-        raise AssertionError(f"{TITLES[service]}: no answer within {longest} s.\n{at.log('tasks')}")
-    times = [seen.at for seen in at.sandbox.wire.seen if seen.part == service]
+        raise AssertionError(f"{TITLES[service]}: no answer within {longest} s.\n{servers.log('tasks')}")
+    times = [seen.at for seen in servers.sandbox.wire.seen if seen.part == service]
     return max(times) - min(times), json.loads(answer)
 
 
 def _judge(
     report: Report,
-    at: World,
+    servers: Servers,
     service: str,
     scenario: Scenario,
     limit: RateLimitRule,
@@ -117,16 +118,16 @@ def _judge(
     seconds: float,
     answers: list[dict[str, Any]],
 ) -> None:
-    times = [seen.at for seen in at.sandbox.wire.seen if seen.part == service]
-    expected = hashlib.sha256(b"".join(text + b"\n" for text in getattr(at.sandbox, service).texts()))
-    whole = sum(_hash(at, answer) == expected.hexdigest() for answer in answers)
+    times = [seen.at for seen in servers.sandbox.wire.seen if seen.part == service]
+    expected = hashlib.sha256(b"".join(text + b"\n" for text in getattr(servers.sandbox, service).texts()))
+    whole = sum(_hash(servers, answer) == expected.hexdigest() for answer in answers)
     tasks, most = len(answers), densest(times, 60)
     how = f"{tasks} {'processes' if scenario.processes else 'threads of one process'}"
     name = f"{TITLES[service]}, {how}"
     if scenario.given:
-        rate_limiter = share * tasks if scenario.processes else share
+        allowed = share * tasks if scenario.processes else share
         words = f"given: {share} a minute" + (" each" if scenario.processes else "")
-        report.promise(most <= rate_limiter, f"{name}: {most} requests within 60 s, of {rate_limiter}")
+        report.promise(most <= allowed, f"{name}: {most} requests within 60 s, of {allowed}")
     else:
         words = f"the service's: {limit.requests} in {limit.seconds} s"
     errors = [answer["error"] for answer in answers if "error" in answer]
@@ -138,16 +139,19 @@ def _judge(
     say(row)
 
 
-def _hash(at: World, answer: dict[str, Any]) -> str:
-    """The hash of all that a task has landed."""
+def _hash(servers: Servers, answer: dict[str, Any]) -> str:
+    """The hash of all records that a task has landed."""
     hashed = hashlib.sha256()
-    for part in at.objects([part["uri"] for part in answer.get("manifest", {"parts": ()})["parts"]]):
+    for part in servers.objects([part["uri"] for part in answer.get("manifest", {"parts": ()})["parts"]]):
         hashed.update(part)
     return hashed.hexdigest()
 
 
 def densest(times: Sequence[float], seconds: float) -> int:
-    """The most moments that lie within any window of so many seconds."""
+    """The largest number of times within any window.
+
+    :param seconds: the length of the window.
+    """
     moments, first, most = sorted(times), 0, 0
     for n, moment in enumerate(moments):
         while moments[first] <= moment - seconds:

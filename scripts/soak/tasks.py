@@ -1,4 +1,4 @@
-"""Many landings at once: as threads of this process, or as processes forked from it, as a worker's are."""
+"""Many landings at once, as threads of this process or as processes that it forks, as a worker does."""
 
 from __future__ import annotations
 
@@ -8,32 +8,32 @@ from functools import partial
 from multiprocessing import get_context
 from typing import Any
 
-from soak.worker import answers, land, order
+from soak.worker import land, order, results
 
 MOST_ATTEMPTS = 5
 
 
 def main() -> None:
-    say = answers()
+    stream = results()
     from airflow.providers.common.compat.sdk import ObjectStoragePath
 
-    # Airflow looks for the file systems of all providers when the first one is asked for.
+    # With the first file system, Airflow loads those of all providers.
     _ = ObjectStoragePath("file:///").fs
-    told = order()
-    tasks = range(told.pop("tasks"))
-    with pool(told.pop("processes"), len(tasks)) as executor:
-        print(json.dumps(list(executor.map(partial(task, told), tasks))), file=say)
+    given = order()
+    tasks = range(given.pop("tasks"))
+    with pool(given.pop("processes"), len(tasks)) as executor:
+        print(json.dumps(list(executor.map(partial(task, given), tasks))), file=stream)
 
 
 def pool(processes: bool, size: int) -> Executor:
-    """Where as many tasks as it is large run at once."""
+    """An executor that runs ``size`` tasks at once."""
     if processes:
         return ProcessPoolExecutor(size, mp_context=get_context("fork"))
     return ThreadPoolExecutor(size)
 
 
 def task(arguments: dict[str, Any], number: int) -> dict[str, Any]:
-    """A task with its retries: the manifest, or what was wrong, and the number of attempts."""
+    """Run a task with its retries; returns the manifest or the error, and the number of attempts."""
     from airflow.providers.common.compat.sdk import AirflowFailException
 
     path = f"{arguments['path']}/{number:02}"
@@ -43,10 +43,10 @@ def task(arguments: dict[str, Any], number: int) -> dict[str, Any]:
         except AirflowFailException as error:
             return {"attempts": attempt, "error": str(error)}
         except Exception as error:
-            answer = {"attempts": attempt, "error": f"{type(error).__name__}: {error}"}
+            result = {"attempts": attempt, "error": f"{type(error).__name__}: {error}"}
         else:
             return {"attempts": attempt, "manifest": manifest}
-    return answer
+    return result
 
 
 if __name__ == "__main__":

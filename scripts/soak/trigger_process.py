@@ -1,8 +1,8 @@
-"""A triggerer's event loop with a crowd of waits.
+"""A triggerer's event loop with many waits.
 
-Each line of standard input is a service and an id: a wait that joins. Each line of the answer is a wait that
-has ended, or a sample of what the process holds. When the input ends, the waits that are left are cancelled;
-the last answer says what is left of them.
+Each line of standard input is a service and an id, and starts a wait. Each line of output is a wait that has
+ended, or a sample of the process's resources. When the input ends, the remaining waits are cancelled. The
+last line lists the resources that are left.
 """
 
 from __future__ import annotations
@@ -17,16 +17,17 @@ from typing import IO, Any
 
 import psutil
 
-from soak.worker import answers, order
+from soak.worker import order, results
 
 
-class Crowd:
-    """The waits of both services.
+class Triggerer:
+    """Runs the triggers of both services.
 
-    :param interval: seconds between two polls, and between two samples.
+    :param interval: seconds between polls, and between samples.
+    :param stream: for the output.
     """
 
-    def __init__(self, interval: float, say: IO[str]) -> None:
+    def __init__(self, interval: float, stream: IO[str]) -> None:
         from airflow_provider_predictions.triggers.cradl import CradlPredictionsTrigger
         from airflow_provider_predictions.triggers.poller import Poller
         from airflow_provider_predictions.triggers.vlmrun import VlmRunPredictionsTrigger
@@ -37,22 +38,22 @@ class Crowd:
         self.interval = interval
         self.waits: set[asyncio.Task[None]] = set()
         self.process = psutil.Process()
-        self._say = say
+        self._stream = stream
 
-    def tell(self, **answer: Any) -> None:
-        """Answer with a line."""
-        print(json.dumps(answer), file=self._say)
+    def write(self, **result: Any) -> None:
+        """Write a line."""
+        print(json.dumps(result), file=self._stream)
 
     async def run(self) -> None:
-        """Take waits in until there are no more."""
-        # Airflow keeps a thread for its look-ups, from the first one on.
+        """Start waits until the input ends."""
+        # The first lookup of a connection starts a thread that Airflow keeps.
         for service, trigger in self.triggers.items():
             async with await trigger.hook_class(f"{service}_default").aget_conn():
                 pass
         before = set(threading.enumerate())
-        # What was imported is not counted again and again; what is counted is what the waits hold.
+        # Only what the waits hold is counted, not what was imported.
         gc.freeze()
-        self.tell(ready=True)
+        self.write(ready=True)
         lines: asyncio.Queue[str] = asyncio.Queue()
         loop = asyncio.get_running_loop()
 
@@ -73,17 +74,17 @@ class Crowd:
         for wait in waits[1:]:
             wait.cancel()
         await asyncio.gather(*waits, return_exceptions=True)
-        # A poll that was cancelled closes its connections first.
+        # A cancelled poll closes its connections first.
         await asyncio.sleep(1)
         reader.join()
-        self.tell(
+        self.write(
             tasks=[str(task) for task in asyncio.all_tasks() - {asyncio.current_task()}],
             threads=[thread.name for thread in threading.enumerate() if thread not in before],
             sockets=[str(socket) for socket in self.process.net_connections()],
         )
 
     async def _wait(self, service: str, id_: str) -> None:
-        """Wait as a sensor does, again where a retry may help."""
+        """Wait as a sensor does, and retry if that may help."""
         retries = 0
         while True:
             trigger = self.triggers[service](
@@ -94,13 +95,13 @@ class Crowd:
             if payload["state"] != "error" or not payload["retryable"]:
                 break
             retries += 1
-        self.tell(id=id_, state=payload["state"], retries=retries, told=time.time())
+        self.write(id=id_, state=payload["state"], retries=retries, ended=time.time())
 
     async def _sample(self) -> None:
         while True:
             await asyncio.sleep(self.interval)
             gc.collect()
-            self.tell(
+            self.write(
                 at=time.time(),
                 memory=self.process.memory_info().rss,
                 objects=len(gc.get_objects()),
@@ -112,5 +113,5 @@ class Crowd:
 
 
 if __name__ == "__main__":
-    say = answers()
-    asyncio.run(Crowd(order()["interval"], say).run())
+    stream = results()
+    asyncio.run(Triggerer(order()["interval"], stream).run())

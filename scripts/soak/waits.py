@@ -1,4 +1,4 @@
-"""A crowd of waits for hours, made short: memory is flat, nothing leaks, and every wait is told in time."""
+"""Many waits for hours, sped up: memory stays flat, nothing leaks, and every wait ends in time."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from typing import Any
 
 from airflow_provider_predictions.sandbox.data import Record
 from airflow_provider_predictions.sandbox.store import RecordStore
-from soak.common import FAULTS, SERVICES, TITLES, Faults, Report, World, megabytes, world
+from soak.common import FAULTS, SERVICES, TITLES, Faults, Report, Servers, megabytes, start_servers
 
 INTERVAL, SHORTEST, LIFETIME, REVOKED = 60, 120, 1800, 9000
 """Simulated seconds: between polls, of the shortest wait, of a token, between revocations."""
@@ -29,67 +29,70 @@ JITTER = 1.1
 def run(
     waits: int = 1000, minutes: float = 30, *, speed: float = 30, longest: float = 7200, rate: float = 0.05
 ) -> Report:
-    """Keep so many waits going, half of them on each service.
+    """Keep waits running, half of them on each service.
 
     :param minutes: of real time.
     :param speed: simulated seconds in a real one.
     :param longest: simulated seconds of the longest wait.
-    :param rate: the share of requests that goes wrong.
+    :param rate: the share of requests that fail.
     """
-    with world(token_lifetime=LIFETIME / speed) as at:
+    with start_servers(token_lifetime=LIFETIME / speed) as servers:
         faults = Faults(rate, "vlmrun", "cradl", "token")
-        at.sandbox.wire.rules.append(faults)
+        servers.sandbox.wire.rules.append(faults)
         for service in SERVICES:
-            getattr(at.sandbox, service).fill(2000)
-        with at.process("crowd", {"interval": INTERVAL / speed}) as process:
-            crowd = Crowd(at, process, speed, longest)
-            crowd.keep(waits, minutes * 60)
-        return Judge(crowd, faults).report(waits)
+            getattr(servers.sandbox, service).fill(2000)
+        with servers.process("trigger_process", {"interval": INTERVAL / speed}) as process:
+            load = Load(servers, process, speed, longest)
+            load.keep(waits, minutes * 60)
+        return Checks(load, faults).report(waits)
 
 
 @dataclass
 class Waiting:
-    """A wait that has joined.
+    """A wait of the process.
 
-    :param joined: seconds since 1970.
-    :param told: how it ended.
+    :param started: seconds since 1970.
+    :param result: how it ended.
     """
 
     service: str
     record: Record
-    joined: float
-    told: dict[str, Any] | None = None
+    started: float
+    result: dict[str, Any] | None = None
 
     @property
     def finished(self) -> float:
-        """When it could have been told, in seconds since 1970."""
-        return max(self.joined, self.record.ended.timestamp())
+        """When it could have ended, in seconds since 1970."""
+        return max(self.started, self.record.ended.timestamp())
 
 
 @dataclass
-class Crowd:
-    """Who waits in the process: for each that has ended, another one joins.
+class Load:
+    """The waits of the process. Each one that ends is replaced.
 
     :param speed: simulated seconds in a real one.
     :param longest: simulated seconds of the longest wait.
     """
 
-    at: World
+    servers: Servers
     process: subprocess.Popen[str]
     speed: float
     longest: float
     waits: dict[str, Waiting] = field(default_factory=dict)
     samples: list[dict[str, Any]] = field(default_factory=list)
     left: dict[str, list[str]] = field(default_factory=dict)
-    """What is there after all waits are gone."""
+    """The resources that are left after the last wait."""
     began: float = 0
     ended: float = 0
     revoked: int = 0
     _rng: random.Random = field(default_factory=lambda: random.Random(7))
 
     def keep(self, count: int, seconds: float) -> None:
-        """Keep so many going, for so long."""
-        # What the process says is read here, so that it never waits for a reader.
+        """Keep this many waits running.
+
+        :param seconds: of real time.
+        """
+        # A thread reads the output, so that the process never waits for a reader.
         reader = threading.Thread(target=self._listen, args=(count,), name="listening")
         assert self.process.stdout
         assert "ready" in json.loads(self.process.stdout.readline())
@@ -98,34 +101,34 @@ class Crowd:
         reader.start()
         while time.time() + REVOKED / self.speed < end:
             time.sleep(REVOKED / self.speed)
-            self.at.sandbox.tokens.revoke()
+            self.servers.sandbox.tokens.revoke()
             self.revoked += 1
         reader.join(end - time.time() + 60)
         if self.process.wait(60) or reader.is_alive():
-            raise AssertionError(f"The crowd did not end well.\n{self.at.log('crowd')}")
+            raise AssertionError(f"The process failed.\n{self.servers.log('trigger_process')}")
 
     def _listen(self, count: int) -> None:
         for n in range(count):
-            self._join(SERVICES[n % 2])
+            self._start(SERVICES[n % 2])
         assert self.process.stdout
         assert self.process.stdin
         for line in self.process.stdout:
-            answer = json.loads(line)
-            if "id" in answer:
-                wait = self.waits[answer["id"]]
-                wait.told = answer
+            result = json.loads(line)
+            if "id" in result:
+                wait = self.waits[result["id"]]
+                wait.result = result
                 if time.time() < self.ended:
-                    self._join(wait.service)
-            elif "memory" in answer:
-                self.samples.append(answer)
+                    self._start(wait.service)
+            elif "memory" in result:
+                self.samples.append(result)
                 if time.time() >= self.ended and not self.process.stdin.closed:
                     self.ended = time.time()
                     self.process.stdin.close()
             else:
-                self.left |= answer
+                self.left |= result
 
-    def _join(self, service: str) -> None:
-        record_store: RecordStore = getattr(self.at.sandbox, service)
+    def _start(self, service: str) -> None:
+        record_store: RecordStore = getattr(self.servers.sandbox, service)
         record = record_store.add(work=self._rng.uniform(SHORTEST, self.longest) / self.speed)
         self.waits[record.id] = Waiting(service, record, time.time())
         assert self.process.stdin
@@ -133,74 +136,77 @@ class Crowd:
         self.process.stdin.flush()
 
 
-class Judge:
+class Checks:
     """Whether the promises hold.
 
-    :param crowd: that is gone.
+    :param load: after its end.
     :param faults: that came.
     """
 
-    def __init__(self, crowd: Crowd, faults: Faults) -> None:
-        self.crowd = crowd
+    def __init__(self, load: Load, faults: Faults) -> None:
+        self.load = load
         self.faults = faults
-        self.interval = INTERVAL / crowd.speed
-        self.told = [wait for wait in crowd.waits.values() if wait.told]
+        self.interval = INTERVAL / load.speed
+        self.ended = [wait for wait in load.waits.values() if wait.result]
         self.starts = {service: self._starts(service) for service in SERVICES}
         self.deadlines = {service: list(self._deadlines(service)) for service in SERVICES}
 
     def report(self, count: int) -> Report:
-        """The table, and what did not hold."""
+        """The table, and the promises that did not hold."""
         report = Report(("", "found"))
-        crowd, seconds = self.crowd, self.crowd.ended - self.crowd.began
+        load, seconds = self.load, self.load.ended - self.load.began
         self._waits(report, count)
         self._memory(report)
         for service in SERVICES:
             polls = len(self.starts[service])
-            most = math.ceil(seconds / self.interval) + 1 + crowd.revoked * (service == "cradl")
+            most = math.ceil(seconds / self.interval) + 1 + load.revoked * (service == "cradl")
             report.promise(polls <= most, f"{TITLES[service]}: {polls} polls; at most {most} are due")
             report.rows.append((f"polls of {TITLES[service]}, of {most:,} at most", f"{polls:,}"))
         for what in ("tasks", "threads", "sockets"):
-            left = crowd.left.get(what)
+            left = load.left.get(what)
             report.promise(left == [], f"{what} that are left: {left}")
             report.rows.append((f"{what} that are left when all waits are gone", len(left or ())))
         observed = self.faults.observed
-        report.rows.append(("requests", f"{len(crowd.at.sandbox.wire.seen):,}"))
+        report.rows.append(("requests", f"{len(load.servers.sandbox.wire.seen):,}"))
         report.rows.append(("faults met", f"{observed.total():,}"))
         report.rows += [(f"of them {fault}", f"{observed[fault]:,}") for fault in FAULTS]
-        report.rows.append(("times that all tokens were revoked", crowd.revoked))
+        report.rows.append(("times that all tokens were revoked", load.revoked))
         return report
 
     def _waits(self, report: Report, count: int) -> None:
-        seconds = [told(wait)["told"] - wait.finished for wait in self.told]
+        seconds = [result(wait)["ended"] - wait.finished for wait in self.ended]
         in_time = sum(each <= self.interval * JITTER for each in seconds)
-        wrong = [wait for wait in self.told if told(wait)["state"] != expected(wait)]
-        late = [wait for wait in self.crowd.waits.values() if self._is_late(wait)]
+        wrong = [wait for wait in self.ended if result(wait)["state"] != expected(wait)]
+        late = [wait for wait in self.load.waits.values() if self._is_late(wait)]
         gap = max(b - a for starts in self.starts.values() for a, b in pairwise(starts))
-        minutes = self.crowd.speed / 60
-        report.promise(self.told, "no wait has ended")
+        minutes = self.load.speed / 60
+        report.promise(self.ended, "no wait has ended")
         report.promise(not wrong, f"{len(wrong)} waits ended in another state than their prediction")
         report.promise(not late, f"{len(late)} waits were told too late: {late[:3]}")
         report.rows += [
             ("waits at once", f"{count:,}"),
-            ("minutes of real time", f"{(self.crowd.ended - self.crowd.began) / 60:.1f}"),
-            ("simulated hours", f"{(self.crowd.ended - self.crowd.began) * self.crowd.speed / HOUR:.1f}"),
-            ("waits that ended, each followed by another", f"{len(self.told):,}"),
+            ("minutes of real time", f"{(self.load.ended - self.load.began) / 60:.1f}"),
+            ("simulated hours", f"{(self.load.ended - self.load.began) * self.load.speed / HOUR:.1f}"),
+            ("waits that ended, each followed by another", f"{len(self.ended):,}"),
             ("of them in another state than their prediction", len(wrong)),
             ("told within an interval of a minute, simulated", f"{in_time / max(1, len(seconds)):.1%}"),
             ("told after how many simulated minutes, median", f"{median(seconds) * minutes:.1f}"),
             ("told after how many simulated minutes, the latest", f"{max(seconds) * minutes:.1f}"),
             ("told later than by the first poll that could know, or never", len(late)),
             ("longest time from a poll to the next one, simulated minutes", f"{gap * minutes:.1f}"),
-            ("waits that a retry of the task went on with", sum(told(w)["retries"] > 0 for w in self.told)),
+            (
+                "waits that a retry of the task went on with",
+                sum(result(wait)["retries"] > 0 for wait in self.ended),
+            ),
         ]
 
     def _memory(self, report: Report) -> None:
-        """The first hour after the longest of the first waits has ended, and the last one."""
-        samples, crowd = self.crowd.samples, self.crowd
-        hour = min(HOUR / crowd.speed, (crowd.ended - crowd.began) / 6)
-        warm = crowd.began + crowd.longest / crowd.speed
+        """Compare the first hour after the longest first wait with the last hour."""
+        samples, load = self.load.samples, self.load
+        hour = min(HOUR / load.speed, (load.ended - load.began) / 6)
+        warm = load.began + load.longest / load.speed
         first = [one for one in samples if warm <= one["at"] < warm + hour]
-        last = [one for one in samples if one["at"] >= crowd.ended - hour]
+        last = [one for one in samples if one["at"] >= load.ended - hour]
         for name, what, shown in (
             ("memory", "memory, MB", megabytes),
             ("objects", "objects beside what was imported", "{:,.0f}".format),
@@ -221,38 +227,37 @@ class Judge:
             report.rows.append((f"{what}, at most, in the same hours", f"{before} and {after}"))
 
     def _starts(self, service: str) -> list[float]:
-        """When a list was read from its start, which is when a poll began."""
+        """When each poll began, which reads the list from its start."""
         begin = {"vlmrun": "skip=0&", "cradl": "maxResults="}[service]
-        lists = [seen for seen in self.crowd.at.sandbox.wire.seen if seen.path.endswith("/predictions")]
+        lists = [seen for seen in self.load.servers.sandbox.wire.seen if seen.path.endswith("/predictions")]
         return [seen.at for seen in lists if seen.query.startswith(begin) and "nextToken" not in seen.query]
 
     def _deadlines(self, service: str) -> Iterator[tuple[float, float]]:
-        """When each poll that worked began, and when the next one did, whether that worked or not.
+        """When each successful poll began, and when the next poll began.
 
-        Where a token was fetched in between, it may have been refused, and the list be read from its start
-        anew.
+        A poll does not count if a token was fetched meanwhile: the list may have been read again.
         """
         failed = [seen.at for seen, fault in self.faults.came if seen.part == service and fault.how != "slow"]
         if service == "cradl":
-            failed += [seen.at for seen in self.crowd.at.sandbox.wire.seen if seen.part == "token"]
+            failed += [seen.at for seen in self.load.servers.sandbox.wire.seen if seen.part == "token"]
         for start, end in pairwise(self.starts[service]):
             if not any(start <= moment < end for moment in failed):
                 yield start, end
 
     def _is_late(self, wait: Waiting) -> bool:
-        """Whether a wait was not told of by the first poll that could know, if there was one."""
+        """Whether a wait did not end with the first poll that could know."""
         of_polls = self.deadlines[wait.service]
         first = bisect(of_polls, (wait.finished, math.inf))
-        end = wait.told["told"] if wait.told else self.crowd.ended
+        end = wait.result["ended"] if wait.result else self.load.ended
         return first < len(of_polls) and end >= of_polls[first][1]
 
 
-def told(wait: Waiting) -> dict[str, Any]:
-    """How a wait has ended."""
-    assert wait.told
-    return wait.told
+def result(wait: Waiting) -> dict[str, Any]:
+    """How a wait ended."""
+    assert wait.result
+    return wait.result
 
 
 def expected(wait: Waiting) -> str:
-    """How a wait has to end."""
+    """How a wait must end."""
     return "failed" if wait.record.outcome == "failed" else "done"

@@ -19,10 +19,10 @@ from airflow_provider_predictions.api.vlmrun import VlmRun, VlmRunPrediction
 from airflow_provider_predictions.hooks.base import PredictionsHook
 from airflow_provider_predictions.hooks.cradl import CradlHook
 from airflow_provider_predictions.hooks.vlmrun import VlmRunHook
-from airflow_provider_predictions.sandbox.faults import Fault
 from airflow_provider_predictions.sandbox.server import Sandbox
 from airflow_provider_predictions.sandbox.store import RecordStore
 from tests.compat import AIRFLOW
+from tests.faults import Fault
 from tests.given import HOOK, bare, connect
 
 

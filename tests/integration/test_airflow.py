@@ -18,9 +18,8 @@ import pytest
 from stack import Airflow, body_of
 
 from airflow_provider_predictions.get_provider_info import get_provider_info
-from airflow_provider_predictions.sandbox.faults import Fault, rate_limit
-from airflow_provider_predictions.sandbox.server import Sandbox
 from tests.compat import AIRFLOW, needs
+from tests.faults import Fault, FaultySandbox, rate_limit
 
 log = logging.getLogger(__name__)
 pytestmark = pytest.mark.airflow
@@ -44,13 +43,13 @@ def airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Airflow]:
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[Sandbox]:
-    with Sandbox(count=60) as sandbox:
+def server() -> Iterator[FaultySandbox]:
+    with FaultySandbox(count=60) as sandbox:
         yield sandbox
 
 
 @pytest.fixture(scope="module", autouse=True)
-def stored(airflow: Airflow, server: Sandbox) -> None:
+def stored(airflow: Airflow, server: FaultySandbox) -> None:
     """Both connections, stored as the form stores them."""
     airflow.connect(server)
 
@@ -99,7 +98,7 @@ def test_the_classic_form_has_each_field_with_its_label_and_help(airflow, servic
 
 @pytest.mark.parametrize("service", ["vlmrun", "cradl"])
 def test_a_deferred_sensor_finishes_and_the_landing_task_runs(
-    airflow: Airflow, server: Sandbox, service: str, tmp_path: Path
+    airflow: Airflow, server: FaultySandbox, service: str, tmp_path: Path
 ) -> None:
     record_store = getattr(server, service)
     rows = [record_store.add(work=1e6) for _ in range(3)]
@@ -144,7 +143,7 @@ def test_a_rescheduled_sensor_gives_its_worker_back_and_finishes(airflow, server
 def test_the_service_says_when_a_task_is_tried_again_and_a_wrong_key_is_not(airflow, server) -> None:
     needs(3, 3, "retry policies")
     airflow.post("/connections", body_of(server, "vlmrun", password="wrong") | {"connection_id": "wrong"})
-    with Sandbox(count=3) as limited:  # which nothing else asks, so that the task meets the limit
+    with FaultySandbox(count=3) as limited:  # which nothing else asks, so that the task meets the limit
         airflow.post("/connections", body_of(limited, "vlmrun") | {"connection_id": "limited"})
         limited.wire.order(rate_limit("vlmrun", retry_after="5"))
 
@@ -254,7 +253,7 @@ def test_a_watcher_starts_runs_and_a_killed_triggerer_loses_and_doubles_nothing(
     assert {run["run_type"] for run in runs} == {"asset_triggered"}
 
 
-def test_a_watcher_tells_of_what_finishes_while_it_watches(airflow: Airflow, server: Sandbox) -> None:
+def test_a_watcher_tells_of_what_finishes_while_it_watches(airflow: Airflow, server: FaultySandbox) -> None:
     needs(3, 0, "asset watchers")
     airflow.until("parsed", lambda: "example_events" in str(airflow.get("/dags")), 60)
     airflow.patch("/dags/example_events", {"is_paused": False})
@@ -291,7 +290,7 @@ def states_of(airflow: Airflow, dag_id: str) -> list[str]:
     return [run["state"] for run in runs_of(airflow, dag_id)]
 
 
-def finishing(server: Sandbox, seconds: float) -> str:
+def finishing(server: FaultySandbox, seconds: float) -> str:
     row = server.vlmrun.add(work=seconds)
     row.outcome = "completed"
     return row.id
@@ -319,7 +318,7 @@ def told(airflow: Airflow) -> list[str]:
 SECRETS = ("sandbox-vlmrun-key", "sandbox-client-secret", "sandbox-token-")
 
 
-def test_nothing_that_airflow_keeps_holds_a_secret(airflow: Airflow, server: Sandbox) -> None:
+def test_nothing_that_airflow_keeps_holds_a_secret(airflow: Airflow, server: FaultySandbox) -> None:
     """XComs, rendered templates, serialized DAGs and triggers, events and states of assets; and files."""
     found = set()
     with sqlite3.connect(airflow.home / "airflow.db") as database:
@@ -336,14 +335,14 @@ def test_nothing_that_airflow_keeps_holds_a_secret(airflow: Airflow, server: San
     assert found == set()
 
 
-def test_no_log_of_any_component_holds_a_secret(airflow: Airflow, server: Sandbox) -> None:
+def test_no_log_of_any_component_holds_a_secret(airflow: Airflow, server: FaultySandbox) -> None:
     """The components log at DEBUG, and have worked with both connections by now."""
     log = airflow.logs()
 
     assert not [secret for secret in SECRETS if secret in log]
 
 
-def test_a_token_is_masked_where_a_task_or_a_trigger_logs_it(airflow: Airflow, server: Sandbox) -> None:
+def test_a_token_is_masked_where_a_task_or_a_trigger_logs_it(airflow: Airflow, server: FaultySandbox) -> None:
     """The last of this file: in what the scheduler prints beside the log of a task, Airflow masks nothing."""
     needs(3, 3, "a masker that may be told from any thread of a task and of the triggerer")
     # Airflow itself cuts whatever looks like a JWT out of its logs.

@@ -17,10 +17,10 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow_provider_predictions.api.errors import ConfigurationError, ConflictError, PredictionsError
 from airflow_provider_predictions.operators.vlmrun import VlmRunPredictionsToObjectStorageOperator
 from airflow_provider_predictions.sandbox.data import Record
-from airflow_provider_predictions.sandbox.faults import Fault
 from airflow_provider_predictions.sandbox.server import Sandbox
 from airflow_provider_predictions.sandbox.store import RecordStore
 from tests.compat import let_threads_execute
+from tests.faults import Fault
 from tests.given import DONE, LAND, STARTED, context_of
 from tests.held import held
 

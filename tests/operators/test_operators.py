@@ -25,9 +25,9 @@ from airflow_provider_predictions.operators.vlmrun import (
     VlmRunListPredictionsOperator,
     VlmRunPredictionsToObjectStorageOperator,
 )
-from airflow_provider_predictions.sandbox.faults import Fault
 from airflow_provider_predictions.sandbox.server import Sandbox
 from airflow_provider_predictions.sandbox.store import RecordStore
+from tests.faults import Fault
 from tests.given import LAND, LIST, connect
 
 ALL = [*LIST.values(), *LAND.values()]

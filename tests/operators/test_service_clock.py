@@ -15,10 +15,10 @@ import pytest
 
 from airflow_provider_predictions.report.window import make_window
 from airflow_provider_predictions.sandbox.data import Record
-from airflow_provider_predictions.sandbox.faults import Fault
 from airflow_provider_predictions.sandbox.server import Sandbox
 from airflow_provider_predictions.sandbox.store import RecordStore
 from tests.compat import let_threads_execute
+from tests.faults import Fault
 from tests.given import LIST, context_of
 from tests.operators.test_incremental import ENDLESS, Runs, ids
 from tests.report.landed import report

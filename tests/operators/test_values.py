@@ -14,8 +14,8 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow_provider_predictions.api.errors import ConfigurationError, PredictionsError
 from airflow_provider_predictions.operators.cradl import CradlPredictionsToObjectStorageOperator
 from airflow_provider_predictions.sandbox.data import Record
-from airflow_provider_predictions.sandbox.faults import Fault
 from airflow_provider_predictions.sandbox.server import Sandbox
+from tests.faults import Fault
 from tests.given import LAND, connect, context_of
 from tests.instant import Waits, instant
 from tests.wire import in_front

@@ -16,8 +16,8 @@ import pytest
 from servers import PostgreSQL, found
 
 from airflow_provider_predictions.operators.vlmrun import VlmRunListPredictionsOperator
-from airflow_provider_predictions.sandbox.faults import Fault
 from airflow_provider_predictions.sandbox.server import Sandbox
+from tests.faults import Fault
 
 HOSTILE = (
     rb'[{"id": "a", "response": {"text": "one\u0000two", "half": "\ud83d", "pair": "\ud83d\ude00",'

@@ -8,7 +8,7 @@ from pathlib import Path
 from airflow_provider_predictions.api import errors
 from airflow_provider_predictions.api.http import retry, token_endpoint, transport
 from airflow_provider_predictions.api.pagination import base
-from airflow_provider_predictions.api.waiting import decide, finished_events
+from airflow_provider_predictions.api.waiting import decide, finished_events, pace
 from airflow_provider_predictions.hooks.connection_settings import Settings
 from airflow_provider_predictions.operators import landing_arguments, listing
 from airflow_provider_predictions.sensors.vlmrun import VlmRunPredictionsSensor
@@ -32,7 +32,7 @@ BOUNDS = {
     ),
     "time for which 429 is waited out": f"{retry.RATE_LIMIT_PATIENCE:g} s",
     "wait for a turn of `requests_per_minute`": f"{retry.RATE_LIMIT_PATIENCE:g} s",
-    "delay of a task's retry that a `Retry-After` asks for": f"{decide.MAX_RETRY_AFTER:g} s",
+    "delay of a task's retry that a `Retry-After` asks for": f"{pace.MAX_RETRY_AFTER:g} s",
     "attempts at a token that is refused with 400": f"{token_endpoint.TOKEN_ATTEMPTS}",
     "wait for a token in all": f"{TIMEOUT * transport.TIMEOUTS:g} s",
     "an answer of the token endpoint": f"{token_endpoint.MAX_TOKEN_RESPONSE_BYTES} bytes",
@@ -42,8 +42,8 @@ BOUNDS = {
     "JSON that a list pushes": f"{listing.MEBIBYTE} bytes",
     "polls in T seconds": "T / `poke_interval` + 1",
     "first poll of a trigger, at the earliest": f"{Poller.shortest_interval:g} s",
-    "time by which a service can put a poll off": f"{decide.MAX_RETRY_AFTER:g} s",
-    "failed polls in a row": f"{decide.MAX_FAILURES}",
+    "time by which a service can put a poll off": f"{pace.MAX_RETRY_AFTER:g} s",
+    "failed polls in a row": f"{pace.MAX_FAILURES}",
     "wait for an id that the service does not know": f"{decide.MISSING_TIMEOUT:g} s",
     "a wait in all": f"{VlmRunPredictionsSensor(task_id='wait').timeout / DAY:g} days",
     "an event of a watcher": f"{finished_events.MAX_EVENT_BYTES} bytes",

@@ -9,7 +9,7 @@ from soak import histories, landing, rate_limiter, waits
 from soak.common import FAULTS, mix
 from soak.rate_limiter import SCENARIOS, densest
 
-from airflow_provider_predictions.sandbox.faults import RandomFaults, RateLimitRule, Seen
+from tests.faults import RandomFaults, RateLimitRule, Seen
 from tests.simulation.scenarios import SCENARIOS as SIMULATED
 
 
@@ -30,14 +30,14 @@ def test_histories_of_landings_are_counted() -> None:
 
 
 @pytest.mark.faults
-def test_a_crowd_of_waits_leaves_nothing_behind() -> None:
+def test_many_waits_leave_nothing_behind() -> None:
     report = waits.run(60, 0.12, speed=120, longest=300)
 
     assert report.broken == []
 
 
 @pytest.mark.faults
-def test_landings_at_once_bear_a_limit_that_only_the_service_knows() -> None:
+def test_landings_at_once_respect_a_limit_that_only_the_service_knows() -> None:
     report = rate_limiter.run(3, 300, scenarios=SCENARIOS[2:], services=("cradl",), per_second=4)
 
     assert report.broken == []
@@ -53,7 +53,7 @@ def seen(part: str, at: float) -> Seen:
     return Seen(part, "", "", None, "GET", at)
 
 
-def test_chance_lets_a_share_of_one_part_go_wrong_in_every_way() -> None:
+def test_random_faults_hit_a_share_of_one_part_in_every_way() -> None:
     chance = RandomFaults("cradl", 0.05, mix("cradl"), seed=3)
     faults = Counter(bool(chance(seen("cradl", n))) for n in range(100_000))
 

@@ -22,10 +22,10 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow_provider_predictions.api.errors import PredictionsError
 from airflow_provider_predictions.api.http.auth import sources
 from airflow_provider_predictions.api.http.transport import TIMEOUTS
-from airflow_provider_predictions.sandbox.faults import Fault
 from airflow_provider_predictions.sandbox.server import Sandbox
 from tests.clock import SimulatedTime
 from tests.conftest import Shell, make_service
+from tests.faults import Fault
 from tests.given import HOOK, LAND, connect, context_of, untagged
 from tests.instant import Waits, instant, instant_hook
 from tests.reliability.wire import CASES, COUNT, HEAD, LARGEST, PAGES, PATIENT, SIZE, SOON, Case

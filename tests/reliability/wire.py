@@ -20,8 +20,8 @@ from airflow_provider_predictions.api.errors import (
 )
 from airflow_provider_predictions.api.http.retry import ATTEMPTS, MAX_RETRY_WAIT, RATE_LIMIT_PATIENCE
 from airflow_provider_predictions.api.http.transport import TIMEOUTS
-from airflow_provider_predictions.sandbox.faults import Fault, quota, rate_limit
 from tests.conftest import SERVICES
+from tests.faults import Fault, quota, rate_limit
 
 COUNT, SIZE = 40, 10
 TIMEOUT = 0.5

@@ -15,9 +15,8 @@ import pytest
 from airflow_provider_predictions.hooks.cradl import CradlHook
 from airflow_provider_predictions.hooks.vlmrun import VlmRunHook
 from airflow_provider_predictions.sandbox import app
-from airflow_provider_predictions.sandbox.faults import HTML, Fault
-from airflow_provider_predictions.sandbox.server import Sandbox
 from tests.clock import SimulatedTime
+from tests.faults import HTML, Fault, FaultySandbox
 
 KEY = {"Authorization": f"Bearer {app.API_KEY}"}
 CLIENT = {
@@ -28,17 +27,17 @@ CLIENT = {
 }
 
 
-def vlmrun(sandbox: Sandbox, path: str = "", **params: object) -> httpx.Response:
+def vlmrun(sandbox: FaultySandbox, path: str = "", **params: object) -> httpx.Response:
     return httpx.get(f"{sandbox.url}/vlmrun/v1/predictions{path}", params=params, headers=KEY)
 
 
-def cradl(sandbox: Sandbox, path: str = "", **params: object) -> httpx.Response:
+def cradl(sandbox: FaultySandbox, path: str = "", **params: object) -> httpx.Response:
     token = httpx.post(f"{sandbox.url}/oauth2/token", data=CLIENT).json()["access_token"]
     headers = {"Authorization": f"Bearer {token}"}
     return httpx.get(f"{sandbox.url}/cradl/v1/predictions{path}", params=params, headers=headers)
 
 
-def test_vlmrun_pages_by_offset_newest_first(sandbox: Sandbox) -> None:
+def test_vlmrun_pages_by_offset_newest_first(sandbox: FaultySandbox) -> None:
     sandbox.vlmrun.fill(25)
 
     assert len(vlmrun(sandbox).json()) == 10
@@ -60,7 +59,7 @@ def test_vlmrun_pages_by_offset_newest_first(sandbox: Sandbox) -> None:
         ({"skip": -1}, "greater_than_equal"),
     ],
 )
-def test_vlmrun_refuses_a_wrong_query_with_422(sandbox: Sandbox, params: dict, kind: str) -> None:
+def test_vlmrun_refuses_a_wrong_query_with_422(sandbox: FaultySandbox, params: dict, kind: str) -> None:
     answer = vlmrun(sandbox, **params)
 
     assert answer.status_code == 422
@@ -69,14 +68,14 @@ def test_vlmrun_refuses_a_wrong_query_with_422(sandbox: Sandbox, params: dict, k
     assert detail["loc"] == ["query", next(iter(params))]
 
 
-def test_vlmrun_wants_the_key(sandbox: Sandbox) -> None:
+def test_vlmrun_wants_the_key(sandbox: FaultySandbox) -> None:
     url = f"{sandbox.url}/vlmrun/v1/predictions"
 
     assert httpx.get(url).status_code == 403
     assert httpx.get(url, headers={"Authorization": "Bearer other"}).status_code == 401
 
 
-def test_cradl_pages_by_token(sandbox: Sandbox) -> None:
+def test_cradl_pages_by_token(sandbox: FaultySandbox) -> None:
     sandbox.cradl.fill(25)
     token, rows = None, []
     for _ in range(5):
@@ -96,7 +95,7 @@ def test_cradl_pages_by_token(sandbox: Sandbox) -> None:
     "params",
     [{"maxResults": "x"}, {"maxResults": "0"}, {"order": "up"}, {"sortBy": "name"}, {"nextToken": "x"}],
 )
-def test_cradl_refuses_a_wrong_query_with_400(sandbox: Sandbox, params: dict) -> None:
+def test_cradl_refuses_a_wrong_query_with_400(sandbox: FaultySandbox, params: dict) -> None:
     answer = cradl(sandbox, **params)
 
     assert answer.status_code == 400
@@ -104,18 +103,18 @@ def test_cradl_refuses_a_wrong_query_with_400(sandbox: Sandbox, params: dict) ->
 
 
 @pytest.mark.parametrize("field", CLIENT)
-def test_the_token_endpoint_wants_every_field(sandbox: Sandbox, field: str) -> None:
+def test_the_token_endpoint_wants_every_field(sandbox: FaultySandbox, field: str) -> None:
     assert httpx.post(f"{sandbox.url}/oauth2/token", data=CLIENT | {field: "wrong"}).status_code == 400
 
 
-def test_tokens_expire(sandbox: Sandbox) -> None:
+def test_tokens_expire(sandbox: FaultySandbox) -> None:
     sandbox.tokens.lifetime = 0
 
     assert cradl(sandbox).status_code == 401
 
 
 def test_predictions_move_from_pending_through_running_to_the_end(
-    sandbox: Sandbox, simulated_time: SimulatedTime
+    sandbox: FaultySandbox, simulated_time: SimulatedTime
 ) -> None:
     row = sandbox.vlmrun.add(work=300)
     seen: list[str] = []
@@ -127,13 +126,13 @@ def test_predictions_move_from_pending_through_running_to_the_end(
 
 
 def test_equal_seeds_give_equal_content() -> None:
-    one, two = (Sandbox(count=5, seed=3) for _ in range(2))
+    one, two = (FaultySandbox(count=5, seed=3) for _ in range(2))
 
     assert [row.id for row in one.vlmrun.rows] == [row.id for row in two.vlmrun.rows]
     assert [row.seed for row in one.cradl.rows] == [row.seed for row in two.cradl.rows]
 
 
-def test_faults_come_in_the_order_and_number_that_was_asked_for(sandbox: Sandbox) -> None:
+def test_faults_come_in_the_order_and_number_of_the_orders(sandbox: FaultySandbox) -> None:
     sandbox.wire.order(Fault("vlmrun", after=1, times=2))
     sandbox.wire.order(Fault("vlmrun", how="reset"))
     sandbox.wire.order(Fault("vlmrun", how="truncate"))
@@ -182,14 +181,14 @@ def _exports(process: subprocess.Popen[str]) -> list[str]:
     ],
 )
 def test_an_unknown_path_is_answered_in_json_as_the_service_would(
-    sandbox: Sandbox, path: str, status: int, body: dict
+    sandbox: FaultySandbox, path: str, status: int, body: dict
 ) -> None:
     answer = httpx.get(f"{sandbox.url}{path}")
 
     assert (answer.status_code, answer.json()) == (status, body)
 
 
-def test_a_token_is_a_jwt_with_the_claims_that_the_sdk_of_cradl_insists_on(sandbox: Sandbox) -> None:
+def test_a_token_is_a_jwt_with_the_claims_that_the_sdk_of_cradl_insists_on(sandbox: FaultySandbox) -> None:
     answer = httpx.post(f"{sandbox.url}/oauth2/token", data=CLIENT).json()
 
     _, payload, _ = answer["access_token"].split(".")

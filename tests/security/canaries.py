@@ -20,8 +20,8 @@ from airflow.providers.common.compat.sdk import AirflowException
 
 from airflow_provider_predictions.api.errors import PredictionsError
 from airflow_provider_predictions.sandbox import app
-from airflow_provider_predictions.sandbox.faults import App, Message, Receive, Send
 from airflow_provider_predictions.sandbox.server import Sandbox
+from tests.faults import App, Message, Receive, Send
 
 # Each reads otherwise in a URL, in JSON, in HTML and in base64.
 API_KEY = 'canary-key/+="\\&<%2F>-of-vlmrun'

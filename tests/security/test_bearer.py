@@ -15,9 +15,9 @@ import pytest
 from airflow_provider_predictions.api.errors import ConfigurationError, PredictionsError
 from airflow_provider_predictions.api.models import PageRequest
 from airflow_provider_predictions.hooks.cradl import CradlHook
-from airflow_provider_predictions.sandbox.faults import Fault
 from airflow_provider_predictions.sandbox.server import Sandbox
 from tests.conftest import Shell, make_service
+from tests.faults import Fault
 from tests.given import HOOK
 from tests.wire import Noted, in_front
 

@@ -22,10 +22,9 @@ from airflow_provider_predictions.operators.cradl import (
     CradlListPredictionsOperator,
 )
 from airflow_provider_predictions.operators.report import PredictionsReportOperator
-from airflow_provider_predictions.sandbox.faults import Fault
-from airflow_provider_predictions.sandbox.server import Sandbox
 from tests.clock import SimulatedTime
 from tests.compat import AIRFLOW, AirflowRescheduleException, DagSerialization, Rescheduled
+from tests.faults import Fault, FaultySandbox
 from tests.given import DONE, HOOK, LAND, LIST, WAIT, WATCH, connect, on_machine
 from tests.instant import Waits, instant
 from tests.security.canaries import (
@@ -41,15 +40,15 @@ PASSWORD = {"vlmrun": API_KEY, "cradl": CLIENT_SECRET}
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[Sandbox]:
-    with Sandbox() as sandbox:
+def server() -> Iterator[FaultySandbox]:
+    with FaultySandbox() as sandbox:
         sandbox.wire.app = Disguise(sandbox.wire.app)
         yield sandbox
 
 
 @pytest.fixture
 def disguise(
-    server: Sandbox, simulated_time: SimulatedTime, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    server: FaultySandbox, simulated_time: SimulatedTime, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> Disguise:
     """The sandbox with canaries for secrets, behind the default connections."""
     disguise: Disguise = server.wire.app
@@ -65,7 +64,7 @@ def disguise(
 
 
 @pytest.fixture
-def evidence(server: Sandbox, disguise: Disguise, capfd, tmp_path: Path) -> Iterator[Evidence]:
+def evidence(server: FaultySandbox, disguise: Disguise, capfd, tmp_path: Path) -> Iterator[Evidence]:
     """All that a test produces; in the end no canary is in it, but where it is allowed."""
     evidence = Evidence(server, disguise)
     with everything_logs_to(evidence):
@@ -84,7 +83,7 @@ def paged(service_name: str, evidence: Evidence) -> Iterator[str]:
     assert service_name == "vlmrun" or (evidence.page_tokens() and evidence.disguise.tokens)
 
 
-def done(service_name: str, server: Sandbox) -> None:
+def done(service_name: str, server: FaultySandbox) -> None:
     """Let the prediction that moves be finished."""
     getattr(server, service_name).rows[0].work = 0
 
@@ -167,7 +166,7 @@ def test_a_report(paged: str, evidence: Evidence, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("mode", ["poke", "reschedule", "deferred"])
 def test_a_wait(
-    request: pytest.FixtureRequest, paged: str, evidence: Evidence, server: Sandbox, mode: str
+    request: pytest.FixtureRequest, paged: str, evidence: Evidence, server: FaultySandbox, mode: str
 ) -> None:
     if mode == "reschedule" and AIRFLOW < (3, 0):
         request.getfixturevalue("airflow_db")
@@ -190,7 +189,7 @@ def test_a_wait(
 
 
 @pytest.mark.skipif(AIRFLOW < (3, 0), reason="asset watchers: from Airflow 3.0 on")
-def test_a_watch(paged: str, evidence: Evidence, server: Sandbox) -> None:
+def test_a_watch(paged: str, evidence: Evidence, server: FaultySandbox) -> None:
     values: dict[str, Any] = {}
 
     class Store:
@@ -352,7 +351,7 @@ def test_a_file_that_is_refused(evidence: Evidence, tmp_path: Path, status: int)
     ids=["HTML", "other JSON", "reset", "truncated", "timeout", "malformed header", "no HTTP"],
 )
 def test_an_answer_that_is_none(
-    service_name: str, evidence: Evidence, server: Sandbox, monkeypatch, tmp_path: Path, fault: dict
+    service_name: str, evidence: Evidence, server: FaultySandbox, monkeypatch, tmp_path: Path, fault: dict
 ) -> None:
     given = server.connection(service_name, password=PASSWORD[service_name])
     given["extra"] = given.get("extra", {}) | {"timeout": 0.1 if fault.get("script") == (60.0,) else 60}
@@ -382,7 +381,7 @@ def test_a_host_that_is_not_there(service_name: str, evidence: Evidence, server,
 
 @pytest.mark.parametrize("place", ["host", "user", "query", "port", "login"])
 def test_a_secret_in_the_wrong_field(
-    service_name: str, evidence: Evidence, server: Sandbox, monkeypatch, place: str
+    service_name: str, evidence: Evidence, server: FaultySandbox, monkeypatch, place: str
 ) -> None:
     secret = PASSWORD[service_name]
     safe = quote(secret, safe="")
@@ -406,7 +405,9 @@ def test_a_secret_in_the_wrong_field(
 
 
 @pytest.mark.parametrize("name", [*CradlSettings.model_fields, "verify"])
-def test_a_secret_in_the_wrong_extra(evidence: Evidence, server: Sandbox, monkeypatch, name: str) -> None:
+def test_a_secret_in_the_wrong_extra(
+    evidence: Evidence, server: FaultySandbox, monkeypatch, name: str
+) -> None:
     given = server.connection("cradl", password=CLIENT_SECRET)
     for value in (CLIENT_SECRET, [CLIENT_SECRET], {"secret": CLIENT_SECRET}):
         given["extra"][name] = value

@@ -14,10 +14,10 @@ from airflow.providers.common.compat.sdk import (
 )
 
 from airflow_provider_predictions.api.errors import TransientError
-from airflow_provider_predictions.sandbox.faults import Fault
 from airflow_provider_predictions.sandbox.store import RecordStore
 from tests.compat import AIRFLOW, TaskDeferralError, told
 from tests.conftest import moving, on_request
+from tests.faults import Fault
 from tests.given import DONE, WAIT
 from tests.sensors.waiting import HOUR, INTERVAL, SOON, make
 
@@ -93,7 +93,7 @@ def test_a_trigger_that_airflow_gives_up_ends_a_wait_like_any_other(
 
 
 @pytest.mark.parametrize("flag", FLAGS)
-def test_an_event_that_is_not_the_triggers_is_skipped_only_if_nothing_may_fail(service_name, flag) -> None:
+def test_a_foreign_event_is_skipped_only_with_never_fail(service_name, flag) -> None:
     sensor = make(WAIT[service_name], **FLAGS[flag])
 
     with pytest.raises(SKIPS if flag == "never_fail" else RETRIES):

@@ -42,7 +42,7 @@ def test_an_empty_list_has_nothing_to_wait_for(wait, record_store: RecordStore) 
     assert wait() == {"statuses": {}, "count": 0, "looked_at": 0}
 
 
-def test_given_ids_are_waited_for_whatever_else_is_unfinished(
+def test_a_wait_by_ids_ignores_other_unfinished_predictions(
     wait, record_store: RecordStore, service_name
 ) -> None:
     record_store.fill(5)
@@ -69,7 +69,7 @@ def test_no_ids_are_no_predictions_to_wait_for(wait, record_store: RecordStore, 
     assert not sandbox.wire.seen
 
 
-def test_the_window_limits_what_is_waited_for(wait, record_store: RecordStore, service_name) -> None:
+def test_the_window_limits_the_wait(wait, record_store: RecordStore, service_name) -> None:
     now = datetime.now(UTC)
     record_store.add(created=now - timedelta(days=3), work=HOUR * 1000)
     moving(record_store, DONE[service_name], SOON)

@@ -14,11 +14,11 @@ from airflow.providers.common.compat.sdk import (
 )
 
 from airflow_provider_predictions.api.errors import ServerError, TransientError
-from airflow_provider_predictions.sandbox.faults import Fault
 from airflow_provider_predictions.sandbox.store import RecordStore
 from airflow_provider_predictions.sensors.cradl import CradlPredictionsSensor
 from tests.compat import needs
 from tests.conftest import moving
+from tests.faults import Fault
 from tests.given import DONE, WAIT, connect
 from tests.sensors.waiting import HOUR, INTERVAL, SOON, in_trigger, make
 
@@ -38,7 +38,7 @@ STATE_STORE = "failures in a row of rescheduled sensors"
         pytest.param({"status": 200}, id="200 with HTML"),
     ],
 )
-def test_a_passing_fault_does_not_end_the_wait(
+def test_a_transient_error_does_not_end_the_wait(
     wait, record_store: RecordStore, sandbox, service_name, fault
 ) -> None:
     moving(record_store, DONE[service_name], SOON)
@@ -47,7 +47,7 @@ def test_a_passing_fault_does_not_end_the_wait(
     assert wait()["statuses"] == {DONE[service_name]: 1}
 
 
-def test_five_failures_in_a_row_end_the_wait_as_one_that_a_retry_may_cure(
+def test_five_failures_in_a_row_end_the_wait_with_a_retryable_error(
     wait, record_store: RecordStore, sandbox, service_name, mode
 ) -> None:
     if mode == "reschedule":
@@ -87,7 +87,7 @@ def test_a_failed_poll_is_not_repeated_before_the_next_interval(
     assert (datetime.now(UTC) - start).total_seconds() >= 4 * INTERVAL
 
 
-def test_a_retry_after_puts_the_next_poll_off(wait, record_store, sandbox, service_name) -> None:
+def test_a_retry_after_delays_the_next_poll(wait, record_store, sandbox, service_name) -> None:
     moving(record_store, DONE[service_name], SOON)
     refusal = {"status": 429, "body": b'{"message": "Too Many Requests"}', "headers": {"Retry-After": "300"}}
     sandbox.wire.order(Fault(service_name, after=1, **refusal))
@@ -97,7 +97,7 @@ def test_a_retry_after_puts_the_next_poll_off(wait, record_store, sandbox, servi
     assert time.time() - start > 300
 
 
-def test_an_old_wait_pokes_less_often_where_it_may(service_name) -> None:
+def test_an_old_wait_pokes_less_often_with_max_interval(service_name) -> None:
     sensor = make(WAIT[service_name], poke_interval=10, max_interval=60)
 
     for age, seconds in ((0, 10), (50, 10), (300, 30), (9000, 60)):
@@ -191,6 +191,6 @@ def test_soft_fail_does_not_skip_on_a_key_refused_while_deferred(record_store, s
 @pytest.mark.parametrize(
     "event", [None, {}, {"state": "done"}, {"state": "odd", "message": "", "statuses": {}}]
 )
-def test_an_event_that_is_not_the_triggers_fails_closed(service_name, event) -> None:
+def test_a_foreign_event_fails_the_task(service_name, event) -> None:
     with pytest.raises(TransientError, match="event"):
         make(WAIT[service_name]).execute_complete({}, event)

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 
-from airflow_provider_predictions.sandbox.faults import Fault
 from airflow_provider_predictions.sandbox.server import Sandbox
 from airflow_provider_predictions.sandbox.store import RecordStore
+from tests.faults import Fault
 from tests.given import untagged
 
 DAYS_AGO = datetime.now(UTC) - timedelta(days=22), datetime.now(UTC) - timedelta(days=12)

@@ -23,11 +23,11 @@ from airflow.providers.common.compat.sdk import ObjectStoragePath
 from airflow_provider_predictions.api.errors import ConfigurationError
 from airflow_provider_predictions.api.service import Service
 from airflow_provider_predictions.sandbox.data import Record
-from airflow_provider_predictions.sandbox.faults import Fault
 from airflow_provider_predictions.sandbox.server import Sandbox
 from airflow_provider_predictions.sandbox.store import RecordStore
 from airflow_provider_predictions.storage.formats import make_format
 from airflow_provider_predictions.storage.parquet import ROWS_PER_GROUP
+from tests.faults import Fault
 from tests.given import LAND
 
 CODECS = [None, "gzip", "zstd"]

@@ -13,11 +13,10 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 
-from airflow_provider_predictions.sandbox.faults import Fault
-from airflow_provider_predictions.sandbox.server import Sandbox
 from airflow_provider_predictions.sandbox.store import RecordStore
 from airflow_provider_predictions.storage.manifest import MANIFEST
 from tests import given
+from tests.faults import Fault, FaultySandbox
 from tests.given import LAND
 from tests.storage.landings import (
     KINDS,
@@ -53,7 +52,7 @@ def start(all_forks: list[Forks], tmp_path: Path) -> Callable[..., Attempt]:
     """Begin a landing in a process of its own, each the next attempt of one run."""
     numbers, forks = count(1), cycle(all_forks)
 
-    def start(sandbox: Sandbox, service: str, path: object, **arguments: Any) -> Attempt:
+    def start(sandbox: FaultySandbox, service: str, path: object, **arguments: Any) -> Attempt:
         names = [name for name in os.environ if name.startswith("AIRFLOW_CONN_")]
         environment = {name: os.environ[name] for name in (*names, "TMPDIR")} | sandbox.environment()
         number, fork = next(numbers), next(forks)
@@ -71,20 +70,22 @@ def start(all_forks: list[Forks], tmp_path: Path) -> Callable[..., Attempt]:
 
 
 @pytest.fixture(scope="module")
-def lists() -> Iterator[Sandbox]:
+def lists() -> Iterator[FaultySandbox]:
     """3,000 predictions of each service, which stay as they are."""
-    with Sandbox(count=3000) as sandbox:
+    with FaultySandbox(count=3000) as sandbox:
         yield sandbox
 
 
-def slow_down(sandbox: Sandbox, service_name: str, seconds: float = 0.004) -> None:
+def slow_down(sandbox: FaultySandbox, service_name: str, seconds: float = 0.004) -> None:
     """Let the service take its time, and forget what was asked before."""
     sandbox.wire.clear()
     sandbox.wire.order(Fault(service_name, how="slow", times=1_000_000, seconds=seconds))
 
 
 @pytest.fixture(scope="module")
-def undisturbed(lists: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., dict[str, Any]]:
+def undisturbed(
+    lists: FaultySandbox, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[..., dict[str, Any]]:
     """The manifest of a landing of the 3,000 that nothing interrupts; the next one takes its time."""
     known: dict[str, dict[str, Any]] = {}
 
@@ -104,7 +105,7 @@ def undisturbed(lists: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Cal
 
 @pytest.mark.parametrize("seed", range(10))
 def test_a_landing_that_was_killed_is_gone_on_with(
-    start, lists: Sandbox, service_name, undisturbed, file_store, machine, seed
+    start, lists: FaultySandbox, service_name, undisturbed, file_store, machine, seed
 ) -> None:
     rng = random.Random(f"{service_name} {seed}")
     reference = undisturbed(service_name)
@@ -121,7 +122,7 @@ def test_a_landing_that_was_killed_is_gone_on_with(
 
 @pytest.mark.parametrize(("service_name", "arguments"), KINDS)
 def test_a_landing_may_be_killed_again_and_again(
-    start, lists: Sandbox, service_name, undisturbed, file_store, machine, arguments
+    start, lists: FaultySandbox, service_name, undisturbed, file_store, machine, arguments
 ) -> None:
     rng = random.Random(len(str(arguments)))
     reference = undisturbed(service_name, **arguments)
@@ -147,7 +148,7 @@ def test_a_landing_may_be_killed_again_and_again(
     ],
 )
 def test_a_landing_that_is_killed_as_an_object_appears_is_gone_on_with(
-    start, lists: Sandbox, service_name, undisturbed, file_store, machine, name
+    start, lists: FaultySandbox, service_name, undisturbed, file_store, machine, name
 ) -> None:
     reference = undisturbed(service_name)
 
@@ -164,7 +165,7 @@ def test_a_landing_that_is_killed_as_an_object_appears_is_gone_on_with(
 
 
 def test_another_machine_goes_on_from_what_lies_beside_the_parts(
-    start, lists: Sandbox, service_name, undisturbed, s3_store, new_machine
+    start, lists: FaultySandbox, service_name, undisturbed, s3_store, new_machine
 ) -> None:
     rng = random.Random(service_name)
     path, size = s3_store / "x", 300
@@ -186,7 +187,7 @@ def test_another_machine_goes_on_from_what_lies_beside_the_parts(
 
 @pytest.mark.parametrize(("ordered", "arguments"), ORDERS)
 def test_nothing_lands_twice_whatever_the_order(
-    start, sandbox: Sandbox, record_store: RecordStore, service_name, file_store, arguments, ordered
+    start, sandbox: FaultySandbox, record_store: RecordStore, service_name, file_store, arguments, ordered
 ) -> None:
     record_store.fill(1000)
     rest = record_store.rows[ordered:]
@@ -208,7 +209,7 @@ def test_nothing_lands_twice_whatever_the_order(
 
 
 def test_two_landings_at_once_share_no_workspace(
-    start, lists: Sandbox, service_name, undisturbed, file_store, machine
+    start, lists: FaultySandbox, service_name, undisturbed, file_store, machine
 ) -> None:
     reference = undisturbed(service_name)
     slow_down(lists, service_name, seconds=1)

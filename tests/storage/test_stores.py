@@ -21,7 +21,6 @@ from airflow.providers.common.compat.sdk import AirflowFailException, ObjectStor
 
 from airflow_provider_predictions.api.errors import PredictionsError
 from airflow_provider_predictions.sandbox.data import Record
-from airflow_provider_predictions.sandbox.faults import Fault
 from airflow_provider_predictions.sandbox.server import Sandbox
 from airflow_provider_predictions.sandbox.store import RecordStore
 from airflow_provider_predictions.storage import objects
@@ -33,6 +32,7 @@ from airflow_provider_predictions.storage.objects import (
     remove_files,
     try_to_write,
 )
+from tests.faults import Fault
 from tests.given import ARGUMENTS, LAND, context_of, on_machine
 from tests.storage.conftest import STORES
 from tests.storage.landings import down, names

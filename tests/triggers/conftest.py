@@ -26,7 +26,7 @@ def store() -> Store:
 
 @pytest.fixture(params=["alone", "shared"])
 def shared(request: pytest.FixtureRequest) -> bool:
-    """Each way to run: as Airflow before 3.3 does, and with the shared streams that it has since."""
+    """Both ways to run: alone, as before Airflow 3.3, and with a shared stream."""
     if request.param == "shared":
         needs(3, 3, "shared streams")
     return bool(request.param == "shared")
@@ -34,13 +34,13 @@ def shared(request: pytest.FixtureRequest) -> bool:
 
 @pytest.fixture
 def watched(shared: bool, service_name: str) -> Callable[..., list[dict[str, Any]]]:
-    """What a watcher tells of until its triggerer is killed, in the middle between two looks.
+    """The events of a watcher until its triggerer is killed, in the middle between two polls.
 
-    Between the second look and the third, something may happen.
+    ``between`` runs between the second poll and the third.
     """
 
     def watched(
-        looks: int,
+        polls: int,
         store: Store | None,
         *,
         stores: bool = True,
@@ -55,7 +55,7 @@ def watched(shared: bool, service_name: str) -> Callable[..., list[dict[str, Any
         async def until() -> None:
             asyncio.get_running_loop().call_later(2.5 * INTERVAL, between)
             with pytest.raises(TimeoutError):
-                await asyncio.wait_for(watch(trigger, told, stores), (looks + 0.5) * INTERVAL)
+                await asyncio.wait_for(watch(trigger, told, stores), (polls + 0.5) * INTERVAL)
 
         asyncio.run(until())
         return told

@@ -1,4 +1,4 @@
-"""Watching a list for what finishes, against a service on a real socket, in simulated time."""
+"""A watcher of a service on a real socket, in simulated time."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ import pytest
 from airflow_provider_predictions.api.errors import ConfigurationError
 from airflow_provider_predictions.api.models import Prediction
 from airflow_provider_predictions.api.waiting.finished_events import MAX_EVENT_BYTES, events
-from airflow_provider_predictions.sandbox.faults import Fault
 from airflow_provider_predictions.sandbox.store import RecordStore
 from airflow_provider_predictions.triggers.event import PredictionsEventTrigger
 from airflow_provider_predictions.triggers.poller import Poller
 from tests.compat import kill
 from tests.conftest import moving
+from tests.faults import Fault
 from tests.given import DONE, WATCH
 from tests.triggers.watching import INTERVAL, Store, ids_of
 
 pytestmark = pytest.mark.usefixtures("simulated_time", "has_watchers")
 
 
-def test_what_finishes_is_told_of_once_and_what_was_finished_is_not(
+def test_what_finishes_is_reported_once_and_what_was_finished_is_ignored(
     connections, record_store: RecordStore, service_name: str, store: Store, watched
 ) -> None:
     record_store.fill(20)
@@ -31,13 +31,13 @@ def test_what_finishes_is_told_of_once_and_what_was_finished_is_not(
 
     told = watched(6, store)
 
-    assert sorted(ids_of(told)) == sorted(ids)  # one look may see several, newest first
+    assert sorted(ids_of(told)) == sorted(ids)  # one poll may find several, newest first
     assert all(event["service"] == service_name for event in told)
     assert sum((event["count"] for event in told), 0) == 3
     assert {status for event in told for status in event["statuses"]} == {DONE[service_name]}
 
 
-def test_only_statuses_that_are_asked_for_are_told_of(
+def test_only_requested_statuses_are_reported(
     connections, record_store: RecordStore, service_name: str, store: Store, watched
 ) -> None:
     moving(record_store, DONE[service_name], 100)
@@ -63,7 +63,7 @@ def test_failures_do_not_end_the_watch(
     assert ids_of(watched(11, store)) == [id_]
 
 
-def test_a_connection_that_is_missing_for_a_while_does_not_end_the_watch(
+def test_a_temporarily_missing_connection_does_not_end_the_watch(
     connections, record_store, service_name: str, store: Store, watched, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name = f"AIRFLOW_CONN_{service_name.upper()}_DEFAULT"
@@ -93,9 +93,7 @@ def test_watchers_of_one_connection_share_their_polls(
     assert 9 <= connections.wire.requests(service_name) <= 10 + 2
 
 
-def test_a_watcher_that_is_stopped_looks_no_more(
-    connections, record_store, service_name: str, store: Store
-) -> None:
+def test_a_stopped_watcher_polls_no_more(connections, record_store, service_name: str, store: Store) -> None:
     async def run() -> None:
         moving(record_store, DONE[service_name], 100)
         trigger = WATCH[service_name]()
@@ -124,7 +122,7 @@ def test_a_watcher_that_is_stopped_looks_no_more(
     assert {seen.method for seen in connections.wire.seen if seen.part != "token"} == {"GET"}
 
 
-def test_an_unknown_status_is_warned_of_once_and_not_told_of(
+def test_an_unknown_status_is_warned_of_once_and_not_reported(
     connections, record_store, service_name: str, store: Store, watched, capsys, caplog
 ) -> None:
     moving(record_store, "archived", 100)
@@ -135,7 +133,7 @@ def test_an_unknown_status_is_warned_of_once_and_not_told_of(
     assert max(log.count("The status 'archived' is not known") for log in logs) == 1
 
 
-def test_an_event_fits_into_the_database_and_none_is_left_out() -> None:
+def test_each_event_fits_into_the_database_and_no_prediction_is_left_out() -> None:
     rows = [Prediction(f"cradl:prediction:{n:032}", "succeeded", None, None, b"") for n in range(5000)]
 
     told = list(events("cradl", rows))

@@ -1,4 +1,4 @@
-"""What a watcher knows after its triggerer was killed, in simulated time."""
+"""What a watcher knows after its triggerer was killed. Time is simulated."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.triggers.watching import Store, ids_of
 pytestmark = pytest.mark.usefixtures("simulated_time", "has_watchers")
 
 
-def test_a_restart_loses_and_doubles_nothing(
+def test_a_restart_neither_loses_nor_doubles_events(
     connections, record_store: RecordStore, service_name: str, store: Store, watched
 ) -> None:
     watched(1, store)
@@ -25,13 +25,13 @@ def test_a_restart_loses_and_doubles_nothing(
 
     told = [event for _ in range(5) for event in watched(3, store)]
 
-    # Killed before it was noted that an event is stored, it comes again, and says so by its batch.
+    # After a kill, an event may come again with the same batch.
     batches = {event["batch"]: event["ids"] for event in told}
     assert sorted(id_ for some in batches.values() for id_ in some) == sorted(ids)
-    assert len(told) - len(batches) <= 4, "a kill doubles the events of one look at most"
+    assert len(told) - len(batches) <= 4, "a kill doubles at most the events of one poll"
 
 
-def test_what_finishes_while_nobody_watches_is_told_of_later(
+def test_what_finishes_while_nobody_watches_is_reported_later(
     connections, record_store: RecordStore, service_name: str, store: Store, watched
 ) -> None:
     watched(1, store)
@@ -40,7 +40,7 @@ def test_what_finishes_while_nobody_watches_is_told_of_later(
     assert ids_of(watched(1, store)) == [id_]
 
 
-def test_an_event_that_a_kill_may_have_swallowed_comes_again_as_it_was(
+def test_an_event_that_may_be_lost_in_a_kill_comes_again_unchanged(
     connections, record_store: RecordStore, service_name: str, store: Store, watched
 ) -> None:
     """Killed before Airflow has said that the event is stored."""
@@ -64,7 +64,7 @@ def test_without_a_state_a_watcher_begins_with_what_is_unfinished(
     assert ids_of(watched(3, None)) == [id_]
 
 
-def test_what_never_finishes_is_not_waited_for_longer_than_its_age(
+def test_a_watcher_waits_no_longer_than_max_age(
     connections, record_store: RecordStore, service_name: str, store: Store, watched
 ) -> None:
     now = datetime.now(UTC)
@@ -100,7 +100,7 @@ class Hanging(Store):
 
 
 @pytest.mark.parametrize("calls", [1, 3])
-def test_a_state_that_hangs_does_not_hang_the_watch(
+def test_a_hanging_state_store_does_not_hang_the_watch(
     connections, record_store, service_name: str, watched, calls: int
 ) -> None:
     store = Hanging(calls)
@@ -129,7 +129,7 @@ class Moody(Store):
         await super().aset(key, value)
 
 
-def test_a_state_that_cannot_be_kept_for_a_while_does_not_end_the_watch(
+def test_a_temporary_failure_of_the_state_store_does_not_end_the_watch(
     connections, record_store, service_name: str, watched
 ) -> None:
     ids = [moving(record_store, DONE[service_name], seconds) for seconds in (200, 400)]
@@ -137,7 +137,7 @@ def test_a_state_that_cannot_be_kept_for_a_while_does_not_end_the_watch(
     assert ids_of(watched(9, Moody())) == ids
 
 
-def test_each_asset_of_equal_watchers_has_the_state(
+def test_equal_watchers_store_their_state_with_each_asset(
     connections, record_store, service_name: str, watched
 ) -> None:
     store, other = Store(), Store()

@@ -11,18 +11,17 @@ import pytest
 
 from airflow_provider_predictions.api.http.client import AsyncClient
 from airflow_provider_predictions.hooks.vlmrun import VlmRunHook
-from airflow_provider_predictions.sandbox.faults import Fault
-from airflow_provider_predictions.sandbox.server import Sandbox
 from airflow_provider_predictions.sandbox.store import RecordStore
 from airflow_provider_predictions.triggers.vlmrun import VlmRunPredictionsTrigger
 from tests.conftest import moving
+from tests.faults import Fault, FaultySandbox
 from tests.given import DONE
 from tests.triggers.waits import INTERVAL, fired, together, trigger
 
 pytestmark = pytest.mark.usefixtures("simulated_time")
 
 
-def test_each_wait_bears_its_own_number_of_failures(
+def test_each_wait_tolerates_its_own_number_of_failures(
     connections, record_store: RecordStore, service_name: str
 ) -> None:
     id_ = moving(record_store, DONE[service_name], 0)
@@ -37,7 +36,7 @@ def test_each_wait_bears_its_own_number_of_failures(
     assert patient["state"] == "done"
 
 
-def test_a_retry_after_puts_the_next_poll_off(
+def test_a_retry_after_delays_the_next_poll(
     connections, record_store: RecordStore, service_name: str
 ) -> None:
     id_ = moving(record_store, DONE[service_name], 0)
@@ -51,7 +50,7 @@ def test_a_retry_after_puts_the_next_poll_off(
     assert time.time() - start > 100 + INTERVAL
 
 
-def test_a_retry_after_holds_for_those_who_come_later(connections, record_store, service_name: str) -> None:
+def test_a_retry_after_also_delays_later_waits(connections, record_store, service_name: str) -> None:
     id_ = moving(record_store, DONE[service_name], 0)
     refusal = {"status": 429, "body": b'{"message": "Too Many Requests"}', "headers": {"Retry-After": "100"}}
     connections.wire.order(Fault(service_name, times=1, **refusal))
@@ -97,9 +96,7 @@ def test_a_prediction_that_cannot_be_read_ends_only_the_wait_for_it(
     assert unknown["state"] == "failed"
 
 
-def test_a_service_that_fails_for_several_is_asked_for_no_more_in_a_poll(
-    connections, record_store, service_name: str
-) -> None:
+def test_a_poll_stops_after_several_failed_lookups(connections, record_store, service_name: str) -> None:
     ids = [f"predictions/odd-{number}" for number in range(50)]
     for number in range(50):
         connections.wire.order(Fault(service_name, path=f"odd-{number}", times=99))
@@ -111,7 +108,7 @@ def test_a_service_that_fails_for_several_is_asked_for_no_more_in_a_poll(
     assert connections.wire.requests(service_name) <= 2 * (2 + 3)
 
 
-def test_a_retry_after_for_one_prediction_puts_all_off(connections, record_store, service_name: str) -> None:
+def test_a_retry_after_for_one_prediction_delays_all(connections, record_store, service_name: str) -> None:
     connections.wire.order(Fault(service_name, path="odd", status=503, headers={"Retry-After": "100"}))
     start = time.time()
 
@@ -121,7 +118,7 @@ def test_a_retry_after_for_one_prediction_puts_all_off(connections, record_store
     assert time.time() - start > 100 + INTERVAL
 
 
-def test_a_connection_that_is_missing_for_a_while_ends_no_wait(
+def test_a_temporarily_missing_connection_ends_no_wait(
     connections, record_store, service_name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A secrets backend that does not answer looks like this."""
@@ -137,7 +134,7 @@ def test_a_connection_that_is_missing_for_a_while_ends_no_wait(
     assert asyncio.run(run())["state"] == "done"
 
 
-def test_a_connection_that_stays_missing_ends_the_wait_as_one_that_a_retry_may_cure(
+def test_a_missing_connection_ends_the_wait_with_a_retryable_error(
     connections, record_store, service_name: str
 ) -> None:
     (payload,) = together(trigger(service_name, conn_id="nobody", prediction_ids=["a"], max_failures=2))
@@ -167,7 +164,7 @@ class MoodyTrigger(VlmRunPredictionsTrigger):
 
 
 @pytest.mark.parametrize("mood", ["hangs", "is cancelled"])
-def test_a_connection_whose_reading_goes_wrong_ends_no_wait(connections: Sandbox, mood: str) -> None:
+def test_a_failed_read_of_the_connection_ends_no_wait(connections: FaultySandbox, mood: str) -> None:
     id_ = moving(connections.vlmrun, "completed", 0)
     MoodyHook.moods[:] = [mood] * 3
 
@@ -178,7 +175,7 @@ def test_a_connection_whose_reading_goes_wrong_ends_no_wait(connections: Sandbox
     assert not MoodyHook.moods
 
 
-def test_a_connection_that_is_never_read_ends_the_wait_and_is_named(connections: Sandbox) -> None:
+def test_an_unreadable_connection_ends_the_wait_and_is_named(connections: FaultySandbox) -> None:
     MoodyHook.moods[:] = ["hangs"] * 2
 
     wait = {"prediction_ids": ["a"]}

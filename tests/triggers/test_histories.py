@@ -32,7 +32,7 @@ def a_server(service: str, seed: int, habits: Habits, changes: int) -> ServerMod
 
 
 @HISTORIES
-def test_a_wait_does_not_end_before_all_that_was_there_has_finished(service_name: str, seeds: range) -> None:
+def test_a_wait_ends_only_after_all_its_predictions_have_finished(service_name: str, seeds: range) -> None:
     for seed in seeds:
         server = a_server(service_name, seed, HABITS, 40)
         sensor = modelled(WAIT[service_name], server)(task_id="wait", page_size=3, fail_on=())
@@ -52,7 +52,7 @@ def test_a_wait_does_not_end_before_all_that_was_there_has_finished(service_name
 
 @HISTORIES
 @pytest.mark.usefixtures("simulated_time", "has_watchers")
-def test_a_watcher_tells_once_of_all_that_finishes(service_name: str, seeds: range) -> None:
+def test_a_watcher_reports_each_finished_prediction_once(service_name: str, seeds: range) -> None:
     for seed in seeds:
         server = a_server(service_name, seed, HABITS, 0)
 

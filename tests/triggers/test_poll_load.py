@@ -43,7 +43,7 @@ print(peak() - at_rest)
 # Processor time of the loop's thread, since other processes may stop it at any moment.
 LOOP = """
 import asyncio, gc, sys, time
-from airflow_provider_predictions.api.waiting.status_query import MOST_BYTES
+from airflow_provider_predictions.api.waiting.list_pass import MAX_PAGE_BYTES
 from tests.api.services import CRADL, VLMRUN
 from tests.triggers.test_poll_load import RECORD, listed
 from tests.triggers.waits import fired, trigger
@@ -79,7 +79,7 @@ async def run():
 
 gc.collect()
 gc.freeze()
-page = listed(sys.argv[1], range(MOST_BYTES // RECORD), None)
+page = listed(sys.argv[1], range(MAX_PAGE_BYTES // RECORD), None)
 longest = asyncio.run(run())
 print(longest, min(seconds(page) for _ in range(5)))
 """

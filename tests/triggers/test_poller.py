@@ -12,21 +12,23 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_predictions.api.waiting.decide import Pace, Tally, Wait, decide
+from airflow_provider_predictions.api.waiting.decide import Tally, Wait, decide
+from airflow_provider_predictions.api.waiting.pace import Pace
 from airflow_provider_predictions.sandbox.data import Record
-from airflow_provider_predictions.sandbox.faults import Fault, RateLimitRule, Seen
-from airflow_provider_predictions.sandbox.server import Sandbox
 from airflow_provider_predictions.sandbox.store import RecordStore
 from airflow_provider_predictions.triggers.poller import Poller
 from tests.clock import SimulatedTime
 from tests.conftest import asked, ends_with, moving
+from tests.faults import Fault, FaultySandbox, RateLimitRule, Seen
 from tests.given import DONE, TRIGGER
 from tests.triggers.waits import INTERVAL, SHORTEST, fired, together, trigger
 
 pytestmark = pytest.mark.usefixtures("simulated_time")
 
 
-def between_requests(connections: Sandbox, service_name: str, waits: int, **arguments: Any) -> list[float]:
+def between_requests(
+    connections: FaultySandbox, service_name: str, waits: int, **arguments: Any
+) -> list[float]:
     """The seconds between the requests of equal waits that do not end, in eight intervals."""
 
     async def run() -> None:
@@ -42,7 +44,7 @@ def between_requests(connections: Sandbox, service_name: str, waits: int, **argu
 
 
 def test_a_thousand_waits_for_ids_cost_the_requests_of_one(
-    connections: Sandbox, record_store: RecordStore, service_name: str
+    connections: FaultySandbox, record_store: RecordStore, service_name: str
 ) -> None:
     ids = [moving(record_store, DONE[service_name], 3600) for _ in range(90)]
     ends_with(connections, service_name, request=6)
@@ -58,7 +60,7 @@ def test_a_thousand_waits_for_ids_cost_the_requests_of_one(
 
 
 def test_waits_for_parts_of_the_list_are_answered_by_one_pass(
-    connections: Sandbox, record_store: RecordStore, service_name: str
+    connections: FaultySandbox, record_store: RecordStore, service_name: str
 ) -> None:
     start = record_store.add().created
     ids = [moving(record_store, DONE[service_name], n * INTERVAL) for n in range(1, 5)]
@@ -76,7 +78,7 @@ def test_waits_for_parts_of_the_list_are_answered_by_one_pass(
     assert connections.wire.requests(service_name) <= 2 * (4 + 1)
 
 
-def test_waits_for_other_models_count_no_prediction_of_each_other(connections: Sandbox) -> None:
+def test_waits_for_other_models_count_no_prediction_of_each_other(connections: FaultySandbox) -> None:
     """Cradl applies this filter itself, so one pass cannot be read for both."""
     record_store, since = connections.cradl, {"created_after": datetime.now(UTC).isoformat()}
     rows = [record_store.add(work=1.5 * INTERVAL) for _ in range(8)]
@@ -115,8 +117,8 @@ def drawn(draw: random.Random, service_name: str, rows: list[Record]) -> dict[st
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_a_wait_ends_alike_alone_and_beside_any_others(
-    connections: Sandbox, record_store: RecordStore, service_name: str, seed: int
+def test_other_waits_do_not_change_how_a_wait_ends(
+    connections: FaultySandbox, record_store: RecordStore, service_name: str, seed: int
 ) -> None:
     draw, now = random.Random(seed), datetime.now(UTC)
     rows = [record_store.add(created=now - timedelta(days=12 - n)) for n in range(12)]
@@ -132,8 +134,8 @@ def test_a_wait_ends_alike_alone_and_beside_any_others(
         assert [one[name] for name in names] == [other[name] for name in names], (wait, waits)
 
 
-def test_what_a_wait_for_ids_knows_to_be_finished_counts_once(
-    connections: Sandbox, record_store: RecordStore, service_name: str
+def test_a_known_finished_prediction_counts_once(
+    connections: FaultySandbox, record_store: RecordStore, service_name: str
 ) -> None:
     ids = [record_store.add().id, moving(record_store, DONE[service_name], 1.5 * INTERVAL)]
 
@@ -145,7 +147,7 @@ def test_what_a_wait_for_ids_knows_to_be_finished_counts_once(
     assert (by_ids["state"], three["state"]) == ("done", "timeout")
 
 
-def test_a_model_that_the_service_does_not_know_ends_no_other_wait(connections: Sandbox) -> None:
+def test_a_model_that_the_service_does_not_know_ends_no_other_wait(connections: FaultySandbox) -> None:
     row = connections.cradl.add()
 
     def refuse(seen: Seen) -> Fault | None:
@@ -162,7 +164,7 @@ def test_a_model_that_the_service_does_not_know_ends_no_other_wait(connections: 
     assert (known["state"], by_id["state"]) == ("done", "done")
 
 
-def test_of_more_lists_than_the_rate_limit_lets_pass_each_has_its_turn(connections: Sandbox) -> None:
+def test_lists_take_turns_when_the_rate_limit_does_not_allow_all(connections: FaultySandbox) -> None:
     for _ in range(8):
         connections.cradl.add()
     connections.wire.rules.append(RateLimitRule("cradl", 1, 0.8 * INTERVAL))
@@ -173,9 +175,7 @@ def test_of_more_lists_than_the_rate_limit_lets_pass_each_has_its_turn(connectio
     assert {payload["state"] for payload in payloads} == {"done"}
 
 
-def test_a_wait_that_is_wrong_hurts_no_other(
-    connections, record_store: RecordStore, service_name: str
-) -> None:
+def test_a_wrong_wait_ends_no_other(connections, record_store: RecordStore, service_name: str) -> None:
     id_ = moving(record_store, DONE[service_name], 1.5 * INTERVAL)
 
     wrong, unknown, good = together(
@@ -201,7 +201,7 @@ def test_a_wait_that_is_wrong_hurts_no_other(
         pytest.param({"status": 404, "body": b'{"message": "Not found"}'}, id="404"),
     ],
 )
-def test_no_failure_makes_polls_come_sooner(connections, record_store, service_name: str, fault) -> None:
+def test_a_failure_brings_no_poll_forward(connections, record_store, service_name: str, fault) -> None:
     id_ = moving(record_store, "failed", 3600)
     connections.wire.order(Fault(service_name, times=99, **fault))
 
@@ -211,7 +211,7 @@ def test_no_failure_makes_polls_come_sooner(connections, record_store, service_n
     assert min(gaps) >= INTERVAL
 
 
-def test_an_answer_that_takes_longer_than_an_interval_makes_polls_come_no_sooner(
+def test_a_slow_response_brings_no_poll_forward(
     connections, record_store, service_name: str, simulated_time: SimulatedTime
 ) -> None:
     id_ = moving(record_store, "failed", 3600)
@@ -234,9 +234,7 @@ def test_one_short_page_is_one_request(connections, record_store: RecordStore, s
     assert min(gaps[2:]) >= INTERVAL
 
 
-def test_nothing_is_asked_any_more_when_all_waits_are_gone(
-    connections, record_store, service_name: str
-) -> None:
+def test_polls_stop_with_the_last_wait(connections, record_store, service_name: str) -> None:
     id_ = moving(record_store, "failed", 3600)
 
     async def run() -> None:
@@ -254,9 +252,7 @@ def test_nothing_is_asked_any_more_when_all_waits_are_gone(
     assert not Poller._of_loops
 
 
-def test_who_joins_later_is_told_by_the_polls_of_the_others(
-    connections, record_store, service_name: str
-) -> None:
+def test_a_later_wait_shares_the_polls_of_the_others(connections, record_store, service_name: str) -> None:
     first = moving(record_store, "failed", 3600)
     done = moving(record_store, DONE[service_name], 0)
 
@@ -272,9 +268,7 @@ def test_who_joins_later_is_told_by_the_polls_of_the_others(
     assert asyncio.run(run()) < 2 * INTERVAL
 
 
-def test_waits_that_come_one_after_the_other_make_no_polls_closer(
-    connections, record_store, service_name: str
-) -> None:
+def test_a_series_of_new_waits_brings_no_poll_forward(connections, record_store, service_name: str) -> None:
     """Nobody is told sooner than the shortest interval after coming, and no poll is made for that."""
     id_ = moving(record_store, "failed", 3600)
 
@@ -294,7 +288,9 @@ def test_waits_that_come_one_after_the_other_make_no_polls_closer(
     assert 6 <= connections.wire.requests(service_name) <= seconds / SHORTEST + 1
 
 
-def test_who_comes_is_told_soon_but_not_at_once(connections, record_store, service_name: str) -> None:
+def test_a_new_wait_receives_its_first_outcome_after_the_shortest_interval(
+    connections, record_store, service_name: str
+) -> None:
     first = moving(record_store, "failed", 3600)
     done = moving(record_store, DONE[service_name], 0)
 
@@ -309,7 +305,7 @@ def test_who_comes_is_told_soon_but_not_at_once(connections, record_store, servi
     assert SHORTEST <= asyncio.run(run()) < 1.5 * SHORTEST
 
 
-def test_who_is_slow_is_told_the_newest_and_nothing_piles_up(
+def test_a_slow_subscriber_receives_only_the_newest_outcome(
     connections, record_store, service_name: str
 ) -> None:
     id_ = moving(record_store, DONE[service_name], 3600)
@@ -332,7 +328,7 @@ def test_who_is_slow_is_told_the_newest_and_nothing_piles_up(
     assert seconds >= INTERVAL, "the third outcome is of a new poll"
 
 
-def test_a_wait_that_asks_for_something_else_during_a_poll_makes_no_polls_closer(
+def test_a_wait_that_changes_during_a_poll_brings_no_poll_forward(
     connections, record_store, service_name: str
 ) -> None:
     first, second = (Wait(prediction_ids=[moving(record_store, "failed", 3600)]) for _ in range(2))
@@ -354,7 +350,7 @@ def test_a_wait_that_asks_for_something_else_during_a_poll_makes_no_polls_closer
     assert 5 <= connections.wire.requests(service_name) <= 6
 
 
-def test_a_loop_that_was_closed_in_the_middle_leaves_no_poller_to_the_next(connections, service_name) -> None:
+def test_a_closed_event_loop_leaves_no_poller_behind(connections, service_name) -> None:
     async def begin() -> Poller:
         poller = Poller.of(TRIGGER[service_name].hook_class, f"{service_name}_default")
         kept.append(poller.subscribe(Wait(prediction_ids=["a"]), Tally, Pace(60)))

@@ -35,7 +35,7 @@ def watermark(store: Store) -> datetime:
     return datetime.fromisoformat(json.loads(store.values["predictions"])["feed"]["watermark"])
 
 
-def test_rows_that_are_dated_ahead_are_told_of_once_and_silence_nothing(
+def test_rows_dated_in_the_future_are_reported_once_and_hide_no_others(
     connections, record_store: RecordStore, service_name: str, store: Store, watched
 ) -> None:
     watched(1, store)
@@ -49,7 +49,7 @@ def test_rows_that_are_dated_ahead_are_told_of_once_and_silence_nothing(
     assert watermark(store) <= now() - HOUR
 
 
-def test_a_watch_whose_state_is_to_come_recovers(
+def test_a_watch_recovers_from_a_state_in_the_future(
     connections, record_store: RecordStore, service_name: str, store: Store, watched
 ) -> None:
     """As a service may have left it whose clock was wrong."""
@@ -63,7 +63,7 @@ def test_a_watch_whose_state_is_to_come_recovers(
 
 
 @pytest.mark.parametrize("by", [DAY, -DAY], ids=["a day ahead", "a day behind"])
-def test_what_a_watcher_waits_for_is_told_by_the_clock_of_the_service(
+def test_a_watcher_follows_the_clock_of_the_service(
     connections, record_store: RecordStore, service_name: str, store: Store, watched, by: timedelta
 ) -> None:
     """Seen from a service that is right, the triggerer's clock is a day behind, or ahead."""
@@ -77,7 +77,7 @@ def test_what_a_watcher_waits_for_is_told_by_the_clock_of_the_service(
     assert len(told) <= 2
 
 
-def test_a_watcher_looks_back_as_far_as_it_is_told(
+def test_a_watcher_looks_back_as_far_as_lookback_says(
     connections, record_store: RecordStore, service_name: str, store: Store, watched
 ) -> None:
     add(record_store, now())

@@ -1,4 +1,4 @@
-"""Watchers that share a stream of looks at the list, in simulated time."""
+"""Watchers that share a stream of polls, in simulated time."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_a_stream_that_airflow_ends_does_not_end_the_watch(
             manager.bind_pending_event(trigger_id=1, key=key)
             if len(told) == 2:
                 break
-            # Airflow waits for 300 s, and looks after it each 30 s.
+            # Airflow waits for 300 s, and checks every 30 s.
             asyncio.get_running_loop().call_later(600, moving, record_store, DONE[service_name], 0)
         await manager.stop_all()
         return told
@@ -79,10 +79,10 @@ def test_a_stream_that_airflow_ends_does_not_end_the_watch(
     assert len(set(told)) == 2
 
 
-def test_an_event_that_is_stored_is_not_told_again_since_another_watcher_of_the_stream_has_failed(
+def test_a_stored_event_does_not_come_again_when_another_watcher_fails(
     connections, record_store, service_name: str
 ) -> None:
-    """Airflow does not confirm a look whose events are not all stored."""
+    """Airflow does not confirm an item until all its events are stored."""
     needs(3, 3, "shared streams")
     id_ = moving(record_store, DONE[service_name], 100)
     stores = [Store(), Store()]

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_predictions.sandbox.server import Sandbox
 from airflow_provider_predictions.sandbox.store import RecordStore
 from airflow_provider_predictions.triggers.poller import Poller
 from tests.compat import kill
 from tests.conftest import asked, moving
+from tests.faults import FaultySandbox
 from tests.given import DONE
 from tests.triggers.waits import INTERVAL, fired, together, trigger
 
@@ -39,7 +39,7 @@ def test_a_deadline_that_passed_while_no_triggerer_ran_is_kept(connections, serv
     assert payload["state"] == "timeout"
 
 
-def test_a_token_that_expires_again_and_again_is_renewed(connections: Sandbox) -> None:
+def test_a_token_that_expires_again_and_again_is_renewed(connections: FaultySandbox) -> None:
     id_ = moving(connections.cradl, "succeeded", 3600)
 
     async def run() -> dict[str, Any]:
@@ -69,7 +69,7 @@ def test_a_trigger_sleeps_before_its_first_poll(connections, record_store, servi
     assert asyncio.run(run()) == 0
 
 
-def test_an_old_wait_asks_less_often_where_it_may(connections, record_store, service_name: str) -> None:
+def test_an_old_wait_polls_less_often_with_max_interval(connections, record_store, service_name: str) -> None:
     id_ = moving(record_store, "failed", 3600)
 
     async def run() -> None:

@@ -1,4 +1,4 @@
-"""What the tests of watchers share: a state of the asset, and both ways to run a watcher."""
+"""What the tests of watchers share: a state store, and both ways to run a watcher."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import Any
 from airflow_provider_predictions.triggers.event import PredictionsEventTrigger
 
 INTERVAL = 60.0
-"""Seconds between two looks, and up to a tenth more: what a watcher takes where nothing is said."""
+"""Seconds between polls, and up to a tenth more: the default of a watcher."""
 STORED_AFTER = 2
-"""Seconds that the triggerer takes to store an event."""
+"""Seconds until the triggerer has stored an event."""
 
 
 class Store:
-    """The state of an asset, as the triggerer hands it to a watcher; it outlives the triggerer."""
+    """The state store of an asset. It outlives the triggerer."""
 
     def __init__(self) -> None:
         self.values: dict[str, str] = {}
@@ -30,7 +30,7 @@ class Store:
 
 
 def restored(trigger: PredictionsEventTrigger) -> PredictionsEventTrigger:
-    """As the metadata database gives it to the triggerer."""
+    """The trigger after its way through the metadata database."""
     path, arguments = trigger.serialize()
     assert path.endswith(type(trigger).__name__)
     return type(trigger)(**json.loads(json.dumps(arguments)))
@@ -58,7 +58,7 @@ async def watch_shared(trigger: PredictionsEventTrigger, told: list[dict[str, An
 
 
 def shared_streams() -> Any:
-    """What the triggerer has one of."""
+    """The manager of which a triggerer has one."""
     from airflow.triggers.shared_stream import SharedStreamManager
 
     # Its default is the clock of when it was imported, which may be another test's.

@@ -1,14 +1,11 @@
-"""The requests of one poll, which answers all waits of a connection."""
+"""The requests of one poll. They answer all waits of a connection at once."""
 
 from __future__ import annotations
 
 import random
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
 from typing import Any
-
-import msgspec
 
 from airflow_provider_predictions.api.errors import (
     AuthenticationError,
@@ -17,329 +14,186 @@ from airflow_provider_predictions.api.errors import (
     PredictionsError,
     QuotaExceededError,
     RateLimitedError,
-    TransientError,
 )
 from airflow_provider_predictions.api.filters import Filters
-from airflow_provider_predictions.api.models import Page, Prediction
+from airflow_provider_predictions.api.models import Page, PageRequest
 from airflow_provider_predictions.api.service import Service
 from airflow_provider_predictions.api.waiting.decide import Wait
+from airflow_provider_predictions.api.waiting.list_pass import SLOW_PAGE, ListPass, QueryHistory, WantedIds
 
-MAX_ROWS_PER_PAGE = 1000
-MAX_PAGE_BYTES = 8 << 20
-"""Of a page of a poll, as far as the size of a record is known: reading one holds the event loop."""
-FIRST_PAGE_ROWS = 25
-"""Rows of a page while the size of a record is not known: of 300 KB each, as many bytes as the bound."""
-ListKey = tuple[object, ...]
-MAX_SINGLE_LOOKUPS = 5
-"""So many ids are asked for one by one: half of what VLM Run's standard plan lets pass in a minute."""
-SHRINK_FACTOR = 4
-"""A page that fails is asked for again with so many times fewer rows."""
-SLOW_PAGE = 5.0
-"""Seconds: as long as the shortest interval of a wait. A faster page is never too slow."""
-FADING = 0.8
-"""By so much the time of a slow page counts less with each poll that asks for none."""
 MAX_FAILED_LOOKUPS = 3
 """Stop after this many failed lookups."""
+ListKey = tuple[object, ...]
 
 
-@dataclass
-class QueryHistory:
-    """What the polls of a connection have learned, each from those before it.
+class SingleLookups:
+    """Ids to look up one by one, in any order."""
 
-    :ivar list_end: the id of the list's last row.
-    :ivar record_bytes: of a record that was asked for by its id, the newest counting most.
-    :ivar row_bytes: of a row of the last page, on average.
-    :ivar record_seconds: that such a record took, the newest counting most.
-    :ivar page_seconds: that the last page took.
-    :ivar largest: rows of a page that the service is known to manage.
-    :ivar finished: what is waited for and does not change any more, without its record. It is not asked for
-        again.
-    """
+    def __init__(self) -> None:
+        self.ids: list[str] = []
+        self.failed: dict[str, PredictionsError] = {}
+        self.has_answers = False
 
-    list_end: str = ""
-    record_bytes: float = 0
-    row_bytes: float = 0
-    record_seconds: float = 0
-    page_seconds: float = 0
-    largest: int = MAX_ROWS_PER_PAGE
-    finished: dict[str, Prediction] = field(default_factory=dict)
+    def start(self, ids: Iterable[str]) -> None:
+        """Look up these ids."""
+        self.ids = [*ids]
+        random.shuffle(self.ids)
 
-    def is_slow(self, ids: int) -> bool:
-        """Whether a page takes longer than asking for each id; while that is not known, it does.
+    def on_error(self, error: PredictionsError) -> None:
+        """Skip the id whose lookup failed; after several failures, skip all.
 
-        :param ids: how many are not answered yet.
+        An id that the service does not know may still appear, so it is no failure.
         """
-        return self.page_seconds > SLOW_PAGE and self.page_seconds > ids * self.record_seconds
-
-
-def rows_to_read(ids: int, history: QueryHistory) -> int:
-    """Rows of the list to read instead of asking for each id; 0 to ask for each id.
-
-    A list holds whole records, so a page costs what as many single requests cost. A few ids are asked for one
-    by one. For more of them the rate limit counts: a page saves requests, and has no more bytes than asking
-    for each id would. Where the list is slow, time counts.
-
-    :param ids: how many are not answered yet.
-    """
-    if ids <= MAX_SINGLE_LOOKUPS or history.largest <= MAX_SINGLE_LOOKUPS or history.is_slow(ids):
-        return 0
-    known = history.row_bytes or history.record_bytes
-    return int(ids * (history.record_bytes or known) / known) if known else min(ids, FIRST_PAGE_ROWS)
+        id_ = self.ids.pop()
+        if isinstance(error, NotFoundError):
+            return
+        self.failed[id_] = error
+        if sum(is_of_all(failed) for failed in self.failed.values()) >= MAX_FAILED_LOOKUPS:
+            self.failed |= dict.fromkeys(self.ids, error)
+            self.ids.clear()
 
 
 class StatusQuery:
-    """One look at all that is waited for.
+    """One poll for many waits.
 
-    A few ids are asked for one by one, in any order. For more, pages of the list are read first, while they
-    answer more than one id each and cost no more bytes than single requests. Waits by filters are answered by
-    one pass, through filters that are as wide as all of them. Where the list fails or is slow, ids are asked
-    for one by one.
+    A few ids are looked up one by one. For more ids, pages of the list come first, while each page answers
+    more than one id and costs no more bytes than lookups. All waits by filters share one pass over the list,
+    with filters that are wide enough for each. If the list fails or is slow, ids are looked up one by one.
 
     :param waits: which differ from each other.
-    :param learned: by the polls before; this one adds to it.
+    :param history: of the polls before; this one adds to it.
     """
 
     def __init__(
         self, service: Service[Any], waits: Sequence[Wait], history: QueryHistory | None = None
     ) -> None:
         self.service = service
-        self.history = history = history or QueryHistory()
-        given = [size for size in (wait.filters.get("page_size") for wait in waits) if size]
-        self._given = min(map(int, given), default=MAX_ROWS_PER_PAGE)
-        filters = [found for found in (wait.list_filters(service) for wait in waits) if found]
-        self._filters = widened(service, filters) if filters else None
-        ids = {id_ for wait in waits for id_ in wait.prediction_ids or ()}
-        # A failed one ends its wait with what its record says, so it is read each time.
-        asked_again = {s for wait in waits for s in (*wait.fail_on, *(wait.waiting_statuses or ()))}
-        self._final = service.terminal_statuses - asked_again
-        history.finished = {
-            id_: found
-            for id_, found in history.finished.items()
-            if id_ in ids and found.status in self._final
-        }
-        self.known = Page(tuple(history.finished.values()), listed=False)
-        """Predictions that an earlier poll has seen to be finished."""
-        self._missing = ids - history.finished.keys()
-        if history.largest <= MAX_SINGLE_LOOKUPS:
-            # A page is tried again some polls after one has failed that was as small,
-            history.largest *= 2
-        if history.is_slow(len(self._missing)):
-            # or was slow.
-            history.page_seconds *= FADING
-        self._rows_left = 0 if filters else rows_to_read(len(self._missing), history)
-        self._failed: dict[str, PredictionsError] = {}
+        self.history = history or QueryHistory()
+        self.stopped_by: PredictionsError | None = None
+        """Why this poll ended early: the service asked for a pause."""
+        self._wanted = WantedIds(service, waits, self.history)
+        self._lookups = SingleLookups()
         self._list_error: PredictionsError | None = None
-        self.put_off_by: PredictionsError | None = None
-        """Why this poll has stopped before its end: the service asks for time."""
-        self._answered = False
-        self._pages = 0
-        self._place = self._furthest = 0
-        """How many rows of the list were read with pages of this size, and with pages of any size."""
-        self._has_shrunk = False
-        self._one_by_one: list[str] | None = None
-        self._compares = False
-        """Whether the next single request shows if the list is slow beside it."""
-        self._paginator: Any = None
         self._asked_at = 0.0
-        if self._filters or self._rows_left:
-            self._begin(self._first_size())
-        else:
-            self._ask_one_by_one()
+        sizes = [int(size) for size in (wait.filters.get("page_size") for wait in waits) if size]
+        by_filters = [found for found in (wait.list_filters(service) for wait in waits) if found]
+        filters = widened(service, by_filters) if by_filters else service.filters()
+        if by_filters:
+            sizes.append(filters.page_size or service.default_page_size)
+        filters = filters.model_copy(update={"page_size": min(sizes, default=None)})
+        self._listing = ListPass(service, filters, self.history, by_filters=bool(by_filters))
+        self.history.begin(len(self._wanted.missing))
+        if not self._listing.start(len(self._wanted.missing)):
+            self._lookups.start(self._wanted.missing)
 
-    def _first_size(self) -> int:
-        known = self.history.row_bytes or self.history.record_bytes
-        by_bytes = int(MAX_PAGE_BYTES / known) if known else MAX_ROWS_PER_PAGE
-        size = self._furthest + self._rows_left
-        if self._filters:
-            size = self._filters.page_size or self.service.default_page_size
-        return max(1, min(size, self._given, by_bytes, self.history.largest))
+    @property
+    def known(self) -> Page:
+        """Predictions that an earlier poll found finished."""
+        return self._wanted.known
 
-    def _begin(self, size: int) -> None:
-        filters = self._filters or self.service.filters()
-        self._size, self._place = size, 0
-        self._paginator = self.service.paginator(filters.model_copy(update={"page_size": size}))
-        self._paginator.list_end = self.history.list_end
-
-    def _ask_one_by_one(self) -> None:
-        self._one_by_one = random.sample([*self._missing], len(self._missing))
-        is_unknown = not (self._filters or self.history.record_seconds)
-        self._compares = is_unknown and self.history.is_slow(len(self._missing))
-
-    def _compare(self) -> None:
-        """Read the list after all, where the first single request shows that it is the quicker way."""
-        self._compares = False
-        self._rows_left = rows_to_read(len(self._missing), self.history)
-        if self._rows_left:
-            self._one_by_one = None
-            self._begin(self._first_size())
-
-    def next_requests(self, count: int) -> list[Any]:
-        """The next page of the list, or what no page has shown."""
-        self._asked_at = time.monotonic()
-        if self._one_by_one is None:
-            if requests := self._paginator.next_requests(1):
-                return list(requests)
-            self._ask_one_by_one()
-        left = self._one_by_one or []
-        return [self.service.one(id_) for id_ in left[-count:][::-1]]
-
-    def parse(self, body: bytes) -> Any:
-        """What an answer holds, and its bytes."""
-        if self._one_by_one is None:
-            return self._paginator.parse(body), len(body)
-        return self.service.read_one(body, self._one_by_one[-1]), len(body)
-
-    def advance(self, answer: Any) -> Page:
-        """The records of an answer."""
-        found, size = answer
-        self._answered = True
-        if self._one_by_one is not None:
-            self._one_by_one.pop()
-            history, seconds = self.history, self._seconds
-            history.record_bytes = (history.record_bytes or size) * 0.5 + size * 0.5
-            history.record_seconds = (history.record_seconds or seconds) * 0.5 + seconds * 0.5
-            page = Page((found,), listed=False)
-        else:
-            page = self._paginator.advance(found)
-            self._taken(page, size)
-        for id_ in self._missing.intersection(page.by_id):
-            if page.by_id[id_].status in self._final:
-                self.history.finished[id_] = msgspec.structs.replace(page.by_id[id_], raw=b"")
-        self._missing -= page.by_id.keys()
-        if self._compares and self._one_by_one is not None:
-            self._compare()
-        return page
+    @property
+    def _has_answers(self) -> bool:
+        return self._listing.rows_read > 0 or self._lookups.has_answers
 
     @property
     def _seconds(self) -> float:
-        """How long the last request took, with its wait for the rate limit."""
+        """How long the last request took, including its wait for the rate limit."""
         return time.monotonic() - self._asked_at
 
-    def _taken(self, page: Page, size: int) -> None:
-        rows, history = len(page.predictions), self.history
-        was_known = history.row_bytes or history.record_bytes
-        self._pages += 1
-        history.page_seconds = self._seconds
-        if rows:
-            history.row_bytes = size / rows
-        history.list_end = self._paginator.list_end
-        # What a busy moment has made smaller grows again.
-        if not self._has_shrunk:
-            history.largest = min(MAX_ROWS_PER_PAGE, max(history.largest, self._size * 2))
-        if self._filters:
-            return
-        self._place += max(rows, self._size)
-        unread, self._furthest = self._place - self._furthest, max(self._place, self._furthest)
-        if unread <= 0:
-            return
-        self._rows_left -= unread
-        left = len(self._missing) - len(self._missing.intersection(page.by_id))
-        answers_many = (
-            len(self._missing) - left > 1 and left > MAX_SINGLE_LOOKUPS and not history.is_slow(left)
-        )
-        if answers_many and not was_known and not self._paginator.position.ended:
-            # The first page was small, since nothing was known.
-            self._rows_left = rows_to_read(left, history)
-            if (size := self._first_size()) > self._size:
-                self._begin(size)
-            return
-        is_worth_it = answers_many and self._rows_left >= self._size
-        self._paginator.position.ended |= not is_worth_it
+    def next_requests(self, count: int) -> list[PageRequest]:
+        """The next page of the list, or lookups of the ids that no page has shown."""
+        self._asked_at = time.monotonic()
+        if self._listing.paginator:
+            if requests := self._listing.paginator.next_requests(1):
+                return list(requests)
+            self._end_listing()
+        return [self.service.one(id_) for id_ in self._lookups.ids[::-1][:count]]
+
+    def _end_listing(self) -> None:
+        self._listing.paginator = None
+        self._lookups.start(self._wanted.missing)
+
+    def parse(self, body: bytes) -> Any:
+        """The content of a response, and its size in bytes."""
+        if self._listing.paginator:
+            return self._listing.paginator.parse(body), len(body)
+        return self.service.read_one(body, self._lookups.ids[-1]), len(body)
+
+    def advance(self, answer: Any) -> Page:
+        """The records of a response."""
+        found, size = answer
+        if self._listing.paginator:
+            return self._listing.advance(found, size, self._seconds, self._wanted)
+        is_first = not self.history.record_seconds
+        self.history.add_lookup(size, self._seconds)
+        self._lookups.ids.pop()
+        self._lookups.has_answers = True
+        page = Page((found,), listed=False)
+        self._wanted.remove(page)
+        if is_first and self._listing.target is not None and self.history.page_seconds > SLOW_PAGE:
+            # The first lookup may show that the slow list is still faster.
+            self._listing.start(len(self._wanted.missing))
+        return page
 
     def on_error(self, error: PredictionsError) -> None:
-        """Go on without what was refused, or has failed, or raise the error."""
-        if not self._goes_on_without(error):
-            raise error
-
-    def _goes_on_without(self, error: PredictionsError) -> bool:
-        """Whether there is more to ask, though the service has failed to answer the last request."""
+        """Continue without what failed, or raise the error."""
         if isinstance(error, QuotaExceededError) or error.status == 401:
-            return False
-        if isinstance(error, RateLimitedError) or error.retry_after:
-            return self._stop(error)
-        if self._one_by_one is None:
-            return self._without_page(error)
-        if isinstance(error, AuthenticationError) and not self._answered and self._list_error:
-            return False
-        id_ = self._one_by_one.pop()
-        if isinstance(error, NotFoundError):
-            return True
-        self._failed[id_] = error
-        if sum(is_of_all(failed) for failed in self._failed.values()) >= MAX_FAILED_LOOKUPS:
-            self._failed |= dict.fromkeys(self._one_by_one, error)
-            self._one_by_one.clear()
-        return True
-
-    def _stop(self, error: PredictionsError) -> bool:
-        """Tell those who are answered; the others are asked for in the next poll, which comes later."""
-        self.put_off_by = error
-        if self._one_by_one is None:
-            self._list_error = error
-        else:
-            # Fewer requests are worth more now than faster ones.
-            self.history.page_seconds = 0
-        self._failed |= dict.fromkeys(self._missing, error)
-        self._one_by_one = []
-        return self._answered or bool(self.known.predictions)
-
-    def _without_page(self, error: PredictionsError) -> bool:
-        """Ask for a smaller page, where that may help, or for each id."""
-        if self._goes_on(error):
-            return True
-        size, self.history.page_seconds = self._size // SHRINK_FACTOR, self._seconds
-        is_slow = not self._filters and self.history.is_slow(len(self._missing))
-        helps = is_of_size(error) and size > MAX_SINGLE_LOOKUPS and not is_slow
-        if self._filters is None or is_of_size(error):
-            self.history.largest, self._has_shrunk = max(1, size), True
-        # For a passing reason, a poll by filters is not repeated before the next interval.
-        if helps and not (self._filters and (self._pages or error.retryable)):
-            self._begin(size)
-            return True
-        if helps and self._filters and not error.retryable:
-            error = TransientError(f"{error}. The next poll asks for smaller pages", status=error.status)
-        self._list_error = error
-        self._ask_one_by_one()
-        if self._filters and not self._missing:
             raise error
-        return True
+        if isinstance(error, RateLimitedError) or error.retry_after:
+            self._stop(error)
+        elif self._listing.paginator:
+            self._on_page_error(error)
+        elif isinstance(error, AuthenticationError) and self._list_error and not self._has_answers:
+            raise error
+        else:
+            self._lookups.on_error(error)
 
-    def _goes_on(self, error: PredictionsError) -> bool:
-        """Whether the pass over the list knows another way than a smaller page."""
-        if error.asks_for_less:
-            return False
+    def _stop(self, error: PredictionsError) -> None:
+        """End the poll; the next one comes later and requests the rest."""
+        self.stopped_by = error
+        if self._listing.paginator:
+            self._listing.paginator, self._list_error = None, error
+        else:
+            # Now fewer requests matter more than fast ones.
+            self.history.page_seconds = 0
+        self._lookups.failed |= dict.fromkeys(self._wanted.missing, error)
+        self._lookups.ids.clear()
+        if not (self._has_answers or self.known.predictions):
+            raise error
+
+    def _on_page_error(self, error: PredictionsError) -> None:
+        """Request another page, or look up each id."""
         try:
-            self._paginator.on_error(error)
-        except PredictionsError:
-            return False
-        return True
+            self._listing.on_error(error, self._seconds, len(self._wanted.missing))
+        except PredictionsError as failure:
+            self._list_error = failure
+            self._end_listing()
+            if self._listing.target is None and not self._wanted.missing:
+                raise
 
     def error_of(self, wait: Wait) -> PredictionsError | None:
-        """Why this wait is not answered, where only predictions that it waits for are the reason."""
+        """Why this poll cannot answer a wait; errors of other predictions do not count."""
         if wait.prediction_ids is None:
             return self._list_error
-        if isinstance(self._list_error, NotFoundError) and not self._answered:
+        if isinstance(self._list_error, NotFoundError) and not self._has_answers:
             return self._list_error
-        return next((self._failed[id_] for id_ in wait.prediction_ids if id_ in self._failed), None)
-
-
-def is_of_size(error: PredictionsError) -> bool:
-    """Whether a smaller page may be answered."""
-    return error.asks_for_less or isinstance(error, NoAnswerError) or error.status in (408, 422)
+        failed = self._lookups.failed
+        return next((failed[id_] for id_ in wait.prediction_ids if id_ in failed), None)
 
 
 def is_of_connection(error: PredictionsError) -> bool:
-    """Whether the service would say the same to every other request of these credentials, at this moment."""
+    """Whether every other request with these credentials would fail the same way now."""
     is_refused = isinstance(error, QuotaExceededError | RateLimitedError) or error.status == 401
     return is_refused or isinstance(error, NoAnswerError) or error.retry_after is not None
 
 
 def is_of_all(error: PredictionsError) -> bool:
-    """Whether an error of one prediction is likely to be that of every other."""
+    """Whether lookups of other predictions probably fail the same way."""
     return error.retryable or isinstance(error, AuthenticationError)
 
 
 def widened(service: Service[Any], filters: Sequence[Filters]) -> Filters:
-    """Filters that let everything pass that any of these does, and as little else as possible.
+    """The narrowest filters that match everything these match.
 
     :param filters: of one list, as :func:`list_of` says.
     """
@@ -356,11 +210,11 @@ def widened(service: Service[Any], filters: Sequence[Filters]) -> Filters:
 
 
 def list_of(service: Service[Any], wait: Wait) -> ListKey:
-    """Equal for waits by filters that one pass over the list can answer.
+    """A key that is equal for waits that one pass over the list can answer.
 
-    A filter that the service applies and the order make another list. So does a number of predictions: which
-    are the first ones depends on where the pass begins. All other filters are applied here. Waits for ids are
-    answered by the whole list.
+    A filter that the service applies and the order make another list. So does ``max_predictions``: which
+    predictions come first depends on where the pass begins. All other filters are applied here. Waits by ids
+    need the whole list.
     """
     filters = wait.filters if wait.prediction_ids is None else {}
     if filters.get("max_predictions") is not None:

@@ -28,10 +28,10 @@ from airflow_provider_predictions.api.http.client import AsyncClient
 from airflow_provider_predictions.api.http.token_endpoint import TOKEN_ATTEMPTS
 from airflow_provider_predictions.api.models import PageRequest
 from airflow_provider_predictions.sandbox import app
-from airflow_provider_predictions.sandbox.faults import Fault
 from airflow_provider_predictions.sandbox.server import Sandbox
 from tests.clock import STEP, SimulatedTime
 from tests.conftest import Shell, client_credentials, make_service
+from tests.faults import Fault
 from tests.held import Held, held
 from tests.wire import Noted, in_front
 

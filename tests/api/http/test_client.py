@@ -23,8 +23,8 @@ from airflow_provider_predictions.api.errors import (
 from airflow_provider_predictions.api.http.auth import BearerAuth
 from airflow_provider_predictions.api.http.retry import ATTEMPTS, MAX_RETRY_WAIT, RATE_LIMIT_PATIENCE
 from airflow_provider_predictions.api.models import PageRequest
-from airflow_provider_predictions.sandbox.faults import App, Fault, quota, rate_limit
 from tests.conftest import Shell, make_service
+from tests.faults import App, Fault, quota, rate_limit
 from tests.wire import in_front
 
 LIST = PageRequest("predictions")

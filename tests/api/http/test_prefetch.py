@@ -13,10 +13,10 @@ import pytest
 from airflow_provider_predictions.api.errors import AuthenticationError
 from airflow_provider_predictions.api.http.client import Client
 from airflow_provider_predictions.api.service import Service
-from airflow_provider_predictions.sandbox.faults import Fault, rate_limit
 from airflow_provider_predictions.sandbox.server import Sandbox
 from airflow_provider_predictions.sandbox.store import RecordStore
 from tests.conftest import make_service
+from tests.faults import Fault, rate_limit
 from tests.wire import in_front
 
 ROWS_BEHIND = 9

@@ -24,10 +24,10 @@ from airflow_provider_predictions.api.http.retry import (
     Reservation,
     seconds_to_wait,
 )
-from airflow_provider_predictions.sandbox.faults import rate_limit
 from airflow_provider_predictions.sandbox.server import Sandbox
 from airflow_provider_predictions.sandbox.store import RecordStore
 from tests.conftest import Shell
+from tests.faults import rate_limit
 from tests.wire import in_front
 
 EXAMPLES = settings(deadline=None, derandomize=True)

@@ -18,9 +18,9 @@ from airflow_provider_predictions.api.errors import (
 from airflow_provider_predictions.api.http.client import Client
 from airflow_provider_predictions.api.http.redaction import MIN_VALUE_LENGTH
 from airflow_provider_predictions.api.models import PageRequest
-from airflow_provider_predictions.sandbox.faults import Fault
 from airflow_provider_predictions.sandbox.server import Sandbox
 from tests.conftest import make_service
+from tests.faults import Fault
 
 LIST = PageRequest("predictions", {"skip": 0})
 ONE = PageRequest("predictions/a-1")

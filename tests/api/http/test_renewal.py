@@ -10,10 +10,10 @@ from airflow_provider_predictions.api.errors import AuthenticationError
 from airflow_provider_predictions.api.http.auth import INTERVAL
 from airflow_provider_predictions.api.http.client import AsyncClient, Client
 from airflow_provider_predictions.api.models import PageRequest
-from airflow_provider_predictions.sandbox.faults import Fault
 from airflow_provider_predictions.sandbox.server import Sandbox
 from tests.clock import SimulatedTime
 from tests.conftest import Shell, client_credentials, make_service
+from tests.faults import Fault
 
 LIST = PageRequest("predictions")
 

@@ -24,9 +24,9 @@ from airflow_provider_predictions.api.http.token_endpoint import (
     TOKEN_ATTEMPTS,
     fetch,
 )
-from airflow_provider_predictions.sandbox.faults import Fault
 from airflow_provider_predictions.sandbox.server import Sandbox
 from tests.conftest import client_credentials
+from tests.faults import Fault
 
 pytestmark = pytest.mark.usefixtures("simulated_time")
 

@@ -19,9 +19,9 @@ from airflow_provider_predictions.api.http.client import Client
 from airflow_provider_predictions.api.http.token_endpoint import MAX_TOKEN_RESPONSE_BYTES, fetch
 from airflow_provider_predictions.api.models import PageRequest
 from airflow_provider_predictions.api.vlmrun import VlmRun
-from airflow_provider_predictions.sandbox.faults import App, Message, Receive, Send
 from airflow_provider_predictions.sandbox.server import Sandbox
 from tests.conftest import Shell, make_service
+from tests.faults import App, Message, Receive, Send
 from tests.wire import in_front
 
 TIMEOUT = 0.2

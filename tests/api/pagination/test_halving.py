@@ -16,9 +16,9 @@ from airflow_provider_predictions.api.errors import (
 from airflow_provider_predictions.api.http.client import Client
 from airflow_provider_predictions.api.http.retry import ATTEMPTS
 from airflow_provider_predictions.api.pagination.base import MIN_PAGE_SIZE
-from airflow_provider_predictions.sandbox.faults import Fault, Seen
 from airflow_provider_predictions.sandbox.server import Sandbox
 from tests.conftest import Shell, make_service
+from tests.faults import Fault, Seen
 
 COUNT = 150
 

@@ -15,9 +15,9 @@ from airflow_provider_predictions.api.pagination.base import RequestFlow
 from airflow_provider_predictions.api.service import Service
 from airflow_provider_predictions.api.waiting.decide import Tally, Wait
 from airflow_provider_predictions.api.waiting.status_query import StatusQuery
-from airflow_provider_predictions.sandbox.faults import Fault
 from airflow_provider_predictions.sandbox.store import RecordStore
 from tests.conftest import Shell, make_service
+from tests.faults import Fault
 
 
 class Between:

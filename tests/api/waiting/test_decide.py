@@ -1,40 +1,23 @@
-"""What a poll means for a wait, and when the next one may come."""
+"""What a poll means for a wait."""
 
 from __future__ import annotations
 
 import json
-import logging
-import math
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from airflow_provider_predictions.api.errors import (
-    AuthenticationError,
-    PredictionsError,
-    QuotaExceededError,
-    RateLimitedError,
-    ServerError,
-)
 from airflow_provider_predictions.api.models import Page
 from airflow_provider_predictions.api.service import Service
 from airflow_provider_predictions.api.waiting.decide import (
     ADVICE,
-    JITTER,
-    MAX_RETRY_AFTER,
     NAMED,
     Decision,
-    FailureCounter,
-    Pace,
     Tally,
     Wait,
     decide,
 )
 from tests.api.services import CRADL, SERVICES, VLMRUN
-
-EXAMPLES = settings(deadline=None, derandomize=True)
 
 
 def records(service: Service[Any], **statuses: str) -> Page:
@@ -52,7 +35,7 @@ def decision(page: Page, *, service: Service[Any] = VLMRUN, age: float = 0, **wa
 
 
 @pytest.mark.parametrize("status", ["pending", "enqueued", "running", "paused"])
-def test_each_status_in_between_is_waited_for(status: str) -> None:
+def test_each_waiting_status_keeps_the_wait_going(status: str) -> None:
     found = decision(records(VLMRUN, a="completed", b=status))
 
     assert found.state == "waiting"
@@ -70,26 +53,26 @@ def test_a_cancelled_prediction_fails_the_wait_by_default(service: Service[Any])
 
 
 @SERVICES
-def test_an_unknown_status_is_waited_for_and_named(service: Service[Any]) -> None:
+def test_an_unknown_status_keeps_the_wait_going_and_is_named(service: Service[Any]) -> None:
     found = decision(records(service, a="archived"), service=service)
 
     assert (found.state, found.unknown) == ("waiting", ("archived",))
 
 
-def test_statuses_that_are_given_leave_nothing_unknown() -> None:
+def test_with_waiting_statuses_no_status_is_unknown() -> None:
     found = decision(records(VLMRUN, a="archived"), waiting_statuses="running")
 
     assert (found.state, found.unknown) == ("done", ())
 
 
 @pytest.mark.parametrize(("count", "state"), [(0, "waiting"), (2, "waiting"), (3, "done"), (4, "done")])
-def test_fewer_than_the_least_are_waited_for(count: int, state: str) -> None:
+def test_fewer_than_min_predictions_keep_the_wait_going(count: int, state: str) -> None:
     page = records(VLMRUN, **{f"p{n}": "completed" for n in range(count)})
 
     assert decision(page, min_predictions=3).state == state
 
 
-def test_ids_that_are_not_there_are_waited_for_until_their_timeout() -> None:
+def test_a_missing_id_keeps_the_wait_going_until_missing_timeout() -> None:
     page = records(VLMRUN, a="completed")
 
     assert decision(page, prediction_ids=["a", "b"], missing_timeout=60, age=59).state == "waiting"
@@ -109,13 +92,13 @@ def test_ids_that_are_not_there_are_waited_for_until_their_timeout() -> None:
         (CRADL, {"predictionId": "a", "errors": ["one", "two"]}, "a is failed: one; two"),
     ],
 )
-def test_a_failure_is_told_in_the_services_words(service, record: dict[str, Any], text: str) -> None:
+def test_a_failure_is_reported_in_the_services_words(service, record: dict[str, Any], text: str) -> None:
     page = Page((service.row(json.dumps(record | {"status": "failed"}).encode()),))
 
     assert decision(page, service=service).message.endswith(f"1 of 1 predictions: {text}. {ADVICE}")
 
 
-def test_a_message_without_end_is_cut() -> None:
+def test_a_long_message_is_cut() -> None:
     page = Page((VLMRUN.row(json.dumps({"id": "a", "status": "failed", "message": "x" * 9999}).encode()),))
 
     assert len(decision(page).message) < 500
@@ -129,7 +112,7 @@ def test_ten_failures_are_named_and_the_others_counted() -> None:
     assert f"p00, {', '.join(f'p{n:02}' for n in range(1, NAMED))} are failed and 2 more. " in message
 
 
-def test_those_that_failed_for_another_reason_are_named_apart() -> None:
+def test_failures_are_grouped_by_reason() -> None:
     reasons = {"a": "no pages", "b": "no credits", "c": "no pages"}
     page = Page(tuple(
         VLMRUN.row(json.dumps({"id": id_, "status": "failed", "message": text}).encode())
@@ -142,81 +125,57 @@ def test_those_that_failed_for_another_reason_are_named_apart() -> None:
     assert message.endswith("fail_on=() waits only")
 
 
-# --- pace --------------------------------------------------------------------------------------------
-
-intervals = st.floats(1, 3600)
-errors = st.none() | st.builds(
-    RateLimitedError, st.just(""), retry_after=st.none() | st.floats(0, 1e9, allow_nan=False)
-)
-
-
-@given(intervals, st.none() | st.floats(1, 7200), st.lists(errors, min_size=1, max_size=50))
-@EXAMPLES
-def test_in_any_time_there_are_no_more_polls_than_its_intervals_and_one(
-    interval: float, most: float | None, outcomes: list[PredictionsError | None]
-) -> None:
-    pace, now, polls = Pace(interval, most and max(most, interval)), 0.0, [0.0]
-    for error in outcomes:
-        now += pace.seconds(now, error)
-        polls.append(now)
-
-    for first, start in enumerate(polls):
-        for last in range(first, len(polls)):
-            assert last - first + 1 <= math.ceil((polls[last] - start) / interval) + 1
+def of_pages(age: float = 0, pages: tuple[dict[str, str], ...] = ({},), **wait: Any) -> Decision:
+    tally = Tally(Wait(**wait), VLMRUN)
+    for page in pages:
+        rows = [{"id": id_, "status": status, "message": "no  pages"} for id_, status in page.items()]
+        tally.add(Page(tuple(VLMRUN.row(json.dumps(row).encode()) for row in rows)))
+    return decide(tally, age)
 
 
-@given(intervals, st.floats(1, 100), st.floats(0, 1e6), errors)
-@EXAMPLES
-def test_an_interval_grows_up_to_the_longest_and_no_further(
-    interval: float, factor: float, age: float, error: PredictionsError | None
-) -> None:
-    most = interval * factor
-    bound = max(most, MAX_RETRY_AFTER if error and error.retry_after else 0)
+def test_a_decision_says_what_the_wait_needs() -> None:
+    found = of_pages(pages=({"b": "running", "a": "completed"}, {"c": "odd"}), min_predictions=4)
 
-    assert interval <= Pace(interval, most).seconds(age, error) <= bound * (1 + JITTER)
-
-
-def test_waits_that_began_together_ask_apart() -> None:
-    assert len({Pace(60).seconds(0) for _ in range(20)}) > 10
+    assert found.state == "waiting"
+    assert found.message == (
+        "VLM Run: 2 of 3 predictions are unfinished; statuses: completed: 1, odd: 1, running: 1"
+        "; 4 are waited for (min_predictions)"
+    )
+    assert found.statuses == {"completed": 1, "odd": 1, "running": 1}
+    assert found.unknown == ("odd",)
 
 
-def test_without_a_longest_interval_it_does_not_grow() -> None:
-    assert Pace(60).seconds(1e6) <= 66
+def test_a_decision_names_missing_ids_after_missing_timeout() -> None:
+    ids = {"prediction_ids": ["a", "b", "c"], "missing_timeout": 600}
+    waiting, failed = (of_pages(age, ({"b": "completed", "x": "failed"},), **ids) for age in (599.9, 600))
+
+    assert (waiting.state, failed.state) == ("waiting", "failed")
+    assert waiting.message == (
+        "VLM Run: 0 of 1 predictions are unfinished; statuses: completed: 1; 2 are not there yet"
+    )
+    assert failed.message == "prediction_ids: VLM Run has not known a, c for 600 s (missing_timeout)"
 
 
-# --- patience ----------------------------------------------------------------------------------------
+def test_a_decision_names_failures_in_the_services_words() -> None:
+    found = of_pages(pages=({"a": "failed", "b": "completed"},))
+
+    assert found == Decision(
+        "failed",
+        f"VLM Run: 1 of 2 predictions: a is failed: no pages. {ADVICE}",
+        {"completed": 1, "failed": 1},
+    )
 
 
-@pytest.mark.parametrize("error", [AuthenticationError(""), QuotaExceededError("")])
-def test_what_a_retry_cannot_cure_is_not_borne(error: PredictionsError) -> None:
-    assert not FailureCounter(logging.getLogger("test")).tolerates(error)
+@pytest.mark.parametrize(("missing", "more"), [(NAMED, " for"), (NAMED + 2, " and 2 more for")])
+def test_a_decision_names_a_few_ids_and_counts_the_others(missing: int, more: str) -> None:
+    ids = [f"id-{number:02}" for number in range(missing)]
+
+    found = of_pages(600, prediction_ids=ids, missing_timeout=600)
+
+    assert f"has not known {', '.join(ids[:NAMED])}{more} 600 s" in found.message
 
 
-def test_failures_are_borne_while_they_are_not_five_in_a_row() -> None:
-    failures = FailureCounter(logging.getLogger("test"))
-    done = Decision("waiting", "", {})
+def test_max_predictions_bounds_the_count_over_all_pages() -> None:
+    pages = ({"a": "completed", "b": "completed"}, {"c": "completed", "d": "running"}, {"e": "running"})
 
-    for _ in range(3):
-        assert all(failures.tolerates(ServerError("")) for _ in range(4))
-        failures.record_success(done)
-    assert [failures.tolerates(ServerError("")) for _ in range(5)] == [True] * 4 + [False]
-
-
-def test_an_unknown_status_is_warned_of_once(caplog: pytest.LogCaptureFixture) -> None:
-    failures = FailureCounter(logging.getLogger("test"))
-
-    for unknown in [("archived",), ("archived",), ("archived", "odd")]:
-        failures.record_success(Decision("waiting", "", {}, unknown))
-
-    warned = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
-    assert [text.split("'")[1] for text in warned] == ["archived", "odd"]
-
-
-def test_what_has_not_changed_since_the_last_poll_is_not_said_again(caplog) -> None:
-    caplog.set_level(logging.INFO)
-    failures = FailureCounter(logging.getLogger("test"))
-
-    for message in ("1 unfinished", "1 unfinished", "0 unfinished", "1 unfinished"):
-        failures.record_success(Decision("waiting", message, {}))
-
-    assert caplog.messages == ["1 unfinished", "0 unfinished", "1 unfinished"]
+    assert of_pages(pages=pages, filters={"max_predictions": 3}).statuses == {"completed": 3}

@@ -1,27 +1,63 @@
-"""How the next poll of a wait is put off, and what a verdict says, word for word."""
+"""When a wait polls next, and how many failed polls it tolerates."""
 
 from __future__ import annotations
 
-import json
 import logging
-from typing import Any
+import math
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from airflow_provider_predictions.api.errors import PredictionsError, ServerError
-from airflow_provider_predictions.api.models import Page
-from airflow_provider_predictions.api.waiting.decide import (
-    ADVICE,
-    MAX_RETRY_AFTER,
-    NAMED,
-    Decision,
-    FailureCounter,
-    Pace,
-    Tally,
-    Wait,
-    decide,
+from airflow_provider_predictions.api.errors import (
+    AuthenticationError,
+    PredictionsError,
+    QuotaExceededError,
+    RateLimitedError,
+    ServerError,
 )
-from tests.api.services import VLMRUN
+from airflow_provider_predictions.api.waiting.decide import Decision
+from airflow_provider_predictions.api.waiting.pace import JITTER, MAX_RETRY_AFTER, FailureCounter, Pace
+
+EXAMPLES = settings(deadline=None, derandomize=True)
+intervals = st.floats(1, 3600)
+errors = st.none() | st.builds(
+    RateLimitedError, st.just(""), retry_after=st.none() | st.floats(0, 1e9, allow_nan=False)
+)
+
+
+@given(intervals, st.none() | st.floats(1, 7200), st.lists(errors, min_size=1, max_size=50))
+@EXAMPLES
+def test_polls_in_any_time_are_at_most_its_intervals_plus_one(
+    interval: float, most: float | None, outcomes: list[PredictionsError | None]
+) -> None:
+    pace, now, polls = Pace(interval, most and max(most, interval)), 0.0, [0.0]
+    for error in outcomes:
+        now += pace.seconds(now, error)
+        polls.append(now)
+
+    for first, start in enumerate(polls):
+        for last in range(first, len(polls)):
+            assert last - first + 1 <= math.ceil((polls[last] - start) / interval) + 1
+
+
+@given(intervals, st.floats(1, 100), st.floats(0, 1e6), errors)
+@EXAMPLES
+def test_an_interval_grows_up_to_max_interval(
+    interval: float, factor: float, age: float, error: PredictionsError | None
+) -> None:
+    most = interval * factor
+    bound = max(most, MAX_RETRY_AFTER if error and error.retry_after else 0)
+
+    assert interval <= Pace(interval, most).seconds(age, error) <= bound * (1 + JITTER)
+
+
+def test_waits_that_began_together_poll_apart() -> None:
+    assert len({Pace(60).seconds(0) for _ in range(20)}) > 10
+
+
+def test_without_max_interval_the_interval_does_not_grow() -> None:
+    assert Pace(60).seconds(1e6) <= 66
 
 
 @pytest.mark.parametrize(
@@ -37,7 +73,7 @@ from tests.api.services import VLMRUN
         (Pace(10), 0, ServerError("", retry_after=1e6), MAX_RETRY_AFTER),
     ],
 )
-def test_the_longest_of_interval_growth_and_retry_after_counts_and_up_to_a_tenth_is_added(
+def test_the_longest_of_interval_growth_and_retry_after_counts_plus_jitter(
     pace: Pace, age: float, error: PredictionsError | None, least: float
 ) -> None:
     found = [pace.seconds(age, error) for _ in range(1000)]
@@ -46,69 +82,48 @@ def test_the_longest_of_interval_growth_and_retry_after_counts_and_up_to_a_tenth
     assert 1.09 * least < max(found) <= 1.1 * least
 
 
-def decision(age: float = 0, pages: tuple[dict[str, str], ...] = ({},), **wait: Any) -> Decision:
-    tally = Tally(Wait(**wait), VLMRUN)
-    for page in pages:
-        rows = [{"id": id_, "status": status, "message": "no  pages"} for id_, status in page.items()]
-        tally.add(Page(tuple(VLMRUN.row(json.dumps(row).encode()) for row in rows)))
-    return decide(tally, age)
+@pytest.mark.parametrize("error", [AuthenticationError(""), QuotaExceededError("")])
+def test_an_error_that_a_retry_cannot_cure_is_not_tolerated(error: PredictionsError) -> None:
+    assert not FailureCounter(logging.getLogger("test")).tolerates(error)
 
 
-def test_a_verdict_says_what_is_waited_for() -> None:
-    found = decision(pages=({"b": "running", "a": "completed"}, {"c": "odd"}), min_predictions=4)
+def test_fewer_than_five_failures_in_a_row_are_tolerated() -> None:
+    failures = FailureCounter(logging.getLogger("test"))
+    done = Decision("waiting", "", {})
 
-    assert found.state == "waiting"
-    assert found.message == (
-        "VLM Run: 2 of 3 predictions are unfinished; statuses: completed: 1, odd: 1, running: 1"
-        "; 4 are waited for (min_predictions)"
-    )
-    assert found.statuses == {"completed": 1, "odd": 1, "running": 1}
-    assert found.unknown == ("odd",)
+    for _ in range(3):
+        assert all(failures.tolerates(ServerError("")) for _ in range(4))
+        failures.record_success(done)
+    assert [failures.tolerates(ServerError("")) for _ in range(5)] == [True] * 4 + [False]
 
 
-def test_a_verdict_names_what_is_missing_once_its_timeout_is_there() -> None:
-    ids = {"prediction_ids": ["a", "b", "c"], "missing_timeout": 600}
-    waiting, failed = (decision(age, ({"b": "completed", "x": "failed"},), **ids) for age in (599.9, 600))
+def test_an_unknown_status_is_warned_of_once(caplog: pytest.LogCaptureFixture) -> None:
+    failures = FailureCounter(logging.getLogger("test"))
 
-    assert (waiting.state, failed.state) == ("waiting", "failed")
-    assert waiting.message == (
-        "VLM Run: 0 of 1 predictions are unfinished; statuses: completed: 1; 2 are not there yet"
-    )
-    assert failed.message == "prediction_ids: VLM Run has not known a, c for 600 s (missing_timeout)"
+    for unknown in [("archived",), ("archived",), ("archived", "odd")]:
+        failures.record_success(Decision("waiting", "", {}, unknown))
 
-
-def test_a_verdict_names_what_failed_in_the_services_words() -> None:
-    found = decision(pages=({"a": "failed", "b": "completed"},))
-
-    assert found == Decision(
-        "failed",
-        f"VLM Run: 1 of 2 predictions: a is failed: no pages. {ADVICE}",
-        {"completed": 1, "failed": 1},
-    )
+    warned = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert [text.split("'")[1] for text in warned] == ["archived", "odd"]
 
 
-@pytest.mark.parametrize(("missing", "more"), [(NAMED, " for"), (NAMED + 2, " and 2 more for")])
-def test_a_verdict_names_a_few_and_counts_the_others(missing: int, more: str) -> None:
-    ids = [f"id-{number:02}" for number in range(missing)]
+def test_an_unchanged_message_is_not_logged_again(caplog) -> None:
+    caplog.set_level(logging.INFO)
+    failures = FailureCounter(logging.getLogger("test"))
 
-    found = decision(600, prediction_ids=ids, missing_timeout=600)
+    for message in ("1 unfinished", "1 unfinished", "0 unfinished", "1 unfinished"):
+        failures.record_success(Decision("waiting", message, {}))
 
-    assert f"has not known {', '.join(ids[:NAMED])}{more} 600 s" in found.message
-
-
-def test_no_more_predictions_are_counted_than_are_waited_for_over_all_pages() -> None:
-    pages = ({"a": "completed", "b": "completed"}, {"c": "completed", "d": "running"}, {"e": "running"})
-
-    assert decision(pages=pages, filters={"max_predictions": 3}).statuses == {"completed": 3}
+    assert caplog.messages == ["1 unfinished", "0 unfinished", "1 unfinished"]
 
 
-def test_a_wait_that_was_ended_by_failures_begins_to_count_anew() -> None:
+def test_a_wait_that_failed_counts_from_zero_again() -> None:
     failures = FailureCounter(logging.getLogger("test"), limit=2)
 
     assert [failures.tolerates(ServerError("")) for _ in range(4)] == [True, False, True, False]
 
 
-def test_a_failure_that_is_borne_is_told(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_tolerated_failure_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     failures = FailureCounter(logging.getLogger("test"), limit=2)
     for _ in range(2):
         failures.tolerates(ServerError("VLM Run answered 500"))
@@ -116,13 +131,13 @@ def test_a_failure_that_is_borne_is_told(caplog: pytest.LogCaptureFixture) -> No
     assert caplog.messages == ["VLM Run answered 500. The wait goes on."]
 
 
-def test_a_status_that_is_not_known_is_told_once_however_often_it_comes_and_goes(
+def test_an_unknown_status_is_logged_once_however_often_it_comes_and_goes(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.WARNING)
     failures = FailureCounter(logging.getLogger("test"))
-    for statuses in ({"a": "odd"}, {"b": "strange"}, {"a": "odd"}):
-        failures.record_success(decision(pages=(statuses,)))
+    for status in ("odd", "strange", "odd"):
+        failures.record_success(Decision("waiting", "", {}, (status,)))
 
     assert [message.split(" is not")[0] for message in caplog.messages] == [
         "The status 'odd'",

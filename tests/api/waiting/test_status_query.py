@@ -16,15 +16,13 @@ from airflow_provider_predictions.api.errors import (
     ServerError,
 )
 from airflow_provider_predictions.api.waiting.decide import Wait
-from airflow_provider_predictions.api.waiting.status_query import (
+from airflow_provider_predictions.api.waiting.list_pass import (
     FIRST_PAGE_ROWS,
-    MAX_FAILED_LOOKUPS,
     MAX_SINGLE_LOOKUPS,
     QueryHistory,
-    StatusQuery,
     rows_to_read,
-    widened,
 )
+from airflow_provider_predictions.api.waiting.status_query import MAX_FAILED_LOOKUPS, StatusQuery, widened
 from tests.api.services import VLMRUN
 
 
@@ -52,7 +50,7 @@ def one_by_one(*ids: str) -> StatusQuery:
     return found
 
 
-def test_few_ids_are_asked_for_and_more_are_looked_for_in_the_list() -> None:
+def test_few_ids_are_looked_up_and_more_are_read_from_the_list() -> None:
     assert asked(poll("a")) == ["predictions/a"]
     assert sorted(asked(poll("a", "b"), 2)) == ["predictions/a", "predictions/b"]
     assert asked(poll(*"abcdef")) == ["predictions"]
@@ -75,7 +73,7 @@ def test_rows_of_the_list_cost_no_more_bytes_than_single_requests(ids: int, hist
     assert rows_to_read(ids, history) == rows
 
 
-def test_an_id_that_is_not_known_is_no_failure_and_one_that_is_refused_is() -> None:
+def test_an_unknown_id_is_no_failure_and_a_refused_one_is() -> None:
     found = one_by_one("a", "b")
     unknown, refused = (path[-1] for path in asked(found, 2)[:2])
     found.on_error(NotFoundError("404"))
@@ -96,7 +94,7 @@ def test_a_list_that_is_refused_is_one_request_more_where_the_credentials_are_wr
         found.on_error(AuthenticationError("403", status=403))
 
 
-def test_after_three_failures_no_other_is_asked_for() -> None:
+def test_after_three_failures_no_other_id_is_looked_up() -> None:
     ids = "abcde"
     found, errors = one_by_one(*ids), [ServerError(f"{n}") for n in range(MAX_FAILED_LOOKUPS)]
     order = [path[-1] for path in asked(found, 5)]
@@ -110,12 +108,12 @@ def test_after_three_failures_no_other_is_asked_for() -> None:
 
 
 @pytest.mark.parametrize("error", [RateLimitedError("429"), ServerError("503", retry_after=3)])
-def test_what_concerns_all_of_a_service_ends_the_poll(error: Any) -> None:
+def test_an_error_that_concerns_the_whole_service_ends_the_poll(error: Any) -> None:
     with pytest.raises(type(error)):
         one_by_one("a", "b").on_error(error)
 
 
-def test_filters_are_widened_to_what_any_of_them_lets_pass() -> None:
+def test_filters_are_widened_to_match_all_of_them() -> None:
     def window(after: int | None, before: int | None) -> Any:
         return VLMRUN.filters(created_after=after and at(after), created_before=before and at(before))
 

@@ -1,4 +1,4 @@
-"""What goes wrong on the wire: ordered by tests, by chance, or since too much is asked."""
+"""A sandbox whose responses fail: on order, at random, or above a rate limit."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from email.utils import formatdate
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
+
+from airflow_provider_predictions.sandbox.server import Sandbox
 
 Message = MutableMapping[str, Any]
 Send = Callable[[Message], Awaitable[None]]
@@ -30,17 +32,16 @@ _PREFIXES: dict[str, Part] = {
 
 @dataclass
 class Fault:
-    """One thing that goes wrong with the next requests to a part of the sandbox.
+    """How the next requests to a part of the sandbox fail.
 
     :param part: whose requests.
     :param how: ``answer`` instead of the service, ``reset`` the connection, ``truncate`` the body, be
-        ``slow`` before the answer, or ``play`` the script.
-    :param times: with how many requests.
-    :param after: how many requests are left in peace first.
-    :param path: only with requests whose path ends so.
+        ``slow`` to respond, or ``play`` the script.
+    :param times: how many requests fail.
+    :param after: how many requests succeed first.
+    :param path: only requests whose path ends with it.
     :param seconds: of ``slow``.
-    :param script: bytes that go onto the socket as they are, and seconds of silence; at its end the
-        connection is closed.
+    :param script: bytes for the socket, and seconds of silence. Then the connection is closed.
     """
 
     part: Part
@@ -56,22 +57,22 @@ class Fault:
 
 
 def rate_limit(part: Part, *, times: int = 1, retry_after: str | None = None) -> Fault:
-    """The 429 that asks for patience, as each service words it."""
+    """The 429 of a rate limit, in the words of each service."""
     body = b'{"message": "Too Many Requests"}' if part == "cradl" else b'{"detail": "Rate limit exceeded"}'
     headers = {"Retry-After": retry_after} if retry_after else {}
     return Fault(part, status=429, body=body, headers=headers, times=times)
 
 
 def quota() -> Fault:
-    """Cradl's 429 of a monthly quota."""
+    """Cradl's 429 for a monthly quota."""
     return Fault("cradl", status=429, body=b'{"message": "Limit Exceeded"}', times=1_000_000)
 
 
 @dataclass(frozen=True)
 class Seen:
-    """One request that the sandbox got.
+    """One request to the sandbox.
 
-    :param at: when, in seconds since 1970.
+    :param at: when it came, in seconds since 1970.
     """
 
     part: Part
@@ -83,16 +84,16 @@ class Seen:
 
 
 Rule = Callable[[Seen], Fault | None]
-"""What goes wrong with a request, if anything, where nothing was ordered for it."""
+"""How a request fails for which no fault was ordered; None if it does not."""
 
 
 class RandomFaults:
-    """Something goes wrong with a share of the requests to a part.
+    """A rule by which a share of the requests to a part fails.
 
     :param part: whose requests.
-    :param rate: of the requests, from 0 to 1.
-    :param faults: what goes wrong, by a name; one whose ``times`` is larger comes so much more often.
-    :param seed: of what comes when.
+    :param rate: the share, from 0 to 1.
+    :param faults: how they fail, by name. ``times`` are weights.
+    :param seed: of the random choice.
     """
 
     def __init__(self, part: Part, rate: float, faults: Mapping[str, Fault], *, seed: int = 0) -> None:
@@ -100,11 +101,10 @@ class RandomFaults:
         self.rate = rate
         self.faults = faults
         self.observed: Counter[str] = Counter()
-        """How often each has come, by its name."""
+        """How often each fault came, by name."""
         self._rng = random.Random(seed)
 
     def __call__(self, seen: Seen) -> Fault | None:
-        """Whether something goes wrong with a request, and what."""
         if seen.part != self.part or self._rng.random() >= self.rate:
             return None
         weights = [fault.times for fault in self.faults.values()]
@@ -114,11 +114,11 @@ class RandomFaults:
 
 
 class RateLimitRule:
-    """What is one request too many within a window is refused with 429.
+    """A rule by which each request above a rate limit gets a 429.
 
     :param part: whose requests.
-    :param requests: how many are taken in any window.
-    :param seconds: the length of a window.
+    :param requests: how many are allowed in any window.
+    :param seconds: the length of the window.
     """
 
     def __init__(self, part: Part, requests: int, seconds: float) -> None:
@@ -126,11 +126,9 @@ class RateLimitRule:
         self.requests = requests
         self.seconds = seconds
         self.refused = 0
-        """How many were one too many."""
         self._taken: deque[float] = deque()
 
     def __call__(self, seen: Seen) -> Fault | None:
-        """Take a request or refuse it."""
         if seen.part != self.part:
             return None
         while self._taken and self._taken[0] <= seen.at - self.seconds:
@@ -143,33 +141,32 @@ class RateLimitRule:
 
 
 class FaultMiddleware:
-    """ASGI middleware: notes each request and does to it what was ordered, or what a rule says."""
+    """ASGI middleware that records each request, and lets it fail as ordered or as a rule says."""
 
     def __init__(self, app: App) -> None:
         self.app = app
         self.seen: deque[Seen] = deque(maxlen=100_000)
         self.rules: list[Rule] = []
         self.date: Callable[[], str | None] = _now
-        """The ``Date`` of the next answer; None for none."""
+        """The ``Date`` of the next response; None to send none."""
         self._orders: list[Fault] = []
 
     def order(self, fault: Fault) -> None:
-        """Let something go wrong; orders are served in turn."""
+        """Let requests fail. Orders are served in turn."""
         self._orders.append(fault)
 
     def requests(self, part: Part) -> int:
-        """How many a part has got."""
+        """How many requests a part has received."""
         return len([seen for seen in list(self.seen) if seen.part == part])
 
     def clear(self) -> None:
-        """Forget what was ordered and seen, and all rules."""
+        """Drop all orders, rules and recorded requests."""
         self._orders.clear()
         self.rules.clear()
         self.date = _now
         self.seen.clear()
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
-        """Serve one request."""
         part = next((p for start, p in _PREFIXES.items() if scope.get("path", "").startswith(start)), None)
         if scope["type"] != "http" or part is None:
             await self.app(scope, receive, send)
@@ -184,7 +181,7 @@ class FaultMiddleware:
         if fault is None:
             await self.app(scope, receive, send)
         elif fault.how == "slow":
-            app = self.app  # of now: when it wakes up, another test may count its own requests
+            app = self.app  # another test may replace it in the meantime
             await asyncio.sleep(fault.seconds)
             await app(scope, receive, send)
         elif fault.how == "play":
@@ -220,6 +217,19 @@ class FaultMiddleware:
         return fault
 
 
+class FaultySandbox(Sandbox):
+    """A sandbox that fails as a test orders it.
+
+    :ivar wire: takes the orders.
+    """
+
+    date_header: ClassVar[bool] = False  # the middleware dates responses
+
+    def asgi_app(self) -> App:
+        self.wire = FaultMiddleware(super().asgi_app())
+        return self.wire
+
+
 def _now() -> str:
     return formatdate(time.time(), usegmt=True)
 
@@ -248,7 +258,7 @@ async def _play(receive: Receive, script: tuple[bytes | float, ...]) -> None:
 
 
 async def _reset(receive: Receive) -> None:
-    # ASGI has no word for this: uvicorn's receive is a method of the object that holds the transport.
+    # ASGI has no message for this: uvicorn's receive is a method of the object that holds the transport.
     transport = receive.__self__.transport  # type: ignore[attr-defined]
     no_linger = struct.pack("ii", 1, 0)
     transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, no_linger)

@@ -1,0 +1,226 @@
+"""When a poll reads the list instead of single predictions, and how far."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from airflow_provider_predictions.api.errors import NoAnswerError, PredictionsError, TransientError
+from airflow_provider_predictions.api.filters import Filters
+from airflow_provider_predictions.api.models import Page, Prediction
+from airflow_provider_predictions.api.service import Service
+from airflow_provider_predictions.api.waiting.decide import Wait
+
+MAX_ROWS_PER_PAGE = 1000
+MAX_PAGE_BYTES = 8 << 20
+"""Of a page of a poll, as far as the size of a record is known. Parsing a page blocks the event loop."""
+FIRST_PAGE_ROWS = 25
+"""Rows of a page while the size of a record is unknown. With 300 KB each, they reach MAX_PAGE_BYTES."""
+MAX_SINGLE_LOOKUPS = 5
+"""Up to this many ids are looked up one by one: half of what VLM Run's standard plan allows a minute."""
+SHRINK_FACTOR = 4
+"""After a page fails, the next one has this many times fewer rows."""
+SLOW_PAGE = 5.0
+"""Seconds: the shortest interval of a wait. A faster page is never too slow."""
+FADING = 0.8
+"""With each poll that reads no list, the remembered time of a slow page shrinks by this factor."""
+
+
+@dataclass
+class QueryHistory:
+    """What the polls of a connection have learned about its list.
+
+    :ivar list_end: the id of the list's last row.
+    :ivar record_bytes: of a record that was looked up by its id, a moving average.
+    :ivar row_bytes: of a row of the last page, on average.
+    :ivar record_seconds: that a lookup took, a moving average.
+    :ivar page_seconds: that the last page took.
+    :ivar largest: rows of the largest page to request.
+    :ivar finished: predictions that a wait needs and that no longer change, without their bytes. They are not
+        requested again.
+    """
+
+    list_end: str = ""
+    record_bytes: float = 0
+    row_bytes: float = 0
+    record_seconds: float = 0
+    page_seconds: float = 0
+    largest: int = MAX_ROWS_PER_PAGE
+    finished: dict[str, Prediction] = field(default_factory=dict)
+
+    def is_slow(self, ids: int) -> bool:
+        """Whether a page takes longer than this many lookups. Until a lookup is timed, a slow page does."""
+        return self.page_seconds > SLOW_PAGE and self.page_seconds > ids * self.record_seconds
+
+    def begin(self, ids: int) -> None:
+        """Forget a little, so that a list that failed or was slow is tried again some polls later."""
+        if self.largest <= MAX_SINGLE_LOOKUPS:
+            self.largest *= 2
+        if self.is_slow(ids):
+            self.page_seconds *= FADING
+
+    def add_lookup(self, size: int, seconds: float) -> None:
+        """Measure a record that was looked up by its id."""
+        self.record_bytes = ((self.record_bytes or size) + size) / 2
+        self.record_seconds = ((self.record_seconds or seconds) + seconds) / 2
+
+
+def rows_to_read(ids: int, history: QueryHistory) -> int:
+    """Rows of the list to read instead of looking up each id; 0 to look up each id.
+
+    A list holds whole records, so a page costs as many bytes as single requests for its rows. A few ids are
+    looked up one by one. For more ids the rate limit counts: pages save requests, and they read no more bytes
+    than lookups would. If the list is slow, time counts.
+
+    :param ids: how many are not answered yet.
+    """
+    if ids <= MAX_SINGLE_LOOKUPS or history.largest <= MAX_SINGLE_LOOKUPS or history.is_slow(ids):
+        return 0
+    known = history.row_bytes or history.record_bytes
+    return int(ids * (history.record_bytes or known) / known) if known else min(ids, FIRST_PAGE_ROWS)
+
+
+class WantedIds:
+    """The ids that a poll looks for.
+
+    :param history: its finished predictions are reduced to those that the waits need.
+    """
+
+    def __init__(self, service: Service[Any], waits: Sequence[Wait], history: QueryHistory) -> None:
+        # A prediction with a status of fail_on is read each time: the message quotes its record.
+        reread = {s for wait in waits for s in (*wait.fail_on, *(wait.waiting_statuses or ()))}
+        self._final = service.terminal_statuses - reread
+        ids = {id_ for wait in waits for id_ in wait.prediction_ids or ()}
+        self._finished = history.finished = {
+            id_: found
+            for id_, found in history.finished.items()
+            if id_ in ids and found.status in self._final
+        }
+        self.known = Page(tuple(self._finished.values()), listed=False)
+        self.missing = ids - self._finished.keys()
+
+    def remove(self, page: Page) -> int:
+        """Remove the ids that a page answers; how many these are."""
+        found = self.missing.intersection(page.by_id)
+        for id_ in found:
+            if page.by_id[id_].status in self._final:
+                self._finished[id_] = msgspec.structs.replace(page.by_id[id_], raw=b"")
+        self.missing -= found
+        return len(found)
+
+
+class ListPass:
+    """The pages that a poll reads.
+
+    :param filters: of the list. Their ``page_size`` bounds each page.
+    :param by_filters: read all that the filters match; or else only as many rows as are worth it.
+    """
+
+    def __init__(
+        self, service: Service[Any], filters: Filters, history: QueryHistory, *, by_filters: bool
+    ) -> None:
+        self._service = service
+        self._filters = filters
+        self._history = history
+        self._may_grow = True
+        self.target = None if by_filters else 0
+        """Rows to read, from the start of the list; None for all that the filters match."""
+        self.rows_read = 0
+        """From the start of the list."""
+        self._position = 0
+        """Rows that the current paginator has read."""
+        self.paginator: Any = None
+        """None while no page is requested."""
+
+    def start(self, ids: int) -> bool:
+        """Read the list, if that is worth it for this many ids; whether it is."""
+        if self.target is not None:
+            rows = rows_to_read(ids, self._history)
+            self.target = self.rows_read + rows
+            if not rows:
+                return False
+        self._open(self._page_size())
+        return True
+
+    def _page_size(self) -> int:
+        history, rows = self._history, MAX_ROWS_PER_PAGE if self.target is None else self.target
+        known = history.row_bytes or history.record_bytes
+        by_bytes = int(MAX_PAGE_BYTES / known) if known else MAX_ROWS_PER_PAGE
+        return max(1, min(rows, self._filters.page_size or MAX_ROWS_PER_PAGE, by_bytes, history.largest))
+
+    def _open(self, size: int) -> None:
+        self._position = 0
+        self.paginator = self._service.paginator(self._filters.model_copy(update={"page_size": size}))
+        self.paginator.list_end = self._history.list_end
+
+    def advance(self, answer: Any, size: int, seconds: float, wanted: WantedIds) -> Page:
+        """The records of a page. Removes their ids from ``wanted``.
+
+        :param size: bytes of the response.
+        :param seconds: that it took.
+        """
+        history, was_known = self._history, self._history.row_bytes or self._history.record_bytes
+        page: Page = self.paginator.advance(answer)
+        history.page_seconds = seconds
+        if rows := len(page.predictions):
+            history.row_bytes = size / rows
+        history.list_end = self.paginator.list_end
+        # A size that failed in a busy moment is tried again, but in a later poll.
+        if self._may_grow:
+            history.largest = min(MAX_ROWS_PER_PAGE, max(history.largest, self.paginator.page_size * 2))
+        self._position += max(rows, self.paginator.page_size)
+        is_new, self.rows_read = self._position > self.rows_read, max(self._position, self.rows_read)
+        found = wanted.remove(page)
+        if is_new and self.target is not None:
+            self._plan(self.target, found, len(wanted.missing), was_known=bool(was_known))
+        return page
+
+    def _plan(self, target: int, found: int, left: int, *, was_known: bool) -> None:
+        """Continue, continue with larger pages, or end.
+
+        :param found: how many ids the page answered.
+        :param left: how many no page has answered.
+        :param was_known: whether the size of a record was known before the page.
+        """
+        size = self.paginator.page_size
+        answers_many = found > 1 and left > MAX_SINGLE_LOOKUPS and not self._history.is_slow(left)
+        if answers_many and not was_known and not self.paginator.position.ended:
+            # The first page was small, because nothing was known.
+            self.target = self.rows_read + rows_to_read(left, self._history)
+            if (larger := self._page_size()) > size:
+                self._open(larger)
+        elif not answers_many or target - self.rows_read < size:
+            self.paginator.position.ended = True
+
+    def on_error(self, error: PredictionsError, seconds: float, ids: int) -> None:
+        """Continue in another way after a page failed, or raise the error.
+
+        :param seconds: that the request took.
+        :param ids: how many are not answered yet.
+        """
+        if not error.asks_for_less:
+            with suppress(PredictionsError):
+                self.paginator.on_error(error)
+                return
+        history, size = self._history, self.paginator.page_size // SHRINK_FACTOR
+        history.page_seconds = seconds
+        is_slow = self.target is not None and history.is_slow(ids)
+        helps = is_of_size(error) and size > MAX_SINGLE_LOOKUPS and not is_slow
+        if self.target is not None or is_of_size(error):
+            history.largest, self._may_grow = max(1, size), False
+        # After a transient error, a poll by filters waits for the next interval.
+        if helps and not (self.target is None and (self.rows_read or error.retryable)):
+            self._open(size)
+            return
+        if helps and not error.retryable:
+            raise TransientError(f"{error}. The next poll asks for smaller pages", status=error.status)
+        raise error
+
+
+def is_of_size(error: PredictionsError) -> bool:
+    """Whether a smaller page may work."""
+    return error.asks_for_less or isinstance(error, NoAnswerError) or error.status in (408, 422)

@@ -1,0 +1,73 @@
+"""What a watcher knows. From Airflow 3.3 on, the state of its assets keeps it over a restart."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Any
+
+from airflow_provider_predictions.api.state import dump, load
+from airflow_provider_predictions.api.waiting.finished_events import FinishedEvents
+
+STATE = "predictions"
+"""The key in the asset's state store."""
+LONGEST_CALL = 60.0
+"""Seconds that the asset's state store may take."""
+
+Event = dict[str, Any]
+
+
+class AssetState:
+    """What has finished, and which events the metadata database has stored.
+
+    :param since: the creation time at which the first poll begins.
+    :param warn: logs an error of the state store, of any kind. The next item tries again.
+    """
+
+    def __init__(self, since: datetime, warn: Callable[[Exception], None]) -> None:
+        self.finished = FinishedEvents(since)
+        self.is_new = True
+        """Whether no poll was evaluated yet, in this process or before."""
+        self.unsent: list[Event] = []
+        self.unconfirmed: list[Event] = []
+        """Events that were sent, but perhaps not stored."""
+        self._saved: dict[str, Any] | None = None
+        self._warn = warn
+
+    async def load(self, stores: Sequence[Any]) -> bool:
+        """Continue where another triggerer stopped.
+
+        :param stores: of the assets, as Airflow provides them.
+        :return: whether they responded.
+        """
+        states = None
+        async with self._warning():
+            states = [await store.aget(STATE) for store in stores if self.is_new]
+        for state in filter(None, states or ()):
+            self.finished, self.is_new = load(state["feed"], FinishedEvents), False
+            self.unsent = state["pending"]
+        return states is not None
+
+    async def save(self, stores: Sequence[Any]) -> None:
+        """Store the state, if it has changed.
+
+        :param stores: of the assets, as Airflow provides them.
+        """
+        state = {"feed": dump(self.finished), "pending": self.unconfirmed + self.unsent}
+        if self.is_new or state == self._saved:
+            return
+        async with self._warning():
+            for store in stores:
+                await store.aset(STATE, state)
+            self._saved = state
+
+    @asynccontextmanager
+    async def _warning(self) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(LONGEST_CALL) as bound:
+                yield
+        except Exception as error:
+            text = f"The asset's state store did not answer within {LONGEST_CALL:g} s"
+            self._warn(TimeoutError(text) if bound.expired() else error)
