@@ -7,11 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from airflow_provider_predictions.api.http.retry import http_date
-
-TOLERANCE = timedelta(minutes=5)
-"""Clocks of one service differ by so much; a creation time that is no further ahead is no surprise."""
-PLAUSIBLE = timedelta(days=7)
-"""A ``Date`` that is further from this machine's clock is no time that a clock shows."""
+from airflow_provider_predictions.api.limits import MAX_CLOCK_ERROR as PLAUSIBLE
 
 
 @dataclass

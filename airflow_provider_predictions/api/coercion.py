@@ -1,4 +1,4 @@
-"""What a value stands for that a person, a template or another task has given."""
+"""What an argument means that comes from a person, a template or another task."""
 
 from __future__ import annotations
 
@@ -11,21 +11,20 @@ from numbers import Integral
 from typing import Any
 from uuid import UUID
 
+from airflow_provider_predictions.api.limits import MAX_QUOTED_LENGTH, MAX_REPR_LENGTH, MAX_TEXT_LENGTH
+
 NOTHING = ("", "None", "null")
 """How a template renders nothing: an empty text, None, and None with ``tojson``."""
 BRACKETS = ("[", "(", "{")
 QUOTES = ("'", '"')
 MARKS = ("{{", "{%", "{#")
-"""What Jinja looks for in a text."""
+"""How Jinja's templates begin."""
 _USER = re.compile(r"://[^/\s@'\"]*:[^/\s@'\"]*@")
 _QUERY = re.compile(r"(://[^\s?'\"]*)\?[^\s'\"]*")
-_SHOWN = 2000
-MAX_TEXT_LENGTH = 1 << 20
-"""Characters of a text that is read as a list."""
 
 
 def given(value: object) -> Any:
-    """The value, or None where it stands for nothing; a lazy sequence of Airflow as a list."""
+    """The value, or None if it stands for nothing; a list for a lazy sequence of Airflow."""
     if isinstance(value, str):
         text = value.strip()
         if text in NOTHING:
@@ -46,10 +45,10 @@ def is_template(value: object) -> bool:
 
 
 def shown(text: str, otherwise: Any = None) -> Any:
-    """The value that a text shows, written as JSON or as Python writes it.
+    """The value of a text that is JSON or a Python literal.
 
-    :param otherwise: the result where it shows none, instead of an error.
-    :raises ValueError: where it shows none.
+    :param otherwise: the result for any other text, instead of an error.
+    :raises ValueError: for any other text.
     """
     if len(text) > MAX_TEXT_LENGTH:
         raise ValueError(f"is text of more than {MAX_TEXT_LENGTH} characters; give the list itself")
@@ -66,7 +65,7 @@ def shown(text: str, otherwise: Any = None) -> Any:
 def words(value: Any) -> Any:
     """A list of texts, from a list, one word, comma-separated text, or the text of a list.
 
-    :raises ValueError: where an item is no text.
+    :raises ValueError: if an item is no text.
     """
     value = given(value)
     if isinstance(value, str):
@@ -74,7 +73,7 @@ def words(value: Any) -> Any:
     if isinstance(value, str):
         value = [value]
     if not isinstance(value, list | tuple | set | frozenset):
-        return value  # None, or of a type that is refused
+        return value  # None, or a type that pydantic refuses
     return [_word(item, number) for number, item in enumerate(value, 1)]
 
 
@@ -95,7 +94,7 @@ def _word(item: object, number: int) -> str:
 
 
 def text(value: object) -> object:
-    """One text; a whole number is the text of an id.
+    """One text; a whole number is an id.
 
     :raises ValueError: for the text of a list.
     """
@@ -106,9 +105,9 @@ def text(value: object) -> object:
 
 
 def ids(value: object) -> Any:
-    """A list of texts, as ``words`` reads it. Whole numbers and UUIDs are ids, too; lists in it are joined.
+    """A list of ids, as ``words`` reads it. Whole numbers and UUIDs are ids, too; nested lists are joined.
 
-    :raises ValueError: for empty text, which names none.
+    :raises ValueError: for empty text.
     """
     if isinstance(value, str) and given(value) is None:
         raise ValueError("is empty; give ids, or leave it out")
@@ -122,18 +121,18 @@ def ids(value: object) -> Any:
 
 
 def number(value: object) -> object:
-    """A number, or the text of one; True and False are none.
+    """A number, or the text of one.
 
-    :raises ValueError: for these.
+    :raises ValueError: for True and False.
     """
     if isinstance(value, bool):
         raise ValueError(f"must be a number; found {value}")
     return given(value)
 
 
-def short(value: object, longest: int = 80) -> str:
-    """A value in a message; a URL without password and query, which may hold secrets."""
-    found = _QUERY.sub(r"\1?…", _USER.sub("://***@", repr(value)[:_SHOWN]))
+def short(value: object, longest: int = MAX_QUOTED_LENGTH) -> str:
+    """A value as a message quotes it. URLs lose their password and query, which may hold secrets."""
+    found = _QUERY.sub(r"\1?…", _USER.sub("://***@", repr(value)[:MAX_REPR_LENGTH]))
     return found if len(found) <= longest else f"{found[: longest - 1]}…"
 
 

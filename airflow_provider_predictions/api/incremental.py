@@ -12,16 +12,16 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeGuard
 
-from airflow_provider_predictions.api.clock import TOLERANCE, ServiceClock, earlier
+from airflow_provider_predictions.api.clock import ServiceClock, earlier
 from airflow_provider_predictions.api.filters import utc
+from airflow_provider_predictions.api.limits import MAX_CLOCK_SKEW as TOLERANCE
+from airflow_provider_predictions.api.limits import MAX_NAMED as NAMED
 from airflow_provider_predictions.api.models import Page, Prediction, as_time
 
 LOOKBACK = timedelta(hours=1)
 """By default a prediction may be listed so long after its creation."""
 STEP = timedelta(hours=1)
 """A run that lands nothing commits a watermark that has moved so far."""
-NAMED = 10
-"""How many predictions that are not waited for any more, or are dated ahead, a manifest names."""
 
 
 @dataclass

@@ -8,17 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from airflow_provider_predictions.api.limits import MAX_OBSERVED
+from airflow_provider_predictions.api.limits import MAX_OBSERVED_LENGTH as LONGEST
 from airflow_provider_predictions.api.wording import counted, listed, quoted
 
 if TYPE_CHECKING:
     from airflow_provider_predictions.api.filters import Filters
     from airflow_provider_predictions.api.models import Prediction
     from airflow_provider_predictions.api.service import Service
-
-MAX_OBSERVED = 100
-"""Different words of a kind that are remembered, beside those that were asked for."""
-LONGEST = 200
-"""Characters of a word that are remembered."""
 
 
 class Observed(msgspec.Struct):

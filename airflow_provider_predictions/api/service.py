@@ -14,29 +14,22 @@ import msgspec
 from pydantic import BaseModel
 
 from airflow_provider_predictions.api.errors import (
-    MAX_MESSAGE_LENGTH,
     ConfigurationError,
     MalformedAnswerError,
     PredictionsError,
     UnusableFileError,
 )
-from airflow_provider_predictions.api.filters import (
-    Filters,
-    checked_id,
-    is_private_url,
-    is_safe_url,
-    origin,
-)
+from airflow_provider_predictions.api.filters import Filters, checked_id
 from airflow_provider_predictions.api.http.auth import Auth
 from airflow_provider_predictions.api.json_slices import fields, kind, one_line, records, value, whole
+from airflow_provider_predictions.api.limits import MAX_MESSAGE_LENGTH, MAX_RESPONSE_BYTES, TIMEOUT_SECONDS
 from airflow_provider_predictions.api.models import Column, PageRequest, Prediction
+from airflow_provider_predictions.api.urls import is_private_url, is_safe_url, origin
 
 if TYPE_CHECKING:
     from airflow_provider_predictions.api.pagination.base import Paginator
 
 F = TypeVar("F", bound=Filters)
-MAX_RESPONSE_BYTES = 256 << 20
-"""A page is in memory as a whole, and these services give no more than 1,000 rows a page."""
 BASE_URL = "Base URL (host)"
 """The connection field to look at when it is not the service that answers."""
 
@@ -80,7 +73,7 @@ class Service(ABC, Generic[F]):
 
     base_url: str
     auth: Auth = field(repr=False)
-    timeout: float = 60
+    timeout: float = TIMEOUT_SECONDS
     requests_per_minute: int | None = None
     max_response_bytes: int = MAX_RESPONSE_BYTES
     file_hosts: tuple[str, ...] = ()

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-MAX_WORD_LENGTH = 60
-"""Characters of a service's word that a message quotes."""
-MAX_WORDS = 20
-"""Words that a message lists."""
+from airflow_provider_predictions.api.limits import MAX_WORD_LENGTH, MAX_WORDS
 
 
 def counted(number: int, noun: str) -> str:

@@ -12,9 +12,9 @@ from pydantic import Field
 from airflow_provider_predictions.api.errors import ConfigurationError
 from airflow_provider_predictions.api.filters import Filters, Names
 from airflow_provider_predictions.api.json_slices import joined, members, value
+from airflow_provider_predictions.api.limits import MAX_OBSERVED
 from airflow_provider_predictions.api.models import Page, Prediction
 from airflow_provider_predictions.api.observed import (
-    MAX_OBSERVED,
     Observed,
     doubts,
     expected_words,

@@ -8,12 +8,8 @@ from airflow.providers.common.compat.sdk import conf
 from pydantic import Field
 
 from airflow_provider_predictions.api.filters import Ids, Seconds, Words
-from airflow_provider_predictions.api.waiting.decide import (
-    MAX_FAILURES,
-    MISSING_TIMEOUT,
-    MinPredictions,
-    MissingTimeout,
-)
+from airflow_provider_predictions.api.limits import MAX_FAILURES, MAX_MISSING_SECONDS
+from airflow_provider_predictions.api.waiting.decide import MinPredictions, MissingTimeout
 from airflow_provider_predictions.tasks.arguments import Argument, Templated, declare
 
 WAITING = declare(
@@ -56,7 +52,7 @@ WAITING = declare(
         "float | str | Ref",
         MissingTimeout,
         "seconds after which one of ``prediction_ids`` that the service does not know fails the task",
-        default=MISSING_TIMEOUT,
+        default=MAX_MISSING_SECONDS,
         example="3600",
     ),
     Argument(

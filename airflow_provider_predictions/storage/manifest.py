@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NotRequired, TypedDict, cast
 import msgspec
 
 from airflow_provider_predictions.api.filters import utc
-from airflow_provider_predictions.api.incremental import NAMED
+from airflow_provider_predictions.api.limits import MAX_NAMED as NAMED
 from airflow_provider_predictions.api.models import Page
 from airflow_provider_predictions.api.observed import Observed
 from airflow_provider_predictions.storage.console import plain_url

@@ -12,8 +12,8 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_predictions.api.errors import PredictionsError
 from airflow_provider_predictions.api.filters import checked
+from airflow_provider_predictions.api.limits import MAX_FAILURES
 from airflow_provider_predictions.api.waiting.decide import (
-    MAX_FAILURES,
     Decision,
     FailureCounter,
     Pace,

@@ -13,7 +13,7 @@ from airflow.triggers.base import TriggerEvent
 from pydantic import Field
 
 from airflow_provider_predictions._compat import BaseEventTrigger
-from airflow_provider_predictions.api.clock import TOLERANCE, earlier
+from airflow_provider_predictions.api.clock import earlier
 from airflow_provider_predictions.api.coercion import is_template, short
 from airflow_provider_predictions.api.errors import ConfigurationError
 from airflow_provider_predictions.api.filters import (
@@ -25,6 +25,7 @@ from airflow_provider_predictions.api.filters import (
     timedelta_of,
 )
 from airflow_provider_predictions.api.incremental import LOOKBACK
+from airflow_provider_predictions.api.limits import MAX_CLOCK_SKEW
 from airflow_provider_predictions.api.waiting.decide import FailureCounter, decide
 from airflow_provider_predictions.api.waiting.finished_events import FinishedEvents, events
 from airflow_provider_predictions.api.wording import counted, counts
@@ -192,7 +193,7 @@ class PredictionsEventTrigger(BaseEventTrigger):
             return []
         self._patience.record_success(decide(rows, age=0))
         beginning = self._beginning(rows.clock.earliest)
-        if self._begins and beginning < self._feed.watermark - TOLERANCE:
+        if self._begins and beginning < self._feed.watermark - MAX_CLOCK_SKEW:
             # This machine's clock is ahead of the service's: the next look goes back further.
             self._feed = FinishedEvents(beginning)
             return []

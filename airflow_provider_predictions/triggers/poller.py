@@ -12,9 +12,10 @@ from typing import Any, ClassVar, Generic, Protocol, TypeVar
 from airflow_provider_predictions.api.clock import ServiceClock
 from airflow_provider_predictions.api.errors import PredictionsError, TransientError
 from airflow_provider_predictions.api.http.client import AsyncClient
+from airflow_provider_predictions.api.limits import MAX_RETRY_AFTER
 from airflow_provider_predictions.api.models import Page
 from airflow_provider_predictions.api.service import Service
-from airflow_provider_predictions.api.waiting.decide import MAX_RETRY_AFTER, Pace, Wait
+from airflow_provider_predictions.api.waiting.decide import Pace, Wait
 from airflow_provider_predictions.api.waiting.status_query import (
     ListKey,
     QueryHistory,

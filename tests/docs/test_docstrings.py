@@ -27,10 +27,10 @@ CLASSES = {
 
 
 def methods() -> Iterator[tuple[str, Method, str]]:
-    """Each method that is public, and each ``__init__`` with the docstring of its class."""
+    """Each public method that is no override, and each ``__init__`` with the docstring of its class."""
     for name, of in CLASSES.items():
         for node in of.body:
-            if not isinstance(node, Method):
+            if not isinstance(node, Method) or "override" in map(ast.unparse, node.decorator_list):
                 continue
             if node.name == "__init__":
                 yield name, node, ast.get_docstring(of) or ""

@@ -11,7 +11,6 @@ import httpx
 import msgspec
 
 from airflow_provider_predictions.api.errors import (
-    MAX_MESSAGE_LENGTH,
     AnswerTooLargeError,
     AuthenticationError,
     MalformedAnswerError,
@@ -21,8 +20,9 @@ from airflow_provider_predictions.api.errors import (
     RefusedError,
     UnusableFileError,
 )
-from airflow_provider_predictions.api.filters import MAX_URL_LENGTH, split_url
+from airflow_provider_predictions.api.limits import MAX_MESSAGE_LENGTH, MAX_URL_LENGTH
 from airflow_provider_predictions.api.models import PageRequest, Prediction
+from airflow_provider_predictions.api.urls import split_url
 
 log = logging.getLogger(__name__)
 

@@ -10,12 +10,10 @@ from collections.abc import Iterator
 from functools import partial
 from urllib.parse import quote, quote_plus
 
+from airflow_provider_predictions.api.limits import MIN_SECRET_LENGTH, MIN_VALUE_LENGTH
+
 # Words are found without looking for anything in them: that would begin anew at each of their letters.
 _WORD = re.compile(r"[\w+/=-]+")
-MIN_SECRET_LENGTH = 8
-"""Letters of base64 that are told from those of other texts."""
-MIN_VALUE_LENGTH = 6
-"""Letters of a query value that is hidden: a shorter one is soon guessed, and common words hold it."""
 
 
 def without(text: str, *secrets: str) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 
 from airflow_provider_predictions.api.errors import MalformedAnswerError, PredictionsError
 from airflow_provider_predictions.api.filters import Filters
+from airflow_provider_predictions.api.limits import MAX_PAGES_WITHOUT_NEW_ROWS, MIN_PAGE_SIZE
 from airflow_provider_predictions.api.models import Page, PageRequest, Prediction
 from airflow_provider_predictions.api.observed import Observed
 from airflow_provider_predictions.api.pagination.seen import SeenRows
@@ -20,10 +21,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-MIN_PAGE_SIZE = 10
-"""A page that is too large or too slow is not made smaller than so many rows."""
-MAX_PAGES_WITHOUT_NEW_ROWS = 100
-"""Responses in a row that bring no new row, after which a list is taken for one without an end."""
 EMPTY_PAGES_AS_ONE = 10
 """So many empty pages count as one of known rows."""
 

@@ -8,12 +8,11 @@ from datetime import datetime
 from typing import Any
 
 from airflow_provider_predictions.api.filters import Filters
+from airflow_provider_predictions.api.limits import MAX_SEARCHES
 from airflow_provider_predictions.api.models import Page, PageRequest, Prediction
 from airflow_provider_predictions.api.pagination.base import Paginator, Proof
 from airflow_provider_predictions.api.service import Service
 
-MAX_SEARCHES = 2
-"""A list may grow so fast that a search for its window meets newer rows further back, but hardly twice."""
 NO_ROWS = "[]"
 """Stands for the id of the last row of a list that has none."""
 _BLIND = Proof(None, "the list came one row a page, so a row that was removed may have hidden another")

@@ -15,14 +15,10 @@ from datetime import datetime
 from itertools import chain
 from typing import Any
 
+from airflow_provider_predictions.api.limits import MAX_RECENT_PAGES as RECENT_PAGES
+from airflow_provider_predictions.api.limits import MAX_SPOOLED_BYTES as _IN_MEMORY
+from airflow_provider_predictions.api.limits import MAX_TIES
 from airflow_provider_predictions.api.models import Prediction, as_time
-
-RECENT_PAGES = 2
-"""Pages whose ids are at hand: a list that grows pushes these rows into the next one."""
-MAX_TIES = 1000
-"""Rows of one moment whose ids are at hand; of more, each is looked up."""
-_IN_MEMORY = 1 << 18
-"""Bytes of hashes that stay in memory before they go to a file."""
 
 
 class Index:

@@ -13,25 +13,20 @@ from pydantic import BaseModel, ConfigDict, Field
 from airflow_provider_predictions.api.clock import ServiceClock
 from airflow_provider_predictions.api.errors import PredictionsError, RateLimitedError
 from airflow_provider_predictions.api.filters import Filters, Ids, Number, Words, checked
+from airflow_provider_predictions.api.limits import MAX_FAILURES
+from airflow_provider_predictions.api.limits import MAX_MISSING_SECONDS as MISSING_TIMEOUT
+from airflow_provider_predictions.api.limits import MAX_NAMED as NAMED
 from airflow_provider_predictions.api.models import Page, Prediction
 from airflow_provider_predictions.api.observed import Observed, doubts
 from airflow_provider_predictions.api.service import Service
 from airflow_provider_predictions.api.wording import counts
 
 State = Literal["waiting", "done", "failed"]
-NAMED = 10
-"""How many predictions a message names."""
 ADVICE = "The statuses of fail_on fail the task; fail_on=() waits only"
-MISSING_TIMEOUT = 600.0
-"""Seconds after which an id that the service does not know is taken for a wrong one."""
-MAX_FAILURES = 5
-"""The failed poll in a row with this number ends a wait."""
 GROWTH = 0.1
 """A wait that may ask less and less often asks after a tenth of its age."""
 JITTER = 0.1
 """Waits that began together do not ask together for ever: up to so much is added to an interval."""
-MAX_RETRY_AFTER = 900.0
-"""Seconds that a service can put the next poll off."""
 
 
 MinPredictions = Annotated[int, Field(ge=0), Number]
@@ -227,7 +222,7 @@ class Pace:
         :param error: of the poll before, where it failed.
         """
         grown = min(age * GROWTH, self.max_interval or 0)
-        asked = min(error.retry_after or 0, MAX_RETRY_AFTER) if error else 0
+        asked = error.retry_after or 0 if error else 0
         return max(self.interval, grown, asked) * (1 + random.uniform(0, JITTER))
 
 

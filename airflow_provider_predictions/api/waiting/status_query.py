@@ -19,22 +19,21 @@ from airflow_provider_predictions.api.errors import (
     TransientError,
 )
 from airflow_provider_predictions.api.filters import Filters
+from airflow_provider_predictions.api.limits import (
+    MAX_FAILED_LOOKUPS,
+    MAX_PAGE_BYTES,
+    MAX_ROWS_PER_PAGE,
+    MAX_SINGLE_LOOKUPS,
+)
 from airflow_provider_predictions.api.models import Page, Prediction
 from airflow_provider_predictions.api.service import Service
 from airflow_provider_predictions.api.waiting.decide import Wait
 
-MAX_ROWS_PER_PAGE = 1000
-MAX_PAGE_BYTES = 8 << 20
-"""Of a page of a poll, as far as the size of a record is known: reading one holds the event loop."""
 FIRST_PAGE_ROWS = 100
 """Rows of a page while the size of a record is not known."""
 ListKey = tuple[object, ...]
-MAX_SINGLE_LOOKUPS = 5
-"""So many ids are asked for one by one: half of what VLM Run's standard plan lets pass in a minute."""
 SHRINK_FACTOR = 4
 """A page that fails is asked for again with so many times fewer rows."""
-MAX_FAILED_LOOKUPS = 3
-"""Stop after this many failed lookups."""
 
 
 @dataclass

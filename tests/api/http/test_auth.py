@@ -25,7 +25,7 @@ from airflow_provider_predictions.api.errors import (
 )
 from airflow_provider_predictions.api.http.auth import ClientCredentialsAuth
 from airflow_provider_predictions.api.http.client import AsyncClient
-from airflow_provider_predictions.api.http.token_endpoint import TOKEN_ATTEMPTS
+from airflow_provider_predictions.api.limits import MAX_TOKEN_ATTEMPTS
 from airflow_provider_predictions.api.models import PageRequest
 from airflow_provider_predictions.sandbox import app
 from airflow_provider_predictions.sandbox.faults import Fault
@@ -265,7 +265,7 @@ def test_a_wrong_secret_names_the_fields_and_not_the_secret(fresh: Sandbox) -> N
     assert "client secret (password)" in str(caught.value)
     assert "not-the-secret" not in str(caught.value) + repr(auth)
     assert not caught.value.retryable
-    assert token_requests(fresh) == TOKEN_ATTEMPTS
+    assert token_requests(fresh) == MAX_TOKEN_ATTEMPTS
 
 
 @pytest.mark.parametrize(

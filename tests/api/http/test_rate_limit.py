@@ -16,14 +16,9 @@ from hypothesis import strategies as st
 
 from airflow_provider_predictions.api.errors import RateLimitedError
 from airflow_provider_predictions.api.http.client import Client
-from airflow_provider_predictions.api.http.retry import (
-    MAX_DOUBLINGS,
-    MAX_RETRY_WAIT,
-    RATE_LIMIT_PATIENCE,
-    RateLimiter,
-    Reservation,
-    seconds_to_wait,
-)
+from airflow_provider_predictions.api.http.rate_limit import RateLimiter, Reservation
+from airflow_provider_predictions.api.http.retry import seconds_to_wait
+from airflow_provider_predictions.api.limits import MAX_DOUBLINGS, MAX_RATE_LIMIT_WAIT, MAX_RETRY_WAIT
 from airflow_provider_predictions.sandbox.faults import rate_limit
 from airflow_provider_predictions.sandbox.server import Sandbox
 from airflow_provider_predictions.sandbox.store import RecordStore
@@ -302,7 +297,7 @@ class Crowd:
                 self.rate_limiter.refused(reservation, self.now, None)
                 wait = seconds_to_wait(RateLimitedError("", status=429), attempt)
                 waited += wait
-                assert waited < RATE_LIMIT_PATIENCE, "the client would give up"
+                assert waited < MAX_RATE_LIMIT_WAIT, "the client would give up"
                 yield wait
 
     def run(self, workers: int, requests: int) -> float:
@@ -325,3 +320,39 @@ def test_a_crowd_that_shares_an_account_reads_it_to_the_end(window: float, worke
     took = crowd.run(workers, 320 // workers)
 
     assert took < 2 * 32 * window + 200
+
+
+def test_a_turn_that_is_farther_away_than_the_longest_wait_is_not_taken() -> None:
+    rate_limiter = RateLimiter(1)
+    assert rate_limiter.reserve(0).wait(0) == 0
+    assert rate_limiter.reserve(0, longest=60).wait(0) == 60
+    with pytest.raises(RateLimitedError, match=r"allows in 119 s\..*requests_per_minute"):
+        rate_limiter.reserve(0, longest=119)
+
+    assert rate_limiter.reserve(0, longest=120).wait(0) == 120
+
+
+def test_a_limit_is_learned_from_what_was_taken_in_the_window_before_the_refusal_only() -> None:
+    rate_limiter = RateLimiter(window=60)
+    for second in (0, 1, 2, 3):
+        reservation = rate_limiter.reserve(second)
+    for second in (61, 62):
+        reservation = rate_limiter.reserve(second)
+
+    # Those of the seconds 3 and 61 count: the others are over, and the one that is refused is no more.
+    assert rate_limiter.refused(reservation, 61.5, None) == 1.5
+    assert [rate_limiter.reserve(100).wait(100) for _ in range(3)] == [0, 21, 60]
+
+
+def test_a_limit_of_one_is_learned_where_nothing_was_taken() -> None:
+    rate_limiter = RateLimiter(window=10)
+    assert rate_limiter.refused(rate_limiter.reserve(0), 0, None) == 0
+
+    assert [rate_limiter.reserve(5).wait(5) for _ in range(3)] == [0, 10, 20]
+
+
+def test_a_pause_that_is_asked_for_is_not_made_shorter_by_a_later_one() -> None:
+    rate_limiter = RateLimiter()
+    rate_limiter.refused(rate_limiter.reserve(0), 0, 50)
+
+    assert rate_limiter.refused(rate_limiter.reserve(0), 1, 10) == 49

@@ -7,7 +7,6 @@ import json
 import pytest
 
 from airflow_provider_predictions.api.errors import (
-    MAX_MESSAGE_LENGTH,
     AuthenticationError,
     InvalidRequestError,
     NotFoundError,
@@ -16,7 +15,7 @@ from airflow_provider_predictions.api.errors import (
     ServerError,
 )
 from airflow_provider_predictions.api.http.client import Client
-from airflow_provider_predictions.api.http.redaction import MIN_VALUE_LENGTH
+from airflow_provider_predictions.api.limits import MAX_MESSAGE_LENGTH, MIN_VALUE_LENGTH
 from airflow_provider_predictions.api.models import PageRequest
 from airflow_provider_predictions.sandbox.faults import Fault
 from airflow_provider_predictions.sandbox.server import Sandbox

@@ -7,8 +7,8 @@ import asyncio
 import pytest
 
 from airflow_provider_predictions.api.errors import AuthenticationError
-from airflow_provider_predictions.api.http.auth import INTERVAL
 from airflow_provider_predictions.api.http.client import AsyncClient, Client
+from airflow_provider_predictions.api.limits import MIN_RENEWAL_SECONDS
 from airflow_provider_predictions.api.models import PageRequest
 from airflow_provider_predictions.sandbox.faults import Fault
 from airflow_provider_predictions.sandbox.server import Sandbox
@@ -89,7 +89,7 @@ def test_a_lack_of_rights_costs_one_request_more_and_one_token_a_minute(
     for _ in range(10):
         refused()
     assert (sandbox.wire.requests("cradl"), sandbox.wire.requests("token")) == (12, 2)
-    simulated_time.skip(2 * INTERVAL)  # somebody may have been given the rights meanwhile
+    simulated_time.skip(2 * MIN_RENEWAL_SECONDS)  # somebody may have been given the rights meanwhile
     refused()
     assert (sandbox.wire.requests("cradl"), sandbox.wire.requests("token")) == (14, 3)
 
@@ -217,6 +217,6 @@ def test_what_always_answers_401_renews_the_token_once_a_minute(
     for _ in range(5):
         ask()
     assert sandbox.wire.requests("token") == 2
-    simulated_time.skip(2 * INTERVAL)
+    simulated_time.skip(2 * MIN_RENEWAL_SECONDS)
     ask()
     assert sandbox.wire.requests("token") == 3

@@ -18,11 +18,11 @@ from airflow_provider_predictions.api.errors import (
     RateLimitedError,
     ServerError,
 )
-from airflow_provider_predictions.api.http.token_endpoint import (
-    LEEWAY,
+from airflow_provider_predictions.api.http.token_endpoint import fetch
+from airflow_provider_predictions.api.limits import (
+    MAX_TOKEN_ATTEMPTS,
     MAX_TOKEN_RESPONSE_BYTES,
-    TOKEN_ATTEMPTS,
-    fetch,
+    TOKEN_LEEWAY_SECONDS,
 )
 from airflow_provider_predictions.sandbox.faults import Fault
 from airflow_provider_predictions.sandbox.server import Sandbox
@@ -43,7 +43,7 @@ def error_of(sandbox: Sandbox, **fault: object) -> PredictionsError:
 @pytest.mark.parametrize(
     ("status", "kind", "words", "after"),
     [
-        (400, AuthenticationError, f"answered 400 {TOKEN_ATTEMPTS} times: check client id (login)", None),
+        (400, AuthenticationError, f"answered 400 {MAX_TOKEN_ATTEMPTS} times: check client id (login)", None),
         (401, AuthenticationError, "answered 401: check client id (login)", None),
         (403, AuthenticationError, "answered 403: check client id (login)", None),
         (404, InvalidRequestError, "answered 404: check the URL", None),
@@ -138,9 +138,9 @@ def test_a_token_that_ends_at_once_serves_the_request_that_it_was_fetched_for(
 @pytest.mark.parametrize(
     ("lifetime", "used"),
     [
-        (3600, 3600 - LEEWAY),
-        ("3600", 3600 - LEEWAY),
-        (2 * LEEWAY, LEEWAY),
+        (3600, 3600 - TOKEN_LEEWAY_SECONDS),
+        ("3600", 3600 - TOKEN_LEEWAY_SECONDS),
+        (2 * TOKEN_LEEWAY_SECONDS, TOKEN_LEEWAY_SECONDS),
         (60, 30),
         (1, 0.5),
         (-5, 0),

@@ -16,7 +16,8 @@ import pytest
 from airflow_provider_predictions.api.errors import AnswerTooLargeError, MalformedAnswerError, NoAnswerError
 from airflow_provider_predictions.api.http.auth import BearerAuth, ClientCredentialsAuth
 from airflow_provider_predictions.api.http.client import Client
-from airflow_provider_predictions.api.http.token_endpoint import MAX_TOKEN_RESPONSE_BYTES, fetch
+from airflow_provider_predictions.api.http.token_endpoint import fetch
+from airflow_provider_predictions.api.limits import MAX_TOKEN_RESPONSE_BYTES
 from airflow_provider_predictions.api.models import PageRequest
 from airflow_provider_predictions.api.vlmrun import VlmRun
 from airflow_provider_predictions.sandbox.faults import App, Message, Receive, Send
