@@ -35,7 +35,7 @@ class PredictionsHook(BaseHook, Generic[R]):
 
     The methods have the filters of the operators: ``statuses``, ``created_after`` (inclusive),
     ``created_before`` (exclusive), ``max_predictions``, ``page_size`` and those of the service. Each method
-    has a twin with the prefix ``a`` for event loops.
+    has a twin with the prefix ``a`` for event loops. All requests raise the errors of ``api.errors``.
 
     :param conn_id: the Airflow connection.
     :param attempts: how often a request is sent at most, by default 5.
@@ -128,11 +128,7 @@ class PredictionsHook(BaseHook, Generic[R]):
         return Client(self.service(conn), attempts=self.attempts)
 
     async def aget_conn(self) -> AsyncClient:
-        """A client, for an ``async with`` block.
-
-        :raises AirflowNotFoundException: if there is no such connection.
-        :raises ConfigurationError: if a field of it is wrong.
-        """
+        """``get_conn`` on an event loop, for an ``async with`` block."""
         from airflow.providers.common.compat.connection import get_async_connection
 
         with self._naming_connection():
@@ -154,10 +150,9 @@ class PredictionsHook(BaseHook, Generic[R]):
             ) from error
 
     def iter_pages(self, **filters: Any) -> Iterator[Page]:
-        """Page through the list; each page holds the records that match, as bytes.
+        """Iterate over the pages of the list. Each holds the records that match, as bytes.
 
         :param filters: see the class.
-        :raises PredictionsError: see ``api.errors``.
         """
         wanted = self.filters(**filters)
 
@@ -168,10 +163,9 @@ class PredictionsHook(BaseHook, Generic[R]):
         return pages()
 
     def aiter_pages(self, **filters: Any) -> AsyncIterator[Page]:
-        """Page through the list; each page holds the records that match, as bytes.
+        """``iter_pages`` on an event loop.
 
         :param filters: see the class.
-        :raises PredictionsError: see ``api.errors``.
         """
         wanted = self.filters(**filters)
 
@@ -186,15 +180,13 @@ class PredictionsHook(BaseHook, Generic[R]):
         """Iterate over the predictions that match. Memory holds one page at a time.
 
         :param filters: see the class.
-        :raises PredictionsError: see ``api.errors``.
         """
         return (self.record(row) for page in self.iter_pages(**filters) for row in page.predictions)
 
     def aiter_predictions(self, **filters: Any) -> AsyncIterator[R]:
-        """Iterate over the predictions that match. Memory holds one page at a time.
+        """``iter_predictions`` on an event loop.
 
         :param filters: see the class.
-        :raises PredictionsError: see ``api.errors``.
         """
         pages = self.aiter_pages(**filters)
         return (self.record(row) async for page in pages for row in page.predictions)
@@ -204,17 +196,15 @@ class PredictionsHook(BaseHook, Generic[R]):
 
         :param prediction_id: the service's id.
         :raises NotFoundError: if the service has none.
-        :raises PredictionsError: see ``api.errors``.
         """
         with self.get_conn() as client:
             return self.record(client.prediction(prediction_id))
 
     async def aget_prediction(self, prediction_id: str) -> R:
-        """One prediction.
+        """``get_prediction`` on an event loop.
 
         :param prediction_id: the service's id.
         :raises NotFoundError: if the service has none.
-        :raises PredictionsError: see ``api.errors``.
         """
         async with await self.aget_conn() as client:
             return self.record(await client.prediction(prediction_id))
@@ -253,10 +243,7 @@ class PredictionsHook(BaseHook, Generic[R]):
         return True, f"{text}, the newest of {newest:%Y-%m-%d %H:%M} UTC" if newest else text
 
     async def atest_connection(self) -> tuple[bool, str]:
-        """Read the start of the list, and count its predictions.
-
-        :return: whether the connection works, and the count or the field that is wrong.
-        """
+        """``test_connection`` on an event loop."""
         return await asyncio.to_thread(self.test_connection)
 
     def dashboard_url(self) -> str:

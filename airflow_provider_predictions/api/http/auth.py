@@ -83,25 +83,19 @@ class ClientCredentialsAuth(Credentials, Auth):
 
     @override
     def token(self) -> str:
-        source = self._source
-        if token := source.fresh():
-            return token
-        fetching = source.fetch()
+        fetching = self._source.fetch()
         try:
             return fetching.result(self.timeout * MAX_TIMEOUTS)
         except TimeoutError:
-            raise source.give_up(fetching) from None
+            raise self._source.give_up(fetching) from None
 
     @override
     async def atoken(self) -> str:
-        source = self._source
-        if token := source.fresh():
-            return token
-        fetching = source.fetch()
+        fetching = self._source.fetch()
         try:
             return await asyncio.wait_for(asyncio.wrap_future(fetching), self.timeout * MAX_TIMEOUTS)
         except TimeoutError:
-            raise source.give_up(fetching) from None
+            raise self._source.give_up(fetching) from None
 
     @override
     def accept(self, token: str) -> None:
@@ -122,20 +116,17 @@ class _TokenSource:
     def __init__(self, credentials: ClientCredentialsAuth) -> None:
         self._credentials = credentials
         self._lock = threading.Lock()
+        self._fetching: Future[str] | None = None
         self._token: Token | None = None
         self._accepted = False
         self._replaced_at = -math.inf
         self._in_vain_until: dict[int, float] = {}
-        self._fetching: Future[str] | None = None
-
-    def fresh(self) -> str | None:
-        token = self._token
-        return token.value if token and time.monotonic() < token.renew_at else None
 
     def fetch(self) -> Future[str]:
-        """Join the running fetch, or start one in a thread of its own, so that it blocks no event loop."""
+        """The fetch that runs or has a good token, or a new one. Its thread blocks no event loop."""
         with self._lock:
-            if self._fetching is None:
+            is_fresh = self._token is not None and time.monotonic() < self._token.renew_at
+            if self._fetching is None or (self._fetching.done() and not is_fresh):
                 self._fetching = Future()
                 # A waiter that is cancelled must not cancel the future that others wait for.
                 self._fetching.set_running_or_notify_cancel()
@@ -146,16 +137,13 @@ class _TokenSource:
 
     def give_up(self, fetching: Future[str]) -> NoAnswerError:
         """Forget this fetch: the next request for a token starts another."""
-        self._end(fetching)
+        with self._lock:
+            if self._fetching is fetching:
+                self._fetching = None
         return NoAnswerError(
             f"{ENDPOINT} sent no token within {self._credentials.timeout * MAX_TIMEOUTS:g} s, "
             f"{MAX_TIMEOUTS} times extra timeout"
         )
-
-    def _end(self, fetching: Future[str]) -> None:
-        with self._lock:
-            if self._fetching is fetching:
-                self._fetching = None
 
     def _run(self, future: Future[str]) -> None:
         try:
@@ -163,11 +151,11 @@ class _TokenSource:
             if self._credentials.on_token:
                 self._credentials.on_token(token.value)
         except BaseException as error:
-            self._end(future)
             future.set_exception(error)
         else:
-            self._token, self._accepted = token, False
-            self._end(future)
+            with self._lock:
+                if self._fetching is future:
+                    self._token, self._accepted = token, False
             future.set_result(token.value)
 
     def accept(self, token: str) -> None:

@@ -41,7 +41,7 @@ ENDPOINT = "The token endpoint (extra auth_url)"
 
 @dataclass(frozen=True)
 class Credentials:
-    """What the endpoint asks for.
+    """What the endpoint requires.
 
     :param timeout: seconds for each of connecting, sending and each read.
     """
@@ -123,11 +123,15 @@ def _fetch_once(credentials: Credentials) -> Token:
     # The last three are those of JSON that is no object, or too deep a one.
     except (OAuth2Error, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise MalformedAnswerError(f"{ENDPOINT} sent no token: {type(error).__name__}") from None
+    lifetime = _lifetime(*lifetimes)
+    return Token(_bearer(answer), asked + lifetime - min(TOKEN_LEEWAY_SECONDS, lifetime / 2))
+
+
+def _bearer(answer: dict[str, Any]) -> str:
     token = answer["access_token"]
     if not (isinstance(token, str) and token.isascii() and token.isprintable() and " " not in token):
         raise MalformedAnswerError(f"{ENDPOINT} sent a token that no header can hold")
-    lifetime = _lifetime(*lifetimes)
-    return Token(token, asked + lifetime - min(TOKEN_LEEWAY_SECONDS, lifetime / 2))
+    return token
 
 
 def _lifetime(given: object) -> float:

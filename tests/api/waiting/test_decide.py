@@ -18,12 +18,12 @@ from airflow_provider_predictions.api.errors import (
     RateLimitedError,
     ServerError,
 )
+from airflow_provider_predictions.api.limits import MAX_RETRY_AFTER
 from airflow_provider_predictions.api.models import Page
 from airflow_provider_predictions.api.service import Service
 from airflow_provider_predictions.api.waiting.decide import (
     ADVICE,
     JITTER,
-    MAX_RETRY_AFTER,
     NAMED,
     Decision,
     FailureCounter,

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from airflow_provider_predictions.api.errors import PredictionsError, ServerError
+from airflow_provider_predictions.api.limits import MAX_RETRY_AFTER
 from airflow_provider_predictions.api.models import Page
 from airflow_provider_predictions.api.waiting.decide import (
     ADVICE,
-    MAX_RETRY_AFTER,
     NAMED,
     Decision,
     FailureCounter,
