@@ -25,11 +25,6 @@ from airflow_provider_predictions.api.models import Prediction, as_time
 _Model = TypeVar("_Model", bound=BaseModel)
 
 
-def _once(words: tuple[str, ...]) -> tuple[str, ...]:
-    """Sorted, so that equal lists are equal arguments."""
-    return tuple(sorted(set(words)))
-
-
 def _time(value: object) -> object:
     """Text without an offset is UTC (``{{ ds }}`` has none); a date is its first moment in UTC."""
     value = given(value)
@@ -54,10 +49,6 @@ def checked_id(value: str) -> str:
     return value
 
 
-def _ids(words: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(map(checked_id, words))
-
-
 def seconds_of(span: float | timedelta | None) -> float | None:
     """The seconds of a span of either type."""
     return span.total_seconds() if isinstance(span, timedelta) else span
@@ -71,13 +62,15 @@ def timedelta_of(span: float | timedelta) -> timedelta:
         return timedelta.max
 
 
-def _in_order(words: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(words))
-
-
-Names = Annotated[tuple[str, ...], Field(strict=False), BeforeValidator(words), AfterValidator(_in_order)]
-Words = Annotated[Names, AfterValidator(_once)]
-Ids = Annotated[Words, AfterValidator(_ids), BeforeValidator(ids)]
+Names = Annotated[
+    tuple[str, ...],
+    Field(strict=False),
+    BeforeValidator(words),
+    AfterValidator(lambda x: (*dict.fromkeys(x),)),
+]
+# Sorted, so that equal lists are equal arguments.
+Words = Annotated[Names, AfterValidator(lambda words: (*sorted(words),))]
+Ids = Annotated[Words, AfterValidator(lambda words: (*map(checked_id, words),)), BeforeValidator(ids)]
 Text = Annotated[str, BeforeValidator(text)]
 Number = BeforeValidator(number)
 MaxPredictions = Annotated[int, Field(ge=1), Number]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from socket import inet_aton
 from urllib.parse import SplitResult, urlsplit
 
@@ -19,7 +19,19 @@ def split_url(url: str) -> SplitResult:
     """
     if len(url) > MAX_URL_LENGTH:
         raise ValueError(f"is longer than {MAX_URL_LENGTH} characters")
-    return urlsplit(url)
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        raise ValueError("is not a URL; check its host and port") from None
+    return parts
+
+
+def _address(host: str) -> IPv4Address | IPv6Address | None:
+    try:
+        return ip_address(host)
+    except ValueError:
+        return None
 
 
 def origin(url: str) -> tuple[str, str | None, int | None]:
@@ -35,12 +47,9 @@ def is_private_url(url: str) -> bool:
     """
     host = (urlsplit(url).hostname or "").rstrip(".")
     try:
-        address = ip_address(host)
-    except ValueError:
-        try:
-            address = ip_address(inet_aton(host))  # also takes 127.1, 2130706433 and 0x7f000001
-        except OSError:
-            return host == "localhost" or host.endswith(".localhost")
+        address = _address(host) or ip_address(inet_aton(host))  # also reads 127.1, 2130706433 and 0x7f000001
+    except OSError:
+        return host == "localhost" or host.endswith(".localhost")
     return not (getattr(address, "ipv4_mapped", None) or address).is_global
 
 
@@ -51,14 +60,9 @@ def is_safe_url(url: str) -> bool:
     except ValueError:
         return False
     host = parts.hostname or ""
-    return bool(host) and (parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(host)))
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+    address = _address(host)
+    is_loopback = address.is_loopback if address else host == "localhost"
+    return bool(host) and (parts.scheme == "https" or (parts.scheme == "http" and is_loopback))
 
 
 def checked_url(value: str) -> str:
@@ -69,13 +73,7 @@ def checked_url(value: str) -> str:
     value = value.strip()
     if " " in value or not value.isprintable():
         raise ValueError("holds a space or a line break")
-    if len(value) > MAX_URL_LENGTH:
-        raise ValueError(f"is longer than {MAX_URL_LENGTH} characters")
-    try:
-        parts = urlsplit(value)
-        _ = parts.port
-    except ValueError:
-        raise ValueError("is not a URL; check its host and port") from None
+    parts = split_url(value)
     if not parts.hostname:
         raise ValueError("has no host; give the whole URL, such as https://api.example.com/v1")
     if not is_safe_url(value):
@@ -91,10 +89,8 @@ def checked_host(value: str) -> str:
     :raises ValueError: for a URL, a port, a path or a wildcard, which would match no host.
     """
     host = value.strip().lower().rstrip(".")
-    try:
-        return str(ip_address(host.strip("[]")))
-    except ValueError:
-        pass
+    if address := _address(host.strip("[]")):
+        return str(address)
     if not all(map(_LABEL.fullmatch, host.split("."))):
         raise ValueError("must be names of hosts without scheme, port and path, such as files.api.cradl.ai")
     return host

@@ -23,12 +23,8 @@ def _one_line(value: str) -> str:
     return value
 
 
-def _hosts(words: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(sorted(set(map(checked_host, words))))
-
-
 Url = Annotated[str, AfterValidator(checked_url)]
-Hosts = Annotated[Words, AfterValidator(_hosts)]
+Hosts = Annotated[Words, AfterValidator(lambda words: (*sorted({*map(checked_host, words)}),))]
 OneLine = Annotated[str, AfterValidator(_one_line)]
 
 

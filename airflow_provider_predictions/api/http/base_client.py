@@ -14,7 +14,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
-import tenacity
 
 from airflow_provider_predictions import __version__
 from airflow_provider_predictions.api.clock import ServiceClock
@@ -35,7 +34,7 @@ from airflow_provider_predictions.api.http.auth import Auth
 from airflow_provider_predictions.api.http.body import Body
 from airflow_provider_predictions.api.http.rate_limit import RateLimiter, Reservation
 from airflow_provider_predictions.api.http.redaction import without, without_values
-from airflow_provider_predictions.api.http.retry import is_retryable, policy, retry_after
+from airflow_provider_predictions.api.http.retry import policy, retry_after
 from airflow_provider_predictions.api.limits import (
     MAX_MESSAGE_LENGTH,
     MAX_RATE_LIMIT_WAIT,
@@ -79,12 +78,6 @@ def options(service: Service[Any]) -> dict[str, Any]:
     }
 
 
-def _is_retryable_unchanged(error: BaseException) -> bool:
-    """Whether the next attempt may work without a smaller page."""
-    too_much = isinstance(error, PredictionsError) and error.asks_for_less and error.retry_after is None
-    return is_retryable(error) and not too_much
-
-
 @dataclass
 class Call:
     """A request on its way.
@@ -124,10 +117,7 @@ class BaseClient:
 
     def policy(self, request: PageRequest) -> dict[str, Any]:
         """When a request that begins now is sent again."""
-        found = policy(self._attempts, self.clock)
-        if request.shrinks:
-            found["retry"] = tenacity.retry_if_exception(_is_retryable_unchanged)
-        return found
+        return policy(self._attempts, self.clock, shrinks=request.shrinks)
 
     def call(self, request: PageRequest, *, renewed: bool) -> Call:
         """Take a turn for a request.

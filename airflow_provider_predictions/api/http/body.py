@@ -31,14 +31,10 @@ class Body:
         self._title = title
         self._left = self._most = most
         self._chunks: list[bytes] = []
-        self._unpacker: zlib._Decompress | None = None
-        match encoding.strip().lower():
-            case "" | "identity":
-                pass
-            case "gzip" | "x-gzip":
-                self._unpacker = zlib.decompressobj(GZIP)
-            case _:
-                raise MalformedAnswerError(f"{title} sent a body in a coding that was not asked for")
+        coding = encoding.strip().lower()
+        if coding not in ("", "identity", "gzip", "x-gzip"):
+            raise MalformedAnswerError(f"{title} sent a body in a coding that was not asked for")
+        self._unpacker = zlib.decompressobj(GZIP) if coding.endswith("gzip") else None
 
     def add(self, chunk: bytes) -> None:
         """Add what has arrived.

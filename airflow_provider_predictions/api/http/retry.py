@@ -80,13 +80,20 @@ def _log(state: tenacity.RetryCallState) -> None:
     log.warning("%s. Attempt %d; next in %.1f s.", _error(state), state.attempt_number, wait)
 
 
-def policy(attempts: int, clock: Callable[[], float] = time.monotonic) -> dict[str, Any]:
+def policy(
+    attempts: int, clock: Callable[[], float] = time.monotonic, *, shrinks: bool = False
+) -> dict[str, Any]:
     """Arguments of ``tenacity.Retrying`` and ``tenacity.AsyncRetrying`` for a call that begins now.
 
     :param attempts: how often at most. A rate limit only slows down and uses up none, unless one is all.
     :param clock: seconds.
+    :param shrinks: whether a smaller page can follow one that is too large or too slow, which is then final.
     """
     began = clock()
+
+    def is_retried(error: BaseException) -> bool:
+        too_much = isinstance(error, PredictionsError) and error.asks_for_less and error.retry_after is None
+        return is_retryable(error) and not (shrinks and too_much)
 
     def stop(state: tenacity.RetryCallState) -> bool:
         if isinstance(_error(state), RateLimitedError) and attempts > 1:
@@ -95,7 +102,7 @@ def policy(attempts: int, clock: Callable[[], float] = time.monotonic) -> dict[s
 
     return {
         "stop": stop,
-        "retry": tenacity.retry_if_exception(is_retryable),
+        "retry": tenacity.retry_if_exception(is_retried),
         "wait": lambda state: seconds_to_wait(_error(state), state.attempt_number),
         "before_sleep": _log,
         "reraise": True,
