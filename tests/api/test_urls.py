@@ -68,6 +68,6 @@ def test_a_url_loses_its_trailing_slash_and_the_space_around_it() -> None:
         ("10.example.com", False),
     ],
 )  # fmt: skip
-def test_a_private_address_is_known_in_every_form(host: str, private: bool) -> None:
+def test_a_private_address_is_recognised_in_every_form(host: str, private: bool) -> None:
     assert is_private_url(f"https://{host}/a") is private
     assert is_private_url(f"https://{host}:8443/a") is private

@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds that a response asks to wait (RFC 9110, section 10.2.3).
+    """Seconds that a response asks to wait (RFC 9110, section 10.2.3). ``PredictionsError`` caps them.
 
     :param headers: of the response. ``Retry-After`` holds seconds, or a date by the clock of ``Date``.
         Without a ``Date``, this machine's clock counts.
@@ -50,7 +50,7 @@ def http_date(header: str | None) -> datetime | None:
 
 
 def is_retryable(error: BaseException) -> bool:
-    """Whether the next attempt may work, soon enough to wait for it."""
+    """Whether the next attempt may work, soon enough to wait here. Later ones are up to the task's ``retries``."""
     return (
         isinstance(error, PredictionsError) and error.retryable and (error.retry_after or 0) <= MAX_RETRY_WAIT
     )

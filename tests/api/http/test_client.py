@@ -192,7 +192,7 @@ def test_a_retry_after_beyond_all_patience_is_left_to_the_task(shell: Shell, ser
     assert shell.slept == []
 
 
-def test_a_used_up_quota_is_not_asked_again(shell: Shell, sandbox) -> None:
+def test_a_used_up_quota_is_not_retried(shell: Shell, sandbox) -> None:
     sandbox.wire.order(quota())
 
     with pytest.raises(QuotaExceededError) as caught:
@@ -355,7 +355,7 @@ def test_every_error_says_whether_a_retry_helps() -> None:
 
 
 def test_cookies_are_not_kept(shell: Shell, sandbox, service) -> None:
-    """They would pile up until the server answers 431."""
+    """They would pile up until the server refuses them with 431."""
     for n in range(MAX_ATTEMPTS - 1):
         cookie = {"Set-Cookie": f"crumb{n}={'x' * 100}; Path=/"}
         sandbox.wire.order(Fault(service.name, status=502, headers=cookie))

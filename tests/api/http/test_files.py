@@ -1,4 +1,4 @@
-"""Where the values of a record of Cradl are asked for, and what is hidden of that."""
+"""Which request fetches the values of a Cradl record, and which of its values messages hide."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def asked(**record: Any) -> PageRequest | None:
     return CRADL.values_request(CRADL.row(json.dumps({"predictionId": "p"} | record).encode()))
 
 
-def test_values_that_are_there_or_nowhere_are_not_asked_for() -> None:
+def test_values_in_the_record_or_nowhere_need_no_request() -> None:
     assert asked() is None
     assert asked(fileUrl="") is None
     assert asked(fileUrl=OURS, predictions=[]) is None

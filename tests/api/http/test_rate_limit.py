@@ -29,7 +29,7 @@ EXAMPLES = settings(deadline=None, derandomize=True)
 
 
 class Account:
-    """A service that takes so many requests in any 60 seconds, and its client, on a made clock."""
+    """A service that allows ``limit`` requests in any 60 seconds, and its client, in virtual time."""
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
@@ -104,7 +104,7 @@ def test_a_learned_limit_is_forgotten() -> None:
     assert {reserve(rate_limiter, 60.0 * MAX_DOUBLINGS) for _ in range(1000)} == {0}
 
 
-def test_what_the_service_asks_for_pauses_everybody_and_has_a_bound() -> None:
+def test_a_retry_after_pauses_all_requests_for_a_bounded_time() -> None:
     rate_limiter = RateLimiter()
     reserve(rate_limiter, 0)
 
@@ -114,7 +114,7 @@ def test_what_the_service_asks_for_pauses_everybody_and_has_a_bound() -> None:
     assert reserve(rate_limiter, 20) == MAX_RETRY_WAIT
 
 
-def test_who_asks_once_waits_for_the_given_limit_only() -> None:
+def test_a_single_attempt_keeps_only_the_given_limit() -> None:
     rate_limiter = RateLimiter(2)
     reserve(rate_limiter, 0)
     refused(rate_limiter, 0, 100)
@@ -122,7 +122,7 @@ def test_who_asks_once_waits_for_the_given_limit_only() -> None:
     assert [reserve(rate_limiter, 0, patient=False) for _ in range(3)] == [0, 0, 60]
 
 
-def test_who_asks_once_is_not_held_up_by_an_earlier_refusal(
+def test_a_single_attempt_ignores_an_earlier_refusal(
     service, record_store: RecordStore, sandbox: Sandbox
 ) -> None:
     record_store.fill(1)
@@ -164,7 +164,7 @@ DELAYS = st.tuples(st.floats(0, 20), st.floats(0, 20))
 @given(st.integers(1, 5), st.lists(st.tuples(st.integers(0, 7), DELAYS), max_size=60))
 @EXAMPLES
 def test_no_more_than_the_limit_arrive_in_any_minute_however_late_they_are(limit: int, calls) -> None:
-    """Threads that are held up before their request goes out, and wait for its answer."""
+    """Threads that are delayed before they send, and then wait for the response."""
     rate_limiter = RateLimiter(limit)
     arrived = []
 
@@ -194,7 +194,7 @@ def test_no_more_than_the_limit_arrive_in_any_minute_however_late_they_are(limit
     assert all(later - earlier >= 59.999 for earlier, later in zip(arrived, arrived[limit:], strict=False))
 
 
-def test_turns_that_are_over_are_forgotten() -> None:
+def test_reservations_that_are_over_are_forgotten() -> None:
     def turns() -> int:
         return sum(type(thing) is Reservation for thing in gc.get_objects())
 
@@ -239,7 +239,7 @@ def test_a_learned_limit_doubles_with_each_window() -> None:
 
 
 class Limiter:
-    """ASGI middleware that takes so many requests of a list in any minute, by the clock of the client."""
+    """ASGI middleware that allows ``limit`` requests for a list in any minute, by the clock of the client."""
 
     def __init__(self, app, limit: int, clock: Callable[[], float]) -> None:
         self.app, self.limit, self.clock = app, limit, clock
@@ -273,7 +273,7 @@ def test_a_client_reads_an_account_of_ten_requests_a_minute_to_the_end(
 
 
 class Crowd:
-    """Workers that share an account and wait in virtual time: whoever is next wakes up next."""
+    """Workers that share an account and wait in virtual time."""
 
     def __init__(self, limit: int, window: float) -> None:
         self.account, self.now, self.refused = limit, 0.0, 0
@@ -313,7 +313,7 @@ class Crowd:
 
 @pytest.mark.parametrize("window", [60, 1])
 @pytest.mark.parametrize("workers", [1, 8, 32])
-def test_a_crowd_that_shares_an_account_reads_it_to_the_end(window: float, workers: int) -> None:
+def test_many_workers_that_share_an_account_read_it_to_the_end(window: float, workers: int) -> None:
     random.seed(workers)
     crowd = Crowd(10, window)
 
@@ -322,7 +322,7 @@ def test_a_crowd_that_shares_an_account_reads_it_to_the_end(window: float, worke
     assert took < 2 * 32 * window + 200
 
 
-def test_a_turn_that_is_farther_away_than_the_longest_wait_is_not_taken() -> None:
+def test_a_turn_beyond_the_longest_wait_is_not_taken() -> None:
     rate_limiter = RateLimiter(1)
     assert rate_limiter.reserve(0).wait(0) == 0
     assert rate_limiter.reserve(0, longest=60).wait(0) == 60
@@ -344,14 +344,14 @@ def test_a_limit_is_learned_from_what_was_taken_in_the_window_before_the_refusal
     assert [rate_limiter.reserve(100).wait(100) for _ in range(3)] == [0, 21, 60]
 
 
-def test_a_limit_of_one_is_learned_where_nothing_was_taken() -> None:
+def test_a_limit_of_one_is_learned_if_nothing_was_taken() -> None:
     rate_limiter = RateLimiter(window=10)
     assert rate_limiter.refused(rate_limiter.reserve(0), 0, None) == 0
 
     assert [rate_limiter.reserve(5).wait(5) for _ in range(3)] == [0, 10, 20]
 
 
-def test_a_pause_that_is_asked_for_is_not_made_shorter_by_a_later_one() -> None:
+def test_a_later_pause_does_not_shorten_an_earlier_one() -> None:
     rate_limiter = RateLimiter()
     rate_limiter.refused(rate_limiter.reserve(0), 0, 50)
 

@@ -87,11 +87,11 @@ def test_a_secret_is_hidden_within_base64(encode: Any, before: str) -> None:
     assert without(f"Basic {text}, refused", QUOTED) == "Basic ***, refused"
 
 
-def test_what_is_too_short_to_be_known_in_base64_hides_nothing_else() -> None:
+def test_a_secret_too_short_for_base64_hides_nothing_else() -> None:
     assert without("YWJj YWJjZGVm stays", "abc") == "YWJj YWJjZGVm stays"
 
 
-def test_seven_bytes_are_known_in_base64_wherever_they_stand() -> None:
+def test_seven_bytes_are_found_at_any_place_in_base64() -> None:
     assert without("Basic eDEyMzQ1Njc=", "1234567") == "Basic ***"
     assert without("Basic MTIzNDU2Nw==", "1234567") == "Basic ***"
     assert without("Basic eDEyMzQ1Ng==", "123456") == "Basic eDEyMzQ1Ng=="

@@ -1,4 +1,4 @@
-"""What a person reads of each status that a service answers with, word for word, at a socket."""
+"""The whole message of the error for each status, on a real socket."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def error_of(
         (299, LIST, InvalidRequestError, "299 to GET /vlmrun/v1/predictions"),
     ],
 )
-def test_a_status_is_told_with_what_to_check(sandbox: Sandbox, status, request_, kind, text) -> None:
+def test_an_error_names_its_status_and_what_to_check(sandbox: Sandbox, status, request_, kind, text) -> None:
     error = error_of(sandbox, request_, status=status, body=b"", headers={"Retry-After": "7"})
 
     assert type(error) is kind

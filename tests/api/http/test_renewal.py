@@ -47,7 +47,7 @@ def test_a_refusal_of_another_token_than_the_last_is_no_second_one_in_a_row(sand
     assert not auth.reject(second, 401)
 
 
-def test_an_answer_of_another_kind_shows_that_a_token_is_good(sandbox: Sandbox) -> None:
+def test_a_good_response_shows_that_a_token_is_good(sandbox: Sandbox) -> None:
     with Client(make_service(sandbox, "cradl"), attempts=1) as client:
         client.get(LIST, bytes)
         sandbox.tokens.revoke()
@@ -202,7 +202,7 @@ def test_a_token_that_nothing_has_accepted_yet_is_replaced_for_a_file_too(
 
 
 @pytest.mark.parametrize("path", ["files", "cradl"])
-def test_what_always_answers_401_renews_the_token_once_a_minute(
+def test_a_server_that_always_sends_401_renews_the_token_once_a_minute(
     shell: Shell, sandbox: Sandbox, simulated_time: SimulatedTime, path: str
 ) -> None:
     request = file_of(sandbox) if path == "files" else PageRequest("predictions/x")

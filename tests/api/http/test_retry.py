@@ -1,4 +1,4 @@
-"""When a request is sent again, and how long is waited before."""
+"""When a request is sent again, and after how long."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_a_retry_after_is_seconds_or_a_date_and_never_in_the_past(header, second
 
 
 @pytest.mark.parametrize("date", [None, "", "soon", "Sun, 01 Nov 20262026202620262026 12:00:30 GMT"])
-def test_a_date_is_meant_by_the_clock_of_this_machine_where_the_response_has_none(date: str | None) -> None:
+def test_a_date_counts_by_this_machines_clock_if_the_response_has_none(date: str | None) -> None:
     in_a_minute = format_datetime(datetime.now(UTC) + timedelta(seconds=60), usegmt=True)
 
     found = retry_after({"Retry-After": in_a_minute} | ({"Date": date} if date is not None else {}))
@@ -68,7 +68,7 @@ def test_a_date_is_meant_by_the_clock_of_this_machine_where_the_response_has_non
         (ValueError(), False),
     ],
 )
-def test_what_a_retry_cannot_cure_soon_enough_is_not_tried_again(error: BaseException, curable: bool) -> None:
+def test_an_error_that_no_early_retry_cures_is_not_retried(error: BaseException, curable: bool) -> None:
     assert is_retryable(error) is curable
 
 
@@ -99,14 +99,14 @@ def waits(error: BaseException, attempt: int) -> tuple[float, float]:
         (ConnectionError(), 2, 1.5, 2.5),
     ],
 )
-def test_waits_are_spread_around_what_the_attempt_is_worth(error, attempt, shortest, longest) -> None:
+def test_waits_are_spread_around_the_backoff_of_the_attempt(error, attempt, shortest, longest) -> None:
     least, most = waits(error, attempt)
 
     assert shortest <= least < shortest + (longest - shortest) / 10
     assert longest - (longest - shortest) / 10 < most <= longest
 
 
-def test_no_wait_is_shorter_than_what_the_service_asked_for() -> None:
+def test_no_wait_is_shorter_than_the_retry_after() -> None:
     assert waits(ServerError("", retry_after=30), 1) == (30, 30)
     assert waits(RateLimitedError("", retry_after=60), 2) == (60, 60)
 
@@ -120,7 +120,7 @@ class Clock:
 
 
 def stops(error: PredictionsError, *, attempts: int, attempt: int, after: float = 0) -> bool:
-    """Whether a policy stops at an attempt that failed so many seconds after it began."""
+    """Whether a policy stops at an attempt that fails ``after`` seconds."""
     clock = Clock()
     stop = policy(attempts, clock)["stop"]
     clock.now += after

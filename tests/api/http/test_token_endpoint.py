@@ -1,4 +1,4 @@
-"""What each answer of the token endpoint becomes, at a socket."""
+"""What each response of the token endpoint becomes, on a real socket."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_a_token_that_no_header_can_hold_is_refused(sandbox: Sandbox, token: obj
 
 
 @pytest.mark.parametrize("body", [b"{}", b"[]", b"null", b"<html>", b"", b"\xff", b"[" * 200_000])
-def test_an_answer_without_a_token_is_named_by_what_went_wrong(sandbox: Sandbox, body: bytes) -> None:
+def test_a_response_without_a_token_names_what_went_wrong(sandbox: Sandbox, body: bytes) -> None:
     error = error_of(sandbox, status=200, body=body)
 
     assert type(error) is MalformedAnswerError
@@ -93,7 +93,7 @@ def test_an_answer_without_a_token_is_named_by_what_went_wrong(sandbox: Sandbox,
     assert str(error).endswith("Error")
 
 
-def test_a_connection_that_breaks_is_named_by_what_went_wrong(sandbox: Sandbox) -> None:
+def test_a_connection_that_breaks_names_what_went_wrong(sandbox: Sandbox) -> None:
     error = error_of(sandbox, how="reset")
 
     assert type(error) is NoAnswerError
@@ -101,12 +101,12 @@ def test_a_connection_that_breaks_is_named_by_what_went_wrong(sandbox: Sandbox) 
 
 
 def answer(size: int) -> bytes:
-    """A good answer, of so many bytes."""
+    """A good response of ``size`` bytes."""
     text = json.dumps({"access_token": "x", "token_type": "Bearer", "expires_in": 3600}).encode()
     return text + b" " * (size - len(text))
 
 
-def test_an_answer_is_read_up_to_its_largest_size(sandbox: Sandbox) -> None:
+def test_a_response_is_read_up_to_its_largest_size(sandbox: Sandbox) -> None:
     sandbox.wire.order(Fault("token", status=200, body=answer(MAX_TOKEN_RESPONSE_BYTES)))
     assert fetch(client_credentials(sandbox)).value == "x"
 
