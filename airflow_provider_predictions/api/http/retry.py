@@ -50,7 +50,7 @@ def http_date(header: str | None) -> datetime | None:
 
 
 def is_retryable(error: BaseException) -> bool:
-    """Whether the next attempt may work, soon enough to wait here. Later ones are up to the task's ``retries``."""
+    """Whether the next attempt may work, soon enough. The task's ``retries`` wait for longer."""
     return (
         isinstance(error, PredictionsError) and error.retryable and (error.retry_after or 0) <= MAX_RETRY_WAIT
     )
