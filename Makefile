@@ -5,7 +5,7 @@
 # make test-all        both, so every test, on the newest Airflow
 # make test-matrix     what depends on versions: older Airflow, the lowest versions, newer Python; writes the table in
 #                      README.md. VERSIONS="2.11 python3.13" runs these alone
-# make durations       write how long each part of the tests took in its last run into docs/contributing.md
+# make durations       write how long each part of the tests took in its last run into docs/test-durations.md
 # make docs            build the documentation into site/
 # make benchmark       measure landing beside other tools, in a quarter of an hour
 # make reliability     let the services and the storage fail in every way; writes tables in docs/reliability.md
@@ -55,14 +55,14 @@ test: .venv/ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports --no-logo
-	$(BIN)/mypy
-	$(BIN)/mypy tests/typing/every_class.py tests/typing/wrong_arguments.py
+	$(BIN)/mypy --num-workers 2
 	$(PYTEST) -n 2 --junitxml=.venv/quick.xml
 
 test-all: test test-marked
 
+# Three processes on two cores, since a whole Airflow and a fault in real time wait for much of their time.
 test-marked: .venv/azurite/ready .venv-clients/ready
-	$(PYTEST) -n 2 -m "$(MARKED)" --junitxml=.venv/marked.xml
+	$(PYTEST) -n 3 -m "$(MARKED)" --junitxml=.venv/marked.xml
 
 test-matrix: .venv/azurite/ready $(foreach version,$(VERSIONS),$(if $(call interpreter,$(version)),.venv-$(version)/ready))
 	$(BIN)/python scripts/matrix.py $(VERSIONS)

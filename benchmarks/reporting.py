@@ -70,11 +70,11 @@ def land(service: str, directory: Path, count: int) -> int:
     from airflow.providers.common.compat.sdk import ObjectStoragePath
 
     from airflow_provider_predictions.storage.attempt import TaskRun
+    from airflow_provider_predictions.storage.commit import LandingPath
     from airflow_provider_predictions.storage.manifest import Part, Totals, manifest
-    from airflow_provider_predictions.storage.replaced import ReplacedPath
 
     directory.mkdir()
-    target = ReplacedPath(ObjectStoragePath(f"file://{directory}"), TaskRun("benchmark"))
+    target = LandingPath(ObjectStoragePath(f"file://{directory}"), TaskRun("benchmark"))
     parts, records = [], made(service, count)
     for number in range(PARTS):
         file = Path(target.attempt.path(f"part-{number:05}", ".jsonl").path)

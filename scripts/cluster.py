@@ -92,7 +92,7 @@ def demonstrate(days: int, log: Log) -> list[str]:
             airflow.connect(sandbox)
             airflow.post("/pools", {"name": "vlmrun", "slots": 6})
             run = airflow.start("backfill", path=f"file://{LANDED}", first=first.isoformat(), days=days)
-            until("the sensor defers", lambda: airflow.state_of(run, "wait") == "deferred", 120)
+            airflow.reaches(run, "wait", "deferred", 120)
             log(f"The sensor waits in the triggerer for {UNFINISHED} unfinished predictions; now they finish")
             for row in sandbox.vlmrun.rows:
                 row.work = 0

@@ -1,4 +1,4 @@
-"""``make durations``: write how long each part of the tests took in its last run into docs/contributing.md.
+"""``make durations``: write how long each part of the tests took in its last run into docs/test-durations.md.
 
 ``scripts/durations.py results.xml`` prints the same of any file that ``pytest --junitxml`` has written.
 """
@@ -26,7 +26,7 @@ def main(files: list[str]) -> None:
     for file in sorted(ROOT.glob(".venv-*/results.xml")):
         runs[f"`make test-matrix`, {file.parent.name.removeprefix('.venv-')}"] = file
     made = [row for run, file in runs.items() if file.exists() for row in rows(run, file)]
-    write_table(ROOT / "docs" / "contributing.md", "make durations", COLUMNS, made)
+    write_table(ROOT / "docs" / "test-durations.md", "make durations", COLUMNS, made)
 
 
 def rows(run: str, file: Path) -> Iterator[tuple[object, ...]]:

@@ -30,6 +30,8 @@ from airflow_provider_predictions.sandbox.server import Sandbox
 
 IS_2 = version("apache-airflow").startswith("2.")
 API = "/api/v1" if IS_2 else "/api/v2"
+SHARE = 0.5
+"""Of one processor: what Airflow gets at least, while it works, from a machine that does nothing else."""
 
 
 @dataclass(frozen=True)
@@ -100,6 +102,8 @@ class Airflow:
             "AIRFLOW__WEBSERVER__WEB_SERVER_HOST": "127.0.0.1",
             "AIRFLOW__WEBSERVER__WEB_SERVER_PORT": str(port),
             "AIRFLOW__WEBSERVER__WORKERS": "1",
+            # After 5 s, five times, Airflow fails a task that has not begun: too soon for a busy machine.
+            "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "60",
             # oauthlib refuses plain http for tokens; the sandbox never leaves this machine.
             "OAUTHLIB_INSECURE_TRANSPORT": "1",
             **(settings or {}),
@@ -114,7 +118,7 @@ class Airflow:
         try:
             for name in self.components:
                 self.begin(name)
-            until("healthy", self.is_healthy, 180)
+            self.until("healthy", self.is_healthy, 180)
         except BaseException:
             self.stop()
             raise
@@ -136,7 +140,7 @@ class Airflow:
 
     def kill(self, component: str) -> None:
         """End a component and its tasks as a machine that fails does."""
-        process = self.processes[component]
+        process = self.processes.pop(component)
         kill_session(process.pid)
         process.wait()
 
@@ -174,10 +178,18 @@ class Airflow:
         files = [*self.home.glob("*.log"), *self.home.joinpath("logs").rglob("*.log")]
         return "\n".join(file.read_text(errors="replace") for file in files)
 
+    def until(self, what: str, found: Callable[[], Any], seconds: float) -> Any:
+        """Wait for what Airflow does; see the function ``until``. A component that has ended is an error."""
+
+        def found_alive() -> Any:
+            for name, process in self.processes.items():
+                assert process.poll() is None, self.home.joinpath(f"{name}.log").read_text()[-3000:]
+            return found()
+
+        return until(what, found_alive, seconds, [process.pid for process in self.processes.values()])
+
     def is_healthy(self) -> bool:
-        """Whether every component says so; one that has ended never will."""
-        for name, process in self.processes.items():
-            assert process.poll() is None, self.home.joinpath(f"{name}.log").read_text()[-3000:]
+        """Whether every component says so."""
         health = self.get("/health" if IS_2 else "/monitor/health")
         names = ("metadatabase", "scheduler", "triggerer", *(() if IS_2 else ("dag_processor",)))
         return all(health[name]["status"] == "healthy" for name in names)
@@ -190,7 +202,7 @@ class Airflow:
 
     def start(self, dag_id: str, run_id: str = "by_hand", **conf: object) -> str:
         """Start a run by hand, with no logical date; the path of it in the API."""
-        until("parsed", lambda: dag_id in str(self.get("/dags")), 120)
+        self.until("parsed", lambda: dag_id in str(self.get("/dags")), 120)
         body = {"dag_run_id": run_id, "conf": conf} | ({} if IS_2 else {"logical_date": None})
         self.post(f"/dags/{dag_id}/dagRuns", body)
         self.patch(f"/dags/{dag_id}", {"is_paused": False})
@@ -200,6 +212,16 @@ class Airflow:
         """The state of a task of a run."""
         state: str = self.get(f"{run}/taskInstances/{task}")["state"]
         return state
+
+    def reaches(self, run: str, task: str, state: str, seconds: float) -> None:
+        """Wait until a task is in a state; see ``until``. One that has failed is an error."""
+
+        def found() -> bool:
+            now = self.state_of(run, task)
+            assert now not in ("failed", "upstream_failed"), f"{task} {now}: {self.logs()[-5000:]}"
+            return now == state
+
+        self.until(f"{task} {state}", found, seconds)
 
     def finished(self, run: str) -> str | None:
         """How a run ended, if it has."""
@@ -259,10 +281,16 @@ def free_port() -> int:
         return port
 
 
-def until(what: str, found: Callable[[], Any], seconds: float) -> Any:
-    """Ask twice a second until there is an answer that is true."""
+def until(what: str, found: Callable[[], Any], seconds: float, workers: Sequence[int] = ()) -> Any:
+    """Ask twice a second until there is an answer that is true.
+
+    :param seconds: how long to wait on an idle machine.
+    :param workers: the ids of the processes that bring it about. On a busy machine the wait goes on until
+        they have had the processor time that an idle one gives them.
+    """
     end = time.monotonic() + seconds
-    while time.monotonic() < end:
+    enough = worked(workers) + SHARE * seconds if workers else 0
+    while time.monotonic() < end or worked(workers) < enough:
         try:
             if answer := found():
                 return answer
@@ -270,3 +298,15 @@ def until(what: str, found: Callable[[], Any], seconds: float) -> Any:
             pass
         time.sleep(0.5)
     raise AssertionError(f"{what}: not within {seconds} s")
+
+
+def worked(processes: Sequence[int]) -> float:
+    """Processor seconds of processes, and of all that they have started."""
+    total = 0.0
+    for number in processes:
+        with suppress(psutil.NoSuchProcess):
+            first = psutil.Process(number)
+            for process in (first, *first.children(recursive=True)):
+                with suppress(psutil.NoSuchProcess):
+                    total += sum(process.cpu_times()[:4])  # of itself and of its children that have ended
+    return total

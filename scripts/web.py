@@ -11,7 +11,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from stack import Airflow, add_examples, until
+from stack import Airflow, add_examples
 
 from airflow_provider_predictions.sandbox.server import Sandbox
 
@@ -44,7 +44,7 @@ def serve() -> None:
     print("Starting a whole Airflow; this takes about a minute ...", flush=True)
     with Sandbox(count=250) as sandbox, Airflow(HOME) as airflow:
         airflow.connect(sandbox)
-        until("parsed", lambda: len(airflow.get("/dags")["dags"]) >= count, 120)
+        airflow.until("parsed", lambda: len(airflow.get("/dags")["dags"]) >= count, 120)
         print(guide(airflow.url), flush=True)
         while True:
             sandbox.receive(4)

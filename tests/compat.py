@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from importlib import import_module
 from importlib.metadata import version
 from types import SimpleNamespace
@@ -66,6 +67,7 @@ __all__ = [
     "dag",
     "deserialize",
     "forget_secrets",
+    "keep_the_api_of_dag_test",
     "kill",
     "let_threads_execute",
     "literal",
@@ -101,6 +103,18 @@ def let_threads_execute(monkeypatch: pytest.MonkeyPatch) -> None:
         from airflow.models.baseoperator import ExecutorSafeguard
 
         monkeypatch.setattr(ExecutorSafeguard, "_sentinel", SimpleNamespace(callers={}))
+
+
+def keep_the_api_of_dag_test() -> None:
+    """Let ``dag.test`` make its API once for a DAG.
+
+    Airflow 3.0 makes it for each task, serializes the DAG for it, and checks all parameters for each task of
+    that DAG: 44 tasks take more than ten minutes.
+    """
+    if (3, 0) <= AIRFLOW < (3, 1):
+        from airflow.sdk.execution_time.supervisor import InProcessTestSupervisor
+
+        InProcessTestSupervisor._api_client = staticmethod(cache(InProcessTestSupervisor._api_client))
 
 
 async def kill(trigger: Any) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import ast
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import chain
 from numbers import Integral
-from typing import Any
+from typing import Any, TypeGuard
 from uuid import UUID
 
 from airflow_provider_predictions.api.limits import MAX_QUOTED_LENGTH, MAX_REPR_LENGTH, MAX_TEXT_LENGTH
@@ -19,8 +19,17 @@ BRACKETS = ("[", "(", "{")
 QUOTES = ("'", '"')
 MARKS = ("{{", "{%", "{#")
 """How Jinja's templates begin."""
-_USER = re.compile(r"://[^/\s@'\"]*:[^/\s@'\"]*@")
-_QUERY = re.compile(r"(://[^\s?'\"]*)\?[^\s'\"]*")
+_URL_OR_WORD = re.compile(r"[^\s'\"]+")
+_HEADER = re.compile(r"(?i)\b(bearer|basic)\s+[^\s'\",;}]+")
+_PAIR = re.compile(
+    r"""(?ix) (?<![\w-])
+    (?= [\w-]*? (?: passw | passphrase | pwd | secret | token | credential | signature | authorization
+        | (?:api|access|account|private|shared|master) [_-]? key ) )
+    ( [\w-]+ \\?['"]? \s* [=:] \s* )
+    (?: \\?"[^"]*" | \\?'[^']*' | (?!(?:bearer|basic)\b) [^\s'",;&}\])]+ )"""
+)
+"""The name of a secret and its value, in any notation."""
+_OBJECT = re.compile(r"<[^<>]* at 0x[0-9a-fA-F]+>|^\s*(?:dict_\w+|deque|frozenset|set|range|array)\(")
 
 
 def given(value: object) -> Any:
@@ -72,9 +81,23 @@ def words(value: Any) -> Any:
         value = shown(value) if value.startswith(BRACKETS) else _split(value)
     if isinstance(value, str):
         value = [value]
-    if not isinstance(value, list | tuple | set | frozenset):
+    if not is_list(value):
         return value  # None, or a type that pydantic refuses
     return [_word(item, number) for number, item in enumerate(value, 1)]
+
+
+def is_list(value: object) -> TypeGuard[Collection[Any]]:
+    """Whether it is several values: also a set, a view of a dict or an array, but no mapping and no text."""
+    return isinstance(value, Collection) and not isinstance(value, Mapping | str | bytes | bytearray)
+
+
+def is_object(value: object) -> bool:
+    """Whether it is an object of Python or its text, such as that of a generator, or holds one."""
+    if is_list(value):
+        return any(map(is_object, value))
+    return isinstance(value, Iterator) or (
+        isinstance(value, str) and bool(_OBJECT.search(value[:MAX_REPR_LENGTH]))
+    )
 
 
 def _split(text: str) -> Any:
@@ -84,13 +107,18 @@ def _split(text: str) -> Any:
 
 
 def _word(item: object, number: int) -> str:
-    found = given(item)
+    found = _listed(given(item))
     if _is_id(found):
         return str(found)
     if not isinstance(found, str):
         kind = "nothing" if found is None else type(found).__name__
         raise ValueError(f"item {number} must be text; found {kind}")
     return found
+
+
+def _listed(item: object) -> Any:
+    """An item of a list; the list that its text shows, as native rendering gives it."""
+    return shown(item, item) if isinstance(item, str) and item.startswith(BRACKETS) else item
 
 
 def text(value: object) -> object:
@@ -114,9 +142,9 @@ def ids(value: object) -> Any:
     value = given(value)
     if isinstance(value, str) and value.startswith(BRACKETS):
         value = shown(value)
-    if isinstance(value, list | tuple):
-        parts = (part if isinstance(part, str) else given(part) for part in value)
-        value = [*chain.from_iterable(part if isinstance(part, list | tuple) else [part] for part in parts)]
+    if is_list(value):
+        parts = (_listed(part if isinstance(part, str) else given(part)) for part in value)
+        value = [*chain.from_iterable(part if is_list(part) else [part] for part in parts)]
     return words(str(value) if _is_id(value) else value)
 
 
@@ -131,9 +159,20 @@ def number(value: object) -> object:
 
 
 def short(value: object, longest: int = MAX_QUOTED_LENGTH) -> str:
-    """A value as a message quotes it. URLs lose their password and query, which may hold secrets."""
-    found = _QUERY.sub(r"\1?…", _USER.sub("://***@", repr(value)[:MAX_REPR_LENGTH]))
+    """A value as a message quotes it, without what looks like a secret. URLs lose their query."""
+    found = _URL_OR_WORD.sub(_without_user, repr(value)[:MAX_REPR_LENGTH])
+    found = _PAIR.sub(r"\1***", _HEADER.sub(r"\1 ***", found))
     return found if len(found) <= longest else f"{found[: longest - 1]}…"
+
+
+def _without_user(word: re.Match[str]) -> str:
+    """A URL without the credentials in it, in which a password may hold slashes and more at signs."""
+    url, question_mark, _ = word[0].partition("?") if "://" in word[0] else (word[0], "", "")
+    before, at, host = url.rpartition("@")
+    scheme, slashes, user = before.partition("//") if "//" in before else ("", "", before)
+    if at and (":" in user or scheme.endswith(("http:", "https:"))):
+        url = f"{scheme}{slashes}***@{host}"
+    return f"{url}?…" if question_mark else url
 
 
 def _is_id(value: object) -> bool:

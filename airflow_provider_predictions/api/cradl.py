@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Annotated, Any, Literal
+from urllib.parse import quote
 
 import msgspec
 from pydantic import BeforeValidator, ConfigDict
@@ -28,9 +29,10 @@ from airflow_provider_predictions.api.json_slices import (
     kind,
     members,
     one_line,
+    standard,
     value,
-    whole,
 )
+from airflow_provider_predictions.api.limits import MAX_URL_LENGTH
 from airflow_provider_predictions.api.models import (
     Column,
     PageRequest,
@@ -135,6 +137,14 @@ class _Row(msgspec.Struct, rename="camel", gc=False):
     postprocess_config: msgspec.Raw = _NULL
 
 
+def _fits_in_url(token: str) -> bool:
+    """Whether a token can be sent back; the specification gives it 4,096 characters."""
+    try:
+        return len(token) <= MAX_URL_LENGTH and len(quote(token, safe="")) <= 3 * MAX_URL_LENGTH
+    except UnicodeEncodeError:
+        return False
+
+
 def _is_given(value: msgspec.Raw) -> bool:
     return bytes(value) != b"null"
 
@@ -208,6 +218,8 @@ class Cradl(Service[CradlFilters]):
             token = value(given.get("nextToken", b"null"))
             if not (token is None or isinstance(token, str)):
                 raise ValueError("nextToken is no string")
+            if token and not _fits_in_url(token):
+                raise ValueError("it holds a nextToken that no URL can hold")
             return self.rows(given["predictions"]), token or None
 
     def refusal(self, status: int, message: str) -> type[PredictionsError] | None:
@@ -225,6 +237,13 @@ class Cradl(Service[CradlFilters]):
 
         :raises UnusableFileError: where a prediction has succeeded and names none, or what is no whole URL.
         """
+        try:
+            return self._values_request(prediction)
+        except RecursionError:
+            # It was split by a thread whose stack was shorter.
+            raise UnusableFileError(f"{self.title} nests a record too deeply to find its fileUrl") from None
+
+    def _values_request(self, prediction: Prediction) -> PageRequest | None:
         row = fields(prediction.raw, _Row)
         if row is None or _is_given(row.predictions):
             return None
@@ -243,10 +262,11 @@ class Cradl(Service[CradlFilters]):
     def with_values(self, prediction: Prediction, body: bytes) -> Prediction:
         """The record with the file's JSON as its ``predictions``; every other value keeps its bytes.
 
-        :raises MalformedAnswerError: where it is neither an array nor an object, as the specification says.
+        :raises MalformedAnswerError: where it is neither an array nor an object, as the specification says,
+            or other programs could not read it.
         """
-        with reading(self.title, body):
-            values = one_line(whole(body))
+        with reading(self.title, body, is_file=True):
+            values = one_line(standard(body))
             if values[:1] not in (b"[", b"{"):
                 raise ValueError(f"{kind(values)} instead of values")
             given = members(prediction.raw) | {"predictions": values}

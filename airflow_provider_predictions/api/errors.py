@@ -136,11 +136,13 @@ class MalformedAnswerError(TransientError):
     """The response does not fit the specification.
 
     :param is_web_page: whether it is HTML, which a proxy or another server sends.
+    :ivar host: of the requested file; empty for other requests.
     """
 
     def __init__(self, message: str, *, is_web_page: bool = False, **kwargs: Any) -> None:
         super().__init__(message, **kwargs)
         self.is_web_page = is_web_page
+        self.host = ""
 
 
 class AnswerTooLargeError(PredictionsError):

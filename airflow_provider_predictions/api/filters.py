@@ -41,7 +41,7 @@ def checked_id(value: str) -> str:
     :raises ValueError: for any other text.
     """
     if not isinstance(value, str) or value in ("", ".", ".."):
-        raise ValueError(f"{value!r} is not an id")
+        raise ValueError(f"{short(value)} is not an id")
     try:
         value.encode()
     except UnicodeEncodeError:
@@ -143,14 +143,31 @@ def checked(model: type[_Model], values: dict[str, Any], prefix: str = "") -> _M
         raise ConfigurationError(_explain(model, error, prefix)) from None
 
 
+def _conn_id(value: object) -> str:
+    """The id of a connection.
+
+    :raises ValueError: for what is none, such as the connection itself.
+    """
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError("must be the id of an Airflow connection")
+    if "://" in value or value.startswith("{"):
+        raise ValueError("must be the id of an Airflow connection, not the connection itself")
+    return value
+
+
 def checked_conn_id(name: str, value: object) -> None:
     """Refuse a value that cannot be the id of a connection.
 
     :param name: of the argument.
     :raises ConfigurationError: naming it.
     """
-    if not isinstance(value, str) or not value.strip():
-        raise ConfigurationError(f"{name}: must be the id of an Airflow connection; found {value!r}")
+    try:
+        _conn_id(value)
+    except ValueError as error:
+        raise ConfigurationError(f"{name}: {error}; found {short(value)}") from None
+
+
+ConnId = Annotated[Any, AfterValidator(_conn_id)]
 
 
 def _explain(model: type[BaseModel], error: ValidationError, prefix: str) -> str:

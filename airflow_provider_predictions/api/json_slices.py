@@ -25,7 +25,7 @@ _REFUSED = (msgspec.DecodeError, UnicodeDecodeError)
 _SPACE = re.compile(r"[ \t\n\r]*")
 # Possessive: to remember where it could turn back took 137 bytes for each byte of a string.
 _TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[^" \t\n\r]++')
-_AROUND = codecs.BOM_UTF8 + b" \t\n\r"
+AROUND = codecs.BOM_UTF8 + b" \t\n\r"
 _decoder = cache(msgspec.json.Decoder)
 _KINDS = {"[": "array", '"': "string", "n": "null", "t": "boolean", "f": "boolean"}
 
@@ -53,6 +53,23 @@ def whole(text: bytes) -> bytes:
     except _REFUSED:
         value(text)
         return text.removeprefix(codecs.BOM_UTF8).strip()
+
+
+def standard(text: bytes) -> bytes:
+    """A JSON value as it stands there, where every other program reads it, too (RFC 8259, sections 6 to 8).
+
+    Invalid UTF-8, NaN and Infinity are refused.
+    """
+    characters = text.decode("utf-8-sig")
+    try:
+        return bytes(msgspec.json.decode(text, type=msgspec.Raw))
+    except _REFUSED:
+        json.loads(characters, parse_int=bool, parse_float=bool, parse_constant=_refuse)
+        return text.removeprefix(codecs.BOM_UTF8).strip()
+
+
+def _refuse(constant: str) -> Any:
+    raise ValueError(f"{constant} is no JSON")
 
 
 def joined(fields: dict[str, bytes]) -> bytes:
@@ -93,7 +110,7 @@ def fields(text: bytes, shape: type[_Shape]) -> _Shape | None:
         fast: _Shape = _decoder(shape).decode(text)
         return fast
     except _REFUSED:
-        if not text.lstrip(_AROUND).startswith(b"{"):
+        if not text.lstrip(AROUND).startswith(b"{"):
             value(text)
             return None
     found = members(text)

@@ -41,6 +41,8 @@ MAX_HEADER_LENGTH = 100
 """Characters of a header with a time. No date of HTTP is longer."""
 MAX_URL_LENGTH = 8192
 """Characters of a URL. Servers refuse longer ones, and the time to parse accents grows with their square."""
+MAX_HOST_LENGTH = 253
+"""Characters of a host. No name server holds a longer name (RFC 1035, section 2.3.4)."""
 
 # Credentials
 
@@ -73,6 +75,8 @@ MAX_REPR_LENGTH = 2000
 """Characters of a wrong value that are searched for URLs. The search takes time for each one."""
 MAX_NAMED = 10
 """Predictions that an error, a message or a manifest names. They stay short when thousands fail."""
+MAX_NAMED_HOSTS = 10
+"""Hosts of files that the reasons for missing values name. Each record may name another one."""
 MAX_WORD_LENGTH = 60
 """Characters of a service's word that a message quotes. A line of the log stays readable."""
 MAX_WORDS = 20

@@ -21,7 +21,7 @@ from airflow_provider_predictions.api.errors import (
 )
 from airflow_provider_predictions.api.filters import Filters, checked_id
 from airflow_provider_predictions.api.http.auth import Auth
-from airflow_provider_predictions.api.json_slices import fields, kind, one_line, records, value, whole
+from airflow_provider_predictions.api.json_slices import AROUND, fields, kind, one_line, records, value, whole
 from airflow_provider_predictions.api.limits import MAX_MESSAGE_LENGTH, MAX_RESPONSE_BYTES, TIMEOUT_SECONDS
 from airflow_provider_predictions.api.models import Column, PageRequest, Prediction
 from airflow_provider_predictions.api.urls import is_private_url, is_safe_url, origin
@@ -128,11 +128,14 @@ class Service(ABC, Generic[F]):
         return prediction
 
     def message(self, prediction: Prediction) -> str:
-        """What a record says about its failure; empty where it says nothing."""
-        for path in self.messages:
-            if found := reduce(_member, path, value(prediction.raw)):
-                text = "; ".join(map(str, found)) if isinstance(found, list) else str(found)
-                return " ".join(text.split())[:MAX_MESSAGE_LENGTH]
+        """What a record says about its failure; empty where it says nothing, or nothing that can be read."""
+        try:
+            for path in self.messages:
+                if found := reduce(_member, path, value(prediction.raw)):
+                    text = "; ".join(map(str, found)) if isinstance(found, list) else str(found)
+                    return " ".join(text.split())[:MAX_MESSAGE_LENGTH]
+        except RecursionError:
+            pass  # it was split by a thread whose stack was shorter
         return ""
 
     def one(self, prediction_id: str) -> PageRequest:
@@ -200,13 +203,18 @@ def _rejected(raw: bytes) -> Prediction:
 
 
 @contextmanager
-def reading(title: str, body: bytes) -> Iterator[None]:
-    """Say what is wrong with an answer that is not the JSON of the specification, without quoting it."""
+def reading(title: str, body: bytes, *, is_file: bool = False) -> Iterator[None]:
+    """Say what is wrong with an answer that is not the JSON of the specification, without quoting it.
+
+    :param is_file: whether it is one of values, which is not the service's own answer.
+    """
     try:
         yield
     except (ValueError, LookupError, RecursionError) as error:
-        text = f"{title} sent {len(body)} bytes that are not the JSON of the specification: {error}"
-        is_web_page = body.lstrip()[:1] == b"<"
+        who, what = ("The server", "values") if is_file else (title, "the specification")
+        text = f"{who} sent {len(body)} bytes that are not the JSON of {what}: {error}"
+        is_web_page = body.lstrip(AROUND)[:1] == b"<"
         if is_web_page:
-            text += f". It looks like a web page: check {BASE_URL} of the connection"
+            text += ". It looks like a web page"
+            text += ", such as that of a login" if is_file else f": check {BASE_URL} of the connection"
         raise MalformedAnswerError(text, is_web_page=is_web_page) from None

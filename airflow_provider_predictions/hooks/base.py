@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, cast
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
 from pydantic import BaseModel, ValidationError
 
+from airflow_provider_predictions.api.coercion import short
 from airflow_provider_predictions.api.errors import ConfigurationError, PredictionsError
-from airflow_provider_predictions.api.filters import Filters, checked
+from airflow_provider_predictions.api.filters import Filters, checked, checked_conn_id
 from airflow_provider_predictions.api.http.auth import Auth
 from airflow_provider_predictions.api.http.client import AsyncClient, Client
 from airflow_provider_predictions.api.json_slices import value
@@ -141,13 +142,14 @@ class PredictionsHook(BaseHook, Generic[R]):
 
     @contextmanager
     def _naming_connection(self) -> Iterator[None]:
+        checked_conn_id(self.conn_name_attr, self.conn_id)
         try:
             yield
-        except AirflowNotFoundException as error:
+        except AirflowNotFoundException:
             raise AirflowNotFoundException(
-                f"{self.conn_name_attr}: there is no connection {self.conn_id!r}; "
+                f"{self.conn_name_attr}: there is no connection {short(self.conn_id)}; "
                 f"create one of the type {self.conn_type}"
-            ) from error
+            ) from None  # Airflow's own message shows the whole text
 
     def iter_pages(self, **filters: Any) -> Iterator[Page]:
         """Iterate over the pages of the list. Each holds the records that match, as bytes.

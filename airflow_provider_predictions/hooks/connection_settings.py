@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
+from airflow_provider_predictions.api.coercion import NOTHING
 from airflow_provider_predictions.api.errors import ConfigurationError
 from airflow_provider_predictions.api.filters import Number, Words
 from airflow_provider_predictions.api.limits import MAX_RESPONSE_BYTES, MAX_TIMEOUT_SECONDS, TIMEOUT_SECONDS
@@ -16,6 +18,10 @@ from airflow_provider_predictions.api.urls import checked_host, checked_url, spl
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Connection
 
+_BRACKETS = re.compile(r"\[([0-9A-Fa-f.]*:[0-9A-Fa-f:.]*)\]")
+NOT_GIVEN = (None, *NOTHING)
+"""How forms, environments and templates of charts write an extra that was left out."""
+
 
 def _one_line(value: str) -> str:
     if not (value := value.strip()) or not value.isprintable():
@@ -23,8 +29,17 @@ def _one_line(value: str) -> str:
     return value
 
 
+def _without_brackets(value: object) -> object:
+    """Text with IPv6 addresses as URLs write them would look like a list."""
+    return _BRACKETS.sub(r"\1", value) if isinstance(value, str) else value
+
+
 Url = Annotated[str, AfterValidator(checked_url)]
-Hosts = Annotated[Words, AfterValidator(lambda words: (*sorted({*map(checked_host, words)}),))]
+Hosts = Annotated[
+    Words,
+    AfterValidator(lambda words: (*sorted({*map(checked_host, words)}),)),
+    BeforeValidator(_without_brackets),
+]
 OneLine = Annotated[str, AfterValidator(_one_line)]
 
 
@@ -49,17 +64,17 @@ class Settings(BaseModel):
 
 
 def extras(conn: Connection, prefix: str) -> dict[str, Any]:
-    """The extras that have a value. The UI writes null for an empty field.
+    """The extras that have a value. Null, empty text, "None" and "null" stand for none.
 
     :param prefix: the test button of Airflow 2.11 sends each field a second time, with this in front.
     """
     try:
-        extra = json.loads(conn.extra or "{}")
+        extra = json.loads("{}" if conn.extra in NOT_GIVEN else conn.extra)
     except (ValueError, RecursionError):
         raise ConfigurationError("extra: is not JSON") from None
     if not isinstance(extra, dict):
         raise ConfigurationError("extra: must be a JSON object")
-    return {name.removeprefix(prefix): value for name, value in extra.items() if value not in (None, "")}
+    return {name.removeprefix(prefix): value for name, value in extra.items() if value not in NOT_GIVEN}
 
 
 def base_url(conn: Connection, default: str) -> str:

@@ -5,20 +5,19 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from airflow_provider_predictions.api.cradl import Cradl
-from airflow_provider_predictions.api.errors import ConfigurationError, ConflictError, DamagedLandingError
+from airflow_provider_predictions.api.errors import ConfigurationError, DamagedLandingError
 from airflow_provider_predictions.api.service import Service
 from airflow_provider_predictions.api.vlmrun import VlmRun
+from airflow_provider_predictions.storage.errors import named
 from airflow_provider_predictions.storage.log import Entry, Log
-from airflow_provider_predictions.storage.manifest import MANIFEST, Manifest, name_of, parts_of
-from airflow_provider_predictions.storage.objects import read
-from airflow_provider_predictions.storage.parts import fetch, missing
+from airflow_provider_predictions.storage.manifest import MANIFEST, Manifest, name_of, parts_of, read_manifest
+from airflow_provider_predictions.storage.parts import fetch
 from airflow_provider_predictions.storage.stored import VERSION
 
 if TYPE_CHECKING:
@@ -68,13 +67,9 @@ class CommittedLanding:
         """
         files = []
         for part in self.manifest["parts"]:
-            name = name_of(part["uri"])
-            target = self.directory / name
-            try:
-                fetch(target, part, directory / name, "manifest")
-            except FileNotFoundError:
-                raise missing(target, "manifest", self.log, self.manifest["generation"]) from None
-            files.append(directory / name)
+            target = self.directory / name_of(part["uri"])
+            files.append(directory / target.name)
+            fetch(target, part, files[-1], "manifest", self.log, self.manifest["generation"])
         return files
 
 
@@ -85,9 +80,10 @@ def committed(given: object, make_path: MakePath) -> CommittedLanding | None:
     :raises ConfigurationError: where it is none, or was not committed.
     :raises DamagedLandingError: where it is not what was committed.
     """
-    with _named_manifest():
+    with named("manifest"):
         content, directory = _read(given, make_path)
-        if not content["parts"] and not content["count"]:
+        # An incremental landing that has found nothing commits nothing.
+        if not content["count"] and "incremental" in content and "committed_at" not in content:
             return None
         if content.get("complete") is not True or not content.get("committed_at"):
             raise _uncommitted(directory)
@@ -101,7 +97,7 @@ def committed(given: object, make_path: MakePath) -> CommittedLanding | None:
                 f"manifest: is not what was committed as {log.name(entry.generation)}. Give the manifest as "
                 "the landing task returned it"
             )
-        return CommittedLanding(log.directory(entry), landed, _mark(entry), log)
+        return CommittedLanding(log.directory(entry), landed, _mark(entry), log) if landed["count"] else None
 
 
 def _read(given: object, make_path: MakePath) -> tuple[Manifest, ObjectStoragePath]:
@@ -116,14 +112,7 @@ def _read(given: object, make_path: MakePath) -> tuple[Manifest, ObjectStoragePa
                 "(render_template_as_native_obj=True)"
             )
         directory = make_path(url.removesuffix(f"/{MANIFEST}"))
-        try:
-            given = json.loads(read(directory / MANIFEST))
-        except FileNotFoundError:
-            raise ConfigurationError(
-                f"manifest: there is no {url}: nothing has landed there, or a landing was interrupted"
-            ) from None
-        except (ValueError, RecursionError):
-            given = None
+        given = read_manifest(directory)
     if not isinstance(given, Mapping) or not given.keys() >= READ or given["version"] != VERSION:
         raise ConfigurationError(f"manifest: {directory or 'the value'} is no manifest of a landing")
     content = cast("Manifest", dict(given))
@@ -173,12 +162,3 @@ def _uncommitted(directory: ObjectStoragePath) -> ConfigurationError:
         f"manifest: the log under {directory} holds no commit of it, so this landing is not committed. Give "
         "the manifest as the landing task returned it, and leave _log beside the landings"
     )
-
-
-@contextmanager
-def _named_manifest() -> Iterator[None]:
-    """Name in errors of the storage the argument of the operator."""
-    try:
-        yield
-    except (ConfigurationError, ConflictError) as error:
-        raise type(error)(re.sub("^path:", "manifest:", str(error))) from None

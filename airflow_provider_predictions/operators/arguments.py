@@ -84,6 +84,8 @@ def checked_path(path: object) -> str:
     # s3fs would list s3://bucket/a in the place of s3://bucket//a.
     if rest.partition("/")[2].startswith("/"):
         raise ConfigurationError("path: has two slashes after the bucket; leave one out")
+    if ":" in rest.partition("/")[0].rpartition("@")[0]:
+        raise ValueError(f"holds a password; name a connection in the URL, such as {A_PATH}")
     if not rest.partition("/")[0].rpartition("@")[2]:
         raise ValueError(f"names no bucket; give a URL such as {A_PATH}")
     if (extra := _LACKING.get(scheme)) and scheme not in attached_schemes():
@@ -153,7 +155,7 @@ def _checked_table(table: object) -> str:
 
 def _checked_catalog(catalog: Any) -> str | Mapping[str, Any]:
     found = shown(catalog) if isinstance(catalog, str) and catalog.startswith("{") else catalog
-    if not isinstance(found, str | Mapping) or not found:
+    if not isinstance(found, str | Mapping) or not found or "://" in found:
         raise ValueError("must be the id of an Iceberg connection, or a mapping of pyiceberg's properties")
     return found
 

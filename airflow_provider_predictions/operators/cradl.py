@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from airflow_provider_predictions.api.errors import ConfigurationError
 from airflow_provider_predictions.operators.landing import PredictionsToObjectStorageOperator
 from airflow_provider_predictions.operators.listing import ListPredictionsOperator
 from airflow_provider_predictions.tasks.arguments import Argument, declare
@@ -69,18 +68,9 @@ class CradlPredictionsToObjectStorageOperator(CradlTask, PredictionsToObjectStor
             "with ``fetch_values``, fail, after all has landed, when more records than these are without "
             "their values; None never to fail. The manifest counts them",
             example="10",
+            goes_with="fetch_values",
         ),
     )
-
-    def check_together(self, values: Any) -> None:
-        """Refuse arguments that do not go together.
-
-        :param values: all arguments.
-        :raises ConfigurationError: naming the argument that is wrong.
-        """
-        super().check_together(values)
-        if values.max_values_missing is not None and not values.fetch_values:
-            raise ConfigurationError("max_values_missing: goes with fetch_values=True only")
 
     if TYPE_CHECKING:  # written by scripts/signatures.py
 

@@ -11,11 +11,12 @@ from urllib.parse import urlsplit
 
 from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
 
+from airflow_provider_predictions.api.coercion import short
 from airflow_provider_predictions.api.errors import ConfigurationError
 from airflow_provider_predictions.api.wording import counted
 from airflow_provider_predictions.operators.arguments import IcebergCatalog, IcebergManifest, IcebergTable
 from airflow_provider_predictions.operators.lineage import dataset
-from airflow_provider_predictions.operators.outlets import check_outlets, tell_outlets
+from airflow_provider_predictions.operators.outlets import tell_outlets
 from airflow_provider_predictions.tasks.arguments import REQUIRED, ArgumentsTask, Templated, declare
 from airflow_provider_predictions.tasks.retry import airflow_errors
 
@@ -93,15 +94,6 @@ class PredictionsToIcebergOperator(ArgumentsTask):
     )
     ui_color = "#e4ecf7"
     _loaded: tuple[str, CommittedLanding, Table] | None = None
-
-    def check_together(self, values: Any) -> None:
-        """Refuse outlets that no event can be given to.
-
-        :param values: all arguments.
-        :raises ConfigurationError: naming the argument that is wrong.
-        """
-        super().check_together(values)
-        check_outlets(self.outlets)
 
     def execute(self, context: Context) -> IcebergCommit:
         """Add the landing to the table, and return where the table is.
@@ -206,7 +198,7 @@ def _of_connection(conn_id: str) -> Catalog:
     try:
         return IcebergHook(conn_id).catalog
     except AirflowNotFoundException:
-        raise ConfigurationError(f"catalog: there is no connection {conn_id}") from None
+        raise ConfigurationError(f"catalog: there is no connection {short(conn_id)}") from None
 
 
 @contextmanager

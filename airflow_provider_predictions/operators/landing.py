@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 import msgspec
 from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
 
-from airflow_provider_predictions.api.errors import PredictionsError
+from airflow_provider_predictions.api.errors import ConfigurationError, PredictionsError
 from airflow_provider_predictions.api.filters import Filters, utc
 from airflow_provider_predictions.api.http.client import Client
 from airflow_provider_predictions.api.incremental import IncrementalCursor
@@ -21,30 +21,32 @@ from airflow_provider_predictions.api.models import Page
 from airflow_provider_predictions.api.observed import Observed, doubts, expected_words
 from airflow_provider_predictions.api.pagination.base import Paginator
 from airflow_provider_predictions.api.service import Service
-from airflow_provider_predictions.api.wording import counted
+from airflow_provider_predictions.api.wording import counted, listed
 from airflow_provider_predictions.operators.arguments import narrowing, path_of
 from airflow_provider_predictions.operators.increment import ledger_of, tell
-from airflow_provider_predictions.operators.landing_arguments import LANDING, NOT_INCREMENTAL, check_landing
+from airflow_provider_predictions.operators.landing_arguments import (
+    LANDING,
+    NOT_INCREMENTAL,
+    check_partitions,
+)
 from airflow_provider_predictions.operators.lineage import ManifestLink, facets, tell_link
 from airflow_provider_predictions.operators.outcome import end_empty, judge_rejected, judge_values
 from airflow_provider_predictions.operators.outlets import tell_assets
 from airflow_provider_predictions.operators.progress import Progress
 from airflow_provider_predictions.operators.xcom import storable
 from airflow_provider_predictions.storage.attempt import TaskRun
+from airflow_provider_predictions.storage.commit import LandingPath
 from airflow_provider_predictions.storage.errors import worker_disk
 from airflow_provider_predictions.storage.formats import make_format
-from airflow_provider_predictions.storage.incremental import IncrementalPath
 from airflow_provider_predictions.storage.landing import Landing, forget
 from airflow_provider_predictions.storage.manifest import MANIFEST, Manifest
 from airflow_provider_predictions.storage.objects import prepare
-from airflow_provider_predictions.storage.replaced import ReplacedPath
 from airflow_provider_predictions.tasks.base import DashboardLink, PredictionsTask
 from airflow_provider_predictions.tasks.retry import airflow_errors
 
 if TYPE_CHECKING:
     from airflow.providers.openlineage.extractors import OperatorLineage
 
-Target = IncrementalPath | ReplacedPath
 NOT_OF_A_KIND = (*NOT_INCREMENTAL, "created_after", "order", "page_size")
 """Filters that may differ between incremental landings under one path."""
 
@@ -65,14 +67,21 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
 
     _observed: Observed | None = None
 
-    def check_together(self, values: Any) -> None:
+    @classmethod
+    def check_together(cls, values: Any) -> None:
         """Refuse arguments that do not go together.
 
         :param values: all arguments.
         :raises ConfigurationError: naming the argument that is wrong.
         """
         super().check_together(values)
-        check_landing(values, self.outlets)
+        check_partitions(values)
+        known, unfinished = cls.known(values), cls.hook_class.service_class.waiting_statuses
+        if known.incremental and known.statuses and unfinished.issuperset(known.statuses):
+            raise ConfigurationError(
+                "statuses: incremental lands finished predictions only, and these are not: "
+                f"{listed(known.statuses)}"
+            )
 
     def execute(self, context: Context) -> Manifest:
         """Land, and return the manifest.
@@ -90,8 +99,7 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
             path = path_of(given.path, self.log)
             with self.hook.get_conn() as client:
                 prepare(path)
-                land = self._land_increment if self.incremental else self._land_anew
-                landed = land(client, filters, path, task_run(context))
+                landed = self._land(client, filters, path, task_run(context))
             content = cast("Manifest", storable(landed, Counter()))
             if content["consistent"] is False:
                 self.log.warning("Predictions may be missing: %s", content["inconsistency"])
@@ -121,29 +129,21 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
         """
         return facets(*self._landed_from) if self._landed_from else None
 
-    def _land_anew(
-        self, client: Client, filters: Filters, path: ObjectStoragePath, task: TaskRun
-    ) -> Manifest:
-        """Land all that matches, in the place of what lies there."""
-        target = ReplacedPath(path, task)
-        if earlier := self._earlier(target):
+    def _land(self, client: Client, filters: Filters, path: ObjectStoragePath, task: TaskRun) -> Manifest:
+        """Land what has finished since the last run; or all that matches, in the place of what lies there."""
+        kind = self._kind(client.service, filters) if self.incremental else None
+        target = LandingPath(path, task, kind)
+        if earlier := target.earlier():
+            self.log.info("An earlier attempt of this run has committed; its manifest is returned")
+            forget(target.attempt)
             return earlier
-        arguments = self._arguments(client.service, filters, target)
-        with self._landed(client, filters, target, arguments) as (content, _):
-            return target.commit(content)
-
-    def _land_increment(
-        self, client: Client, filters: Filters, path: ObjectStoragePath, task: TaskRun
-    ) -> Manifest:
-        """Land what has finished since the last run."""
-        target = IncrementalPath(path, task, self._kind(client.service, filters))
-        if earlier := self._earlier(target):
-            return earlier
-        state = target.state
-        cursor = ledger_of(self, client, filters, state)
-        arguments = self._arguments(client.service, filters, target)
-        filters = filters.model_copy(update={"statuses": None, "created_after": cursor.start})
+        state, arguments = target.state, self._arguments(client.service, filters, target)
+        cursor = ledger_of(self, client, filters, state) if self.incremental else None
+        if cursor:
+            filters = filters.model_copy(update={"statuses": None, "created_after": cursor.start})
         with self._landed(client, filters, target, arguments, cursor) as (content, landing):
+            if cursor is None:
+                return target.commit(content)
             content["incremental"] = cursor.facts()
             tell(self.log, cursor)
             if not (content["parts"] or content["rejected"] or cursor.has_moved):
@@ -160,19 +160,12 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
                 ),
             )
 
-    def _earlier(self, target: Target) -> Manifest | None:
-        """What an earlier attempt of this run has committed."""
-        if content := target.earlier():
-            self.log.info("An earlier attempt of this run has committed; its manifest is returned")
-            forget(target.attempt)
-        return content
-
     @contextmanager
     def _landed(
         self,
         client: Client,
         filters: Filters,
-        target: Target,
+        target: LandingPath,
         arguments: str,
         cursor: IncrementalCursor | None = None,
     ) -> Iterator[tuple[Manifest, Landing]]:
@@ -234,7 +227,7 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
                 page = replace(page, predictions=tuple(filled))
             yield page
 
-    def _arguments(self, service: Service[Any], filters: Filters, target: Target) -> str:
+    def _arguments(self, service: Service[Any], filters: Filters, target: LandingPath) -> str:
         """All that decides what lands, and for which run: only such progress is gone on with."""
         attempt = target.attempt
         given = {
@@ -266,7 +259,7 @@ def task_run(context: Context) -> TaskRun:
 
 
 @contextmanager
-def _abandoned(target: Target) -> Iterator[None]:
+def _abandoned(target: LandingPath) -> Iterator[None]:
     """Remove what an attempt has written that fails for good; a retry resumes from the rest."""
     try:
         yield

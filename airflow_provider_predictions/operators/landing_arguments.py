@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from airflow_provider_predictions.api.coercion import given, words
-from airflow_provider_predictions.api.errors import ConfigurationError
+from airflow_provider_predictions.api.coercion import words
 from airflow_provider_predictions.api.filters import Lookback, Names, Seconds
 from airflow_provider_predictions.api.incremental import LOOKBACK
 from airflow_provider_predictions.operators.arguments import A_PATH, StoragePath
 from airflow_provider_predictions.operators.outcome import OnEmpty
-from airflow_provider_predictions.operators.outlets import check_outlets, check_partition_keys
+from airflow_provider_predictions.operators.outlets import check_partition_keys, require_partitioned
 from airflow_provider_predictions.tasks.arguments import REQUIRED, Argument, Templated, declare
 from airflow_provider_predictions.tasks.references import is_reference
 
@@ -69,6 +67,8 @@ LANDING = declare(
         "directory of its own under ``path``; ``_state.json`` there says what has landed",
         default=False,
         example="True",
+        not_with=NOT_INCREMENTAL,
+        why_not_with="which keeps its own window",
     ),
     Argument(
         "max_age",
@@ -77,6 +77,7 @@ LANDING = declare(
         "with ``incremental``, do not wait for predictions that are still unfinished so long after their "
         "creation, a timedelta or seconds; by default all are waited for",
         example="timedelta(days=7)",
+        goes_with="incremental",
     ),
     Argument(
         "lookback",
@@ -87,6 +88,7 @@ LANDING = declare(
         "one before has seen, and at least so far behind the service's clock",
         default=LOOKBACK,
         example="timedelta(hours=2)",
+        goes_with="incremental",
     ),
     Argument(
         "max_rejected",
@@ -117,18 +119,13 @@ LANDING = declare(
 )
 
 
-def check_landing(values: Any, outlets: Iterable[object]) -> None:
-    """Refuse arguments that do not go together.
+def check_partitions(values: Any) -> None:
+    """Refuse keys of partitions that no event can have.
 
     :param values: all arguments.
-    :param outlets: of the task.
     :raises ConfigurationError: naming the argument that is wrong.
     """
-    if values.max_age is not None and not values.incremental:
-        raise ConfigurationError("max_age: goes with incremental=True only")
-    for name in NOT_INCREMENTAL:
-        if values.incremental and given(getattr(values, name)) is not None:
-            raise ConfigurationError(f"{name}: does not go with incremental, which keeps its own window")
-    check_outlets(outlets, partitioned=bool(values.partition_keys))
+    if values.partition_keys:
+        require_partitioned(values.outlets)
     if not is_reference(values.partition_keys):
         check_partition_keys(words(values.partition_keys) or ())

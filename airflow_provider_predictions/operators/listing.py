@@ -11,7 +11,7 @@ from pydantic import Field
 
 from airflow_provider_predictions.api.errors import ConfigurationError
 from airflow_provider_predictions.api.filters import Filters, Names
-from airflow_provider_predictions.api.json_slices import joined, members, value
+from airflow_provider_predictions.api.json_slices import joined, members
 from airflow_provider_predictions.api.limits import MAX_OBSERVED
 from airflow_provider_predictions.api.models import Page, Prediction
 from airflow_provider_predictions.api.observed import (
@@ -23,7 +23,7 @@ from airflow_provider_predictions.api.observed import (
 from airflow_provider_predictions.api.service import Service
 from airflow_provider_predictions.api.wording import counted
 from airflow_provider_predictions.operators.outcome import OnEmpty, end_empty
-from airflow_provider_predictions.operators.xcom import storable
+from airflow_provider_predictions.operators.xcom import stored
 from airflow_provider_predictions.tasks.arguments import Argument, Templated, declare
 from airflow_provider_predictions.tasks.base import PredictionsTask
 from airflow_provider_predictions.tasks.retry import airflow_errors
@@ -123,7 +123,7 @@ class ListPredictionsOperator(PredictionsTask):
         if not texts:
             end_empty(self, context, [], read.observed.nothing_matches())
         changed: Counter[str] = Counter()
-        records = [storable(value(text), changed) for text in texts]
+        records = [stored(text, changed) for text in texts]
         if told := ", ".join(f"{what}: {count}" for what, count in changed.items() if count):
             self.log.warning("XCom cannot hold all that was sent: %s. %s keeps it", told, self._landing_name)
         return records

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from airflow.providers.common.compat.sdk import Asset, AssetAlias, Context
 
-from airflow_provider_predictions._compat import AIRFLOW_V_3_3_PLUS, AssetRef, BaseAsset
+from airflow_provider_predictions._compat import AIRFLOW_V_3_3_PLUS, AssetRef
 from airflow_provider_predictions.api.errors import ConfigurationError
 from airflow_provider_predictions.api.wording import shown
 from airflow_provider_predictions.storage.manifest import Manifest
@@ -28,29 +28,21 @@ MAX_KEY_LENGTH = 250
 """Characters of a partition key that Airflow's database holds."""
 
 
-def check_outlets(outlets: Iterable[object], *, partitioned: bool = False) -> None:
-    """Refuse outlets that no event can be given to.
+def require_partitioned(outlets: Iterable[object]) -> None:
+    """Refuse outlets that have no partitions.
 
-    :param partitioned: whether the events are of partitions.
     :raises ConfigurationError: naming the argument that is wrong.
     """
-    if partitioned and not AIRFLOW_V_3_3_PLUS:
+    if not AIRFLOW_V_3_3_PLUS:
         raise ConfigurationError("partition_keys: needs Airflow 3.3 or newer")
-    has_asset = False
+    outlets = [*(outlets or ())]
     for outlet in outlets:
-        is_asset = isinstance(outlet, Asset | AssetRef)
-        has_asset = has_asset or is_asset
-        if isinstance(outlet, BaseAsset) and not (is_asset or isinstance(outlet, AssetAlias)):
-            raise ConfigurationError(
-                f"outlets: holds {type(outlet).__name__}, a condition, of which Airflow makes no event. "
-                "Give the assets themselves, such as [a, b] instead of a & b"
-            )
-        if partitioned and isinstance(outlet, AssetAlias):
+        if isinstance(outlet, AssetAlias):
             raise ConfigurationError(
                 f"partition_keys: Airflow gives the events of an alias no partitions, and outlets holds the "
                 f"alias '{shown(outlet.name)}'. Give an Asset or Asset.ref(...) instead"
             )
-    if partitioned and not has_asset:
+    if not any(isinstance(outlet, Asset | AssetRef) for outlet in outlets):
         raise ConfigurationError("partition_keys: needs an asset in outlets, whose partitions they are")
 
 

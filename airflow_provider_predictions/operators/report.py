@@ -25,7 +25,7 @@ from airflow_provider_predictions.operators.arguments import (
     storage_path,
 )
 from airflow_provider_predictions.operators.lineage import ReportLink, tell_link
-from airflow_provider_predictions.operators.outlets import check_outlets, tell_outlets
+from airflow_provider_predictions.operators.outlets import tell_outlets
 from airflow_provider_predictions.report.source import landings
 from airflow_provider_predictions.report.window import make_window
 from airflow_provider_predictions.storage.log import LOG
@@ -116,14 +116,14 @@ class PredictionsReportOperator(ArgumentsTask):
     operator_extra_links = (ReportLink(),)
     ui_color = "#e4ecf7"
 
-    def check_together(self, values: Any) -> None:
+    @classmethod
+    def check_together(cls, values: Any) -> None:
         """Refuse a period that ends before it starts.
 
         :param values: all arguments.
         :raises ConfigurationError: naming the argument that is wrong.
         """
         super().check_together(values)
-        check_outlets(self.outlets)
         is_known = not (is_reference(values.period) or is_reference(values.timezone))
         if is_known and not isinstance(values.period, str):
             make_window(values.period, values.timezone, datetime.now(UTC))

@@ -12,6 +12,8 @@ import re
 from collections import Counter
 from typing import Any
 
+from airflow_provider_predictions.api.json_slices import members, value
+
 REPLACED = "characters replaced by U+FFFD"
 NULLED = "numbers that are not finite replaced by null"
 SPELLED = "integers of more than 64 bits made text"
@@ -19,6 +21,25 @@ WRITTEN = "values nested too deeply made text"
 MAX_DEPTH = 100
 _INTEGERS = range(-(2**63), 2**64)
 _NO_TEXT = re.compile("[\x00\ud800-\udfff]")
+
+
+def stored(record: bytes, changed: Counter[str]) -> dict[str, Any]:
+    """A record as every XCom backend takes it; a member that cannot be read as a whole is its text.
+
+    :param changed: counts what is not as it was, by what became of it.
+    """
+    return {storable(name, changed): _member(text, changed) for name, text in members(record).items()}
+
+
+def _member(text: bytes, changed: Counter[str]) -> Any:
+    found: Counter[str] = Counter()
+    try:
+        member = storable(value(text), found, MAX_DEPTH - 1)
+    except RecursionError:
+        found[WRITTEN] = 1
+        member = storable(text.decode("utf-8", "surrogateescape"), found)
+    changed += found
+    return member
 
 
 def storable(value: Any, changed: Counter[str], levels: int = MAX_DEPTH) -> Any:

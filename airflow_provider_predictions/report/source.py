@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -13,18 +12,22 @@ from operator import attrgetter
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-from airflow_provider_predictions.api.errors import (
-    ConfigurationError,
-    ConflictError,
-)
+from airflow_provider_predictions.api.errors import ConfigurationError
 from airflow_provider_predictions.api.models import as_time
 from airflow_provider_predictions.report.window import Window
-from airflow_provider_predictions.storage.index import read_index
+from airflow_provider_predictions.storage.errors import named
 from airflow_provider_predictions.storage.log import Entry, Log
-from airflow_provider_predictions.storage.manifest import MANIFEST, Manifest, PartFacts, moved, name_of
-from airflow_provider_predictions.storage.objects import is_local, names, read
-from airflow_provider_predictions.storage.parts import fetch, missing
-from airflow_provider_predictions.storage.state import STATE, State, find
+from airflow_provider_predictions.storage.manifest import (
+    MANIFEST,
+    Manifest,
+    PartFacts,
+    moved,
+    name_of,
+    read_manifest,
+)
+from airflow_provider_predictions.storage.objects import is_local, names
+from airflow_provider_predictions.storage.parts import fetch
+from airflow_provider_predictions.storage.state import STATE, State, find, read_index
 from airflow_provider_predictions.storage.stored import VERSION
 
 if TYPE_CHECKING:
@@ -92,10 +95,7 @@ class Landed:
         target = self.path / name_of(facts["uri"])
         file = directory / target.name
         try:
-            try:
-                fetch(target, facts, file, "source")
-            except FileNotFoundError:
-                raise missing(target, "source", Log(self.root), self.manifest["generation"]) from None
+            fetch(target, facts, file, "source", Log(self.root), self.manifest["generation"])
             yield file
         finally:
             file.unlink(missing_ok=True)
@@ -118,7 +118,7 @@ def landings(source: object, make_path: Callable[[str], ObjectStoragePath], wind
     """
     found: dict[tuple[str, int], Landed] = {}
     for given in each(source):
-        with _named_source():
+        with named("source"):
             for landed in _landings(given, make_path, window):
                 found.setdefault(landed.key, landed)
     if not found:
@@ -129,15 +129,6 @@ def landings(source: object, make_path: Callable[[str], ObjectStoragePath], wind
     if len(services) > 1:
         raise ConfigurationError(f"source: holds landings of {' and '.join(services)}; make a report of each")
     return sorted(found.values(), key=attrgetter("order"))
-
-
-@contextmanager
-def _named_source() -> Iterator[None]:
-    """Name in errors of the storage the argument of the report."""
-    try:
-        yield
-    except (ConfigurationError, ConflictError) as error:
-        raise type(error)(re.sub("^path:", "source:", str(error))) from None
 
 
 def each(source: object) -> Iterator[Any]:
@@ -217,7 +208,7 @@ def _below(path: ObjectStoragePath, window: Window) -> list[Landed]:
         # The log says what is committed, where there is one.
         if name["root"] not in heads:
             directory = _join(path, name[0].removesuffix(MANIFEST))
-            content = _parse(directory)
+            content = read_manifest(directory)
             # The reports that lie there have a manifest, too.
             if not (isinstance(content, dict) and "files" in content):
                 found.append(_landed(content, directory))
@@ -236,12 +227,7 @@ def _replacing(root: ObjectStoragePath, head: int) -> Landed:
 
 def _newest(path: ObjectStoragePath) -> Landed:
     """The landing whose manifest lies in a directory, or the one that has replaced it since."""
-    try:
-        landed = _landed(_parse(path), path)
-    except FileNotFoundError:
-        raise ConfigurationError(
-            f"source: there is no {path / MANIFEST}: nothing has landed there, or a landing was interrupted"
-        ) from None
+    landed = _landed(read_manifest(path), path)
     generation = landed.manifest["generation"]
     head = Log(path).head(generation)
     return landed if head == generation else _replacing(path, head)
@@ -254,13 +240,6 @@ def _of_log(log: Log, entry: Entry) -> Landed:
 def _join(path: ObjectStoragePath, below: str) -> ObjectStoragePath:
     """A directory below a path. On an object store ``path / "."`` would be another one."""
     return path / below.rstrip("/") if below else path
-
-
-def _parse(path: ObjectStoragePath) -> Any:
-    try:
-        return json.loads(read(path / MANIFEST))
-    except (ValueError, RecursionError):
-        return None
 
 
 def _landed(content: Any, path: ObjectStoragePath) -> Landed:

@@ -10,6 +10,7 @@ from itertools import chain
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
+from airflow_provider_predictions.api.coercion import short
 from airflow_provider_predictions.api.errors import ConfigurationError
 
 Period = Literal["day", "week", "month"] | Sequence[datetime | str]
@@ -115,7 +116,9 @@ def make_window(period: Period, timezone: str, reference: datetime) -> Window:
 
 def no_period(found: object) -> ConfigurationError:
     """The error of a period that is none."""
-    return ConfigurationError(f"period: must be {', '.join(CALENDAR)} or a pair of times; found {found!r}")
+    return ConfigurationError(
+        f"period: must be {', '.join(CALENDAR)} or a pair of times; found {short(found)}"
+    )
 
 
 def make_zone(timezone: str | tzinfo) -> ZoneInfo:
@@ -127,7 +130,7 @@ def make_zone(timezone: str | tzinfo) -> ZoneInfo:
         return ZoneInfo(str(timezone))
     except (KeyError, ValueError, OSError, TypeError):
         raise ConfigurationError(
-            f"timezone: must be a name such as Europe/Oslo; found {timezone!r}"
+            f"timezone: must be a name such as Europe/Oslo; found {short(timezone)}"
         ) from None
 
 
@@ -158,7 +161,7 @@ def _between(period: Any, zone: ZoneInfo) -> Window:
         start, end = _moment(first, zone), _moment(last, zone)
         before = start - (end - start)
     except OverflowError:
-        raise ConfigurationError(f"period: reaches back before the year 1; found {period!r}") from None
+        raise ConfigurationError(f"period: reaches back before the year 1; found {short(period)}") from None
     if start >= end:
         raise ConfigurationError(
             f"period: the end must lie after the start; found {start.isoformat()} and {end.isoformat()}. In "
@@ -172,7 +175,7 @@ def _moment(value: object, zone: ZoneInfo) -> datetime:
         moment = value if isinstance(value, datetime) else datetime.fromisoformat(str(value).strip())
     except ValueError:
         raise ConfigurationError(
-            f"period: must hold times such as 2026-11-01 or 2026-11-01T06:00+01:00; found {value!r}"
+            f"period: must hold times such as 2026-11-01 or 2026-11-01T06:00+01:00; found {short(value)}"
         ) from None
     return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(UTC)
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from airflow.providers.common.compat.sdk import conf
 from pydantic import Field
 
+from airflow_provider_predictions.api.errors import ConfigurationError
 from airflow_provider_predictions.api.filters import Ids, Seconds, Words
 from airflow_provider_predictions.api.limits import MAX_FAILURES, MAX_MISSING_SECONDS
 from airflow_provider_predictions.api.waiting.decide import MinPredictions, MissingTimeout
+from airflow_provider_predictions.api.wording import listed
 from airflow_provider_predictions.tasks.arguments import Argument, Templated, declare
 
 WAITING = declare(
@@ -20,6 +22,8 @@ WAITING = declare(
         "wait for these, whatever the filters, as a list or comma-separated text. With an empty list "
         "the wait ends at once",
         needed="give ids, or leave prediction_ids out to wait for all that match the filters",
+        not_with=("min_predictions",),
+        why_not_with="which waits for all of its ids",
         when_empty="there is nothing to wait for",
         example='["id-1", "id-2"]',
     ),
@@ -81,3 +85,31 @@ WAITING = declare(
         shown_default="False",
     ),
 )
+
+
+def check_wait(known: Any, *, fails_by_default: bool) -> None:
+    """Refuse arguments of a wait that do not go together.
+
+    :param known: all arguments as their types; None for a reference, and for what is not given.
+    :param fails_by_default: whether ``fail_on`` is not given.
+    :raises ConfigurationError: naming the arguments.
+    """
+    longest, interval = known.max_interval, known.poke_interval
+    if None not in (longest, interval) and longest < interval:
+        raise ConfigurationError(
+            f"max_interval: must be at least poke_interval, {interval:g} s; found {longest:g} s"
+        )
+    least, most = known.min_predictions, known.max_predictions
+    if None not in (least, most) and least > most:
+        raise ConfigurationError(
+            f"min_predictions: {least} is more than max_predictions, {most}, so the wait would never end"
+        )
+    fail_on = {*(known.fail_on or ())}
+    if both := fail_on.intersection(known.waiting_statuses or ()):
+        raise ConfigurationError(
+            f"waiting_statuses: fail_on fails the task for {listed(both)}, too; leave it out of one of them"
+        )
+    if known.statuses and fail_on and not fails_by_default and not fail_on.intersection(known.statuses):
+        raise ConfigurationError(
+            f"fail_on: {listed(fail_on)} can never be met, since statuses reads only {listed(known.statuses)}"
+        )

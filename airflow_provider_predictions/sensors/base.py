@@ -20,7 +20,6 @@ from airflow.providers.common.compat.sdk import (
 
 from airflow_provider_predictions._compat import AirflowRescheduleException, first_reschedule_date
 from airflow_provider_predictions.api.errors import (
-    ConfigurationError,
     PredictionsError,
     RefusedError,
     TransientError,
@@ -37,7 +36,7 @@ from airflow_provider_predictions.api.waiting.decide import (
     decide,
 )
 from airflow_provider_predictions.api.waiting.status_query import QueryHistory, StatusQuery
-from airflow_provider_predictions.sensors.arguments import WAITING
+from airflow_provider_predictions.sensors.arguments import WAITING, check_wait
 from airflow_provider_predictions.sensors.outcome import outcome
 from airflow_provider_predictions.tasks.base import PredictionsTask
 from airflow_provider_predictions.triggers.base import PredictionsTrigger
@@ -84,18 +83,15 @@ class PredictionsSensor(PredictionsTask, BaseSensorOperator):
 
     _doubts = ""
 
-    def check_together(self, values: Any) -> None:
+    @classmethod
+    def check_together(cls, values: Any) -> None:
         """Refuse arguments that do not go together.
 
         :param values: all arguments.
         :raises ConfigurationError: naming the argument that is wrong.
         """
         super().check_together(values)
-        longest = seconds_of(values.max_interval)
-        if longest is not None and longest < self.poke_interval:
-            raise ConfigurationError(
-                f"max_interval: must be at least poke_interval, {self.poke_interval:g} s; found {longest:g} s"
-            )
+        check_wait(cls.known(values), fails_by_default=values.fail_on is cls.declared["fail_on"].default)
 
     def execute(self, context: Context) -> Any:
         """Wait here or, when deferrable, in the triggerer.

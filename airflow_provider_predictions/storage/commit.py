@@ -1,37 +1,84 @@
-"""What an attempt does that commits, on every kind of path."""
+"""A path, for one attempt to commit to.
+
+A commit of an incremental path adds to those before. Else it replaces them, and ``_manifest.json`` right
+under the path shows a whole landing at any time.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from airflow_provider_predictions.api.errors import PredictionsError
+from msgspec.structs import replace
+
+from airflow_provider_predictions.api.errors import ConfigurationError, ConflictError
 from airflow_provider_predictions.api.filters import utc
-from airflow_provider_predictions.storage.attempt import Attempt, on_the_way
+from airflow_provider_predictions.storage.attempt import (
+    Attempt,
+    TaskRun,
+    new_nonce,
+    on_the_way,
+    remove_numbered,
+    remove_unfinished,
+    tagged,
+)
+from airflow_provider_predictions.storage.checkpoint import CHECKPOINT
+from airflow_provider_predictions.storage.errors import warning_only
+from airflow_provider_predictions.storage.local import UNFINISHED
 from airflow_provider_predictions.storage.log import Entry, Log
-from airflow_provider_predictions.storage.manifest import Manifest
-from airflow_provider_predictions.storage.objects import put, try_to_write
+from airflow_provider_predictions.storage.manifest import MANIFEST, Manifest, as_json
+from airflow_provider_predictions.storage.objects import names, put, remove_files, try_to_write
+from airflow_provider_predictions.storage.state import (
+    INDEX,
+    RECENT,
+    STATE,
+    STATES,
+    State,
+    find,
+    listed,
+    load,
+    packed,
+    read_index,
+    shown,
+)
+from airflow_provider_predictions.storage.stored import encode
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 log = logging.getLogger(__name__)
 
+LATE = 24
+"""A generation is swept again so many commits later, of what a frozen attempt has written since."""
+
 
 class LandingPath:
     """A path, for one attempt to commit to.
 
-    :param attempt: whose.
+    :param root: the path.
+    :param task: whose attempt.
+    :param kind: which predictions land there incrementally; None where each landing replaces the one before.
+    :raises ConfigurationError: where something else lands there, or its state cannot be read.
     """
 
-    def __init__(self, attempt: Attempt) -> None:
-        self.attempt = attempt
-        self.root = attempt.root
-        self.log = Log(attempt.root)
-        self.is_conditional = False
+    def __init__(self, root: ObjectStoragePath, task: TaskRun, kind: str | None = None) -> None:
+        self.root, self.kind, self.log = root, kind, Log(root)
+        self.unsettled: list[int] = []
+        if kind is None:
+            head, self.unsettled = shown(root)
+            self.state = State(generation=head)
+        else:
+            self.state = load(root)
+        if kind and self.state.generation and self.state.kind != kind:
+            raise ConfigurationError(
+                f"path: {root} holds predictions of {self.state.kind}, and this task lands {kind}. "
+                "Land them under another path"
+            )
+        self.attempt = Attempt(root, self.state.generation + 1, task, new_nonce(), shared=kind is None)
+        self.is_conditional = self.state.conditional
         self._may_have_committed = False
 
     def begin(self) -> None:
@@ -44,57 +91,211 @@ class LandingPath:
                 "lands there at a time", self.root,
             )  # fmt: skip
 
-    def entry(self, content: Manifest, *, state: str | None = None) -> Entry:
-        """The commit of a manifest, which is given the time of it.
+    def earlier(self) -> Manifest | None:
+        """What an earlier attempt of this run has committed.
 
-        :param state: the name of the state after it.
+        Of an incremental path, whoever has committed since. Of another one, where the attempt died before it
+        could say so: a task that was cleared lands anew.
+        """
+        entry = self._of_run(_commits(self.state, self.attempt)) if self.kind else self._retried()
+        if entry is None:
+            return None
+        content = self.log.landed(entry)
+        if self.kind:
+            self._show(entry, content)  # it may have died before it wrote this
+        elif entry.generation in self.unsettled:
+            # The attempt that has committed may be frozen, and show it later, too.
+            self._publish(entry, {**content, "unsettled": self.unsettled})
+        else:
+            with warning_only(self.root):
+                self._sweep(entry)
+        return content
+
+    def commit(self, content: Manifest, state: State | None = None) -> Manifest:
+        """Commit what an attempt has landed. Where another was quicker, what this one has written is removed.
+
+        :param state: of an incremental path, with what is known now.
+        :return: the manifest of the run: of this attempt, or of the one of this run that was quicker.
+        :raises ConflictError: where another run was quicker on an incremental path.
+        :raises ConfigurationError: where another run was quicker: a retry would replace what it has landed.
+        :raises StorageError: where it cannot be found out, or the manifest cannot be written for readers;
+            nothing is removed.
         """
         attempt, now = self.attempt, datetime.now(UTC)
         content["committed_at"] = utc(now)
-        return Entry(
+        if self.unsettled:
+            content["unsettled"] = self.unsettled
+        if state and not _is_written(content):
+            content["path"] = str(self.root)
+        entry = Entry(
             generation=attempt.generation,
             nonce=attempt.nonce,
             task=attempt.task,
             committed_at=now,
             manifest=dict(content),
-            state=state,
         )
-
-    def create(self, entry: Entry) -> Entry:
-        """Commit. Where another attempt was quicker, what this one has written is removed.
-
-        :return: the entry that lies there: this attempt's, or that of the quicker one.
-        :raises StorageError: where it cannot be found out; nothing is removed.
-        """
+        if state:
+            entry, state = self._note(entry, state)
         self._may_have_committed = True
         winner = self.log.commit(entry, is_conditional=self.is_conditional)
-        if winner.nonce != self.attempt.nonce:
-            self._may_have_committed = False
-            self.abandon()
-        return winner
+        if winner.nonce == attempt.nonce:
+            self._publish(entry, content, state)
+            return content
+        self._may_have_committed = False
+        self.abandon()
+        if own := self._of_run(_commits(load(self.root), attempt) if state else [winner]):
+            return self.log.landed(own)
+        overtaken = f"path: another run landed under {self.root} while this one did ({winner.task.run})."
+        if state:
+            raise ConflictError(f"{overtaken} What it landed is committed; a retry lands the rest")
+        raise ConfigurationError(
+            f"{overtaken} Give each run a path of its own, such as one with {{{{ ds }}}} in it, or let one "
+            "run at a time land there"
+        )
 
-    def put(self, name: str, content: bytes) -> None:
-        """Put an object that is not under the names of this attempt alone.
+    def nothing(self, content: Manifest) -> Manifest:
+        """An incremental run that has found nothing new commits nothing.
 
-        :param name: relative to the path.
+        :return: what an attempt of this run has committed meanwhile, else the empty manifest.
         """
-        put(self.root / name, content, via=on_the_way(self.root, self.attempt.generation))
+        content["path"] = str(self.root)
+        self._sweep_earlier()
+        with warning_only(self.root):
+            self._sweep_states(self.state)
+        own = self._of_run(_commits(find(self.root) or self.state, self.attempt))
+        return self.log.landed(own) if own else content
 
     def abandon(self) -> None:
         """Remove what this attempt has written, unless it may be committed."""
-        if not self._may_have_committed:
+        if self._may_have_committed:
+            return
+        with warning_only(self.root):
+            self.attempt.remove()
+            own = f"{self.attempt.generation:08}-{self.attempt.nonce}."
+            for folder in (STATES, INDEX) if self.kind else ():
+                left = [name for name in names(self.root / folder) if own in name]
+                remove_files(self.root, [f"{folder}/{name}" for name in left])
+
+    def _retried(self) -> Entry | None:
+        """The newest commit, where an earlier attempt of this run has made it; the task was not cleared."""
+        task = self.attempt.task
+        entry = self.log.read(self.state.generation) if task.number > 1 else None
+        if entry is None or task.tries is not None:
+            return entry if entry and task.is_retry_of(entry.task) else None
+        # Outside of Airflow, what a successful attempt removes tells that it died before.
+        left = tagged(self.root, entry.generation, shared=True)
+        has_died = any(tag["nonce"] == entry.nonce and name.startswith(CHECKPOINT) for name, tag in left)
+        is_shown = entry.generation not in self.unsettled
+        return self._of_run([entry]) if has_died and is_shown else None
+
+    def _of_run(self, commits: Iterable[Entry]) -> Entry | None:
+        """What an attempt of this run has committed."""
+        return next((entry for entry in commits if self.attempt.task.is_run_of(entry.task)), None)
+
+    def _note(self, entry: Entry, state: State) -> tuple[Entry, State]:
+        """Put the state after a commit, which the commit names."""
+        state = replace(
+            state,
+            generation=entry.generation,
+            nonce=entry.nonce,
+            kind=self.kind or "",
+            conditional=self.is_conditional,
+            swept=self._sweep_earlier(),
+        )
+        entry = replace(entry, state=state.name)
+        recent = [*state.recent, listed(entry)]
+        if len(recent) >= RECENT:
+            older, recent = recent[: -LATE - 1], recent[-LATE - 1 :]
+            self._put(f"{INDEX}/{state.index_name}", packed(read_index(self.root, state.index) + older))
+            state = replace(state, index=state.index_name)
+        state = replace(state, recent=recent)
+        stored = encode(state)
+        self._put(f"{STATES}/{state.name}", stored)
+        return replace(entry, state_sha256=hashlib.sha256(stored).hexdigest()), state
+
+    def _publish(self, entry: Entry, content: Manifest, state: State | None = None) -> None:
+        """Write copies for readers, and remove what is over.
+
+        :raises StorageError: where readers would miss the manifest; a retry writes it.
+        """
+        if state:
             with warning_only(self.root):
-                self.remove()
+                self._put(STATE, encode(state))
+        elif self.log.read(entry.generation + 1) is not None:  # a newer manifest may be shown
+            return
+        self._show(entry, content)
+        with warning_only(self.root):
+            self._sweep(entry)
+            if state:
+                self._sweep_states(state)
 
-    def remove(self) -> None:
-        """Remove what this attempt has written."""
-        self.attempt.remove()
+    def _show(self, entry: Entry, content: Manifest) -> None:
+        """Put the manifest beside its parts."""
+        if self.attempt.shared or _is_written(content):
+            directory = self.log.directory(entry)
+            put(directory / MANIFEST, as_json(content), via=on_the_way(self.root, entry.generation))
+
+    def _put(self, name: str, content: bytes) -> None:
+        """Put an object that is not under the names of this attempt alone."""
+        put(self.root / name, content, via=on_the_way(self.root, self.attempt.generation))
+
+    def _sweep_earlier(self) -> int:
+        """Tidy up behind earlier commits, and give them the copy that was not written.
+
+        :return: up to which commit nothing is left to do.
+        """
+        swept, head = self.state.swept, self.state.generation
+        with warning_only(self.root):
+            for entry in self.state.recent:
+                if entry.generation > swept or entry.generation == head + 1 - LATE:
+                    kept = self._sweep(entry)
+                    if kept and not any(name.endswith(f"/{MANIFEST}") for name in kept):
+                        self._show(entry, self.log.landed(entry))
+                    swept = max(swept, entry.generation)
+            remove_unfinished(self.root, head)
+        return swept
+
+    def _sweep(self, entry: Entry) -> list[str]:
+        """Remove what attempts have left that did not commit, and what no shown manifest can name any more.
+
+        An attempt at a generation can commit nothing once the generation has its entry, so all that the
+        entry does not name is over, however long an attempt is frozen. A generation without an entry is
+        never swept. The attempt that commits may be frozen before it shows its manifest right under a path,
+        and show it over a newer one, months later. So the parts of a generation stay until its manifest, or
+        a newer one, was seen by who commits next; until then it is unsettled.
+
+        :param entry: of the generation; right under the path, earlier ones are swept, too.
+        :return: the names of what is committed.
+        """
+        shared, generation = self.attempt.shared, entry.generation
+        others = filter(None, map(self.log.read, {*self.unsettled} - {generation}))
+        authors = {each.generation: each.nonce for each in (entry, *others)}
+        kept, over = [], []
+        for name, tag in tagged(self.root, None if shared else generation, shared=shared):
+            is_named = authors.get(int(tag["generation"])) == tag["nonce"]
+            if is_named and f"{CHECKPOINT}-" not in name and not name.endswith(UNFINISHED):
+                kept.append(name)
+            elif int(tag["generation"]) <= generation:
+                over.append(name)
+        remove_files(self.root, over)
+        remove_unfinished(self.root, generation)
+        return kept
+
+    def _sweep_states(self, state: State) -> None:
+        """Keep the newest state and index and the ones before, which a reader may have been told of."""
+        remove_numbered(self.root, STATES, state.generation, {entry.state for entry in state.recent[-2:]})
+        if state.index == state.index_name:
+            remove_numbered(self.root, INDEX, state.generation, {state.index, self.state.index})
 
 
-@contextmanager
-def warning_only(root: ObjectStoragePath) -> Iterator[None]:
-    """Let nothing fail a task whose landing is committed, or lost anyway."""
-    try:
-        yield
-    except PredictionsError as error:
-        log.warning("%s: tidying up failed, and the next run does it: %s", root, error)
+def _commits(state: State, attempt: Attempt) -> Iterator[Entry]:
+    """All commits under an incremental path that may be of the run of an attempt, the newest first."""
+    yield from reversed(state.recent)
+    # The first attempt of a run has nothing behind it, unless the run is many commits old.
+    if attempt.task.number > 1:
+        yield from reversed(read_index(attempt.root, state.index))
+
+
+def _is_written(content: Manifest) -> bool:
+    """Whether a landing has a directory."""
+    return bool(content["parts"] or content["rejected"])

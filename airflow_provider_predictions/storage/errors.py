@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_predictions.api.errors import (
     ConfigurationError,
+    ConflictError,
     PredictionsError,
     StorageError,
 )
@@ -16,6 +18,8 @@ from airflow_provider_predictions.api.limits import MAX_MESSAGE_LENGTH
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import ObjectStoragePath
+
+log = logging.getLogger(__name__)
 
 _QUERY = re.compile(r"\?\S*")
 
@@ -43,6 +47,15 @@ def explained(
 
 
 @contextmanager
+def named(argument: str) -> Iterator[None]:
+    """Name in errors of the storage the argument that names the landing, where that is not ``path``."""
+    try:
+        yield
+    except (ConfigurationError, ConflictError) as error:
+        raise type(error)(re.sub("^path:", f"{argument}:", str(error))) from None
+
+
+@contextmanager
 def worker_disk() -> Iterator[None]:
     """Make what goes wrong with files of this machine an error of this package.
 
@@ -55,6 +68,15 @@ def worker_disk() -> Iterator[None]:
             f"The disk of this worker fails: {_words(error)}. Free space for temporary files, or let TMPDIR "
             "name a larger disk. A retry goes on after the last page that was written"
         ) from None
+
+
+@contextmanager
+def warning_only(root: ObjectStoragePath) -> Iterator[None]:
+    """Let nothing fail a task whose landing is committed, or lost anyway."""
+    try:
+        yield
+    except PredictionsError as error:
+        log.warning("%s: tidying up failed, and the next run does it: %s", root, error)
 
 
 def status_of(error: BaseException | None) -> int | None:

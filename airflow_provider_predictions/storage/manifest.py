@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Annotated, Any, NotRequired, TypedDict, cast
 
 import msgspec
 
+from airflow_provider_predictions.api.errors import ConfigurationError
 from airflow_provider_predictions.api.filters import utc
 from airflow_provider_predictions.api.limits import MAX_NAMED as NAMED
 from airflow_provider_predictions.api.models import Page
 from airflow_provider_predictions.api.observed import Observed
 from airflow_provider_predictions.storage.console import plain_url
+from airflow_provider_predictions.storage.objects import read
 from airflow_provider_predictions.storage.stored import VERSION
 
 if TYPE_CHECKING:
@@ -221,3 +223,19 @@ def _facts(target: ObjectStoragePath, part: Part) -> PartFacts:
 def as_json(content: Manifest) -> bytes:
     """A manifest as it lies beside its parts."""
     return json.dumps(content, indent=2).encode()
+
+
+def read_manifest(directory: ObjectStoragePath) -> Any:
+    """What lies in a directory as its manifest; None where that is no JSON.
+
+    :raises ConfigurationError: where there is none.
+    """
+    target = directory / MANIFEST
+    try:
+        return json.loads(read(target))
+    except FileNotFoundError:
+        raise ConfigurationError(
+            f"path: there is no {target}: nothing has landed there, or a landing was interrupted"
+        ) from None
+    except (ValueError, RecursionError):
+        return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,11 @@ class Parquet(Format):
 
     def convert(self, lines: Path, target: Path) -> Path:
         """Write the lines as row groups."""
+        # With a stack of its own: one as short has split the records, and they are as deep as it could read.
+        with ThreadPoolExecutor(1) as thread:
+            return thread.submit(self._convert, lines, target).result()
+
+    def _convert(self, lines: Path, target: Path) -> Path:
         codec = self.compression or "none"
         with (
             lines.open("rb") as source,

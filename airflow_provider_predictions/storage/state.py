@@ -2,28 +2,39 @@
 
 ``_states/00000042-….json`` is the state after commit 42; the log's entry names it. ``_state.json`` is a copy
 of the newest for readers. It may be late, so who reads it looks for the log's next entry, too.
+
+It lists the newest commits; the others are in one more object. So a reader finds the landings of a window in
+three reads, however many have committed.
 """
 
 from __future__ import annotations
 
+import gzip
 import hashlib
+import zlib
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
+from msgspec.structs import replace
 
 from airflow_provider_predictions.api.errors import ConfigurationError, ConflictError
 from airflow_provider_predictions.storage.attempt import on_the_way, tagged
 from airflow_provider_predictions.storage.log import LOG, Entry, Log
 from airflow_provider_predictions.storage.manifest import MANIFEST
 from airflow_provider_predictions.storage.objects import create, names, read
-from airflow_provider_predictions.storage.stored import Nonce, Number, Stored, decode, encode
+from airflow_provider_predictions.storage.stored import Nonce, NotStoredError, Number, Stored, decode, encode
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 STATE = "_state.json"
 STATES = "_states"
+INDEX = "_index"
+RECENT = 64
+"""So many commits are in the state itself."""
+PARTS = 4
+"""A commit of more parts is listed without them; the log has them."""
 LOOKS = 20
 """How often the newest state is looked for while others commit."""
 
@@ -127,6 +138,42 @@ def _find(root: ObjectStoragePath) -> tuple[bytes, State] | None:
     raise ConflictError(f"path: other runs commit under {root} all the time; a retry cures this")
 
 
+class Shown(Stored, omit_defaults=True):
+    """What the next landing needs of the manifest of a path that each landing replaces.
+
+    :param unsettled: generations whose manifest may still be put over a newer one.
+    """
+
+    generation: Number
+    unsettled: list[Number] = msgspec.field(default_factory=list)
+
+
+def shown(root: ObjectStoragePath) -> tuple[int, list[int]]:
+    """The newest generation of a path that each landing replaces, and those that are unsettled.
+
+    :raises ConfigurationError: where something else lies there.
+    """
+    target, log = root / MANIFEST, Log(root)
+    try:
+        found = decode(read(target), Shown)
+    except FileNotFoundError:
+        found = Shown(generation=0)
+    except NotStoredError:
+        raise ConfigurationError(
+            f"path: {target} is not what this version of the package writes. Remove it, or land under "
+            "another path"
+        ) from None
+    head = log.head(found.generation)
+    if head == found.generation:
+        return head, found.unsettled
+    entry = log.read(head)
+    if entry is None or entry.state is not None:
+        raise ConfigurationError(f"path: {root} holds incremental landings; land under another path")
+    # Its own author has shown it, unless it says so itself.
+    settled = {found.generation} - {*found.unsettled}
+    return head, sorted({*entry.unsettled, head} - settled)
+
+
 def _state_of(root: ObjectStoragePath, entry: Entry, log: Log) -> tuple[bytes, State] | None:
     """The state that an entry names; None where a later commit has removed it meanwhile."""
     if entry.state is None:
@@ -178,3 +225,43 @@ def _begin(root: ObjectStoragePath) -> State:
             f"path: {target} is missing, although runs have landed there. {_way_out(root)}"
         )
     return _decoded(create(target, encode(State()), via=on_the_way(root, 1)), target)
+
+
+class Index(Stored):
+    """Commits that are not in the state any more, oldest first."""
+
+    commits: list[Entry]
+
+
+def listed(entry: Entry) -> Entry:
+    """A commit as the state and the index have it."""
+    manifest = entry.manifest
+    if len(manifest["parts"]) <= PARTS:
+        return entry
+    return replace(entry, manifest={name: fact for name, fact in manifest.items() if name != "parts"})
+
+
+def read_index(root: ObjectStoragePath, name: str | None) -> list[Entry]:
+    """The commits that are not in the state any more, oldest first.
+
+    :param name: of the index.
+    :raises ConfigurationError: where it is missing or cannot be read.
+    """
+    if name is None:
+        return []
+    target = root / INDEX / name
+    try:
+        content = read(target)
+    except FileNotFoundError:
+        if any(other > name for other in names(root / INDEX)):
+            raise ConflictError(f"path: a newer index has replaced {target}; a retry reads that") from None
+        raise ConfigurationError(f"path: {target} is missing. Restore it from a backup") from None
+    try:
+        return decode(gzip.decompress(content), Index).commits
+    except (ValueError, EOFError, OSError, zlib.error) as error:
+        raise ConfigurationError(f"path: {target} is damaged: {error}. Restore it from a backup") from None
+
+
+def packed(commits: list[Entry]) -> bytes:
+    """An index of commits, as it is stored."""
+    return gzip.compress(encode(Index(commits=commits)), mtime=0)

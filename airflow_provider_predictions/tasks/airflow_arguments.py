@@ -1,13 +1,23 @@
-"""The arguments of Airflow's own base classes, for the signatures that editors and type checkers read.
+"""The arguments of Airflow's own base classes: their types, and the checks that Airflow leaves out.
 
-The types are wide, since Airflow checks the values.
+The types are wide, since Airflow checks most of the values.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import inspect
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
-from typing import Any, Required, TypedDict
+from typing import Annotated, Any, Required, TypedDict
+
+from airflow.providers.common.compat.sdk import Asset, AssetAlias, BaseSensorOperator
+from pydantic import AfterValidator
+
+from airflow_provider_predictions._compat import AIRFLOW_V_3_3_PLUS, AssetRef, BaseAsset, RetryPolicy
+from airflow_provider_predictions.api.coercion import short
+from airflow_provider_predictions.api.errors import ConfigurationError
+from airflow_provider_predictions.api.filters import Lookback
+from airflow_provider_predictions.tasks.argument import Argument, declare
 
 
 class OperatorArgs(TypedDict, total=False):
@@ -87,3 +97,86 @@ class SensorArgs(OperatorArgs, total=False):
     max_wait: timedelta | float | None
     silent_fail: bool
     never_fail: bool
+
+
+def _items(given: Any) -> list[Any]:
+    """What Airflow makes of one or several; before 3.3, only a list is several."""
+    several = list | tuple | set | frozenset if AIRFLOW_V_3_3_PLUS else list
+    return [*given] if isinstance(given, several) else [given] if given else []
+
+
+def _checked_outlets(outlets: Any) -> Any:
+    """The outlets, of which Airflow makes an event each, or OpenLineage a dataset."""
+    for outlet in _items(outlets):
+        kind = type(outlet).__name__
+        if isinstance(outlet, BaseAsset) and not isinstance(outlet, Asset | AssetRef | AssetAlias):
+            raise ConfigurationError(
+                f"outlets: holds {kind}, a condition, of which Airflow makes no event. "
+                "Give the assets themselves, such as [a, b] instead of a & b"
+            )
+        if not (isinstance(outlet, BaseAsset | Mapping) or _is_dataset(outlet)):
+            raise ConfigurationError(
+                f"outlets: {short(outlet)} is no asset, so that Airflow would make no event of it. "
+                "Give a list of assets, such as [Asset('predictions')]"
+            )
+    return outlets
+
+
+def _is_dataset(outlet: object) -> bool:
+    """Whether it may be a dataset of OpenLineage or an entity of lineage, which attrs makes."""
+    module = type(outlet).__module__
+    is_of_lineage = ".lineage." in module or not module.startswith("airflow.")
+    return is_of_lineage and hasattr(type(outlet), "__attrs_attrs__")
+
+
+def _checked_policy(policy: object) -> object:
+    if policy is not None and not isinstance(policy, RetryPolicy):
+        raise ValueError("must be a retry policy, such as PredictionsRetryPolicy()")
+    return policy
+
+
+def _checked_callbacks(callbacks: Any) -> Any:
+    for callback in _items(callbacks):
+        if not callable(callback):
+            raise ValueError("must be a function, or a list of functions; Airflow would only log the error")
+    return callbacks
+
+
+class AsItComes(Argument):
+    """An argument that Airflow neither renders nor calls while it is parsed, whatever it holds."""
+
+    def check_given(self, value: Any) -> None:
+        """Refuse what is nothing of its kind.
+
+        :param value: as the DAG gives it.
+        :raises ConfigurationError: naming the argument.
+        """
+        self.read(value)
+
+
+_SENSOR = inspect.signature(BaseSensorOperator.__init__).parameters
+Policy = Annotated[Any, AfterValidator(_checked_policy)]
+_Outlets = Annotated[Any, AfterValidator(_checked_outlets)]
+_Callbacks = Annotated[Any, AfterValidator(_checked_callbacks)]
+OF_OPERATORS = declare(
+    AsItComes(
+        "outlets", "Any", _Outlets, "the assets that the task updates", example='[Asset("predictions")]'
+    ),
+    Argument("retry_policy", "RetryPolicy | None", Policy, "when Airflow retries"),
+    *(
+        AsItComes(f"on_{event}_callback", "Any", _Callbacks, f"what is called on {event}")
+        for event in ("execute", "failure", "success", "retry", "skipped")
+    ),
+)
+"""What Airflow takes of every operator as it comes, though it is nothing of its kind."""
+OF_SENSORS = declare(
+    *(
+        Argument(name, "bool", bool, "see Airflow", default=False)
+        for name in ("soft_fail", "never_fail", "silent_fail", "exponential_backoff")
+    ),
+    *(
+        Argument(name, "timedelta | float", Lookback, "see Airflow", default=_SENSOR[name].default)
+        for name in ("poke_interval", "timeout", "max_wait")
+    ),
+)
+"""What it takes of every sensor, where the text "false" would be true."""

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any, ClassVar
+from typing import Any, ClassVar
 
 from airflow.providers.common.compat.sdk import BaseOperatorLink
-from pydantic import AfterValidator
 
 from airflow_provider_predictions._compat import argument_of, class_of
-from airflow_provider_predictions.api.filters import Filters, MaxPredictions, PageSize, Time, Words
+from airflow_provider_predictions.api.filters import ConnId, Filters, MaxPredictions, PageSize, Time, Words
 from airflow_provider_predictions.hooks.base import PredictionsHook
+from airflow_provider_predictions.tasks.airflow_arguments import Policy
 from airflow_provider_predictions.tasks.arguments import Argument, ArgumentsTask, Templated, declare
 from airflow_provider_predictions.tasks.references import is_reference
 from airflow_provider_predictions.tasks.retry import PredictionsRetryPolicy
@@ -83,7 +83,7 @@ class PredictionsTask(ArgumentsTask):
         Argument(
             "retry_policy",
             "RetryPolicy | None",
-            Any,
+            Policy,
             "when Airflow retries (Airflow 3.3 or newer); by default a ``PredictionsRetryPolicy``",
             default=RETRY_POLICY,
             shown_default="RETRY_POLICY",
@@ -92,15 +92,16 @@ class PredictionsTask(ArgumentsTask):
     operator_extra_links: Sequence[BaseOperatorLink] = (DashboardLink(),)
     ui_color = "#e4ecf7"
 
-    def check_together(self, values: Any) -> None:
+    @classmethod
+    def check_together(cls, values: Any) -> None:
         """Refuse filters that do not go together.
 
         :param values: all arguments.
         :raises ConfigurationError: naming the filter.
         """
         super().check_together(values)
-        given = {name: value for name, value in self._filters_in(values).items() if not is_reference(value)}
-        self.hook_class.filters(**given)
+        given = {name: value for name, value in cls._filters_in(values).items() if not is_reference(value)}
+        cls.hook_class.filters(**given)
 
     @property
     def hook(self) -> PredictionsHook[Any]:
@@ -121,8 +122,9 @@ class PredictionsTask(ArgumentsTask):
             )
         return filters
 
-    def _filters_in(self, values: Any) -> dict[str, Any]:
-        return {name: getattr(values, name) for name in self.hook_class.service_class.filters.model_fields}
+    @classmethod
+    def _filters_in(cls, values: Any) -> dict[str, Any]:
+        return {name: getattr(values, name) for name in cls.hook_class.service_class.filters.model_fields}
 
 
 def conn_id(hook_class: type[PredictionsHook[Any]]) -> Templated:
@@ -139,12 +141,3 @@ def conn_id(hook_class: type[PredictionsHook[Any]]) -> Templated:
         needed="give the id of an Airflow connection",
         example=f'"{hook_class.default_conn_name}"',
     )
-
-
-def _checked_conn_id(value: object) -> str:
-    if not isinstance(value, str) or not value.strip():
-        raise ValueError("must be the id of an Airflow connection")
-    return value
-
-
-ConnId = Annotated[Any, AfterValidator(_checked_conn_id)]

@@ -3,19 +3,31 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
+from types import SimpleNamespace
 from typing import Any
 
 from airflow_provider_predictions._compat import OperatorPartial
 from airflow_provider_predictions.api.errors import ConfigurationError
-from airflow_provider_predictions.tasks.arguments import REQUIRED, Argument
+from airflow_provider_predictions.tasks.arguments import REQUIRED, Argument, naming
+
+
+class _Mapped:
+    """Stands for an argument that differs between the instances of a mapped task, as a reference does."""
+
+    def iter_references(self) -> tuple[()]:
+        """None that is known."""
+        return ()
+
+    def resolve(self, *_: object) -> None:
+        """Only a worker knows its value."""
 
 
 class CheckedPartial(OperatorPartial):
-    """What ``partial()`` gives, which checks each argument by itself."""
+    """What ``partial()`` gives, which checks the arguments as far as they are known."""
 
     operator_class: Any
-    defaults: Collection[str] = ()
+    defaults: Mapping[str, Any] = {}
     """The arguments in the ``default_args`` of the task, its group and its DAG."""
 
     def expand(self, **mapped: Any) -> Any:
@@ -25,11 +37,15 @@ class CheckedPartial(OperatorPartial):
         :raises ConfigurationError: naming the argument that is wrong.
         """
         self._expand_called = True  # an error is no reason to warn that nothing was mapped
-        for name, values in mapped.items():
-            if isinstance(values, list | tuple):
-                for value in values:
-                    self._check({name: value})
         self._require(mapped)
+        others = dict.fromkeys(mapped, _Mapped())
+        self._check_together(others)
+        for name, values in mapped.items():
+            if isinstance(values, Mapping):
+                values = [*values.items()]  # as Airflow maps over a dict
+            for value in values if isinstance(values, list | tuple) else ():
+                self._check({name: value})
+                self._check_together({**others, name: value})
         return super().expand(**mapped)
 
     def expand_kwargs(self, kwargs: Any, *, strict: bool = True) -> Any:
@@ -44,6 +60,7 @@ class CheckedPartial(OperatorPartial):
             if isinstance(given, Mapping):
                 self._check(given)
                 self._require(given)
+                self._check_together(given)
         return super().expand_kwargs(kwargs, strict=strict)
 
     def checked(self) -> CheckedPartial:
@@ -57,12 +74,19 @@ class CheckedPartial(OperatorPartial):
         return self
 
     def _check(self, given: Mapping[str, Any]) -> None:
-        declared: Mapping[str, Argument] = self.operator_class.declared
-        for name in given.keys() & declared.keys():
-            try:
-                declared[name].check_given(given[name])
-            except ConfigurationError as error:
-                raise self._naming(str(error)) from None
+        checked: Mapping[str, Argument] = self.operator_class.checked
+        with naming(self.kwargs["task_id"]):
+            for name in given.keys() & checked.keys():
+                checked[name].check_given(given[name])
+
+    def _check_together(self, given: Mapping[str, Any]) -> None:
+        made = self.operator_class
+        if not hasattr(made.__init__, "is_declared"):
+            return  # what an author's own makes of them is not known
+        values = {name: made.default(argument) for name, argument in made.checked.items()}
+        values |= {**self.defaults, **self.kwargs, **given}
+        with naming(self.kwargs["task_id"]):
+            made.check_together(SimpleNamespace(**values))
 
     def _require(self, mapped: Iterable[str]) -> None:
         # A subclass may give them itself.
@@ -70,7 +94,5 @@ class CheckedPartial(OperatorPartial):
         given = {*mapped, *self.kwargs, *self.defaults}
         for name in self.operator_class.declared:
             if name in asked and asked[name].default is REQUIRED and name not in given:
-                raise self._naming(f"{name}: must be given to partial() or expand()")
-
-    def _naming(self, text: str) -> ConfigurationError:
-        return ConfigurationError(f"{text} (task {self.kwargs['task_id']})")
+                with naming(self.kwargs["task_id"]):
+                    raise ConfigurationError(f"{name}: must be given to partial() or expand()")

@@ -5,7 +5,9 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from inspect import signature
 from pathlib import PurePath
+from typing import Any
 
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 
@@ -43,6 +45,10 @@ def why_unresolvable(value: object, *, whole: bool = True) -> str | None:
     if isinstance(value, str):
         if _TEXT_OF_REFERENCE.search(value):
             return "holds the text of a reference in an f-string; give a template, such as '{{ params.x }}'"
+        if is_template(value[:]) and not is_template(str(value)):
+            return (
+                f"is a {type(value).__name__} with a template, which Airflow does not render; give its value"
+            )
         return None
     if is_resolvable(value) or isinstance(value, ObjectStoragePath):
         return None
@@ -53,10 +59,16 @@ def why_unresolvable(value: object, *, whole: bool = True) -> str | None:
         if is_reference(str(value)):
             return f"is a {kind} with a template, which Airflow does not render; give text"
         return f"is a {kind}, which Airflow 3.0 and 3.1 cannot render; give text" if RESOLVES_PATHS else None
+    if isinstance(value, type):
+        return f"is the class {value.__name__}; give a value, or a list of values"
     if isinstance(value, Iterator):
         return f"is a {kind}, which can be read only once; give a list"
     if _is_function(value):
-        return None if whole else "holds a function; Airflow calls one only as the whole argument"
+        return (
+            _why_not_called(value)
+            if whole
+            else "holds a function; Airflow calls one only as the whole argument"
+        )
     if isinstance(value, Mapping):
         if any(map(is_reference, value)):
             return "holds a template in a key; Airflow renders values only"
@@ -72,6 +84,16 @@ def _why_parts(parts: Iterable[object], kind: str, *, looked_into: bool) -> str 
             return why
         if not looked_into and is_reference(part, whole=False):
             return f"holds a template in a {kind}; Airflow looks into list, tuple, set and dict only"
+    return None
+
+
+def _why_not_called(function: Any) -> str | None:
+    try:
+        signature(function).bind(context=None, jinja_env=None)
+    except TypeError:
+        return "is a function without the parameters context and jinja_env, which Airflow gives to it"
+    except ValueError:
+        pass  # of one in C, nothing is known
     return None
 
 
@@ -93,12 +115,22 @@ def as_given(before: object, after: object) -> object:
     if isinstance(before, dict) and isinstance(after, dict) and before.keys() == after.keys():
         return {key: as_given(part, after[key]) for key, part in before.items()}
     if isinstance(before, set) and not is_reference(before):
-        return before if after == {_as_python(part) for part in before} else after
+        forms = [form for part in before for form in _forms(part)]
+        is_same = isinstance(after, set) and all(part in forms for part in after)
+        return before if is_same else after
     if not isinstance(before, str):
         return after
     if not is_reference(before):
-        return before if after in (before, _as_python(before)) else after
+        return before if after in _forms(before) else after
     return str(after) if isinstance(after, int) or hasattr(after, "isoformat") else after
+
+
+def _forms(given: object) -> tuple[object, ...]:
+    """What rendering makes of a value without a template.
+
+    Jinja makes ``"Status.FAILED"`` of a member of an Enum; native rendering reads text as Python.
+    """
+    return given, str(given), _as_python(given)
 
 
 def _as_python(text: object) -> object:

@@ -24,7 +24,7 @@ class CradlPredictionsEventTrigger(PredictionsEventTrigger):
     :param cradl_conn_id: the Airflow connection, by default ``cradl_default``.
     :param model_id: only of this model.
     :param statuses: tell only of these; by default of all finished ones.
-    :param poke_interval: seconds between polls; at least 5.
+    :param poke_interval: between polls, a timedelta or seconds; at least 5 seconds.
     :param max_age: how long an unfinished prediction is waited for, a timedelta or seconds; by default a day.
     :param lookback: how long after its creation a prediction may be listed for the first time, a timedelta or
         seconds; by default an hour.
@@ -39,7 +39,7 @@ class CradlPredictionsEventTrigger(PredictionsEventTrigger):
         cradl_conn_id: str = CradlHook.default_conn_name,
         model_id: str | None = None,
         statuses: Collection[str] | str | None = None,
-        poke_interval: float = 60,
+        poke_interval: timedelta | float = 60,
         max_age: timedelta | float = DAY,
         lookback: timedelta | float = LOOKBACK,
         **arguments: Any,

@@ -10,7 +10,6 @@ from functools import partial
 from typing import Any, ClassVar
 
 from airflow.triggers.base import TriggerEvent
-from pydantic import Field
 
 from airflow_provider_predictions._compat import BaseEventTrigger
 from airflow_provider_predictions.api.clock import earlier
@@ -18,6 +17,7 @@ from airflow_provider_predictions.api.coercion import is_template, short
 from airflow_provider_predictions.api.errors import ConfigurationError
 from airflow_provider_predictions.api.filters import (
     Arguments,
+    Filters,
     Lookback,
     Seconds,
     checked,
@@ -35,12 +35,14 @@ from airflow_provider_predictions.triggers.shared_stream import SharedStream, St
 STATE = "predictions"
 """The key in the asset's state store."""
 DAY = 86_400.0
+OF_A_LIST = ("created_after", "created_before", "max_predictions")
+"""Filters of one pass over a list, which a watcher chooses itself."""
 
 
 class WatchArguments(Arguments):
     """What a watcher takes beside its filters."""
 
-    poke_interval: float = Field(gt=0, allow_inf_nan=False)
+    poke_interval: Seconds
     max_age: Seconds
     lookback: Lookback
 
@@ -55,7 +57,7 @@ class PredictionsEventTrigger(BaseEventTrigger):
     finishes while no triggerer runs is not told of.
 
     :param statuses: tell only of these; by default of all finished ones.
-    :param poke_interval: seconds between polls; at least 5.
+    :param poke_interval: between polls, a timedelta or seconds; at least 5 seconds.
     :param max_age: how long an unfinished prediction is waited for, a timedelta or seconds; by default a day.
     :param lookback: how long after its creation a prediction may be listed for the first time, a timedelta or
         seconds; by default an hour.
@@ -70,23 +72,22 @@ class PredictionsEventTrigger(BaseEventTrigger):
         self,
         *,
         statuses: Collection[str] | str | None = None,
-        poke_interval: float = 60,
+        poke_interval: timedelta | float = 60,
         max_age: timedelta | float = DAY,
         lookback: timedelta | float = LOOKBACK,
         **arguments: Any,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        for name, value in {"statuses": statuses, **arguments}.items():
-            if is_template(value):
+        given = {"poke_interval": poke_interval, "max_age": max_age, "lookback": lookback}
+        for name, value in {"statuses": statuses, **given, **arguments}.items():
+            if is_template(value) or hasattr(value, "iter_references"):
                 raise ConfigurationError(f"{name}: is not templated in a watcher; found {short(value)}")
         self.statuses = statuses
-        self.poke_interval = poke_interval
         self.conn_id: str = arguments.pop(self.hook_class.conn_name_attr)
         checked_conn_id(self.hook_class.conn_name_attr, self.conn_id)
-        given = {"poke_interval": poke_interval, "max_age": max_age, "lookback": lookback}
-        checked(WatchArguments, given)
+        self.poke_interval = checked(WatchArguments, given).poke_interval
         self.max_age, self.lookback = timedelta_of(max_age), timedelta_of(lookback)
-        self._filters = self.hook_class.filters(statuses=statuses, **arguments)
+        self._filters = self._checked_filters(statuses=statuses, **arguments)
         self._patience = FailureCounter(self.log)
         self._feed = FinishedEvents(self._beginning(datetime.now(UTC)))
         self._begins = True
@@ -94,6 +95,17 @@ class PredictionsEventTrigger(BaseEventTrigger):
         self._unconfirmed: list[dict[str, Any]] = []
         self._saved: dict[str, Any] | None = None
         self._open: AsyncGenerator[Any, None] | None = None
+
+    def _checked_filters(self, **filters: Any) -> Filters:
+        found = self.hook_class.filters(**filters)
+        for name, value in found:
+            if name in OF_A_LIST and value is not None:
+                raise ConfigurationError(
+                    f"{name}: does not go with a watcher, which looks at all that is new"
+                )
+            if value == ():
+                raise ConfigurationError(f"{name}: is an empty list, so the watcher would never fire")
+        return found
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """The class and its arguments, as the metadata database keeps them; equal ones share a trigger."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
@@ -26,7 +26,7 @@ from airflow_provider_predictions.api.waiting.status_query import (
 from airflow_provider_predictions.hooks.base import PredictionsHook
 
 CHUNK = 50
-"""So many waits are counted before the event loop has a turn."""
+"""So many waits are counted, or told, before the event loop has a turn."""
 
 
 class Counting(Protocol):
@@ -44,6 +44,7 @@ class Counting(Protocol):
         """
 
 
+T = TypeVar("T")
 C = TypeVar("C", bound=Counting)
 Key = tuple[object, str]
 
@@ -180,7 +181,7 @@ class Poller:
                 if self._task and self._task.cancelling():
                     raise
                 outcomes = dict.fromkeys(asked.values(), self._failure(error))
-            self._tell(asked, outcomes)
+            await self._tell(asked, outcomes)
 
     def _failure(self, error: BaseException) -> PredictionsError:
         """What to tell of a poll that has failed."""
@@ -197,14 +198,15 @@ class Poller:
         until = self._loop.time() + min(seconds, MAX_RETRY_AFTER)
         self._not_before = max(self._not_before, until)
 
-    def _tell(
+    async def _tell(
         self, asked: Mapping[Subscription[Any], Key], outcomes: Mapping[Key, Counting | PredictionsError]
     ) -> None:
         """Pass on what a poll has found. All wait for an interval from here, so nobody makes polls closer."""
         now = self._loop.time()
-        for subscription, key in asked.items():
+        for subscription in asked:
             subscription.be_patient(now)
-            subscription.tell(outcomes[key])
+        async for subscription in _in_turns(asked):
+            subscription.tell(outcomes[asked[subscription]])
 
     async def _until_due(self) -> None:
         while True:
@@ -270,10 +272,16 @@ class Poller:
 
 async def _count(pages: AsyncIterator[Page], counts: list[Counting]) -> None:
     async for page in pages:
-        for number, count in enumerate(counts):
+        async for count in _in_turns(counts):
             count.add(page)
-            if number % CHUNK == CHUNK - 1:
-                await asyncio.sleep(0)
+
+
+async def _in_turns(waits: Iterable[T]) -> AsyncIterator[T]:
+    """Those that wait; the event loop has a turn now and then."""
+    for number, wait in enumerate(waits):
+        yield wait
+        if number % CHUNK == CHUNK - 1:
+            await asyncio.sleep(0)
 
 
 async def _pages(client: AsyncClient, poll: StatusQuery) -> AsyncIterator[Page]:

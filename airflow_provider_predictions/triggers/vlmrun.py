@@ -24,7 +24,7 @@ class VlmRunPredictionsEventTrigger(PredictionsEventTrigger):
     :param vlmrun_conn_id: the Airflow connection, by default ``vlmrun_default``.
     :param domains: only these, such as ``document.invoice``; a list or comma-separated text.
     :param statuses: tell only of these; by default of all finished ones.
-    :param poke_interval: seconds between polls; at least 5.
+    :param poke_interval: between polls, a timedelta or seconds; at least 5 seconds.
     :param max_age: how long an unfinished prediction is waited for, a timedelta or seconds; by default a day.
     :param lookback: how long after its creation a prediction may be listed for the first time, a timedelta or
         seconds; by default an hour.
@@ -39,7 +39,7 @@ class VlmRunPredictionsEventTrigger(PredictionsEventTrigger):
         vlmrun_conn_id: str = VlmRunHook.default_conn_name,
         domains: Collection[str] | str | None = None,
         statuses: Collection[str] | str | None = None,
-        poke_interval: float = 60,
+        poke_interval: timedelta | float = 60,
         max_age: timedelta | float = DAY,
         lookback: timedelta | float = LOOKBACK,
         **arguments: Any,

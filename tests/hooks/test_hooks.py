@@ -6,6 +6,7 @@ import asyncio
 import json
 import math
 from datetime import UTC, date, datetime
+from types import SimpleNamespace
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowNotFoundException
@@ -56,6 +57,34 @@ def test_fields_that_the_form_left_empty_count_as_absent(monkeypatch: pytest.Mon
     assert built(hook_of(monkeypatch, "cradl", extra=extra)).timeout == 60
 
 
+NOT_GIVEN = (None, "", "None", "null")
+BLANK = (" ", "\t", "\n")
+
+
+@pytest.mark.parametrize("service", HOOK)
+def test_each_extra_that_stands_for_nothing_has_its_default(service: str, subtests: pytest.Subtests) -> None:
+    settings = HOOK[service].settings_class
+    for name in settings.model_fields:
+        for nothing in NOT_GIVEN:
+            with subtests.test(name=name, nothing=nothing):
+                assert (
+                    HOOK[service].settings(SimpleNamespace(extra=json.dumps({name: nothing}))) == settings()
+                )
+        for blank in BLANK:
+            with (
+                subtests.test(name=name, blank=blank),
+                pytest.raises(ConfigurationError, match=f"^extra {name}: "),
+            ):
+                HOOK[service].settings(SimpleNamespace(extra=json.dumps({name: blank})))
+
+
+@pytest.mark.parametrize("extra", [None, "", "null", "None", "{}"])
+def test_an_extra_field_that_stands_for_nothing_is_empty(extra: str | None) -> None:
+    settings = HOOK["cradl"].settings_class
+
+    assert HOOK["cradl"].settings(SimpleNamespace(extra=extra)) == settings()
+
+
 def test_extras_reach_the_client(monkeypatch: pytest.MonkeyPatch) -> None:
     extra = {"timeout": "7.5", "requests_per_minute": 10, "audience": "mine", "file_hosts": "a.org, b.org"}
 
@@ -73,6 +102,9 @@ def test_extras_reach_the_client(monkeypatch: pytest.MonkeyPatch) -> None:
         ('["A.org", "b.org."]', ("a.org", "b.org")),
         ("['a.org']", ("a.org",)),
         (["127.0.0.1", "[::1]"], ("127.0.0.1", "::1")),
+        ("[::1]", ("::1",)),
+        ("[FE80::1], a.org", ("a.org", "fe80::1")),
+        ("['::1', '[2001:db8::1]']", ("2001:db8::1", "::1")),
         ([], ()),
     ],
 )

@@ -99,6 +99,16 @@ def test_a_landing_without_records_makes_no_table(catalog: Catalog, landed: Call
     assert len(catalog.load().metadata.snapshots) == 1
 
 
+def test_an_incremental_landing_that_has_found_nothing_adds_nothing(
+    catalog: Catalog, landed: Callable[..., Any]
+) -> None:
+    """It commits nothing, so that its manifest has no time of a commit."""
+    nothing = landed([], incremental=True) | {"incremental": {"unfinished": 3}}
+    del nothing["committed_at"]
+
+    assert catalog.add(nothing)["added"] is False
+
+
 def test_a_column_that_the_table_lacks_is_added_and_none_is_taken_away(
     catalog: Catalog, landed: Callable[..., Any]
 ) -> None:

@@ -55,6 +55,7 @@ def test_a_manifest_that_is_not_committed(
         "not complete": manifest | {"complete": False},
         "of another time": manifest | {"committed_at": of_another["committed_at"]},
         "of a commit that there is not": manifest | {"generation": 7},
+        "of nothing, and without a time": without_time | {"parts": [], "count": 0},
         "of another path": manifest | {"path": of_another["path"], "generation": 3},
     }
 
@@ -73,6 +74,8 @@ def test_a_manifest_that_was_changed(
         "another sum": manifest | {"parts": [first | {"sha256": "ab" * 32}, *others]},
         "another format": manifest | {"format": "parquet"},
         "a count that is not of its parts": manifest | {"count": 41},
+        "nothing": manifest | {"parts": [], "count": 0},
+        "nothing, of an increment": landed(name="grows", incremental=True) | {"parts": [], "count": 0},
         "no part": manifest | {"parts": [first | {"uri": "/etc/passwd"}, *others]},
     }
 

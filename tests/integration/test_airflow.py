@@ -15,7 +15,7 @@ from typing import Any
 
 import httpx
 import pytest
-from stack import Airflow, body_of, until
+from stack import Airflow, body_of
 
 from airflow_provider_predictions.get_provider_info import get_provider_info
 from airflow_provider_predictions.sandbox.faults import Fault, rate_limit
@@ -106,13 +106,13 @@ def test_a_deferred_sensor_finishes_and_the_landing_task_runs(
 
     run = airflow.start(f"example_{service}", path=f"file://{tmp_path}/landed")
     # Airflow 2.11 runs one task at a time on SQLite, each in a process that starts anew.
-    until("deferred", lambda: airflow.state_of(run, "wait") == "deferred", 240)
+    airflow.reaches(run, "wait", "deferred", 240)
     for row in rows:
         row.work = 0
     if service == "cradl":
         airflow.kill("triggerer")  # another one takes the wait over
         airflow.begin("triggerer")
-    ended = until("ended", lambda: airflow.finished(run), 600)
+    ended = airflow.until("ended", lambda: airflow.finished(run), 600)
 
     assert ended == "success", airflow.logs()[-5000:]
     waited = airflow.xcom(run, "wait")
@@ -134,21 +134,23 @@ def test_a_rescheduled_sensor_gives_its_worker_back_and_finishes(airflow, server
     row.outcome = "completed"
 
     run = airflow.start("rescheduled")
-    until("rescheduled", lambda: airflow.state_of(run, "wait") == "up_for_reschedule", 240)
+    airflow.reaches(run, "wait", "up_for_reschedule", 240)
     row.work = 0
 
-    assert until("ended", lambda: airflow.finished(run), 300) == "success"
+    assert airflow.until("ended", lambda: airflow.finished(run), 300) == "success"
     assert airflow.xcom(run, "wait")["count"] == len(server.vlmrun.rows)
 
 
 def test_the_service_says_when_a_task_is_tried_again_and_a_wrong_key_is_not(airflow, server) -> None:
     needs(3, 3, "retry policies")
     airflow.post("/connections", body_of(server, "vlmrun", password="wrong") | {"connection_id": "wrong"})
-    server.wire.order(rate_limit("vlmrun", retry_after="5"))
+    with Sandbox(count=3) as limited:  # which nothing else asks, so that the task meets the limit
+        airflow.post("/connections", body_of(limited, "vlmrun") | {"connection_id": "limited"})
+        limited.wire.order(rate_limit("vlmrun", retry_after="5"))
 
-    run = airflow.start("retried")
+        run = airflow.start("retried")
 
-    assert until("ended", lambda: airflow.finished(run), 150) == "failed"
+        assert airflow.until("ended", lambda: airflow.finished(run), 150) == "failed"
     tasks = {ti["task_id"]: ti for ti in airflow.get(f"{run}/taskInstances")["task_instances"]}
     assert (tasks["with_a_hook"]["state"], tasks["with_a_hook"]["try_number"]) == ("success", 2)
     assert (tasks["refused"]["state"], tasks["refused"]["try_number"]) == ("failed", 1)
@@ -158,12 +160,12 @@ def test_a_landing_starts_what_is_scheduled_by_its_asset(airflow, server, tmp_pa
     needs(3, 0, "asset events in the template context, which were of datasets")
     run = airflow.start("example_assets", path=f"file://{tmp_path}")
     airflow.patch("/dags/example_assets_downstream", {"is_paused": False})
-    assert until("landed", lambda: airflow.finished(run), 120) == "success"
+    assert airflow.until("landed", lambda: airflow.finished(run), 120) == "success"
 
     manifest = airflow.xcom(run, "land")
 
     # Its schedule has started a run, too; the events of both may start one, or one each.
-    read = until("read", lambda: manifest["path"] in read_of(airflow) and read_of(airflow), 120)
+    read = airflow.until("read", lambda: manifest["path"] in read_of(airflow) and read_of(airflow), 120)
     assert read[manifest["path"]] == manifest["count"]
     events = [event["extra"] for event in airflow.get("/assets/events")["asset_events"]]
     (facts,) = [facts for facts in events if facts.get("path") == manifest["path"]]
@@ -176,10 +178,10 @@ def test_each_day_that_lands_is_a_partition_with_a_run_of_its_own(airflow, serve
     airflow.patch("/dags/example_partitions_downstream", {"is_paused": False})
 
     run = airflow.start("example_partitions", path=f"file://{tmp_path}", days=days)
-    assert until("landed", lambda: airflow.finished(run), 120) == "success"
+    assert airflow.until("landed", lambda: airflow.finished(run), 120) == "success"
 
     name = "example_partitions_downstream"
-    until("a run each", lambda: len(runs_of(airflow, name)) == len(days), 90)
+    airflow.until("a run each", lambda: len(runs_of(airflow, name)) == len(days), 90)
     assert sorted(run["partition_key"] for run in runs_of(airflow, name)) == days
     assert {path.parent.name for path in tmp_path.rglob("_manifest.json")} == set(days)
 
@@ -208,7 +210,7 @@ def test_a_crowd_of_deferred_sensors_asks_as_one(airflow, server, tmp_path: Path
     folder.mkdir()
 
     run = airflow.start("crowd", folder=str(folder), ids=",".join(row.id for row in rows))
-    until("all deferred", lambda: counted(airflow, run, "deferred") == waits + 1, 60 + 3 * waits)
+    airflow.until("all deferred", lambda: counted(airflow, run, "deferred") == waits + 1, 60 + 3 * waits)
     time.sleep(15)
     folder.joinpath("measure").touch()
     server.wire.seen.clear()
@@ -217,7 +219,7 @@ def test_a_crowd_of_deferred_sensors_asks_as_one(airflow, server, tmp_path: Path
     folder.joinpath("stop").touch()
     for row in rows:
         row.work = 0
-    ended = until("ended", lambda: airflow.finished(run), 60 + 3 * waits)
+    ended = airflow.until("ended", lambda: airflow.finished(run), 60 + 3 * waits)
 
     found = airflow.xcom(run, "lag")
     log.warning("%d deferred sensors, %d s: %d requests; %s", waits, WATCHED, asked, found)
@@ -236,17 +238,17 @@ def counted(airflow: Airflow, run: str, state: str) -> int:
 def test_a_watcher_starts_runs_and_a_killed_triggerer_loses_and_doubles_nothing(airflow, server) -> None:
     """The last one that the kill may disturb."""
     needs(3, 3, "asset state, for watchers that survive their triggerer")
-    until("parsed", lambda: "example_events" in str(airflow.get("/dags")), 60)
+    airflow.until("parsed", lambda: "example_events" in str(airflow.get("/dags")), 60)
     airflow.patch("/dags/example_events", {"is_paused": False})
-    until("watching", lambda: '"told"' in state_of_asset(airflow), 90)
+    airflow.until("watching", lambda: '"told"' in state_of_asset(airflow), 90)
 
     first = [finishing(server, seconds) for seconds in (1, 20)]
-    until("told", lambda: first[0] in told(airflow), 90)
+    airflow.until("told", lambda: first[0] in told(airflow), 90)
     airflow.kill("triggerer")
     second = [finishing(server, seconds) for seconds in (1, 5)]
     airflow.begin("triggerer")
 
-    until("told", lambda: {*first, *second} <= set(told(airflow)), 150)
+    airflow.until("told", lambda: {*first, *second} <= set(told(airflow)), 150)
     assert sorted(told(airflow)) == sorted([*first, *second])
     runs = airflow.get("/dags/example_events/dagRuns")["dag_runs"]
     assert {run["run_type"] for run in runs} == {"asset_triggered"}
@@ -254,7 +256,7 @@ def test_a_watcher_starts_runs_and_a_killed_triggerer_loses_and_doubles_nothing(
 
 def test_a_watcher_tells_of_what_finishes_while_it_watches(airflow: Airflow, server: Sandbox) -> None:
     needs(3, 0, "asset watchers")
-    until("parsed", lambda: "example_events" in str(airflow.get("/dags")), 60)
+    airflow.until("parsed", lambda: "example_events" in str(airflow.get("/dags")), 60)
     airflow.patch("/dags/example_events", {"is_paused": False})
     before = set(told(airflow))
     later: set[str] = set()
@@ -263,23 +265,25 @@ def test_a_watcher_tells_of_what_finishes_while_it_watches(airflow: Airflow, ser
         later.add(finishing(server, 3))
         return later & (set(told(airflow)) - before)
 
-    assert until("told", found, 120)
+    assert airflow.until("told", found, 120)
 
 
 def test_a_batch_that_comes_again_starts_nothing_twice(airflow: Airflow) -> None:
     """As the guide to events shows it."""
     needs(3, 0, "asset events by REST")
     for name in ("batches", "of_a_batch"):
-        until("parsed", lambda name=name: f"'{name}'" in str(airflow.get("/dags")), 60)
+        airflow.until("parsed", lambda name=name: f"'{name}'" in str(airflow.get("/dags")), 60)
         airflow.patch(f"/dags/{name}", {"is_paused": False})
     (asset,) = airflow.get("/assets", name_pattern="batches_finished")["assets"]
 
     for number, batch in enumerate(["first", "first", "second"], start=1):
         payload = {"batch": batch, "ids": [f"of {batch}"]}
         airflow.post("/assets/events", {"asset_id": asset["id"], "extra": {"payload": payload}})
-        until("a run each", lambda number=number: states_of(airflow, "batches") == ["success"] * number, 120)
+        airflow.until(
+            "a run each", lambda number=number: states_of(airflow, "batches") == ["success"] * number, 120
+        )
 
-    until("both", lambda: states_of(airflow, "of_a_batch") == ["success"] * 2, 120)
+    airflow.until("both", lambda: states_of(airflow, "of_a_batch") == ["success"] * 2, 120)
     assert {run["dag_run_id"] for run in runs_of(airflow, "of_a_batch")} == {"first", "second"}
 
 
@@ -347,7 +351,7 @@ def test_a_token_is_masked_where_a_task_or_a_trigger_logs_it(airflow: Airflow, s
     server.wire.order(Fault("token", status=200, body=opaque.encode(), times=1_000))
     run = airflow.start("telling")
 
-    assert until("ended", lambda: airflow.finished(run), 240) == "success", airflow.logs()[-5000:]
+    assert airflow.until("ended", lambda: airflow.finished(run), 240) == "success", airflow.logs()[-5000:]
     log = airflow.logs()
     for who in ("The task", "The task prints", "The trigger"):
         assert f"{who}: ***" in log

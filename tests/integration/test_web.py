@@ -33,7 +33,7 @@ def test_it_leaves_no_process_behind_when_it_is_stopped(tmp_path: Path, shown: s
     with log.open("wb") as output:
         web = subprocess.Popen(command, stdout=output, stderr=output, start_new_session=True)
     try:
-        until(shown, lambda: shown in log.read_text() and running(), 300)
+        until(shown, lambda: shown in log.read_text() and running(), 300, [web.pid])
         if address := re.search(r"Airflow is at (\S+);", log.read_text()):
             connections = httpx.get(f"{address[1]}/api/v2/connections", timeout=60).json()["connections"]
             assert {found["connection_id"] for found in connections} == {"cradl_default", "vlmrun_default"}

@@ -16,7 +16,7 @@ from airflow.providers.common.compat.sdk import (
     AirflowNotFoundException,
 )
 
-from airflow_provider_predictions.api.errors import ConfigurationError, MalformedAnswerError, ServerError
+from airflow_provider_predictions.api.errors import ConfigurationError, ServerError
 from airflow_provider_predictions.operators.cradl import (
     CradlListPredictionsOperator,
     CradlPredictionsToObjectStorageOperator,
@@ -29,7 +29,6 @@ from airflow_provider_predictions.sandbox.faults import Fault
 from airflow_provider_predictions.sandbox.server import Sandbox
 from airflow_provider_predictions.sandbox.store import RecordStore
 from tests.given import LAND, LIST, connect
-from tests.instant import Waits, instant
 
 ALL = [*LIST.values(), *LAND.values()]
 
@@ -265,16 +264,6 @@ def test_fetched_values_land_in_the_record(connections, tmp_path: Path) -> None:
     files = [seen for seen in connections.wire.seen if seen.part == "files"]
     assert {seen.query for seen in files} == {"predictionsFormat=v2"}
     assert all(seen.authorization for seen in files)
-
-
-def test_a_file_that_is_no_json_fails_as_one_that_a_retry_may_cure(connections, tmp_path: Path) -> None:
-    connections.cradl.add().outcome = "succeeded"
-    connections.wire.order(Fault("files", status=200, times=99, headers={"Retry-After": "0"}))
-
-    landing = instant(CradlPredictionsToObjectStorageOperator, Waits())
-    operator = make(landing, path=str(tmp_path), fetch_values=True)
-    with pytest.raises(MalformedAnswerError):
-        operator.execute({})
 
 
 # --- what bad input gets -----------------------------------------------------------------------------

@@ -182,7 +182,7 @@ def test_a_clock_that_jumps_back_between_pages_skips_nothing(
 
 
 def test_a_retry_goes_on_by_the_clock_of_the_attempt_that_has_read_the_newest_rows(
-    runs: Runs, record_store: RecordStore, connections: Sandbox
+    runs: Runs, record_store: RecordStore, connections: Sandbox, simulated_time: Any
 ) -> None:
     record_store.fill(25, days=2)
     add(record_store, now() + 9 * HOUR)

@@ -161,6 +161,11 @@ def test_a_retry_keeps_count_of_what_an_interrupted_attempt_has_missed(
         (b'"text"', "the file is not the JSON of values"),
         (b"[1", "the file is not the JSON of values"),
         (b"", "the file is not the JSON of values"),
+        (b'[{"confidence": NaN}]', "the file is not the JSON of values"),
+        (b'[{"confidence": -Infinity}]', "the file is not the JSON of values"),
+        (b'[{"label": "caf\xe9"}]', "the file is not the JSON of values"),
+        (b'[{"label": "a\nb"}]', "the file is not the JSON of values"),
+        (b" <!doctype html><title>Sign in</title>", "localhost sent a web page instead of the file"),
         (b"[" + b"1," * 2000 + b"1]", "the file is larger than max_response_bytes"),
     ],
     ids=str,
@@ -183,6 +188,36 @@ def test_a_file_without_values_is_missing_for_its_reason(
 
     assert lacking(manifest) == [rows[2].id] == manifest["values_missing_ids"]
     assert manifest["values_missing_reasons"] == {reason: 1}
+
+
+def test_a_page_of_a_login_in_place_of_a_file_is_not_about_the_base_url(
+    connections: Sandbox, rows: list[Record], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    refused(connections, rows[2], 200, b"<html>Sign in</html>")
+
+    land(tmp_path, page_size=1)
+
+    assert "It looks like a web page" in caplog.text
+    assert rows[2].id in caplog.text
+    assert "Base URL" not in caplog.text
+
+
+def test_a_file_that_is_too_large_is_not_about_the_page_size(
+    connections: Sandbox,
+    rows: list[Record],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    connection = connections.connection("cradl")
+    connection["extra"] |= {"max_response_bytes": 4000}
+    connect(monkeypatch, connection, "cradl_default")
+    refused(connections, rows[2], 200, b"[" + b"1," * 2000 + b"1]")
+
+    land(tmp_path, page_size=1)
+
+    assert "more than 4000 bytes" in caplog.text
+    assert "page_size" not in caplog.text
 
 
 @pytest.mark.parametrize("status", [500, 503, 408, 429])
@@ -212,6 +247,19 @@ def test_a_file_that_is_cut_off_names_its_prediction(
 
     assert raised.value.retryable
     assert rows[2].id in str(raised.value)
+
+
+@pytest.mark.parametrize("length", [b"abc", b"-5", b"5, 6"])
+def test_a_file_whose_length_is_no_number_is_missing(
+    connections: Sandbox, rows: list[Record], tmp_path: Path, length: bytes
+) -> None:
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: %s\r\n\r\n[]" % length
+    refused(connections, rows[2], 200, how="play", script=(answer,))
+
+    manifest = land(tmp_path)
+
+    assert manifest["values_missing_ids"] == [rows[2].id]
+    assert manifest["values_missing_reasons"] == {"the file is not the JSON of values": 1}
 
 
 class Shown:

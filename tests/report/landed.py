@@ -23,12 +23,11 @@ from airflow_provider_predictions.report.build import Summary, build
 from airflow_provider_predictions.report.source import landings
 from airflow_provider_predictions.report.window import Window
 from airflow_provider_predictions.storage.attempt import TaskRun
+from airflow_provider_predictions.storage.commit import LandingPath
 from airflow_provider_predictions.storage.formats import make_format
-from airflow_provider_predictions.storage.incremental import IncrementalPath
 from airflow_provider_predictions.storage.landing import Landing
 from airflow_provider_predictions.storage.manifest import Manifest
 from airflow_provider_predictions.storage.objects import prepare
-from airflow_provider_predictions.storage.replaced import ReplacedPath
 
 SERVICES: dict[str, Service[Any]] = {
     "vlmrun": VlmRun(base_url="http://localhost", auth=BearerAuth("key")),
@@ -62,7 +61,7 @@ def land(
     service, task = SERVICES[service_name], TaskRun(f"run {next(_RUNS)}")
     root = ObjectStoragePath(str(path))
     prepare(root)
-    target = IncrementalPath(root, task, service_name) if incremental else ReplacedPath(root, task)
+    target = LandingPath(root, task, service_name if incremental else None)
     rows = service.rows(b"[" + b",".join(records) + b"]")
     fine = tuple(row for row in rows if row.fault is None)
     page = Page(fine, rejected=tuple(row for row in rows if row.fault))
@@ -82,9 +81,7 @@ def land(
         }
         content = landing.finish(**given | facts)
         with time_machine.travel(at, tick=False) if at else nullcontext():
-            if isinstance(target, ReplacedPath):
-                return target.commit(content)
-            return target.commit(content, target.state)
+            return target.commit(content, target.state if incremental else None)
 
 
 def report(source: object, window: Window, files: Path) -> Summary:

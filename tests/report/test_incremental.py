@@ -19,14 +19,15 @@ from airflow_provider_predictions.api.errors import ConfigurationError
 from airflow_provider_predictions.api.filters import utc
 from airflow_provider_predictions.report.source import landings
 from airflow_provider_predictions.report.window import Window, make_window
-from airflow_provider_predictions.storage.index import INDEX, packed
 from airflow_provider_predictions.storage.log import Log
 from airflow_provider_predictions.storage.objects import put
-from airflow_provider_predictions.storage.state import STATE, State, find
+from airflow_provider_predictions.storage.state import INDEX, STATE, State, find, packed
 from airflow_provider_predictions.storage.stored import encode
 from tests.compat import attach
 from tests.report.landed import land, left_out, report, table
 from tests.report.records import changed, made
+
+pytestmark = pytest.mark.usefixtures("undrawn")
 
 START, END = datetime(2026, 11, 2, tzinfo=UTC), datetime(2026, 11, 3, tzinfo=UTC)
 WINDOW = make_window((START, END), "UTC", END)

@@ -13,6 +13,8 @@ from airflow_provider_predictions.report.window import make_window
 from tests.report.landed import FORMS, land, left_out, report
 from tests.report.records import changed, made
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 START, END = datetime(2026, 11, 2, tzinfo=UTC), datetime(2026, 11, 3, tzinfo=UTC)
 WINDOW = make_window((START, END), "UTC", END)
 NAMES = [
@@ -48,7 +50,9 @@ TIMES: dict[Any, bool] = {
 }
 
 
-@pytest.mark.parametrize(("form", "codec"), FORMS)
+@pytest.mark.parametrize(
+    ("form", "codec"), [pytest.param(*form, marks=pytest.mark.slow if form[1] else ()) for form in FORMS]
+)
 def test_a_path_may_have_any_name(form: str, codec: str | None, tmp_path: Path) -> None:
     land("vlmrun", tmp_path / "odd/run1", made("vlmrun", START, END, 30), form, codec)
     sources: dict[str, list[str]] = {"plain": [], "odd": []}

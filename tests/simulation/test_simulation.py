@@ -139,8 +139,11 @@ def test_an_attempt_that_was_cut_short_changes_nothing_when_the_history_is_over(
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS)
-def test_a_tape_plays_the_same_history_again(scenario: str) -> None:
-    for seed in range(5):
+@pytest.mark.parametrize(
+    "seeds", [pytest.param(range(1), id="one"), pytest.param(range(1, 5), id="more", marks=pytest.mark.slow)]
+)
+def test_a_tape_plays_the_same_history_again(scenario: str, seeds: range) -> None:
+    for seed in seeds:
         history = drawn(scenario, seed)
         again = play(scenario, Recorded(history.tape))
 

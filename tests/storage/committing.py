@@ -8,9 +8,8 @@ from airflow.providers.common.compat.sdk import ObjectStoragePath
 from msgspec.structs import replace
 
 from airflow_provider_predictions.storage.attempt import Attempt, TaskRun
-from airflow_provider_predictions.storage.incremental import IncrementalPath
+from airflow_provider_predictions.storage.commit import LandingPath
 from airflow_provider_predictions.storage.manifest import Manifest, Part, Totals, manifest
-from airflow_provider_predictions.storage.replaced import ReplacedPath
 
 FACTS: dict[str, Any] = {
     "service": "vlmrun", "format": "jsonl", "compression": None, "requests": 1, "filters": {},
@@ -33,7 +32,7 @@ def write(attempt: Attempt, parts: int = 1, content: bytes = b"{}\n") -> Manifes
 
 def add(path: ObjectStoragePath, run: str, number: int = 1, *, parts: int = 1, **known: Any) -> Manifest:
     """What an attempt of a run returns that lands incrementally."""
-    target = IncrementalPath(path, TaskRun(run, number=number), "vlmrun")
+    target = LandingPath(path, TaskRun(run, number=number), "vlmrun")
     if earlier := target.earlier():
         return earlier
     target.begin()
@@ -43,7 +42,7 @@ def add(path: ObjectStoragePath, run: str, number: int = 1, *, parts: int = 1, *
 
 def replace_all(path: ObjectStoragePath, run: str, number: int = 1) -> Manifest:
     """What an attempt of a run returns that lands in the place of what lies there."""
-    target = ReplacedPath(path, TaskRun(run, number=number))
+    target = LandingPath(path, TaskRun(run, number=number))
     target.begin()
     return target.commit(write(target.attempt))
 

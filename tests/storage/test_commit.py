@@ -11,19 +11,18 @@ from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 from airflow_provider_predictions.api.errors import ConfigurationError, ConflictError, StorageError
 from airflow_provider_predictions.storage.attempt import TaskRun
-from airflow_provider_predictions.storage.incremental import LATE, IncrementalPath
+from airflow_provider_predictions.storage.commit import LATE, LandingPath
 from airflow_provider_predictions.storage.local import replacing
 from airflow_provider_predictions.storage.manifest import Manifest
 from airflow_provider_predictions.storage.objects import names
-from airflow_provider_predictions.storage.replaced import ReplacedPath
 from tests.storage.committing import add, is_whole, replace_all, write
 
 
-def incremental(path: ObjectStoragePath, run: str, number: int = 1) -> IncrementalPath:
-    return IncrementalPath(path, TaskRun(run, number=number), "vlmrun")
+def incremental(path: ObjectStoragePath, run: str, number: int = 1) -> LandingPath:
+    return LandingPath(path, TaskRun(run, number=number), "vlmrun")
 
 
-def commit(target: IncrementalPath) -> Callable[[], object]:
+def commit(target: LandingPath) -> Callable[[], object]:
     content = write(target.attempt)
     return lambda: target.commit(content, target.state)
 
@@ -171,7 +170,7 @@ def shown(path: ObjectStoragePath) -> dict:
 
 def cleared(path: ObjectStoragePath, number: int, tries: int) -> Manifest:
     """What an attempt of Monday's run returns."""
-    target = ReplacedPath(path, TaskRun("monday", number=number, tries=tries, started="noon"))
+    target = LandingPath(path, TaskRun("monday", number=number, tries=tries, started="noon"))
     return target.earlier() or target.commit(write(target.attempt))
 
 
@@ -188,6 +187,18 @@ def test_a_retry_returns_what_its_run_has_landed_and_a_cleared_task_lands_anew(
     assert is_whole(again)
 
 
+@pytest.mark.parametrize(
+    "content", [b"", b"{}", b"[1]", b'{"version": 1}', b'{"version": 0, "generation": 1}']
+)
+def test_a_manifest_that_no_landing_has_left_is_refused(
+    file_store: ObjectStoragePath, content: bytes
+) -> None:
+    (file_store / "_manifest.json").write_bytes(content)
+
+    with pytest.raises(ConfigurationError, match=r"_manifest\.json is not what this version .*Remove it"):
+        replace_all(file_store, "monday")
+
+
 def test_a_landing_replaces_the_one_before_and_its_parts(file_store: ObjectStoragePath) -> None:
     first, second = (replace_all(file_store, day) for day in ("monday", "tuesday"))
 
@@ -199,7 +210,7 @@ def test_a_landing_replaces_the_one_before_and_its_parts(file_store: ObjectStora
 def test_an_attempt_that_was_overtaken_by_another_run_fails_and_replaces_nothing(
     file_store: ObjectStoragePath,
 ) -> None:
-    slower = ReplacedPath(file_store, TaskRun("monday"))
+    slower = LandingPath(file_store, TaskRun("monday"))
     content = write(slower.attempt)
     manifest = replace_all(file_store, "tuesday")
 
@@ -213,7 +224,7 @@ def test_an_attempt_that_was_overtaken_by_another_run_fails_and_replaces_nothing
 def test_an_attempt_that_was_overtaken_by_its_retry_returns_its_manifest(
     file_store: ObjectStoragePath,
 ) -> None:
-    frozen = ReplacedPath(file_store, TaskRun("monday", number=1))
+    frozen = LandingPath(file_store, TaskRun("monday", number=1))
     content = write(frozen.attempt)
     manifest = replace_all(file_store, "monday", 2)
 

@@ -10,11 +10,10 @@ from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 from airflow_provider_predictions.api.errors import ConflictError
 from airflow_provider_predictions.storage.attempt import TaskRun
-from airflow_provider_predictions.storage.incremental import IncrementalPath
-from airflow_provider_predictions.storage.index import RECENT, read_index
+from airflow_provider_predictions.storage.commit import LandingPath
 from airflow_provider_predictions.storage.log import Log
 from airflow_provider_predictions.storage.manifest import Manifest
-from airflow_provider_predictions.storage.state import load
+from airflow_provider_predictions.storage.state import RECENT, load, read_index
 from tests.storage.committing import add, is_whole, write
 
 
@@ -25,14 +24,14 @@ class Attempts:
         self.root, self.rng = root, random.Random(seed)
         self.tries: dict[str, int] = {}
         self.committed: dict[str, Manifest] = {}
-        self.under_way: list[tuple[str, IncrementalPath, Manifest]] = []
+        self.under_way: list[tuple[str, LandingPath, Manifest]] = []
 
     def begin(self) -> None:
         """One of a new run, or of one that is known. What its run has committed is what it returns."""
         known = [run for run, tries in self.tries.items() if tries < 3]
         run = self.rng.choice([*known[-4:], f"run {len(self.tries)}"])
         self.tries[run] = self.tries.get(run, 0) + 1
-        target = IncrementalPath(self.root, TaskRun(run, number=self.tries[run]), "vlmrun")
+        target = LandingPath(self.root, TaskRun(run, number=self.tries[run]), "vlmrun")
         assert target.earlier() == self.committed.get(run)
         if run not in self.committed:
             self.under_way.append((run, target, write(target.attempt, self.rng.choice([1, 6]))))

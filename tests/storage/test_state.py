@@ -15,10 +15,9 @@ from msgspec.structs import replace
 
 from airflow_provider_predictions.api.errors import ConfigurationError, ConflictError
 from airflow_provider_predictions.storage import state
-from airflow_provider_predictions.storage.incremental import LATE
-from airflow_provider_predictions.storage.index import PARTS, RECENT, read_index
+from airflow_provider_predictions.storage.commit import LATE
 from airflow_provider_predictions.storage.objects import names
-from airflow_provider_predictions.storage.state import State
+from airflow_provider_predictions.storage.state import PARTS, RECENT, State, read_index
 from airflow_provider_predictions.storage.stored import encode
 from tests.storage.committing import add, replace_all
 

@@ -275,6 +275,10 @@ UNRESOLVABLE: dict[str, tuple[Callable[[], Any], str]] = {
     "path in a list": (lambda: [pathlib.PurePosixPath("/{{ run_id }}")], "Path with a template"),
     "frozenset": (lambda: frozenset(["{{ x }}"]), "holds a template in a frozenset"),
     "key": (lambda: {"{{ x }}": 1}, "holds a template in a key"),
+    "function without the parameters": (
+        lambda: lambda x: x,
+        "function without the parameters context and jinja_env",
+    ),
     "function inside": (lambda: [len], "holds a function"),
     "Param": (lambda: Param("x"), "is a Param"),
     "Param inside": (lambda: [Param("x")], "is a Param"),

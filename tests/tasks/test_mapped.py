@@ -36,6 +36,7 @@ WRONG: dict[str, tuple[Callable[[], Any], str]] = {
     "shared template": (lambda: partial(path="/x", prefetch="{{ a }}"), "prefetch: is not templated"),
     "shared path": (lambda: partial(path="x/y"), "path: is relative"),
     "item": (lambda: partial(path="/x").expand(created_after=["2026-11-01", 5]), "created_after: .*found 5"),
+    "dict": (lambda: partial().expand(path={"a": "/x"}), "path: must be a URL or a path; found .'a', '/x'"),
     "kwargs": (lambda: partial(path="/x").expand_kwargs([{"statuses": 5}]), "statuses: .*found 5"),
     "kwargs without path": (lambda: partial().expand_kwargs([{"path": "/x"}, {}]), "path: must be given"),
 }

@@ -11,8 +11,6 @@ from typing import Any
 
 import pytest
 
-from tests.compat import AIRFLOW
-
 pytestmark = pytest.mark.dags
 
 ROOT = Path(__file__).parents[2]
@@ -57,8 +55,9 @@ RUN = """
 import json
 import sys
 
-from tests.compat import DagBag
+from tests.compat import DagBag, keep_the_api_of_dag_test
 
+keep_the_api_of_dag_test()
 file, report, *names = sys.argv[1:]
 bag = DagBag(file)
 assert not bag.import_errors, bag.import_errors
@@ -77,8 +76,6 @@ with open(report, "w") as output:
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[tuple[str, int, Any]]]:
-    if (3, 0) <= AIRFLOW < (3, 1):
-        pytest.skip("`dag.test` of Airflow 3.0 takes minutes for so many tasks")
     home = tmp_path_factory.mktemp("home")
     environ = os.environ | {
         "AIRFLOW_HOME": str(home),

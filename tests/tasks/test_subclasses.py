@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -61,6 +62,108 @@ def test_what_a_subclass_sets_when_it_runs_counts(dag: DAG) -> None:
         task.pre_execute({})
 
         assert task.rendered().path == f"{before}/extra"
+
+
+class Failed(Landing):  # type: ignore[misc,valid-type]
+    """Says what it lands by class attributes, as authors of Airflow's operators do."""
+
+    path = "/failed/{{ run_id }}"
+    statuses = "failed, cancelled"
+    incremental = True
+    template_fields = ("team",)
+    ui_color = "#ff0000"
+    team = "{{ run_id }}"
+
+
+class Newest(Failed):
+    """Changes one of them."""
+
+    statuses: Any = None
+    max_age = 60
+
+
+class Mixin:
+    """Not an operator itself."""
+
+    statuses = ("cancelled",)
+
+
+class Mixed(Mixin, Landing):  # type: ignore[misc,valid-type]
+    """Takes its statuses from a mixin."""
+
+
+class Early(Landing):  # type: ignore[misc,valid-type]
+    """Sets an argument before it calls the __init__ of its base."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        self.statuses = ["cancelled"]
+        super().__init__(path="/x", **kwargs)
+
+
+class Of(Failed):
+    """Is given more by an __init__ of its own."""
+
+    def __init__(self, *, team: str, page_size: int = 5, **kwargs: Any) -> None:
+        super().__init__(page_size=page_size, **kwargs)
+        self.team = team
+
+
+class OfMore(Of):
+    """Neither writes an __init__ nor loses that of its base."""
+
+    max_age = 5
+
+
+def test_a_class_attribute_is_the_value_where_none_is_given(dag: DAG) -> None:
+    failed = running(Failed(task_id="a", dag=dag))
+    given = failed.rendered()
+
+    assert (given.path, given.statuses, given.incremental) == (
+        "/failed/monday",
+        ("cancelled", "failed"),
+        True,
+    )
+    assert (failed.team, failed.ui_color) == ("monday", "#ff0000")
+    assert running(Failed(task_id="b", statuses="x", dag=dag)).rendered().statuses == ("x",)
+    assert running(Failed(task_id="c", statuses=None, dag=dag)).rendered().statuses is None
+    newest = running(Newest(task_id="d", dag=dag)).rendered()
+    assert (newest.path, newest.statuses, newest.max_age) == ("/failed/monday", None, 60)
+    assert running(Mixed(task_id="e", path="/x", dag=dag)).rendered().statuses == ("cancelled",)
+    assert running(Early(task_id="f", dag=dag)).rendered().statuses == ("cancelled",)
+
+
+def test_a_class_attribute_is_less_than_default_args() -> None:
+    with DAG("d", schedule=None, start_date=datetime(2026, 1, 1, tzinfo=UTC), default_args={"statuses": "x"}):
+        assert Failed(task_id="a").statuses == "x"
+
+
+def test_a_class_attribute_is_checked_and_shown() -> None:
+    class Wrong(Failed):
+        created_after = "yesterday"
+
+    with pytest.raises(ConfigurationError, match=r"^created_after: .*'yesterday'.*\(task t\)$"):
+        Wrong(task_id="t")
+    shown = inspect.signature(Failed).parameters
+    assert shown["path"].default == Failed.path
+    assert shown["statuses"].default == Failed.statuses
+    with pytest.raises(ConfigurationError, match=r"^created_before: does not go with incremental"):
+        Failed(task_id="t", created_before="2026-01-01")
+
+
+def test_an_init_of_an_author_is_called_in_every_class_below_it(dag: DAG) -> None:
+    for made in (Of, OfMore):
+        task = running(made(task_id=f"t{made.__name__}", team="blue", dag=dag))
+
+        assert (task.team, task.rendered().page_size, task.rendered().incremental) == ("blue", 5, True)
+    assert task.rendered().max_age == 5
+    with pytest.raises(Exception, match="team"):
+        OfMore(task_id="x", dag=dag)
+
+
+def test_a_mapped_subclass_has_the_values_of_its_class(dag: DAG) -> None:
+    Failed.partial(task_id="t", dag=dag).expand(created_after=["2026-01-01"])
+    with pytest.raises(ConfigurationError, match="max_predictions: does not go with incremental"):
+        Failed.partial(task_id="u", dag=dag).expand(max_predictions=[5])
 
 
 def test_a_mapped_subclass_may_give_a_needed_argument_itself(dag: DAG) -> None:

@@ -13,7 +13,7 @@ import boto3
 import pytest
 from botocore.config import Config
 from playwright.sync_api import Page, expect
-from stack import Airflow, until
+from stack import Airflow
 
 from airflow_provider_predictions.sandbox.server import Sandbox
 from tests.storage.servers import amazon_ca, amazon_proxy
@@ -39,7 +39,7 @@ def test_a_run_shows_its_wait_its_links_and_its_manifest(
     run = airflow.start(f"example_{service_name}", path=f"file://{folder}").removeprefix("/dags/")
     task = f"/dags/{run.replace('dagRuns', 'runs')}/tasks"
 
-    until("deferred", lambda: airflow.state_of(f"/dags/{run}", "wait") == "deferred", 180)
+    airflow.reaches(f"/dags/{run}", "wait", "deferred", 180)
     page.goto(f"{task}/wait")
     expect(page.get_by_text("Deferred", exact=True)).to_be_visible()
     expect(page.get_by_text("1 of 61 predictions are unfinished").first).to_be_visible()
@@ -50,7 +50,7 @@ def test_a_run_shows_its_wait_its_links_and_its_manifest(
     expect(page.get_by_role("link", name="Dashboard")).to_have_attribute("href", DASHBOARDS[service_name])
 
     held.work = 0
-    ended = until("ended", lambda: airflow.finished(f"/dags/{run}"), 300)
+    ended = airflow.until("ended", lambda: airflow.finished(f"/dags/{run}"), 300)
     assert ended == "success", airflow.logs()[-5000:]
 
     page.goto(f"{task}/land/details")
@@ -83,7 +83,7 @@ def test_a_landing_in_amazon_s3_leads_to_its_manifest_in_the_console(
     page: Page, picture, airflow: Airflow, amazon: str, service_name: str
 ) -> None:
     run = airflow.start(f"example_{service_name}", "to_amazon", path=f"{amazon}/predictions")
-    ended = until("ended", lambda: airflow.finished(run), 300)
+    ended = airflow.until("ended", lambda: airflow.finished(run), 300)
     assert ended == "success", airflow.logs()[-5000:]
 
     page.goto(f"{run.replace('dagRuns', 'runs')}/tasks/land/details")

@@ -20,6 +20,7 @@ from airflow_provider_predictions.api.clock import ServiceClock
 from airflow_provider_predictions.api.errors import (
     AuthenticationError,
     InvalidRequestError,
+    MalformedAnswerError,
     NoAnswerError,
     NotFoundError,
     PredictionsError,
@@ -138,10 +139,12 @@ class BaseClient:
         url = httpx.URL(call.url).copy_merge_params(dict(call.request.params))
         return self._http.build_request("GET", url, headers=headers)
 
-    def body(self, response: httpx.Response) -> Body:
+    def body(self, call: Call, response: httpx.Response) -> Body:
         """What collects the body of a response."""
         encoding = response.headers.get("Content-Encoding", "")
-        return Body(self.service.title, encoding, self.service.max_response_bytes)
+        title = "The server" if call.request.is_file else self.service.title
+        is_page = call.request.path == self.service.list_path
+        return Body(title, encoding, self.service.max_response_bytes, is_page=is_page)
 
     def read(self, call: Call, response: httpx.Response, content: bytes) -> bytes:
         """The body of a good response.
@@ -218,13 +221,20 @@ class BaseClient:
                 timed_out=True,
             ) from None
         except httpx.InvalidURL:
-            raise UnusableFileError(f"{self.service.title} names a fileUrl that is no URL") from None
+            if call.request.is_file:
+                raise UnusableFileError(f"{self.service.title} names a fileUrl that is no URL") from None
+            raise InvalidRequestError(
+                f"prediction_id: {self.service.title} cannot be asked for an id that no URL can hold"
+            ) from None
         except httpx.HTTPError as error:
             raise self._no_answer(error) from None
         finally:
             call.reservation.end(self.clock())
 
-    def _no_answer(self, error: httpx.HTTPError) -> NoAnswerError:
+    def _no_answer(self, error: httpx.HTTPError) -> PredictionsError:
+        if isinstance(error, httpx.RemoteProtocolError) and "Content-Length" in str(error):
+            text = f"{self.service.title} sent an answer whose Content-Length is no number"
+            return MalformedAnswerError(text)
         # Only the text of a failed connect holds nothing of the request.
         why = f": {error}" if isinstance(error, httpx.ConnectError) else ""
         url, seconds = error.request.url, self.service.timeout

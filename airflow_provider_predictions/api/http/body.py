@@ -24,12 +24,14 @@ class Body:
     :param title: of the service.
     :param encoding: the header ``Content-Encoding``, empty if there is none.
     :param most: bytes, unpacked.
+    :param is_page: of a list, whose page size can be smaller.
     :raises MalformedAnswerError: for another coding.
     """
 
-    def __init__(self, title: str, encoding: str, most: int) -> None:
+    def __init__(self, title: str, encoding: str, most: int, *, is_page: bool = True) -> None:
         self._title = title
         self._left = self._most = most
+        self._is_page = is_page
         self._chunks: list[bytes] = []
         coding = encoding.strip().lower()
         if coding not in ("", "identity", "gzip", "x-gzip"):
@@ -50,19 +52,26 @@ class Body:
                 raise MalformedAnswerError(f"{self._title} sent a body that is no gzip") from None
         self._left -= len(chunk)
         if self._left < 0:
+            advice = "Ask for fewer rows a page (page_size), or raise" if self._is_page else "Raise"
             raise AnswerTooLargeError(
-                f"{self._title} sent an answer of more than {self._most} bytes. Ask for fewer rows a page "
-                "(page_size), or raise extra max_response_bytes of the connection"
+                f"{self._title} sent an answer of more than {self._most} bytes. "
+                f"{advice} extra max_response_bytes of the connection"
             )
         self._chunks.append(chunk)
 
     def _unpacked(self, chunk: bytes) -> bytes:
-        """The content of a chunk, of one gzip member or of several (RFC 1952, section 2.2)."""
+        """The content of a chunk, of one gzip member or of several (RFC 1952, section 2.2).
+
+        Zeros behind a member are padding, as for gzip and Python's own reader.
+        """
         found, most = [], self._left + 1
         for at in range(0, len(chunk), MAX_UNPACK_BYTES):
             piece = chunk[at : at + MAX_UNPACK_BYTES]
             while piece and most > 0:
                 if self._unpacker is None or self._unpacker.eof:
+                    piece = piece.lstrip(b"\0") if self._unpacker else piece
+                    if not piece:
+                        break
                     self._unpacker = zlib.decompressobj(GZIP)
                 found.append(self._unpacker.decompress(piece, most))
                 most -= len(found[-1])

@@ -103,7 +103,7 @@ class Client(BaseClient):
             raise InvalidRequestError("The client is closed")
         call.token = self.service.auth.token()
         with self.wire(call), closing(self._http.send(self.build(call), stream=True)) as response:
-            body = self.body(response)
+            body = self.body(call, response)
             for chunk in response.iter_raw():
                 body.add(chunk)
         return self.read(call, response, body.content())
@@ -215,7 +215,7 @@ class AsyncClient(BaseClient):
                 asyncio.timeout(self.service.timeout * MAX_TIMEOUTS),
                 aclosing(await self._http.send(self.build(call), stream=True)) as response,
             ):
-                body = self.body(response)
+                body = self.body(call, response)
                 async for chunk in response.aiter_raw():
                     body.add(chunk)
         return self.read(call, response, body.content())

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from socket import inet_aton
 from urllib.parse import parse_qsl, urljoin, urlsplit
 
 import httpx
@@ -20,11 +22,19 @@ from airflow_provider_predictions.api.errors import (
     RefusedError,
     UnusableFileError,
 )
-from airflow_provider_predictions.api.limits import MAX_MESSAGE_LENGTH, MAX_URL_LENGTH
+from airflow_provider_predictions.api.limits import (
+    MAX_HOST_LENGTH,
+    MAX_MESSAGE_LENGTH,
+    MAX_NAMED_HOSTS,
+    MAX_URL_LENGTH,
+)
 from airflow_provider_predictions.api.models import PageRequest, Prediction
 from airflow_provider_predictions.api.urls import split_url
 
 log = logging.getLogger(__name__)
+
+_NAME = re.compile(r"[a-z0-9_.-]+")
+_NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 
 
 def file_request(title: str, url: str, *, anonymous: bool = False) -> PageRequest:
@@ -37,6 +47,7 @@ def file_request(title: str, url: str, *, anonymous: bool = False) -> PageReques
         parts = split_url(url)
         is_whole = bool(parts.scheme and parts.hostname and parts.port != 0)
         _require_host(httpx.URL(url))
+        is_whole = is_whole and not url.startswith(" ")  # over which only urlsplit passes
     except (ValueError, httpx.InvalidURL):
         is_whole = False
     if not is_whole:
@@ -49,10 +60,24 @@ def file_request(title: str, url: str, *, anonymous: bool = False) -> PageReques
 def _require_host(url: httpx.URL) -> None:
     """Refuse a host that no name server knows, which a socket would only when it is opened.
 
-    :raises ValueError: for a label that is empty, too long, or no international one.
+    :raises ValueError: for a label that is empty, too long, or no international one, for a name that is too
+        long, and for one that ends in a number and is no address (URL Standard, section 3.5).
     """
     _ = url.host  # decodes it
-    url.raw_host.decode().encode("idna")
+    host = url.raw_host.decode()
+    host.encode("idna")
+    name = host.removesuffix(".").lower()
+    if len(name) > MAX_HOST_LENGTH:
+        raise ValueError("the host is too long")
+    if ":" in name:
+        return
+    if not _NAME.fullmatch(name):
+        raise ValueError("the host holds what no name does")
+    if _NUMBER.fullmatch(name.rpartition(".")[2]):
+        with suppress(OSError):
+            inet_aton(name)
+            return
+        raise ValueError("the host is no address")
 
 
 def redirected(title: str, request: PageRequest, error: RedirectError) -> PageRequest:
@@ -80,6 +105,8 @@ def naming(prediction: Prediction, request: PageRequest) -> Iterator[None]:
         text = f"Values of prediction {prediction.id[:MAX_MESSAGE_LENGTH]}, file at {host}: {error}"
         named = type(error)(text)  # another one, since all who wait for a token are raised the same
         vars(named).update(vars(error))
+        if isinstance(named, MalformedAnswerError):
+            named.host = host or ""
         raise named from error
 
 
@@ -93,7 +120,9 @@ def why_missing(error: PredictionsError) -> str | None:
             return "the record names no file that may be opened"
         case AnswerTooLargeError():
             return "the file is larger than max_response_bytes"
-        case MalformedAnswerError(is_web_page=False):
+        case MalformedAnswerError(is_web_page=True, host=host):
+            return f"{host} sent a web page instead of the file"
+        case MalformedAnswerError():
             return "the file is not the JSON of values"
         case QuotaExceededError() | AuthenticationError(status=401):
             return None
@@ -107,12 +136,15 @@ class MissingFiles:
 
     def __init__(self) -> None:
         self._told: set[str] = set()
+        self._hosts: set[str] = set()
 
     def record(self, prediction: Prediction, error: PredictionsError) -> Prediction:
         """The record as it lands where its file does not come.
 
         :raises PredictionsError: the error, where the task is to fail.
         """
+        if isinstance(error, MalformedAnswerError):
+            error.host = self._bounded(error.host)
         reason = why_missing(error)
         if reason is None:
             raise error
@@ -120,3 +152,8 @@ class MissingFiles:
             self._told.add(reason)
             log.warning("%s. It lands without them, and so do others for the same reason", error)
         return msgspec.structs.replace(prediction, lacks_values=reason)
+
+    def _bounded(self, host: str) -> str:
+        if len(self._hosts) < MAX_NAMED_HOSTS:
+            self._hosts.add(host)
+        return host if host in self._hosts else "another host"

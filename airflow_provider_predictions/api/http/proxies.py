@@ -5,12 +5,15 @@ httpx refuses some forms of ``NO_PROXY`` (``fd00::/8``) and ignores others (``10
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from ipaddress import ip_address, ip_network
 from urllib.request import getproxies
 
 import httpx
+import idna
 
 PORTS = {"http": 80, "https": 443}
 
@@ -44,7 +47,8 @@ def _matches(entry: str, url: httpx.URL) -> bool:
     """Whether an entry of ``NO_PROXY`` names the host of a URL.
 
     An entry is ``*``, a name, which stands for the names below it, too, an address or a network, each with a
-    port or without (as curl and Go read them). What is none of these names nobody.
+    port or without (as curl and Go read them). A name may be an international one, in either of its forms.
+    What is none of these names nobody.
     """
     entry = entry.rpartition("://")[2]
     name, port = _split(entry)
@@ -54,8 +58,25 @@ def _matches(entry: str, url: httpx.URL) -> bool:
     try:
         return ip_address(host) in ip_network(name.replace("[", "").replace("]", ""), strict=False)
     except ValueError:
-        name = name.removeprefix("*.").strip(".")
-        return fnmatchcase(host, name) or bool(name and host.endswith(f".{name}"))
+        name = _as_ascii(name.removeprefix("*.").strip("."))
+        return any(fnmatchcase(form, name) for form in _forms(host)) or bool(
+            name and host.endswith(f".{name}")
+        )
+
+
+def _as_ascii(name: str) -> str:
+    """A name as it is looked up (RFC 5891); as it is, where it holds a wildcard or is none."""
+    try:
+        return name if name.isascii() else idna.encode(name, uts46=True).decode()
+    except idna.IDNAError:
+        return name
+
+
+def _forms(host: str) -> Iterator[str]:
+    """A name as it is looked up, and as people write it, for wildcards."""
+    yield host
+    with suppress(idna.IDNAError):
+        yield idna.decode(host)
 
 
 def _split(entry: str) -> tuple[str, str]:

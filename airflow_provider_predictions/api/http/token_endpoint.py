@@ -129,7 +129,9 @@ def _fetch_once(credentials: Credentials) -> Token:
 
 def _bearer(answer: dict[str, Any]) -> str:
     token = answer["access_token"]
-    if not (isinstance(token, str) and token.isascii() and token.isprintable() and " " not in token):
+    if not (
+        isinstance(token, str) and token and token.isascii() and token.isprintable() and " " not in token
+    ):
         raise MalformedAnswerError(f"{ENDPOINT} sent a token that no header can hold")
     return token
 

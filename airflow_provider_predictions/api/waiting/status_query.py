@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -29,11 +30,15 @@ from airflow_provider_predictions.api.models import Page, Prediction
 from airflow_provider_predictions.api.service import Service
 from airflow_provider_predictions.api.waiting.decide import Wait
 
-FIRST_PAGE_ROWS = 100
-"""Rows of a page while the size of a record is not known."""
+FIRST_PAGE_ROWS = 25
+"""Rows of a page while the size of a record is not known: of 300 KB each, as many bytes as the bound."""
 ListKey = tuple[object, ...]
 SHRINK_FACTOR = 4
 """A page that fails is asked for again with so many times fewer rows."""
+SLOW_PAGE = 5.0
+"""Seconds: as long as the shortest interval of a wait. A faster page is never too slow."""
+FADING = 0.8
+"""By so much the time of a slow page counts less with each poll that asks for none."""
 
 
 @dataclass
@@ -43,6 +48,8 @@ class QueryHistory:
     :ivar list_end: the id of the list's last row.
     :ivar record_bytes: of a record that was asked for by its id, the newest counting most.
     :ivar row_bytes: of a row of the last page, on average.
+    :ivar record_seconds: that such a record took, the newest counting most.
+    :ivar page_seconds: that the last page took.
     :ivar largest: rows of a page that the service is known to manage.
     :ivar finished: what is waited for and does not change any more, without its record. It is not asked for
         again.
@@ -51,8 +58,17 @@ class QueryHistory:
     list_end: str = ""
     record_bytes: float = 0
     row_bytes: float = 0
+    record_seconds: float = 0
+    page_seconds: float = 0
     largest: int = MAX_ROWS_PER_PAGE
     finished: dict[str, Prediction] = field(default_factory=dict)
+
+    def is_slow(self, ids: int) -> bool:
+        """Whether a page takes longer than asking for each id; while that is not known, it does.
+
+        :param ids: how many are not answered yet.
+        """
+        return self.page_seconds > SLOW_PAGE and self.page_seconds > ids * self.record_seconds
 
 
 def rows_to_read(ids: int, history: QueryHistory) -> int:
@@ -60,11 +76,11 @@ def rows_to_read(ids: int, history: QueryHistory) -> int:
 
     A list holds whole records, so a page costs what as many single requests cost. A few ids are asked for one
     by one. For more of them the rate limit counts: a page saves requests, and has no more bytes than asking
-    for each id would.
+    for each id would. Where the list is slow, time counts.
 
     :param ids: how many are not answered yet.
     """
-    if ids <= MAX_SINGLE_LOOKUPS or history.largest <= MAX_SINGLE_LOOKUPS:
+    if ids <= MAX_SINGLE_LOOKUPS or history.largest <= MAX_SINGLE_LOOKUPS or history.is_slow(ids):
         return 0
     known = history.row_bytes or history.record_bytes
     return int(ids * (history.record_bytes or known) / known) if known else min(ids, FIRST_PAGE_ROWS)
@@ -75,8 +91,8 @@ class StatusQuery:
 
     A few ids are asked for one by one, in any order. For more, pages of the list are read first, while they
     answer more than one id each and cost no more bytes than single requests. Waits by filters are answered by
-    one pass, through filters that are as wide as all of them. Where the list fails, ids are asked for one by
-    one.
+    one pass, through filters that are as wide as all of them. Where the list fails or is slow, ids are asked
+    for one by one.
 
     :param waits: which differ from each other.
     :param learned: by the polls before; this one adds to it.
@@ -104,8 +120,11 @@ class StatusQuery:
         """Predictions that an earlier poll has seen to be finished."""
         self._missing = ids - history.finished.keys()
         if history.largest <= MAX_SINGLE_LOOKUPS:
-            # A page is tried again some polls after one has failed that was as small.
+            # A page is tried again some polls after one has failed that was as small,
             history.largest *= 2
+        if history.is_slow(len(self._missing)):
+            # or was slow.
+            history.page_seconds *= FADING
         self._rows_left = 0 if filters else rows_to_read(len(self._missing), history)
         self._failed: dict[str, PredictionsError] = {}
         self._list_error: PredictionsError | None = None
@@ -113,9 +132,14 @@ class StatusQuery:
         """Why this poll has stopped before its end: the service asks for time."""
         self._answered = False
         self._pages = 0
+        self._place = self._furthest = 0
+        """How many rows of the list were read with pages of this size, and with pages of any size."""
         self._has_shrunk = False
         self._one_by_one: list[str] | None = None
+        self._compares = False
+        """Whether the next single request shows if the list is slow beside it."""
         self._paginator: Any = None
+        self._asked_at = 0.0
         if self._filters or self._rows_left:
             self._begin(self._first_size())
         else:
@@ -124,22 +148,33 @@ class StatusQuery:
     def _first_size(self) -> int:
         known = self.history.row_bytes or self.history.record_bytes
         by_bytes = int(MAX_PAGE_BYTES / known) if known else MAX_ROWS_PER_PAGE
-        size = self._rows_left
+        size = self._furthest + self._rows_left
         if self._filters:
             size = self._filters.page_size or self.service.default_page_size
         return max(1, min(size, self._given, by_bytes, self.history.largest))
 
     def _begin(self, size: int) -> None:
         filters = self._filters or self.service.filters()
-        self._size = size
+        self._size, self._place = size, 0
         self._paginator = self.service.paginator(filters.model_copy(update={"page_size": size}))
         self._paginator.list_end = self.history.list_end
 
     def _ask_one_by_one(self) -> None:
         self._one_by_one = random.sample([*self._missing], len(self._missing))
+        is_unknown = not (self._filters or self.history.record_seconds)
+        self._compares = is_unknown and self.history.is_slow(len(self._missing))
+
+    def _compare(self) -> None:
+        """Read the list after all, where the first single request shows that it is the quicker way."""
+        self._compares = False
+        self._rows_left = rows_to_read(len(self._missing), self.history)
+        if self._rows_left:
+            self._one_by_one = None
+            self._begin(self._first_size())
 
     def next_requests(self, count: int) -> list[Any]:
         """The next page of the list, or what no page has shown."""
+        self._asked_at = time.monotonic()
         if self._one_by_one is None:
             if requests := self._paginator.next_requests(1):
                 return list(requests)
@@ -159,7 +194,9 @@ class StatusQuery:
         self._answered = True
         if self._one_by_one is not None:
             self._one_by_one.pop()
-            self.history.record_bytes = (self.history.record_bytes or size) * 0.5 + size * 0.5
+            history, seconds = self.history, self._seconds
+            history.record_bytes = (history.record_bytes or size) * 0.5 + size * 0.5
+            history.record_seconds = (history.record_seconds or seconds) * 0.5 + seconds * 0.5
             page = Page((found,), listed=False)
         else:
             page = self._paginator.advance(found)
@@ -168,12 +205,20 @@ class StatusQuery:
             if page.by_id[id_].status in self._final:
                 self.history.finished[id_] = msgspec.structs.replace(page.by_id[id_], raw=b"")
         self._missing -= page.by_id.keys()
+        if self._compares and self._one_by_one is not None:
+            self._compare()
         return page
+
+    @property
+    def _seconds(self) -> float:
+        """How long the last request took, with its wait for the rate limit."""
+        return time.monotonic() - self._asked_at
 
     def _taken(self, page: Page, size: int) -> None:
         rows, history = len(page.predictions), self.history
         was_known = history.row_bytes or history.record_bytes
         self._pages += 1
+        history.page_seconds = self._seconds
         if rows:
             history.row_bytes = size / rows
         history.list_end = self._paginator.list_end
@@ -182,12 +227,18 @@ class StatusQuery:
             history.largest = min(MAX_ROWS_PER_PAGE, max(history.largest, self._size * 2))
         if self._filters:
             return
-        self._rows_left -= max(rows, self._size)
+        self._place += max(rows, self._size)
+        unread, self._furthest = self._place - self._furthest, max(self._place, self._furthest)
+        if unread <= 0:
+            return
+        self._rows_left -= unread
         left = len(self._missing) - len(self._missing.intersection(page.by_id))
-        answers_many = len(self._missing) - left > 1 and left > MAX_SINGLE_LOOKUPS
+        answers_many = (
+            len(self._missing) - left > 1 and left > MAX_SINGLE_LOOKUPS and not history.is_slow(left)
+        )
         if answers_many and not was_known and not self._paginator.ended:
             # The first page was small, since nothing was known.
-            self._rows_left = rows_to_read(len(self._missing), history)
+            self._rows_left = rows_to_read(left, history)
             if (size := self._first_size()) > self._size:
                 self._begin(size)
             return
@@ -223,6 +274,9 @@ class StatusQuery:
         self.put_off_by = error
         if self._one_by_one is None:
             self._list_error = error
+        else:
+            # Fewer requests are worth more now than faster ones.
+            self.history.page_seconds = 0
         self._failed |= dict.fromkeys(self._missing, error)
         self._one_by_one = []
         return self._answered or bool(self.known.predictions)
@@ -231,8 +285,9 @@ class StatusQuery:
         """Ask for a smaller page, where that may help, or for each id."""
         if self._goes_on(error):
             return True
-        size = self._size // SHRINK_FACTOR
-        helps = is_of_size(error) and size > MAX_SINGLE_LOOKUPS
+        size, self.history.page_seconds = self._size // SHRINK_FACTOR, self._seconds
+        is_slow = not self._filters and self.history.is_slow(len(self._missing))
+        helps = is_of_size(error) and size > MAX_SINGLE_LOOKUPS and not is_slow
         if self._filters is None or is_of_size(error):
             self.history.largest, self._has_shrunk = max(1, size), True
         # For a passing reason, a poll by filters is not repeated before the next interval.

@@ -47,6 +47,18 @@ def test_all_members_of_a_gzip_body_are_unpacked() -> None:
         body_of(packed + b"more", encoding="gzip")
 
 
+def test_zeros_behind_a_packed_body_are_padding() -> None:
+    packed = gzip.compress(TEXT[:9]) + bytes(3) + gzip.compress(TEXT[9:]) + bytes(40_000)
+
+    for size in (1, 7, len(packed)):
+        chunks = [packed[at : at + size] for at in range(0, len(packed), size)]
+        assert body_of(*chunks, encoding="gzip") == TEXT
+    with pytest.raises(MalformedAnswerError, match="is no gzip"):
+        body_of(bytes(3) + packed, encoding="gzip")
+    with pytest.raises(MalformedAnswerError, match="is no gzip"):
+        body_of(packed + b"more", encoding="gzip")
+
+
 @pytest.mark.parametrize("encoding", ["br", "deflate", "gzip, gzip", "zstd"])
 def test_a_coding_that_was_not_requested_is_refused(encoding: str) -> None:
     with pytest.raises(MalformedAnswerError, match="Cradl sent a body in a coding that was not asked for"):

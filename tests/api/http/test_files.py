@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import replace
 from typing import Any
 
@@ -15,6 +16,8 @@ from airflow_provider_predictions.api.errors import (
     QuotaExceededError,
     UnusableFileError,
 )
+from airflow_provider_predictions.api.http.files import MissingFiles, naming
+from airflow_provider_predictions.api.limits import MAX_NAMED_HOSTS
 from airflow_provider_predictions.api.models import PageRequest
 from tests.api import services
 from tests.conftest import make_service
@@ -65,6 +68,15 @@ def test_the_format_is_asked_for_where_it_is_known_and_the_host_is_ours(url, con
         "https://a..b/x",
         "https://xn--/x",
         f"https://{'a' * 64}.example/x",
+        "https://.example/x",
+        f"https://{'a.' * 127}example/x",
+        f"https://{'ä.' * 63}example/x",
+        "https://300.1.1.1/x",
+        "https://files.1.2.3.999/x",
+        "https://files.example.0x/x",
+        " https://files.test/x",
+        "https://%66iles.test/x",
+        "https://files!.test/x",
     ],
 )
 def test_what_is_no_whole_url_is_not_opened(url: str) -> None:
@@ -79,9 +91,14 @@ def test_values_take_their_place_and_every_other_member_keeps_its_bytes() -> Non
 
     assert found.raw == b'{"predictionId":"p","x":1.50,"predictions":[{"label":"a"}]}'
     assert found.id == "p"
-    with pytest.raises(MalformedAnswerError, match=r"It looks like a web page: check Base URL"):
+    with pytest.raises(MalformedAnswerError, match=r"It looks like a web page, such as that of a login$"):
         CRADL.with_values(row, b" <html>")
-    with pytest.raises(MalformedAnswerError, match=r"^Cradl sent 1 bytes that are not the JSON"):
+    with pytest.raises(MalformedAnswerError) as raised:
+        CRADL.with_values(row, b"\xef\xbb\xbf<html>")
+    assert raised.value.is_web_page
+    with pytest.raises(
+        MalformedAnswerError, match=r"^The server sent 1 bytes that are not the JSON of values"
+    ):
         CRADL.with_values(row, b"x")
 
 
@@ -129,6 +146,48 @@ def test_a_page_holds_rows_and_perhaps_a_token(body: bytes, token: str | None, c
 
     assert (len(rows), found) == (count, token)
     assert CRADL.split(body) == rows
+
+
+def test_of_many_hosts_that_send_web_pages_a_few_are_named() -> None:
+    lacking, reasons = MissingFiles(), Counter[str]()
+    for n in range(2 * MAX_NAMED_HOSTS):
+        row, request = CRADL.row(b'{"predictionId": "p"}'), PageRequest(f"https://files-{n}.test/a")
+        with pytest.raises(MalformedAnswerError) as raised, naming(row, request):
+            CRADL.with_values(row, b"<html>")
+        reasons[lacking.record(row, raised.value).lacks_values] += 1
+
+    assert reasons["files-0.test sent a web page instead of the file"] == 1
+    assert reasons["another host sent a web page instead of the file"] == MAX_NAMED_HOSTS
+    assert len(reasons) == MAX_NAMED_HOSTS + 1
+
+
+def test_a_host_that_a_name_server_may_know_is_asked() -> None:
+    for host in (
+        "files.example.",
+        "3files.example",
+        "a_b.example",
+        "files.1a",
+        "127.1",
+        "0x7f.1",
+        "bücher.example",
+        "[::ffff:10.0.0.1]",
+        "10.0.0.1.",
+    ):
+        assert asked(fileUrl=f"https://{host}/x") is not None
+
+
+@pytest.mark.parametrize("token", ["a" * 100_000, "€" * 10_000, "\ud83d"])
+def test_a_token_that_no_url_can_hold_is_not_about_a_file(token: str) -> None:
+    page = json.dumps({"predictions": [], "nextToken": token}).encode()
+
+    with pytest.raises(MalformedAnswerError, match="nextToken that no URL can hold"):
+        CRADL.page(page)
+
+
+def test_the_longest_token_of_the_specification_is_taken() -> None:
+    token = "/" * 4096
+
+    assert CRADL.page(json.dumps({"predictions": [], "nextToken": token}).encode()) == ([], token)
 
 
 @pytest.mark.parametrize("body", [b'{"nextToken": "t"}', b'{"predictions": [], "nextToken": 7}', b"[]", b"{"])

@@ -124,3 +124,11 @@ def test_a_short_value_of_a_query_hides_no_letters_of_a_message(sandbox: Sandbox
     )
 
     assert str(error).endswith(f": document v2 {hidden[2]} ***")
+
+
+@pytest.mark.parametrize("id_", ["a" * 70_000, "€" * 20_000])
+def test_an_id_that_no_url_can_hold_is_not_about_a_file(sandbox: Sandbox, shell, id_: str) -> None:
+    service = make_service(sandbox, "vlmrun")
+
+    with pytest.raises(InvalidRequestError, match=r"^prediction_id: .* no URL can hold$"):
+        shell.once(service, service.one(id_))

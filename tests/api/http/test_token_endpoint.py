@@ -73,7 +73,9 @@ def test_a_date_says_when_to_ask_again_too(sandbox: Sandbox) -> None:
 
 
 @pytest.mark.parametrize(
-    "token", ["a b", "a\nb", "ä", 7, {}], ids=["space", "line break", "not ASCII", "number", "object"]
+    "token",
+    ["a b", "a\nb", "ä", "", 7, {}],
+    ids=["space", "line break", "not ASCII", "empty", "number", "object"],
 )
 def test_a_token_that_no_header_can_hold_is_refused(sandbox: Sandbox, token: object) -> None:
     body = json.dumps({"access_token": token, "token_type": "Bearer"}).encode()

@@ -18,6 +18,6 @@ with DAG(
 
     @task(retry_policy=PredictionsRetryPolicy())
     def with_a_hook() -> int:
-        return len(list(VlmRunHook(attempts=1).iter_predictions(max_predictions=3)))
+        return len(list(VlmRunHook("limited", attempts=1).iter_predictions(max_predictions=3)))
 
     with_a_hook() >> VlmRunListPredictionsOperator(task_id="refused", page_size=1, vlmrun_conn_id="wrong")

@@ -1,0 +1,199 @@
+"""One declaration for each argument of a task: its name, type, default, check and documentation.
+
+The checks while parsing and after rendering, the template fields, the signature, the docstring and the tables
+of the reference all come from it.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass
+from functools import cached_property
+from typing import Any, ClassVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from airflow_provider_predictions.api.coercion import given, is_object, short
+from airflow_provider_predictions.api.errors import ConfigurationError
+from airflow_provider_predictions.tasks.references import as_given, is_reference, why_unresolvable
+
+REQUIRED = inspect.Parameter.empty
+"""The default of an argument that must be given."""
+
+
+@dataclass(frozen=True)
+class Argument:
+    """An argument that Airflow does not template.
+
+    :param name: of the argument.
+    :param type: as a signature shows it.
+    :param check: a type of pydantic; the value is read as it.
+    :param doc: what the argument does, for the docstring and the reference.
+    :param default: the value where none is given.
+    :param example: a right value, as code.
+    :param shown_default: the default as code, where its ``repr`` is none.
+    :param private: whether no message may show the value, which may hold a secret.
+    :param goes_with: the argument without which this one means nothing.
+    :param not_with: arguments that contradict this one.
+    :param why_not_with: why they do.
+    """
+
+    name: str
+    type: str
+    check: Any
+    doc: str
+    _: KW_ONLY
+    default: Any = None
+    example: str = ""
+    shown_default: str = ""
+    private: bool = False
+    goes_with: str = ""
+    not_with: tuple[str, ...] = ()
+    why_not_with: str = ""
+    templated: ClassVar[bool] = False
+    strict: ClassVar[bool | None] = True
+    """Whether nothing is made to fit, since "false" would be true."""
+
+    @property
+    def default_text(self) -> str:
+        """The default as code."""
+        return self.shown_default or repr(self.default).removeprefix("datetime.")
+
+    def check_given(self, value: Any) -> None:
+        """Refuse a wrong value while the DAG is parsed.
+
+        :param value: as the DAG gives it.
+        :raises ConfigurationError: naming the argument.
+        """
+        if is_reference(value) or why_unresolvable(value):
+            raise self.wrong("is not templated; give the value itself", value)
+        if value is not self.default:
+            self.read(value)
+
+    def stands(self, value: Any) -> bool:
+        """Whether a value is more than what counts as not given.
+
+        :param value: given or rendered.
+        """
+        is_off = value is self.default or value is False
+        return not is_off and (is_reference(value) or given(value) is not None)
+
+    def known(self, value: Any) -> Any:
+        """The value as its type; None where a reference stands for it, or nothing is given.
+
+        :param value: given or rendered.
+        """
+        is_given = value is self.default or self.stands(value)
+        if not is_given or value is None or is_reference(value):
+            return None
+        return self.read(given(value) if self.templated else value)
+
+    def rendered(self, value: Any, before: Any) -> Any:
+        """The checked value when the task runs.
+
+        :param value: after rendering.
+        :param before: as the DAG gives it.
+        :raises ConfigurationError: naming the argument.
+        """
+        return value if value is self.default else self.read(value)
+
+    def read(self, value: Any) -> Any:
+        """The value as its type.
+
+        :param value: rendered, or given without a template.
+        :raises ConfigurationError: naming the argument.
+        """
+        try:
+            return self._adapter.validate_python(value, strict=self.strict)
+        except ValidationError as error:
+            first = error.errors()[0]
+            cause = first.get("ctx", {}).get("error")
+            if isinstance(cause, ConfigurationError):  # says what was found as far as it may be shown
+                raise self.wrong(str(cause).removeprefix(f"{self.name}: ")) from None
+            raise self.wrong(first["msg"].removeprefix("Value error, "), value) from None
+
+    def wrong(self, what: str, *found: object) -> ConfigurationError:
+        """The error of a wrong value, which the message shows if it is given.
+
+        :param what: is wrong with it.
+        """
+        shown = "" if self.private else "".join(f"; found {short(value)}" for value in found)
+        return ConfigurationError(f"{self.name}: {what}{shown}{self._for_example}")
+
+    @property
+    def _for_example(self) -> str:
+        return f". Example: {self.name}={self.example}" if self.example else ""
+
+    @cached_property
+    def _adapter(self) -> TypeAdapter[Any]:
+        return TypeAdapter(self.check)
+
+
+@dataclass(frozen=True)
+class Templated(Argument):
+    """An argument that may hold templates and references.
+
+    :param needed: what to do where a given value comes to nothing, which is an error; by default it counts as
+        not given.
+    :param when_empty: what an empty list means, which is a warning.
+    """
+
+    _: KW_ONLY
+    needed: str = ""
+    when_empty: str = ""
+    templated: ClassVar[bool] = True
+    strict: ClassVar[bool | None] = None
+
+    def check_given(self, value: Any) -> None:
+        """Refuse what is wrong already while the DAG is parsed, and what Airflow would not resolve.
+
+        :param value: as the DAG gives it.
+        :raises ConfigurationError: naming the argument.
+        """
+        try:
+            if why := why_unresolvable(value):
+                raise self.wrong(why, value)
+            if not is_reference(value) and value is not self.default:
+                self._read_given(value, value)
+        except RecursionError:
+            raise self.wrong("is nested too deeply") from None
+
+    def rendered(self, value: Any, before: Any) -> Any:
+        """The checked value when the task runs; the default where it stands for nothing.
+
+        :param value: after rendering.
+        :param before: as the DAG gives it.
+        :raises ConfigurationError: naming the argument.
+        """
+        # Airflow renders a tuple into another one.
+        if before is self.default and type(value) is type(before) and value == before:
+            return before
+        return self._read_given(as_given(before, value), before)
+
+    def _read_given(self, value: Any, before: Any) -> Any:
+        if is_reference(before) and is_object(value):
+            raise self.wrong("came to a Python object, not to a value; end a template with | list", value)
+        if (found := given(value)) is not None:
+            return self.read(found)
+        if not is_reference(before):
+            # None in the DAG itself is a value like others.
+            is_value = self.needed or (value is None and self.default is not None)
+            return self.read(value) if is_value else self.default
+        if self.needed:
+            raise self.wrong(f"{short(before)} came to nothing; {self.needed}")
+        return self.default
+
+
+def declare(*arguments: Argument) -> Sequence[Argument]:
+    """The arguments that a class adds to those of its bases."""
+    return arguments
+
+
+def parameters(declared: Mapping[str, Argument]) -> str:
+    """The arguments as a docstring lists them."""
+    lines = (
+        f":param {name}: {made.doc}{' (templated)' if made.templated else ''}."
+        for name, made in declared.items()
+    )
+    return "\n".join(lines)
