@@ -38,7 +38,7 @@ from airflow_provider_predictions.api.cradl import Cradl  # noqa: E402
 from airflow_provider_predictions.api.http.auth import BearerAuth, ClientCredentialsAuth, sources  # noqa: E402
 from airflow_provider_predictions.api.http.base_client import rate_limiters  # noqa: E402
 from airflow_provider_predictions.api.http.client import AsyncClient, Client  # noqa: E402
-from airflow_provider_predictions.api.http.retry import ATTEMPTS  # noqa: E402
+from airflow_provider_predictions.api.limits import MAX_ATTEMPTS  # noqa: E402
 from airflow_provider_predictions.api.models import Page, PageRequest, Prediction  # noqa: E402
 from airflow_provider_predictions.api.pagination.base import RequestFlow  # noqa: E402
 from airflow_provider_predictions.api.service import Service  # noqa: E402
@@ -295,7 +295,7 @@ class Shell(ABC):
     def __init__(self) -> None:
         self.slept: list[float] = []
         self.requests = 0
-        self.attempts = ATTEMPTS
+        self.attempts = MAX_ATTEMPTS
 
     def all(self, service: Service, **filters: object) -> list[Prediction]:
         """Every prediction that matches."""

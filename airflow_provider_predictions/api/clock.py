@@ -7,11 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from airflow_provider_predictions.api.http.retry import http_date
-
-TOLERANCE = timedelta(minutes=5)
-"""Clocks of one service differ by this much, so a creation time may be ahead by it."""
-PLAUSIBLE = timedelta(days=7)
-"""A ``Date`` further from this machine's clock is not a clock's time."""
+from airflow_provider_predictions.api.limits import MAX_CLOCK_ERROR
 
 
 @dataclass
@@ -31,7 +27,7 @@ class ServiceClock:
     def hear(self, date: str | None) -> None:
         """Take the ``Date`` of a response, or this machine's time if it has no plausible one."""
         now, told = datetime.now(UTC), http_date(date)
-        self.note(told if told and abs(told - now) <= PLAUSIBLE else now)
+        self.note(told if told and abs(told - now) <= MAX_CLOCK_ERROR else now)
 
     def note(self, moment: datetime) -> None:
         """Take the time of a response."""

@@ -1,4 +1,4 @@
-"""What a value stands for that a person, a template or another task has given."""
+"""What an argument means that comes from a person, a template or another task."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ from numbers import Integral
 from typing import Any, TypeGuard
 from uuid import UUID
 
+from airflow_provider_predictions.api.limits import MAX_QUOTED_LENGTH, MAX_REPR_LENGTH, MAX_TEXT_LENGTH
+
 NOTHING = ("", "None", "null")
 """How a template renders nothing: an empty text, None, and None with ``tojson``."""
 BRACKETS = ("[", "(", "{")
 QUOTES = ("'", '"')
 MARKS = ("{{", "{%", "{#")
-"""What Jinja looks for in a text."""
+"""How Jinja's templates begin."""
 _URL_OR_WORD = re.compile(r"[^\s'\"]+")
 _HEADER = re.compile(r"(?i)\b(bearer|basic)\s+[^\s'\",;}]+")
 _PAIR = re.compile(
@@ -26,15 +28,12 @@ _PAIR = re.compile(
     ( [\w-]+ \\?['"]? \s* [=:] \s* )
     (?: \\?"[^"]*" | \\?'[^']*' | (?!(?:bearer|basic)\b) [^\s'",;&}\])]+ )"""
 )
-"""A name that speaks of a secret, and its value, in whatever notation."""
+"""The name of a secret and its value, in any notation."""
 _OBJECT = re.compile(r"<[^<>]* at 0x[0-9a-fA-F]+>|^\s*(?:dict_\w+|deque|frozenset|set|range|array)\(")
-_SHOWN = 2000
-MAX_TEXT_LENGTH = 1 << 20
-"""Characters of a text that is read as a list."""
 
 
 def given(value: object) -> Any:
-    """The value, or None where it stands for nothing; a lazy sequence of Airflow as a list."""
+    """The value, or None if it stands for nothing; a list for a lazy sequence of Airflow."""
     if isinstance(value, str):
         text = value.strip()
         if text in NOTHING:
@@ -55,10 +54,10 @@ def is_template(value: object) -> bool:
 
 
 def shown(text: str, otherwise: Any = None) -> Any:
-    """The value that a text shows, written as JSON or as Python writes it.
+    """The value of a text that is JSON or a Python literal.
 
-    :param otherwise: the result where it shows none, instead of an error.
-    :raises ValueError: where it shows none.
+    :param otherwise: the result for any other text, instead of an error.
+    :raises ValueError: for any other text.
     """
     if len(text) > MAX_TEXT_LENGTH:
         raise ValueError(f"is text of more than {MAX_TEXT_LENGTH} characters; give the list itself")
@@ -75,7 +74,7 @@ def shown(text: str, otherwise: Any = None) -> Any:
 def words(value: Any) -> Any:
     """A list of texts, from a list, one word, comma-separated text, or the text of a list.
 
-    :raises ValueError: where an item is no text.
+    :raises ValueError: if an item is no text.
     """
     value = given(value)
     if isinstance(value, str):
@@ -83,7 +82,7 @@ def words(value: Any) -> Any:
     if isinstance(value, str):
         value = [value]
     if not is_list(value):
-        return value  # None, or of a type that is refused
+        return value  # None, or a type that pydantic refuses
     return [_word(item, number) for number, item in enumerate(value, 1)]
 
 
@@ -96,7 +95,9 @@ def is_object(value: object) -> bool:
     """Whether it is an object of Python or its text, such as that of a generator, or holds one."""
     if is_list(value):
         return any(map(is_object, value))
-    return isinstance(value, Iterator) or (isinstance(value, str) and bool(_OBJECT.search(value[:_SHOWN])))
+    return isinstance(value, Iterator) or (
+        isinstance(value, str) and bool(_OBJECT.search(value[:MAX_REPR_LENGTH]))
+    )
 
 
 def _split(text: str) -> Any:
@@ -121,7 +122,7 @@ def _listed(item: object) -> Any:
 
 
 def text(value: object) -> object:
-    """One text; a whole number is the text of an id.
+    """One text; a whole number is an id.
 
     :raises ValueError: for the text of a list.
     """
@@ -132,9 +133,9 @@ def text(value: object) -> object:
 
 
 def ids(value: object) -> Any:
-    """A list of texts, as ``words`` reads it. Whole numbers and UUIDs are ids, too; lists in it are joined.
+    """A list of ids, as ``words`` reads it. Whole numbers and UUIDs are ids, too; nested lists are joined.
 
-    :raises ValueError: for empty text, which names none.
+    :raises ValueError: for empty text.
     """
     if isinstance(value, str) and given(value) is None:
         raise ValueError("is empty; give ids, or leave it out")
@@ -148,18 +149,18 @@ def ids(value: object) -> Any:
 
 
 def number(value: object) -> object:
-    """A number, or the text of one; True and False are none.
+    """A number, or the text of one.
 
-    :raises ValueError: for these.
+    :raises ValueError: for True and False.
     """
     if isinstance(value, bool):
         raise ValueError(f"must be a number; found {value}")
     return given(value)
 
 
-def short(value: object, longest: int = 80) -> str:
-    """A value in a message; without what looks like a secret, and URLs without a query."""
-    found = _URL_OR_WORD.sub(_without_user, repr(value)[:_SHOWN])
+def short(value: object, longest: int = MAX_QUOTED_LENGTH) -> str:
+    """A value as a message quotes it, without what looks like a secret. URLs lose their query."""
+    found = _URL_OR_WORD.sub(_without_user, repr(value)[:MAX_REPR_LENGTH])
     found = _PAIR.sub(r"\1***", _HEADER.sub(r"\1 ***", found))
     return found if len(found) <= longest else f"{found[: longest - 1]}…"
 

@@ -22,8 +22,9 @@ from airflow_provider_predictions.api.errors import (
     QuotaExceededError,
     UnusableFileError,
 )
-from airflow_provider_predictions.api.filters import MAX_URL_LENGTH, Filters, Text
+from airflow_provider_predictions.api.filters import Filters, Text
 from airflow_provider_predictions.api.http.files import file_request
+from airflow_provider_predictions.api.limits import MAX_URL_LENGTH
 from airflow_provider_predictions.api.models import (
     Column,
     ListEndpoint,

@@ -1,28 +1,28 @@
-"""What can go wrong, and whether asking again helps.
+"""The errors of this package, and whether a retry helps.
 
     PredictionsError
     ├── ConfigurationError          a connection field or an argument is wrong
     ├── RejectedRowsError           a landing held rows that are no records
     ├── MissingValuesError          a landing held records whose values could not be fetched
-    ├── DamagedLandingError         what has landed is not what its manifest says
-    ├── AnswerTooLargeError         an answer is larger than the connection allows
-    ├── RefusedError                the service understood and said no
-    │   ├── AuthenticationError     401, 403: who asks, or what they may see
-    │   │   └── TokenRefusedError   the same, and another token is worth a try: the client tries it
+    ├── DamagedLandingError         the parts of a landing differ from its manifest
+    ├── AnswerTooLargeError         a response is larger than the connection allows
+    ├── RefusedError                the service refused the request
+    │   ├── AuthenticationError     401, 403: wrong credentials, or missing rights
+    │   │   └── TokenRefusedError   the same, but the client tries another token
     │   ├── NotFoundError           404
-    │   ├── InvalidRequestError     400, 415, 422 and what else of 4xx there is
-    │   │   ├── RedirectError       3xx: what was asked for lies elsewhere
+    │   ├── InvalidRequestError     400, 415, 422 and other 4xx
+    │   │   ├── RedirectError       3xx: a file is elsewhere
     │   │   └── UnusableFileError   a record names no file that may be opened
     │   └── QuotaExceededError      the plan's quota is used up until it is renewed
     └── TransientError              the next attempt may work
         ├── RateLimitedError        429
         ├── ServerError             5xx
         ├── NoAnswerError           refused, reset, truncated or timed out
-        ├── MalformedAnswerError    an answer that is not what the specification says
+        ├── MalformedAnswerError    a response that does not fit the specification
         ├── StorageError            the storage, or the worker's own disk, failed
         └── ConflictError           another run landed under the same path meanwhile
 
-``retryable`` of a class says the same to a program.
+``retryable`` of a class tells the same to a program.
 """
 
 from __future__ import annotations
@@ -30,6 +30,9 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import msgspec
+from typing_extensions import override
+
+from airflow_provider_predictions.api.limits import MAX_ERROR_BYTES, MAX_RETRY_AFTER
 
 TOO_MUCH = (413, 504, 524)
 """Statuses of a response that is too large, or took too long to make; 524 is a proxy's timeout."""
@@ -38,15 +41,14 @@ TOO_MUCH = (413, 504, 524)
 class PredictionsError(Exception):
     """The root of every error that this package raises for a service.
 
-    :param message: for the person who reads the log: what happened and what to do. Holds no secret, no query
-        string and no response body.
-    :param status: the HTTP status, where there was one.
-    :param retry_after: seconds that the service asked to wait, where it did.
-    :param timed_out: whether the answer did not come in time.
+    :param message: what happened and what to do. It holds no secret, no query string and no response body.
+    :param status: of the response, if there was one.
+    :param retry_after: seconds that the service asks to wait. More than 15 minutes count as 15.
+    :param timed_out: whether the response did not come in time.
     """
 
     retryable: ClassVar[bool] = False
-    """Whether asking again, later and unchanged, may work."""
+    """Whether the same request may work later."""
 
     def __init__(
         self,
@@ -58,12 +60,12 @@ class PredictionsError(Exception):
     ) -> None:
         super().__init__(message)
         self.status = status
-        self.retry_after = retry_after
+        self.retry_after = None if retry_after is None else min(retry_after, MAX_RETRY_AFTER)
         self.timed_out = timed_out
 
     @property
     def asks_for_less(self) -> bool:
-        """Whether a smaller page may work, since this one was too large or took too long."""
+        """Whether a smaller page may work: this one was too large or took too long."""
         return self.timed_out or self.status in TOO_MUCH
 
 
@@ -72,7 +74,7 @@ class ConfigurationError(PredictionsError, ValueError):
 
 
 class RefusedError(PredictionsError):
-    """The service understood the request and said no."""
+    """The service refused the request."""
 
 
 class AuthenticationError(RefusedError):
@@ -80,23 +82,23 @@ class AuthenticationError(RefusedError):
 
 
 class TokenRefusedError(AuthenticationError):
-    """401 or 403 with a token that another one may replace; the client tries that at once, once."""
+    """401 or 403 for a token. The client tries another one at once, but only once."""
 
     retryable = True
 
 
 class NotFoundError(RefusedError):
-    """404: no such prediction, or a base URL that is not the API's."""
+    """404: the service has no such prediction, or the base URL is not the API's."""
 
 
 class InvalidRequestError(RefusedError):
-    """The service does not take this request as it is."""
+    """The service does not accept this request."""
 
 
 class RedirectError(InvalidRequestError):
-    """What was asked for lies elsewhere.
+    """A file is elsewhere.
 
-    :param location: the header ``Location``, which may hold a signature: not for messages.
+    :param location: the header ``Location``. It may hold a signature, so no message quotes it.
     """
 
     def __init__(self, message: str, *, location: str = "", **kwargs: Any) -> None:
@@ -109,7 +111,7 @@ class UnusableFileError(InvalidRequestError):
 
 
 class QuotaExceededError(RefusedError):
-    """The quota of the plan is used up; only time or a larger plan helps."""
+    """The quota of the plan is used up. Only time or a larger plan helps."""
 
 
 class TransientError(PredictionsError):
@@ -131,10 +133,10 @@ class NoAnswerError(TransientError):
 
 
 class MalformedAnswerError(TransientError):
-    """The answer is not what the specification says.
+    """The response does not fit the specification.
 
-    :param is_web_page: something in front of the service has sent it, or another server.
-    :ivar host: of the file that was asked for; empty where it was none.
+    :param is_web_page: whether it is HTML, which a proxy or another server sends.
+    :ivar host: of the requested file; empty for other requests.
     """
 
     def __init__(self, message: str, *, is_web_page: bool = False, **kwargs: Any) -> None:
@@ -144,47 +146,39 @@ class MalformedAnswerError(TransientError):
 
 
 class AnswerTooLargeError(PredictionsError):
-    """An answer is larger than ``max_response_bytes`` of the connection; it was not read to its end."""
+    """A response is larger than ``max_response_bytes`` of the connection."""
 
     @property
+    @override
     def asks_for_less(self) -> bool:
-        """A smaller page may work."""
         return True
 
 
 class StorageError(TransientError):
-    """The storage, or the disk of the worker, failed; a retry goes on from what has landed."""
+    """The storage, or the worker's disk, failed. A retry continues from what has landed."""
 
 
 class ConflictError(TransientError):
-    """Another run committed to the same path meanwhile; nothing is lost, and a retry lands the rest."""
+    """Another run committed to the same path meanwhile. Nothing is lost, and a retry lands the rest."""
 
 
 class DamagedLandingError(PredictionsError):
-    """What has landed is not what its manifest says: a part is missing, or was changed since."""
+    """The parts of a landing differ from its manifest: one is missing, or was changed."""
 
 
 class RejectedRowsError(PredictionsError):
-    """Landed, but more rows than allowed were no records; they are kept beside the parts."""
+    """Landed, but more rows than allowed were no records. They are kept beside the parts."""
 
 
 class MissingValuesError(PredictionsError):
     """Landed, but more records than allowed are without their values."""
 
 
-MAX_MESSAGE_LENGTH = 300
-"""Characters of a service's own message that an error quotes."""
-MAX_SERVICE_TEXT = 20_000
-"""Characters of a service's own message that are searched for secrets."""
-MAX_ERROR_BYTES = 1 << 20
-"""Bytes of an answer whose message is read."""
-
-
 def message_in(body: bytes) -> str:
-    """The service's own words in the body of an error; none where that is large, or no JSON of a known shape.
+    """The message in the body of an error; empty if the body is large, or no JSON of a known shape.
 
-    Seen are ``{"detail": "…"}``, ``{"detail": [{"loc", "msg"}]}``, ``{"detail": {"error": {"message"}}}`` and
-    ``{"error": {"message"}}`` of VLM Run, ``{"message": "…"}`` and ``{"Message": "…"}`` of Cradl.
+    VLM Run: ``{"detail": "…"}``, ``{"detail": [{"loc", "msg"}]}``, ``{"detail": {"error": {"message"}}}`` and
+    ``{"error": {"message"}}``. Cradl: ``{"message": "…"}`` and ``{"Message": "…"}``.
     """
     if len(body) > MAX_ERROR_BYTES:
         return ""

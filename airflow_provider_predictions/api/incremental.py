@@ -14,8 +14,9 @@ from typing import Any, TypeGuard
 
 import msgspec
 
-from airflow_provider_predictions.api.clock import TOLERANCE, ServiceClock, earlier
+from airflow_provider_predictions.api.clock import ServiceClock, earlier
 from airflow_provider_predictions.api.filters import utc
+from airflow_provider_predictions.api.limits import MAX_CLOCK_SKEW, MAX_NAMED
 from airflow_provider_predictions.api.models import Page, Prediction
 from airflow_provider_predictions.api.state import Versioned, dump, load
 
@@ -23,8 +24,6 @@ LOOKBACK = timedelta(hours=1)
 """By default, a prediction may be listed this long after its creation."""
 STEP = timedelta(hours=1)
 """A run that lands nothing commits only if the watermark has moved this far."""
-NAMED = 10
-"""Predictions that a manifest names of those that were given up or are dated ahead."""
 
 
 class Counts(msgspec.Struct):
@@ -95,7 +94,7 @@ class IncrementalCursor:
 
     def keep(self, page: Page) -> Page:
         """The page without the rows that do not land in this run or that an earlier run reported."""
-        now = self.clock.latest + TOLERANCE
+        now = self.clock.latest + MAX_CLOCK_SKEW
         give_up_before = earlier(self.clock.earliest, self.max_age) if self.max_age else None
         return replace(
             page,
@@ -117,11 +116,11 @@ class IncrementalCursor:
             lands = self.statuses is None or row.status in self.statuses
             if lands and is_ahead:
                 counts.ahead += 1
-                counts.ahead_ids = [*counts.ahead_ids, row.id][:NAMED]
+                counts.ahead_ids = [*counts.ahead_ids, row.id][:MAX_NAMED]
             return lands
         if give_up_before and created and created < give_up_before:
             counts.given_up += 1
-            counts.given_up_ids = [*counts.given_up_ids, row.id][:NAMED]
+            counts.given_up_ids = [*counts.given_up_ids, row.id][:MAX_NAMED]
         else:
             counts.unfinished += 1
             if created:

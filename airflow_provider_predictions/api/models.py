@@ -14,16 +14,14 @@ from urllib.parse import urlsplit
 import msgspec
 from pydantic import BaseModel, ValidationError, ValidatorFunctionWrapHandler, field_validator
 
+from airflow_provider_predictions.api.limits import MAX_OBSERVED, MAX_OBSERVED_LENGTH
+
 T = TypeVar("T")
 _parse = datetime.fromisoformat
 # Converting year 1 or 9999 to UTC can overflow.
 _UNREADABLE = (ValueError, OverflowError)
 _WITHOUT_OFFSET = (len("2026-01-01T00:00:00"), len("2026-01-01T00:00:00.000000"))
 """Lengths of VLM Run's timestamps. Parsing them with a Z takes a tenth of the time of adding UTC later."""
-MAX_OBSERVED = 100
-"""Different words of a kind to remember, beside those that were asked for."""
-LONGEST = 200
-"""Characters of a word to remember."""
 
 
 class Prediction(msgspec.Struct, frozen=True, gc=False):
@@ -136,8 +134,8 @@ class Observed(msgspec.Struct):
     @classmethod
     def of(cls, rows: Collection[Prediction]) -> Observed:
         """Count the records of one page."""
-        groups = Counter(row.group[:LONGEST] for row in rows if row.group)
-        return cls(len(rows), dict(Counter(row.status[:LONGEST] for row in rows)), dict(groups))
+        groups = Counter(row.group[:MAX_OBSERVED_LENGTH] for row in rows if row.group)
+        return cls(len(rows), dict(Counter(row.status[:MAX_OBSERVED_LENGTH] for row in rows)), dict(groups))
 
     def add(self, other: Observed | None, asked: Collection[str] = ()) -> None:
         """Add another page.

@@ -6,7 +6,8 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from airflow_provider_predictions.api.filters import Filters
-from airflow_provider_predictions.api.models import LONGEST, Observed
+from airflow_provider_predictions.api.limits import MAX_OBSERVED_LENGTH
+from airflow_provider_predictions.api.models import Observed
 from airflow_provider_predictions.api.service import Service
 from airflow_provider_predictions.api.wording import counted, listed, quoted
 
@@ -14,7 +15,9 @@ from airflow_provider_predictions.api.wording import counted, listed, quoted
 def expected_words(filters: Filters) -> frozenset[str]:
     """The words of a task's filters, for ``Observed.add`` to remember."""
     groups = getattr(filters, "domains", None)
-    return frozenset(word[:LONGEST] for words in (filters.statuses, groups) for word in words or ())
+    return frozenset(
+        word[:MAX_OBSERVED_LENGTH] for words in (filters.statuses, groups) for word in words or ()
+    )
 
 
 def unmatched_filters(
@@ -66,7 +69,7 @@ def unmatched_words(
     :param observed: the words of the records.
     :param looked_at: how many records there were.
     """
-    odd = [word for word in asked or () if word not in known and word[:LONGEST] not in observed]
+    odd = [word for word in asked or () if word not in known and word[:MAX_OBSERVED_LENGTH] not in observed]
     if not odd:
         return ""
     verb, where = "was" if len(odd) == 1 else "were", f"in {counted(looked_at, 'record')}"

@@ -15,26 +15,19 @@ from pydantic import BaseModel
 
 from airflow_provider_predictions.api import json_slices
 from airflow_provider_predictions.api.errors import (
-    MAX_MESSAGE_LENGTH,
     ConfigurationError,
     MalformedAnswerError,
     PredictionsError,
     UnusableFileError,
 )
-from airflow_provider_predictions.api.filters import (
-    Filters,
-    checked_id,
-    is_private_url,
-    is_safe_url,
-    origin,
-)
+from airflow_provider_predictions.api.filters import Filters, checked_id
 from airflow_provider_predictions.api.http.auth import Auth
+from airflow_provider_predictions.api.limits import MAX_MESSAGE_LENGTH, MAX_RESPONSE_BYTES, TIMEOUT_SECONDS
 from airflow_provider_predictions.api.models import Column, PageRequest, Prediction
 from airflow_provider_predictions.api.pagination.base import Paginator
+from airflow_provider_predictions.api.urls import is_private_url, is_safe_url, origin
 
 F = TypeVar("F", bound=Filters)
-MAX_RESPONSE_BYTES = 256 << 20
-"""A whole page is in memory, and these services send at most 1,000 rows a page."""
 BASE_URL = "Base URL (host)"
 """The connection field to check if another server answers."""
 
@@ -78,7 +71,7 @@ class Service(ABC, Generic[F]):
 
     base_url: str
     auth: Auth = field(repr=False)
-    timeout: float = 60
+    timeout: float = TIMEOUT_SECONDS
     requests_per_minute: int | None = None
     max_response_bytes: int = MAX_RESPONSE_BYTES
     file_hosts: tuple[str, ...] = ()

@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
-MAX_WORD_LENGTH = 60
-"""Characters of a word from outside that a message shows."""
-MAX_WORDS = 20
-"""Words that a message lists."""
+from airflow_provider_predictions.api.limits import MAX_WORD_LENGTH, MAX_WORDS
 
 
 class Log(Protocol):

@@ -14,15 +14,12 @@ from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHo
 from pydantic import BaseModel, ValidationError
 
 from airflow_provider_predictions.api.coercion import short
-from airflow_provider_predictions.api.errors import (
-    ConfigurationError,
-    PredictionsError,
-)
+from airflow_provider_predictions.api.errors import ConfigurationError, PredictionsError
 from airflow_provider_predictions.api.filters import Filters, checked, checked_conn_id
 from airflow_provider_predictions.api.http.auth import Auth
 from airflow_provider_predictions.api.http.client import AsyncClient, Client
-from airflow_provider_predictions.api.http.retry import ATTEMPTS
 from airflow_provider_predictions.api.json_slices import value
+from airflow_provider_predictions.api.limits import MAX_ATTEMPTS, MAX_COUNTED
 from airflow_provider_predictions.api.models import Page, Prediction
 from airflow_provider_predictions.api.service import Service
 from airflow_provider_predictions.hooks import legacy_form
@@ -32,19 +29,17 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Connection
 
 R = TypeVar("R", bound=BaseModel)
-COUNTED = 100
-"""Predictions that the test of a connection counts at most."""
 
 
 class PredictionsHook(BaseHook, Generic[R]):
     """List the predictions of a service.
 
-    The filters of the methods are those of the operators: ``statuses``, ``created_after`` (inclusive),
-    ``created_before`` (exclusive), ``max_predictions``, ``page_size`` and what the service adds to them. The
-    twins with the prefix ``a`` do the same on an event loop.
+    The methods have the filters of the operators: ``statuses``, ``created_after`` (inclusive),
+    ``created_before`` (exclusive), ``max_predictions``, ``page_size`` and those of the service. Each method
+    has a twin with the prefix ``a`` for event loops. All requests raise the errors of ``api.errors``.
 
     :param conn_id: the Airflow connection.
-    :param attempts: how often one request is sent at most, by default 5.
+    :param attempts: how often a request is sent at most, by default 5.
     """
 
     conn_name_attr: ClassVar[str]
@@ -57,12 +52,12 @@ class PredictionsHook(BaseHook, Generic[R]):
     default_dashboard_url: ClassVar[str]
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Give each hook the form itself: Airflow before 3.2 does not look for it in the bases."""
+        """Give each hook the form itself: Airflow before 3.2 does not look for it in base classes."""
         super().__init_subclass__(**kwargs)
         for name in ("get_connection_form_widgets", "get_ui_field_behaviour"):
             setattr(cls, name, PredictionsHook.__dict__[name])
 
-    def __init__(self, conn_id: str, *, attempts: int = ATTEMPTS) -> None:
+    def __init__(self, conn_id: str, *, attempts: int = MAX_ATTEMPTS) -> None:
         super().__init__()
         self.conn_id = conn_id
         self.attempts = attempts
@@ -84,12 +79,12 @@ class PredictionsHook(BaseHook, Generic[R]):
 
         :param conn: the Airflow connection.
         :param settings: its extras, checked.
-        :raises ConfigurationError: naming the field that is empty or cannot be sent.
+        :raises ConfigurationError: naming the field that is empty or that no header can hold.
         """
 
     @classmethod
     def service(cls, conn: Connection) -> Service[Any]:
-        """What a connection says, checked; a pure function.
+        """The service that a connection describes. A pure function.
 
         :param conn: the Airflow connection.
         :raises ConfigurationError: naming the field that is wrong.
@@ -124,28 +119,24 @@ class PredictionsHook(BaseHook, Generic[R]):
         return checked(cls.service_class.filters, filters)
 
     def get_conn(self) -> Client:
-        """A client, to be used in a ``with`` block.
+        """A client, for a ``with`` block.
 
-        :raises AirflowNotFoundException: where there is no such connection.
-        :raises ConfigurationError: where a field of it is wrong.
+        :raises AirflowNotFoundException: if there is no such connection.
+        :raises ConfigurationError: if a field of it is wrong.
         """
         with self._naming_connection():
             conn = self.get_connection(self.conn_id)
         return Client(self.service(conn), attempts=self.attempts)
 
     async def aget_conn(self) -> AsyncClient:
-        """A client, to be used in an ``async with`` block.
-
-        :raises AirflowNotFoundException: where there is no such connection.
-        :raises ConfigurationError: where a field of it is wrong.
-        """
+        """``get_conn`` on an event loop, for an ``async with`` block."""
         from airflow.providers.common.compat.connection import get_async_connection
 
         with self._naming_connection():
             try:
                 conn = await get_async_connection(self.conn_id, hook=self)
             except AirflowNotFoundException:
-                # `airflow dags test` cannot look into the metadata database asynchronously.
+                # `airflow dags test` cannot read the metadata database asynchronously.
                 conn = await asyncio.to_thread(self.get_connection, self.conn_id)
         return AsyncClient(self.service(conn), attempts=self.attempts)
 
@@ -161,10 +152,9 @@ class PredictionsHook(BaseHook, Generic[R]):
             ) from None  # Airflow's own message shows the whole text
 
     def iter_pages(self, **filters: Any) -> Iterator[Page]:
-        """Page through the list; each page holds the records that match, as bytes.
+        """Iterate over the pages of the list. Each holds the records that match, as bytes.
 
         :param filters: see the class.
-        :raises PredictionsError: see ``api.errors``.
         """
         wanted = self.filters(**filters)
 
@@ -175,10 +165,9 @@ class PredictionsHook(BaseHook, Generic[R]):
         return pages()
 
     def aiter_pages(self, **filters: Any) -> AsyncIterator[Page]:
-        """Page through the list; each page holds the records that match, as bytes.
+        """``iter_pages`` on an event loop.
 
         :param filters: see the class.
-        :raises PredictionsError: see ``api.errors``.
         """
         wanted = self.filters(**filters)
 
@@ -190,18 +179,16 @@ class PredictionsHook(BaseHook, Generic[R]):
         return pages()
 
     def iter_predictions(self, **filters: Any) -> Iterator[R]:
-        """Iterate over the predictions that match, page by page, without holding more than one page.
+        """Iterate over the predictions that match. Memory holds one page at a time.
 
         :param filters: see the class.
-        :raises PredictionsError: see ``api.errors``.
         """
         return (self.record(row) for page in self.iter_pages(**filters) for row in page.predictions)
 
     def aiter_predictions(self, **filters: Any) -> AsyncIterator[R]:
-        """Iterate over the predictions that match, page by page, without holding more than one page.
+        """``iter_predictions`` on an event loop.
 
         :param filters: see the class.
-        :raises PredictionsError: see ``api.errors``.
         """
         pages = self.aiter_pages(**filters)
         return (self.record(row) async for page in pages for row in page.predictions)
@@ -210,65 +197,59 @@ class PredictionsHook(BaseHook, Generic[R]):
         """One prediction.
 
         :param prediction_id: the service's id.
-        :raises NotFoundError: where there is none.
-        :raises PredictionsError: see ``api.errors``.
+        :raises NotFoundError: if the service has none.
         """
         with self.get_conn() as client:
             return self.record(client.prediction(prediction_id))
 
     async def aget_prediction(self, prediction_id: str) -> R:
-        """One prediction.
+        """``get_prediction`` on an event loop.
 
         :param prediction_id: the service's id.
-        :raises NotFoundError: where there is none.
-        :raises PredictionsError: see ``api.errors``.
+        :raises NotFoundError: if the service has none.
         """
         async with await self.aget_conn() as client:
             return self.record(await client.prediction(prediction_id))
 
     @classmethod
     def record(cls, prediction: Prediction) -> R:
-        """The pydantic model of a record.
+        """The pydantic model of a record. A field that does not fit the specification keeps its value.
 
-        A field that does not fit the specification is kept as it came.
-
-        :param prediction: as a page holds it.
+        :param prediction: of a page.
         """
-        record = cls.service_class.record
+        record = cast("type[R]", cls.service_class.record)
         try:
-            return cast("R", record.model_validate_json(prediction.raw))
+            return record.model_validate_json(prediction.raw)
         except ValidationError:
             # Half a surrogate pair, or a number that pydantic does not read.
-            return cast("R", record.model_validate(value(prediction.raw)))
+            return record.model_validate(value(prediction.raw))
 
     def test_connection(self) -> tuple[bool, str]:
-        """Ask for the start of the list, and say how many predictions the credentials show.
+        """Read the start of the list, and count its predictions.
 
-        :return: whether the connection works, and what was seen or which field is wrong.
+        :return: whether the connection works, and the count or the field that is wrong.
         """
         hook = type(self)(self.conn_id, attempts=1)  # a person is waiting
         try:
             with hook.get_conn() as client:
-                paginator = client.service.paginator(self.filters(page_size=COUNTED, max_predictions=COUNTED))
-                # Of a short page, only a second one tells whether it is all.
+                filters = self.filters(page_size=MAX_COUNTED, max_predictions=MAX_COUNTED)
+                paginator = client.service.paginator(filters)
+                # Behind a short page, only a second one shows whether that was all.
                 rows = [row for page in islice(client.pages(paginator), 2) for row in page.predictions]
         except (PredictionsError, AirflowNotFoundException) as error:
             return False, str(error)
-        is_whole = paginator.position.ended and len(rows) < COUNTED
+        is_whole = paginator.position.ended and len(rows) < MAX_COUNTED
         count = str(len(rows) or "none") if is_whole else f"{len(rows)} or more"
         text = f"{self.service_class.title} accepts the credentials; predictions in its list: {count}"
         newest = max((row.created_at for row in rows if row.created_at), default=None)
         return True, f"{text}, the newest of {newest:%Y-%m-%d %H:%M} UTC" if newest else text
 
     async def atest_connection(self) -> tuple[bool, str]:
-        """Ask for the start of the list, and say how many predictions the credentials show.
-
-        :return: whether the connection works, and what was seen or which field is wrong.
-        """
+        """``test_connection`` on an event loop."""
         return await asyncio.to_thread(self.test_connection)
 
     def dashboard_url(self) -> str:
-        """Where a person looks at predictions: the connection's ``dashboard_url`` or the service's own.
+        """The URL of the dashboard: the connection's ``dashboard_url``, or the service's own.
 
         :raises ConfigurationError: naming the extra that is wrong.
         """

@@ -1,44 +1,70 @@
-"""The fields of a connection, checked; what is wrong is named by its label in the form."""
+"""The fields of a connection, checked. Errors name a field by its label in the form."""
 
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from airflow_provider_predictions.api.coercion import NOTHING
 from airflow_provider_predictions.api.errors import ConfigurationError
-from airflow_provider_predictions.api.filters import Number, Url, checked_url, split_url
-from airflow_provider_predictions.api.service import BASE_URL, MAX_RESPONSE_BYTES
+from airflow_provider_predictions.api.filters import Number, Words
+from airflow_provider_predictions.api.limits import MAX_RESPONSE_BYTES, MAX_TIMEOUT_SECONDS, TIMEOUT_SECONDS
+from airflow_provider_predictions.api.service import BASE_URL
+from airflow_provider_predictions.api.urls import checked_host, checked_url, split_url
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Connection
 
+_BRACKETS = re.compile(r"\[([0-9A-Fa-f.]*:[0-9A-Fa-f:.]*)\]")
 NOT_GIVEN = (None, *NOTHING)
 """How forms, environments and templates of charts write an extra that was left out."""
+
+
+def _one_line(value: str) -> str:
+    if not (value := value.strip()) or not value.isprintable():
+        raise ValueError("is empty or holds a line break")
+    return value
+
+
+def _without_brackets(value: object) -> object:
+    """Text with IPv6 addresses as URLs write them would look like a list."""
+    return _BRACKETS.sub(r"\1", value) if isinstance(value, str) else value
+
+
+Url = Annotated[str, AfterValidator(checked_url)]
+Hosts = Annotated[
+    Words,
+    AfterValidator(lambda words: (*sorted({*map(checked_host, words)}),)),
+    BeforeValidator(_without_brackets),
+]
+OneLine = Annotated[str, AfterValidator(_one_line)]
 
 
 class Settings(BaseModel):
     """The extras of a connection that both services know.
 
-    :ivar timeout: seconds for each of connecting, sending and each read; an answer may take five times as
+    :ivar timeout: seconds for each of connecting, sending and each read. A response may take five times as
         long in all.
-    :ivar requests_per_minute: the budget that all clients of one credential in a process share.
-    :ivar max_response_bytes: of one answer, unpacked; by default 256 MiB.
+    :ivar requests_per_minute: the limit that all clients of a credential in a process share.
+    :ivar max_response_bytes: of a response, unpacked; by default 256 MiB.
     :ivar dashboard_url: where the link of a task leads.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    timeout: Annotated[float, Field(gt=0, le=3600, allow_inf_nan=False), Number] = 60
+    timeout: Annotated[float, Field(gt=0, le=MAX_TIMEOUT_SECONDS, allow_inf_nan=False), Number] = (
+        TIMEOUT_SECONDS
+    )
     requests_per_minute: Annotated[int, Field(ge=1), Number] | None = None
     max_response_bytes: Annotated[int, Field(ge=1), Number] = MAX_RESPONSE_BYTES
     dashboard_url: Url | None = None
 
 
 def extras(conn: Connection, prefix: str) -> dict[str, Any]:
-    """The extras that are given; null, empty text, "None" and "null" stand for nothing.
+    """The extras that have a value. Null, empty text, "None" and "null" stand for none.
 
     :param prefix: the test button of Airflow 2.11 sends each field a second time, with this in front.
     """
@@ -52,7 +78,7 @@ def extras(conn: Connection, prefix: str) -> dict[str, Any]:
 
 
 def base_url(conn: Connection, default: str) -> str:
-    """The URL of a connection, with its port where the URL names none."""
+    """The URL of a connection, with its port if the URL names none."""
     if not conn.host:
         return default
     try:
@@ -66,12 +92,12 @@ def base_url(conn: Connection, default: str) -> str:
 
 
 def required(value: str | None, field: str) -> str:
-    """A credential: not empty, and without what only a slip of copy and paste puts into one.
+    """A credential without the spaces around it.
 
     :param field: its label in the form, and its name.
+    :raises ConfigurationError: if it is empty, or holds what only a slip of copy and paste puts there.
     """
-    value = (value or "").strip()
-    if not value:
+    if not (value := (value or "").strip()):
         raise ConfigurationError(f"{field}: is empty")
     if not (value.isascii() and value.isprintable()):
         raise ConfigurationError(f"{field}: holds a line break or a letter that is not ASCII")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from typing_extensions import override
+
 from airflow_provider_predictions.api.cradl import Cradl, CradlPrediction
-from airflow_provider_predictions.api.filters import Hosts, OneLine, Url
 from airflow_provider_predictions.api.http.auth import ClientCredentialsAuth
 from airflow_provider_predictions.hooks.base import PredictionsHook
-from airflow_provider_predictions.hooks.connection_settings import Settings, required
+from airflow_provider_predictions.hooks.connection_settings import Hosts, OneLine, Settings, Url, required
 from airflow_provider_predictions.hooks.masking import TokenMask
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ class CradlSettings(Settings):
 
     :ivar auth_url: the token endpoint.
     :ivar audience: what the token is for.
-    :ivar file_hosts: hosts of ``fileUrl`` that get the bearer token, beside the base URL's.
+    :ivar file_hosts: hosts of ``fileUrl`` that get the bearer token, beside that of the base URL.
     """
 
     auth_url: Url = "https://auth.cradl.ai/oauth2/token"
@@ -51,13 +52,8 @@ class CradlHook(PredictionsHook[CradlPrediction]):
         self.cradl_conn_id = cradl_conn_id
 
     @classmethod
+    @override
     def auth(cls, conn: Connection, settings: CradlSettings) -> ClientCredentialsAuth:
-        """The client credentials.
-
-        :param conn: the Airflow connection.
-        :param settings: its extras, checked.
-        :raises ConfigurationError: naming the field that is empty or cannot be sent.
-        """
         return ClientCredentialsAuth(
             auth_url=settings.auth_url,
             client_id=required(conn.login, "Client id (login)"),

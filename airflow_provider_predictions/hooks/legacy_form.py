@@ -1,4 +1,4 @@
-"""The connection form for Airflow before 3.2, which does not read it from ``get_provider_info`` itself."""
+"""The connection form for Airflow before 3.2. Later versions read ``get_provider_info`` themselves."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def widgets(conn_type: str) -> dict[str, Any]:
     from wtforms.validators import Optional
 
     return {
-        # Airflow takes no field class for other numbers; as text they are checked when the hook reads them.
+        # Airflow accepts no field class for other numbers. The hook checks them when it reads the text.
         name: (IntegerField if "integer" in field["schema"]["type"] else StringField)(
             field["label"],
             validators=[Optional()],
@@ -31,5 +31,5 @@ def widgets(conn_type: str) -> dict[str, Any]:
 
 
 def behaviour(conn_type: str) -> dict[str, Any]:
-    """Which of the standard fields are hidden, what the others are called, and what goes into them."""
+    """Which standard fields are hidden, and the labels and placeholders of the others."""
     return {key.replace("-", "_"): value for key, value in _form(conn_type)["ui-field-behaviour"].items()}

@@ -1,33 +1,24 @@
-"""Tokens in Airflow's masker, which come and go."""
+"""Mask tokens in what Airflow logs."""
 
 from __future__ import annotations
 
-from collections import OrderedDict
-
 from airflow_provider_predictions._compat import mask_secret, unmask_secret
-
-NEWEST = 10
-"""Tokens of a credential that stay masked: one that was replaced may be on its way in a request yet."""
+from airflow_provider_predictions.api.limits import MAX_MASKED_TOKENS
 
 
 class TokenMask:
-    """Masks the newest tokens of a credential in what Airflow logs.
+    """Masks the newest tokens of a credential. A replaced one may still be in a request, so it stays masked.
 
-    The masker itself forgets nothing: it would need longer for each token than for the one before, and after
-    about 800 that of Airflow 2.11 fails at whatever it is told ("pattern too large").
+    Airflow's masker forgets nothing. Each token would slow it down, and after about 800 that of Airflow 2.11
+    fails ("pattern too large").
     """
 
     def __init__(self) -> None:
-        self._masked: OrderedDict[str, None] = OrderedDict()
+        self._masked: list[str] = []
 
     def __call__(self, token: str) -> None:
-        """Mask a token.
-
-        :param token: it may have been told before, where an endpoint gives the same one again.
-        """
-        self._masked[token] = None
-        self._masked.move_to_end(token)
-        if len(self._masked) > NEWEST:
-            spent, _ = self._masked.popitem(last=False)
-            unmask_secret(spent)
+        """Mask a token. An endpoint may send the same one again."""
+        self._masked = [*(masked for masked in self._masked if masked != token), token]
+        if len(self._masked) > MAX_MASKED_TOKENS:
+            unmask_secret(self._masked.pop(0))
         mask_secret(token)

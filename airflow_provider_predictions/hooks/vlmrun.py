@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from typing_extensions import override
+
 from airflow_provider_predictions.api.http.auth import BearerAuth
 from airflow_provider_predictions.api.vlmrun import VlmRun, VlmRunPrediction
 from airflow_provider_predictions.hooks.base import PredictionsHook
@@ -35,11 +37,6 @@ class VlmRunHook(PredictionsHook[VlmRunPrediction]):
         self.vlmrun_conn_id = vlmrun_conn_id
 
     @classmethod
+    @override
     def auth(cls, conn: Connection, settings: Settings) -> BearerAuth:
-        """The API key.
-
-        :param conn: the Airflow connection.
-        :param settings: its extras, checked.
-        :raises ConfigurationError: naming the field that is empty or cannot be sent.
-        """
         return BearerAuth(required(conn.password, "API key (password)"))

@@ -10,11 +10,11 @@ from pyiceberg import exceptions
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from airflow_provider_predictions.api.errors import (
-    MAX_MESSAGE_LENGTH,
     ConfigurationError,
     PredictionsError,
     StorageError,
 )
+from airflow_provider_predictions.api.limits import MAX_MESSAGE_LENGTH
 
 _REFUSED = (exceptions.UnauthorizedError, exceptions.ForbiddenError, exceptions.OAuthError)
 _WRONG = (

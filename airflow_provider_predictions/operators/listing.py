@@ -12,7 +12,8 @@ from pydantic import Field
 from airflow_provider_predictions.api.errors import ConfigurationError
 from airflow_provider_predictions.api.filters import Filters, Names
 from airflow_provider_predictions.api.json_slices import joined, members
-from airflow_provider_predictions.api.models import MAX_OBSERVED, Observed, Page, Prediction
+from airflow_provider_predictions.api.limits import MAX_OBSERVED
+from airflow_provider_predictions.api.models import Observed, Page, Prediction
 from airflow_provider_predictions.api.observed import (
     expected_words,
     no_match,

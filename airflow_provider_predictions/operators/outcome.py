@@ -12,7 +12,8 @@ from airflow.providers.common.compat.sdk import (
     Context,
 )
 
-from airflow_provider_predictions.api.errors import MAX_MESSAGE_LENGTH, MissingValuesError, RejectedRowsError
+from airflow_provider_predictions.api.errors import MissingValuesError, RejectedRowsError
+from airflow_provider_predictions.api.limits import MAX_MESSAGE_LENGTH
 from airflow_provider_predictions.storage.manifest import Manifest
 
 OnEmpty = Literal["warn", "skip", "fail", "ignore"]

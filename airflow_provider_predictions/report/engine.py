@@ -10,7 +10,7 @@ from typing import Any
 
 import duckdb
 
-from airflow_provider_predictions.api.errors import MAX_MESSAGE_LENGTH
+from airflow_provider_predictions.api.limits import MAX_MESSAGE_LENGTH
 from airflow_provider_predictions.api.models import as_time
 
 MEMORY = "400MB"

@@ -9,8 +9,8 @@ from pydantic import Field
 
 from airflow_provider_predictions.api.errors import ConfigurationError
 from airflow_provider_predictions.api.filters import Ids, Seconds, Words
-from airflow_provider_predictions.api.waiting.decide import MISSING_TIMEOUT, MinPredictions, MissingTimeout
-from airflow_provider_predictions.api.waiting.pace import MAX_FAILURES
+from airflow_provider_predictions.api.limits import MAX_FAILURES, MAX_MISSING_SECONDS
+from airflow_provider_predictions.api.waiting.decide import MinPredictions, MissingTimeout
 from airflow_provider_predictions.api.wording import listed
 from airflow_provider_predictions.tasks.arguments import Argument, Templated, declare
 
@@ -56,7 +56,7 @@ WAITING = declare(
         "float | str | Ref",
         MissingTimeout,
         "seconds after which one of ``prediction_ids`` that the service does not know fails the task",
-        default=MISSING_TIMEOUT,
+        default=MAX_MISSING_SECONDS,
         example="3600",
     ),
     Argument(

@@ -9,12 +9,12 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from airflow_provider_predictions.api.errors import (
-    MAX_MESSAGE_LENGTH,
     ConfigurationError,
     ConflictError,
     PredictionsError,
     StorageError,
 )
+from airflow_provider_predictions.api.limits import MAX_MESSAGE_LENGTH
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import ObjectStoragePath

@@ -14,7 +14,7 @@ import msgspec
 
 from airflow_provider_predictions.api.errors import ConfigurationError
 from airflow_provider_predictions.api.filters import utc
-from airflow_provider_predictions.api.incremental import NAMED
+from airflow_provider_predictions.api.limits import MAX_NAMED
 from airflow_provider_predictions.api.models import Observed, Page
 from airflow_provider_predictions.storage.console import plain_url
 from airflow_provider_predictions.storage.objects import read
@@ -124,7 +124,7 @@ class Totals(msgspec.Struct):
         _count(self.statuses, [prediction.status for prediction in page.predictions])
         lacking = page.without_values
         _count(self.values_missing, [row.lacks_values or "" for row in lacking])
-        self.values_missing_ids = [*self.values_missing_ids, *(row.id for row in lacking)][:NAMED]
+        self.values_missing_ids = [*self.values_missing_ids, *(row.id for row in lacking)][:MAX_NAMED]
         if page.span:
             oldest, newest = page.span
             self.created_min = min(self.created_min or oldest, oldest)

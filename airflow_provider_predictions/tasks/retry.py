@@ -11,7 +11,6 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_predictions._compat import RetryPolicy
 from airflow_provider_predictions.api.errors import PredictionsError
-from airflow_provider_predictions.api.waiting.pace import MAX_RETRY_AFTER
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context, RetryDecision
@@ -55,7 +54,7 @@ class PredictionsRetryPolicy(RetryPolicy):
             return RetryDecision.fail(f"{name}: a retry cannot cure it")
         if not exception.retry_after:
             return RetryDecision.default()
-        seconds = min(exception.retry_after, MAX_RETRY_AFTER)
+        seconds = exception.retry_after
         return RetryDecision.retry(
             timedelta(seconds=seconds), f"{name}: the service asks for {seconds:.0f} s"
         )

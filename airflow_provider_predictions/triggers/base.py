@@ -14,8 +14,9 @@ from typing_extensions import override
 
 from airflow_provider_predictions.api.errors import PredictionsError
 from airflow_provider_predictions.api.filters import checked
+from airflow_provider_predictions.api.limits import MAX_FAILURES
 from airflow_provider_predictions.api.waiting.decide import Decision, ObservedWords, Tally, Wait, decide
-from airflow_provider_predictions.api.waiting.pace import MAX_FAILURES, FailureCounter, Pace
+from airflow_provider_predictions.api.waiting.pace import FailureCounter, Pace
 from airflow_provider_predictions.hooks.base import PredictionsHook
 from airflow_provider_predictions.triggers.poller import Poller
 

@@ -13,7 +13,7 @@ from airflow.triggers.base import TriggerEvent
 from typing_extensions import override
 
 from airflow_provider_predictions._compat import BaseEventTrigger
-from airflow_provider_predictions.api.clock import TOLERANCE, earlier
+from airflow_provider_predictions.api.clock import earlier
 from airflow_provider_predictions.api.coercion import is_template, short
 from airflow_provider_predictions.api.errors import ConfigurationError
 from airflow_provider_predictions.api.filters import (
@@ -26,6 +26,7 @@ from airflow_provider_predictions.api.filters import (
     timedelta_of,
 )
 from airflow_provider_predictions.api.incremental import LOOKBACK
+from airflow_provider_predictions.api.limits import MAX_CLOCK_SKEW
 from airflow_provider_predictions.api.waiting.decide import decide
 from airflow_provider_predictions.api.waiting.finished_events import FinishedEvents, events
 from airflow_provider_predictions.api.waiting.pace import FailureCounter
@@ -199,7 +200,7 @@ class PredictionsEventTrigger(BaseEventTrigger):
             return []
         self._failures.record_success(decide(rows, age=0))
         beginning = earlier(rows.clock.earliest, self.max_age)
-        if state.is_new and beginning < state.finished.watermark - TOLERANCE:
+        if state.is_new and beginning < state.finished.watermark - MAX_CLOCK_SKEW:
             # This machine's clock is ahead of the service's, so the next poll goes back further.
             state.finished = FinishedEvents(beginning)
             return []

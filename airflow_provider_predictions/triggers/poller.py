@@ -14,7 +14,7 @@ from airflow_provider_predictions.api.http.client import AsyncClient
 from airflow_provider_predictions.api.models import Page
 from airflow_provider_predictions.api.waiting.decide import Tally, Wait
 from airflow_provider_predictions.api.waiting.list_pass import QueryHistory
-from airflow_provider_predictions.api.waiting.pace import MAX_RETRY_AFTER, Pace
+from airflow_provider_predictions.api.waiting.pace import Pace
 from airflow_provider_predictions.api.waiting.status_query import (
     ListKey,
     StatusQuery,
@@ -170,7 +170,7 @@ class Poller:
 
         :param seconds: from now.
         """
-        self._not_before = max(self._not_before, self._loop.time() + min(seconds, MAX_RETRY_AFTER))
+        self._not_before = max(self._not_before, self._loop.time() + seconds)
 
     async def _run(self) -> None:
         while True:

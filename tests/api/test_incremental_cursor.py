@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 
 from airflow_provider_predictions.api.clock import ServiceClock, earlier
-from airflow_provider_predictions.api.incremental import LOOKBACK, NAMED, IncrementalCursor
+from airflow_provider_predictions.api.incremental import LOOKBACK, IncrementalCursor
+from airflow_provider_predictions.api.limits import MAX_EVENT_BYTES, MAX_NAMED
 from airflow_provider_predictions.api.models import Page, Prediction
 from airflow_provider_predictions.api.state import dump, load
-from airflow_provider_predictions.api.waiting.finished_events import MAX_EVENT_BYTES, FinishedEvents, events
+from airflow_provider_predictions.api.waiting.finished_events import FinishedEvents, events
 
 NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -187,13 +188,13 @@ def test_the_watermark_does_not_go_back() -> None:
 
 def test_what_is_unfinished_is_given_up_when_it_is_older_than_the_bound_and_ten_are_named() -> None:
     run = cursor(max_age=HOUR, clock=at(NOON + HOUR))
-    old = [row(f"old-{n}", "running", NOON - HOUR) for n in range(NAMED + 2)]
+    old = [row(f"old-{n}", "running", NOON - HOUR) for n in range(MAX_NAMED + 2)]
 
     assert kept(run, *old, row("a", "running"), row("b", "running", None), row("c", created=NOON - HOUR)) == [
         "c"
     ]
-    assert (run.noted.counts.given_up, run.noted.counts.unfinished) == (NAMED + 2, 2)
-    assert run.noted.counts.given_up_ids == [each.id for each in old[:NAMED]]
+    assert (run.noted.counts.given_up, run.noted.counts.unfinished) == (MAX_NAMED + 2, 2)
+    assert run.noted.counts.given_up_ids == [each.id for each in old[:MAX_NAMED]]
     assert run.noted.oldest_unfinished == NOON
 
 

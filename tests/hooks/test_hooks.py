@@ -1,4 +1,4 @@
-"""From a connection to a client, and what wrong connections are told."""
+"""From a connection to a client, and the errors for wrong connections."""
 
 from __future__ import annotations
 
@@ -284,7 +284,7 @@ def test_one_prediction_is_found_by_its_id(hook, connections, service_name) -> N
 
 
 @pytest.mark.parametrize("id_", [None, "another"])
-def test_another_prediction_than_was_asked_for_is_refused(
+def test_a_response_with_another_prediction_is_refused(
     hook: PredictionsHook, connections, service_name: str, id_: str | None
 ) -> None:
     name = "id" if service_name == "vlmrun" else "predictionId"

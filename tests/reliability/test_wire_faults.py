@@ -21,7 +21,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_predictions.api.errors import PredictionsError
 from airflow_provider_predictions.api.http.auth import sources
-from airflow_provider_predictions.api.http.transport import TIMEOUTS
+from airflow_provider_predictions.api.limits import MAX_TIMEOUTS
 from airflow_provider_predictions.sandbox.server import Sandbox
 from tests.clock import SimulatedTime
 from tests.conftest import Shell, make_service
@@ -169,7 +169,7 @@ def test_a_response_that_trickles_in_for_longer_than_it_may_take_is_asked_for_ag
 ) -> None:
     """It would be whole in the end, and no step takes as long as a step may."""
     sandbox.vlmrun.fill(3)
-    body = b"[" + b" " * (10 * TIMEOUTS) + b"]"
+    body = b"[" + b" " * (10 * MAX_TIMEOUTS) + b"]"
     script = trickling(body, PATIENT / 2, simulated_time)
     sandbox.wire.order(Fault("vlmrun", how="play", script=script))  # type: ignore[arg-type]
 

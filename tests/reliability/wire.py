@@ -18,8 +18,12 @@ from airflow_provider_predictions.api.errors import (
     RateLimitedError,
     ServerError,
 )
-from airflow_provider_predictions.api.http.retry import ATTEMPTS, MAX_RETRY_WAIT, RATE_LIMIT_PATIENCE
-from airflow_provider_predictions.api.http.transport import TIMEOUTS
+from airflow_provider_predictions.api.limits import (
+    MAX_ATTEMPTS,
+    MAX_RATE_LIMIT_WAIT,
+    MAX_RETRY_WAIT,
+    MAX_TIMEOUTS,
+)
 from tests.conftest import SERVICES
 from tests.faults import Fault, quota, rate_limit
 
@@ -60,7 +64,7 @@ class Case:
     name: str
     faults: tuple[Fault, ...] = ()
     ends: type[PredictionsError] | None = None
-    asked: int = ATTEMPTS + 1
+    asked: int = MAX_ATTEMPTS + 1
     waits: float = BACKOFF
     steps: int = 0
     services: tuple[str, ...] = SERVICES
@@ -116,14 +120,14 @@ CASES = [
     Case("body cut, with a length", service(how="truncate"), NoAnswerError),
     Case("body cut, in chunks", plays(HEAD + b"Transfer-Encoding: chunked\r\n\r\n2\r\n[{"), NoAnswerError),
     Case("body cut, without a length", plays(HEAD + b"Connection: close\r\n\r\n[{"), MalformedAnswerError),
-    Case("no answer at all", plays(10.0), NoAnswerError, steps=ATTEMPTS, timeout=TIMEOUT),
-    Case("a body that stalls", plays(LONG + b"[", 10.0), NoAnswerError, steps=ATTEMPTS, timeout=TIMEOUT),
-    Case("a body that trickles once", plays(LONG, *DRIP, times=1), asked=HALVED, steps=TIMEOUTS + 1,
+    Case("no answer at all", plays(10.0), NoAnswerError, steps=MAX_ATTEMPTS, timeout=TIMEOUT),
+    Case("a body that stalls", plays(LONG + b"[", 10.0), NoAnswerError, steps=MAX_ATTEMPTS, timeout=TIMEOUT),
+    Case("a body that trickles once", plays(LONG, *DRIP, times=1), asked=HALVED, steps=MAX_TIMEOUTS + 1,
          timeout=TIMEOUT),
     Case("headers that trickle once", plays(HEAD + b"X: ", *DRIP, times=1), asked=HALVED,
-         steps=TIMEOUTS + 1, timeout=TIMEOUT),
+         steps=MAX_TIMEOUTS + 1, timeout=TIMEOUT),
     Case("a body that trickles for ever", plays(LONG, *DRIP), NoAnswerError,
-         steps=ATTEMPTS * (TIMEOUTS + 1), timeout=TIMEOUT, services=("vlmrun",)),
+         steps=MAX_ATTEMPTS * (MAX_TIMEOUTS + 1), timeout=TIMEOUT, services=("vlmrun",)),
     Case("200 with a web page", service(status=200), MalformedAnswerError),
     Case("gzip bomb", service(status=200, body=BOMB, headers=PACKED), AnswerTooLargeError, 2, 0),
     Case("gzip in gzip", service(status=200, body=BOMB, headers=PACKED_TWICE), MalformedAnswerError),
@@ -141,7 +145,7 @@ CASES = [
     Case("429, Retry-After: a date in 30 s", limited(1, SOON), None, PAGES + 1, 31),
     Case("429, Retry-After: 1000000000", limited(1, "1000000000"), RateLimitedError, 2, 0),
     Case("429, Retry-After: soon", limited(1, "soon"), None, PAGES + 1, 1.1 * 5 + PAGES * MINUTE),
-    Case("429 for ever", limited(FOREVER), RateLimitedError, 100, RATE_LIMIT_PATIENCE + 2 * MAX_RETRY_WAIT),
+    Case("429 for ever", limited(FOREVER), RateLimitedError, 100, MAX_RATE_LIMIT_WAIT + 2 * MAX_RETRY_WAIT),
     Case("the monthly quota is used up", spent(), QuotaExceededError, 2, 0, services=("cradl",)),
     Case("502 once", service(times=1), None, PAGES + 1, 1.25),
     Case("502 for ever", service(), ServerError),
@@ -151,10 +155,10 @@ CASES = [
     Case("token endpoint: no token", token(), MalformedAnswerError, 0, services=("cradl",)),
     Case("token endpoint: megabytes", token(body=b" " * (2 * LARGEST)), MalformedAnswerError, 0,
          services=("cradl",)),
-    Case("token endpoint: no answer", token(how="play", script=(10.0,)), NoAnswerError, 0, steps=ATTEMPTS,
+    Case("token endpoint: no answer", token(how="play", script=(10.0,)), NoAnswerError, 0, steps=MAX_ATTEMPTS,
          timeout=TIMEOUT, services=("cradl",)),
     Case("token endpoint: an answer that trickles", token(how="play", script=(LONG, *DRIP)), NoAnswerError, 0,
-         steps=ATTEMPTS * TIMEOUTS, timeout=TIMEOUT, services=("cradl",)),
+         steps=MAX_ATTEMPTS * MAX_TIMEOUTS, timeout=TIMEOUT, services=("cradl",)),
     Case("token endpoint: 302", token(status=302, headers=ELSEWHERE), ConfigurationError, 0, 0,
          services=("cradl",)),
     Case("a token without scope and expiry", token(times=1, body=BARE_TOKEN), None, PAGES + 1, 0,

@@ -22,13 +22,14 @@ from typing import Any
 import httpx
 import pytest
 
-from airflow_provider_predictions.api import clock, filters, json_slices, models
+from airflow_provider_predictions.api import clock, filters, json_slices, models, urls
 from airflow_provider_predictions.api.cradl import CradlFilters, CradlPrediction
 from airflow_provider_predictions.api.errors import NoAnswerError, PredictionsError, RedirectError, message_in
 from airflow_provider_predictions.api.http import files, logs, retry, token_endpoint
 from airflow_provider_predictions.api.http.auth import BearerAuth
 from airflow_provider_predictions.api.http.body import Body
 from airflow_provider_predictions.api.http.client import Client
+from airflow_provider_predictions.api.http.rate_limit import RateLimiter
 from airflow_provider_predictions.api.http.redaction import without, without_values
 from airflow_provider_predictions.api.models import PageRequest, Prediction
 from airflow_provider_predictions.api.vlmrun import VlmRunPrediction
@@ -86,8 +87,8 @@ SHAPES = {
 }
 
 
-def as_json(text: str) -> bytes:
-    return json.dumps(text).encode()
+def as_json(value: object) -> bytes:
+    return json.dumps(value).encode()
 
 
 def as_bytes(text: str) -> bytes:
@@ -116,7 +117,9 @@ def answered(body: str, **headers: str) -> None:
         response = httpx.Response(
             302 if headers else 400, headers=[(k, as_bytes(v)) for k, v in headers.items()]
         )
-        client._error(request, response, as_bytes(body), SECRET)
+        call = client.call(request, renewed=False)
+        call.token = SECRET
+        client._error(call, response, as_bytes(body))
 
 
 def unpacked(packed: bytes) -> None:
@@ -149,8 +152,10 @@ WORK: dict[str, Callable[[str], object]] = {
     "an error of the client, its message": lambda text: answered(json.dumps({"detail": text})),
     "Retry-After": lambda text: answered("{}", **{"retry-after": text, "date": text}),
     "Location": lambda text: answered("{}", location=text),
-    "retry_after": lambda text: retry.retry_after(text, text),
-    "retry_after by a date": lambda text: retry.retry_after("Fri, 27 Nov 2026 20:00:00 GMT", text),
+    "retry_after": lambda text: retry.retry_after({"Retry-After": text, "Date": text}),
+    "retry_after by a date": lambda text: retry.retry_after(
+        {"Retry-After": "Fri, 27 Nov 2026 20:00:00 GMT", "Date": text}
+    ),
     "http_date": retry.http_date,
     "ServiceClock.hear": lambda text: clock.ServiceClock().hear(text),
     "Content-Encoding": lambda text: Body("VLM Run", text, 1),
@@ -171,8 +176,8 @@ WORK: dict[str, Callable[[str], object]] = {
     "one": VLMRUN.one,
     "url": lambda text: VLMRUN.url(files.file_request("VLM Run", f"https://{text}", anonymous=True)),
     "trusts": lambda text: VLMRUN.trusts(f"https://{text}"),
-    "checked_url": filters.checked_url,
-    "checked_url of a host": lambda text: filters.checked_url(f"https://{text}"),
+    "checked_url": urls.checked_url,
+    "checked_url of a host": lambda text: urls.checked_url(f"https://{text}"),
     "words": filters.words,
     "filters": lambda text: CradlFilters(statuses=text, created_after=text, model_id=text),  # type: ignore[arg-type]
     "checked filters": lambda text: filters.checked(CradlFilters, {"page_size": text}),
@@ -302,16 +307,16 @@ def test_of_a_message_that_is_cut_no_half_of_a_secret_is_shown(secret: str) -> N
     for shift in range(len(secret)):
         said = "x" * shift + secret * 10_000
         with Client(service) as client:
-            error = client._error(
-                PageRequest("a"), httpx.Response(400), json.dumps({"detail": said}).encode(), secret
-            )
+            call = client.call(PageRequest("a"), renewed=False)
+            call.token = secret
+            error = client._error(call, httpx.Response(400), as_json({"detail": said}))
         assert secret[:3] not in str(error)
 
 
 @pytest.mark.parametrize("clock_of_refusal", [0.5, 2.0, 90.0, 1e6])
 def test_a_clock_before_the_last_refusal_breaks_no_turn(clock_of_refusal: float) -> None:
     """A thread reads the clock, and another one is refused before it takes its turn."""
-    rate_limiter = retry.RateLimiter(window=1)
+    rate_limiter = RateLimiter(window=1)
     rate_limiter.reserve(clock_of_refusal)
     rate_limiter.refused(rate_limiter.reserve(clock_of_refusal), clock_of_refusal, None)
 

@@ -11,8 +11,9 @@ from types import ModuleType
 
 import pytest
 
+from airflow_provider_predictions.api.limits import MAX_MASKED_TOKENS
 from airflow_provider_predictions.hooks.cradl import CradlHook
-from airflow_provider_predictions.hooks.masking import NEWEST, TokenMask
+from airflow_provider_predictions.hooks.masking import TokenMask
 from airflow_provider_predictions.sandbox import app
 from airflow_provider_predictions.sandbox.server import Sandbox
 from tests.compat import AIRFLOW, MASKER, needs
@@ -72,8 +73,10 @@ def test_a_token_that_ten_have_followed_is_forgotten(connections: Sandbox) -> No
             auth.accept(tokens[-1])
             auth.reject(tokens[-1], 401)
 
-    assert len(masker.patterns) == known + NEWEST
-    assert import_module(MASKER).redact(" ".join(tokens[-NEWEST:])) == " ".join(["***"] * NEWEST)
+    assert len(masker.patterns) == known + MAX_MASKED_TOKENS
+    assert import_module(MASKER).redact(" ".join(tokens[-MAX_MASKED_TOKENS:])) == " ".join(
+        ["***"] * MAX_MASKED_TOKENS
+    )
     assert import_module(MASKER).redact(f"({app.CLIENT_SECRET})") == "(***)"
 
 

@@ -17,12 +17,12 @@ from fsspec.implementations.memory import MemoryFileSystem
 from s3fs import S3FileSystem
 
 from airflow_provider_predictions.api.errors import (
-    MAX_MESSAGE_LENGTH,
     ConfigurationError,
     ConflictError,
     PredictionsError,
     StorageError,
 )
+from airflow_provider_predictions.api.limits import MAX_MESSAGE_LENGTH
 from airflow_provider_predictions.storage.console import bucket_of, console_url, plain_url
 from airflow_provider_predictions.storage.errors import explained, status_of, worker_disk
 from airflow_provider_predictions.storage.objects import (

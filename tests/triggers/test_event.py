@@ -9,8 +9,9 @@ import os
 import pytest
 
 from airflow_provider_predictions.api.errors import ConfigurationError
+from airflow_provider_predictions.api.limits import MAX_EVENT_BYTES
 from airflow_provider_predictions.api.models import Prediction
-from airflow_provider_predictions.api.waiting.finished_events import MAX_EVENT_BYTES, events
+from airflow_provider_predictions.api.waiting.finished_events import events
 from airflow_provider_predictions.sandbox.store import RecordStore
 from airflow_provider_predictions.triggers.event import PredictionsEventTrigger
 from airflow_provider_predictions.triggers.poller import Poller

@@ -10,7 +10,8 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
 
-from airflow_provider_predictions.api.waiting.list_pass import FIRST_PAGE_ROWS, MAX_PAGE_BYTES
+from airflow_provider_predictions.api.limits import MAX_PAGE_BYTES
+from airflow_provider_predictions.api.waiting.list_pass import FIRST_PAGE_ROWS
 from tests.clock import SimulatedTime
 from tests.given import DONE, WAIT, bare, connect
 from tests.sensors.waiting import make

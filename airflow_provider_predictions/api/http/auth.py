@@ -1,4 +1,4 @@
-"""Who asks: a fixed API key, or a token that is fetched, shared and renewed."""
+"""Credentials of a service: a fixed API key, or a token that is fetched, shared and renewed."""
 
 from __future__ import annotations
 
@@ -7,152 +7,126 @@ import math
 import os
 import threading
 import time
+from abc import abstractmethod
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from typing_extensions import override
+
 from airflow_provider_predictions.api.errors import NoAnswerError
 from airflow_provider_predictions.api.http.redaction import without
-from airflow_provider_predictions.api.http.token_endpoint import Token, fetch
-from airflow_provider_predictions.api.http.transport import TIMEOUTS
-
-INTERVAL = 60.0
-"""Seconds after a replacement that was refused, too, before another token is tried."""
+from airflow_provider_predictions.api.http.token_endpoint import ENDPOINT, Credentials, Token, fetch
+from airflow_provider_predictions.api.limits import MAX_TIMEOUTS, MIN_RENEWAL_SECONDS
 
 
 class Auth(Protocol):
-    """Where the bearer token comes from."""
+    """Where the bearer token comes from. Equal ones share a rate limit."""
 
+    @abstractmethod
     def token(self) -> str:
         """The token to send now."""
 
     async def atoken(self) -> str:
-        """The same, without blocking the event loop."""
+        """The token to send now, without blocking the event loop."""
+        return self.token()
 
     def accept(self, token: str) -> None:
-        """Hear that the service took a token."""
+        """Note that the service accepted a token."""
+        return
 
     def reject(self, token: str, status: int, *, renewed: bool = False, is_file: bool = False) -> bool:
-        """Hear that the service refused a token; answer whether another one is worth a try.
+        """Note that the service refused a token. Return whether another one may work.
 
-        :param status: 401, or 403, which may also mean that a right is lacking.
-        :param renewed: whether the same request was refused with the token before, too.
-        :param is_file: whether it was a request for a file, which may be forbidden by itself.
+        :param status: 401, or 403, which may also mean that a right is missing.
+        :param renewed: whether the service refused the same request with another token before.
+        :param is_file: whether the request was for a file, which may be forbidden by itself.
         """
+        return False
 
+    @abstractmethod
     def redact(self, text: str) -> str:
         """A text without the secrets that the service may have echoed."""
 
 
 @dataclass(frozen=True)
-class BearerAuth:
+class BearerAuth(Auth):
     """A fixed API key (VLM Run: specification, ``HTTPBearer``)."""
 
     api_key: str = field(repr=False)
 
+    @override
     def token(self) -> str:
-        """The key."""
         return self.api_key
 
-    async def atoken(self) -> str:
-        """The key."""
-        return self.api_key
-
-    def accept(self, token: str) -> None:
-        """A key does not change."""
-
-    def reject(self, token: str, status: int, *, renewed: bool = False, is_file: bool = False) -> bool:
-        """There is no other key."""
-        return False
-
+    @override
     def redact(self, text: str) -> str:
-        """A text without the key."""
         return without(text, self.api_key)
 
 
-def _tell_nobody(token: str) -> None:
-    """Nobody wants to know."""
-
-
 @dataclass(frozen=True)
-class ClientCredentialsAuth:
+class ClientCredentialsAuth(Credentials, Auth):
     """OAuth2 client credentials, in the form body, with an ``audience`` (Cradl: api-reference, Introduction).
 
-    Equal credentials share one token in a process, whoever asks for it and from wherever.
+    Equal credentials share one token in a process. Fetching it may take five timeouts in all.
 
-    :param timeout: seconds for each of connecting, sending and each read; a token may take five
-        times as long in all.
-    :param on_token: is told of each new token before it is used.
+    :param on_token: called with each new token before its first use.
     """
 
-    auth_url: str
-    client_id: str
-    client_secret: str = field(repr=False)
-    audience: str
-    timeout: float = field(default=60, compare=False)
-    on_token: Callable[[str], None] = field(default=_tell_nobody, repr=False, compare=False)
+    on_token: Callable[[str], None] | None = field(default=None, repr=False, compare=False)
 
     @property
     def _source(self) -> _TokenSource:
         # setdefault is atomic: of two threads that come at once, both get the first one's source.
         return sources.get(self) or sources.setdefault(self, _TokenSource(self))
 
+    @override
     def token(self) -> str:
-        """The shared token, fetched where there is none or it is about to end."""
-        source = self._source
-        if token := source.fresh():
-            return token
-        fetching = source.fetch()
+        fetching = self._source.fetch()
         try:
-            return fetching.result(self.timeout * TIMEOUTS)
+            return fetching.result(self.timeout * MAX_TIMEOUTS)
         except TimeoutError:
-            raise source.give_up(fetching) from None
+            raise self._source.give_up(fetching) from None
 
+    @override
     async def atoken(self) -> str:
-        """The same; the fetch runs in a thread of its own."""
-        source = self._source
-        if token := source.fresh():
-            return token
-        fetching = source.fetch()
+        fetching = self._source.fetch()
         try:
-            return await asyncio.wait_for(asyncio.wrap_future(fetching), self.timeout * TIMEOUTS)
+            return await asyncio.wait_for(asyncio.wrap_future(fetching), self.timeout * MAX_TIMEOUTS)
         except TimeoutError:
-            raise source.give_up(fetching) from None
+            raise self._source.give_up(fetching) from None
 
+    @override
     def accept(self, token: str) -> None:
-        """The current token is good."""
         self._source.accept(token)
 
+    @override
     def reject(self, token: str, status: int, *, renewed: bool = False, is_file: bool = False) -> bool:
-        """Renew once: a second refusal in a row is about the credentials, or about their rights."""
         return self._source.reject(token, status, renewed=renewed, is_file=is_file)
 
+    @override
     def redact(self, text: str) -> str:
-        """A text without the secret."""
         return without(text, self.client_secret)
 
 
 class _TokenSource:
-    """One token for all who share a credential. At most one fetch runs; everyone waits for its future."""
+    """One token for all that share a credential. At most one fetch runs, and all wait for its future."""
 
     def __init__(self, credentials: ClientCredentialsAuth) -> None:
         self._credentials = credentials
         self._lock = threading.Lock()
+        self._fetching: Future[str] | None = None
         self._token: Token | None = None
         self._accepted = False
         self._replaced_at = -math.inf
         self._in_vain_until: dict[int, float] = {}
-        self._fetching: Future[str] | None = None
-
-    def fresh(self) -> str | None:
-        token = self._token
-        return token.value if token and time.monotonic() < token.renew_at else None
 
     def fetch(self) -> Future[str]:
-        """Join the fetch that runs, or start one in a thread of its own, which blocks no loop."""
+        """The fetch that runs or has a good token, or a new one. Its thread blocks no event loop."""
         with self._lock:
-            if self._fetching is None:
+            is_fresh = self._token is not None and time.monotonic() < self._token.renew_at
+            if self._fetching is None or (self._fetching.done() and not is_fresh):
                 self._fetching = Future()
                 # A waiter that is cancelled must not cancel the future that others wait for.
                 self._fetching.set_running_or_notify_cancel()
@@ -162,43 +136,42 @@ class _TokenSource:
             return self._fetching
 
     def give_up(self, fetching: Future[str]) -> NoAnswerError:
-        """Wait for this fetch no more; the next who needs a token starts another."""
-        self._end(fetching)
-        return NoAnswerError(
-            "The token endpoint (extra auth_url) sent no token within "
-            f"{self._credentials.timeout * TIMEOUTS:g} s, {TIMEOUTS} times extra timeout"
-        )
-
-    def _end(self, fetching: Future[str]) -> None:
+        """Forget this fetch: the next request for a token starts another."""
         with self._lock:
             if self._fetching is fetching:
                 self._fetching = None
+        return NoAnswerError(
+            f"{ENDPOINT} sent no token within {self._credentials.timeout * MAX_TIMEOUTS:g} s, "
+            f"{MAX_TIMEOUTS} times extra timeout"
+        )
 
     def _run(self, future: Future[str]) -> None:
         try:
             token = fetch(self._credentials)
-            self._credentials.on_token(token.value)
+            if self._credentials.on_token:
+                self._credentials.on_token(token.value)
         except BaseException as error:
-            self._end(future)
             future.set_exception(error)
         else:
-            self._token, self._accepted = token, False
-            self._end(future)
+            with self._lock:
+                if self._fetching is future:
+                    self._token, self._accepted = token, False
             future.set_result(token.value)
 
     def accept(self, token: str) -> None:
-        if not self._accepted and self._token and self._token.value == token:
+        if self._token and self._token.value == token:
             self._accepted = True
 
     def reject(self, token: str, status: int, *, renewed: bool, is_file: bool) -> bool:
+        """Renew a token once: a second refusal in a row is about the credentials, or about their rights."""
         with self._lock:
             if self._token is None or self._token.value != token:
-                return not renewed  # somebody else has had it replaced meanwhile
+                return not renewed  # another request has had it replaced
             now = time.monotonic()
-            if renewed or (not self._accepted and now < self._replaced_at + INTERVAL):
-                self._in_vain_until[status] = now + INTERVAL
+            if renewed or (not self._accepted and now < self._replaced_at + MIN_RENEWAL_SECONDS):
+                self._in_vain_until[status] = now + MIN_RENEWAL_SECONDS
                 return False
-            # What a new token did not help against is not about the token, even if other requests go well.
+            # If a new token did not help, the refusal is not about the token, even if other requests succeed.
             if now < self._in_vain_until.get(status, -math.inf):
                 return False
             if is_file and status == 403 and self._accepted:

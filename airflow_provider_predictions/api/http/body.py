@@ -1,50 +1,49 @@
-"""The body of an answer: unpacked while it arrives, and never more of it than is allowed."""
+"""The body of a response: unpacked while it arrives, and never more of it than allowed.
+
+httpx unpacks a whole chunk at once, takes codings in codings, drops all but the first member of a gzip body,
+and does not notice that its end is missing.
+"""
 
 from __future__ import annotations
 
 import zlib
 
 from airflow_provider_predictions.api.errors import AnswerTooLargeError, MalformedAnswerError
+from airflow_provider_predictions.api.limits import MAX_UNPACK_BYTES
 
 GZIP = 31
 """What zlib calls a window of 32 kB behind a gzip header."""
-PIECE = 1 << 14
-"""Bytes that are unpacked at once: behind each member, what follows of them is copied."""
 
 
 class Body:
-    """What has come of an answer so far.
+    """The part of a body that has arrived.
 
-    A few kilobytes can unpack to gigabytes, so no more is unpacked than may be kept, and only the coding that
-    was asked for is taken (RFC 9110, section 8.4.1.3).
+    It unpacks no more than may be kept, since a few kilobytes can hold gigabytes. It accepts only the coding
+    that was requested (RFC 9110, section 8.4.1.3).
 
     :param title: of the service.
-    :param encoding: the header ``Content-Encoding``; empty where there is none.
-    :param most: bytes.
-    :param is_page: of a list, which can be asked for with fewer rows.
+    :param encoding: the header ``Content-Encoding``, empty if there is none.
+    :param most: bytes, unpacked.
+    :param is_page: of a list, whose page size can be smaller.
+    :raises MalformedAnswerError: for another coding.
     """
 
     def __init__(self, title: str, encoding: str, most: int, *, is_page: bool = True) -> None:
         self._title = title
-        self._left = most
-        self._most = most
+        self._left = self._most = most
         self._is_page = is_page
         self._chunks: list[bytes] = []
-        self._unpacker: zlib._Decompress | None = None
-        match encoding.strip().lower():
-            case "" | "identity":
-                pass
-            case "gzip" | "x-gzip":
-                self._unpacker = zlib.decompressobj(GZIP)
-            case _:
-                raise MalformedAnswerError(f"{title} sent a body in a coding that was not asked for")
+        coding = encoding.strip().lower()
+        if coding not in ("", "identity", "gzip", "x-gzip"):
+            raise MalformedAnswerError(f"{title} sent a body in a coding that was not asked for")
+        self._unpacker = zlib.decompressobj(GZIP) if coding.endswith("gzip") else None
 
     def add(self, chunk: bytes) -> None:
-        """Take what has come.
+        """Add what has arrived.
 
         :param chunk: as it was sent.
-        :raises AnswerTooLargeError: where there is more than allowed.
-        :raises MalformedAnswerError: where it cannot be unpacked.
+        :raises AnswerTooLargeError: if the body is larger than allowed.
+        :raises MalformedAnswerError: if it is no gzip.
         """
         if self._unpacker:
             try:
@@ -61,13 +60,13 @@ class Body:
         self._chunks.append(chunk)
 
     def _unpacked(self, chunk: bytes) -> bytes:
-        """What a chunk holds, of one member of a gzip file or of several (RFC 1952, section 2.2).
+        """The content of a chunk, of one gzip member or of several (RFC 1952, section 2.2).
 
-        Zeros behind a member are padding, as gzip and Python's own reader take them.
+        Zeros behind a member are padding, as for gzip and Python's own reader.
         """
         found, most = [], self._left + 1
-        for at in range(0, len(chunk), PIECE):
-            piece = chunk[at : at + PIECE]
+        for at in range(0, len(chunk), MAX_UNPACK_BYTES):
+            piece = chunk[at : at + MAX_UNPACK_BYTES]
             while piece and most > 0:
                 if self._unpacker is None or self._unpacker.eof:
                     piece = piece.lstrip(b"\0") if self._unpacker else piece
@@ -80,10 +79,10 @@ class Body:
         return b"".join(found)
 
     def content(self) -> bytes:
-        """All that was sent.
+        """The whole body.
 
-        :raises MalformedAnswerError: where its end is missing.
+        :raises MalformedAnswerError: if the end of a gzip is missing.
         """
         if self._unpacker and not self._unpacker.eof:
             raise MalformedAnswerError(f"{self._title} sent a gzip body without its end")
-        return self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
+        return b"".join(self._chunks)

@@ -1,8 +1,4 @@
-"""Move requests and answers.
-
-What to ask, what an answer means and when to ask again is decided once, elsewhere; the two clients only send
-and wait.
-"""
+"""Two clients, sync and async, that only send and wait. ``base_client`` decides everything else."""
 
 from __future__ import annotations
 
@@ -26,8 +22,8 @@ from airflow_provider_predictions.api.errors import (
 from airflow_provider_predictions.api.http.base_client import BaseClient, options, trusted_certificates
 from airflow_provider_predictions.api.http.files import MissingFiles, naming, redirected
 from airflow_provider_predictions.api.http.prefetch import Prefetch
-from airflow_provider_predictions.api.http.retry import ATTEMPTS
-from airflow_provider_predictions.api.http.transport import TIMEOUTS, AsyncTransport, Transport
+from airflow_provider_predictions.api.http.transport import AsyncTransport, Transport
+from airflow_provider_predictions.api.limits import MAX_ATTEMPTS, MAX_TIMEOUTS
 from airflow_provider_predictions.api.models import Page, PageRequest, Prediction
 from airflow_provider_predictions.api.pagination.base import RequestFlow
 from airflow_provider_predictions.api.service import Service
@@ -36,15 +32,15 @@ T = TypeVar("T")
 
 
 class Client(BaseClient):
-    """Send and wait in the calling thread. A context manager.
+    """Sends and waits in the calling thread. A context manager.
 
     :param service: which API, with which credentials.
-    :param attempts: how often one request is sent at most.
+    :param attempts: how often a request is sent at most.
     """
 
     _http: httpx.Client
 
-    def __init__(self, service: Service[Any], *, attempts: int = ATTEMPTS) -> None:
+    def __init__(self, service: Service[Any], *, attempts: int = MAX_ATTEMPTS) -> None:
         super().__init__(service, attempts)
         self._http = httpx.Client(
             transport=Transport(trusted_certificates(), service.timeout), **options(service)
@@ -59,8 +55,8 @@ class Client(BaseClient):
         return self
 
     def __exit__(self, *_: object) -> None:
-        # Wakes the threads that wait for their turn. One whose request is in flight would not notice that its
-        # connection is closed, and hang on it until the timeout; so that is done behind it.
+        # This wakes the threads that wait for their turn. A thread whose request is in flight would not
+        # notice a closed connection, and hang until the timeout. So connections are closed after its end.
         self._closing.set()
         if self._pools:
             threading.Thread(target=self._close_behind, name="predictions-close", daemon=True).start()
@@ -83,16 +79,16 @@ class Client(BaseClient):
     def get(
         self, request: PageRequest, read: Callable[[bytes], T], *, ended: threading.Event | None = None
     ) -> T:
-        """Send a request, again where that may help, and read its answer.
+        """Send a request, with retries, and read the response.
 
-        :param ended: set when nobody waits for the answer any more; then nothing more is sent.
+        :param ended: set when nobody waits for the response any more. Then nothing more is sent.
         """
         retrying = tenacity.Retrying(sleep=self.sleep, **self.policy(request))
-        answer: T = retrying(self._once, request, read, ended or self._closing)
-        return answer
+        found: T = retrying(self._once, request, read, ended or self._closing)
+        return found
 
     def _once(self, request: PageRequest, read: Callable[[bytes], T], ended: threading.Event) -> T:
-        """Send a request; at once again with another token, where the first one was refused."""
+        """Send a request, and at once again if another token may be accepted."""
         try:
             return read(self._send(request, ended))
         except TokenRefusedError:
@@ -100,39 +96,36 @@ class Client(BaseClient):
         return read(self._send(request, ended, renewed=True))
 
     def _send(self, request: PageRequest, ended: threading.Event, *, renewed: bool = False) -> bytes:
-        reservation = self.reservation()
-        while (seconds := reservation.wait(self.clock())) and not self._is_over(ended):
+        call = self.call(request, renewed=renewed)
+        while (seconds := call.reservation.wait(self.clock())) and not self._is_over(ended):
             self.sleep(seconds)
         if self._is_over(ended):
             raise InvalidRequestError("The client is closed")
-        token = self.service.auth.token()
-        with (
-            self.wire(request, reservation),
-            closing(self._http.send(self.build(request, token), stream=True)) as response,
-        ):
-            body = self.body(request, response)
+        call.token = self.service.auth.token()
+        with self.wire(call), closing(self._http.send(self.build(call), stream=True)) as response:
+            body = self.body(call, response)
             for chunk in response.iter_raw():
                 body.add(chunk)
-        return self.read(request, response, body.content(), token, reservation, renewed=renewed)
+        return self.read(call, response, body.content())
 
     def _is_over(self, ended: threading.Event) -> bool:
         return ended.is_set() or self._closing.is_set()
 
     def pages(self, flow: RequestFlow, *, prefetch: int = 0) -> Iterator[Page]:
-        """Ask until there is nothing more to ask.
+        """Send the requests of a flow until it has none.
 
-        :param prefetch: how many pages are in flight while one is used; 0 asks for each when it is wanted.
+        :param prefetch: how many pages are in flight while one is used; 0 to request each when it is needed.
         """
         ended, pool = threading.Event(), self._threads(prefetch)
         flights = Prefetch(lambda request: self.get(request, flow.parse, ended=ended), pool, prefetch)
         try:
             while requests := flow.next_requests(max(1, prefetch)):
                 try:
-                    answer = flights.answer(requests)
+                    found = flights.first(requests)
                 except PredictionsError as error:
                     flow.on_error(error)
                     continue
-                page = flow.advance(answer)
+                page = flow.advance(found)
                 flights.start(flow.next_requests(prefetch))
                 yield page
         finally:
@@ -146,12 +139,12 @@ class Client(BaseClient):
         )
 
     def with_values(self, predictions: Iterable[Prediction], *, prefetch: int = 1) -> Iterator[Prediction]:
-        """Predictions with the values that their records only point to, in their order.
+        """Fetch the values that records only point to. The predictions keep their order.
 
-        Where these are gone for good, ``lacks_values`` of the prediction says why.
+        If values are gone for good, ``lacks_values`` of the prediction says why.
 
         :param prefetch: how many are fetched at once.
-        :raises PredictionsError: for a failure that the next attempt may not meet.
+        :raises PredictionsError: for a failure that may not happen again.
         """
         if prefetch <= 1:
             return map(self._with_values, predictions)
@@ -169,26 +162,26 @@ class Client(BaseClient):
             return self._missing_files.record(prediction, error)
 
     def _file(self, prediction: Prediction, request: PageRequest) -> Prediction:
-        """Ask for a file once, and where a redirect leads, once more."""
+        """Request a file once, and once more if it redirects."""
         try:
             with naming(prediction, request):
                 return self._once(request, partial(self.service.with_values, prediction), self._closing)
         except RedirectError as error:
             request = redirected(self.service.title, request, error)
-        # Out here, the chain of a later error does not hold the location, which may be signed.
+        # Out here, no later error chains the location, which may be signed.
         return self._file(prediction, request)
 
 
 class AsyncClient(BaseClient):
-    """Send and wait on the event loop. An asynchronous context manager.
+    """Sends and waits on the event loop. An asynchronous context manager.
 
     :param service: which API, with which credentials.
-    :param attempts: how often one request is sent at most.
+    :param attempts: how often a request is sent at most.
     """
 
     _http: httpx.AsyncClient
 
-    def __init__(self, service: Service[Any], *, attempts: int = ATTEMPTS) -> None:
+    def __init__(self, service: Service[Any], *, attempts: int = MAX_ATTEMPTS) -> None:
         super().__init__(service, attempts)
         self._http = httpx.AsyncClient(transport=AsyncTransport(trusted_certificates()), **options(service))
         self.sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
@@ -200,12 +193,12 @@ class AsyncClient(BaseClient):
         await self._http.aclose()
 
     async def get(self, request: PageRequest, read: Callable[[bytes], T]) -> T:
-        """Send a request, again where that may help, and read its answer."""
+        """Send a request, with retries, and read the response."""
         retrying = tenacity.AsyncRetrying(sleep=self.sleep, **self.policy(request))
         return await retrying(self._once, request, read)
 
     async def _once(self, request: PageRequest, read: Callable[[bytes], T]) -> T:
-        """Send a request; at once again with another token, where the first one was refused."""
+        """Send a request, and at once again if another token may be accepted."""
         try:
             return read(await self._send(request))
         except TokenRefusedError:
@@ -213,22 +206,22 @@ class AsyncClient(BaseClient):
         return read(await self._send(request, renewed=True))
 
     async def _send(self, request: PageRequest, *, renewed: bool = False) -> bytes:
-        reservation = self.reservation()
-        while seconds := reservation.wait(self.clock()):
+        call = self.call(request, renewed=renewed)
+        while seconds := call.reservation.wait(self.clock()):
             await self.sleep(seconds)
-        token = await self.service.auth.atoken()
-        with self.wire(request, reservation):
+        call.token = await self.service.auth.atoken()
+        with self.wire(call):
             async with (
-                asyncio.timeout(self.service.timeout * TIMEOUTS),
-                aclosing(await self._http.send(self.build(request, token), stream=True)) as response,
+                asyncio.timeout(self.service.timeout * MAX_TIMEOUTS),
+                aclosing(await self._http.send(self.build(call), stream=True)) as response,
             ):
-                body = self.body(request, response)
+                body = self.body(call, response)
                 async for chunk in response.aiter_raw():
                     body.add(chunk)
-        return self.read(request, response, body.content(), token, reservation, renewed=renewed)
+        return self.read(call, response, body.content())
 
     async def pages(self, flow: RequestFlow) -> AsyncIterator[Page]:
-        """Ask until there is nothing more to ask."""
+        """Send the requests of a flow until it has none."""
         while requests := flow.next_requests(1):
             try:
                 answer = await self.get(requests[0], flow.parse)

@@ -13,7 +13,6 @@ import httpx
 import msgspec
 
 from airflow_provider_predictions.api.errors import (
-    MAX_MESSAGE_LENGTH,
     AnswerTooLargeError,
     AuthenticationError,
     MalformedAnswerError,
@@ -23,15 +22,17 @@ from airflow_provider_predictions.api.errors import (
     RefusedError,
     UnusableFileError,
 )
-from airflow_provider_predictions.api.filters import MAX_URL_LENGTH, split_url
+from airflow_provider_predictions.api.limits import (
+    MAX_HOST_LENGTH,
+    MAX_MESSAGE_LENGTH,
+    MAX_NAMED_HOSTS,
+    MAX_URL_LENGTH,
+)
 from airflow_provider_predictions.api.models import PageRequest, Prediction
+from airflow_provider_predictions.api.urls import split_url
 
 log = logging.getLogger(__name__)
 
-LONGEST_HOST = 253
-"""Characters of a name that a name server can hold (RFC 1035, section 2.3.4)."""
-MOST_HOSTS = 10
-"""Hosts that reasons name, since each record may name another one."""
 _NAME = re.compile(r"[a-z0-9_.-]+")
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 
@@ -66,7 +67,7 @@ def _require_host(url: httpx.URL) -> None:
     host = url.raw_host.decode()
     host.encode("idna")
     name = host.removesuffix(".").lower()
-    if len(name) > LONGEST_HOST:
+    if len(name) > MAX_HOST_LENGTH:
         raise ValueError("the host is too long")
     if ":" in name:
         return
@@ -153,6 +154,6 @@ class MissingFiles:
         return msgspec.structs.replace(prediction, lacks_values=reason)
 
     def _bounded(self, host: str) -> str:
-        if len(self._hosts) < MOST_HOSTS:
+        if len(self._hosts) < MAX_NAMED_HOSTS:
             self._hosts.add(host)
         return host if host in self._hosts else "another host"

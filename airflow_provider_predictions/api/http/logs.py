@@ -1,4 +1,4 @@
-"""What libraries write into the log, without what nobody may read there."""
+"""Keep secrets out of what libraries log."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ WITH_URLS = (
     "urllib3.connectionpool",
     "urllib3.poolmanager",
 )
-"""Loggers that write whole URLs, some of them at DEBUG only."""
+"""Loggers of whole URLs, some at DEBUG only."""
 WITH_TOKENS = "requests_oauthlib.oauth2_session"
-"""Writes the request for a token, secret included, and the token, at DEBUG."""
+"""Logs the request for a token with its secret, and the token, at DEBUG."""
 _QUERY = re.compile(r"\?\S+")
 
 
 def _without_query(record: logging.LogRecord) -> bool:
-    """Page tokens and signatures of files stand in queries."""
+    """Queries hold page tokens and signatures of files."""
     text = record.getMessage()
     if "?" in text:
         record.msg, record.args = _QUERY.sub("", text), ()
@@ -32,7 +32,7 @@ def _above_debug(record: logging.LogRecord) -> bool:
 
 
 def keep_secrets_out() -> None:
-    """Filter what the libraries that send requests log, whatever levels are configured; done once."""
+    """Filter the logs of the libraries that send requests, at all levels. The package calls it once."""
     for name in WITH_URLS:
         logging.getLogger(name).addFilter(_without_query)
     logging.getLogger(WITH_TOKENS).addFilter(_above_debug)

@@ -1,4 +1,4 @@
-"""Keep requests in flight ahead of the one whose answer is needed."""
+"""Keep requests in flight ahead of the one whose response is needed."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ T = TypeVar("T")
 
 
 class Prefetch(Generic[T]):
-    """Requests in flight, at most ``most``; with none, each is sent when its answer is asked for.
+    """Requests in flight.
 
-    :param get: sends a request and reads its answer.
-    :param pool: of as many threads.
+    :param get: sends a request and reads its response.
+    :param pool: has ``most`` threads.
+    :param most: how many at once; 0 to send each in the calling thread when its response is needed.
     """
 
     def __init__(self, get: Callable[[PageRequest], T], pool: Executor, most: int) -> None:
@@ -26,22 +27,19 @@ class Prefetch(Generic[T]):
         self._flying: list[tuple[PageRequest, Future[T]]] = []
 
     def start(self, requests: Iterable[PageRequest]) -> None:
-        """Send those that are not in flight yet, and forget what is in flight for nobody."""
+        """Send the requests that are not in flight yet, and cancel all others that are."""
         wanted = list(islice(requests, self._most))
-        kept = [(request, flight) for request, flight in self._flying if request in wanted]
         for request, flight in self._flying:
             if request not in wanted:
                 flight.cancel()
-        sent = [request for request, _ in kept]
-        new = [(request, self._pool.submit(self._get, request)) for request in wanted if request not in sent]
-        self._flying = kept + new
+        self._flying = [(request, flight) for request, flight in self._flying if request in wanted]
+        sent = [request for request, _ in self._flying]
+        self._flying += [(each, self._pool.submit(self._get, each)) for each in wanted if each not in sent]
 
-    def answer(self, requests: list[PageRequest]) -> T:
-        """The answer to the first request; the others are on their way."""
+    def first(self, requests: list[PageRequest]) -> T:
+        """The response to the first request. The others are in flight then."""
         self.start(requests)
-        first = requests[0]
-        flight = next((flight for request, flight in self._flying if request == first), None)
-        if flight is None:
-            return self._get(first)
-        self._flying = [(request, other) for request, other in self._flying if other is not flight]
-        return flight.result()
+        if not self._flying:
+            return self._get(requests[0])
+        at = next(at for at, (request, _) in enumerate(self._flying) if request == requests[0])
+        return self._flying.pop(at)[1].result()

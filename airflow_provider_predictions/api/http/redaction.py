@@ -1,4 +1,4 @@
-"""Texts of others, without our secrets."""
+"""Hide secrets in texts from outside."""
 
 from __future__ import annotations
 
@@ -10,18 +10,16 @@ from collections.abc import Iterator
 from functools import partial
 from urllib.parse import quote, quote_plus
 
-# Words are found without looking for anything in them: that would begin anew at each of their letters.
+from airflow_provider_predictions.api.limits import MIN_SECRET_LENGTH, MIN_VALUE_LENGTH
+
+# It matches whole words. A pattern for a part of a word would start again at each letter.
 _WORD = re.compile(r"[\w+/=-]+")
-MIN_SECRET_LENGTH = 8
-"""Letters of base64 that are told from those of other texts."""
-MIN_VALUE_LENGTH = 6
-"""Letters of a query value that is hidden: a shorter one is soon guessed, and common words hold it."""
 
 
 def without(text: str, *secrets: str) -> str:
-    """A text with ``***`` for each secret, also where that is quoted as in a URL, in JSON, HTML or base64."""
+    """A text with ``***`` for each secret, quoted as in a URL, in JSON, HTML or base64, too."""
     for secret in filter(None, secrets):
-        for form in sorted(set(_forms(secret)), key=len, reverse=True):
+        for form in sorted(_forms(secret), key=len, reverse=True):
             text = text.replace(form, "***")
         for core in _in_base64(secret):
             if core in text:
@@ -38,20 +36,14 @@ def _hidden(core: str, word: re.Match[str]) -> str:
     return "***" if core in word[0] else word[0]
 
 
-def _forms(secret: str) -> Iterator[str]:
-    yield secret
-    yield quote(secret)
-    yield quote(secret, safe="")
-    yield quote_plus(secret)
+def _forms(secret: str) -> set[str]:
     in_json = json.dumps(secret)[1:-1]
-    yield in_json
-    yield json.dumps(in_json)[1:-1]
-    yield repr(secret)[1:-1]
-    yield html.escape(secret)
+    in_urls = (quote(secret), quote(secret, safe=""), quote_plus(secret))
+    return {secret, *in_urls, in_json, json.dumps(in_json)[1:-1], repr(secret)[1:-1], html.escape(secret)}
 
 
 def _in_base64(secret: str) -> Iterator[str]:
-    """What base64 makes of a secret, but for the letters that depend on what stands around it."""
+    """The base64 of a secret, without the letters that depend on the text around it."""
     for offset in range(3):
         for encode in (base64.b64encode, base64.urlsafe_b64encode):
             core = encode(b"\0" * offset + secret.encode()).decode().rstrip("=")[(0, 2, 3)[offset] : -1]

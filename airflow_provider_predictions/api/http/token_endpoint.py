@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
@@ -24,54 +24,70 @@ from airflow_provider_predictions.api.errors import (
     TransientError,
 )
 from airflow_provider_predictions.api.http.retry import policy, retry_after
+from airflow_provider_predictions.api.limits import (
+    MAX_TOKEN_ATTEMPTS,
+    MAX_TOKEN_RESPONSE_BYTES,
+    TIMEOUT_SECONDS,
+    TOKEN_LEEWAY_SECONDS,
+)
 
 if TYPE_CHECKING:
     import requests
 
-    from airflow_provider_predictions.api.http.auth import ClientCredentialsAuth
-
-TOKEN_ATTEMPTS = 3
 GOOD = (200, 201, 203)
 """The specification says 200; some endpoints create a token (201), and a proxy may have changed it (203)."""
-MAX_TOKEN_RESPONSE_BYTES = 1 << 20
-"""Bytes, unpacked."""
-ANSWERED = "The token endpoint (extra auth_url) answered"
-LEEWAY = 60.0
-"""A token is renewed so many seconds before it ends, or after half of its life where that is less."""
+ENDPOINT = "The token endpoint (extra auth_url)"
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """What the endpoint requires.
+
+    :param timeout: seconds for each of connecting, sending and each read.
+    """
+
+    auth_url: str
+    client_id: str
+    client_secret: str = field(repr=False)
+    audience: str
+    timeout: float = field(default=TIMEOUT_SECONDS, compare=False)
 
 
 @dataclass(frozen=True)
 class Token:
-    """A bearer token, and when it is to be replaced, in monotonic seconds."""
+    """A bearer token.
+
+    :param renew_at: monotonic seconds.
+    """
 
     value: str
     renew_at: float
 
 
-def fetch(credentials: ClientCredentialsAuth) -> Token:
-    """Ask for a token; whether to ask again is left to who needs it, but for a spurious refusal.
+class _Status400Error(TransientError):
+    """Real and spurious refusals of the endpoint look the same."""
 
-    :raises AuthenticationError: where the credentials are refused.
-    :raises PredictionsError: for whatever else is wrong.
+
+def fetch(credentials: Credentials) -> Token:
+    """Request a token, again only after a 400. Other retries are up to the caller.
+
+    :raises AuthenticationError: if the endpoint rejects the credentials.
+    :raises PredictionsError: for any other failure.
     """
-    # Cradl's token endpoint answers a good request with 400 now and then, so a 400 is tried again;
+    # Cradl's token endpoint answers a good request with 400 now and then, so a 400 is retried;
     # the vendor's SDK does the same (cradl-sdk-python, changelog 0.6.1 and 0.6.2).
     spurious = tenacity.retry_if_exception_type(_Status400Error)
     try:
-        return tenacity.Retrying(**policy(TOKEN_ATTEMPTS) | {"retry": spurious})(_fetch_once, credentials)
+        return tenacity.Retrying(**policy(MAX_TOKEN_ATTEMPTS) | {"retry": spurious})(_fetch_once, credentials)
     except _Status400Error as error:
         raise AuthenticationError(
-            f"The token endpoint (extra auth_url) answered 400 {TOKEN_ATTEMPTS} times: "
+            f"{ENDPOINT} answered 400 {MAX_TOKEN_ATTEMPTS} times: "
             "check client id (login), client secret (password) and extra audience",
             status=400,
         ) from error
 
 
-class _Status400Error(TransientError):
-    """Real and spurious refusals of the token endpoint look the same."""
-
-
-def _fetch_once(credentials: ClientCredentialsAuth) -> Token:
+def _fetch_once(credentials: Credentials) -> Token:
     import requests
     from oauthlib.oauth2 import BackendApplicationClient, InsecureTransportError, OAuth2Error
     from requests_oauthlib import OAuth2Session
@@ -96,33 +112,34 @@ def _fetch_once(credentials: ClientCredentialsAuth) -> Token:
             "extra auth_url: must start with https:// "
             "(for a server on this machine set OAUTHLIB_INSECURE_TRANSPORT=1)"
         ) from None
-    except requests.exceptions.SSLError:
-        raise NoAnswerError(
-            "The token endpoint (extra auth_url) did not answer: SSLError. Check the URL; if you trust its "
-            "authority, name that in the environment variable REQUESTS_CA_BUNDLE"
-        ) from None
     except requests.RequestException as error:
-        raise NoAnswerError(
-            f"The token endpoint (extra auth_url) did not answer: {type(error).__name__}"
-        ) from None
+        text = f"{ENDPOINT} did not answer: {type(error).__name__}"
+        if isinstance(error, requests.exceptions.SSLError):
+            text += (
+                ". Check the URL; if you trust its authority, "
+                "name that in the environment variable REQUESTS_CA_BUNDLE"
+            )
+        raise NoAnswerError(text) from None
     # The last three are those of JSON that is no object, or too deep a one.
     except (OAuth2Error, ValueError, TypeError, AttributeError, RecursionError) as error:
-        raise MalformedAnswerError(
-            f"The token endpoint (extra auth_url) sent no token: {type(error).__name__}"
-        ) from None
+        raise MalformedAnswerError(f"{ENDPOINT} sent no token: {type(error).__name__}") from None
+    lifetime = _lifetime(*lifetimes)
+    return Token(_bearer(answer), asked + lifetime - min(TOKEN_LEEWAY_SECONDS, lifetime / 2))
+
+
+def _bearer(answer: dict[str, Any]) -> str:
     token = answer["access_token"]
     if not (
         isinstance(token, str) and token and token.isascii() and token.isprintable() and " " not in token
     ):
-        raise MalformedAnswerError("The token endpoint (extra auth_url) sent a token that no header can hold")
-    lifetime = _lifetime(*lifetimes)
-    return Token(token, asked + lifetime - min(LEEWAY, lifetime / 2))
+        raise MalformedAnswerError(f"{ENDPOINT} sent a token that no header can hold")
+    return token
 
 
 def _lifetime(given: object) -> float:
-    """Seconds that a token is good for: none where the answer makes no sense, for ever where it does not say.
+    """Seconds that a token is valid: none if the response makes no sense, and for ever if it does not say.
 
-    :param given: ``expires_in`` of the answer.
+    :param given: ``expires_in`` of the response.
     """
     if given is None:
         return math.inf
@@ -134,9 +151,9 @@ def _lifetime(given: object) -> float:
 
 
 def _read(lifetimes: list[object], response: requests.Response, **_: object) -> requests.Response:
-    """Read the body, but of no error: oauthlib may quote that. However it ends, the connection is closed.
+    """Read the body, but not that of an error, which oauthlib may quote. Closes the connection in any case.
 
-    :param lifetimes: gets ``expires_in``, of which oauthlib drops 0 and refuses what is no number.
+    :param lifetimes: gets ``expires_in``: oauthlib drops 0 and refuses text that is no number.
     """
     with response:
         _refuse_errors(response)
@@ -145,8 +162,8 @@ def _read(lifetimes: list[object], response: requests.Response, **_: object) -> 
             content += chunk
             if len(content) > MAX_TOKEN_RESPONSE_BYTES:
                 raise MalformedAnswerError(
-                    f"{ANSWERED} {response.status_code} and more than {MAX_TOKEN_RESPONSE_BYTES} bytes: "
-                    f"check the URL"
+                    f"{ENDPOINT} answered {response.status_code} and more than {MAX_TOKEN_RESPONSE_BYTES} "
+                    "bytes: check the URL"
                 )
     given = json.loads(content, parse_int=float)  # int() refuses thousands of digits
     lifetimes.append(given.pop("expires_in", None))
@@ -158,9 +175,8 @@ def _read(lifetimes: list[object], response: requests.Response, **_: object) -> 
 
 
 def _refuse_errors(response: requests.Response) -> None:
-    status = response.status_code
-    where = f"{ANSWERED} {status}"
-    after = retry_after(response.headers.get("Retry-After"), response.headers.get("Date"))
+    status, after = response.status_code, retry_after(response.headers)
+    where = f"{ENDPOINT} answered {status}"
     if response.is_redirect:
         # The secret goes to auth_url and nowhere else.
         raise ConfigurationError("extra auth_url: redirects; give the URL that it leads to")

@@ -1,4 +1,8 @@
-"""How httpx sends: straight or through a proxy of the environment, and within a bound of time."""
+"""How httpx sends: directly or through a proxy of the environment, and within a bound of time.
+
+httpx takes no bound of a whole response: its timeouts are those of single reads. It does not understand all
+forms of ``NO_PROXY`` either. So the clients get transports of their own.
+"""
 
 from __future__ import annotations
 
@@ -9,16 +13,14 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import httpx
+from typing_extensions import override
 
 from airflow_provider_predictions.api.errors import ConfigurationError
 from airflow_provider_predictions.api.http.proxies import Proxies
+from airflow_provider_predictions.api.limits import MAX_IDLE_CONNECTIONS, MAX_TIMEOUTS
 
 if TYPE_CHECKING:
     import httpcore
-
-LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=32)
-TIMEOUTS = 5
-"""So many times the timeout of a step, an answer may take in all, its headers included."""
 
 T = TypeVar("T", httpx.HTTPTransport, httpx.AsyncHTTPTransport)
 
@@ -26,22 +28,24 @@ T = TypeVar("T", httpx.HTTPTransport, httpx.AsyncHTTPTransport)
 class _Routes(Generic[T]):
     """A transport for each proxy of the environment, and one without.
 
-    :param make: makes one, with the arguments of httpx's own.
+    :param make: httpx's own class of transports.
     :raises ConfigurationError: naming the variable that holds no proxy.
     """
 
     def __init__(self, make: Callable[..., T], tls: ssl.SSLContext) -> None:
+        limits = httpx.Limits(max_connections=None, max_keepalive_connections=MAX_IDLE_CONNECTIONS)
         self._proxies = Proxies.of_environment()
-        self.all: dict[str | None, T] = {None: make(verify=tls, limits=LIMITS)}
+        self.all: dict[str | None, T] = {None: make(verify=tls, limits=limits)}
         for scheme, proxy in self._proxies.by_scheme.items():
+            name = f"{scheme.upper()}_PROXY"
             try:
-                self.all[proxy] = make(verify=tls, limits=LIMITS, proxy=proxy)
+                self.all[proxy] = make(verify=tls, limits=limits, proxy=proxy)
             except (httpx.InvalidURL, ValueError):
                 raise ConfigurationError(
-                    f"{scheme.upper()}_PROXY: the environment variable holds no URL of a proxy"
+                    f"{name}: the environment variable holds no URL of a proxy"
                 ) from None
             except ImportError as error:
-                raise ConfigurationError(f"{scheme.upper()}_PROXY: {error}") from None
+                raise ConfigurationError(f"{name}: {error}") from None
 
     def of(self, request: httpx.Request) -> T:
         return self.all[self._proxies.of(request.url)]
@@ -57,22 +61,22 @@ class Transport(httpx.BaseTransport):
     def __init__(self, tls: ssl.SSLContext, timeout: float) -> None:
         self._routes = _Routes(httpx.HTTPTransport, tls)
         for route in self._routes.all.values():
-            # httpx bounds single reads only, so headers could trickle for days; and it takes no backend.
+            # Headers could trickle for days. httpx takes no backend, and httpcore no bound.
             pool: Any = route._pool
-            pool._network_backend = _TimedBackend(pool._network_backend, timeout * TIMEOUTS)
+            pool._network_backend = _TimedBackend(pool._network_backend, timeout * MAX_TIMEOUTS)
 
+    @override
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """Send a request."""
         return self._routes.of(request).handle_request(request)
 
+    @override
     def close(self) -> None:
-        """Close all connections."""
         for route in self._routes.all.values():
             route.close()
 
 
 class AsyncTransport(httpx.AsyncBaseTransport):
-    """Sends on the event loop, whose ``asyncio.timeout`` bounds an answer.
+    """Sends on the event loop. The client's ``asyncio.timeout`` bounds a response.
 
     :param tls: the certificates to trust.
     """
@@ -80,18 +84,18 @@ class AsyncTransport(httpx.AsyncBaseTransport):
     def __init__(self, tls: ssl.SSLContext) -> None:
         self._routes = _Routes(httpx.AsyncHTTPTransport, tls)
 
+    @override
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send a request."""
         return await self._routes.of(request).handle_async_request(request)
 
+    @override
     async def aclose(self) -> None:
-        """Close all connections."""
         for route in self._routes.all.values():
             await route.aclose()
 
 
 class _TimedBackend:
-    """Opens connections whose answers are bounded in time, however steadily they trickle in."""
+    """Opens connections that bound the time of a response, however steadily it trickles in."""
 
     def __init__(self, backend: httpcore.NetworkBackend, seconds: float) -> None:
         self._backend = backend
@@ -102,7 +106,7 @@ class _TimedBackend:
 
 
 class _TimedStream:
-    """A connection, on which the time of an answer begins when the request was sent."""
+    """A connection. The time of a response begins when its request is sent."""
 
     def __init__(self, stream: httpcore.NetworkStream, seconds: float) -> None:
         self._stream = stream
@@ -114,7 +118,7 @@ class _TimedStream:
 
         left = self._deadline - time.monotonic()
         if left <= 0:
-            raise httpcore.ReadTimeout("the answer takes too long")
+            raise httpcore.ReadTimeout("the response takes too long")
         return self._stream.read(max_bytes, left if timeout is None else min(timeout, left))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
@@ -124,8 +128,5 @@ class _TimedStream:
     def start_tls(self, *args: Any, **kwargs: Any) -> _TimedStream:
         return _TimedStream(self._stream.start_tls(*args, **kwargs), self._seconds)
 
-    def close(self) -> None:
-        self._stream.close()
-
-    def get_extra_info(self, info: str) -> Any:
-        return self._stream.get_extra_info(info)
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)

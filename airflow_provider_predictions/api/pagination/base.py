@@ -14,6 +14,7 @@ from typing_extensions import override
 
 from airflow_provider_predictions.api.errors import MalformedAnswerError, PredictionsError
 from airflow_provider_predictions.api.filters import Filters
+from airflow_provider_predictions.api.limits import MAX_PAGES_WITHOUT_NEW_ROWS, MIN_PAGE_SIZE
 from airflow_provider_predictions.api.models import ListEndpoint, Observed, Page, PageRequest, Prediction
 from airflow_provider_predictions.api.pagination.seen import SeenRows
 from airflow_provider_predictions.api.state import Versioned, dump, load
@@ -21,10 +22,6 @@ from airflow_provider_predictions.api.wording import counted
 
 log = logging.getLogger(__name__)
 
-MIN_PAGE_SIZE = 10
-"""Rows. A page that is too large or too slow does not shrink below this."""
-MAX_PAGES_WITHOUT_NEW_ROWS = 100
-"""Consecutive responses without a new row after which a list counts as endless."""
 EMPTY_PAGES_AS_ONE = 10
 """Empty pages that count as one page of known rows."""
 

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from airflow_provider_predictions.api.limits import MAX_SEARCHES
 from airflow_provider_predictions.api.models import Prediction
 from airflow_provider_predictions.api.state import Versioned
-
-MAX_SEARCHES = 2
-"""A list may grow so fast that a search meets newer rows further back. Twice is unlikely."""
 
 
 class WindowSearch(Versioned, kw_only=True):

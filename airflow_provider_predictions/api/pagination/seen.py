@@ -16,15 +16,9 @@ from itertools import chain
 
 import msgspec
 
+from airflow_provider_predictions.api.limits import MAX_RECENT_PAGES, MAX_SPOOLED_BYTES, MAX_TIES
 from airflow_provider_predictions.api.models import Prediction
 from airflow_provider_predictions.api.state import Versioned
-
-RECENT_PAGES = 2
-"""Pages whose ids stay in memory: a list that grows pushes these rows into the next page."""
-MAX_TIES = 1000
-"""Ids of one moment that stay in memory. Beyond these, each row is looked up."""
-_IN_MEMORY = 1 << 18
-"""Bytes of hashes that stay in memory before they go to a file."""
 
 
 class Index:
@@ -52,7 +46,7 @@ class Notes:
     """Hashes of ids in a file. They are cheap to write, and read when the first id is looked up."""
 
     def __init__(self) -> None:
-        self._file = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115  (lives as long as the pass)
+        self._file = tempfile.SpooledTemporaryFile(MAX_SPOOLED_BYTES)  # noqa: SIM115  (lives as long as the pass)
 
     def add(self, hashes: Iterable[int]) -> None:
         """Add ids."""
@@ -60,7 +54,7 @@ class Notes:
 
     def __iter__(self) -> Iterator[int]:
         self._file.seek(0)
-        while block := self._file.read(_IN_MEMORY):
+        while block := self._file.read(MAX_SPOOLED_BYTES):
             yield from array("q", block)
 
 
@@ -85,7 +79,7 @@ class SeenRows(Versioned, dict=True):
     def __post_init__(self) -> None:
         self.earlier: Callable[[], Iterable[str]] = tuple
         """Returns the ids yielded before this pass resumed. Called only if the order does not tell."""
-        self._recent: deque[set[str]] = deque(maxlen=RECENT_PAGES)
+        self._recent: deque[set[str]] = deque(maxlen=MAX_RECENT_PAGES)
         self._ids: Notes | Index = Notes()
 
     @property

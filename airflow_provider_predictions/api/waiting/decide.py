@@ -11,17 +11,14 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from airflow_provider_predictions.api.clock import ServiceClock
 from airflow_provider_predictions.api.filters import Filters, Ids, Number, Words, checked
+from airflow_provider_predictions.api.limits import MAX_MISSING_SECONDS, MAX_NAMED
 from airflow_provider_predictions.api.models import Observed, Page, Prediction
 from airflow_provider_predictions.api.observed import unmatched_filters
 from airflow_provider_predictions.api.service import Service
 from airflow_provider_predictions.api.wording import counts
 
 State = Literal["waiting", "done", "failed"]
-NAMED = 10
-"""Predictions that a message names."""
 ADVICE = "The statuses of fail_on fail the task; fail_on=() waits only"
-MISSING_TIMEOUT = 600.0
-"""Seconds after which an id that the service does not know fails the wait."""
 
 MinPredictions = Annotated[int, Field(ge=0), Number]
 MissingTimeout = Annotated[float, Field(ge=0, allow_inf_nan=False), Number]
@@ -45,7 +42,7 @@ class Wait(BaseModel):
     fail_on: Words = ("cancelled", "failed")
     waiting_statuses: Words | None = None
     min_predictions: MinPredictions = 0
-    missing_timeout: MissingTimeout = MISSING_TIMEOUT
+    missing_timeout: MissingTimeout = MAX_MISSING_SECONDS
 
     @property
     def words(self) -> frozenset[str]:
@@ -120,7 +117,7 @@ class Tally:
         self.observed.add(page.observed if self._filters else Observed.of(chosen), self.wait.words)
         for prediction in chosen:
             self.statuses[prediction.status] += 1
-            if prediction.status in self.wait.fail_on and sum(map(len, self.failed.values())) < NAMED:
+            if prediction.status in self.wait.fail_on and sum(map(len, self.failed.values())) < MAX_NAMED:
                 message = self.service.message(prediction)
                 what = f"{prediction.status}{message and f': {message}'}"
                 self.failed.setdefault(what, []).append(prediction.id)
@@ -176,7 +173,7 @@ def _failure(tally: Tally, age: float) -> tuple[State, str] | None:
         count = f"{failed} of {tally.statuses.total()} predictions"
         return "failed", f"{title}: {count}: {names}{_more(failed)}. {ADVICE}"
     if tally.missing and age >= wait.missing_timeout:
-        names = ", ".join([*tally.missing][:NAMED]) + _more(len(tally.missing))
+        names = ", ".join([*tally.missing][:MAX_NAMED]) + _more(len(tally.missing))
         return "failed", f"prediction_ids: {title} has not known {names} for {age:.0f} s (missing_timeout)"
     return None
 
@@ -200,4 +197,4 @@ def _progress(tally: Tally, statuses: dict[str, int]) -> tuple[State, str]:
 
 
 def _more(count: int) -> str:
-    return f" and {count - NAMED} more" if count > NAMED else ""
+    return f" and {count - MAX_NAMED} more" if count > MAX_NAMED else ""

@@ -15,15 +15,13 @@ import msgspec
 from airflow_provider_predictions.api.clock import ServiceClock, earlier
 from airflow_provider_predictions.api.filters import utc
 from airflow_provider_predictions.api.incremental import LOOKBACK, IncrementalCursor
+from airflow_provider_predictions.api.limits import MAX_EVENT_BYTES
 from airflow_provider_predictions.api.models import Page, Prediction
 from airflow_provider_predictions.api.service import Service
 from airflow_provider_predictions.api.state import Versioned
 from airflow_provider_predictions.api.waiting.decide import Tally, Wait
 
 log = logging.getLogger(__name__)
-
-MAX_EVENT_BYTES = 60_000
-"""Bytes of JSON. Airflow keeps a trigger's events in its metadata database."""
 
 
 class Rows(Tally):

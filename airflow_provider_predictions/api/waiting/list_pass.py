@@ -11,17 +11,13 @@ import msgspec
 
 from airflow_provider_predictions.api.errors import NoAnswerError, PredictionsError, TransientError
 from airflow_provider_predictions.api.filters import Filters
+from airflow_provider_predictions.api.limits import MAX_PAGE_BYTES, MAX_ROWS_PER_PAGE, MAX_SINGLE_LOOKUPS
 from airflow_provider_predictions.api.models import Page, Prediction
 from airflow_provider_predictions.api.service import Service
 from airflow_provider_predictions.api.waiting.decide import Wait
 
-MAX_ROWS_PER_PAGE = 1000
-MAX_PAGE_BYTES = 8 << 20
-"""Of a page of a poll, as far as the size of a record is known. Parsing a page blocks the event loop."""
 FIRST_PAGE_ROWS = 25
 """Rows of a page while the size of a record is unknown. With 300 KB each, they reach MAX_PAGE_BYTES."""
-MAX_SINGLE_LOOKUPS = 5
-"""Up to this many ids are looked up one by one: half of what VLM Run's standard plan allows a minute."""
 SHRINK_FACTOR = 4
 """After a page fails, the next one has this many times fewer rows."""
 SLOW_PAGE = 5.0

@@ -6,17 +6,14 @@ import random
 from dataclasses import dataclass, field
 
 from airflow_provider_predictions.api.errors import PredictionsError, RateLimitedError
+from airflow_provider_predictions.api.limits import MAX_FAILURES
 from airflow_provider_predictions.api.waiting.decide import Decision
 from airflow_provider_predictions.api.wording import Log
 
-MAX_FAILURES = 5
-"""The failed poll in a row with this number ends a wait."""
 GROWTH = 0.1
 """With ``max_interval``, the interval grows to this share of the age of the wait."""
 JITTER = 0.1
 """Up to this share is added to an interval, so that waits that began together poll apart."""
-MAX_RETRY_AFTER = 900.0
-"""Seconds by which a service can delay the next poll."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +34,7 @@ class Pace:
         :param error: of the last poll, if it failed.
         """
         grown = min(age * GROWTH, self.max_interval or 0)
-        requested = min(error.retry_after or 0, MAX_RETRY_AFTER) if error else 0
+        requested = (error.retry_after or 0) if error else 0
         return max(self.interval, grown, requested) * (1 + random.uniform(0, JITTER))
 
 

@@ -16,13 +16,12 @@ from airflow_provider_predictions.api.errors import (
     RateLimitedError,
 )
 from airflow_provider_predictions.api.filters import Filters
+from airflow_provider_predictions.api.limits import MAX_FAILED_LOOKUPS
 from airflow_provider_predictions.api.models import Page, PageRequest
 from airflow_provider_predictions.api.service import Service
 from airflow_provider_predictions.api.waiting.decide import Wait
 from airflow_provider_predictions.api.waiting.list_pass import SLOW_PAGE, ListPass, QueryHistory, WantedIds
 
-MAX_FAILED_LOOKUPS = 3
-"""Stop after this many failed lookups."""
 ListKey = tuple[object, ...]
 
 

@@ -25,7 +25,7 @@ from airflow_provider_predictions.api.errors import (
 )
 from airflow_provider_predictions.api.http.auth import ClientCredentialsAuth
 from airflow_provider_predictions.api.http.client import AsyncClient
-from airflow_provider_predictions.api.http.token_endpoint import TOKEN_ATTEMPTS
+from airflow_provider_predictions.api.limits import MAX_TOKEN_ATTEMPTS
 from airflow_provider_predictions.api.models import PageRequest
 from airflow_provider_predictions.sandbox import app
 from airflow_provider_predictions.sandbox.server import Sandbox
@@ -42,7 +42,7 @@ LIST = PageRequest("predictions")
 
 @pytest.fixture
 def fresh(sandbox: Sandbox) -> Sandbox:
-    """The sandbox with a few predictions, which nobody has a token of."""
+    """The sandbox with a few predictions and no token issued."""
     sandbox.cradl.fill(3)
     return sandbox
 
@@ -53,7 +53,7 @@ def token_requests(server: Sandbox) -> int:
 
 @pytest.fixture
 def first_token(fresh: Sandbox) -> Iterator[Held]:
-    """Comes when the test says so."""
+    """The first token, held until the test releases it."""
     with held(fresh, 1, "/oauth2/token") as request:
         yield request
     join_fetches()
@@ -87,7 +87,7 @@ def test_the_credentials_go_in_the_form_body_with_the_audience(fresh: Sandbox) -
     assert fresh.wire.seen[0].authorization is None
 
 
-def test_each_token_is_told_of_and_shared_only_with_the_same_credentials(fresh: Sandbox) -> None:
+def test_on_token_gets_each_token_once_and_equal_credentials_share_it(fresh: Sandbox) -> None:
     told: list[str] = []
     credentials = replace(client_credentials(fresh), on_token=told.append)
 
@@ -98,7 +98,7 @@ def test_each_token_is_told_of_and_shared_only_with_the_same_credentials(fresh: 
 
 
 @pytest.mark.parametrize("ask", ["token", "atoken"])
-def test_a_token_that_takes_too_long_in_all_is_given_up_and_the_next_one_is_asked_for_anew(
+def test_a_fetch_that_takes_too_long_fails_and_the_next_request_starts_another(
     fresh: Sandbox, simulated_time: SimulatedTime, ask: str
 ) -> None:
     """However quick the steps of its request are."""
@@ -109,7 +109,7 @@ def test_a_token_that_takes_too_long_in_all_is_given_up_and_the_next_one_is_aske
     def take_long(token: str) -> None:
         told.append(token)
         if len(told) == 1:
-            while not given_up.wait(STEP):  # again and again: nobody may wait for the token yet
+            while not given_up.wait(STEP):  # again and again, since the waiter may not have begun
                 simulated_time.skip(5 * credentials.timeout)
             is_over.wait()
 
@@ -265,7 +265,7 @@ def test_a_wrong_secret_names_the_fields_and_not_the_secret(fresh: Sandbox) -> N
     assert "client secret (password)" in str(caught.value)
     assert "not-the-secret" not in str(caught.value) + repr(auth)
     assert not caught.value.retryable
-    assert token_requests(fresh) == TOKEN_ATTEMPTS
+    assert token_requests(fresh) == MAX_TOKEN_ATTEMPTS
 
 
 @pytest.mark.parametrize(
@@ -318,7 +318,7 @@ def test_the_bearer_goes_to_the_hosts_of_api_and_files_only(shell: Shell, fresh:
     assert [seen.authorization is not None for seen in fresh.wire.seen if seen.part == "files"] == [True]
 
 
-def test_a_server_of_this_machine_is_asked_for_a_file_only_if_the_connection_names_it(
+def test_a_file_on_this_machine_is_opened_only_if_the_connection_names_the_host(
     shell: Shell, fresh: Sandbox
 ) -> None:
     url = f"http://localhost:{fresh.port}/files/x"

@@ -1,4 +1,4 @@
-"""What has come of an answer, chunk by chunk."""
+"""The body of a response, chunk by chunk."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def body_of(*chunks: bytes, encoding: str = "", most: int = len(TEXT)) -> bytes:
 
 
 @pytest.mark.parametrize("encoding", ["", "identity", " Identity "])
-def test_a_body_that_is_not_packed_stays_as_it_is(encoding: str) -> None:
+def test_an_uncompressed_body_stays_as_it_is(encoding: str) -> None:
     assert body_of(TEXT[:7], TEXT[7:], encoding=encoding) == TEXT
     assert body_of(encoding=encoding) == b""
 
@@ -32,7 +32,7 @@ def test_a_body_is_unpacked_while_it_arrives(encoding: str) -> None:
     assert body_of(packed[:7], packed[7:9], packed[9:], encoding=encoding) == TEXT
 
 
-def test_all_members_of_a_packed_body_are_unpacked() -> None:
+def test_all_members_of_a_gzip_body_are_unpacked() -> None:
     packed = gzip.compress(TEXT[:9]) + gzip.compress(b"") + gzip.compress(TEXT[9:])
 
     for size in (1, 7, len(packed)):
@@ -60,13 +60,13 @@ def test_zeros_behind_a_packed_body_are_padding() -> None:
 
 
 @pytest.mark.parametrize("encoding", ["br", "deflate", "gzip, gzip", "zstd"])
-def test_a_coding_that_was_not_asked_for_is_refused(encoding: str) -> None:
+def test_a_coding_that_was_not_requested_is_refused(encoding: str) -> None:
     with pytest.raises(MalformedAnswerError, match="Cradl sent a body in a coding that was not asked for"):
         Body("Cradl", encoding, 1)
 
 
 @pytest.mark.parametrize("encoding", ["", "gzip"])
-def test_an_answer_of_more_bytes_than_allowed_says_what_to_do(encoding: str) -> None:
+def test_a_response_that_is_too_large_says_what_to_do(encoding: str) -> None:
     sent = gzip.compress(TEXT) if encoding else TEXT
 
     for size in (1, len(sent)):
@@ -79,7 +79,7 @@ def test_an_answer_of_more_bytes_than_allowed_says_what_to_do(encoding: str) -> 
         )
 
 
-def test_what_cannot_be_unpacked_is_said() -> None:
+def test_a_body_that_cannot_be_unpacked_is_an_error() -> None:
     with pytest.raises(MalformedAnswerError, match="Cradl sent a body that is no gzip"):
         body_of(TEXT, encoding="gzip")
     with pytest.raises(MalformedAnswerError, match="Cradl sent a gzip body without its end"):

@@ -24,9 +24,9 @@ ROWS_BEHIND = 9
 
 
 class Counter:
-    """ASGI middleware that knows how many requests were in flight at once, and can ask for more.
+    """ASGI middleware that counts the requests in flight, and can hold responses until there are more.
 
-    An answer waits until those of ``window - 1`` requests behind it are asked for, or all of ``total``.
+    A response waits until the ``window - 1`` requests behind it have arrived, or all of ``total``.
     """
 
     def __init__(self, app) -> None:
@@ -36,7 +36,7 @@ class Counter:
 
     async def __call__(self, scope, receive, send) -> None:
         async def counted(message) -> None:
-            # Whoever has the whole answer may send the next request at once.
+            # A client with the whole response may send the next request at once.
             if message["type"] == "http.response.body" and not message.get("more_body"):
                 self.flying -= 1
             await send(message)
@@ -122,14 +122,14 @@ def test_a_server_that_gives_fewer_rows_than_asked_loses_none(sandbox) -> None:
     assert read(make_service(sandbox, "vlmrun"), 4, page_size=50) == sandbox.vlmrun.texts()
 
 
-def test_no_more_is_asked_for_than_is_wanted(sandbox) -> None:
+def test_no_more_pages_are_requested_than_needed(sandbox) -> None:
     sandbox.vlmrun.fill(100)
 
     assert len(read(make_service(sandbox, "vlmrun"), 8, page_size=10, max_predictions=20)) == 20
     assert len(sandbox.wire.seen) == 3
 
 
-def test_whoever_stops_reading_ends_the_requests(service, record_store: RecordStore, sandbox) -> None:
+def test_no_request_follows_when_the_reader_stops(service, record_store: RecordStore, sandbox) -> None:
     record_store.fill(1000)
     with Client(service) as client:
         next(client.pages(service.paginator(service.filters(page_size=10)), prefetch=4))
@@ -150,7 +150,7 @@ def test_a_page_that_fails_for_good_ends_the_requests(service, record_store: Rec
 
 
 def assert_threads_end() -> None:
-    """Without them, nothing is asked for any more."""
+    """Without them, no request follows."""
     for thread in threading.enumerate():
         if thread.name.startswith("predictions-prefetch"):
             thread.join(30)
@@ -185,7 +185,7 @@ class Unavailable:
     async def __call__(self, scope, receive, send) -> None:
         query = scope.get("query_string", b"")
         if b"skip=4&" in query:
-            # The last row waits until a page behind it was asked for.
+            # The last row waits until a page behind it is requested.
             async with asyncio.timeout(30):
                 await self._first.wait()
         if b"skip=0" in query or b"skip=4&" in query or b"skip" not in query:
@@ -199,7 +199,7 @@ class Unavailable:
         await send({"type": "http.response.body", "body": b""})
 
     def wait(self, times: int) -> None:
-        """Wait until so many requests more are to come again."""
+        """Wait until this many more requests were refused."""
         for _ in range(times):
             assert self._another.acquire(timeout=30)
 
@@ -210,8 +210,8 @@ def unavailable(sandbox: Sandbox) -> Iterator[Unavailable]:
         yield unavailable
 
 
-def test_requests_that_nobody_waits_for_do_not_hold_up_the_end(sandbox, unavailable: Unavailable) -> None:
-    """The list ends on the second page; those behind it were asked for in advance."""
+def test_unneeded_requests_do_not_delay_the_end(sandbox, unavailable: Unavailable) -> None:
+    """The list ends on the second page. Later pages are in flight by then."""
     sandbox.vlmrun.fill(5)
     service = make_service(sandbox, "vlmrun")
     began = time.monotonic()
@@ -226,7 +226,7 @@ def test_requests_that_nobody_waits_for_do_not_hold_up_the_end(sandbox, unavaila
     assert_threads_end()
 
 
-def test_whoever_stops_reading_ends_the_attempts_too(sandbox, unavailable: Unavailable) -> None:
+def test_no_retry_follows_when_the_reader_stops(sandbox, unavailable: Unavailable) -> None:
     """Though the client stays open, for other requests."""
     sandbox.vlmrun.fill(100)
     service = make_service(sandbox, "vlmrun")

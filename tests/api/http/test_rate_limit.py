@@ -16,14 +16,9 @@ from hypothesis import strategies as st
 
 from airflow_provider_predictions.api.errors import RateLimitedError
 from airflow_provider_predictions.api.http.client import Client
-from airflow_provider_predictions.api.http.retry import (
-    MAX_DOUBLINGS,
-    MAX_RETRY_WAIT,
-    RATE_LIMIT_PATIENCE,
-    RateLimiter,
-    Reservation,
-    seconds_to_wait,
-)
+from airflow_provider_predictions.api.http.rate_limit import RateLimiter, Reservation
+from airflow_provider_predictions.api.http.retry import seconds_to_wait
+from airflow_provider_predictions.api.limits import MAX_DOUBLINGS, MAX_RATE_LIMIT_WAIT, MAX_RETRY_WAIT
 from airflow_provider_predictions.sandbox.server import Sandbox
 from airflow_provider_predictions.sandbox.store import RecordStore
 from tests.conftest import Shell
@@ -34,7 +29,7 @@ EXAMPLES = settings(deadline=None, derandomize=True)
 
 
 class Account:
-    """A service that takes so many requests in any 60 seconds, and its client, on a made clock."""
+    """A service that allows ``limit`` requests in any 60 seconds, and its client, in virtual time."""
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
@@ -109,7 +104,7 @@ def test_a_learned_limit_is_forgotten() -> None:
     assert {reserve(rate_limiter, 60.0 * MAX_DOUBLINGS) for _ in range(1000)} == {0}
 
 
-def test_what_the_service_asks_for_pauses_everybody_and_has_a_bound() -> None:
+def test_a_retry_after_pauses_all_requests_for_a_bounded_time() -> None:
     rate_limiter = RateLimiter()
     reserve(rate_limiter, 0)
 
@@ -119,7 +114,7 @@ def test_what_the_service_asks_for_pauses_everybody_and_has_a_bound() -> None:
     assert reserve(rate_limiter, 20) == MAX_RETRY_WAIT
 
 
-def test_who_asks_once_waits_for_the_given_limit_only() -> None:
+def test_a_single_attempt_keeps_only_the_given_limit() -> None:
     rate_limiter = RateLimiter(2)
     reserve(rate_limiter, 0)
     refused(rate_limiter, 0, 100)
@@ -127,7 +122,7 @@ def test_who_asks_once_waits_for_the_given_limit_only() -> None:
     assert [reserve(rate_limiter, 0, patient=False) for _ in range(3)] == [0, 0, 60]
 
 
-def test_who_asks_once_is_not_held_up_by_an_earlier_refusal(
+def test_a_single_attempt_ignores_an_earlier_refusal(
     service, record_store: RecordStore, sandbox: Sandbox
 ) -> None:
     record_store.fill(1)
@@ -169,7 +164,7 @@ DELAYS = st.tuples(st.floats(0, 20), st.floats(0, 20))
 @given(st.integers(1, 5), st.lists(st.tuples(st.integers(0, 7), DELAYS), max_size=60))
 @EXAMPLES
 def test_no_more_than_the_limit_arrive_in_any_minute_however_late_they_are(limit: int, calls) -> None:
-    """Threads that are held up before their request goes out, and wait for its answer."""
+    """Threads that are delayed before they send, and then wait for the response."""
     rate_limiter = RateLimiter(limit)
     arrived = []
 
@@ -199,7 +194,7 @@ def test_no_more_than_the_limit_arrive_in_any_minute_however_late_they_are(limit
     assert all(later - earlier >= 59.999 for earlier, later in zip(arrived, arrived[limit:], strict=False))
 
 
-def test_turns_that_are_over_are_forgotten() -> None:
+def test_reservations_that_are_over_are_forgotten() -> None:
     def turns() -> int:
         return sum(type(thing) is Reservation for thing in gc.get_objects())
 
@@ -244,7 +239,7 @@ def test_a_learned_limit_doubles_with_each_window() -> None:
 
 
 class Limiter:
-    """ASGI middleware that takes so many requests of a list in any minute, by the clock of the client."""
+    """ASGI middleware that allows ``limit`` requests for a list in any minute, by the clock of the client."""
 
     def __init__(self, app, limit: int, clock: Callable[[], float]) -> None:
         self.app, self.limit, self.clock = app, limit, clock
@@ -278,7 +273,7 @@ def test_a_client_reads_an_account_of_ten_requests_a_minute_to_the_end(
 
 
 class Crowd:
-    """Workers that share an account and wait in virtual time: whoever is next wakes up next."""
+    """Workers that share an account and wait in virtual time."""
 
     def __init__(self, limit: int, window: float) -> None:
         self.account, self.now, self.refused = limit, 0.0, 0
@@ -302,7 +297,7 @@ class Crowd:
                 self.rate_limiter.refused(reservation, self.now, None)
                 wait = seconds_to_wait(RateLimitedError("", status=429), attempt)
                 waited += wait
-                assert waited < RATE_LIMIT_PATIENCE, "the client would give up"
+                assert waited < MAX_RATE_LIMIT_WAIT, "the client would give up"
                 yield wait
 
     def run(self, workers: int, requests: int) -> float:
@@ -318,10 +313,46 @@ class Crowd:
 
 @pytest.mark.parametrize("window", [60, 1])
 @pytest.mark.parametrize("workers", [1, 8, 32])
-def test_a_crowd_that_shares_an_account_reads_it_to_the_end(window: float, workers: int) -> None:
+def test_many_workers_that_share_an_account_read_it_to_the_end(window: float, workers: int) -> None:
     random.seed(workers)
     crowd = Crowd(10, window)
 
     took = crowd.run(workers, 320 // workers)
 
     assert took < 2 * 32 * window + 200
+
+
+def test_a_turn_beyond_the_longest_wait_is_not_taken() -> None:
+    rate_limiter = RateLimiter(1)
+    assert rate_limiter.reserve(0).wait(0) == 0
+    assert rate_limiter.reserve(0, longest=60).wait(0) == 60
+    with pytest.raises(RateLimitedError, match=r"allows in 119 s\..*requests_per_minute"):
+        rate_limiter.reserve(0, longest=119)
+
+    assert rate_limiter.reserve(0, longest=120).wait(0) == 120
+
+
+def test_a_limit_is_learned_from_what_was_taken_in_the_window_before_the_refusal_only() -> None:
+    rate_limiter = RateLimiter(window=60)
+    for second in (0, 1, 2, 3):
+        reservation = rate_limiter.reserve(second)
+    for second in (61, 62):
+        reservation = rate_limiter.reserve(second)
+
+    # Those of the seconds 3 and 61 count: the others are over, and the one that is refused is no more.
+    assert rate_limiter.refused(reservation, 61.5, None) == 1.5
+    assert [rate_limiter.reserve(100).wait(100) for _ in range(3)] == [0, 21, 60]
+
+
+def test_a_limit_of_one_is_learned_if_nothing_was_taken() -> None:
+    rate_limiter = RateLimiter(window=10)
+    assert rate_limiter.refused(rate_limiter.reserve(0), 0, None) == 0
+
+    assert [rate_limiter.reserve(5).wait(5) for _ in range(3)] == [0, 10, 20]
+
+
+def test_a_later_pause_does_not_shorten_an_earlier_one() -> None:
+    rate_limiter = RateLimiter()
+    rate_limiter.refused(rate_limiter.reserve(0), 0, 50)
+
+    assert rate_limiter.refused(rate_limiter.reserve(0), 1, 10) == 49

@@ -1,4 +1,4 @@
-"""What a person reads of each status that a service answers with, word for word, at a socket."""
+"""The whole message of the error for each status, on a real socket."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import json
 import pytest
 
 from airflow_provider_predictions.api.errors import (
-    MAX_MESSAGE_LENGTH,
     AuthenticationError,
     InvalidRequestError,
     NotFoundError,
@@ -16,7 +15,7 @@ from airflow_provider_predictions.api.errors import (
     ServerError,
 )
 from airflow_provider_predictions.api.http.client import Client
-from airflow_provider_predictions.api.http.redaction import MIN_VALUE_LENGTH
+from airflow_provider_predictions.api.limits import MAX_MESSAGE_LENGTH, MIN_VALUE_LENGTH
 from airflow_provider_predictions.api.models import PageRequest
 from airflow_provider_predictions.sandbox.server import Sandbox
 from tests.conftest import make_service
@@ -63,7 +62,7 @@ def error_of(
         (299, LIST, InvalidRequestError, "299 to GET /vlmrun/v1/predictions"),
     ],
 )
-def test_a_status_is_told_with_what_to_check(sandbox: Sandbox, status, request_, kind, text) -> None:
+def test_an_error_names_its_status_and_what_to_check(sandbox: Sandbox, status, request_, kind, text) -> None:
     error = error_of(sandbox, request_, status=status, body=b"", headers={"Retry-After": "7"})
 
     assert type(error) is kind

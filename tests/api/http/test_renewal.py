@@ -7,8 +7,8 @@ import asyncio
 import pytest
 
 from airflow_provider_predictions.api.errors import AuthenticationError
-from airflow_provider_predictions.api.http.auth import INTERVAL
 from airflow_provider_predictions.api.http.client import AsyncClient, Client
+from airflow_provider_predictions.api.limits import MIN_RENEWAL_SECONDS
 from airflow_provider_predictions.api.models import PageRequest
 from airflow_provider_predictions.sandbox.server import Sandbox
 from tests.clock import SimulatedTime
@@ -47,7 +47,7 @@ def test_a_refusal_of_another_token_than_the_last_is_no_second_one_in_a_row(sand
     assert not auth.reject(second, 401)
 
 
-def test_an_answer_of_another_kind_shows_that_a_token_is_good(sandbox: Sandbox) -> None:
+def test_a_good_response_shows_that_a_token_is_good(sandbox: Sandbox) -> None:
     with Client(make_service(sandbox, "cradl"), attempts=1) as client:
         client.get(LIST, bytes)
         sandbox.tokens.revoke()
@@ -89,7 +89,7 @@ def test_a_lack_of_rights_costs_one_request_more_and_one_token_a_minute(
     for _ in range(10):
         refused()
     assert (sandbox.wire.requests("cradl"), sandbox.wire.requests("token")) == (12, 2)
-    simulated_time.skip(2 * INTERVAL)  # somebody may have been given the rights meanwhile
+    simulated_time.skip(2 * MIN_RENEWAL_SECONDS)  # somebody may have been given the rights meanwhile
     refused()
     assert (sandbox.wire.requests("cradl"), sandbox.wire.requests("token")) == (14, 3)
 
@@ -202,7 +202,7 @@ def test_a_token_that_nothing_has_accepted_yet_is_replaced_for_a_file_too(
 
 
 @pytest.mark.parametrize("path", ["files", "cradl"])
-def test_what_always_answers_401_renews_the_token_once_a_minute(
+def test_a_server_that_always_sends_401_renews_the_token_once_a_minute(
     shell: Shell, sandbox: Sandbox, simulated_time: SimulatedTime, path: str
 ) -> None:
     request = file_of(sandbox) if path == "files" else PageRequest("predictions/x")
@@ -217,6 +217,6 @@ def test_what_always_answers_401_renews_the_token_once_a_minute(
     for _ in range(5):
         ask()
     assert sandbox.wire.requests("token") == 2
-    simulated_time.skip(2 * INTERVAL)
+    simulated_time.skip(2 * MIN_RENEWAL_SECONDS)
     ask()
     assert sandbox.wire.requests("token") == 3

@@ -1,4 +1,4 @@
-"""When a request is sent again, and how long is waited before."""
+"""When a request is sent again, and after how long."""
 
 from __future__ import annotations
 
@@ -16,15 +16,8 @@ from airflow_provider_predictions.api.errors import (
     RateLimitedError,
     ServerError,
 )
-from airflow_provider_predictions.api.http.retry import (
-    MAX_RETRY_WAIT,
-    RATE_LIMIT_PATIENCE,
-    RateLimiter,
-    is_retryable,
-    policy,
-    retry_after,
-    seconds_to_wait,
-)
+from airflow_provider_predictions.api.http.retry import is_retryable, policy, retry_after, seconds_to_wait
+from airflow_provider_predictions.api.limits import MAX_RATE_LIMIT_WAIT, MAX_RETRY_AFTER, MAX_RETRY_WAIT
 
 DATE = "Sun, 01 Nov 2026 12:00:00 GMT"
 
@@ -49,14 +42,16 @@ DATE = "Sun, 01 Nov 2026 12:00:00 GMT"
     ],
 )
 def test_a_retry_after_is_seconds_or_a_date_and_never_in_the_past(header, seconds) -> None:
-    assert retry_after(header, DATE) == seconds
+    headers = {"Date": DATE} | ({"Retry-After": header} if header is not None else {})
+
+    assert retry_after(headers) == seconds
 
 
 @pytest.mark.parametrize("date", [None, "", "soon", "Sun, 01 Nov 20262026202620262026 12:00:30 GMT"])
-def test_a_date_is_meant_by_the_clock_of_this_machine_where_the_response_has_none(date: str | None) -> None:
+def test_a_date_counts_by_this_machines_clock_if_the_response_has_none(date: str | None) -> None:
     in_a_minute = format_datetime(datetime.now(UTC) + timedelta(seconds=60), usegmt=True)
 
-    found = retry_after(in_a_minute, date)
+    found = retry_after({"Retry-After": in_a_minute} | ({"Date": date} if date is not None else {}))
 
     assert found
     assert 50 < found <= 60
@@ -73,8 +68,16 @@ def test_a_date_is_meant_by_the_clock_of_this_machine_where_the_response_has_non
         (ValueError(), False),
     ],
 )
-def test_what_a_retry_cannot_cure_soon_enough_is_not_tried_again(error: BaseException, curable: bool) -> None:
+def test_an_error_that_no_early_retry_cures_is_not_retried(error: BaseException, curable: bool) -> None:
     assert is_retryable(error) is curable
+
+
+@pytest.mark.parametrize("asked", [3600, 1e9])
+def test_an_hour_counts_as_a_quarter_of_one_and_is_left_to_the_tasks_retries(asked: float) -> None:
+    error = ServerError("", retry_after=asked)
+
+    assert error.retry_after == MAX_RETRY_AFTER
+    assert not is_retryable(error)
 
 
 def waits(error: BaseException, attempt: int) -> tuple[float, float]:
@@ -96,14 +99,14 @@ def waits(error: BaseException, attempt: int) -> tuple[float, float]:
         (ConnectionError(), 2, 1.5, 2.5),
     ],
 )
-def test_waits_are_spread_around_what_the_attempt_is_worth(error, attempt, shortest, longest) -> None:
+def test_waits_are_spread_around_the_backoff_of_the_attempt(error, attempt, shortest, longest) -> None:
     least, most = waits(error, attempt)
 
     assert shortest <= least < shortest + (longest - shortest) / 10
     assert longest - (longest - shortest) / 10 < most <= longest
 
 
-def test_no_wait_is_shorter_than_what_the_service_asked_for() -> None:
+def test_no_wait_is_shorter_than_the_retry_after() -> None:
     assert waits(ServerError("", retry_after=30), 1) == (30, 30)
     assert waits(RateLimitedError("", retry_after=60), 2) == (60, 60)
 
@@ -117,7 +120,7 @@ class Clock:
 
 
 def stops(error: PredictionsError, *, attempts: int, attempt: int, after: float = 0) -> bool:
-    """Whether a policy stops at an attempt that failed so many seconds after it began."""
+    """Whether a policy stops at an attempt that fails ``after`` seconds."""
     clock = Clock()
     stop = policy(attempts, clock)["stop"]
     clock.now += after
@@ -132,42 +135,6 @@ def test_attempts_are_counted_and_a_rate_limit_is_no_reason_to_stop() -> None:
         True,
         True,
     ]
-    assert not stops(RateLimitedError(""), attempts=2, attempt=500, after=RATE_LIMIT_PATIENCE - 0.1)
-    assert stops(RateLimitedError(""), attempts=2, attempt=1, after=RATE_LIMIT_PATIENCE)
+    assert not stops(RateLimitedError(""), attempts=2, attempt=500, after=MAX_RATE_LIMIT_WAIT - 0.1)
+    assert stops(RateLimitedError(""), attempts=2, attempt=1, after=MAX_RATE_LIMIT_WAIT)
     assert stops(RateLimitedError(""), attempts=1, attempt=1)
-
-
-def test_a_turn_that_is_farther_away_than_the_longest_wait_is_not_taken() -> None:
-    rate_limiter = RateLimiter(1)
-    assert rate_limiter.reserve(0).wait(0) == 0
-    assert rate_limiter.reserve(0, longest=60).wait(0) == 60
-    with pytest.raises(RateLimitedError, match=r"pass in 119 s\..*requests_per_minute"):
-        rate_limiter.reserve(0, longest=119)
-
-    assert rate_limiter.reserve(0, longest=120).wait(0) == 120
-
-
-def test_a_limit_is_learned_from_what_was_taken_in_the_window_before_the_refusal_only() -> None:
-    rate_limiter = RateLimiter(window=60)
-    for second in (0, 1, 2, 3):
-        reservation = rate_limiter.reserve(second)
-    for second in (61, 62):
-        reservation = rate_limiter.reserve(second)
-
-    # Those of the seconds 3 and 61 count: the others are over, and the one that is refused is no more.
-    assert rate_limiter.refused(reservation, 61.5, None) == 1.5
-    assert [rate_limiter.reserve(100).wait(100) for _ in range(3)] == [0, 21, 60]
-
-
-def test_a_limit_of_one_is_learned_where_nothing_was_taken() -> None:
-    rate_limiter = RateLimiter(window=10)
-    assert rate_limiter.refused(rate_limiter.reserve(0), 0, None) == 0
-
-    assert [rate_limiter.reserve(5).wait(5) for _ in range(3)] == [0, 10, 20]
-
-
-def test_a_pause_that_is_asked_for_is_not_made_shorter_by_a_later_one() -> None:
-    rate_limiter = RateLimiter()
-    rate_limiter.refused(rate_limiter.reserve(0), 0, 50)
-
-    assert rate_limiter.refused(rate_limiter.reserve(0), 1, 10) == 49

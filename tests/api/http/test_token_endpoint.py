@@ -1,4 +1,4 @@
-"""What each answer of the token endpoint becomes, at a socket."""
+"""What each response of the token endpoint becomes, on a real socket."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from airflow_provider_predictions.api.errors import (
     RateLimitedError,
     ServerError,
 )
-from airflow_provider_predictions.api.http.token_endpoint import (
-    LEEWAY,
+from airflow_provider_predictions.api.http.token_endpoint import fetch
+from airflow_provider_predictions.api.limits import (
+    MAX_TOKEN_ATTEMPTS,
     MAX_TOKEN_RESPONSE_BYTES,
-    TOKEN_ATTEMPTS,
-    fetch,
+    TOKEN_LEEWAY_SECONDS,
 )
 from airflow_provider_predictions.sandbox.server import Sandbox
 from tests.conftest import client_credentials
@@ -43,7 +43,7 @@ def error_of(sandbox: Sandbox, **fault: object) -> PredictionsError:
 @pytest.mark.parametrize(
     ("status", "kind", "words", "after"),
     [
-        (400, AuthenticationError, f"answered 400 {TOKEN_ATTEMPTS} times: check client id (login)", None),
+        (400, AuthenticationError, f"answered 400 {MAX_TOKEN_ATTEMPTS} times: check client id (login)", None),
         (401, AuthenticationError, "answered 401: check client id (login)", None),
         (403, AuthenticationError, "answered 403: check client id (login)", None),
         (404, InvalidRequestError, "answered 404: check the URL", None),
@@ -87,7 +87,7 @@ def test_a_token_that_no_header_can_hold_is_refused(sandbox: Sandbox, token: obj
 
 
 @pytest.mark.parametrize("body", [b"{}", b"[]", b"null", b"<html>", b"", b"\xff", b"[" * 200_000])
-def test_an_answer_without_a_token_is_named_by_what_went_wrong(sandbox: Sandbox, body: bytes) -> None:
+def test_a_response_without_a_token_names_what_went_wrong(sandbox: Sandbox, body: bytes) -> None:
     error = error_of(sandbox, status=200, body=body)
 
     assert type(error) is MalformedAnswerError
@@ -95,7 +95,7 @@ def test_an_answer_without_a_token_is_named_by_what_went_wrong(sandbox: Sandbox,
     assert str(error).endswith("Error")
 
 
-def test_a_connection_that_breaks_is_named_by_what_went_wrong(sandbox: Sandbox) -> None:
+def test_a_connection_that_breaks_names_what_went_wrong(sandbox: Sandbox) -> None:
     error = error_of(sandbox, how="reset")
 
     assert type(error) is NoAnswerError
@@ -103,12 +103,12 @@ def test_a_connection_that_breaks_is_named_by_what_went_wrong(sandbox: Sandbox) 
 
 
 def answer(size: int) -> bytes:
-    """A good answer, of so many bytes."""
+    """A good response of ``size`` bytes."""
     text = json.dumps({"access_token": "x", "token_type": "Bearer", "expires_in": 3600}).encode()
     return text + b" " * (size - len(text))
 
 
-def test_an_answer_is_read_up_to_its_largest_size(sandbox: Sandbox) -> None:
+def test_a_response_is_read_up_to_its_largest_size(sandbox: Sandbox) -> None:
     sandbox.wire.order(Fault("token", status=200, body=answer(MAX_TOKEN_RESPONSE_BYTES)))
     assert fetch(client_credentials(sandbox)).value == "x"
 
@@ -140,9 +140,9 @@ def test_a_token_that_ends_at_once_serves_the_request_that_it_was_fetched_for(
 @pytest.mark.parametrize(
     ("lifetime", "used"),
     [
-        (3600, 3600 - LEEWAY),
-        ("3600", 3600 - LEEWAY),
-        (2 * LEEWAY, LEEWAY),
+        (3600, 3600 - TOKEN_LEEWAY_SECONDS),
+        ("3600", 3600 - TOKEN_LEEWAY_SECONDS),
+        (2 * TOKEN_LEEWAY_SECONDS, TOKEN_LEEWAY_SECONDS),
         (60, 30),
         (1, 0.5),
         (-5, 0),

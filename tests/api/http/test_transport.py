@@ -1,4 +1,4 @@
-"""How the clients send, seen from a server of one's own."""
+"""How the clients send, seen from a server of the test's own."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ import pytest
 from airflow_provider_predictions.api.errors import AnswerTooLargeError, MalformedAnswerError, NoAnswerError
 from airflow_provider_predictions.api.http.auth import BearerAuth, ClientCredentialsAuth
 from airflow_provider_predictions.api.http.client import Client
-from airflow_provider_predictions.api.http.token_endpoint import MAX_TOKEN_RESPONSE_BYTES, fetch
+from airflow_provider_predictions.api.http.token_endpoint import fetch
+from airflow_provider_predictions.api.limits import MAX_TOKEN_RESPONSE_BYTES
 from airflow_provider_predictions.api.models import PageRequest
 from airflow_provider_predictions.api.vlmrun import VlmRun
 from airflow_provider_predictions.sandbox.server import Sandbox
@@ -39,7 +40,7 @@ def asked() -> list[str]:
 
 @pytest.fixture
 def server(asked: list[str]) -> Iterator[str]:
-    """A server that answers every request with a compressed empty list."""
+    """A server that sends a compressed empty list for every request."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -68,7 +69,7 @@ def body(base_url: str) -> bytes:
         return client.get(LIST, bytes)
 
 
-def test_a_compressed_answer_is_unpacked(server: str, asked: list[str]) -> None:
+def test_a_compressed_response_is_unpacked(server: str, asked: list[str]) -> None:
     assert body(f"{server}/v1") == b"[]"
     assert asked == ["GET /v1/predictions?skip=0&limit=10 HTTP/1.1"]
 
@@ -83,13 +84,13 @@ def test_a_proxy_of_the_environment_is_used(
     assert asked == [f"GET {NO_PORT}/predictions?skip=0&limit=10 HTTP/1.1"]
 
 
-def test_a_port_where_nobody_listens_is_said() -> None:
+def test_a_port_without_a_server_is_named() -> None:
     with pytest.raises(NoAnswerError, match=r"at 127\.0\.0\.1:1: ConnectError.*refused"):
         body(NO_PORT)
 
 
 class Trickle(socketserver.BaseRequestHandler):
-    """Sends an answer that does not end, counts its bytes, and notes when nobody takes them any more."""
+    """Sends an endless response, counts its bytes, and notes when the client is gone."""
 
     sent = 0
     left = threading.Event()
@@ -106,7 +107,7 @@ class Trickle(socketserver.BaseRequestHandler):
 
 @pytest.fixture
 def endless() -> Iterator[str]:
-    """A server whose answers do not end."""
+    """A server of endless responses."""
     Trickle.sent = 0
     Trickle.left.clear()
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Trickle) as server:
@@ -116,7 +117,7 @@ def endless() -> Iterator[str]:
         server.shutdown()
 
 
-def test_of_an_answer_without_end_no_more_is_read_than_may_be_kept(endless: str) -> None:
+def test_an_endless_response_is_read_only_up_to_its_bound(endless: str) -> None:
     service = VlmRun(f"{endless}/v1", BearerAuth("key"), max_response_bytes=1000)
 
     with Client(service, attempts=1) as client, pytest.raises(AnswerTooLargeError):
@@ -126,7 +127,7 @@ def test_of_an_answer_without_end_no_more_is_read_than_may_be_kept(endless: str)
     assert Trickle.sent < 50 << 20
 
 
-def test_of_a_token_without_end_no_more_is_read_than_one_can_have(endless: str) -> None:
+def test_an_endless_token_is_read_only_up_to_its_bound(endless: str) -> None:
     credentials = ClientCredentialsAuth(
         f"{endless}/token", client_id="me", client_secret="hush", audience="api"
     )
@@ -139,8 +140,8 @@ def test_of_a_token_without_end_no_more_is_read_than_one_can_have(endless: str) 
 
 
 @pytest.mark.parametrize("accepts", [True, False])
-def test_a_server_that_does_not_answer_is_given_up(accepts: bool) -> None:
-    """It lets nobody in, or lets in and says nothing."""
+def test_a_server_that_does_not_answer_is_a_timeout(accepts: bool) -> None:
+    """It accepts no connection, or sends nothing."""
     with socket.create_server(("127.0.0.1", 0), backlog=16 if accepts else 0) as server, ExitStack() as stack:
         for _ in range(0 if accepts else 8):
             waiting = stack.enter_context(socket.socket())
@@ -157,7 +158,7 @@ def test_a_server_that_does_not_answer_is_given_up(accepts: bool) -> None:
     assert time.monotonic() - began < 20 * TIMEOUT
 
 
-def test_a_connection_that_ends_without_an_answer_is_named_by_what_went_wrong() -> None:
+def test_a_connection_that_ends_without_a_response_names_what_went_wrong() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         threading.Thread(target=lambda: server.accept()[0].close(), daemon=True).start()
         with pytest.raises(NoAnswerError, match=r": (RemoteProtocol|Read)Error$"):
@@ -180,7 +181,7 @@ ENVIRONMENTS = {
 
 
 class Dripping(socketserver.BaseRequestHandler):
-    """Sends the start of an answer, and then a bit of it ten times a timeout, until nobody takes it."""
+    """Sends the start of a response, and then a bit of it ten times a timeout, until the client is gone."""
 
     start, drip = b"", b""
 
@@ -199,7 +200,7 @@ over = threading.Event()
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
 @pytest.mark.parametrize("drip", DRIPS)
-def test_an_answer_that_trickles_is_given_up_whatever_the_environment_says(
+def test_a_response_that_trickles_is_a_timeout_in_any_environment(
     shell: Shell, drip: str, environment: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Dripping.start, Dripping.drip = DRIPS[drip]
@@ -222,7 +223,7 @@ def test_an_answer_that_trickles_is_given_up_whatever_the_environment_says(
 
 
 @pytest.mark.parametrize("environment", ["NO_PROXY", "a proxy"])
-def test_the_bound_of_bytes_holds_whatever_the_environment_says(
+def test_the_bound_of_bytes_holds_in_any_environment(
     shell: Shell, endless: str, environment: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("NO_PROXY", raising=False)
@@ -238,7 +239,7 @@ def test_the_bound_of_bytes_holds_whatever_the_environment_says(
 
 
 def test_cookies_do_not_pile_up(shell: Shell, sandbox: Sandbox) -> None:
-    """A load balancer may set another one with each answer, and refuse them all in the end."""
+    """A load balancer may set another one with each response, and refuse them all in the end."""
     sandbox.vlmrun.fill(20)
 
     with in_front(sandbox, Cookies) as cookies:
@@ -249,7 +250,7 @@ def test_cookies_do_not_pile_up(shell: Shell, sandbox: Sandbox) -> None:
 
 
 class Cookies:
-    """ASGI middleware that sets a new cookie with each answer, and notes those of each request."""
+    """ASGI middleware that sets a new cookie with each response, and notes those of each request."""
 
     def __init__(self, app: App) -> None:
         self.app = app

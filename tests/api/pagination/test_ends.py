@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from airflow_provider_predictions.api.errors import InvalidRequestError, MalformedAnswerError
+from airflow_provider_predictions.api.limits import MAX_PAGES_WITHOUT_NEW_ROWS
 from airflow_provider_predictions.api.models import PageRequest
-from airflow_provider_predictions.api.pagination.base import EMPTY_PAGES_AS_ONE, MAX_PAGES_WITHOUT_NEW_ROWS
+from airflow_provider_predictions.api.pagination.base import EMPTY_PAGES_AS_ONE
 from airflow_provider_predictions.api.service import Service
 from tests.api.lists import Listing, Row, at, ids_of, is_proven, pages, paginator_of, told
 from tests.api.services import CRADL, VLMRUN

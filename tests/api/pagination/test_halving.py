@@ -14,8 +14,7 @@ from airflow_provider_predictions.api.errors import (
     ServerError,
 )
 from airflow_provider_predictions.api.http.client import Client
-from airflow_provider_predictions.api.http.retry import ATTEMPTS
-from airflow_provider_predictions.api.pagination.base import MIN_PAGE_SIZE
+from airflow_provider_predictions.api.limits import MAX_ATTEMPTS, MIN_PAGE_SIZE
 from airflow_provider_predictions.sandbox.server import Sandbox
 from tests.conftest import Shell, make_service
 from tests.faults import Fault, Seen
@@ -97,7 +96,7 @@ def test_pages_in_flight_that_are_too_much_lose_and_double_nothing(
 
 
 @pytest.mark.parametrize(
-    ("status", "error", "asked"), [(504, ServerError, ATTEMPTS), (413, InvalidRequestError, 1)]
+    ("status", "error", "asked"), [(504, ServerError, MAX_ATTEMPTS), (413, InvalidRequestError, 1)]
 )
 def test_a_page_that_is_small_is_asked_for_as_often_as_any(
     shell: Shell,

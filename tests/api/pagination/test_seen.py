@@ -8,8 +8,9 @@ import tracemalloc
 import pytest
 
 from airflow_provider_predictions.api.filters import utc
+from airflow_provider_predictions.api.limits import MAX_RECENT_PAGES, MAX_TIES
 from airflow_provider_predictions.api.models import Prediction
-from airflow_provider_predictions.api.pagination.seen import MAX_TIES, RECENT_PAGES, Index, Notes, SeenRows
+from airflow_provider_predictions.api.pagination.seen import Index, Notes, SeenRows
 from airflow_provider_predictions.api.state import dump, load
 from tests.api.lists import at
 
@@ -102,7 +103,7 @@ def test_more_rows_of_one_moment_than_memory_holds_are_looked_up() -> None:
     seen = SeenRows()
     rows = [row(f"{n}") for n in range(MAX_TIES + 500)]
     seen.drop_known(rows)
-    for _ in range(RECENT_PAGES):
+    for _ in range(MAX_RECENT_PAGES):
         seen.drop_known([])
 
     assert all(map(seen.knows, rows))

@@ -7,16 +7,10 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_predictions.api.limits import MAX_NAMED
 from airflow_provider_predictions.api.models import Page
 from airflow_provider_predictions.api.service import Service
-from airflow_provider_predictions.api.waiting.decide import (
-    ADVICE,
-    NAMED,
-    Decision,
-    Tally,
-    Wait,
-    decide,
-)
+from airflow_provider_predictions.api.waiting.decide import ADVICE, Decision, Tally, Wait, decide
 from tests.api.services import CRADL, SERVICES, VLMRUN
 
 
@@ -109,7 +103,7 @@ def test_ten_failures_are_named_and_the_others_counted() -> None:
 
     message = decision(page).message
 
-    assert f"p00, {', '.join(f'p{n:02}' for n in range(1, NAMED))} are failed and 2 more. " in message
+    assert f"p00, {', '.join(f'p{n:02}' for n in range(1, MAX_NAMED))} are failed and 2 more. " in message
 
 
 def test_failures_are_grouped_by_reason() -> None:
@@ -166,13 +160,13 @@ def test_a_decision_names_failures_in_the_services_words() -> None:
     )
 
 
-@pytest.mark.parametrize(("missing", "more"), [(NAMED, " for"), (NAMED + 2, " and 2 more for")])
+@pytest.mark.parametrize(("missing", "more"), [(MAX_NAMED, " for"), (MAX_NAMED + 2, " and 2 more for")])
 def test_a_decision_names_a_few_ids_and_counts_the_others(missing: int, more: str) -> None:
     ids = [f"id-{number:02}" for number in range(missing)]
 
     found = of_pages(600, prediction_ids=ids, missing_timeout=600)
 
-    assert f"has not known {', '.join(ids[:NAMED])}{more} 600 s" in found.message
+    assert f"has not known {', '.join(ids[:MAX_NAMED])}{more} 600 s" in found.message
 
 
 def test_max_predictions_bounds_the_count_over_all_pages() -> None:

@@ -16,8 +16,9 @@ from airflow_provider_predictions.api.errors import (
     RateLimitedError,
     ServerError,
 )
+from airflow_provider_predictions.api.limits import MAX_RETRY_AFTER
 from airflow_provider_predictions.api.waiting.decide import Decision
-from airflow_provider_predictions.api.waiting.pace import JITTER, MAX_RETRY_AFTER, FailureCounter, Pace
+from airflow_provider_predictions.api.waiting.pace import JITTER, FailureCounter, Pace
 
 EXAMPLES = settings(deadline=None, derandomize=True)
 intervals = st.floats(1, 3600)

@@ -15,14 +15,10 @@ from airflow_provider_predictions.api.errors import (
     RateLimitedError,
     ServerError,
 )
+from airflow_provider_predictions.api.limits import MAX_FAILED_LOOKUPS, MAX_SINGLE_LOOKUPS
 from airflow_provider_predictions.api.waiting.decide import Wait
-from airflow_provider_predictions.api.waiting.list_pass import (
-    FIRST_PAGE_ROWS,
-    MAX_SINGLE_LOOKUPS,
-    QueryHistory,
-    rows_to_read,
-)
-from airflow_provider_predictions.api.waiting.status_query import MAX_FAILED_LOOKUPS, StatusQuery, widened
+from airflow_provider_predictions.api.waiting.list_pass import FIRST_PAGE_ROWS, QueryHistory, rows_to_read
+from airflow_provider_predictions.api.waiting.status_query import StatusQuery, widened
 from tests.api.services import VLMRUN
 
 

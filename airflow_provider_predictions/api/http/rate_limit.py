@@ -1,0 +1,109 @@
+"""When requests may start: one limiter for all clients of a credential."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections import deque
+
+from airflow_provider_predictions.api.errors import RateLimitedError
+from airflow_provider_predictions.api.limits import MAX_DOUBLINGS, MAX_RETRY_WAIT
+
+MINUTE = 60.0
+"""Seconds over which ``requests_per_minute`` counts."""
+
+
+class Reservation:
+    """When a request may start: a window after an earlier one has reached the service.
+
+    :param start: monotonic seconds; it starts no earlier.
+    :param behind: the reservations that it follows, each with the seconds in between.
+    """
+
+    __slots__ = ("_behind", "time")
+
+    def __init__(self, start: float, behind: tuple[tuple[Reservation, float], ...]) -> None:
+        self.time = start
+        """The start; once there is a response, the time of that, since the request arrived no later."""
+        self._behind = behind
+        self.wait(start)
+
+    def wait(self, now: float) -> float:
+        """Seconds until the start. Call it again then: an earlier request may have been late."""
+        self.time = max([self.time, *(reservation.time + seconds for reservation, seconds in self._behind)])
+        return max(0.0, self.time - now)
+
+    def end(self, now: float) -> None:
+        """Note that there is a response, or that none will come."""
+        self.time = now
+        self._behind = ()
+
+
+class RateLimiter:
+    """Give each request its turn, for all clients that share a credential.
+
+    Beside the given limit, it learns one. After a refusal, no more requests start in the service's window
+    than it took in the window before, and twice as many in each window that follows.
+
+    :param per_minute: None for no limit.
+    :param window: seconds over which the service counts.
+    """
+
+    def __init__(self, per_minute: int | None = None, *, window: float = MINUTE) -> None:
+        self._per_minute = per_minute
+        self._window = window
+        self._reservations: deque[Reservation] = deque()
+        self._learned = 0
+        self._refused_at = -math.inf
+        self._paused_until = -math.inf
+        self._lock = threading.Lock()
+
+    def reserve(self, now: float, *, patient: bool = True, longest: float = math.inf) -> Reservation:
+        """Take the next free turn.
+
+        :param now: monotonic seconds.
+        :param patient: whether to keep the learned limit, too. A single attempt need not.
+        :param longest: seconds; a turn that is farther away is not taken.
+        :raises RateLimitedError: if there is none within ``longest``.
+        """
+        with self._lock:
+            while self._reservations and self._reservations[0].time <= now - MINUTE:
+                self._reservations.popleft()
+            reservation = self._next(now, patient=patient)
+            if reservation.wait(now) > longest:
+                raise RateLimitedError(
+                    f"More requests wait for their turn than the rate limit allows in {longest:.0f} s. "
+                    "Run fewer tasks at once, or raise extra requests_per_minute if your plan allows more"
+                )
+            self._reservations.append(reservation)
+            return reservation
+
+    def refused(self, reservation: Reservation, now: float, seconds: float | None) -> float:
+        """Slow down all requests after one that the service refused.
+
+        :param reservation: of that request.
+        :param now: monotonic seconds.
+        :param seconds: what the service asks for. None to wait for its window.
+        :return: seconds until the next turn.
+        """
+        with self._lock:
+            if reservation in self._reservations:
+                self._reservations.remove(reservation)
+            if seconds is None:
+                taken = sum(now - self._window < each.time <= now for each in self._reservations)
+                self._learned = max(1, taken)
+                self._refused_at = now
+            else:
+                self._paused_until = max(self._paused_until, now + min(seconds, MAX_RETRY_WAIT))
+            return self._next(now, patient=True).wait(now)
+
+    def _next(self, now: float, *, patient: bool) -> Reservation:
+        start, learned = now, 0
+        # Another thread may have been refused after this one read the clock.
+        windows = max(0.0, now - self._refused_at) / self._window
+        if patient:
+            start = max(now, self._paused_until)
+            learned = self._learned * 2 ** int(windows) if windows < MAX_DOUBLINGS else 0
+        limits = ((self._per_minute, MINUTE), (learned, self._window))
+        full = ((limit, window) for limit, window in limits if limit and len(self._reservations) >= limit)
+        return Reservation(start, tuple((self._reservations[-limit], window) for limit, window in full))

@@ -1,0 +1,131 @@
+"""Every bound of the client: what it bounds, why, and where a user changes it.
+
+``scripts/bounds.py`` writes the table in ``docs/reliability.md`` from these texts. The first sentence says
+what is bounded and in which unit, the next one why. ``Change:`` names the argument or the extra.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+# Requests and responses
+
+TIMEOUT_SECONDS = 60.0
+"""Seconds to connect, to send, and for each read. A service may prepare a large page for that long.
+Change: extra ``timeout``."""
+MAX_TIMEOUT_SECONDS = 3600
+"""Seconds that extra ``timeout`` may hold. A longer step would hold a worker for hours."""
+MAX_TIMEOUTS = 5
+"""Timeouts that a whole response may take, headers included; a token, too. Single reads could trickle on.
+Change: extra ``timeout``."""
+MAX_RESPONSE_BYTES = 256 << 20
+"""Bytes of a response, unpacked. A page is in memory as a whole, and a few kilobytes can unpack to gigabytes.
+Change: extra ``max_response_bytes``."""
+MAX_UNPACK_BYTES = 1 << 14
+"""Bytes of gzip that are unpacked at once. Each member of a gzip file copies what follows it."""
+MAX_IDLE_CONNECTIONS = 32
+"""Open connections that a client keeps for later requests. A landing sends at most 32 requests at once."""
+MAX_ATTEMPTS = 5
+"""Attempts of a request. The waits between them bridge half a minute. Change: the hook's ``attempts``."""
+MAX_RETRY_WAIT = 120.0
+"""Seconds between two attempts. If a service asks for more, the task's ``retries`` wait without a worker."""
+MAX_RETRY_AFTER = 900.0
+"""Seconds that a ``Retry-After`` delays the retry of a task or the next poll. A wrong header must not stop a
+DAG for days. Change: ``retry_policy``."""
+MAX_RATE_LIMIT_WAIT = 900.0
+"""Seconds that a request waits out 429, and that it waits for its turn. Fewer tasks at once help more.
+Change: a pool, extra ``requests_per_minute``."""
+MAX_DOUBLINGS = 10
+"""Windows without a refusal until a learned rate limit is forgotten. By then it has doubled ten times."""
+MAX_HEADER_LENGTH = 100
+"""Characters of a header with a time. No date of HTTP is longer."""
+MAX_URL_LENGTH = 8192
+"""Characters of a URL. Servers refuse longer ones, and the time to parse accents grows with their square."""
+MAX_HOST_LENGTH = 253
+"""Characters of a host. No name server holds a longer name (RFC 1035, section 2.3.4)."""
+
+# Credentials
+
+MAX_TOKEN_ATTEMPTS = 3
+"""Attempts at a token that the endpoint refuses with 400. Cradl's refuses good requests now and then."""
+MAX_TOKEN_RESPONSE_BYTES = 1 << 20
+"""Bytes of a response of the token endpoint, unpacked. A token has a few kilobytes."""
+TOKEN_LEEWAY_SECONDS = 60.0
+"""Seconds before its end, or half of its life, at which a token is renewed. It must outlive its request."""
+MIN_RENEWAL_SECONDS = 60.0
+"""Seconds from one replacement of a refused token to the next. Missing rights must not flood the endpoint."""
+MAX_MASKED_TOKENS = 10
+"""Tokens of a credential that Airflow's log masks. Each one slows the masker, which fails at about 800."""
+MIN_SECRET_LENGTH = 8
+"""Letters of base64 by which a secret is found in a text. Shorter ones occur in other words."""
+MIN_VALUE_LENGTH = 6
+"""Letters of a query value that messages hide. Common words hold shorter ones."""
+
+# Messages
+
+MAX_ERROR_BYTES = 1 << 20
+"""Bytes of an error response that is read for its message. A larger one is no message."""
+MAX_SERVICE_TEXT = 20_000
+"""Characters of a service's message that are searched for secrets. The search takes time for each one."""
+MAX_MESSAGE_LENGTH = 300
+"""Characters of a service's message that an error quotes. A line of the log stays readable."""
+MAX_QUOTED_LENGTH = 80
+"""Characters of a wrong value that an error quotes. A line of the log stays readable."""
+MAX_REPR_LENGTH = 2000
+"""Characters of a wrong value that are searched for URLs. The search takes time for each one."""
+MAX_NAMED = 10
+"""Predictions that an error, a message or a manifest names. They stay short when thousands fail."""
+MAX_NAMED_HOSTS = 10
+"""Hosts of files that the reasons for missing values name. Each record may name another one."""
+MAX_WORD_LENGTH = 60
+"""Characters of a service's word that a message quotes. A line of the log stays readable."""
+MAX_WORDS = 20
+"""Words that a message lists. A line of the log stays readable."""
+MAX_OBSERVED = 100
+"""Different statuses or domains that a pass over a list remembers. Their number is up to the service."""
+MAX_OBSERVED_LENGTH = 200
+"""Characters of a status or a domain that a pass remembers. Their length is up to the service."""
+MAX_COUNTED = 100
+"""Predictions that the test of a connection counts. A person waits for the result."""
+
+# Lists
+
+MAX_PAGE_SIZE = 1000
+"""Rows that ``page_size`` may ask for. The services return no more. Change: ``page_size``."""
+MIN_PAGE_SIZE = 10
+"""Rows to which a page is halved that is too large or too slow (504, a timeout). A smaller one is no faster.
+Change: ``page_size``."""
+MAX_PAGES_WITHOUT_NEW_ROWS = 100
+"""Pages in a row without a new row; of empty pages, ten times as many. Such a list has no end."""
+MAX_SEARCHES = 2
+"""Searches for the start of a time window. A list that outgrows two of them is read from its start."""
+MAX_RECENT_PAGES = 2
+"""Pages whose ids stay in memory. A list that grows pushes their rows into the next page."""
+MAX_TIES = 1000
+"""Rows with one creation time whose ids stay in memory. The ids of more are looked up in a file."""
+MAX_SPOOLED_BYTES = 1 << 18
+"""Bytes of ids that stay in memory before they go to a file. Memory stays flat however long the list is."""
+MAX_TEXT_LENGTH = 1 << 20
+"""Characters of a text that is read as a list of arguments. A parser takes megabytes for more."""
+MAX_CLOCK_SKEW = timedelta(minutes=5)
+"""Seconds by which the clocks of one service differ. A creation time may be that far ahead."""
+MAX_CLOCK_ERROR = timedelta(days=7)
+"""Seconds by which a ``Date`` may differ from this machine's clock. One that differs more is wrong."""
+
+# Waits
+
+MAX_FAILURES = 5
+"""Failed polls in a row that end a wait. Short outages do not. Change: ``max_failures``."""
+MAX_MISSING_SECONDS = 600.0
+"""Seconds for which a wait allows an id that the service does not know. A new prediction may be listed late.
+Change: ``missing_timeout``."""
+MAX_ROWS_PER_PAGE = 1000
+"""Rows of a page of a poll. The services return no more."""
+MAX_PAGE_BYTES = 8 << 20
+"""Bytes of a page of a poll, as far as the size of a record is known. Reading a page holds the event loop."""
+MAX_SINGLE_LOOKUPS = 5
+"""Ids that a poll looks up one by one. VLM Run's standard plan allows ten requests a minute."""
+MAX_FAILED_LOOKUPS = 3
+"""Failed lookups of single ids after which a poll stops. The rest would fail, too."""
+MAX_EVENT_BYTES = 60_000
+"""Bytes of an event of a watcher. Airflow keeps events in its database."""

@@ -1,0 +1,96 @@
+"""URLs and hosts: which are valid, which are private, and which may get credentials."""
+
+from __future__ import annotations
+
+import re
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from socket import inet_aton
+from urllib.parse import SplitResult, urlsplit
+
+from airflow_provider_predictions.api.limits import MAX_URL_LENGTH
+
+_LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
+
+
+def split_url(url: str) -> SplitResult:
+    """The parts of a URL from outside.
+
+    :raises ValueError: if it is none, or too long.
+    """
+    if len(url) > MAX_URL_LENGTH:
+        raise ValueError(f"is longer than {MAX_URL_LENGTH} characters")
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        raise ValueError("is not a URL; check its host and port") from None
+    return parts
+
+
+def _address(host: str) -> IPv4Address | IPv6Address | None:
+    try:
+        return ip_address(host)
+    except ValueError:
+        return None
+
+
+def origin(url: str) -> tuple[str, str | None, int | None]:
+    """Scheme, host and port of a URL (RFC 6454, section 4)."""
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+
+
+def is_private_url(url: str) -> bool:
+    """Whether a URL names an address of this machine or of its network, in whatever form.
+
+    Names other than ``localhost`` are not looked up.
+    """
+    host = (urlsplit(url).hostname or "").rstrip(".")
+    try:
+        address = _address(host) or ip_address(inet_aton(host))  # also reads 127.1, 2130706433 and 0x7f000001
+    except OSError:
+        return host == "localhost" or host.endswith(".localhost")
+    return not (getattr(address, "ipv4_mapped", None) or address).is_global
+
+
+def is_safe_url(url: str) -> bool:
+    """Whether credentials may go to a URL: over https, or over http to this machine."""
+    try:
+        parts = split_url(url)
+    except ValueError:
+        return False
+    host = parts.hostname or ""
+    address = _address(host)
+    is_loopback = address.is_loopback if address else host == "localhost"
+    return bool(host) and (parts.scheme == "https" or (parts.scheme == "http" and is_loopback))
+
+
+def checked_url(value: str) -> str:
+    """A URL that may get credentials, without its trailing slash.
+
+    :raises ValueError: for any other text.
+    """
+    value = value.strip()
+    if " " in value or not value.isprintable():
+        raise ValueError("holds a space or a line break")
+    parts = split_url(value)
+    if not parts.hostname:
+        raise ValueError("has no host; give the whole URL, such as https://api.example.com/v1")
+    if not is_safe_url(value):
+        raise ValueError("must start with https:// (plain http is for loopback addresses only)")
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise ValueError("must hold neither credentials nor a query")
+    return value.rstrip("/")
+
+
+def checked_host(value: str) -> str:
+    """The name or the address of a host, in lower case, as ``urlsplit(url).hostname`` gives it.
+
+    :raises ValueError: for a URL, a port, a path or a wildcard, which would match no host.
+    """
+    host = value.strip().lower().rstrip(".")
+    if address := _address(host.strip("[]")):
+        return str(address)
+    if not all(map(_LABEL.fullmatch, host.split("."))):
+        raise ValueError("must be names of hosts without scheme, port and path, such as files.api.cradl.ai")
+    return host

@@ -1,0 +1,73 @@
+"""URLs and hosts."""
+
+from __future__ import annotations
+
+import pytest
+
+from airflow_provider_predictions.api.urls import checked_url, is_private_url, is_safe_url, origin
+
+
+@pytest.mark.parametrize(
+    ("url", "safe"),
+    [
+        ("https://api.example.com", True),
+        ("http://api.example.com", False),
+        ("http://localhost:8080", True),
+        ("http://127.1.2.3", True),
+        ("http://[::1]:80", True),
+        ("http://10.0.0.1", False),
+        ("http://localhost.example.com", False),
+        ("ftp://localhost", False),
+        ("https://", False),
+        ("https://[", False),
+        ("predictions", False),
+    ],
+)
+def test_credentials_travel_encrypted_or_not_at_all(url: str, safe: bool) -> None:
+    assert is_safe_url(url) is safe
+
+
+def test_an_origin_has_the_port_that_its_scheme_implies() -> None:
+    assert origin("https://a.test/x?y") == ("https", "a.test", 443)
+    assert origin("http://A.test") == ("http", "a.test", 80)
+    assert origin("https://a.test:8443") == ("https", "a.test", 8443)
+    assert origin("ftp://a.test") == ("ftp", "a.test", None)
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("https://a b", "space"),
+        ("https://a\n.test", "space"),
+        ("https://a.test:port", "not a URL"),
+        ("https://[", "not a URL"),
+        ("a.test", "no host"),
+        ("http://a.test", "must start with https"),
+        ("https://me@a.test", "neither"),
+        ("https://:secret@a.test", "neither"),
+        ("https://a.test?key=1", "neither"),
+        ("https://a.test#top", "neither"),
+    ],
+)
+def test_a_url_that_is_wrong_says_how(url: str, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        checked_url(url)
+
+
+def test_a_url_loses_its_trailing_slash_and_the_space_around_it() -> None:
+    assert checked_url(" https://a.test/v1/\n") == "https://a.test/v1"
+
+
+@pytest.mark.parametrize(
+    ("host", "private"),
+    [
+        ("10.1.2.3", True), ("127.0.0.1", True), ("127.1", True), ("2130706433", True), ("0x7f000001", True),
+        ("169.254.169.254", True), ("localhost", True), ("LOCALHOST.", True), ("a.localhost", True),
+        ("[::1]", True), ("[fd00::1]", True), ("[::ffff:10.0.0.1]", True), ("0.0.0.0", True),
+        ("8.8.8.8", False), ("[2606:4700::1111]", False), ("bucket.s3.amazonaws.com", False),
+        ("10.example.com", False),
+    ],
+)  # fmt: skip
+def test_a_private_address_is_recognised_in_every_form(host: str, private: bool) -> None:
+    assert is_private_url(f"https://{host}/a") is private
+    assert is_private_url(f"https://{host}:8443/a") is private
