@@ -221,13 +221,16 @@ class LandingPath:
         if state:
             with warning_only(self.root):
                 self._put(STATE, encode(state))
-        elif self.log.read(entry.generation + 1) is not None:  # a newer manifest may be shown
+        elif self.log.read(entry.generation + 1) is None:
+            self._show(entry, content)  # before the parts go that the manifest names which lies there
+        else:  # a newer manifest may be shown
             return
-        self._show(entry, content)
         with warning_only(self.root):
             self._sweep(entry)
             if state:
                 self._sweep_states(state)
+        if state:
+            self._show(entry, content)
 
     def _show(self, entry: Entry, content: Manifest) -> None:
         """Put the manifest beside its parts."""
