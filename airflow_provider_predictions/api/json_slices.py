@@ -12,6 +12,7 @@ import codecs
 import json
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import Any, TypeVar
 
@@ -78,7 +79,20 @@ def joined(fields: dict[str, bytes]) -> bytes:
 
 
 def value(text: bytes) -> Any:
-    """A JSON value in Python, whatever numbers and strings it holds."""
+    """A JSON value in Python, whatever numbers and strings it holds.
+
+    :raises ValueError: if it is no JSON.
+    :raises RecursionError: if it is nested more deeply than Python reads.
+    """
+    try:
+        return _loaded(text)
+    except RecursionError:
+        # On a short stack, Python reads deeper.
+        with ThreadPoolExecutor(1) as thread:
+            return thread.submit(_loaded, text).result()
+
+
+def _loaded(text: bytes) -> Any:
     return json.loads(text.decode("utf-8-sig", "surrogateescape"), parse_int=_integer)
 
 

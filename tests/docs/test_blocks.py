@@ -19,7 +19,7 @@ from tests.given import HOOK
 
 def test_every_block_is_of_a_language_that_is_checked_here() -> None:
     assert BLOCKS
-    assert {block.language for block in BLOCKS} <= {"python", "bash", "json", "ini", "text"}
+    assert {block.language for block in BLOCKS} <= {"python", "bash", "json", "ini", "mermaid", "text"}
 
 
 def test_every_output_belongs_to_a_block_in_front_of_it() -> None:

@@ -164,7 +164,7 @@ def rewritten(manifest: Any, column: str, kind: pa.DataType) -> Any:
 def test_a_catalog_that_is_not_there(landed: Callable[..., Any], tmp_path: Path, subtests: Any) -> None:
     manifest = landed()
     cases: list[tuple[str, Any, type[Exception], str]] = [
-        ("no connection", "nowhere", AirflowFailException, "catalog: there is no connection nowhere"),
+        ("no connection", "nowhere", AirflowFailException, "catalog: there is no connection 'nowhere'"),
         ("no directory", {"type": "sql", "uri": f"sqlite:///{tmp_path}/no/catalog.db"},
          AirflowFailException, "catalog: cannot .*unable to open database file. Create its directory"),
         ("no type", {"type": "paper"}, AirflowFailException, "catalog: cannot be opened: ValueError"),

@@ -67,7 +67,8 @@ def test_a_file_is_asked_for_or_missing(shape: Callable[[int], bytes], depth: in
     record = b'{"predictionId": "a", "fileUrl": "%s", "postprocessConfig": %s}' % (url.encode(), shape(depth))
     row = split(CRADL, record)
 
-    assert CRADL.values_request(row) == PageRequest(url)
+    with ThreadPoolExecutor(1) as thread:
+        assert thread.submit(CRADL.values_request, row).result() == PageRequest(url)
     with suppress(UnusableFileError):
         assert below(FRAMES, lambda: CRADL.values_request(row)) == PageRequest(url)
 

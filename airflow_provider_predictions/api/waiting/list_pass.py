@@ -167,8 +167,8 @@ class ListPass:
         history.list_end = self.paginator.list_end
         # A size that failed in a busy moment is tried again, but in a later poll.
         if self._may_grow:
-            history.largest = min(MAX_ROWS_PER_PAGE, max(history.largest, self.paginator.page_size * 2))
-        self._position += max(rows, self.paginator.page_size)
+            history.largest = min(MAX_ROWS_PER_PAGE, max(history.largest, self.paginator.position.page_size * 2))
+        self._position += max(rows, self.paginator.position.page_size)
         is_new, self.rows_read = self._position > self.rows_read, max(self._position, self.rows_read)
         found = wanted.remove(page)
         if is_new and self.target is not None:
@@ -182,7 +182,7 @@ class ListPass:
         :param left: how many no page has answered.
         :param was_known: whether the size of a record was known before the page.
         """
-        size = self.paginator.page_size
+        size = self.paginator.position.page_size
         answers_many = found > 1 and left > MAX_SINGLE_LOOKUPS and not self._history.is_slow(left)
         if answers_many and not was_known and not self.paginator.position.ended:
             # The first page was small, because nothing was known.
@@ -202,7 +202,7 @@ class ListPass:
             with suppress(PredictionsError):
                 self.paginator.on_error(error)
                 return
-        history, size = self._history, self.paginator.page_size // SHRINK_FACTOR
+        history, size = self._history, self.paginator.position.page_size // SHRINK_FACTOR
         history.page_seconds = seconds
         is_slow = self.target is not None and history.is_slow(ids)
         helps = is_of_size(error) and size > MAX_SINGLE_LOOKUPS and not is_slow
