@@ -10,7 +10,7 @@ from datetime import timedelta
 
 # Requests and responses
 
-TIMEOUT_SECONDS = 60.0
+TIMEOUT_SECONDS = 60
 """Seconds to connect, to send, and for each read. A service may prepare a large page for that long.
 Change: extra ``timeout``."""
 MAX_TIMEOUT_SECONDS = 3600

@@ -241,7 +241,7 @@ def test_a_slow_page_is_better_than_single_requests_that_take_longer(
     counted: Counted, states: States, simulated_time: SimulatedTime, status: int
 ) -> None:
     counted.size = 10
-    counted.take_time = lambda rows: simulated_time.skip(20 if rows else 0.5)
+    counted.take_time = lambda rows: simulated_time.skip(20 if rows else 2)
     counted.refuse = lambda rows: 200 if rows <= 100 else status
     assert states(*[[f"id-{n}"] for n in range(1000)]) == ["done"] * 1000
     assert len(counted.requests) <= 60
