@@ -161,14 +161,15 @@ class ListPass:
         """
         history, was_known = self._history, self._history.row_bytes or self._history.record_bytes
         page: Page = self.paginator.advance(answer)
+        page_size = self.paginator.position.page_size
         history.page_seconds = seconds
         if rows := len(page.predictions):
             history.row_bytes = size / rows
         history.list_end = self.paginator.list_end
         # A size that failed in a busy moment is tried again, but in a later poll.
         if self._may_grow:
-            history.largest = min(MAX_ROWS_PER_PAGE, max(history.largest, self.paginator.position.page_size * 2))
-        self._position += max(rows, self.paginator.position.page_size)
+            history.largest = min(MAX_ROWS_PER_PAGE, max(history.largest, page_size * 2))
+        self._position += max(rows, page_size)
         is_new, self.rows_read = self._position > self.rows_read, max(self._position, self.rows_read)
         found = wanted.remove(page)
         if is_new and self.target is not None:
