@@ -49,6 +49,8 @@ class PredictionsError(Exception):
 
     retryable: ClassVar[bool] = False
     """Whether the same request may work later."""
+    of_token = False
+    """Whether it is an error of the token endpoint."""
 
     def __init__(
         self,

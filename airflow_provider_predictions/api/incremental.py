@@ -214,7 +214,7 @@ class IncrementalCursor:
         self.noted.asked_at = self.clock.earliest
         return dump(self.noted)
 
-    def restore(self, state: dict[str, Any]) -> None:
+    def restore(self, state: dict[str, Any] | None) -> None:
         """Continue from the state of an earlier attempt, which had read the newest rows.
 
         :raises StateError: if it is not such a state.

@@ -35,6 +35,9 @@ def load(values: Any, kind: type[S]) -> S:
     try:
         if isinstance(values, dict) and (missing := {"version", *kind.__struct_fields__} - values.keys()):
             raise ValueError(f"it lacks {', '.join(sorted(missing))}")
-        return msgspec.convert(values, kind)
+        state = msgspec.convert(values, kind)
+        if dump(state) != values:
+            raise ValueError("its parts have other members")
+        return state
     except ValueError as error:
         raise StateError(f"not a {kind.__name__} of version {VERSION}: {error}") from None

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
@@ -180,10 +181,16 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
         with (
             _abandoned(target),
             worker_disk(),
-            Landing(attempt, form, records_per_part=per_part, arguments=arguments, asked=asked) as landing,
+            Landing(
+                attempt,
+                form,
+                records_per_part=per_part,
+                arguments=arguments,
+                asked=asked,
+                restore=partial(self._restore, paginator, cursor),
+            ) as landing,
         ):
             earlier = landing.progress.requests
-            self._restore(paginator, cursor, landing)
             progress = Progress(self.log.info, service.name, filters)
             for page in self._pages(client, paginator, cursor):
                 position = {"paginator": paginator.state(), "cursor": cursor and cursor.state()}
@@ -210,11 +217,22 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
         """What was looked at; of an earlier attempt that has committed, only how many."""
         return self._observed or Observed(content.get("looked_at", 0))
 
-    def _restore(self, paginator: Paginator, cursor: IncrementalCursor | None, landing: Landing) -> None:
-        if position := landing.progress.position:
-            paginator.restore(position["paginator"], lambda: (id_ for id_, _ in landing.identities()))
-            if cursor:
-                cursor.restore(position["cursor"])
+    @staticmethod
+    def _restore(
+        paginator: Paginator, cursor: IncrementalCursor | None, landing: Landing, position: dict[str, Any]
+    ) -> None:
+        """Continue where an earlier attempt was.
+
+        :raises ValueError: if the position is not of this kind of list; then nothing has changed.
+        """
+        before = paginator.position
+        paginator.restore(position.get("paginator"), lambda: (id_ for id_, _ in landing.identities()))
+        if cursor:
+            try:
+                cursor.restore(position.get("cursor"))
+            except ValueError:
+                paginator.position = before
+                raise
 
     def _pages(
         self, client: Client, paginator: Paginator, cursor: IncrementalCursor | None

@@ -125,7 +125,7 @@ def check_partitions(values: Any) -> None:
     :param values: all arguments.
     :raises ConfigurationError: naming the argument that is wrong.
     """
-    if values.partition_keys:
+    if values.partition_keys and not is_reference(values.outlets):
         require_partitioned(values.outlets)
     if not is_reference(values.partition_keys):
         check_partition_keys(words(values.partition_keys) or ())

@@ -12,6 +12,7 @@ from airflow_provider_predictions._compat import AIRFLOW_V_3_3_PLUS, AssetRef
 from airflow_provider_predictions.api.errors import ConfigurationError
 from airflow_provider_predictions.api.wording import shown
 from airflow_provider_predictions.storage.manifest import Manifest
+from airflow_provider_predictions.tasks.airflow_arguments import items
 
 SMALL = (
     "path",
@@ -28,21 +29,21 @@ MAX_KEY_LENGTH = 250
 """Characters of a partition key that Airflow's database holds."""
 
 
-def require_partitioned(outlets: Iterable[object]) -> None:
+def require_partitioned(outlets: object) -> None:
     """Refuse outlets that have no partitions.
 
     :raises ConfigurationError: naming the argument that is wrong.
     """
     if not AIRFLOW_V_3_3_PLUS:
         raise ConfigurationError("partition_keys: needs Airflow 3.3 or newer")
-    outlets = [*(outlets or ())]
-    for outlet in outlets:
+    found = items(outlets)
+    for outlet in found:
         if isinstance(outlet, AssetAlias):
             raise ConfigurationError(
                 f"partition_keys: Airflow gives the events of an alias no partitions, and outlets holds the "
                 f"alias '{shown(outlet.name)}'. Give an Asset or Asset.ref(...) instead"
             )
-    if not any(isinstance(outlet, Asset | AssetRef) for outlet in outlets):
+    if not any(isinstance(outlet, Asset | AssetRef) for outlet in found):
         raise ConfigurationError("partition_keys: needs an asset in outlets, whose partitions they are")
 
 

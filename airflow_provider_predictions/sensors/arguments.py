@@ -87,11 +87,12 @@ WAITING = declare(
 )
 
 
-def check_wait(known: Any, *, fails_by_default: bool) -> None:
+def check_wait(known: Any, *, fails_by_default: bool, waits_for_ids: bool) -> None:
     """Refuse arguments of a wait that do not go together.
 
     :param known: all arguments as their types; None for a reference, and for what is not given.
     :param fails_by_default: whether ``fail_on`` is not given.
+    :param waits_for_ids: whether ``prediction_ids`` is given. Filters do not count then.
     :raises ConfigurationError: naming the arguments.
     """
     longest, interval = known.max_interval, known.poke_interval
@@ -109,7 +110,9 @@ def check_wait(known: Any, *, fails_by_default: bool) -> None:
         raise ConfigurationError(
             f"waiting_statuses: fail_on fails the task for {listed(both)}, too; leave it out of one of them"
         )
-    if known.statuses and fail_on and not fails_by_default and not fail_on.intersection(known.statuses):
+    if fails_by_default or waits_for_ids or not fail_on or not known.statuses:
+        return
+    if not fail_on.intersection(known.statuses):
         raise ConfigurationError(
             f"fail_on: {listed(fail_on)} can never be met, since statuses reads only {listed(known.statuses)}"
         )

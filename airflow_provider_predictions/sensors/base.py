@@ -74,7 +74,11 @@ class PredictionsSensor(PredictionsTask, BaseSensorOperator):
     @override
     def check_together(cls, values: Any) -> None:
         super().check_together(values)
-        check_wait(cls.known(values), fails_by_default=values.fail_on is cls.declared["fail_on"].default)
+        check_wait(
+            cls.known(values),
+            fails_by_default=values.fail_on is cls.declared["fail_on"].default,
+            waits_for_ids=values.prediction_ids is not None,
+        )
 
     @override
     def execute(self, context: Context) -> Any:

@@ -236,7 +236,7 @@ class LandingPath:
         """Put the manifest beside its parts."""
         if self.attempt.shared or _is_written(content):
             directory = self.log.directory(entry)
-            put(directory / MANIFEST, as_json(content), via=on_the_way(self.root, entry.generation))
+            put(directory / MANIFEST, as_json(content), via=on_the_way(self.root, self.attempt.generation))
 
     def _put(self, name: str, content: bytes) -> None:
         """Put an object that is not under the names of this attempt alone."""
@@ -248,8 +248,11 @@ class LandingPath:
         :return: up to which commit nothing is left to do.
         """
         swept, head = self.state.swept, self.state.generation
+        recent = self.state.recent
+        # As long as nothing can be removed, commits leave the list of recent ones unswept.
+        unlisted = map(self.log.read, range(swept + 1, recent[0].generation if recent else 0))
         with warning_only(self.root):
-            for entry in self.state.recent:
+            for entry in (*filter(None, unlisted), *recent):
                 if entry.generation > swept or entry.generation == head + 1 - LATE:
                     kept = self._sweep(entry)
                     if kept and not any(name.endswith(f"/{MANIFEST}") for name in kept):

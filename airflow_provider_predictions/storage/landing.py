@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -41,6 +41,8 @@ class Landing:
     :param records_per_part: how many records a part holds; the last one holds the rest.
     :param arguments: all that decides what lands, as text.
     :param asked: the words of the filters.
+    :param restore: continues the pass over the list from a position that was given to ``take``, and raises
+        ValueError if it cannot. Then the landing starts anew.
     """
 
     def __init__(
@@ -51,12 +53,14 @@ class Landing:
         records_per_part: int,
         arguments: str,
         asked: Collection[str] = (),
+        restore: Callable[[Landing, dict[str, Any]], None] | None = None,
     ) -> None:
         self.attempt = attempt
         self.form = form
         self.records_per_part = records_per_part
         self.arguments = arguments
         self.asked = asked
+        self._restore = restore
         self._workspace = _workspace(attempt)
         self._directory = self._workspace.directory
         self.progress: Progress
@@ -167,6 +171,8 @@ class Landing:
             try:
                 found.resume(self._directory)
                 self._copies = [self._copied(found, number) for number in range(len(found.parts))]
+                if found.position and self._restore:
+                    self._restore(self, found.position)
             except (FileNotFoundError, ValueError) as error:
                 log.warning("The checkpoint under %s is ignored: %s", self.attempt.root, error)
                 self._remove_copies()

@@ -99,7 +99,7 @@ class SensorArgs(OperatorArgs, total=False):
     never_fail: bool
 
 
-def _items(given: Any) -> list[Any]:
+def items(given: Any) -> list[Any]:
     """What Airflow makes of one or several; before 3.3, only a list is several."""
     several = list | tuple | set | frozenset if AIRFLOW_V_3_3_PLUS else list
     return [*given] if isinstance(given, several) else [given] if given else []
@@ -107,7 +107,7 @@ def _items(given: Any) -> list[Any]:
 
 def _checked_outlets(outlets: Any) -> Any:
     """The outlets, of which Airflow makes an event each, or OpenLineage a dataset."""
-    for outlet in _items(outlets):
+    for outlet in items(outlets):
         kind = type(outlet).__name__
         if isinstance(outlet, BaseAsset) and not isinstance(outlet, Asset | AssetRef | AssetAlias):
             raise ConfigurationError(
@@ -136,7 +136,7 @@ def _checked_policy(policy: object) -> object:
 
 
 def _checked_callbacks(callbacks: Any) -> Any:
-    for callback in _items(callbacks):
+    for callback in items(callbacks):
         if not callable(callback):
             raise ValueError("must be a function, or a list of functions; Airflow would only log the error")
     return callbacks

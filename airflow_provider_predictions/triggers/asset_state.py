@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
 
-from airflow_provider_predictions.api.state import dump, load
+from airflow_provider_predictions.api.state import StateError, dump, load
 from airflow_provider_predictions.api.waiting.finished_events import FinishedEvents
 
 STATE = "predictions"
@@ -46,8 +46,13 @@ class AssetState:
         async with self._warning():
             states = [await store.aget(STATE) for store in stores if self.is_new]
         for state in filter(None, states or ()):
-            self.finished, self.is_new = load(state["feed"], FinishedEvents), False
-            self.unsent = state["pending"]
+            try:
+                finished, unsent = load(state["feed"], FinishedEvents), [*state["pending"]]
+            except (StateError, LookupError, TypeError) as error:
+                text = f"The asset's state cannot be read, so the watcher starts anew: {error}"
+                self._warn(StateError(text))
+            else:
+                self.finished, self.unsent, self.is_new = finished, unsent, False
         return states is not None
 
     async def save(self, stores: Sequence[Any]) -> None:

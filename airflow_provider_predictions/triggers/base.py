@@ -14,7 +14,7 @@ from typing_extensions import override
 
 from airflow_provider_predictions.api.errors import PredictionsError
 from airflow_provider_predictions.api.filters import checked
-from airflow_provider_predictions.api.limits import MAX_FAILURES
+from airflow_provider_predictions.api.limits import MAX_FAILURES, MAX_RETRY_AFTER
 from airflow_provider_predictions.api.waiting.decide import Decision, ObservedWords, Tally, Wait, decide
 from airflow_provider_predictions.api.waiting.pace import FailureCounter, Pace
 from airflow_provider_predictions.hooks.base import PredictionsHook
@@ -93,7 +93,8 @@ class PredictionsTrigger(BaseTrigger):
         wait.list_filters(service_class)
         words, failures = ObservedWords(wait, self.observed), FailureCounter(self.log, self.max_failures)
         poller = Poller.of(self.hook_class, self.conn_id)
-        poller.delay((self.not_before or 0) - time.time())
+        # Another machine's clock has written it.
+        poller.delay(min((self.not_before or 0) - time.time(), MAX_RETRY_AFTER))
         pace = Pace(self.poke_interval, self.max_interval)
         async with poller.subscribe(wait, Tally, pace, self._age()) as subscription:
             state = "waiting"

@@ -34,6 +34,8 @@ def main() -> None:
     parser.add_argument("modules", nargs="*", metavar="module", help="such as api.http.retry; by default all")
     parser.add_argument("--minutes", type=float, default=30, help="by default 30; after them, none is begun")
     given = parser.parse_args()
+    if unknown := {*given.modules} - {*modules()}:
+        parser.error(f"no such module: {', '.join(sorted(unknown))}")
     everything = [mutant for module in modules() for mutant in mutants(module)]
     explained = explanations(everything)
     chosen = [mutant for mutant in everything if not given.modules or mutant.module in given.modules]

@@ -77,8 +77,8 @@ class Mutant:
 def modules() -> list[str]:
     """The modules that are changed, such as ``api.http.retry``."""
     home = ROOT / "airflow_provider_predictions"
-    files = [file for name in PACKAGES for file in sorted((home / name).glob("*.py"))]
-    return [f"{file.parent.name}.{file.stem}" for file in files if file.stem != "__init__"]
+    files = [file.relative_to(home) for name in PACKAGES for file in sorted((home / name).rglob("*.py"))]
+    return [".".join(file.with_suffix("").parts) for file in files if file.stem != "__init__"]
 
 
 def path_of(module: str) -> Path:

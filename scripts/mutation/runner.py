@@ -28,7 +28,7 @@ import pytest
 from mutation.mutants import PACKAGES, ROOT, Mutant, modules, path_of
 
 TESTS = (
-    "api/test_*.py", "contract/test_beyond.py", "hooks/test_*.py", "operators/test_incremental.py",
+    "api/**/test_*.py", "contract/test_beyond.py", "hooks/test_*.py", "operators/test_incremental.py",
     "operators/test_operators.py", "reliability/test_bounds.py", "security/test_bearer.py",
     "security/test_ids.py", "security/test_paths.py", "security/test_tls.py", "security/test_urls.py",
     "sensors/test_*.py", "storage/test_*.py", "triggers/test_*.py",

@@ -48,6 +48,16 @@ def test_another_shape_is_refused(state: Any, how: str, change: Any) -> None:
         load(change(dump(state)), type(state))
 
 
+def test_a_part_that_lacks_a_member_or_has_another_is_refused() -> None:
+    state = dump(Position(page_size=1, left=None, seen=SeenRows(ordered=False)))
+    del state["seen"]["ordered"]
+
+    with pytest.raises(StateError, match="other members"):
+        load(state, Position)
+    with pytest.raises(StateError, match="other members"):
+        load(state | {"seen": dump(SeenRows()) | {"new": 1}}, Position)
+
+
 @SERVICES
 def test_a_paginator_and_a_cursor_refuse_another_version(service: Service[Any]) -> None:
     paginator, cursor = paginator_of(service), IncrementalCursor((), None, None, {})

@@ -18,11 +18,10 @@ from airflow_provider_predictions.sandbox.data import Record
 from airflow_provider_predictions.sandbox.server import Sandbox
 from airflow_provider_predictions.sandbox.store import RecordStore
 from tests.compat import let_threads_execute
-from tests.faults import Fault
 from tests.given import LIST, context_of
 from tests.operators.test_incremental import ENDLESS, Runs, ids
 from tests.report.landed import report
-from tests.storage.landings import commit_state
+from tests.storage.landings import commit_state, down
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 CREATED = {"vlmrun": "created_at", "cradl": "createdTime"}
@@ -182,12 +181,12 @@ def test_a_clock_that_jumps_back_between_pages_skips_nothing(
 
 
 def test_a_retry_goes_on_by_the_clock_of_the_attempt_that_has_read_the_newest_rows(
-    runs: Runs, record_store: RecordStore, connections: Sandbox, simulated_time: Any
+    runs: Runs, record_store: RecordStore, connections: Sandbox
 ) -> None:
     record_store.fill(25, days=2)
     add(record_store, now() + 9 * HOUR)
-    connections.wire.order(Fault(runs.service, after=2, times=99))
-    with pytest.raises(Exception, match="502"):
+    connections.wire.order(down(runs.service, after=2))
+    with pytest.raises(Exception, match="503"):
         runs(context_of("monday", 1))
     connections.wire.clear()
     connections.wire.date = header(5 * HOUR)

@@ -15,7 +15,7 @@ from airflow_provider_predictions.api.errors import ConfigurationError, Predicti
 from airflow_provider_predictions.operators.cradl import CradlPredictionsToObjectStorageOperator
 from airflow_provider_predictions.sandbox.data import Record
 from airflow_provider_predictions.sandbox.server import Sandbox
-from tests.faults import Fault
+from tests.faults import Fault, FaultySandbox
 from tests.given import LAND, connect, context_of
 from tests.instant import Waits, instant
 from tests.wire import in_front
@@ -77,6 +77,18 @@ def test_a_record_whose_file_is_gone_lands_without_values_and_once(
     assert manifest["values_missing_reasons"] == {f"the file was answered with {status}": 1}
     assert again is None or again["count"] == 0
     assert connections.wire.requests("token") == 1
+
+
+def test_a_failure_of_the_token_endpoint_costs_no_record_its_values(
+    connections: FaultySandbox, rows: list[Record], tmp_path: Path
+) -> None:
+    connections.wire.order(Fault("files", status=401, body=GONE, times=1_000))
+    connections.wire.order(Fault("token", after=1, status=404, body=b"{}", times=1_000))
+
+    with pytest.raises(AirflowFailException, match="token endpoint"):
+        land(tmp_path)
+
+    assert not list(tmp_path.rglob("_manifest.json"))
 
 
 def test_a_message_names_the_prediction_and_the_host_of_the_file_and_not_the_client_id(

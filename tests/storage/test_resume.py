@@ -321,3 +321,24 @@ def test_rejected_rows_move_with_the_landing(
     assert (manifest["count"], manifest["rejected"]) == (497, 3)
     assert b"".join(stored(manifest)) == b"".join(text + b"\n" for text in texts)
     assert only(file_store, "_rejected").read_bytes() == b"5\n120\n333\n"
+
+
+@pytest.mark.parametrize(
+    ("changed", "incremental"), [(b'"cursor"', True), (b'"paginator"', False), (b'"seen"', False)]
+)
+def test_a_checkpoint_of_another_form_starts_the_landing_anew(
+    land, interrupted, record_store, file_store, machine: Machine, changed: bytes, incremental: bool
+) -> None:
+    record_store.fill(130)
+    whole, path = land(incremental=incremental), file_store / "again"
+    interrupted(after=2, path=str(path), incremental=incremental)
+    for file in (*machine.home.glob("*/journal"), *Path(path.path).rglob("_checkpoint-*")):
+        content = file.read_bytes()
+        assert changed in content
+        file.write_bytes(content.replace(changed, b'"former"'))
+
+    manifest = land(path=str(path), incremental=incremental)
+
+    assert stored(manifest) == stored(whole)
+    assert manifest["requests"] == whole["requests"]
+    assert machine.left() == []

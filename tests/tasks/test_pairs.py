@@ -51,6 +51,7 @@ MEANINGFUL: list[tuple[dict[str, Any], dict[str, Any]]] = [
     (LAND, {"path": "/x", "lookback": LOOKBACK}),  # the default itself
     (LAND, {"path": "/x", "file_format": "parquet", "compression": "gzip"}),
     (LAND, {"path": "/x", "on_empty": "skip", "do_xcom_push": False}),
+    (WAIT, {"prediction_ids": ["a"], "statuses": ["pending"], "fail_on": ["failed"]}),
     (WAIT, {"min_predictions": 5, "max_predictions": 5}),
     (WAIT, {"min_predictions": 5, "max_predictions": None}),
     # Filters may come from default_args; ids are waited for whatever these are.

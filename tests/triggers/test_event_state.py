@@ -147,3 +147,19 @@ def test_equal_watchers_store_their_state_with_each_asset(
     assert ids_of(watched(3, store)) == [id_]
     assert other.values == store.values
     assert "predictions" in other.values
+
+
+@pytest.mark.parametrize(
+    "state",
+    [{"feed": {"watermark": "2026-11-01T00:00:00Z"}, "pending": []}, {"pending": []}, ["feed"], 5],
+    ids=str,
+)
+def test_a_state_of_another_form_does_not_silence_the_watch(
+    connections, record_store, service_name: str, watched, state: Any
+) -> None:
+    store = Store()
+    store.values["predictions"] = json.dumps(state)
+    id_ = moving(record_store, DONE[service_name], 100)
+
+    assert ids_of(watched(4, store)) == [id_]
+    assert "feed" in store.values["predictions"]

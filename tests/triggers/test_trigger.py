@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_predictions.api.limits import MAX_RETRY_AFTER
 from airflow_provider_predictions.sandbox.store import RecordStore
 from airflow_provider_predictions.triggers.poller import Poller
 from tests.compat import kill
@@ -126,3 +127,15 @@ def test_a_wait_that_a_person_ends_touches_nothing_remote(
 
     assert {seen.method for seen in connections.wire.seen if seen.part != "token"} == {"GET"}
     assert not Poller._of_loops
+
+
+def test_a_clock_that_is_a_year_ahead_delays_no_wait_by_more_than_a_quarter_of_an_hour(
+    connections, record_store: RecordStore, service_name: str
+) -> None:
+    id_ = moving(record_store, DONE[service_name], 0)
+    start = time.time()
+
+    (payload,) = together(trigger(service_name, prediction_ids=[id_], not_before=start + 365 * 86_400))
+
+    assert payload["state"] == "done"
+    assert time.time() - start < MAX_RETRY_AFTER + 2 * INTERVAL

@@ -15,7 +15,7 @@ INTERVAL = 20.0
 
 
 def trigger(service_name: str, interval: float = INTERVAL, **arguments: Any) -> PredictionsTrigger:
-    names = ("max_interval", "started", "deadline", "max_failures", "conn_id")
+    names = ("max_interval", "started", "deadline", "max_failures", "conn_id", "not_before")
     own = {name: arguments.pop(name) for name in names if name in arguments}
     own.setdefault("conn_id", f"{service_name}_default")
     return TRIGGER[service_name](poke_interval=interval, wait=arguments, **own)

@@ -15,7 +15,7 @@ from typing import Protocol
 
 from typing_extensions import override
 
-from airflow_provider_predictions.api.errors import NoAnswerError
+from airflow_provider_predictions.api.errors import NoAnswerError, PredictionsError
 from airflow_provider_predictions.api.http.redaction import without
 from airflow_provider_predictions.api.http.token_endpoint import ENDPOINT, Credentials, Token, fetch
 from airflow_provider_predictions.api.limits import MAX_TIMEOUTS, MIN_RENEWAL_SECONDS
@@ -140,10 +140,12 @@ class _TokenSource:
         with self._lock:
             if self._fetching is fetching:
                 self._fetching = None
-        return NoAnswerError(
+        error = NoAnswerError(
             f"{ENDPOINT} sent no token within {self._credentials.timeout * MAX_TIMEOUTS:g} s, "
             f"{MAX_TIMEOUTS} times extra timeout"
         )
+        error.of_token = True
+        return error
 
     def _run(self, future: Future[str]) -> None:
         try:
@@ -151,9 +153,13 @@ class _TokenSource:
             if self._credentials.on_token:
                 self._credentials.on_token(token.value)
         except BaseException as error:
+            if isinstance(error, PredictionsError):
+                error.of_token = True
             future.set_exception(error)
         else:
             with self._lock:
+                if self._fetching is None:
+                    self._fetching = future  # its waiters gave up, but the next request can use the token
                 if self._fetching is future:
                     self._token, self._accepted = token, False
             future.set_result(token.value)

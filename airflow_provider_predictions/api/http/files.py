@@ -143,6 +143,8 @@ class MissingFiles:
 
         :raises PredictionsError: the error, where the task is to fail.
         """
+        if error.of_token:
+            raise error
         if isinstance(error, MalformedAnswerError):
             error.host = self._bounded(error.host)
         reason = why_missing(error)

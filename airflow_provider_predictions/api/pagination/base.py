@@ -159,7 +159,7 @@ class Paginator(RequestFlow):
         """The position as JSON values, for ``restore`` in another process."""
         return dump(self.position)
 
-    def restore(self, state: dict[str, Any], earlier: Callable[[], Iterable[str]]) -> None:
+    def restore(self, state: dict[str, Any] | None, earlier: Callable[[], Iterable[str]]) -> None:
         """Resume from the position of another paginator.
 
         :param earlier: returns the ids that were yielded up to there.

@@ -176,8 +176,8 @@ class StatusQuery:
             return self._list_error
         if isinstance(self._list_error, NotFoundError) and not self._has_answers:
             return self._list_error
-        failed = self._lookups.failed
-        return next((failed[id_] for id_ in wait.prediction_ids if id_ in failed), None)
+        failed, missing = self._lookups.failed, self._wanted.missing
+        return next((failed[id_] for id_ in wait.prediction_ids if id_ in failed and id_ in missing), None)
 
 
 def is_of_connection(error: PredictionsError) -> bool:
