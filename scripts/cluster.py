@@ -22,6 +22,7 @@ from stack import COMPONENTS, Airflow, Component, until
 
 from airflow_provider_predictions.sandbox.data import Record
 from airflow_provider_predictions.storage.checkpoint import CHECKPOINT
+from airflow_provider_predictions.storage.log import LOG
 from airflow_provider_predictions.storage.manifest import MANIFEST
 from tests.faults import Fault, FaultySandbox
 
@@ -213,11 +214,8 @@ class Backfill:
     @staticmethod
     def _parts(day: str) -> int:
         """How many parts of an unfinished landing another machine can go on from."""
-        try:
-            head, *_ = LANDED.joinpath(day, CHECKPOINT).read_bytes().split(b"\n")
-        except FileNotFoundError:
-            return 0
-        return len(json.loads(head)["parts"])
+        heads = [file.read_bytes().split(b"\n")[0] for file in LANDED.joinpath(day).glob(f"{CHECKPOINT}-*")]
+        return max((len(json.loads(head)["parts"]) for head in heads), default=0)
 
     def _retry(self, day: str, task: Landing) -> str:
         """What a later attempt says of itself."""
@@ -228,7 +226,7 @@ class Backfill:
             f"dag_id=backfill/*/task_id=land/map_index={task['map_index']}/attempt={task['try_number']}.log"
         )
         (log,) = HOME.joinpath("logs").glob(pattern)
-        going_on = re.search(r"Going on after (\d+) parts", log.read_text())
+        going_on = re.search(r"Resuming after (\d+) parts?", log.read_text())
         how = f"went on after part {going_on[1]}" if going_on else "began anew"
         return f"; attempt {task['try_number']}, {after:.0f} s after the kill, {how}"
 
@@ -271,7 +269,7 @@ def problems_of(sandbox: FaultySandbox, expected: Expected, log: Log) -> list[st
             problems.append(f"{day}: its manifest is not complete, or says that predictions may be missing")
         if lines != [sandbox.vlmrun.text(row) for row in rows]:
             problems.append(f"{day}: other records than the service has")
-        if {*LANDED.joinpath(day).iterdir()} != {*parts, LANDED / day / MANIFEST}:
+        if {*LANDED.joinpath(day).iterdir()} - {LANDED / day / LOG} != {*parts, LANDED / day / MANIFEST}:
             problems.append(f"{day}: other files than the manifest names")
     missing = {row.id for rows in expected.values() for row in rows} - ids.keys()
     twice = ids.total() - len(ids)
