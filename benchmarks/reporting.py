@@ -83,9 +83,12 @@ def land(service: str, directory: Path, count: int) -> int:
         with file.open("rb") as content:
             sha256 = hashlib.file_digest(content, "sha256").hexdigest()
         parts.append(Part(file.name, count // PARTS, file.stat().st_size, sha256))
-    facts = {"service": service, "consistent": True, "inconsistency": None, "filters": {"statuses": None}}
-    generation = target.attempt.generation
-    target.commit(manifest(target.root, parts, Totals(count=count), generation=generation, **facts))
+    facts = {
+        "service": service, "format": "jsonl", "compression": None, "requests": 1, "ordered": True,
+        "consistent": True, "inconsistency": None, "filters": {"statuses": None},
+        "generation": target.attempt.generation,
+    }  # fmt: skip
+    target.commit(manifest(target.root, parts, Totals(count=count), **facts))
     return sum(part.bytes for part in parts)
 
 
