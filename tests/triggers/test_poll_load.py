@@ -52,7 +52,7 @@ service = {"vlmrun": VLMRUN, "cradl": CRADL}[sys.argv[1]]
 
 def seconds(page):
     began = time.thread_time()
-    service.split(page)
+    service.paginator(service.filters()).parse(page)
     return time.thread_time() - began
 
 async def turns():
