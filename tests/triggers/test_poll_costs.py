@@ -101,7 +101,7 @@ def counted(monkeypatch: pytest.MonkeyPatch, service_name: str) -> Iterator[Coun
             pass
 
     server = HTTPServer(("127.0.0.1", 0), Handler)
-    Thread(target=server.serve_forever, daemon=True).start()
+    Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     url = f"http://127.0.0.1:{server.server_port}"
     extra = {"max_response_bytes": 10 * 1000 * 1000}
     extra |= {"auth_url": f"{url}/token"} if service_name == "cradl" else {}
