@@ -49,8 +49,8 @@ RATIO = 50
 """How many times what a plain text takes; more than any shape should need, and far less than a square."""
 SMALL = 30_000
 """A text of so many characters comes first, so that a failure takes seconds instead of hours."""
-SLOWEST = 3
-"""So many shapes are tried at the greatest length."""
+SLOWEST = 1
+"""So many shapes are tried at ten megabytes, each of which takes seconds."""
 SECRET = "the secret of the tests"
 PLAIN = "words and more of them, "
 
