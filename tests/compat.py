@@ -81,7 +81,7 @@ __all__ = [
 
 
 def needs(major: int, minor: int, what: str) -> None:
-    """Skip the test where Airflow has not got something yet; the table in the README says so."""
+    """Skip the test where Airflow has not got something yet; docs/versions.md says so."""
     if (major, minor) > AIRFLOW:
         pytest.skip(f"{what}: from Airflow {major}.{minor} on")
 
