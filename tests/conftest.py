@@ -24,6 +24,7 @@ os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", tempfile.gettempdir())
 _HOME = tempfile.mkdtemp(prefix="predictions-airflow-")
 tempfile.tempdir = os.environ["TMPDIR"] = str(Path(_HOME, "tmp"))
 Path(tempfile.tempdir).mkdir()
+Path(_HOME).chmod(0o711)  # the server of PostgreSQL runs as another user
 for name in [name for name in os.environ if name.startswith("AIRFLOW")]:
     del os.environ[name]
 os.environ |= {
