@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
+from airflow.providers.common.compat.sdk import Connection
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from airflow_provider_predictions.api.coercion import NOTHING
@@ -14,9 +15,6 @@ from airflow_provider_predictions.api.filters import Number, Words
 from airflow_provider_predictions.api.limits import MAX_RESPONSE_BYTES, MAX_TIMEOUT_SECONDS, TIMEOUT_SECONDS
 from airflow_provider_predictions.api.service import BASE_URL
 from airflow_provider_predictions.api.urls import checked_host, checked_url, split_url
-
-if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Connection
 
 _BRACKETS = re.compile(r"\[([0-9A-Fa-f.]*:[0-9A-Fa-f:.]*)\]")
 NOT_GIVEN = (None, *NOTHING)
@@ -95,7 +93,7 @@ def required(value: str | None, field: str) -> str:
     """A credential without the spaces around it.
 
     :param field: its label in the form, and its name.
-    :raises ConfigurationError: if it is empty, or holds what only a slip of copy and paste puts there.
+    :raises ConfigurationError: if it is empty, or holds a line break or a letter that is not ASCII.
     """
     if not (value := (value or "").strip()):
         raise ConfigurationError(f"{field}: is empty")
