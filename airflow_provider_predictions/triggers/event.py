@@ -7,9 +7,10 @@ from collections.abc import AsyncGenerator, AsyncIterator, Collection, Hashable
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypedDict
 
 from airflow.triggers.base import TriggerEvent
+from pydantic import BaseModel
 from typing_extensions import override
 
 from airflow_provider_predictions._compat import BaseEventTrigger
@@ -17,7 +18,6 @@ from airflow_provider_predictions.api.clock import earlier
 from airflow_provider_predictions.api.coercion import is_template, short
 from airflow_provider_predictions.api.errors import ConfigurationError
 from airflow_provider_predictions.api.filters import (
-    Arguments,
     Filters,
     Lookback,
     Seconds,
@@ -40,9 +40,17 @@ OF_A_LIST = ("created_after", "created_before", "max_predictions")
 """Filters of one pass over a list, which a watcher chooses itself."""
 
 
-class WatchArguments(Arguments):
-    """The arguments of a watcher that are no filters."""
+class WatchArgs(TypedDict, total=False):
+    """The arguments that the watchers of both services take."""
 
+    statuses: Collection[str] | str | None
+    page_size: int | None
+    poke_interval: timedelta | float
+    max_age: timedelta | float
+    lookback: timedelta | float
+
+
+class _Spans(BaseModel, strict=True):
     poke_interval: Seconds
     max_age: Seconds
     lookback: Lookback
@@ -84,7 +92,7 @@ class PredictionsEventTrigger(BaseEventTrigger):
         self.statuses = statuses
         self.conn_id: str = arguments.pop(self.hook_class.conn_name_attr)
         checked_conn_id(self.hook_class.conn_name_attr, self.conn_id)
-        self.poke_interval = checked(WatchArguments, given).poke_interval
+        self.poke_interval = checked(_Spans, given).poke_interval
         self.max_age, self.lookback = timedelta_of(max_age), timedelta_of(lookback)
         self._filters = self._checked_filters(statuses=statuses, **arguments)
         self._failures = FailureCounter(self.log)
@@ -96,7 +104,7 @@ class PredictionsEventTrigger(BaseEventTrigger):
         for name, value in found:
             if name in OF_A_LIST and value is not None:
                 raise ConfigurationError(
-                    f"{name}: does not go with a watcher, which looks at all that is new"
+                    f"{name}: does not go with a watcher, which reads everything that is new"
                 )
             if value == ():
                 raise ConfigurationError(f"{name}: is an empty list, so the watcher would never fire")

@@ -44,14 +44,11 @@ class StreamItem:
         return self._rows if self._rows and self._rows.since <= since else None
 
     def on_stored(self, callback: Callable[[], Awaitable[None]]) -> None:
-        """Call back when the metadata database has stored all events of this item.
-
-        :param callback: called once.
-        """
+        """Call back once, when the metadata database has stored all events of this item."""
         self._callbacks.append(callback)
 
     async def stored(self) -> None:
-        """The metadata database has stored all events of this item."""
+        """Say that the metadata database has stored all events of this item."""
         for callback in self._callbacks:
             await callback()
 
@@ -59,10 +56,7 @@ class StreamItem:
 class SharedStream(SharedStreamProducer):
     """Polls a list for all its watchers, without end.
 
-    :param hook_class: of the service.
-    :param conn_id: the Airflow connection.
-    :param filters: which predictions. Their statuses are ignored, so that watchers of other statuses share
-        the stream.
+    :param filters: their statuses are ignored, so that watchers of other statuses share the stream.
     :param poke_interval: seconds between polls.
     """
 
