@@ -138,10 +138,10 @@ def first_reschedule_date(context: Context) -> datetime | None:
     return began
 
 
+# What other modules import from here though it is Airflow's.
 __all__ = [
     "AIRFLOW_V_3_0_PLUS",
     "AIRFLOW_V_3_3_PLUS",
-    "RESOLVES_PATHS",
     "AirflowRescheduleException",
     "AssetRef",
     "BaseAsset",
@@ -149,11 +149,5 @@ __all__ = [
     "OperatorPartial",
     "RetryPolicy",
     "SharedStreamProducer",
-    "argument_of",
-    "attached_schemes",
-    "class_of",
-    "first_reschedule_date",
-    "is_deferral_timeout",
     "mask_secret",
-    "unmask_secret",
 ]

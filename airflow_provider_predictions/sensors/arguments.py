@@ -31,7 +31,7 @@ WAITING = declare(
         "fail_on",
         "str | Collection[str | Ref] | Ref",
         Words,
-        "statuses that fail the task; an empty list only waits",
+        "statuses that fail the task; an empty list fails it for none",
         default=("failed", "cancelled"),
         example='["failed"]',
     ),
@@ -71,8 +71,8 @@ WAITING = declare(
         "max_failures",
         "int",
         Annotated[int, Field(ge=1)],
-        "the failed poll in a row with this number fails the task; a retry may help. "
-        "Rescheduled tasks count from Airflow 3.3 on",
+        "fail the task after this many failed polls in a row; a retry may help. "
+        "Rescheduled tasks count them from Airflow 3.3 on",
         default=MAX_FAILURES,
     ),
     Argument(

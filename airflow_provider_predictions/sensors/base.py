@@ -245,7 +245,6 @@ class PredictionsSensor(PredictionsTask, BaseSensorOperator):
         return {"statuses": decision.statuses, "count": count, "looked_at": decision.looked_at}
 
     def _wait(self) -> Wait:
-        """The wait that the rendered arguments describe."""
         given = self.rendered()
         filters = self.filters(given).model_dump(mode="json", exclude_none=True)
         names = Wait.model_fields.keys() - {"filters"}

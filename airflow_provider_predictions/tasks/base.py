@@ -52,15 +52,15 @@ class PredictionsTask(ArgumentsTask):
             "created_after",
             "datetime | date | str | Ref | None",
             Time,
-            "read only predictions that were created then or later: an aware datetime, a date or ISO 8601 "
-            "text, in UTC where it has no offset",
+            "read only predictions created at this time or later: an aware datetime, a date or ISO 8601 "
+            "text, in UTC if it has no offset",
             example='"2026-11-01T06:00+01:00"',
         ),
         Templated(
             "created_before",
             "datetime | date | str | Ref | None",
             Time,
-            "read only predictions that were created before",
+            "read only predictions created before this time",
             example='"2026-11-02"',
         ),
         Templated(
@@ -74,7 +74,7 @@ class PredictionsTask(ArgumentsTask):
             "page_size",
             "int | str | Ref | None",
             PageSize,
-            "rows a request, 1 to 1000; by default as many as the service is known to give",
+            "rows per request, 1 to 1000; by default as many as the service is known to return",
             example="100",
         ),
         Argument(
