@@ -98,7 +98,8 @@ class PredictionsSensor(PredictionsTask, BaseSensorOperator):
     @override
     def poke(self, context: Context) -> PokeReturnValue:
         wait = self._wait()
-        started = self._started = self._started or self._first_start(context)
+        rescheduled = first_reschedule_date(context) if self.reschedule else None
+        started = self._started = self._started or rescheduled or datetime.now(UTC)
         self._error = None
         with self._progress(context, wait) as (failures, words):
             try:
@@ -179,11 +180,6 @@ class PredictionsSensor(PredictionsTask, BaseSensorOperator):
             case {"state": "error", "message": str(message), "retryable": bool(retryable)}:
                 raise (TransientError if retryable else RefusedError)(message)
         raise TransientError(f"The trigger fired with an event that it never sends: {short(event)}")
-
-    def _first_start(self, context: Context) -> datetime:
-        """When the wait began, also if the task was rescheduled since."""
-        first = first_reschedule_date(context) if self.reschedule else None
-        return first or datetime.now(UTC)
 
     @contextmanager
     def _progress(self, context: Context, wait: Wait) -> Iterator[tuple[FailureCounter, ObservedWords]]:

@@ -107,11 +107,8 @@ class Argument:
     def wrong(self, what: str, *found: object) -> ConfigurationError:
         """The error that says what is wrong, and what was found."""
         shown = "" if self.private else "".join(f"; found {short(value)}" for value in found)
-        return ConfigurationError(f"{self.name}: {what}{shown}{self._for_example}")
-
-    @property
-    def _for_example(self) -> str:
-        return f". Example: {self.name}={self.example}" if self.example else ""
+        example = f". Example: {self.name}={self.example}" if self.example else ""
+        return ConfigurationError(f"{self.name}: {what}{shown}{example}")
 
     @cached_property
     def _adapter(self) -> TypeAdapter[Any]:

@@ -89,7 +89,6 @@ class PredictionsEventTrigger(BaseEventTrigger):
         for name, value in {"statuses": statuses, **given, **arguments}.items():
             if is_template(value) or hasattr(value, "iter_references"):
                 raise ConfigurationError(f"{name}: is not templated in a watcher; found {short(value)}")
-        self.statuses = statuses
         self.conn_id: str = arguments.pop(self.hook_class.conn_name_attr)
         checked_conn_id(self.hook_class.conn_name_attr, self.conn_id)
         self.poke_interval = checked(_Spans, given).poke_interval
@@ -166,11 +165,11 @@ class PredictionsEventTrigger(BaseEventTrigger):
             await self._open.aclose()
 
     def _warn(self, error: Exception) -> None:
-        # Of any kind: Airflow does not restart a watcher that has ended.
+        # Any error: Airflow does not restart a watcher that has ended.
         self.log.warning("%s: %s. The watch goes on.", type(error).__name__, error)
 
     async def _unshared_stream(self) -> AsyncIterator[StreamItem]:
-        """A stream for which nobody confirms that events are stored; an interval is long enough for that."""
+        """A stream of its own. Airflow confirms no event of it, so each counts as stored after an interval."""
         last = None
         self._open = self._stream().open_stream()
         async with aclosing(self._open) as stream:
@@ -201,7 +200,6 @@ class PredictionsEventTrigger(BaseEventTrigger):
                 yield TriggerEvent(event)
 
     def _events(self, item: StreamItem) -> list[dict[str, Any]]:
-        """The events for what has finished since the last poll."""
         state, service = self._state, self.hook_class.service_class
         rows = item.rows(state.finished.watermark)
         if rows is None:
@@ -231,5 +229,5 @@ class PredictionsEventTrigger(BaseEventTrigger):
     def _stores(self) -> list[Any]:
         """The state store of each asset that this trigger watches."""
         accessors = getattr(self, "asset_state_store", None)
-        # Equal watchers of several assets are one trigger, and then the accessors refuse to choose.
+        # Equal watchers of several assets share one trigger, and then the accessors refuse to choose.
         return list(accessors._by_name.values()) if accessors else []

@@ -36,7 +36,7 @@ Outcomes = dict[Key, Tally | PredictionsError]
 class Subscription(Generic[T]):
     """One wait of a connection. Times are on the event loop's clock.
 
-    :param age: seconds that the wait had lasted when it subscribed, at ``start``.
+    :param began: when the wait began.
     :param earliest: when it may receive its first outcome.
     :param due: when it needs the next poll.
     """
@@ -45,8 +45,7 @@ class Subscription(Generic[T]):
     """It may change between two polls."""
     tally_class: type[T]
     pace: Pace
-    age: float
-    start: float
+    began: float
     earliest: float
     due: float
     _newest: asyncio.Queue[T | PredictionsError] = field(default_factory=lambda: asyncio.Queue(1))
@@ -69,7 +68,7 @@ class Subscription(Generic[T]):
 
     def reschedule(self, now: float) -> None:
         """Make the next poll due an interval from now."""
-        self.due = now + self.pace.seconds(self.age + now - self.start)
+        self.due = now + self.pace.seconds(now - self.began)
 
 
 class Rotation:
@@ -133,11 +132,11 @@ class Poller:
         now = self._loop.time()
         pace = replace(pace, interval=max(pace.interval, self.shortest_interval))
         earliest, due = now + self.shortest_interval, now + pace.seconds(0)
-        subscription = Subscription(wait, tally_class, pace, age, now, earliest, due)
+        subscription = Subscription(wait, tally_class, pace, now - age, earliest, due)
         self._subscriptions.add(subscription)
         self._changed.set()
         if self._task is None or self._task.done():
-            # In a context of its own: what it logs belongs to none of the waiting tasks.
+            # In its own context: what it logs belongs to none of the waiting tasks.
             self._task = asyncio.create_task(self._run(), context=contextvars.Context())
         try:
             yield subscription
@@ -157,7 +156,7 @@ class Poller:
             keys = {one: one.key for one in self._subscriptions}
             try:
                 outcomes = await self._poll({key: one.wait for one, key in keys.items()})
-            # Of any kind, and also if something that the poll awaits is cancelled, not this task: each wait
+            # Any error, also if something that the poll awaits was cancelled, but not this task. Each wait
             # decides what it means.
             except (Exception, asyncio.CancelledError) as error:
                 if self._task and self._task.cancelling():

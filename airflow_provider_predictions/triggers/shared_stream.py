@@ -28,7 +28,7 @@ class StreamItem:
     """One poll of a list.
 
     :param look_back_to: a watcher calls it with the creation time at which the next poll must begin.
-    :param rows: that the poll read; None for the item before the first poll.
+    :param rows: those that the poll read; None for the item before the first poll.
     """
 
     def __init__(self, look_back_to: Callable[[datetime], None], rows: Rows | None = None) -> None:
@@ -86,7 +86,7 @@ class SharedStream(SharedStreamProducer):
                     item = StreamItem(self._look_back_to, outcome)
                     yield item, item
                 else:
-                    # Of any kind: Airflow does not restart a watcher that has ended.
+                    # Any error: Airflow does not restart a watcher that has ended.
                     log.warning("%s: %s. The watch goes on.", type(outcome).__name__, outcome)
 
     @override
