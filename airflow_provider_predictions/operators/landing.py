@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
 NOT_OF_A_KIND = {*NOT_INCREMENTAL, "created_after", "order", "page_size"}
 """Filters that may differ between incremental landings under one path."""
-IN_EVENTS = (
+SMALL = (
     "path",
     "service",
     "format",
@@ -58,15 +58,14 @@ IN_EVENTS = (
     "created_max",
     "complete",
 )
-"""What the event of an asset holds of the manifest."""
+"""The facts of a manifest that are small enough for the event of an asset."""
 
 
 class PredictionsToObjectStorageOperator(PredictionsTask):
     """Land predictions in object storage, byte for byte, and push the manifest to XCom.
 
-    Writes parts under ``path`` and commits them at once: ``_manifest.json`` names those of the newest
-    landing. A retry resumes where the attempt before it was interrupted; a later run replaces what lies
-    there.
+    Writes parts under ``path`` and commits them at once: ``_manifest.json`` names the parts of the newest
+    landing. A retry resumes where the previous attempt was interrupted. A later run replaces the landing.
     """
 
     arguments = LANDING
@@ -114,18 +113,14 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
             judge_rejected(content, self.max_rejected)
             if text := judge_values(content, self.max_values_missing):
                 self.log.warning("%s", text)
-            self.log.info(
-                "%s in %s under %s, %s",
-                counted(content["count"], "prediction"),
-                counted(len(content["parts"]), "part"),
-                content["path"],
-                counted(content["requests"], "request"),
-            )
+            count, parts = counted(content["count"], "prediction"), counted(len(content["parts"]), "part")
+            requests = counted(content["requests"], "request")
+            self.log.info("%s in %s under %s, %s", count, parts, content["path"], requests)
             if not content["count"]:
                 # Of an earlier attempt that committed, only this number is known.
                 observed = self._observed or Observed(content.get("looked_at", 0))
                 end_empty(self, context, content, no_match(observed))
-            facts = {name: content[name] for name in IN_EVENTS}  # type: ignore[literal-required]
+            facts = {name: content[name] for name in SMALL}  # type: ignore[literal-required]
             tell_outlets(context, self.outlets, content["path"], facts, given.partition_keys)
         return content
 

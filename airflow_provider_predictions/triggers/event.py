@@ -169,7 +169,7 @@ class PredictionsEventTrigger(BaseEventTrigger):
         self.log.warning("%s: %s. The watch goes on.", type(error).__name__, error)
 
     async def _unshared_stream(self) -> AsyncIterator[StreamItem]:
-        """A stream of its own. Airflow confirms no event of it, so each counts as stored after an interval."""
+        """A stream of its own. Airflow confirms none of its events, so the next item confirms them."""
         last = None
         self._open = self._stream().open_stream()
         async with aclosing(self._open) as stream:
