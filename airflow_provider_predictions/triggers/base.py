@@ -27,6 +27,7 @@ class PredictionsTrigger(BaseTrigger):
     All triggers of a process that wait on one connection share their polls. The metadata database stores
     names, filters and times, but no secret: each poll reads the connection anew.
 
+    :param conn_id: the Airflow connection.
     :param poke_interval: seconds between polls, and before the first; at least 5.
     :param wait: what to wait for: the fields of ``api.waiting.decide.Wait``.
     :param max_interval: seconds up to which the interval grows with the age of the wait; None for no growth.
@@ -46,7 +47,7 @@ class PredictionsTrigger(BaseTrigger):
     started: float = field(default_factory=time.time)
     deadline: float | None = None
     max_failures: int = MAX_FAILURES
-    observed: Collection[str] = ()
+    observed: Collection[str] = field(default_factory=list)
     not_before: float | None = None
 
     def __post_init__(self) -> None:
