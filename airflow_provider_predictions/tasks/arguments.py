@@ -157,9 +157,9 @@ def naming(task_id: str) -> Iterator[None]:
 
 
 def _initializer(cls: type[ArgumentsTask]) -> Callable[..., None]:
-    """The ``__init__`` of a class: it stores its own arguments as they are and checks them.
+    """The ``__init__`` of a class. It stores its own arguments unchanged, and checks them.
 
-    A converted value would be another object than the one that came from XCom, and Airflow would render it.
+    A converted value would be another object than the one from XCom, and Airflow would render it.
     """
 
     def __init__(self: ArgumentsTask, **kwargs: Any) -> None:  # noqa: N807

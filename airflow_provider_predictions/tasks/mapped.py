@@ -59,9 +59,9 @@ class CheckedPartial(OperatorPartial):
 
         :raises ConfigurationError: naming the argument that is wrong.
         """
-        expanded, self._expand_called = self._expand_called, True
+        self._expand_called = True
         self._check(self.kwargs)
-        self._expand_called = expanded
+        self._expand_called = False
         return self
 
     def _check(self, given: Mapping[str, Any]) -> None:
