@@ -223,6 +223,17 @@ def test_a_slow_response_brings_no_poll_forward(
     assert min(gaps) >= 2.5 * INTERVAL
 
 
+def test_no_wait_polls_more_often_than_every_five_seconds(
+    connections, record_store: RecordStore, service_name: str
+) -> None:
+    id_ = moving(record_store, "failed", 3600)
+
+    gaps = between_requests(connections, service_name, waits=1, interval=1, prediction_ids=[id_])
+
+    assert len(gaps) >= 8
+    assert min(gaps) >= SHORTEST
+
+
 def test_one_short_page_is_one_request(connections, record_store: RecordStore, service_name: str) -> None:
     """But for the first poll, which makes sure that the list ends there."""
     record_store.fill(20)
