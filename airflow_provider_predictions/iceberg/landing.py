@@ -8,7 +8,9 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
+
+from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 from airflow_provider_predictions.api.cradl import Cradl
 from airflow_provider_predictions.api.errors import ConfigurationError, DamagedLandingError
@@ -20,10 +22,7 @@ from airflow_provider_predictions.storage.manifest import MANIFEST, Manifest, na
 from airflow_provider_predictions.storage.parts import fetch
 from airflow_provider_predictions.storage.stored import VERSION
 
-if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import ObjectStoragePath
-
-MakePath = Callable[[str], "ObjectStoragePath"]
+MakePath = Callable[[str], ObjectStoragePath]
 
 SERVICES: dict[str, type[Service[Any]]] = {service.name: service for service in (VlmRun, Cradl)}
 READ = frozenset(

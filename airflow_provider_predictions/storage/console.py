@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote
 
-if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import ObjectStoragePath
+from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 S3 = "https://console.aws.amazon.com/s3/object/{bucket}?prefix={key}"
 GCS = "https://console.cloud.google.com/storage/browser/_details/{bucket}/{key}"

@@ -6,7 +6,8 @@ import logging
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+
+from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 from airflow_provider_predictions.api.errors import (
     ConfigurationError,
@@ -15,9 +16,6 @@ from airflow_provider_predictions.api.errors import (
     StorageError,
 )
 from airflow_provider_predictions.api.limits import MAX_MESSAGE_LENGTH
-
-if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 log = logging.getLogger(__name__)
 

@@ -7,18 +7,16 @@ entry 42 exists, however long it was frozen. No lock, no lease and no clock is n
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import Annotated, Any, cast
 
 import msgspec
+from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 from airflow_provider_predictions.api.errors import ConfigurationError
 from airflow_provider_predictions.storage.attempt import Attempt, TaskRun, on_the_way
 from airflow_provider_predictions.storage.manifest import Manifest, moved
 from airflow_provider_predictions.storage.objects import create, read
 from airflow_provider_predictions.storage.stored import Nonce, Number, Stored, decode, encode
-
-if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 LOG = "_log"
 

@@ -8,9 +8,10 @@ from collections import Counter
 from collections.abc import Collection
 from datetime import datetime
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Annotated, Any, NotRequired, TypedDict, cast
+from typing import Annotated, Any, NotRequired, TypedDict, cast
 
 import msgspec
+from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 from airflow_provider_predictions.api.errors import ConfigurationError
 from airflow_provider_predictions.api.filters import utc
@@ -19,9 +20,6 @@ from airflow_provider_predictions.api.models import Observed, Page
 from airflow_provider_predictions.storage.console import plain_url
 from airflow_provider_predictions.storage.objects import read
 from airflow_provider_predictions.storage.stored import VERSION
-
-if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 MANIFEST = "_manifest.json"
 REJECTED = "_rejected"

@@ -9,16 +9,14 @@ from collections.abc import Sequence
 from contextlib import suppress
 from inspect import signature
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from airflow.providers.common.compat.sdk import ObjectStoragePath
 from fsspec import AbstractFileSystem
 
 from airflow_provider_predictions.api.errors import ConfigurationError, StorageError
 from airflow_provider_predictions.storage.errors import explained, status_of
 from airflow_provider_predictions.storage.local import create_file, replacing
-
-if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 LONGEST = 300.0
 """Seconds that reading or writing an object may take, whatever its library tries again meanwhile."""

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 from airflow_provider_predictions.api.errors import DamagedLandingError, StorageError
 from airflow_provider_predictions.storage.log import Log
 from airflow_provider_predictions.storage.manifest import PartFacts
 from airflow_provider_predictions.storage.objects import get_file, is_local
-
-if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 
 def fetch(

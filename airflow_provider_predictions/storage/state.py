@@ -13,9 +13,10 @@ import gzip
 import hashlib
 import zlib
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import msgspec
+from airflow.providers.common.compat.sdk import ObjectStoragePath
 from msgspec.structs import replace
 
 from airflow_provider_predictions.api.errors import ConfigurationError, ConflictError
@@ -24,9 +25,6 @@ from airflow_provider_predictions.storage.log import LOG, Entry, Log
 from airflow_provider_predictions.storage.manifest import MANIFEST
 from airflow_provider_predictions.storage.objects import create, names, read
 from airflow_provider_predictions.storage.stored import Nonce, NotStoredError, Number, Stored, decode, encode
-
-if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 STATE = "_state.json"
 STATES = "_states"
