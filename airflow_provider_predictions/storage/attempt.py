@@ -27,25 +27,25 @@ _NUMBERED = re.compile(r"([0-9]{8,})-[0-9a-f]{8,}(\.[a-z]+)?")
 class TaskRun(msgspec.Struct, frozen=True):
     """Which attempt of which task of which run this is.
 
-    :param run: the task of the run, as text; equal for all attempts.
-    :param ti: the id of the task instance, where Airflow gives one; not equal for two attempts.
+    :param run: the task and its run, as text. All attempts have the same.
+    :param ti: the id of the task instance, which differs for each attempt. None in Airflow 2.
     :param number: of the attempt, from 1.
-    :param tries: the number of the last attempt but one (Airflow's ``max_tries``), where it is known. It
-        grows when the task is cleared, and only then.
-    :param started: when the run started, where it is known. It changes when a run is cleared that is over, or
+    :param tries: Airflow's ``max_tries``: the number of the last attempt but one. It grows when the task is
+        cleared, and only then.
+    :param started: when the run started, if known. It changes when a finished run is cleared, and when a run
         is deleted and made anew under the same id.
     """
 
     run: str
     ti: str | None = None
     number: int = 1
-    tries: int | None = None
+    tries: int = 0
     started: str | None = None
 
     @property
     def is_last(self) -> bool:
-        """Whether no other attempt follows where this one fails."""
-        return self.tries is not None and self.number > self.tries
+        """Whether no other attempt follows if this one fails."""
+        return self.number > self.tries
 
     @property
     def key(self) -> str:
@@ -60,8 +60,7 @@ class TaskRun(msgspec.Struct, frozen=True):
             return True
         knows_start = self.started and other.started
         if knows_start and self.started != other.started:
-            was_cleared = (self.tries or 0) > (other.tries or 0)
-            return was_cleared and self.number > other.number
+            return self.tries > other.tries and self.number > other.number  # it was cleared
         # A run made anew has its first attempt again, under dag.test() even with the same start. In Airflow
         # 2, where task instances have no id, it may as well be one attempt that was started twice.
         is_twin = bool(knows_start) and not (self.ti and other.ti)
@@ -69,7 +68,7 @@ class TaskRun(msgspec.Struct, frozen=True):
 
     def is_retry_of(self, other: TaskRun) -> bool:
         """Whether both are attempts of one run, and the task was not cleared between them."""
-        return self.is_run_of(other) and self.tries is not None and self.tries == other.tries
+        return self.is_run_of(other) and self.tries == other.tries
 
 
 def new_nonce() -> str:

@@ -177,13 +177,7 @@ class LandingPath:
         """The newest commit, where an earlier attempt of this run has made it; the task was not cleared."""
         task = self.attempt.task
         entry = self.log.read(self.state.generation) if task.number > 1 else None
-        if entry is None or task.tries is not None:
-            return entry if entry and task.is_retry_of(entry.task) else None
-        # Outside of Airflow, what a successful attempt removes tells that it died before.
-        left = tagged(self.root, entry.generation, shared=True)
-        has_died = any(tag["nonce"] == entry.nonce and name.startswith(CHECKPOINT) for name, tag in left)
-        is_shown = entry.generation not in self.unsettled
-        return self._of_run([entry]) if has_died and is_shown else None
+        return entry if entry and task.is_retry_of(entry.task) else None
 
     def _of_run(self, commits: Iterable[Entry]) -> Entry | None:
         """What an attempt of this run has committed."""
