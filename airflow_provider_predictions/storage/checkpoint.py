@@ -70,6 +70,10 @@ class Progress(Stored):
         self.ids_saved = 0
 
     @property
+    def spools(self) -> tuple[Spool, Spool, Spool]:
+        return self.spool, self.rejected, self.ids
+
+    @property
     def reach(self) -> tuple[int, int, int]:
         """How far the landing has come, to be compared."""
         return len(self.parts), self.spool.count, self.rejected.count
@@ -81,12 +85,12 @@ class Progress(Stored):
 
     def flush(self) -> None:
         """Let the files survive this process."""
-        for spool in (self.spool, self.rejected, self.ids):
+        for spool in self.spools:
             spool.flush()
 
     def close(self) -> None:
         """Write no more."""
-        for spool in (self.spool, self.rejected, self.ids):
+        for spool in self.spools:
             spool.close()
 
 
@@ -172,6 +176,6 @@ def _fetched(attempt: Attempt, names: list[str], directory: Path) -> Progress:
     end = cut + progress.spool.size
     directory.joinpath("beside-spool").write_bytes(lines[cut:end])
     directory.joinpath("beside-rejected").write_bytes(lines[end:])
-    for name in ("ids", "spool", "rejected"):
-        getattr(progress, name).name = f"beside-{name}"
+    for spool, name in zip(progress.spools, ("spool", "rejected", "ids"), strict=True):
+        spool.name = f"beside-{name}"
     return progress

@@ -25,6 +25,7 @@ from airflow_provider_predictions.storage.attempt import Attempt
 from airflow_provider_predictions.storage.checkpoint import Progress
 from airflow_provider_predictions.storage.errors import warning_only
 from airflow_provider_predictions.storage.formats import Format
+from airflow_provider_predictions.storage.local import sha256_of
 from airflow_provider_predictions.storage.manifest import REJECTED, Manifest, Part, manifest
 from airflow_provider_predictions.storage.objects import get_file, put_file
 from airflow_provider_predictions.storage.scratch_dir import Workspace
@@ -149,7 +150,7 @@ class Landing:
         progress, spool = self.progress, self.progress.spool
         spool.close()
         content = self.form.convert(spool.path, self._directory / "converted")
-        sha256 = spool.sha256 if content == spool.path else _sha256(content)
+        sha256 = spool.sha256 if content == spool.path else sha256_of(content)
         part = self._put_part(content, spool.count, sha256, len(progress.parts))
         self._take_over()
         progress.parts.append(part)
@@ -200,7 +201,7 @@ class Landing:
         source = replace(self.attempt, nonce=found.nonce).directory / part.name
         copy = self._directory / "copied"
         get_file(source, copy, part.bytes)
-        if _sha256(copy) != part.sha256:
+        if sha256_of(copy) != part.sha256:
             raise ValueError(f"{part.name} is not what an earlier attempt has written")
         return self._put_part(copy, part.count, part.sha256, number)
 
@@ -216,11 +217,6 @@ def forget(attempt: Attempt) -> None:
 def _workspace(attempt: Attempt) -> Workspace:
     key = f"{attempt.root} {attempt.task.run}"
     return Workspace(hashlib.sha256(key.encode()).hexdigest()[:32])
-
-
-def _sha256(file: Path) -> str:
-    with file.open("rb") as content:
-        return hashlib.file_digest(content, "sha256").hexdigest()
 
 
 def _ids(records: Sequence[Prediction]) -> bytes:

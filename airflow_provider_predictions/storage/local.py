@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -13,6 +14,12 @@ from airflow_provider_predictions.api.errors import StorageError
 UNFINISHED = ".new"
 """How the name of a file ends that is not whole yet."""
 TRIES = 3
+
+
+def sha256_of(file: Path) -> str:
+    """The SHA-256 of the content, in hex."""
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
 
 
 @contextmanager

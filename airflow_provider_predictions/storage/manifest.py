@@ -168,7 +168,7 @@ def moved(content: Manifest, directory: ObjectStoragePath) -> Manifest:
 
     :raises ValueError: where it names what is no part.
     """
-    parts = [_facts(directory / part.name, part) for part in parts_of(content)]
+    parts = [_facts(directory, part) for part in parts_of(content)]
     rejected = content["rejected_uri"] and str(directory / PurePosixPath(content["rejected_uri"]).name)
     return cast("Manifest", {**content, "path": str(directory), "parts": parts, "rejected_uri": rejected})
 
@@ -178,9 +178,7 @@ def parts_of(content: Manifest) -> list[Part]:
 
     :raises ValueError: where it names what is no part.
     """
-    return [
-        Part(name_of(part["uri"]), part["count"], part["bytes"], part["sha256"]) for part in content["parts"]
-    ]
+    return [msgspec.convert({**part, "name": name_of(part["uri"])}, Part) for part in content["parts"]]
 
 
 def manifest(
@@ -198,7 +196,7 @@ def manifest(
     content: Any = {
         "version": VERSION,
         "path": str(directory),
-        "parts": [_facts(directory / part.name, part) for part in parts],
+        "parts": [_facts(directory, part) for part in parts],
         **totals.facts(),
         "rejected_uri": str(rejected) if rejected else None,
         **facts,
@@ -207,14 +205,11 @@ def manifest(
     return cast("Manifest", content)
 
 
-def _facts(target: ObjectStoragePath, part: Part) -> PartFacts:
-    return {
-        "uri": str(target),
-        "url": plain_url(target),
-        "count": part.count,
-        "bytes": part.bytes,
-        "sha256": part.sha256,
-    }
+def _facts(directory: ObjectStoragePath, part: Part) -> PartFacts:
+    """A part as a manifest names it."""
+    target = directory / part.name
+    return {"uri": str(target), "url": plain_url(target), "count": part.count, "bytes": part.bytes,
+            "sha256": part.sha256}  # fmt: skip
 
 
 def as_json(content: Manifest) -> bytes:
