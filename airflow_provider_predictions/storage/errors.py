@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 
@@ -22,26 +22,44 @@ log = logging.getLogger(__name__)
 _QUERY = re.compile(r"\?\S*")
 
 
-@contextmanager
-def explained(
-    done: str, target: ObjectStoragePath, *, but: type[Exception] | tuple[type[Exception], ...] = ()
-) -> Iterator[None]:
-    """Make what any storage raises an error of this package.
+def explained(done: str, target: ObjectStoragePath, *but: type[Exception]) -> AbstractContextManager[None]:
+    """Turn what any storage raises into an error of this package.
 
     :param done: what could not be done to the target, such as ``written``.
-    :param but: what is left as it is.
-    :raises ConfigurationError: where the bucket is missing or the storage refuses.
-    :raises StorageError: for all else.
+    :param but: errors that pass unchanged.
+    :raises ConfigurationError: if the bucket is missing or the storage refuses access.
+    :raises StorageError: for everything else.
+    """
+    return explaining(
+        lambda error: _explain(error, f"path: {target} cannot be {done}: {_words(error)}"), *but
+    )
+
+
+@contextmanager
+def explaining(explain: Callable[[Exception], PredictionsError], *but: type[Exception]) -> Iterator[None]:
+    """Replace errors of other libraries. Each has its own tree of errors, with no root but ``Exception``."""
+    unchanged: tuple[type[Exception], ...] = (PredictionsError, *but)
+    try:
+        yield
+    except unchanged:
+        raise
+    except Exception as error:
+        raise explain(error) from None
+
+
+@contextmanager
+def extra(*names: str, argument: str = "") -> Iterator[None]:
+    """Say which extras of the package bring a library that cannot be imported.
+
+    :param argument: what the message begins with, such as ``"file_format: "``.
     """
     try:
         yield
-    except PredictionsError:
-        raise
-    except but:
-        raise
-    # Each library has its own tree of errors, with no root but this one.
-    except Exception as error:
-        raise _explain(error, f"path: {target} cannot be {done}: {_words(error)}") from None
+    except ImportError as error:
+        which = f"extra{'s' * (len(names) > 1)} {' and '.join(names)}"
+        raise ConfigurationError(
+            f"{argument}{error.name} is not installed. Install the {which} of airflow-provider-predictions"
+        ) from None
 
 
 @contextmanager

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, ClassVar, cast
 
-from airflow_provider_predictions.api.errors import ConfigurationError
 from airflow_provider_predictions.api.service import Service
+from airflow_provider_predictions.storage.errors import extra
 
 SUFFIXES = {None: "", "gzip": ".gz", "zstd": ".zst"}
 GZIP_LEVEL = 6
@@ -68,19 +68,14 @@ def make_format(name: str, compression: str | None, service: Service[Any]) -> Fo
 
     :raises ConfigurationError: where a library that it needs is not installed.
     """
-    try:
+    with extra("parquet", "zstd", argument="file_format: "):
         if compression == "zstd":
-            import zstandard  # noqa: F401  (to say now, not after the first part, that it is missing)
+            import zstandard  # noqa: F401  (a missing library is reported now, not after the first part)
         if name == "jsonl":
             return JsonLines(service, compression)
         from airflow_provider_predictions.storage.parquet import Parquet
 
         return Parquet(service, compression)
-    except ImportError as error:
-        raise ConfigurationError(
-            f"file_format: {error.name} is not installed. "
-            "Install the extras parquet and zstd of airflow-provider-predictions"
-        ) from None
 
 
 @contextmanager

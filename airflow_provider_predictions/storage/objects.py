@@ -60,7 +60,7 @@ def names(path: ObjectStoragePath, *, deep: bool = False) -> list[str]:
     path.fs.invalidate_cache()
     root = path.path.rstrip("/")
     try:
-        with explained("listed", path, but=FileNotFoundError):
+        with explained("listed", path, FileNotFoundError):
             found = _ask(path.fs, "find" if deep else "ls", root, **({} if deep else {"detail": False}))
     except FileNotFoundError:
         return []
@@ -74,7 +74,7 @@ def read(target: ObjectStoragePath) -> bytes:
     """
     # A file system that remembers an old listing does not find what is newer.
     target.fs.invalidate_cache()
-    with explained("read", target, but=FileNotFoundError):
+    with explained("read", target, FileNotFoundError):
         content: bytes = _ask(target.fs, "cat_file", target.path)
     return content
 
@@ -85,7 +85,7 @@ def get_file(target: ObjectStoragePath, file: Path, size: int) -> None:
     :param size: of the object, in bytes.
     :raises FileNotFoundError: where there is none.
     """
-    with explained("read", target, but=FileNotFoundError):
+    with explained("read", target, FileNotFoundError):
         _ask(target.fs, "get_file", target.path, str(file), size=size)
 
 
@@ -195,7 +195,7 @@ class _Unconditional(Exception):  # noqa: N818  (not an error of anybody)
 
 def _create(target: ObjectStoragePath, content: bytes, via: Path | None = None) -> None:
     """Put an object where there is none, or raise."""
-    with explained("written", target, but=(FileExistsError, _Unconditional)):
+    with explained("written", target, FileExistsError, _Unconditional):
         try:
             if is_local(target):
                 create_file(Path(target.path), content, via)
@@ -216,7 +216,7 @@ def _create(target: ObjectStoragePath, content: bytes, via: Path | None = None) 
 
 def remove(target: ObjectStoragePath) -> None:
     """Remove an object, if it is there."""
-    with suppress(FileNotFoundError), explained("removed", target, but=FileNotFoundError):
+    with suppress(FileNotFoundError), explained("removed", target, FileNotFoundError):
         try:
             _ask(target.fs, "rm_file", target.path)
         except NotImplementedError:  # adlfs before 2026.2
