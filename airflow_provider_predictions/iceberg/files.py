@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import shutil
 from collections.abc import Iterable, Iterator
 from datetime import date
@@ -15,6 +14,7 @@ import pyarrow.parquet as pq
 
 from airflow_provider_predictions.api.errors import ConfigurationError, DamagedLandingError
 from airflow_provider_predictions.iceberg.landing import CommittedLanding
+from airflow_provider_predictions.storage.formats import SUFFIXES
 from airflow_provider_predictions.storage.parquet import ROWS_PER_GROUP, Parquet
 
 if TYPE_CHECKING:
@@ -187,16 +187,7 @@ def _fitted(rows: pa.Table, mark: str, schema: pa.Schema) -> pa.Table:
 
 
 def _decompress(part: Path, lines: Path, compression: str | None) -> None:
-    if compression is None:
-        lines.symlink_to(part.resolve())
-        return
-    with part.open("rb") as stored, lines.open("wb") as out:
-        if compression == "gzip":
-            with gzip.GzipFile(fileobj=stored) as plain:
-                shutil.copyfileobj(plain, out, 1 << 20)
-        elif compression == "zstd":
-            import zstandard
-
-            zstandard.ZstdDecompressor().copy_stream(stored, out)
-        else:
-            raise ConfigurationError(f"manifest: its compression {compression} is not known")
+    if compression not in SUFFIXES:
+        raise ConfigurationError(f"manifest: its compression {compression} is not known")
+    with pa.input_stream(str(part), compression=compression) as plain, lines.open("wb") as out:
+        shutil.copyfileobj(plain, out, 1 << 20)
