@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 from airflow_provider_predictions.api.errors import ConfigurationError
 from airflow_provider_predictions.api.models import as_time
+from airflow_provider_predictions.api.state import VERSION
 from airflow_provider_predictions.report.window import Window
 from airflow_provider_predictions.storage import landed as storage
 from airflow_provider_predictions.storage.errors import named
@@ -27,7 +28,6 @@ from airflow_provider_predictions.storage.manifest import (
 )
 from airflow_provider_predictions.storage.objects import is_local, names
 from airflow_provider_predictions.storage.state import STATE, State, find, read_index
-from airflow_provider_predictions.storage.stored import VERSION
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import ObjectStoragePath

@@ -1,4 +1,4 @@
-"""The names of one attempt. No other attempt writes, overwrites or removes anything under them."""
+"""The names of one attempt. No other attempt writes, overwrites or removes objects under them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _OWN = re.compile(rf"(?P<generation>[0-9]{{8,}})/{_ATTEMPT}/.+")
 _TAGGED = re.compile(rf"(part|_[a-z]+)(-[0-9]{{5,}})?\.(?P<generation>[0-9]{{8,}})-{_ATTEMPT}(\.[a-z0-9.]+)?")
 """An object of an attempt right under the path."""
 _NUMBERED = re.compile(r"([0-9]{8,})-[0-9a-f]{8,}(\.[a-z]+)?")
-"""An object of an attempt in a folder of all of them."""
+"""An object of an attempt in a folder that all attempts share."""
 
 
 class TaskRun(msgspec.Struct, frozen=True):
@@ -49,11 +49,11 @@ class TaskRun(msgspec.Struct, frozen=True):
 
     @property
     def key(self) -> str:
-        """The run in a name."""
+        """The run, as a part of names."""
         return hashlib.sha256(self.run.encode()).hexdigest()[:8]
 
     def is_run_of(self, other: TaskRun) -> bool:
-        """Whether both are attempts of one run; not of one that was made anew under the same id."""
+        """Whether both are attempts of one run, which was not deleted and made anew under the same id."""
         if other.run != self.run:
             return False
         if self.ti and self.ti == other.ti:
@@ -61,8 +61,8 @@ class TaskRun(msgspec.Struct, frozen=True):
         knows_start = self.started and other.started
         if knows_start and self.started != other.started:
             return self.tries > other.tries and self.number > other.number  # it was cleared
-        # A run made anew has its first attempt again, under dag.test() even with the same start. In Airflow
-        # 2, where task instances have no id, it may as well be one attempt that was started twice.
+        # A run made anew begins with attempt 1 again, under dag.test() even with the same start. Without an
+        # id of the task instance, as in Airflow 2, it may also be one attempt that was started twice.
         is_twin = bool(knows_start) and not (self.ti and other.ti)
         return self.number != other.number or is_twin
 
@@ -72,7 +72,7 @@ class TaskRun(msgspec.Struct, frozen=True):
 
 
 def new_nonce() -> str:
-    """What tells attempts apart; try numbers do not (apache/airflow #59378)."""
+    """A random name for an attempt. Try numbers are not unique (apache/airflow #59378)."""
     return uuid4().hex[:8]
 
 
@@ -82,10 +82,7 @@ class Attempt:
 
     :param root: the path of the landing.
     :param generation: the only one that it can commit.
-    :param task: whose attempt.
-    :param nonce: its own.
-    :param shared: whether it writes right under the path, under tagged names, instead of into a directory of
-        its own.
+    :param shared: write right under the path, with tagged names, instead of into a directory of its own.
     """
 
     root: ObjectStoragePath
@@ -96,28 +93,24 @@ class Attempt:
 
     @property
     def tag(self) -> str:
-        """Unique to the attempt."""
         return f"{self.generation:08}{'-' if self.shared else '/'}{self.task.key}-{self.nonce}"
 
     @property
     def directory(self) -> ObjectStoragePath:
-        """Where it writes."""
         return self.root if self.shared else self.root / self.tag
 
     def name(self, stem: str, suffix: str = "") -> str:
-        """What an object of the attempt is called, relative to the path.
+        """The name of an object, relative to the path.
 
         :param stem: such as ``part-00000``.
-        :param suffix: such as ``.jsonl``.
         """
         return f"{stem}.{self.tag}{suffix}" if self.shared else f"{self.tag}/{stem}{suffix}"
 
     def path(self, stem: str, suffix: str = "") -> ObjectStoragePath:
-        """Where an object of the attempt lies."""
         return self.root / self.name(stem, suffix)
 
     def predecessors(self) -> list[list[str]]:
-        """What each earlier attempt of the same run to commit the same generation has left."""
+        """The objects of each earlier attempt of this run at this generation."""
         found: dict[str, list[str]] = {}
         for name, tag in tagged(self.root, self.generation, shared=self.shared):
             if tag["run"] == self.task.key and tag["nonce"] != self.nonce:
@@ -125,7 +118,7 @@ class Attempt:
         return [*found.values()]
 
     def remove(self) -> None:
-        """Remove what it has written, once it has lost or failed for good."""
+        """Remove all objects of the attempt, once it has lost or failed for good."""
         found = tagged(self.root, self.generation, shared=self.shared)
         remove_files(self.root, [name for name, tag in found if tag["nonce"] == self.nonce])
 
@@ -134,15 +127,12 @@ NEW = "_new"
 
 
 def on_the_way(root: ObjectStoragePath, generation: int) -> Path:
-    """Where a file of a local path lies until it is whole that is not under the names of an attempt.
-
-    :param generation: of the attempt that writes it.
-    """
+    """The temporary name of a file of a local path, for files that are not under an attempt's own names."""
     return Path(root.path, NEW, f"{generation:08}-{uuid4().hex}")
 
 
 def remove_unfinished(root: ObjectStoragePath, generation: int) -> None:
-    """Remove what writers have left on the way that were killed, up to a generation that is over."""
+    """Remove temporary files that killed writers left, up to a generation that is over."""
     if is_local(root):
         remove_numbered(root, NEW, generation)
         with suppress(OSError):  # not empty, or gone
@@ -152,9 +142,9 @@ def remove_unfinished(root: ObjectStoragePath, generation: int) -> None:
 def remove_numbered(
     root: ObjectStoragePath, folder: str, generation: int, kept: Collection[str | None] = ()
 ) -> None:
-    """Remove what attempts have put into a folder, up to a generation that is over.
+    """Remove the objects of attempts in a folder, up to a generation that is over.
 
-    :param kept: names that stay.
+    :param kept: names to keep.
     """
     found = {name: _NUMBERED.fullmatch(name) for name in names(root / folder) if name not in kept}
     over = [name for name, number in found.items() if number and int(number[1]) <= generation]
@@ -164,10 +154,10 @@ def remove_numbered(
 def tagged(
     root: ObjectStoragePath, generation: int | None, *, shared: bool
 ) -> list[tuple[str, re.Match[str]]]:
-    """The objects of attempts, relative to the path, with what their names say.
+    """The objects of attempts, relative to the path, with the parts of their names.
 
-    :param generation: only of this one; None for all.
-    :param shared: right under the path; else in directories.
+    :param generation: None for all, which ``shared`` alone allows.
+    :param shared: see ``Attempt``.
     """
     if shared:
         found = [(name, _TAGGED.fullmatch(name)) for name in names(root)]

@@ -1,4 +1,4 @@
-"""What a failing storage is to a person: which object, what happened, and what to do."""
+"""Errors of a storage, in words for a person: which object, what happened, and what to do."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def extra(*names: str, argument: str = "") -> Iterator[None]:
 
 @contextmanager
 def named(argument: str) -> Iterator[None]:
-    """Name in errors of the storage the argument that names the landing, where that is not ``path``."""
+    """Let errors name another argument than ``path``, if another one names the landing."""
     try:
         yield
     except (ConfigurationError, ConflictError) as error:
@@ -73,22 +73,22 @@ def named(argument: str) -> Iterator[None]:
 
 @contextmanager
 def worker_disk() -> Iterator[None]:
-    """Make what goes wrong with files of this machine an error of this package.
+    """Turn errors of files of this machine into one of this package.
 
-    :raises StorageError: where a disk is full, for example.
+    :raises StorageError: if the disk is full, for example.
     """
     try:
         yield
     except OSError as error:
         raise StorageError(
             f"The disk of this worker fails: {_words(error)}. Free space for temporary files, or let TMPDIR "
-            "name a larger disk. A retry goes on after the last page that was written"
+            "name a larger disk. A retry resumes after the last page that was written"
         ) from None
 
 
 @contextmanager
 def warning_only(root: ObjectStoragePath) -> Iterator[None]:
-    """Let nothing fail a task whose landing is committed, or lost anyway."""
+    """Log errors as warnings. The landing is committed, or lost anyway."""
     try:
         yield
     except PredictionsError as error:
@@ -96,7 +96,7 @@ def warning_only(root: ObjectStoragePath) -> Iterator[None]:
 
 
 def status_of(error: BaseException | None) -> int | None:
-    """The HTTP status of what a storage answered, where its library tells."""
+    """The HTTP status of a storage's response, if its library tells."""
     while error:
         response = getattr(error, "response", None)
         if isinstance(response, dict):  # botocore
@@ -121,7 +121,7 @@ def _explain(error: Exception, what: str) -> PredictionsError:
 
 
 def _words(error: Exception) -> str:
-    """What the error says, without the answer's body, and without what a signed URL holds."""
+    """The first line of the error, without a response's body and the query of a signed URL."""
     text = (error.strerror if isinstance(error, OSError) else None) or str(error).strip()
     first, *_ = text.splitlines() or ["no answer in time"]
     return _QUERY.sub("", first)[:MAX_MESSAGE_LENGTH].rstrip(".")

@@ -11,11 +11,11 @@ import msgspec
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 from airflow_provider_predictions.api.errors import ConfigurationError, DamagedLandingError, StorageError
+from airflow_provider_predictions.api.state import VERSION
 from airflow_provider_predictions.storage.local import sha256_of
 from airflow_provider_predictions.storage.log import Log
 from airflow_provider_predictions.storage.manifest import Manifest, PartFacts, name_of, parts_of
 from airflow_provider_predictions.storage.objects import get_file, is_local
-from airflow_provider_predictions.storage.stored import VERSION
 
 
 def as_manifest(content: object, where: object, argument: str) -> Manifest:

@@ -17,9 +17,9 @@ from airflow_provider_predictions.api.errors import ConfigurationError
 from airflow_provider_predictions.api.filters import utc
 from airflow_provider_predictions.api.limits import MAX_NAMED
 from airflow_provider_predictions.api.models import Observed, Page
+from airflow_provider_predictions.api.state import VERSION
 from airflow_provider_predictions.storage.console import plain_url
 from airflow_provider_predictions.storage.objects import read
-from airflow_provider_predictions.storage.stored import VERSION
 
 MANIFEST = "_manifest.json"
 REJECTED = "_rejected"

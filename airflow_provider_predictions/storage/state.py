@@ -20,11 +20,12 @@ from airflow.providers.common.compat.sdk import ObjectStoragePath
 from msgspec.structs import replace
 
 from airflow_provider_predictions.api.errors import ConfigurationError, ConflictError
+from airflow_provider_predictions.api.state import StateError, Versioned
 from airflow_provider_predictions.storage.attempt import on_the_way, tagged
 from airflow_provider_predictions.storage.log import LOG, Entry, Log
 from airflow_provider_predictions.storage.manifest import MANIFEST
 from airflow_provider_predictions.storage.objects import create, names, read
-from airflow_provider_predictions.storage.stored import Nonce, NotStoredError, Number, Stored, decode, encode
+from airflow_provider_predictions.storage.stored import Nonce, Number, decode, encode
 
 STATE = "_state.json"
 STATES = "_states"
@@ -37,7 +38,7 @@ LOOKS = 20
 """How often the newest state is looked for while others commit."""
 
 
-class State(Stored):
+class State(Versioned, kw_only=True):
     """What has landed under a path.
 
     :param generation: how many attempts have committed.
@@ -85,12 +86,10 @@ def load(root: ObjectStoragePath) -> State:
         land everything twice.
     :raises ConflictError: where others commit all the time.
     """
-    if (found := _find(root)) is None:
-        return _begin(root)
-    content, state = found
-    if state.generation:
-        _require_commit(root, content, state)
-    return state
+    found = _find(root)
+    if found and found[1].generation:
+        _require_commit(root, *found)
+    return found[1] if found else _begin(root)
 
 
 def _require_commit(root: ObjectStoragePath, content: bytes, state: State) -> None:
@@ -136,7 +135,7 @@ def _find(root: ObjectStoragePath) -> tuple[bytes, State] | None:
     raise ConflictError(f"path: other runs commit under {root} all the time; a retry cures this")
 
 
-class Shown(Stored, omit_defaults=True):
+class Shown(Versioned, kw_only=True, omit_defaults=True):
     """What the next landing needs of the manifest of a path that each landing replaces.
 
     :param unsettled: generations whose manifest may still be put over a newer one.
@@ -156,7 +155,7 @@ def shown(root: ObjectStoragePath) -> tuple[int, list[int]]:
         found = decode(read(target), Shown)
     except FileNotFoundError:
         found = Shown(generation=0)
-    except NotStoredError:
+    except StateError:
         raise ConfigurationError(
             f"path: {target} is not what this version of the package writes. Remove it, or land under "
             "another path"
@@ -225,7 +224,7 @@ def _begin(root: ObjectStoragePath) -> State:
     return _decoded(create(target, encode(State()), via=on_the_way(root, 1)), target)
 
 
-class Index(Stored):
+class Index(Versioned, kw_only=True):
     """Commits that are not in the state any more, oldest first."""
 
     commits: list[Entry]
