@@ -1,4 +1,4 @@
-"""What a landing returns: which parts it has written, and what they hold."""
+"""The manifest that a landing returns: which parts it has written, and what they hold."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _PART = r"part-[0-9]{5,}(\.[0-9]{8,}(-[0-9a-f]{8}){2})?\.(jsonl(\.gz|\.zst)?|par
 class PartFacts(TypedDict):
     """An object of records, as a manifest names it.
 
-    ``uri`` is for ``ObjectStoragePath``, with its connection id; ``url`` is for what knows no Airflow, such
+    ``uri`` is for ``ObjectStoragePath``, with its connection id. ``url`` is for engines without Airflow, such
     as DuckDB, pyarrow, Polars and Spark. ``bytes`` and ``sha256`` are of the object as stored.
     """
 
@@ -85,8 +85,7 @@ class Manifest(TypedDict):
 class Part(msgspec.Struct, frozen=True):
     """One object of records.
 
-    :param name: right under the landing's directory.
-    :param count: of records.
+    :param name: relative to the landing's directory.
     :param bytes: of the object as stored.
     :param sha256: of the object as stored, in hex.
     """
@@ -113,7 +112,7 @@ class Totals(msgspec.Struct):
     def add(self, page: Page, asked: Collection[str] = ()) -> None:
         """Count a page.
 
-        :param asked: words that the task gives.
+        :param asked: the words of the filters.
         """
         self.observed.add(page.observed, asked)
         self.count += len(page.predictions)
@@ -153,9 +152,9 @@ def _count(counts: dict[str, int], words: list[str]) -> None:
 
 
 def name_of(uri: str) -> str:
-    """The name of a part, which lies beside its manifest, wherever the URL leads.
+    """The name of a part, which lies beside its manifest, wherever the URL points.
 
-    :raises ValueError: where no landing gives such a name; so none leads out of the directory.
+    :raises ValueError: if landings give no such name. So no name leads out of the directory.
     """
     name = PurePosixPath(uri).name
     if not re.fullmatch(_PART, name):
@@ -164,9 +163,9 @@ def name_of(uri: str) -> str:
 
 
 def moved(content: Manifest, directory: ObjectStoragePath) -> Manifest:
-    """A manifest of the directory in which it lies, whatever URLs it holds.
+    """A manifest with URLs of the directory where it lies now.
 
-    :raises ValueError: where it names what is no part.
+    :raises ValueError: if it names what is no part.
     """
     parts = [_facts(directory, part) for part in parts_of(content)]
     rejected = content["rejected_uri"] and str(directory / PurePosixPath(content["rejected_uri"]).name)
@@ -176,7 +175,7 @@ def moved(content: Manifest, directory: ObjectStoragePath) -> Manifest:
 def parts_of(content: Manifest) -> list[Part]:
     """The parts that a manifest names.
 
-    :raises ValueError: where it names what is no part.
+    :raises ValueError: if it names what is no part.
     """
     return [msgspec.convert({**part, "name": name_of(part["uri"])}, Part) for part in content["parts"]]
 
@@ -188,10 +187,10 @@ def manifest(
     rejected: ObjectStoragePath | None = None,
     **facts: Any,
 ) -> Manifest:
-    """What a landing returns.
+    """Make the manifest of a landing.
 
-    :param directory: where the parts lie.
-    :param rejected: where the rows lie that are no records.
+    :param directory: of the parts.
+    :param rejected: the object with the rows that are no records.
     """
     content: Any = {
         "version": VERSION,
@@ -213,14 +212,13 @@ def _facts(directory: ObjectStoragePath, part: Part) -> PartFacts:
 
 
 def as_json(content: Manifest) -> bytes:
-    """A manifest as it lies beside its parts."""
     return json.dumps(content, indent=2).encode()
 
 
 def read_manifest(directory: ObjectStoragePath) -> Any:
-    """What lies in a directory as its manifest; None where that is no JSON.
+    """Read the manifest in a directory, unchecked. None if it is no JSON.
 
-    :raises ConfigurationError: where there is none.
+    :raises ConfigurationError: if there is none.
     """
     target = directory / MANIFEST
     try:
