@@ -1,4 +1,4 @@
-"""What pyiceberg raises, as errors of this package."""
+"""Turn what pyiceberg raises into errors of this package."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def _explain(error: Exception, what: str) -> PredictionsError:
 
 
 def _words(error: Exception) -> str:
-    """What the error says, without the answer of a server, SQL and what URLs hold."""
+    """The first line of the error, without a server's response, SQL and secrets of URLs."""
     name = type(error).__name__
     if isinstance(error, exceptions.RESTError) or type(error).__module__.startswith("requests"):
         return name

@@ -1,4 +1,4 @@
-"""Which landing a manifest names, and its parts, checked before a table is touched."""
+"""The landing that a manifest names, checked before a table is touched."""
 
 from __future__ import annotations
 

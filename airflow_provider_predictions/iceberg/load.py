@@ -1,4 +1,4 @@
-"""A landing goes into a table: checked on this machine first, written then, committed last."""
+"""Add a landing to a table: check it on this machine, write data files, commit."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def _load(catalog: Catalog, name: str, landing: CommittedLanding, workspace: Pat
 def _spooled(
     landing: CommittedLanding, table: Table | None, name: str, workspace: Path
 ) -> tuple[Days, pa.Schema]:
-    """All rows of a landing on this machine, by day, once all parts are what the manifest says."""
+    """Copy all rows of a landing to this machine, by day, and check them against the manifest."""
     directories = [workspace / each for each in ("parts", "days")]
     for directory in directories:
         directory.mkdir()
@@ -122,7 +122,7 @@ def _spooled(
 def _written(
     catalog: Catalog, table: Table, name: str, landing: CommittedLanding, days: Days
 ) -> tuple[Table, bool]:
-    """Write the data files under names that no other attempt has, and commit them."""
+    """Write the data files under names of this attempt alone, and commit them."""
     attempt, mark = uuid4().hex, landing.mark
     files: list[str] = []
     with explained(f"write to {table.location()}"):
@@ -141,7 +141,7 @@ def _written(
 
 
 def _compare(rows: int, landing: CommittedLanding) -> None:
-    """Refuse rows that are fewer or more than the manifest says."""
+    """Refuse fewer or more rows than the manifest says."""
     if rows != landing.manifest["count"]:
         raise DamagedLandingError(
             f"manifest: its parts hold {rows} rows, and it says {landing.manifest['count']}. Nothing is "

@@ -1,4 +1,4 @@
-"""A landing becomes rows of an Iceberg table."""
+"""Add a landing to an Iceberg table."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ if TYPE_CHECKING:
 
 
 class IcebergCommit(TypedDict):
-    """What became of a landing.
+    """Where a landing is in the table.
 
-    ``metadata_location`` is what DuckDB, Polars, BigQuery and Snowflake read the table by; it, ``location``
-    and ``snapshot_id`` are None where the landing holds nothing and there is no table. ``count`` is of the
-    landing, whose directory is ``path``. ``added`` is False where the table had the landing before, or the
-    landing holds nothing.
+    DuckDB, Polars, BigQuery and Snowflake read the table by its ``metadata_location``. This, ``location`` and
+    ``snapshot_id`` are None if the landing holds no records and there is no table. ``count`` is the number of
+    records in the landing, and ``path`` its directory. ``added`` is False if the table had the landing
+    before, or if the landing holds no records.
     """
 
     table: str
@@ -50,9 +50,9 @@ class IcebergCommit(TypedDict):
 class PredictionsToIcebergOperator(ArgumentsTask):
     """Add a committed landing to an Iceberg table, exactly once.
 
-    Makes the table where it is missing, partitioned by the day of creation in UTC, and adds columns that a
-    landing has and the table has not. The table has the columns of a landing in Parquet, whatever the format
-    of the landing, and one more, ``landing``, which is the same for all rows of a landing. Needs the extra
+    Makes the table if it is missing, partitioned by the day of creation in UTC, and adds columns that the
+    landing has and the table lacks. The table has the columns of a landing in Parquet, whatever the format of
+    the landing, and the column ``landing``, which is the same for all rows of a landing. Needs the extra
     ``iceberg``.
     """
 
@@ -93,11 +93,9 @@ class PredictionsToIcebergOperator(ArgumentsTask):
     def execute(self, context: Context) -> IcebergCommit:
         """Add the landing to the table, and return where the table is.
 
-        :param context: Airflow's context of the task.
         :raises AirflowFailException: for what a retry cannot cure: a manifest that is not committed, a part
             that is not what its manifest says, a table that cannot take the landing, no such catalog.
-        :raises TransientError: for what a retry may cure; it adds the landing once, whatever became of this
-            attempt.
+        :raises TransientError: for what a retry may cure. It adds the landing once in any case.
         """
         with airflow_errors():
             given = self.rendered()
@@ -116,11 +114,7 @@ class PredictionsToIcebergOperator(ArgumentsTask):
         return facts
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any] | None:
-        """What was read and written, for OpenLineage.
-
-        :param task_instance: not looked at; the operator knows what it has added.
-        :return: None where nothing was.
-        """
+        """What was read and written, for OpenLineage. None if nothing was."""
         return _facets(*self._loaded) if self._loaded else None
 
     if TYPE_CHECKING:  # written by scripts/signatures.py
