@@ -260,11 +260,16 @@ def task_run(context: Context) -> TaskRun:
     """The attempt, task and run of this execution."""
     ti = context.get("ti")
     if not ti:
-        return TaskRun("outside of Airflow")
+        return TaskRun("outside of Airflow", tries=1)
     run = f"{ti.dag_id} {ti.run_id} {ti.task_id} {ti.map_index}"
-    id_, started = getattr(ti, "id", None), getattr(context.get("dag_run"), "start_date", None)
+    id_, tries = getattr(ti, "id", None), getattr(ti, "max_tries", None)
+    started = getattr(context.get("dag_run"), "start_date", None)
     return TaskRun(
-        run, id_ and str(id_), ti.try_number, getattr(ti, "max_tries", None), started and utc(started)
+        run,
+        id_ and str(id_),
+        ti.try_number,
+        ti.try_number if tries is None else tries,
+        started and utc(started),
     )
 
 

@@ -204,7 +204,7 @@ def test_a_landing_over_an_earlier_one_goes_on_where_it_had_no_part_yet(
     land, interrupted, connections, record_store: RecordStore, service_name
 ) -> None:
     record_store.fill(500)
-    whole = land()
+    whole = land(context_of("sunday"))
     interrupted(after=2)
     before = len(asked(connections, service_name))
 
