@@ -50,7 +50,7 @@ class CradlValue(Record):
 
     :ivar confidence: 0 to 1.
     :ivar location: left, top, right, bottom on the page, each 0 to 1.
-    :ivar page: from 0.
+    :ivar page: counted from 0.
     """
 
     model_config = _CAMEL_CASE
@@ -109,7 +109,7 @@ class CradlPrediction(Record):
 class CradlFilters(Filters):
     """The filters of Cradl. The service applies ``model_id`` and ``order``.
 
-    Without an ``order``, the newest come first, unless the oldest end of the list is nearer to the window.
+    Without ``order``, the list is read from the end nearer to the time window, by default from the newest.
     """
 
     model_id: Text | None = None
@@ -131,7 +131,7 @@ class _Row(msgspec.Struct, rename="camel", gc=False):
 
 
 def _fits_in_url(token: str) -> bool:
-    """Whether a token can be sent back; the specification gives it 4,096 characters."""
+    """Whether a token can be sent back. The specification allows 4,096 characters."""
     try:
         return len(token) <= MAX_URL_LENGTH and len(quote(token, safe="")) <= 3 * MAX_URL_LENGTH
     except UnicodeEncodeError:
@@ -143,14 +143,14 @@ def _is_given(value: msgspec.Raw) -> bool:
 
 
 def _status(row: _Row) -> str:
-    """Cradl added ``status`` in 2024 and does not require it: a record with results is finished."""
+    """The status. Cradl does not require one (added in 2024): a record with results has succeeded."""
     finished = row.file_url or _is_given(row.predictions) or _is_given(row.inference_time)
     return row.status or ("succeeded" if finished else "pending")
 
 
 @dataclass(frozen=True)
 class Cradl(Service[CradlFilters]):
-    """Token pages of an envelope. The service applies order and model."""
+    """Pages with a token for the next one. The service applies order and model."""
 
     name = "cradl"
     title = "Cradl"
@@ -198,7 +198,7 @@ class Cradl(Service[CradlFilters]):
         return Prediction(id_, _status(envelope), created_at, envelope.model_id, raw)
 
     def page(self, body: bytes) -> CursorPage:
-        """Read an envelope."""
+        """Read a page and the token of the next one, None on the last page."""
         with reading(self.title, body):
             given = json_slices.members(body)
             token = json_slices.value(given.get("nextToken", b"null"))
@@ -221,7 +221,7 @@ class Cradl(Service[CradlFilters]):
         try:
             return self._values_request(prediction)
         except RecursionError:
-            # It was split by a thread whose stack was shorter.
+            # A thread with a shorter stack split it.
             raise UnusableFileError(f"{self.title} nests a record too deeply to find its fileUrl") from None
 
     def _values_request(self, prediction: Prediction) -> PageRequest | None:
@@ -233,10 +233,10 @@ class Cradl(Service[CradlFilters]):
                 return None
             raise UnusableFileError(f"{self.title} names no fileUrl, though the prediction has succeeded")
         request = file_request(self.title, row.file_url)
-        # In the format that the prediction was made in, as cradl-sdk-python requests it.
+        # cradl-sdk-python also requests the format in which the prediction was made.
         config = json_slices.value(bytes(row.postprocess_config))
         output_format = config.get("outputFormat") if isinstance(config, dict) else None
-        # A foreign URL may be signed, query and all.
+        # The signature of a foreign URL may cover its query.
         if isinstance(output_format, str) and self.trusts(row.file_url):
             return replace(request, params={"predictionsFormat": output_format})
         return request

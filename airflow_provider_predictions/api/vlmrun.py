@@ -40,12 +40,9 @@ def _status(value: object) -> str:
 class VlmRunUsage(Record):
     """What a prediction cost (specification: CreditUsageResponse).
 
-    :ivar elements_processed: how many of ``element_type``.
+    :ivar elements_processed: the number of elements of ``element_type``.
     :ivar element_type: image, page, video, audio, or a new one.
-    :ivar credits_used: of the account.
-    :ivar steps: as VLM Run counts them.
-    :ivar message: in words.
-    :ivar duration_seconds: seconds. VLM Run has sent 0 for predictions that took time.
+    :ivar duration_seconds: VLM Run has sent 0 for predictions that took time.
     """
 
     model_config = ConfigDict(extra="allow")
@@ -61,13 +58,11 @@ class VlmRunUsage(Record):
 class VlmRunPrediction(Record):
     """A prediction of VLM Run (specification: PredictionResponse, which requires no field).
 
-    :ivar id: unique identifier.
     :ivar status: pending, enqueued, running, completed, failed, paused, or a new one.
     :ivar created_at: UTC. VLM Run sends it without an offset.
     :ivar completed_at: UTC; None until completed.
     :ivar domain: such as ``document.invoice``.
-    :ivar response: what the model extracted, any JSON. Empty is valid.
-    :ivar usage: what it cost.
+    :ivar response: any JSON that the model extracted. It may be empty.
     """
 
     model_config = ConfigDict(extra="allow")
@@ -82,7 +77,7 @@ class VlmRunPrediction(Record):
 
 
 class VlmRunFilters(Filters):
-    """The filters of VLM Run. Its list takes none, so all are applied here."""
+    """The filters of VLM Run. Its list takes none, so the client applies them all."""
 
     domains: Words | None = None
 
@@ -102,7 +97,7 @@ class _Row(msgspec.Struct, gc=False):
 
 @dataclass(frozen=True)
 class VlmRun(Service[VlmRunFilters]):
-    """Offset pages of a bare list, without filter, order, total or cursor."""
+    """Pages by offset of a bare list, without filter, order, total or cursor."""
 
     name = "vlmrun"
     title = "VLM Run"
