@@ -32,7 +32,6 @@ from airflow_provider_predictions.api.models import (
     Prediction,
     Record,
     as_time,
-    id_by_content,
 )
 from airflow_provider_predictions.api.pagination.cursor import CursorPage, CursorPaginator
 from airflow_provider_predictions.api.service import Service, reading
@@ -120,10 +119,10 @@ _NULL = msgspec.Raw(b"null")
 
 
 class _Row(msgspec.Struct, rename="camel", gc=False):
-    prediction_id: str | None = None
+    id: str | None = msgspec.field(name="predictionId", default=None)
     status: str | None = None
-    created_time: str | None = None
-    model_id: str | None = None
+    created_at: str | None = msgspec.field(name="createdTime", default=None)
+    group: str | None = msgspec.field(name="modelId", default=None)
     file_url: str | None = None
     predictions: msgspec.Raw = _NULL
     inference_time: msgspec.Raw = _NULL
@@ -140,12 +139,6 @@ def _fits_in_url(token: str) -> bool:
 
 def _is_given(value: msgspec.Raw) -> bool:
     return bytes(value) != b"null"
-
-
-def _status(row: _Row) -> str:
-    """The status. Cradl does not require one (added in 2024): a record with results has succeeded."""
-    finished = row.file_url or _is_given(row.predictions) or _is_given(row.inference_time)
-    return row.status or ("succeeded" if finished else "pending")
 
 
 @dataclass(frozen=True)
@@ -193,9 +186,11 @@ class Cradl(Service[CradlFilters]):
         return CursorPaginator(endpoint, filters, filters.order)
 
     @override
-    def prediction(self, envelope: _Row, raw: bytes) -> Prediction:
-        id_, created_at = envelope.prediction_id or id_by_content(raw), as_time(envelope.created_time)
-        return Prediction(id_, _status(envelope), created_at, envelope.model_id, raw)
+    def status(self, envelope: _Row) -> str:
+        # Cradl added ``status`` in 2024 and does not require it. A record with results has succeeded.
+        values = (envelope.predictions, envelope.inference_time)
+        finished = envelope.file_url or any(map(_is_given, values))
+        return envelope.status or ("succeeded" if finished else "pending")
 
     def page(self, body: bytes) -> CursorPage:
         """Read a page and the token of the next one, None on the last page."""

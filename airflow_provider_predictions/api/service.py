@@ -23,7 +23,7 @@ from airflow_provider_predictions.api.errors import (
 from airflow_provider_predictions.api.filters import Filters, checked_id
 from airflow_provider_predictions.api.http.auth import Auth
 from airflow_provider_predictions.api.limits import MAX_MESSAGE_LENGTH, MAX_RESPONSE_BYTES, TIMEOUT_SECONDS
-from airflow_provider_predictions.api.models import Column, PageRequest, Prediction
+from airflow_provider_predictions.api.models import Column, PageRequest, Prediction, as_time, id_by_content
 from airflow_provider_predictions.api.pagination.base import Paginator
 from airflow_provider_predictions.api.urls import is_private_url, is_safe_url, origin
 
@@ -60,7 +60,7 @@ class Service(ABC, Generic[F]):
     """The filters that the service applies. The client does not see what they drop."""
     record: ClassVar[type[BaseModel]]
     envelope: ClassVar[type[msgspec.Struct]]
-    """The fields of a record that the client reads."""
+    """The fields of a record that the client reads, at least id, status, created_at and group."""
     columns: ClassVar[tuple[Column, ...]]
     list_path: ClassVar[str] = "predictions"
     """The path of the list, relative to the base URL. A prediction is at ``list_path/id``."""
@@ -79,9 +79,14 @@ class Service(ABC, Generic[F]):
     def paginator(self, filters: F) -> Paginator:
         """Start a pass over the list."""
 
-    @abstractmethod
+    def status(self, envelope: Any) -> str:
+        """The status of a decoded envelope; ``pending`` if it has none."""
+        return envelope.status or "pending"
+
     def prediction(self, envelope: Any, raw: bytes) -> Prediction:
         """Make a prediction from a decoded envelope and the record's bytes."""
+        id_, created_at = envelope.id or id_by_content(raw), as_time(envelope.created_at)
+        return Prediction(id_, self.status(envelope), created_at, envelope.group, raw)
 
     def row(self, raw: bytes) -> Prediction:
         """Read one row of a list.

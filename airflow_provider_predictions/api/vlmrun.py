@@ -16,14 +16,7 @@ from typing_extensions import override
 
 from airflow_provider_predictions.api.filters import Filters, Words
 from airflow_provider_predictions.api.json_slices import as_text
-from airflow_provider_predictions.api.models import (
-    Column,
-    ListEndpoint,
-    Prediction,
-    Record,
-    as_time,
-    id_by_content,
-)
+from airflow_provider_predictions.api.models import Column, ListEndpoint, Prediction, Record, as_time
 from airflow_provider_predictions.api.pagination.offset import OffsetPaginator
 from airflow_provider_predictions.api.service import Service, reading
 
@@ -92,7 +85,7 @@ class _Row(msgspec.Struct, gc=False):
     id: str | None = None
     status: str | None = None
     created_at: str | None = None
-    domain: str | None = None
+    group: str | None = msgspec.field(name="domain", default=None)
 
 
 @dataclass(frozen=True)
@@ -127,11 +120,6 @@ class VlmRun(Service[VlmRunFilters]):
     def paginator(self, filters: VlmRunFilters) -> OffsetPaginator:
         endpoint = ListEndpoint(self.title, self.list_path, self.default_page_size, self.split)
         return OffsetPaginator(endpoint, filters)
-
-    @override
-    def prediction(self, envelope: _Row, raw: bytes) -> Prediction:
-        id_, created_at = envelope.id or id_by_content(raw), as_time(envelope.created_at)
-        return Prediction(id_, envelope.status or PENDING, created_at, envelope.domain, raw)
 
     def split(self, body: bytes) -> list[Prediction]:
         """Read a bare list."""
