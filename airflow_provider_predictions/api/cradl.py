@@ -240,7 +240,7 @@ class Cradl(Service[CradlFilters]):
     def with_values(self, prediction: Prediction, body: bytes) -> Prediction:
         # The file's JSON becomes ``predictions``. Every other value keeps its bytes.
         with reading(self.title, body, is_file=True):
-            values = json_slices.one_line(json_slices.standard(body))
+            values = json_slices.one_line(json_slices.whole(body, strict=True))
             if values[:1] not in (b"[", b"{"):
                 raise ValueError(f"{json_slices.kind(values)} instead of values")
             given = json_slices.members(prediction.raw) | {"predictions": values}

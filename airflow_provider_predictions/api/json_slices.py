@@ -11,7 +11,7 @@ from __future__ import annotations
 import codecs
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import Any, TypeVar
@@ -47,25 +47,17 @@ def members(text: bytes) -> dict[str, bytes]:
         return dict(_slices(text, "{", "}"))
 
 
-def whole(text: bytes) -> bytes:
-    """A JSON value, byte for byte, without the white space around it."""
-    try:
-        return bytes(msgspec.json.decode(text, type=msgspec.Raw))
-    except _REFUSED:
-        value(text)
-        return text.removeprefix(codecs.BOM_UTF8).strip()
+def whole(text: bytes, *, strict: bool = False) -> bytes:
+    """A JSON value, byte for byte, without the white space around it.
 
-
-def standard(text: bytes) -> bytes:
-    """A JSON value as it stands there, where every other program reads it, too (RFC 8259, sections 6 to 8).
-
-    Invalid UTF-8, NaN and Infinity are refused.
+    :param strict: reject invalid UTF-8, NaN and Infinity, as other programs do (RFC 8259, sections 6 to 8).
     """
-    characters = text.decode("utf-8-sig")
+    if strict:
+        text.decode()
     try:
         return bytes(msgspec.json.decode(text, type=msgspec.Raw))
     except _REFUSED:
-        json.loads(characters, parse_int=bool, parse_float=bool, parse_constant=_refuse)
+        _loaded(text, _refuse) if strict else value(text)
         return text.removeprefix(codecs.BOM_UTF8).strip()
 
 
@@ -91,8 +83,9 @@ def value(text: bytes) -> Any:
             return thread.submit(_loaded, text).result()
 
 
-def _loaded(text: bytes) -> Any:
-    return json.loads(text.decode("utf-8-sig", "surrogateescape"), parse_int=_integer)
+def _loaded(text: bytes, constant: Callable[[str], Any] | None = None) -> Any:
+    characters = text.decode("utf-8-sig", "surrogateescape")
+    return json.loads(characters, parse_int=_integer, parse_constant=constant)
 
 
 def _integer(text: str) -> int | str:
