@@ -1,7 +1,7 @@
-"""Land what has finished every hour, and start a DAG whenever something has landed.
+"""Land newly finished predictions of Cradl every hour. Each landing starts a second DAG.
 
-Needs the connection ``cradl_default`` and Airflow 3.0 or newer. The event of the asset carries the small
-facts of the manifest, so that the second DAG knows where to read without asking the first one.
+Needs the connection ``cradl_default`` and Airflow 3.0 or newer. The asset's event carries the path and the
+counts of the landing, so the second DAG knows what to read.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ with DAG(
 
     @task
     def read(triggering_asset_events=None) -> list[dict]:
-        """What has landed where, by the events that started this run."""
+        """The path and the count of each landing that started this run."""
         facts = [event.extra for event in triggering_asset_events[landed]]
         return [{"path": fact["path"], "count": fact["count"]} for fact in facts]
 

@@ -1,7 +1,7 @@
-"""Wait for Cradl without holding a worker, land what succeeded with its values, and summarise it.
+"""Wait for Cradl without holding a worker, land succeeded predictions with values, and summarise them.
 
-Needs the connection ``cradl_default``. Where the files go, and how many predictions at most, are parameters
-of the run.
+Needs the connection ``cradl_default``. The parameters of the run set where the files go, and how many
+predictions to land at most.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ with DAG(
     wait = CradlPredictionsSensor(
         task_id="wait",
         max_predictions="{{ params.max_predictions }}",
-        fail_on=(),  # wait only: one failed document must not hold up the others
+        fail_on=(),  # one failed document must not stop the others
         deferrable=True,
         poke_interval=5,
         timeout=60 * 60,
@@ -45,7 +45,7 @@ with DAG(
 
     @task
     def summarise(manifest: dict) -> dict:
-        """The mean confidence of each field, read line by line from what has landed."""
+        """The mean confidence of each field, read line by line from the landed files."""
         confidences: dict[str, list[float]] = defaultdict(list)
         for part in manifest["parts"]:
             with ObjectStoragePath(part["uri"]).open("rb", compression="gzip") as lines:

@@ -1,7 +1,7 @@
-"""Run when predictions have finished: the triggerer watches the list, and no worker waits.
+"""Start a run when predictions finish. The triggerer watches the list, so no worker waits.
 
-Needs the connection ``vlmrun_default`` and Airflow 3.0 or newer; from 3.3 on, nothing is lost when the
-triggerer restarts, and an event that comes again after a kill has the ``batch`` of the first.
+Needs the connection ``vlmrun_default`` and Airflow 3.0 or newer. On Airflow 3.3 or newer, no prediction is
+missed when the triggerer restarts. After a kill, an event may come twice, with the same ``batch``.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ with DAG(
 
     @task
     def report(triggering_asset_events=None) -> dict:
-        """What has finished, by the events that started this run; more than one may have come by then."""
+        """The finished predictions of each event that started this run. There may be several events."""
         payloads = [event.extra["payload"] for event in triggering_asset_events[finished]]
         return {payload["batch"]: payload["ids"] for payload in payloads}
 

@@ -1,7 +1,7 @@
-"""Land what has finished, add it to an Iceberg table, and ask the table with DuckDB.
+"""Land newly finished predictions, add them to an Iceberg table, and query the table with DuckDB.
 
 Needs the connection ``vlmrun_default``, the extras ``iceberg`` and ``report`` (for DuckDB), and Airflow 3.
-The catalog is a file, which does for a single machine. Elsewhere, name an Iceberg connection in its place:
+The catalog is a file, which suits a single machine. Elsewhere, give the id of an Iceberg connection:
 ``catalog="lake"``.
 """
 

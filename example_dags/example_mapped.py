@@ -1,4 +1,4 @@
-"""Land each domain of VLM Run under a path of its own, with one mapped task.
+"""Land each domain of VLM Run under its own path, with one mapped task.
 
 Needs the connection ``vlmrun_default``. For Cradl, map over ``model_id`` in the same way.
 """
@@ -36,7 +36,7 @@ with DAG(
 
     @task
     def summarise(manifests: list[dict]) -> dict:
-        """How many of each domain have landed."""
+        """The number of landed predictions of each domain."""
         return {manifest["path"].rsplit("/", 1)[-1]: manifest["count"] for manifest in manifests}
 
     summarise(land.output)

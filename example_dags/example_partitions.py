@@ -1,7 +1,7 @@
-"""Land a day of VLM Run as a partition of an asset, and start a DAG for each day that has landed.
+"""Land each day of VLM Run as a partition of an asset. Each partition starts a second DAG.
 
-Needs the connection ``vlmrun_default`` and Airflow 3.3 or newer. Trigger it with the days to land; each
-becomes a partition of the asset, and the second DAG has a run for each, whose ``partition_key`` is the day.
+Needs the connection ``vlmrun_default`` and Airflow 3.3 or newer. Trigger it with the days to land. Each day
+becomes a partition of the asset. The second DAG has one run for each day, with the day as ``partition_key``.
 """
 
 from __future__ import annotations

@@ -1,9 +1,11 @@
 """Report on each day of both services, and on each week of VLM Run.
 
-Needs the connections ``vlmrun_default`` and ``cradl_default``, the extra ``report`` and, for the week, which
-an asset starts, Airflow 3.0 or newer. ``notify`` only logs what others would be told. To post it, call a hook
-there, such as ``SlackWebhookHook(...).send(text=message)``; to mail it, give the report an
-``on_success_callback`` with a notifier such as ``SmtpNotifier``.
+Needs the connections ``vlmrun_default`` and ``cradl_default``, and the extra ``report``. The weekly DAG is
+started by an asset, so it needs Airflow 3.0 or newer.
+
+``notify`` only logs the message. To post it, call a hook there, such as
+``SlackWebhookHook(...).send(text=message)``. To mail it, give the report an ``on_success_callback`` with a
+notifier such as ``SmtpNotifier``.
 """
 
 from __future__ import annotations
@@ -30,25 +32,25 @@ SETTINGS: dict[str, Any] = {
 }
 LANDED = {"vlmrun": Asset(uri="predictions://vlmrun/daily"), "cradl": Asset(uri="predictions://cradl/daily")}
 TWO_WEEKS = 15
-"""Landings, one a day; the first one holds the evening of its day only."""
+"""Landings, one a day. The first one holds only the evening of its day."""
 
 
 @task
 def notify(report: dict) -> str:
-    """What others are told: a sentence or two, and where the page is."""
+    """The message: a sentence or two, and the URL of the report."""
     message = f"{report['text']} {report['report']}"
     logging.getLogger(__name__).info("To be posted: %s", message)
     return message
 
 
 def week_of(moment: datetime) -> tuple[int, int]:
-    """Year and number, where the report's week begins."""
+    """The ISO year and week, in the time zone of the report."""
     year, week, _ = moment.astimezone(ZoneInfo(TIMEZONE)).isocalendar()
     return year, week
 
 
 def report_on(source: Any, directory: str, period: str) -> PredictionsReportOperator:
-    """A report in a directory of its own, and the word of it."""
+    """Write a report into a directory of its own, and notify others of it."""
     report = PredictionsReportOperator(
         task_id="report",
         source=source,
@@ -64,21 +66,21 @@ for service, operator, arguments in (
     ("vlmrun", VlmRunPredictionsToObjectStorageOperator, {}),
     ("cradl", CradlPredictionsToObjectStorageOperator, {"fetch_values": True}),  # for its confidences
 ):
-    # At six, what came before midnight has finished.
+    # By six, predictions from before midnight have finished.
     with DAG(f"example_report_{service}", schedule="0 6 * * *", **SETTINGS):
         base = f"{{{{ params.path }}}}/{service}/daily"
         land = operator(task_id="land", path=base, incremental=True, outlets=[LANDED[service]], **arguments)
-        # Not this landing alone: the ones before it hold the day that is compared with.
+        # The source is the whole path, because earlier landings hold the day to compare with.
         land >> report_on(base, f"{service}/daily", "day")
 
 with DAG("example_report_weekly", schedule=[LANDED["vlmrun"]], **SETTINGS):
 
     @task.short_circuit(inlets=[LANDED["vlmrun"]])
     def landings(triggering_asset_events=None, inlet_events=None) -> list[str]:
-        """What landed in two weeks; nothing, so that there is no report, while the week is not over.
+        """The landings of two weeks. Empty while the week is not over, so that no report is written.
 
-        It is over with the first landing of the next one: each landing starts this DAG, and one a week goes
-        on. A run by hand does so at once.
+        Each landing starts this DAG. Only the first landing of the next week continues. A manual run always
+        continues.
         """
         asset = LANDED["vlmrun"]
         landed = sorted(inlet_events[asset], key=lambda event: event.timestamp)

@@ -1,7 +1,7 @@
-"""Wait for VLM Run without holding a worker, land what is completed, and summarise it.
+"""Wait for VLM Run without holding a worker, land the completed predictions, and summarise them.
 
-Needs the connection ``vlmrun_default``. Where the files go, and how many predictions at most, are parameters
-of the run.
+Needs the connection ``vlmrun_default``. The parameters of the run set where the files go, and how many
+predictions to land at most.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ with DAG(
     wait = VlmRunPredictionsSensor(
         task_id="wait",
         max_predictions="{{ params.max_predictions }}",
-        fail_on=(),  # wait only: one failed document must not hold up the others
+        fail_on=(),  # one failed document must not stop the others
         deferrable=True,
         poke_interval=5,
         timeout=60 * 60,
@@ -42,7 +42,7 @@ with DAG(
 
     @task
     def summarise(manifest: dict) -> dict:
-        """Predictions and credits by domain, read line by line from what has landed."""
+        """Predictions and credits by domain, read line by line from the landed files."""
         count: Counter[str] = Counter()
         spent: Counter[str] = Counter()
         for part in manifest["parts"]:
