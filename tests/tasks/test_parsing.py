@@ -58,9 +58,9 @@ def tasks(n):
 
 def timed(make):
     with DAG("dag", schedule=None, start_date=datetime(2026, 1, 1, tzinfo=UTC)):
-        start = time.perf_counter()
+        start = time.process_time()
         count = sum(1 for n in range(100) for _ in make(n))
-        return (time.perf_counter() - start) / count
+        return (time.process_time() - start) / count
 
 
 with DAG("dag", schedule=None, start_date=datetime(2026, 1, 1, tzinfo=UTC)):
