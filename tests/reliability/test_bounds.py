@@ -32,7 +32,7 @@ OTHERS = {
 def tables() -> tuple[list[str], list[str]]:
     """The rows of the two tables of the page."""
     section = bounds.PAGE.read_text().split("\n## Bounds\n")[1].split("\nA TLS handshake")[0]
-    of_client, others = section.split("\nThese are the bounds of landings")
+    of_client, others = section.split("\nThese are the limits of landings")
     return tuple(re.findall(r"^\| (?!---).*", part, re.MULTILINE)[1:] for part in (of_client, others))  # type: ignore[return-value]
 
 
