@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
 Rows = Sequence[tuple[Any, ...]]
 
-MOST = {"stack": 7, "range": 20, "heat": 20}
-"""How many names a chart has room for; those of a stack are followed by the others together."""
 MAX_LABEL_LENGTH = 32
 POINTS = ("p50", "p95", "max")
 _WIDTH = 8.2

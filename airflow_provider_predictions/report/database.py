@@ -9,10 +9,9 @@ from typing import Any, Self
 import duckdb
 
 from airflow_provider_predictions.api.errors import ConfigurationError, DamagedLandingError
-from airflow_provider_predictions.report.charts import MOST
 from airflow_provider_predictions.report.engine import connect, exactly, quoted, text
 from airflow_provider_predictions.report.source import Landed
-from airflow_provider_predictions.report.tables import TOTALS, Measure, Subject, Table
+from airflow_provider_predictions.report.tables import MOST, TOTALS, Measure, Subject, Table
 from airflow_provider_predictions.report.window import Window, days_of
 
 COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}

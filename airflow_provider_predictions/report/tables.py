@@ -14,6 +14,8 @@ from typing import Any, Literal
 from airflow_provider_predictions.api.service import Service
 
 Chart = Literal["stack", "range", "heat"]
+MOST = {"stack": 7, "range": 20, "heat": 20}
+"""How many names a chart has room for; those of a stack are followed by the others together."""
 
 
 @dataclass(frozen=True)
