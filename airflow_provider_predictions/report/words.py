@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+from typing import Any
 
 from airflow_provider_predictions.report.measures import Format
 
@@ -11,6 +13,12 @@ NARROW = "\u202f"
 CURRENCIES = {"EUR": "€", "USD": "$", "GBP": "£", "JPY": "¥"}
 UNKNOWN = "\u2013"
 MINUS = "\u2212"
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def clean(cell: Any) -> Any:
+    """Text without what changes the text around it: control characters and marks of direction."""
+    return _CONTROL.sub("\ufffd", cell) if isinstance(cell, str) else cell
 
 
 def number(form: Format, value: float | None, currency: str | None = None) -> str:
