@@ -19,8 +19,6 @@ from tests.operators.test_operators import LAND
 from tests.report.landed import SERVICES, land
 from tests.report.records import made
 
-pytestmark = pytest.mark.usefixtures("undrawn")
-
 START, END = datetime(2026, 11, 2, tzinfo=UTC), datetime(2026, 11, 3, tzinfo=UTC)
 EARLIER = datetime(2026, 11, 1, tzinfo=UTC)
 

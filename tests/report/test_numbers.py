@@ -72,7 +72,6 @@ def times_of(name: str) -> tuple[Any, Times]:
         for name in PERIODS
     ],
 )
-@pytest.mark.usefixtures("undrawn")
 def test_every_number_is_right(service_name: str, name: str, tmp_path: Path) -> None:
     """Whatever the landings look like: each is in another format."""
     window, times = times_of(name)
@@ -97,7 +96,6 @@ def test_every_number_is_right(service_name: str, name: str, tmp_path: Path) -> 
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("undrawn")
 def test_all_formats_give_the_same_report(service_name: str, tmp_path: Path) -> None:
     window, times = times_of("day")
     landings = landings_of(service_name, times)

@@ -12,8 +12,6 @@ from airflow_provider_predictions.report.window import make_window
 from tests.report.landed import SERVICES, land, report, table
 from tests.report.records import changed, made
 
-pytestmark = pytest.mark.usefixtures("undrawn")
-
 START, END = datetime(2026, 11, 2, tzinfo=UTC), datetime(2026, 11, 3, tzinfo=UTC)
 OLDEST, BEFORE = datetime(2026, 10, 30, tzinfo=UTC), datetime(2026, 11, 1, tzinfo=UTC)
 WINDOW = make_window((START, END), "UTC", END)
