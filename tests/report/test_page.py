@@ -201,6 +201,29 @@ def test_a_number_is_coloured_where_it_changed_by_more_than_chance() -> None:
     assert '<b class="">' in card(page, "Predictions")
 
 
+def test_the_card_that_the_verdict_is_about_is_red() -> None:
+    assert 'class="card bad"' in card(render(content()), "Failed")
+    better = render(content({"failed_share": (0.01, 0.029)}))
+    assert 'class="card bad"' not in card(better, "Failed")
+
+
+def test_a_target_without_a_card_is_in_the_table_of_targets() -> None:
+    target = {"min": 0.9, "max": None, "now": None, "state": "unknown", "why": "VLM Run has no confidences"}
+    page = render(
+        content(
+            summary={
+                "targets": [
+                    target | {"measure": "mean_confidence", "group": None},
+                    target | {"measure": "failed_share", "group": "document.receipt"},
+                ]
+            }
+        )
+    )
+
+    assert 'id="targets"' in page
+    assert words(page).count("It cannot be judged: VLM Run has no confidences") == 2
+
+
 def test_a_history_is_drawn_from_zero_without_the_periods_of_which_nothing_is_known() -> None:
     drawn = re.findall("<rect [^>]*>", card(render(content()), "Predictions"))
 
