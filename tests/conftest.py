@@ -16,7 +16,6 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import TextIO
 
 _HOME = tempfile.mkdtemp(prefix="predictions-airflow-")
 for name in [name for name in os.environ if name.startswith("AIRFLOW")]:
@@ -157,16 +156,6 @@ def tokyo(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield
     monkeypatch.undo()
     time.tzset()
-
-
-@pytest.fixture
-def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Reports whose charts are empty, for tests of the numbers: to draw them takes most of the time."""
-
-    def save(figure: object, file: TextIO, **_: object) -> None:
-        file.write("<svg></svg>")
-
-    monkeypatch.setattr("matplotlib.figure.Figure.savefig", save)
 
 
 @pytest.fixture

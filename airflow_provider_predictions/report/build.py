@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -16,10 +16,11 @@ from airflow_provider_predictions.api.models import as_time
 from airflow_provider_predictions.report import page
 from airflow_provider_predictions.report.database import Database
 from airflow_provider_predictions.report.measures import MEASURES, Measure, measures_of
+from airflow_provider_predictions.report.options import DEFAULTS, Options
 from airflow_provider_predictions.report.source import Landed
+from airflow_provider_predictions.report.subjects import SUBJECTS
 from airflow_provider_predictions.report.summary import VERSION, Change, Content, History, Number, Summary
-from airflow_provider_predictions.report.tables import SUBJECTS
-from airflow_provider_predictions.report.targets import Targets, count_missed, judged, verdict
+from airflow_provider_predictions.report.targets import count_missed, judged, verdict
 from airflow_provider_predictions.report.window import Window, in_zone
 from airflow_provider_predictions.report.words import change, clean, number
 
@@ -29,29 +30,6 @@ MAX_ROWS = 50
 MAX_GROUPS = 10
 MAX_CHANGES = 10
 """How many groups and changes are in the summary."""
-
-
-@dataclass(frozen=True)
-class Options:
-    """What the author of a report chooses.
-
-    :param title: of the page; by default the services and the period.
-    :param group_by: a path of members of the record; by default the domain or the model.
-    :param price_per_credit: in ``currency``, of VLM Run's credits.
-    :param targets: by measure, or measure and group.
-    :param logo: a ``data:`` URL.
-    :param prediction_url: with ``{id}``.
-    """
-
-    title: str | None = None
-    group_by: str | None = None
-    price_per_credit: float | None = None
-    currency: str | None = None
-    targets: Targets = field(default_factory=dict)
-    logo: str = ""
-    prediction_url: str = ""
-    made_by: str = ""
-    page_url: str = ""
 
 
 @dataclass(frozen=True)
@@ -138,7 +116,7 @@ def build(
     window: Window,
     directory: Path,
     workspace: Path,
-    options: Options = Options(),
+    options: Options = DEFAULTS,
 ) -> Content:
     """Write the files of a report: the page, a CSV for each table, and the summary.
 

@@ -18,8 +18,9 @@ from airflow_provider_predictions.api.limits import MAX_MESSAGE_LENGTH
 from airflow_provider_predictions.api.models import as_time
 from airflow_provider_predictions.report.measures import Measure
 from airflow_provider_predictions.report.source import Landed
+from airflow_provider_predictions.report.subjects import SUBJECTS, Subject
 from airflow_provider_predictions.report.summary import Filled
-from airflow_provider_predictions.report.tables import MOST, SUBJECTS, Subject, Table
+from airflow_provider_predictions.report.tables import MOST, Table
 from airflow_provider_predictions.report.window import Window, days_of
 
 MEMORY = "400MB"

@@ -35,7 +35,7 @@ def number(form: Format, value: float | None, currency: str | None = None) -> st
     if form == "money":
         return f"{CURRENCIES.get(currency or '', currency or '')}{NARROW}{value:,.2f}"
     whole = float(value).is_integer() or abs(value) >= 1000
-    return f"{value:,.0f}" if whole else f"{value:,.1f}"
+    return f"{value:,.0f}" if whole else f"{value:,.1f}" if abs(value) >= 1 else f"{value:.2g}"
 
 
 def duration(seconds: float) -> str:
@@ -62,8 +62,7 @@ def change(form: Format, now: float | None, before: float | None) -> str:
     if form == "share":
         points = 100 * (now - before)
         return "unchanged" if abs(points) < 0.05 else f"{points:+.1f} points".replace("-", MINUS)
-    if now == before:
-        return "unchanged"
     if not before:
-        return "new"
-    return f"{100 * (now - before) / abs(before):+,.0f}{NARROW}%".replace("-", MINUS)
+        return "new" if now else "unchanged"
+    percent = 100 * (now - before) / abs(before)
+    return "unchanged" if abs(percent) < 0.5 else f"{percent:+,.0f}{NARROW}%".replace("-", MINUS)

@@ -311,10 +311,10 @@ class Oracle:
             "failed_share": share(states["failed"], states["failed"] + states["succeeded"]),
         }
         if "vlmrun" in self.services:
-            credits = math.fsum(seen.credits or 0 for seen in rows)
-            found["credits"] = credits
+            used = math.fsum(seen.credits or 0 for seen in rows)
+            found["credits"] = used
             if self.price is not None:
-                found["cost"] = credits * self.price
+                found["cost"] = used * self.price
             found["pages"] = math.fsum(seen.elements or 0 for seen in rows if seen.element_type == "page")
         seconds = [seen.seconds for seen in rows if seen.seconds is not None]
         found |= {

@@ -27,8 +27,6 @@ from tests.compat import attach
 from tests.report.landed import land, left_out, report, table
 from tests.report.records import changed, made
 
-pytestmark = pytest.mark.usefixtures("undrawn")
-
 START, END = datetime(2026, 11, 2, tzinfo=UTC), datetime(2026, 11, 3, tzinfo=UTC)
 WINDOW = make_window((START, END), "UTC", END)
 RUNS, HOUR = 10_000, timedelta(hours=1)

@@ -72,7 +72,6 @@ def times_of(name: str) -> tuple[Any, Times]:
         for name in PERIODS
     ],
 )
-@pytest.mark.usefixtures("undrawn")
 def test_every_number_is_right(service_name: str, name: str, tmp_path: Path) -> None:
     """Whatever the landings look like: each is in another format."""
     window, times = times_of(name)
@@ -91,7 +90,6 @@ GROUPINGS = {"vlmrun": "usage.element_type", "cradl": "documentId", "both": "usa
 
 
 @pytest.mark.parametrize(("name", "group_by"), [*GROUPINGS.items(), ("both", None)])
-@pytest.mark.usefixtures("undrawn")
 def test_every_number_is_right_in_money_by_group_and_of_both_services(
     name: str, group_by: str | None, tmp_path: Path
 ) -> None:
@@ -138,7 +136,6 @@ def assert_right(files: Path, summary: Any, oracle: Oracle) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("undrawn")
 def test_all_formats_give_the_same_report(service_name: str, tmp_path: Path) -> None:
     window, times = times_of("day")
     landings = landings_of(service_name, times)
