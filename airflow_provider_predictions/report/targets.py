@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
 from typing import Any
 
 from airflow_provider_predictions.api.errors import ConfigurationError
@@ -33,9 +32,7 @@ def checked_targets(given: Any) -> dict[str, dict[str, float]]:
 def _bounds(name: str, bounds: Any) -> dict[str, float]:
     measure, colon, group = name.partition(":")
     if measure not in MEASURES:
-        near = get_close_matches(measure, MEASURES, 1)
-        hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(MEASURES)}"
-        raise _wrong(f"there is no measure {measure}; {hint}")
+        raise _wrong(f"there is no measure {measure}; there are {', '.join(MEASURES)}")
     if colon and not group:
         raise _wrong(f"{name} names no group after the colon")
     if not isinstance(bounds, Mapping) or not bounds or not bounds.keys() <= {"min", "max"}:
