@@ -42,6 +42,11 @@ class Measure:
     value: str = ""
 
     @property
+    def phrase(self) -> str:
+        """Its words within a sentence."""
+        return "failures" if self.name == "failed_share" else self.words[0].lower() + self.words[1:]
+
+    @property
     def by(self) -> str:
         """The column of ``table`` that holds its groups."""
         return {"record": '"group"', "field": "label", "problem": "message"}[self.table]
@@ -111,7 +116,7 @@ MEASURES = {
         Measure(
             "cost",
             "Cost",
-            "coalesce(round(sum(credits) * price_per_credit(), 9), 0 * price_per_credit())",
+            "coalesce(round(sum(credits) * getvariable('price'), 9), 0 * getvariable('price'))",
             "money",
             services=_VLMRUN,
         ),

@@ -168,7 +168,7 @@ def test_thousands_of_names_make_no_large_page(service_name: str, tmp_path: Path
     report(str(tmp_path / "landed"), WINDOW, tmp_path / "files")
 
     assert (tmp_path / "files/report.html").stat().st_size < 1_000_000
-    assert len(table(tmp_path / "files", "by_domain" if service_name == "vlmrun" else "confidence")) == 3000
+    assert len(table(tmp_path / "files", "by_group" if service_name == "vlmrun" else "confidence")) == 3000
 
 
 def test_the_first_and_the_last_moment_that_there_are_end_no_report(tmp_path: Path) -> None:
