@@ -20,8 +20,8 @@ from airflow_provider_predictions.api.models import Page
 from airflow_provider_predictions.api.service import Service
 from airflow_provider_predictions.api.vlmrun import VlmRun
 from airflow_provider_predictions.report.build import Options, build
-from airflow_provider_predictions.report.summary import Summary
 from airflow_provider_predictions.report.source import landings
+from airflow_provider_predictions.report.summary import Summary
 from airflow_provider_predictions.report.window import Window
 from airflow_provider_predictions.storage.attempt import TaskRun
 from airflow_provider_predictions.storage.commit import LandingPath
