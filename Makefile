@@ -3,10 +3,11 @@
 # make test            what a change needs: linters, types and the quick tests, in five minutes
 # make test-marked     the other tests: a whole Airflow, browser, storage servers, kills, documentation
 # make test-all        both, so every test, on the newest Airflow
-# make test-matrix     what depends on versions: older Airflow, the lowest versions, newer Python; writes the table in
-#                      README.md. VERSIONS="2.11 python3.13" runs these alone
+# make test-matrix     what depends on versions: older Airflow, the lowest versions, newer Python; writes a table in
+#                      docs/versions.md. VERSIONS="2.11 python3.13" runs these alone
 # make durations       write how long each part of the tests took in its last run into docs/test-durations.md
 # make docs            build the documentation into site/
+# make docs-serve      show the documentation in a browser, and build what changes
 # make benchmark       measure landing beside other tools, in a quarter of an hour
 # make reliability     let the services and the storage fail in every way; writes tables in docs/reliability.md
 # make soak            land, wait and run many tasks at once while requests fail, for two hours; PARTS=waits runs one
@@ -40,7 +41,7 @@ interpreter = $(shell for found in $(if $(filter python%,$(1)),$(1) "$$(pyenv ro
 # An environment whose Python is gone is made anew.
 $(foreach made,$(wildcard .venv*/ready),$(if $(shell $(dir $(made))bin/python -c 'print(1)' 2>&1 | grep -x 1),,$(shell rm -f $(made))))
 
-.PHONY: help demo airflow test test-marked test-all test-matrix durations docs benchmark reliability soak mutation cluster-demo clean
+.PHONY: help demo airflow test test-marked test-all test-matrix durations docs docs-serve benchmark reliability soak mutation cluster-demo clean
 
 help:
 	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
@@ -70,8 +71,13 @@ test-matrix: .venv/azurite/ready $(foreach version,$(VERSIONS),$(if $(call inter
 durations: .venv/ready
 	$(BIN)/python scripts/durations.py
 
+# MkDocs would advertise its successors.
+docs docs-serve: export NO_MKDOCS_2_WARNING := 1
 docs: .venv/ready
 	$(BIN)/mkdocs build --quiet --strict
+
+docs-serve: .venv/ready
+	$(BIN)/mkdocs serve
 
 benchmark: .venv/ready
 	$(BIN)/python benchmarks/run.py

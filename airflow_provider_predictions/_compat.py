@@ -1,4 +1,4 @@
-"""What some Airflow versions lack and ``airflow.providers.common.compat`` does not give."""
+"""What some Airflow versions lack and ``airflow.providers.common.compat`` does not provide."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from airflow.sdk.definitions._internal.mixins import ResolveMixin
 
     Ref: TypeAlias = ResolveMixin | Callable[..., Any]
-    """What a templated argument takes beside its own type: outputs of tasks, DAG parameters, functions."""
+    """What a templated argument accepts beside its own type: outputs of tasks, DAG parameters, functions."""
 
 if TYPE_CHECKING or AIRFLOW_V_3_0_PLUS:  # one definition for type checkers
     from airflow.sdk.definitions.mappedoperator import OperatorPartial
@@ -32,7 +32,7 @@ else:
     from airflow.models.mappedoperator import OperatorPartial  # type: ignore[import-not-found, no-redef]
 
     class BaseEventTrigger(BaseTrigger):  # type: ignore[no-redef]
-        """Stands for the base class of what asset watchers take; refuses to be made."""
+        """Stands for the base class of the triggers of asset watchers. Creating one raises an error."""
 
         def __init__(self, **_: Any) -> None:
             raise AirflowOptionalProviderFeatureException(
@@ -46,16 +46,16 @@ else:
     from airflow.datasets import BaseDataset as BaseAsset  # type: ignore[import-not-found,no-redef]
 
     class AssetRef:  # type: ignore[no-redef]
-        """Stands for an asset that is named, not made; Airflow 2 has none."""
+        """Stands for a reference to an asset by name or URI, which Airflow 2 lacks."""
 
 
 if AIRFLOW_V_3_3_PLUS or not AIRFLOW_V_3_0_PLUS:
     from airflow.providers.common.compat.sdk import mask_secret
 
     def unmask_secret(secret: str) -> None:
-        """Let the masker forget a secret, which no function of Airflow does."""
+        """Make the masker forget a secret. Airflow has no function for that."""
         path = "airflow.sdk._shared" if AIRFLOW_V_3_3_PLUS else "airflow.utils.log"
-        # Where a later Airflow has the masker elsewhere, it remembers more than it must.
+        # If a later Airflow moves the masker, it remembers more than it must.
         with suppress(ImportError, AttributeError):
             masker = import_module(f"{path}.secrets_masker")._secrets_masker()
             spent = {*masker._adaptations(secret)}
@@ -66,7 +66,7 @@ if AIRFLOW_V_3_3_PLUS or not AIRFLOW_V_3_0_PLUS:
 else:
 
     def mask_secret(secret: Any, name: str | None = None) -> None:  # type: ignore[misc]
-        """Do nothing: in Airflow 3.0 to 3.2, only the thread that runs a task may tell the masker."""
+        """Do nothing: in Airflow 3.0 to 3.2, only the thread that runs a task may call the masker."""
 
     def unmask_secret(secret: str) -> None:
         """Do nothing: there is nothing to forget."""
@@ -80,18 +80,18 @@ else:
     from airflow.exceptions import AirflowRescheduleException
 
     class RetryPolicy:  # type: ignore[no-redef]
-        """Stands for the base class of what decides about retries."""
+        """Stands for the base class of retry policies."""
 
     class SharedStreamProducer:  # type: ignore[no-redef]
-        """Stands for the base class of what feeds a shared stream."""
+        """Stands for the base class of the producers of shared streams."""
 
 
 RESOLVES_PATHS = AIRFLOW_V_3_0_PLUS and not AIRFLOW_V_3_2_PLUS
-"""Whether rendering calls ``resolve`` of a ``pathlib.Path`` with the context of the task, which fails."""
+"""Whether rendering calls ``pathlib.Path.resolve`` with the context of the task, which fails."""
 
 
 def attached_schemes() -> set[str]:
-    """The schemes of the storages that ``attach`` has made known to this process."""
+    """The schemes of the storages that ``attach`` has registered in this process."""
     module = sys.modules.get("airflow.sdk.io.store") or sys.modules.get("airflow.io.store")
     stores = getattr(module, "_STORE_CACHE", {}).values()
     return {store.protocol for store in stores if "fs" in vars(store)}
@@ -106,10 +106,9 @@ def class_of(operator: Any) -> Any:
 
 
 def argument_of(operator: Any, name: str) -> Any:
-    """An argument of a task, which may be mapped; None where it was not given.
+    """An argument of a task, which may be mapped; None if it was not given.
 
-    :param name: of the argument.
-    :raises LookupError: where it may differ between the instances of a mapped task.
+    :raises LookupError: if it may differ between the instances of a mapped task.
     """
     if not hasattr(operator, "partial_kwargs"):
         return getattr(operator, name, None)
@@ -120,14 +119,14 @@ def argument_of(operator: Any, name: str) -> Any:
 
 
 def is_deferral_timeout(error: BaseException) -> bool:
-    """Whether Airflow has given a deferred task up since its timeout is over."""
-    # Airflow 2 has no class of its own for that: TaskDeferralError("Trigger/execution timeout").
+    """Whether Airflow ended a deferred task because its timeout has passed."""
+    # Airflow 2 has no class for that: TaskDeferralError("Trigger/execution timeout").
     is_named = type(error).__name__ == "TaskDeferralError" and str(error).endswith("timeout")
     return type(error).__name__ == "TaskDeferralTimeout" or (is_named and not AIRFLOW_V_3_0_PLUS)
 
 
 def first_reschedule_date(context: Context) -> datetime | None:
-    """When a task that was rescheduled has begun; None for one that was not."""
+    """When a rescheduled task first started; None if it was not rescheduled."""
     ti: Any = context["ti"]
     if AIRFLOW_V_3_0_PLUS:
         began: datetime | None = ti.get_first_reschedule_date(context)
@@ -139,10 +138,10 @@ def first_reschedule_date(context: Context) -> datetime | None:
     return began
 
 
+# What other modules import from here though it is Airflow's.
 __all__ = [
     "AIRFLOW_V_3_0_PLUS",
     "AIRFLOW_V_3_3_PLUS",
-    "RESOLVES_PATHS",
     "AirflowRescheduleException",
     "AssetRef",
     "BaseAsset",
@@ -150,11 +149,5 @@ __all__ = [
     "OperatorPartial",
     "RetryPolicy",
     "SharedStreamProducer",
-    "argument_of",
-    "attached_schemes",
-    "class_of",
-    "first_reschedule_date",
-    "is_deferral_timeout",
     "mask_secret",
-    "unmask_secret",
 ]

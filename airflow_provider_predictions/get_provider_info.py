@@ -1,4 +1,4 @@
-"""What Airflow reads of this package when it starts. Imports nothing: an error here stops every command."""
+"""What Airflow reads from this package at start. Imports nothing: an error here stops every command."""
 
 
 def get_provider_info() -> "dict[str, object]":
@@ -26,13 +26,18 @@ def get_provider_info() -> "dict[str, object]":
             "schema": {"type": ["string", "null"], "format": "url"},
         },
     }
-    integrations = {"vlmrun": "VLM Run", "cradl": "Cradl"}
+    integrations = {
+        "vlmrun": ("VLM Run", "https://docs.vlm.run/"),
+        "cradl": ("Cradl", "https://docs.cradl.ai/"),
+    }
+    # The port stays: Airflow 3.3.2 tests no connection without one (apache/airflow #73298).
+    port = "443 (Airflow tests no connection without a port)"
 
     def modules(kind: str, *of_both: str) -> "list[dict[str, object]]":
         paths = f"airflow_provider_predictions.{kind}."
         return [
             {"integration-name": name, "python-modules": [paths + module for module in (own, *of_both)]}
-            for own, name in integrations.items()
+            for own, (name, _) in integrations.items()
         ]
 
     return {
@@ -40,16 +45,8 @@ def get_provider_info() -> "dict[str, object]":
         "name": "Predictions",
         "description": "Wait for, list and land the predictions of VLM Run and Cradl.",
         "integrations": [
-            {
-                "integration-name": "VLM Run",
-                "external-doc-url": "https://docs.vlm.run/",
-                "tags": ["service"],
-            },
-            {
-                "integration-name": "Cradl",
-                "external-doc-url": "https://docs.cradl.ai/",
-                "tags": ["service"],
-            },
+            {"integration-name": name, "external-doc-url": url, "tags": ["service"]}
+            for name, url in integrations.values()
         ],
         "hooks": modules("hooks"),
         "operators": modules("operators", "report", "iceberg"),
@@ -65,14 +62,13 @@ def get_provider_info() -> "dict[str, object]":
                 "connection-type": "vlmrun",
                 "hook-class-name": "airflow_provider_predictions.hooks.vlmrun.VlmRunHook",
                 "hook-name": "VLM Run",
-                # The port stays: Airflow 3.3.2 tests no connection without one (apache/airflow #73298).
                 "ui-field-behaviour": {
                     "hidden-fields": ["login", "schema"],
                     "relabeling": {"host": "Base URL", "password": "API key"},
                     "placeholders": {
                         "host": "https://api.vlm.run/v1",
                         "password": "from app.vlm.run, Settings, API keys",
-                        "port": "443 (Airflow tests no connection without a port)",
+                        "port": port,
                     },
                 },
                 "conn-fields": common_fields,
@@ -83,16 +79,12 @@ def get_provider_info() -> "dict[str, object]":
                 "hook-name": "Cradl",
                 "ui-field-behaviour": {
                     "hidden-fields": ["schema"],
-                    "relabeling": {
-                        "host": "Base URL",
-                        "login": "Client id",
-                        "password": "Client secret",
-                    },
+                    "relabeling": {"host": "Base URL", "login": "Client id", "password": "Client secret"},
                     "placeholders": {
                         "host": "https://api.cradl.ai/v1",
                         "login": "of an app client, from Cradl's settings, API",
                         "password": "of the same app client",
-                        "port": "443 (Airflow tests no connection without a port)",
+                        "port": port,
                     },
                 },
                 "conn-fields": {

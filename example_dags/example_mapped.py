@@ -26,6 +26,7 @@ with DAG(
         task_id="land",
         statuses=["completed"],
         max_active_tis_per_dagrun=1,  # each reads the whole list
+        map_index_template="{{ task.domains[0] }}",  # the UI shows it instead of a number
     ).expand_kwargs(
         [
             {"domains": [domain], "path": "{{ params.path }}/domains/{{ run_id }}/" + domain}

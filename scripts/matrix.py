@@ -1,4 +1,4 @@
-"""Run the tests that depend on versions on each of them, some at a time, and write a table into the README.
+"""Run the tests that depend on versions on each of them, some at a time, and write docs/versions.md.
 
 A version is a release of Airflow, such as ``2.11``; ``lowest``, the lowest versions that ``pyproject.toml``
 lets in; or a Python, such as ``python3.13``, with the newest Airflow. The row of the newest shows what
@@ -53,7 +53,7 @@ def main(versions: list[str]) -> None:
     # One more than there are cores: a whole Airflow waits for much of its time.
     with ThreadPoolExecutor((os.cpu_count() or 1) + 1) as pool:
         codes = list(pool.map(run, versions))
-    write_table(ROOT / "README.md", "make test-matrix", COLUMNS, rows())
+    write_table(ROOT / "docs" / "versions.md", "make test-matrix", COLUMNS, rows())
     failed = [version for version, code in zip(versions, codes, strict=True) if code]
     sys.exit(f"Tests fail on {', '.join(failed)}" if failed else 0)
 

@@ -45,19 +45,23 @@ def serve() -> None:
     with Sandbox(count=250) as sandbox, Airflow(HOME) as airflow:
         airflow.connect(sandbox)
         airflow.until("parsed", lambda: len(airflow.get("/dags")["dags"]) >= count, 120)
-        print(guide(airflow.url), flush=True)
+        print(guide(airflow.url, sandbox), flush=True)
         while True:
             sandbox.receive(4)
             time.sleep(EVERY)
 
 
-def guide(url: str) -> str:
-    """What to look at."""
+def guide(url: str, sandbox: Sandbox) -> str:
+    """What to look at, and what to type into the form of a connection."""
+    vlmrun, cradl = sandbox.connection("vlmrun"), sandbox.connection("cradl")
     return f"""
 Airflow is at {url}; there is no login. Both services are a sandbox, which gets new predictions all the time.
 
   connections     {url}/connections
-                  the pulse tests one, the pencil opens its form, Add Connection shows both types
+                  the pulse tests one, the pencil opens its form, Add Connection shows both types:
+                  VLM Run: host {vlmrun["host"]}, API key {vlmrun["password"]}
+                  Cradl: host {cradl["host"]}, client id {cradl["login"]},
+                  client secret {cradl["password"]}, auth_url {cradl["extra"]["auth_url"]}
   waiting         {url}/dags/example_vlmrun
                   Trigger starts it; the task "wait" is deferred for some seconds, then "land" runs
   what landed     the task "land", Storage, XCom: the manifest; Details: the links

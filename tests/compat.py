@@ -71,23 +71,23 @@ __all__ = [
     "kill",
     "let_threads_execute",
     "literal",
+    "logged",
     "needs",
     "serialize",
     "stats_go_to",
     "task",
     "task_group",
-    "told",
 ]
 
 
 def needs(major: int, minor: int, what: str) -> None:
-    """Skip the test where Airflow has not got something yet; the table in the README says so."""
+    """Skip the test where Airflow has not got something yet; docs/versions.md says so."""
     if (major, minor) > AIRFLOW:
         pytest.skip(f"{what}: from Airflow {major}.{minor} on")
 
 
-def told(capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture) -> str:
-    """What a task has logged since this was asked; some versions write it to both places."""
+def logged(capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture) -> str:
+    """What a task has logged since the last call. Some versions write it to both places."""
     return max(capsys.readouterr().out, caplog.text, key=len)
 
 

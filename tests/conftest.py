@@ -6,6 +6,7 @@ import asyncio
 import gc
 import logging
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -17,7 +18,12 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
+# What pytest keeps of the last runs stays where it is; all other temporary files are of this run.
+os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", tempfile.gettempdir())
 _HOME = tempfile.mkdtemp(prefix="predictions-airflow-")
+tempfile.tempdir = os.environ["TMPDIR"] = str(Path(_HOME, "tmp"))
+Path(tempfile.tempdir).mkdir()
+Path(_HOME).chmod(0o711)  # the server of PostgreSQL runs as another user
 for name in [name for name in os.environ if name.startswith("AIRFLOW")]:
     del os.environ[name]
 os.environ |= {
@@ -88,6 +94,11 @@ def _no_secret_is_logged(_no_secrets: NoSecrets) -> None:
         logging.getLogger(name).setLevel(logging.DEBUG)
     # Again for each test: Airflow removes it where it configures logging.
     logging.getLogger().addHandler(_no_secrets)
+
+
+def pytest_unconfigure() -> None:
+    """Remove what the run has left in Airflow's home and in the temporary directory."""
+    shutil.rmtree(_HOME, ignore_errors=True)
 
 
 def pytest_collection_finish() -> None:

@@ -49,11 +49,11 @@ ARGUMENTS: dict[str, Any] = {"page_size": 20, "records_per_part": 70}
 
 
 def context_of(
-    run: str = "run", attempt: int = 1, *, tries: int | None = None, started: datetime | None = None
+    run: str = "run", attempt: int = 1, *, tries: int = 99, started: datetime | None = None
 ) -> dict[str, Any]:
     """What Airflow hands to an attempt of the landing of a run.
 
-    :param tries: its ``max_tries``, which grows when the task is cleared; None where it is not known.
+    :param tries: its ``max_tries``, which grows when the task is cleared.
     :param started: when the run started.
     """
     names = {"dag_id": "dag", "task_id": "land", "map_index": -1}

@@ -1,9 +1,13 @@
-"""What CONTRIBUTING.md and the hooks for git say, against the Makefile."""
+"""CONTRIBUTING.md, the hooks for git and the files for GitHub, against the Makefile and the package."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
 
 ROOT = Path(__file__).parent.parent
 MAKEFILE = ROOT.joinpath("Makefile").read_text()
@@ -30,3 +34,37 @@ def test_every_command_and_file_that_a_contributor_is_told_of_exists() -> None:
 
 def test_the_page_for_contributors_stays_short() -> None:
     assert len(CONTRIBUTING.splitlines()) <= 80
+
+
+def github(name: str) -> dict[str, Any]:
+    # YAML 1.1 reads the key "on" as True.
+    content = ROOT.joinpath(".github", name).read_text()
+    return {str(key): value for key, value in yaml.safe_load(content).items()}
+
+
+def test_a_pull_request_is_tested_by_what_ci_runs() -> None:
+    workflow = github("workflows/ci.yml")
+    (job,) = workflow["jobs"].values()
+
+    assert "pull_request" in workflow["True"]
+    assert job["steps"][-1] == {"run": ".ci/run"}
+    assert ROOT.joinpath(".ci/run").stat().st_mode & 0o111
+
+
+def test_a_tag_publishes_the_version_that_it_names_without_a_stored_token() -> None:
+    workflow = github("workflows/publish.yml")
+    runs = [step["run"] for step in workflow["jobs"]["build"]["steps"] if "run" in step]
+
+    assert workflow["True"] == {"push": {"tags": ["v*"]}}
+    assert "GITHUB_REF_NAME#v" in runs[0]
+    assert re.search('^version = "[0-9.]+"$', ROOT.joinpath("pyproject.toml").read_text(), re.MULTILINE)
+    assert workflow["jobs"]["publish"]["permissions"] == {"id-token": "write"}
+    assert "secrets." not in ROOT.joinpath(".github/workflows/publish.yml").read_text()
+
+
+@pytest.mark.parametrize("name", ["bug", "feature"])
+def test_an_issue_form_has_fields_with_labels_and_ids_of_their_own(name: str) -> None:
+    fields = [field for field in github(f"ISSUE_TEMPLATE/{name}.yml")["body"] if field["type"] != "markdown"]
+
+    assert all(field["attributes"]["label"] for field in fields)
+    assert len({field["id"] for field in fields}) == len(fields)

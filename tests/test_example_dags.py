@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,12 +25,17 @@ pytestmark = pytest.mark.dags
 EXAMPLES = Path(__file__).parent.parent / "example_dags"
 
 
-def run(name: str, path: Path, file: str = "") -> dict[str, object]:
-    """Run an example to its end; what its tasks pushed to XCom, by task."""
+def instances(name: str, path: Path, file: str = "") -> list[Any]:
+    """The task instances of an example that has run to its end."""
     dag = DagBag(str(EXAMPLES / f"{file or name}.py")).dags[name]
     dag_run = dag.test(run_conf={"path": f"file://{path}"})
     assert dag_run.state == "success"
-    return {ti.task_id: ti.xcom_pull(task_ids=ti.task_id) for ti in dag_run.get_task_instances()}
+    return list(dag_run.get_task_instances())
+
+
+def run(name: str, path: Path, file: str = "") -> dict[str, object]:
+    """Run an example to its end; what its tasks pushed to XCom, by task."""
+    return {ti.task_id: ti.xcom_pull(task_ids=ti.task_id) for ti in instances(name, path, file)}
 
 
 @contextmanager
@@ -131,10 +137,12 @@ def test_domains_are_mapped_to_paths_of_their_own(
 ) -> None:
     connections.vlmrun.fill(50)
 
-    xcoms = run("example_mapped", landing)
+    tasks = instances("example_mapped", landing)
 
+    (summary,) = [ti.xcom_pull(task_ids=ti.task_id) for ti in tasks if ti.task_id == "summarise"]
     counts = Counter(row.group for row in connections.vlmrun.rows if row.outcome == "completed")
-    assert xcoms["summarise"] == counts
+    assert summary == counts
+    assert {ti.rendered_map_index for ti in tasks if ti.task_id == "land"} == counts.keys()
     assert len(list(landing.rglob("_manifest.json"))) == 3
 
 

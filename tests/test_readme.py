@@ -1,4 +1,4 @@
-"""The tables of the README and of the pages of the services, against the package."""
+"""The README, and the tables of classes, filters, connection fields and versions, against the package."""
 
 from __future__ import annotations
 
@@ -25,11 +25,26 @@ from airflow_provider_predictions.triggers.vlmrun import VlmRunPredictionsEventT
 
 ROOT = Path(__file__).parent.parent
 README = ROOT.joinpath("README.md").read_text()
+REFERENCE = ROOT.joinpath("docs/reference/index.md").read_text()
+VERSIONS = ROOT.joinpath("docs/versions.md").read_text()
+FIGURES = "\n".join(ROOT.joinpath(f"docs/{page}.md").read_text() for page in ("benchmarks", "reliability"))
 HOOKS: list[type[PredictionsHook[Any]]] = [VlmRunHook, CradlHook]
 
 
 def section(title: str) -> str:
-    return README.split(f"\n## {title}\n")[1].split("\n## ")[0]
+    return REFERENCE.split(f"\n## {title}\n")[1].split("\n## ")[0]
+
+
+def test_the_readme_is_read_in_two_minutes() -> None:
+    assert len(README.splitlines()) <= 110
+
+
+def test_every_figure_of_the_readme_is_one_that_a_run_has_written() -> None:
+    bullets = README.split("[start:intro]")[1].split("[end:intro]")[0]
+    named = re.findall(r"\d[\d,.]*\d", bullets)
+
+    assert len(named) > 5
+    assert not [figure for figure in named if figure not in FIGURES]
 
 
 def test_every_public_class_is_in_the_table() -> None:
@@ -73,13 +88,14 @@ def test_the_table_holds_every_argument(classes: tuple[type, ...]) -> None:
     }
 
     assert len(arguments) >= 5
-    assert not [name for name in arguments if f"`{name}`" not in section("Classes")]
+    tables = section("Classes") + section("Filters")
+    assert not [name for name in arguments if f"`{name}`" not in tables]
 
 
 def test_the_table_holds_every_filter() -> None:
     for hook in HOOKS:
         names = hook.service_class.filters.model_fields
-        assert not [name for name in names if f"`{name}`" not in section("Classes")]
+        assert not [name for name in names if f"`{name}`" not in section("Filters")]
 
 
 @pytest.mark.parametrize("hook", HOOKS, ids=lambda hook: hook.conn_type)
@@ -110,7 +126,7 @@ def test_the_table_of_versions_holds_each_that_is_pinned() -> None:
     """A version has a row for each Python. Only another run can check the counts."""
     pins = "\n".join(path.read_text() for path in ROOT.joinpath("constraints").glob("airflow-[0-9]*.txt"))
 
-    rows = re.findall(r"^\| (\d+\.\d+\.\d+) \|", section("Airflow versions"), re.MULTILINE)
+    rows = re.findall(r"^\| (\d+\.\d+\.\d+) \|", VERSIONS, re.MULTILINE)
 
     assert sorted({*rows}) == sorted(re.findall(r"^apache-airflow==(\S+)$", pins, re.MULTILINE))
 

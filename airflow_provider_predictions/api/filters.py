@@ -81,12 +81,6 @@ Seconds = Annotated[float, BeforeValidator(seconds_of), Field(gt=0, allow_inf_na
 Lookback = Annotated[float, BeforeValidator(seconds_of), Field(ge=0, allow_inf_nan=False)]
 
 
-class Arguments(BaseModel):
-    """Arguments that are no templates. Nothing is converted, since "false" would become true."""
-
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
-
-
 class Filters(BaseModel):
     """Which predictions of a list match: the filters of hooks, operators and sensors."""
 

@@ -8,9 +8,9 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import fields
 from itertools import islice
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, cast
+from typing import Any, ClassVar, Generic, TypeVar, cast
 
-from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
+from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook, Connection
 from pydantic import BaseModel, ValidationError
 
 from airflow_provider_predictions.api.coercion import short
@@ -25,9 +25,6 @@ from airflow_provider_predictions.api.service import Service
 from airflow_provider_predictions.hooks import legacy_form
 from airflow_provider_predictions.hooks.connection_settings import Settings, base_url, extras
 
-if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Connection
-
 R = TypeVar("R", bound=BaseModel)
 
 
@@ -39,7 +36,7 @@ class PredictionsHook(BaseHook, Generic[R]):
     has a twin with the prefix ``a`` for event loops. All requests raise the errors of ``api.errors``.
 
     :param conn_id: the Airflow connection.
-    :param attempts: how often a request is sent at most, by default 5.
+    :param attempts: how many times a request is sent at most, by default 5.
     """
 
     conn_name_attr: ClassVar[str]
@@ -77,8 +74,6 @@ class PredictionsHook(BaseHook, Generic[R]):
     def auth(cls, conn: Connection, settings: Any) -> Auth:
         """The credentials of a connection.
 
-        :param conn: the Airflow connection.
-        :param settings: its extras, checked.
         :raises ConfigurationError: naming the field that is empty or that no header can hold.
         """
 
@@ -86,7 +81,6 @@ class PredictionsHook(BaseHook, Generic[R]):
     def service(cls, conn: Connection) -> Service[Any]:
         """The service that a connection describes. A pure function.
 
-        :param conn: the Airflow connection.
         :raises ConfigurationError: naming the field that is wrong.
         """
         try:
@@ -103,7 +97,6 @@ class PredictionsHook(BaseHook, Generic[R]):
     def settings(cls, conn: Connection) -> Settings:
         """The extras, checked.
 
-        :param conn: the Airflow connection.
         :raises ConfigurationError: naming the extra that is wrong.
         """
         given = extras(conn, f"extra__{cls.conn_type}__")
@@ -113,7 +106,6 @@ class PredictionsHook(BaseHook, Generic[R]):
     def filters(cls, **filters: Any) -> Filters:
         """The filters, checked.
 
-        :param filters: see the class.
         :raises ConfigurationError: naming the argument that is wrong.
         """
         return checked(cls.service_class.filters, filters)
@@ -152,10 +144,7 @@ class PredictionsHook(BaseHook, Generic[R]):
             ) from None  # Airflow's own message shows the whole text
 
     def iter_pages(self, **filters: Any) -> Iterator[Page]:
-        """Iterate over the pages of the list. Each holds the records that match, as bytes.
-
-        :param filters: see the class.
-        """
+        """Iterate over the pages of the list. Each holds the records that match, as bytes."""
         wanted = self.filters(**filters)
 
         def pages() -> Iterator[Page]:
@@ -165,10 +154,7 @@ class PredictionsHook(BaseHook, Generic[R]):
         return pages()
 
     def aiter_pages(self, **filters: Any) -> AsyncIterator[Page]:
-        """``iter_pages`` on an event loop.
-
-        :param filters: see the class.
-        """
+        """``iter_pages`` on an event loop."""
         wanted = self.filters(**filters)
 
         async def pages() -> AsyncIterator[Page]:
@@ -179,44 +165,30 @@ class PredictionsHook(BaseHook, Generic[R]):
         return pages()
 
     def iter_predictions(self, **filters: Any) -> Iterator[R]:
-        """Iterate over the predictions that match. Memory holds one page at a time.
-
-        :param filters: see the class.
-        """
+        """Iterate over the predictions that match. Memory holds one page at a time."""
         return (self.record(row) for page in self.iter_pages(**filters) for row in page.predictions)
 
     def aiter_predictions(self, **filters: Any) -> AsyncIterator[R]:
-        """``iter_predictions`` on an event loop.
-
-        :param filters: see the class.
-        """
+        """``iter_predictions`` on an event loop."""
         pages = self.aiter_pages(**filters)
         return (self.record(row) async for page in pages for row in page.predictions)
 
     def get_prediction(self, prediction_id: str) -> R:
         """One prediction.
 
-        :param prediction_id: the service's id.
-        :raises NotFoundError: if the service has none.
+        :raises NotFoundError: if the service has none with this id.
         """
         with self.get_conn() as client:
             return self.record(client.prediction(prediction_id))
 
     async def aget_prediction(self, prediction_id: str) -> R:
-        """``get_prediction`` on an event loop.
-
-        :param prediction_id: the service's id.
-        :raises NotFoundError: if the service has none.
-        """
+        """``get_prediction`` on an event loop."""
         async with await self.aget_conn() as client:
             return self.record(await client.prediction(prediction_id))
 
     @classmethod
     def record(cls, prediction: Prediction) -> R:
-        """The pydantic model of a record. A field that does not fit the specification keeps its value.
-
-        :param prediction: of a page.
-        """
+        """The pydantic model of a record. A field that does not fit the specification keeps its value."""
         record = cast("type[R]", cls.service_class.record)
         try:
             return record.model_validate_json(prediction.raw)
@@ -234,7 +206,7 @@ class PredictionsHook(BaseHook, Generic[R]):
             with hook.get_conn() as client:
                 filters = self.filters(page_size=MAX_COUNTED, max_predictions=MAX_COUNTED)
                 paginator = client.service.paginator(filters)
-                # Behind a short page, only a second one shows whether that was all.
+                # After a short page, only a second one shows whether that was all.
                 rows = [row for page in islice(client.pages(paginator), 2) for row in page.predictions]
         except (PredictionsError, AirflowNotFoundException) as error:
             return False, str(error)

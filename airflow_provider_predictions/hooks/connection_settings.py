@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
+from airflow.providers.common.compat.sdk import Connection
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from airflow_provider_predictions.api.coercion import NOTHING
@@ -15,12 +16,9 @@ from airflow_provider_predictions.api.limits import MAX_RESPONSE_BYTES, MAX_TIME
 from airflow_provider_predictions.api.service import BASE_URL
 from airflow_provider_predictions.api.urls import checked_host, checked_url, split_url
 
-if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Connection
-
 _BRACKETS = re.compile(r"\[([0-9A-Fa-f.]*:[0-9A-Fa-f:.]*)\]")
 NOT_GIVEN = (None, *NOTHING)
-"""How forms, environments and templates of charts write an extra that was left out."""
+"""How forms, environment variables and chart templates write an omitted extra."""
 
 
 def _one_line(value: str) -> str:
@@ -30,7 +28,7 @@ def _one_line(value: str) -> str:
 
 
 def _without_brackets(value: object) -> object:
-    """Text with IPv6 addresses as URLs write them would look like a list."""
+    """Remove the brackets of IPv6 addresses. Text that starts with a bracket would look like a list."""
     return _BRACKETS.sub(r"\1", value) if isinstance(value, str) else value
 
 
@@ -66,7 +64,7 @@ class Settings(BaseModel):
 def extras(conn: Connection, prefix: str) -> dict[str, Any]:
     """The extras that have a value. Null, empty text, "None" and "null" stand for none.
 
-    :param prefix: the test button of Airflow 2.11 sends each field a second time, with this in front.
+    :param prefix: removed from names. The test button of Airflow 2.11 sends each field a second time with it.
     """
     try:
         extra = json.loads("{}" if conn.extra in NOT_GIVEN else conn.extra)
@@ -94,8 +92,8 @@ def base_url(conn: Connection, default: str) -> str:
 def required(value: str | None, field: str) -> str:
     """A credential without the spaces around it.
 
-    :param field: its label in the form, and its name.
-    :raises ConfigurationError: if it is empty, or holds what only a slip of copy and paste puts there.
+    :param field: its label in the form and its name.
+    :raises ConfigurationError: if it is empty, or holds a line break or a letter that is not ASCII.
     """
     if not (value := (value or "").strip()):
         raise ConfigurationError(f"{field}: is empty")

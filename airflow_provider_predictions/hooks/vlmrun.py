@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from airflow.providers.common.compat.sdk import Connection
 from typing_extensions import override
 
 from airflow_provider_predictions.api.http.auth import BearerAuth
 from airflow_provider_predictions.api.vlmrun import VlmRun, VlmRunPrediction
 from airflow_provider_predictions.hooks.base import PredictionsHook
 from airflow_provider_predictions.hooks.connection_settings import Settings, required
-
-if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Connection
 
 
 class VlmRunHook(PredictionsHook[VlmRunPrediction]):

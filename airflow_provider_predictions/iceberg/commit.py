@@ -1,9 +1,9 @@
-"""The commit: each landing once, whoever tries, however often, and whatever the catalog answers.
+"""The commit: each landing once, whoever tries, however often, and whatever the catalog responds.
 
-pyiceberg's own commit retries a refused one by itself, so that two attempts that both looked first commit
-twice; and where the last retry is refused, it deletes what the commit may have made current. So the updates
-are staged by pyiceberg and committed here, and after each failure the landing is looked for. The guard is the
-requirement that the table's branch has not moved since that look.
+pyiceberg's own commit retries by itself when it is refused, so two attempts that both looked first commit
+twice. If its last retry is refused, it deletes files that the commit may have made current. So pyiceberg
+stages the updates, and this module commits them and looks for the landing after each failure. The commit
+requires that the table's branch has not moved since that look.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ log = logging.getLogger(__name__)
 
 LANDING = "predictions.landing"
 ATTEMPT = "predictions.attempt"
-"""Properties of a snapshot: which landing it has added, and which attempt did so."""
+"""Properties of a snapshot: the landing that it has added, and the attempt that did so."""
 TRIES = 10
 FIRST_WAIT = 0.1
 """Seconds after the first failure, doubled after each."""
 
 
 def snapshot_of(table: Table, mark: str) -> Snapshot | None:
-    """The snapshot that has added a landing to what the table is now; one that was rolled back has not."""
+    """The snapshot that added a landing to the current table. One that was rolled back does not count."""
     snapshot = table.current_snapshot()
     while snapshot and (not snapshot.summary or snapshot.summary.additional_properties.get(LANDING) != mark):
         parent = snapshot.parent_snapshot_id
@@ -46,12 +46,12 @@ def snapshot_of(table: Table, mark: str) -> Snapshot | None:
 
 
 def holds(table: Table, mark: str) -> bool:
-    """Whether the table has a landing, also where the snapshot that has added it has expired."""
+    """Whether the table has a landing, even if the snapshot that added it has expired."""
     if snapshot_of(table, mark):
         return True
     if MARK not in table.schema().column_names or not table.current_snapshot():
         return False
-    # Where it is not there, no file's statistics match and none is read.
+    # If it is not there, no file's statistics match, and none is read.
     found = table.scan(row_filter=f"{MARK} == '{mark}'", selected_fields=(MARK,), limit=1).to_arrow()
     return bool(found.num_rows)
 
@@ -61,11 +61,10 @@ def commit(
 ) -> tuple[Table, bool]:
     """Add the data files of a landing to the table, unless it has the landing already.
 
-    :param mark: of the landing.
-    :param attempt: whose files they are.
-    :param facts: further properties of the snapshot.
-    :return: the table as it is then, and whether this attempt has added the files.
-    :raises ConflictError: where it cannot be found out, or others commit all the time.
+    :param attempt: that wrote the files.
+    :param facts: more properties of the snapshot.
+    :return: the table afterwards, and whether this attempt has added the files.
+    :raises ConflictError: if the outcome is unknown, or others commit all the time.
     """
     failure: Exception | None = None
     for turn in range(TRIES + 1):
@@ -103,7 +102,7 @@ def _try(catalog: Catalog, table: Table, files: Sequence[str], properties: dict[
 
 
 def remove(table: Table, files: Sequence[str]) -> None:
-    """Remove data files that this attempt has written, and that no commit can name."""
+    """Remove data files of this attempt that no commit can name."""
     for file in files:
         try:
             table.io.delete(file)

@@ -1,20 +1,16 @@
-"""What pyiceberg raises, as errors of this package."""
+"""Turn what pyiceberg raises into errors of this package."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 
 from pyiceberg import exceptions
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from airflow_provider_predictions.api.errors import (
-    ConfigurationError,
-    PredictionsError,
-    StorageError,
-)
+from airflow_provider_predictions.api.errors import ConfigurationError, PredictionsError, StorageError
 from airflow_provider_predictions.api.limits import MAX_MESSAGE_LENGTH
+from airflow_provider_predictions.storage.errors import explaining
 
 _REFUSED = (exceptions.UnauthorizedError, exceptions.ForbiddenError, exceptions.OAuthError)
 _WRONG = (
@@ -32,21 +28,14 @@ _NO_ACCESS = re.compile("ACCESS_DENIED|Access Denied|INVALID_ACCESS_KEY|SIGNATUR
 _NO_FILE = re.compile("unable to open database file")
 
 
-@contextmanager
-def explained(done: str, argument: str = "catalog") -> Iterator[None]:
-    """Make what pyiceberg, its storage and its catalog raise an error of this package.
+def explained(done: str) -> AbstractContextManager[None]:
+    """Turn what pyiceberg, its storage and its catalog raise into an error of this package.
 
     :param done: what could not be done, such as ``be opened``.
-    :param argument: that is to blame where the person can mend it.
-    :raises ConfigurationError: where a retry cannot cure it.
-    :raises StorageError: for all else.
+    :raises ConfigurationError: if a retry cannot cure it.
+    :raises StorageError: for everything else.
     """
-    try:
-        yield
-    except PredictionsError:
-        raise
-    except Exception as error:
-        raise _explain(error, f"{argument}: cannot {done}: {_words(error)}") from None
+    return explaining(lambda error: _explain(error, f"catalog: cannot {done}: {_words(error)}"))
 
 
 def _explain(error: Exception, what: str) -> PredictionsError:
@@ -66,7 +55,7 @@ def _explain(error: Exception, what: str) -> PredictionsError:
 
 
 def _words(error: Exception) -> str:
-    """What the error says, without the answer of a server, SQL and what URLs hold."""
+    """The first line of the error, without a server's response, SQL and secrets of URLs."""
     name = type(error).__name__
     if isinstance(error, exceptions.RESTError) or type(error).__module__.startswith("requests"):
         return name

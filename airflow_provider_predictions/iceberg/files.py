@@ -1,8 +1,7 @@
-"""Records become data files of one day each, as the partitions of the table want them, in constant memory."""
+"""Write records as data files of one day each, as the table is partitioned, in constant memory."""
 
 from __future__ import annotations
 
-import gzip
 import shutil
 from collections.abc import Iterable, Iterator
 from datetime import date
@@ -15,6 +14,7 @@ import pyarrow.parquet as pq
 
 from airflow_provider_predictions.api.errors import ConfigurationError, DamagedLandingError
 from airflow_provider_predictions.iceberg.landing import CommittedLanding
+from airflow_provider_predictions.storage.formats import SUFFIXES
 from airflow_provider_predictions.storage.parquet import ROWS_PER_GROUP, Parquet
 
 if TYPE_CHECKING:
@@ -23,19 +23,19 @@ if TYPE_CHECKING:
 MARK = "landing"
 """The column that holds the mark of the landing."""
 GROUP_BYTES = 16 << 20
-"""Of Arrow's, that become one row group."""
+"""Bytes in memory that become one row group."""
 FILE_BYTES = 256 << 20
-"""As stored, after which a day gets another data file."""
+"""Bytes as stored after which a day gets another data file."""
 WRITTEN = (pa.string(), pa.float64(), pa.timestamp("us", tz="UTC"))
-"""The types of columns that landings have."""
+"""The types of a landing's columns."""
 
 
 def schema_of(landing: CommittedLanding, parts: list[Path]) -> pa.Schema:
     """The columns of a landing, the same in all of its parts.
 
     :param parts: its parts, in their order.
-    :raises DamagedLandingError: where a column of one part has another type than in another part, or no part
-        of a landing has such a column; or where a part holds more or fewer rows than its manifest says.
+    :raises DamagedLandingError: if a column has a type that differs between parts or that landings do not
+        have, if the creation time is missing, or if a part holds more or fewer rows than its manifest says.
     """
     if landing.manifest["format"] == "jsonl":
         return Parquet(landing.service).schema
@@ -65,7 +65,7 @@ def schema_of(landing: CommittedLanding, parts: list[Path]) -> pa.Schema:
 def batches(landing: CommittedLanding, part: Path, workspace: Path) -> Iterator[pa.RecordBatch]:
     """The rows of a part.
 
-    :param workspace: a directory for what is made of JSON Lines meanwhile.
+    :param workspace: a directory for temporary files.
     """
     made: list[Path] = []
     if landing.manifest["format"] == "jsonl":
@@ -86,8 +86,7 @@ class Days:
 
     The files are opened for each batch anew, so any number of days in any order costs no memory.
 
-    :param directory: for them.
-    :param created: the column that says of which day a row is, in UTC.
+    :param created: the column whose day in UTC decides.
     """
 
     def __init__(self, directory: Path, created: str) -> None:
@@ -96,7 +95,6 @@ class Days:
         self.rows: dict[date | None, int] = {}
 
     def add(self, batch: pa.RecordBatch) -> None:
-        """Add rows."""
         created = batch.column(batch.schema.get_field_index(self._created))
         days = created.cast(pa.timestamp("us")).cast(pa.date32(), safe=False)
         for day in pc.unique(days):
@@ -104,7 +102,7 @@ class Days:
             self._append(day.as_py(), batch.filter(is_of_day))
 
     def read(self, day: date | None) -> Iterator[pa.RecordBatch]:
-        """The rows of a day, in the order in which they were added; its file is removed."""
+        """The rows of a day, in the order in which they were added. Removes its file."""
         path = self._file(day)
         with pa.OSFile(str(path)) as file:
             while file.tell() < file.size():
@@ -127,14 +125,12 @@ class Days:
 def write(
     table: Table, days: Days, directory: str, mark: str, locations: list[str], *, file_bytes: int = FILE_BYTES
 ) -> int:
-    """Write the data files of a landing; the table does not know them yet.
+    """Write the data files of a landing. The table does not know them yet.
 
-    :param days: the rows.
-    :param directory: under that of the table's data, of this attempt alone.
-    :param mark: of the landing.
-    :param locations: gets where each file is, before it is written.
-    :param file_bytes: as stored, after which a day gets another file.
-    :return: how many rows are in the files.
+    :param directory: under the table's data, of this attempt alone.
+    :param locations: gets the location of each file before it is written.
+    :param file_bytes: bytes as stored after which a day gets another file.
+    :return: the number of rows in the files.
     """
     from pyiceberg.io.pyarrow import schema_to_pyarrow
 
@@ -160,7 +156,7 @@ def write(
 
 
 def _groups(rows: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
-    """Row groups of some size, of batches that may be small."""
+    """Join small batches to row groups."""
     held: list[pa.RecordBatch] = []
     for batch in rows:
         held.append(batch)
@@ -187,16 +183,7 @@ def _fitted(rows: pa.Table, mark: str, schema: pa.Schema) -> pa.Table:
 
 
 def _decompress(part: Path, lines: Path, compression: str | None) -> None:
-    if compression is None:
-        lines.symlink_to(part.resolve())
-        return
-    with part.open("rb") as stored, lines.open("wb") as out:
-        if compression == "gzip":
-            with gzip.GzipFile(fileobj=stored) as plain:
-                shutil.copyfileobj(plain, out, 1 << 20)
-        elif compression == "zstd":
-            import zstandard
-
-            zstandard.ZstdDecompressor().copy_stream(stored, out)
-        else:
-            raise ConfigurationError(f"manifest: its compression {compression} is not known")
+    if compression not in SUFFIXES:
+        raise ConfigurationError(f"manifest: its compression {compression} is not known")
+    with pa.input_stream(str(part), compression=compression) as plain, lines.open("wb") as out:
+        shutil.copyfileobj(plain, out, 1 << 20)

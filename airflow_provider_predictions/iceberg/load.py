@@ -1,37 +1,89 @@
-"""A landing goes into a table: checked on this machine first, written then, committed last."""
+"""Add a landing to a table: check it on this machine, write data files, commit."""
 
 from __future__ import annotations
 
 import logging
+import tempfile
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from airflow_provider_predictions.api.errors import DamagedLandingError
-from airflow_provider_predictions.iceberg.commit import commit, holds, remove
+from airflow.providers.common.compat.sdk import AirflowNotFoundException
+from pyiceberg.catalog import Catalog, load_catalog
+
+from airflow_provider_predictions.api.coercion import short
+from airflow_provider_predictions.api.errors import ConfigurationError, DamagedLandingError
+from airflow_provider_predictions.iceberg.commit import commit, holds, remove, snapshot_of
 from airflow_provider_predictions.iceberg.errors import explained
 from airflow_provider_predictions.iceberg.files import Days, batches, schema_of, write
-from airflow_provider_predictions.iceberg.landing import CommittedLanding
-from airflow_provider_predictions.iceberg.table import check_fits, find, make, widened
-from airflow_provider_predictions.storage.errors import worker_disk
+from airflow_provider_predictions.iceberg.landing import CommittedLanding, committed
+from airflow_provider_predictions.iceberg.table import check_fits, existing, find, make, widened
+from airflow_provider_predictions.storage.errors import extra, worker_disk
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    from pyiceberg.catalog import Catalog
     from pyiceberg.table import Table
 
 log = logging.getLogger(__name__)
 
 
-def load(catalog: Catalog, name: str, landing: CommittedLanding, workspace: Path) -> tuple[Table, bool]:
-    """Add a landing to a table, unless the table has it.
+def add(
+    manifest: object, name: str, catalog: str | Mapping[str, Any]
+) -> tuple[dict[str, Any], CommittedLanding | None, Table | None]:
+    """Add the landing of a manifest to a table, exactly once.
 
+    :param manifest: the manifest, or the URL of one.
     :param name: of the table, with its namespace.
-    :param workspace: an empty directory; it takes the landing's parts and as much again.
+    :param catalog: the id of an Iceberg connection, or pyiceberg's properties.
+    :return: an ``IcebergCommit``; the landing, None if it holds no records; and the table, None if there is
+        none.
+    :raises ConfigurationError: if the table cannot take the landing; nothing is written.
+    :raises DamagedLandingError: if the landing is not what its manifest says; nothing is written.
+    :raises ConflictError: if others commit all the time.
+    """
+    landing, opened, added = committed(manifest), _opened(catalog), False
+    if landing is None:
+        log.info("The landing holds no records; there is nothing to add to %s", name)
+        table = existing(opened, name)
+    else:
+        if not landing.manifest["consistent"]:
+            log.warning("It cannot be proven that none is missing: %s", landing.manifest["inconsistency"])
+        with tempfile.TemporaryDirectory(prefix="predictions-iceberg-") as workspace:
+            table, added = _load(opened, name, landing, Path(workspace))
+    snapshot = snapshot_of(table, landing.mark) if table and landing else None
+    facts = {
+        "table": name,
+        "location": table.location() if table else None,
+        "metadata_location": table.metadata_location if table else None,
+        "snapshot_id": snapshot.snapshot_id if snapshot else None,
+        "landing": landing.mark if landing else None,
+        "path": landing.manifest["path"] if landing else None,
+        "service": landing.manifest["service"] if landing else None,
+        "count": landing.manifest["count"] if landing else 0,
+        "added": added,
+    }
+    return facts, landing, table
+
+
+def _opened(catalog: str | Mapping[str, Any]) -> Catalog:
+    with explained("be opened"):
+        if isinstance(catalog, str):
+            with extra("iceberg"):
+                from airflow.providers.apache.iceberg.hooks.iceberg import IcebergHook
+            try:
+                return IcebergHook(catalog).catalog
+            except AirflowNotFoundException:
+                raise ConfigurationError(f"catalog: there is no connection {short(catalog)}") from None
+        properties = {key: str(value) for key, value in catalog.items()}
+        return load_catalog(properties.pop("name", "default"), **properties)
+
+
+def _load(catalog: Catalog, name: str, landing: CommittedLanding, workspace: Path) -> tuple[Table, bool]:
+    """Add a landing, unless the table has it.
+
+    :param workspace: an empty directory. It takes the landing's parts and as much again.
     :return: the table, and whether this call has added the landing.
-    :raises ConfigurationError: where the table cannot take the landing; nothing is written.
-    :raises DamagedLandingError: where the landing is not what its manifest says; nothing is written.
-    :raises ConflictError: where others commit all the time.
     """
     service, created = landing.manifest["service"], landing.created
     with explained(f"read the table {name}"):
@@ -50,11 +102,11 @@ def load(catalog: Catalog, name: str, landing: CommittedLanding, workspace: Path
 def _spooled(
     landing: CommittedLanding, table: Table | None, name: str, workspace: Path
 ) -> tuple[Days, pa.Schema]:
-    """All rows of a landing on this machine, by day, once all parts are what the manifest says."""
+    """Copy all rows of a landing to this machine, by day, and check them against the manifest."""
     directories = [workspace / each for each in ("parts", "days")]
     for directory in directories:
         directory.mkdir()
-    parts = landing.fetch(directories[0])
+    parts = [landing.fetch(part, directories[0], "manifest") for part in landing.manifest["parts"]]
     schema = schema_of(landing, parts)
     if table:
         check_fits(table, name, schema)
@@ -70,7 +122,7 @@ def _spooled(
 def _written(
     catalog: Catalog, table: Table, name: str, landing: CommittedLanding, days: Days
 ) -> tuple[Table, bool]:
-    """Write the data files under names that no other attempt has, and commit them."""
+    """Write the data files under names of this attempt alone, and commit them."""
     attempt, mark = uuid4().hex, landing.mark
     files: list[str] = []
     with explained(f"write to {table.location()}"):
@@ -89,7 +141,7 @@ def _written(
 
 
 def _compare(rows: int, landing: CommittedLanding) -> None:
-    """Refuse rows that are fewer or more than the manifest says."""
+    """Refuse fewer or more rows than the manifest says."""
     if rows != landing.manifest["count"]:
         raise DamagedLandingError(
             f"manifest: its parts hold {rows} rows, and it says {landing.manifest['count']}. Nothing is "

@@ -1,4 +1,4 @@
-"""The table of a service's predictions: made, checked, and widened where a landing has more columns."""
+"""Make and check the table of a service's predictions, and add columns that a landing has and it lacks."""
 
 from __future__ import annotations
 
@@ -32,10 +32,6 @@ log = logging.getLogger(__name__)
 
 SERVICE = "predictions.service"
 """The property of a table that says whose predictions it holds."""
-PROPERTIES = {
-    # A manifest for each run of some years makes every plan slow.
-    "commit.manifest-merge.enabled": "true",
-}
 TRIES = 10
 _TYPES: dict[pa.DataType, PrimitiveType] = {
     pa.string(): StringType(),
@@ -43,11 +39,11 @@ _TYPES: dict[pa.DataType, PrimitiveType] = {
     pa.timestamp("us", tz="UTC"): TimestamptzType(),
 }
 _COARSE = (DayTransform, MonthTransform, YearTransform, VoidTransform)
-"""Partitions of which a file of one day lies in one."""
+"""Partitions that each hold whole days."""
 
 
 def existing(catalog: Catalog, name: str) -> Table | None:
-    """The table, whatever it holds; None where there is none."""
+    """The table, whatever it holds. None if there is none."""
     # Not `create_table_if_not_exists`: it writes metadata for a table that exists.
     with suppress(NoSuchTableError, NoSuchNamespaceError):
         return catalog.load_table(name)
@@ -55,11 +51,10 @@ def existing(catalog: Catalog, name: str) -> Table | None:
 
 
 def find(catalog: Catalog, name: str, service: str, created: str) -> Table | None:
-    """The table of a service's predictions; None where there is none.
+    """The table of a service's predictions. None if there is none.
 
-    :param service: whose predictions it is to hold.
-    :param created: the column of their creation.
-    :raises ConfigurationError: where it is somebody else's, or its partitions are others than of time.
+    :param created: the column of their creation time.
+    :raises ConfigurationError: if it has another owner, or is not partitioned by time.
     """
     table = existing(catalog, name)
     if table is None:
@@ -78,7 +73,6 @@ def find(catalog: Catalog, name: str, service: str, created: str) -> Table | Non
 def check_fits(table: Table, name: str, schema: pa.Schema) -> None:
     """Refuse a landing whose columns the table cannot take.
 
-    :param schema: the columns of the landing.
     :raises ConfigurationError: naming the first column of another type.
     """
     held = {field.name: field for field in table.schema().fields}
@@ -104,18 +98,17 @@ def check_fits(table: Table, name: str, schema: pa.Schema) -> None:
 def make(catalog: Catalog, name: str, service: str, created: str, schema: pa.Schema) -> Table:
     """Make the table, or find the one that another attempt has just made.
 
-    :param service: whose predictions it is to hold.
     :param created: the column by whose days it is partitioned.
-    :param schema: the columns of the landing.
-    :raises ConfigurationError: where another one has made another table.
+    :raises ConfigurationError: if somebody else has made another table.
     """
     columns = _iceberg(_with_mark(schema))
     day = PartitionField(columns.find_field(created).field_id, 1000, DayTransform(), f"{created}_day")
-    # Two that make the namespace at once meet the error of the catalog's database.
+    # If two attempts make the namespace at once, one meets an error of the catalog's database.
     with suppress(NamespaceAlreadyExistsError, IntegrityError):
         catalog.create_namespace_if_not_exists(name.rpartition(".")[0])
     with suppress(TableAlreadyExistsError, IntegrityError):
-        properties = PROPERTIES | {SERVICE: service}
+        # Without merging, a manifest for each run of some years makes every plan slow.
+        properties = {"commit.manifest-merge.enabled": "true", SERVICE: service}
         table = catalog.create_table(name, columns, partition_spec=PartitionSpec(day), properties=properties)
         log.info("Made the table %s in %s", name, table.location())
         return table
@@ -127,10 +120,9 @@ def make(catalog: Catalog, name: str, service: str, created: str, schema: pa.Sch
 
 
 def widened(catalog: Catalog, table: Table, name: str, schema: pa.Schema) -> Table:
-    """The table with all columns of a landing. No column is removed, renamed or given another type.
+    """Add the columns of a landing that the table lacks. No column is removed, renamed or retyped.
 
-    :param schema: the columns of the landing.
-    :raises ConflictError: where others change the schema all the time.
+    :raises ConflictError: if others change the schema all the time.
     """
     for _ in range(TRIES):
         missing = [
@@ -152,7 +144,7 @@ def _with_mark(schema: pa.Schema) -> pa.Schema:
 
 
 def _iceberg(schema: pa.Schema) -> Schema:
-    """Columns in Iceberg's terms, numbered; a table that exists has numbers of its own."""
+    """The columns as an Iceberg schema. The numbers hold for a new table only."""
     return Schema(
         *(
             NestedField(number, field.name, _TYPES[field.type], required=False)

@@ -1,1 +1,1 @@
-"""Pages go somewhere: into XCom or into object storage."""
+"""List predictions to XCom, land them in object storage, load them into Iceberg, and report on them."""

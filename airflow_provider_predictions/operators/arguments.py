@@ -1,9 +1,9 @@
-"""What a path can be, and how a landing's manifest says what it was narrowed to."""
+"""What paths, sources, tables and periods may be."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from importlib.util import find_spec
 from pathlib import PurePath
 from typing import Annotated, Any
@@ -14,8 +14,6 @@ from pydantic import AfterValidator, Field
 from airflow_provider_predictions._compat import attached_schemes
 from airflow_provider_predictions.api.coercion import BRACKETS, given, shown
 from airflow_provider_predictions.api.errors import ConfigurationError
-from airflow_provider_predictions.api.filters import Filters
-from airflow_provider_predictions.api.incremental import IncrementalCursor
 from airflow_provider_predictions.api.wording import Log
 from airflow_provider_predictions.report.options import (
     checked_currency,
@@ -28,10 +26,11 @@ from airflow_provider_predictions.report.window import CALENDAR, make_zone, no_p
 from airflow_provider_predictions.storage.manifest import MANIFEST
 
 A_PATH = "s3://aws_default@bucket/predictions"
+NO_SOURCE = f"is empty; give a manifest, or a URL such as {A_PATH}"
 LOCAL = ("file", "local")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _CONNECTION = re.compile(r"^[^/@]*@")
-"""Of a local URL: the connection whose file system it is."""
+"""The connection in a local URL."""
 _URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<rest>.*)", re.DOTALL)
 _TABLE = re.compile(r"[^.\s]+(\.[^.\s]+)+")
 EXTRAS = {
@@ -39,7 +38,7 @@ EXTRAS = {
     "gcs": (("gs", "gcs"), "gcsfs", "airflow.providers.google"),
     "azure": (("abfs", "abfss", "adl"), "adlfs", "airflow.providers.microsoft.azure"),
 }
-"""Of each extra its schemes, and the modules that it installs."""
+"""The schemes of each extra, and the modules that it installs."""
 
 
 def _is_installed(module: str) -> bool:
@@ -49,7 +48,7 @@ def _is_installed(module: str) -> bool:
         return False
 
 
-# Once, since no path is to make a task look for files while the DAG is parsed.
+# At import, so that parsing a DAG does not look for modules again for each path.
 _LACKING = {
     scheme: extra
     for extra, (schemes, *modules) in EXTRAS.items()
@@ -59,9 +58,9 @@ _LACKING = {
 
 
 def checked_path(path: object) -> str:
-    """The text of a path, checked without a look at any storage.
+    """The text of a path, checked without access to any storage.
 
-    :raises ConfigurationError: where it is no whole path or URL.
+    :raises ConfigurationError: for what is not a whole path or URL.
     """
     if not isinstance(path, str | PurePath | ObjectStoragePath):
         raise ValueError("must be a URL or a path")
@@ -88,7 +87,7 @@ def checked_path(path: object) -> str:
     for mark, what in {"?": "parameters such as versionId", "#": "a fragment"}.items():
         if mark in rest:
             raise ConfigurationError(f"path: holds a {mark}, after which stores read {what}; leave it out")
-    # s3fs would list s3://bucket/a in the place of s3://bucket//a.
+    # s3fs would list s3://bucket/a instead of s3://bucket//a.
     if rest.partition("/")[2].startswith("/"):
         raise ConfigurationError("path: has two slashes after the bucket; leave one out")
     if ":" in rest.partition("/")[0].rpartition("@")[0]:
@@ -112,18 +111,19 @@ def _require_directory(local: str, text: str) -> str:
 StoragePath = Annotated[Any, AfterValidator(checked_path)]
 
 
+def _literal(value: Any) -> Any:
+    """The value that a text shows, if it starts with a bracket."""
+    return shown(value) if isinstance(value, str) and value.startswith(BRACKETS) else value
+
+
 def _checked_source(source: Any, where: str = "") -> list[Any]:
-    """Manifests and URLs, flat.
+    """Manifests and URLs, as one flat list.
 
     :param where: the item of a list, for messages.
     """
-    value = given(source)
-    if isinstance(value, str) and value.startswith(BRACKETS):
-        value = shown(value)
-    if value is None and where:
-        raise ValueError(f"{where}is nothing; its task may have been skipped")
+    value = _literal(given(source))
     if value is None:
-        raise ValueError(f"is empty; give a manifest, or a URL such as {A_PATH}")
+        raise ValueError(f"{where}is nothing; its task may have been skipped" if where else NO_SOURCE)
     if isinstance(value, Mapping):
         return [value]
     if isinstance(value, str | PurePath | ObjectStoragePath):
@@ -135,13 +135,12 @@ def _checked_source(source: Any, where: str = "") -> list[Any]:
         raise ValueError(f"{where}must be manifests or URLs; found {type(value).__name__}")
     items = [found for n, item in enumerate(value, 1) for found in _checked_source(item, f"item {n} ")]
     if not (items or where):
-        raise ValueError(f"is empty; give a manifest, or a URL such as {A_PATH}")
+        raise ValueError(NO_SOURCE)
     return items
 
 
 def _checked_manifest(manifest: Any) -> Any:
-    """A manifest, or the URL of one."""
-    value = shown(manifest) if isinstance(manifest, str) and manifest.startswith("{") else manifest
+    value = _literal(manifest)
     if not value:
         raise ValueError("is empty; give the output of a landing task")
     if isinstance(value, Mapping):
@@ -161,14 +160,14 @@ def _checked_table(table: object) -> str:
 
 
 def _checked_catalog(catalog: Any) -> str | Mapping[str, Any]:
-    found = shown(catalog) if isinstance(catalog, str) and catalog.startswith("{") else catalog
+    found = _literal(catalog)
     if not isinstance(found, str | Mapping) or not found or "://" in found:
         raise ValueError("must be the id of an Iceberg connection, or a mapping of pyiceberg's properties")
     return found
 
 
 def _checked_period(period: Any) -> Any:
-    found = shown(period) if isinstance(period, str) and period.startswith(BRACKETS) else period
+    found = _literal(period)
     is_pair = isinstance(found, list | tuple) and len(found) == 2
     if not (is_pair or found in CALENDAR):
         raise no_period(found)
@@ -196,49 +195,31 @@ Timezone = Annotated[Any, AfterValidator(make_zone), AfterValidator(str)]
 
 
 def path_of(path: str, log: Log) -> ObjectStoragePath:
-    """A checked path, whose storage can be reached from here.
+    """A path in a storage that can be opened here. A directory named None is worth a warning.
 
-    :param log: of the task.
-    :raises ConfigurationError: where it cannot.
+    :raises ConfigurationError: if the storage cannot be opened.
     """
     if "None" in path.split("/"):
         log.warning("path: %s holds a directory named None; a template in it may have come to nothing", path)
-    found = storage_path(path)
-    try:
-        _ = found.fs
-    except (ValueError, ImportError) as error:
-        raise _cannot_open(path, error) from error
-    return found
+    return storage_path(path)
 
 
 def storage_path(path: str, argument: str = "path") -> ObjectStoragePath:
-    """A path in a storage that Airflow knows.
+    """A path in a storage that can be opened here.
 
-    :param argument: that it belongs to, for the message.
-    :raises ConfigurationError: where Airflow knows no such storage.
+    :param argument: the one that holds the path, for the message.
+    :raises ConfigurationError: if the storage cannot be opened.
     """
     try:
-        return ObjectStoragePath(path)
+        found = ObjectStoragePath(path)
+        _ = found.fs
     except (ValueError, ImportError) as error:
-        raise _cannot_open(path, error, argument) from error
-
-
-def _cannot_open(path: str, error: Exception, argument: str = "path") -> ConfigurationError:
-    scheme = path.partition("://")[0]
-    extra = _LACKING.get(scheme)
-    what = _not_installed(scheme, extra) if extra else f"{scheme}:// cannot be opened here"
-    return ConfigurationError(f"{argument}: {what} ({error})")
+        scheme = path.partition("://")[0]
+        extra = _LACKING.get(scheme)
+        what = _not_installed(scheme, extra) if extra else f"{scheme}:// cannot be opened here"
+        raise ConfigurationError(f"{argument}: {what} ({error})") from error
+    return found
 
 
 def _not_installed(scheme: str, extra: str) -> str:
     return f"{scheme}:// needs the extra {extra}: pip install 'airflow-provider-predictions[{extra}]'"
-
-
-def narrowing(filters: Filters, cursor: IncrementalCursor | None) -> dict[str, Any]:
-    """What narrows a landing, as its manifest says it; an incremental one takes finished predictions only."""
-    asked_for = filters.model_dump(mode="json", exclude={"page_size", "order"}, exclude_none=True)
-    statuses: Collection[str] | None = filters.statuses
-    if cursor:
-        asked = cursor.terminal if cursor.statuses is None else cursor.statuses
-        statuses = set(asked).intersection(cursor.terminal)
-    return asked_for | {"statuses": None if statuses is None else sorted(statuses)}

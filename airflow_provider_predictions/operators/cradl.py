@@ -55,8 +55,8 @@ class CradlPredictionsToObjectStorageOperator(CradlTask, PredictionsToObjectStor
             "fetch_values",
             "bool",
             bool,
-            "Cradl's list leaves the extracted values out and names a ``fileUrl``; with True, each such "
-            "file is fetched and put into the record as its ``predictions``. One more request a record. A "
+            "Cradl's list omits the extracted values and gives a ``fileUrl``. With True, each file is "
+            "fetched and put into its record as ``predictions``, one more request per record. A "
             "file that is gone or forbidden does not stop the landing: its record lands without values",
             default=False,
             example="True",
@@ -65,8 +65,8 @@ class CradlPredictionsToObjectStorageOperator(CradlTask, PredictionsToObjectStor
             "max_values_missing",
             "int | None",
             Annotated[int, Field(ge=0)] | None,
-            "with ``fetch_values``, fail, after all has landed, when more records than these are without "
-            "their values; None never to fail. The manifest counts them",
+            "with ``fetch_values``, fail, after all has landed, if more than this many records lack their "
+            "values; None never to fail. The manifest counts them",
             example="10",
             goes_with="fetch_values",
         ),

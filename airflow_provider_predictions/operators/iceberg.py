@@ -1,22 +1,18 @@
-"""A landing becomes rows of an Iceberg table."""
+"""Add a landing to an Iceberg table."""
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypedDict
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, TypedDict, cast
 from urllib.parse import urlsplit
 
 from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
 
-from airflow_provider_predictions.api.coercion import short
-from airflow_provider_predictions.api.errors import ConfigurationError
 from airflow_provider_predictions.api.wording import counted
 from airflow_provider_predictions.operators.arguments import IcebergCatalog, IcebergManifest, IcebergTable
 from airflow_provider_predictions.operators.lineage import dataset
 from airflow_provider_predictions.operators.outlets import tell_outlets
+from airflow_provider_predictions.storage.errors import extra
 from airflow_provider_predictions.tasks.arguments import REQUIRED, ArgumentsTask, Templated, declare
 from airflow_provider_predictions.tasks.retry import airflow_errors
 
@@ -24,7 +20,6 @@ if TYPE_CHECKING:
     from typing import Unpack
 
     from airflow.providers.openlineage.extractors import OperatorLineage
-    from pyiceberg.catalog import Catalog
     from pyiceberg.table import Table
 
     from airflow_provider_predictions._compat import Ref
@@ -33,12 +28,12 @@ if TYPE_CHECKING:
 
 
 class IcebergCommit(TypedDict):
-    """What became of a landing.
+    """Where a landing is in the table.
 
-    ``metadata_location`` is what DuckDB, Polars, BigQuery and Snowflake read the table by; it, ``location``
-    and ``snapshot_id`` are None where the landing holds nothing and there is no table. ``count`` is of the
-    landing, whose directory is ``path``. ``added`` is False where the table had the landing before, or the
-    landing holds nothing.
+    DuckDB, Polars, BigQuery and Snowflake read the table by its ``metadata_location``. This, ``location`` and
+    ``snapshot_id`` are None if the landing holds no records and there is no table. ``count`` is the number of
+    records in the landing, and ``path`` its directory. ``added`` is False if the table had the landing
+    before, or if the landing holds no records.
     """
 
     table: str
@@ -55,9 +50,9 @@ class IcebergCommit(TypedDict):
 class PredictionsToIcebergOperator(ArgumentsTask):
     """Add a committed landing to an Iceberg table, exactly once.
 
-    Makes the table where it is missing, partitioned by the day of creation in UTC, and adds columns that a
-    landing has and the table has not. The table has the columns of a landing in Parquet, whatever the format
-    of the landing, and one more, ``landing``, which is the same for all rows of a landing. Needs the extra
+    Makes the table if it is missing, partitioned by the day of creation in UTC, and adds columns that the
+    landing has and the table lacks. The table has the columns of a landing in Parquet, whatever the format of
+    the landing, and the column ``landing``, which is the same for all rows of a landing. Needs the extra
     ``iceberg``.
     """
 
@@ -98,40 +93,28 @@ class PredictionsToIcebergOperator(ArgumentsTask):
     def execute(self, context: Context) -> IcebergCommit:
         """Add the landing to the table, and return where the table is.
 
-        :param context: Airflow's context of the task.
         :raises AirflowFailException: for what a retry cannot cure: a manifest that is not committed, a part
             that is not what its manifest says, a table that cannot take the landing, no such catalog.
-        :raises TransientError: for what a retry may cure; it adds the landing once, whatever became of this
-            attempt.
+        :raises TransientError: for what a retry may cure. It adds the landing once in any case.
         """
         with airflow_errors():
             given = self.rendered()
-            committed, existing, load = _functions()
-            landing = committed(given.manifest, ObjectStoragePath)
-            catalog = _opened(given.catalog)
-            if landing is None:
-                self.log.info("The landing holds no records; there is nothing to add to %s", given.table)
-                return _facts(given.table, existing(catalog, given.table), None, added=False)
-            if not landing.manifest["consistent"]:
-                self.log.warning(
-                    "It cannot be proven that none is missing: %s", landing.manifest["inconsistency"]
-                )
-            with tempfile.TemporaryDirectory(prefix="predictions-iceberg-") as workspace:
-                table, added = load(catalog, given.table, landing, Path(workspace))
+            with extra("iceberg"):
+                from airflow_provider_predictions.iceberg.load import add
+            added, landing, table = add(given.manifest, given.table, given.catalog)
+            facts = cast("IcebergCommit", added)
+            if landing is None or table is None:
+                return facts
             self._loaded = given.table, landing, table
-            facts = _facts(given.table, table, landing, added=added)
-            tell_outlets(context, self.outlets, table.location(), dict(facts))
-        number, verb = counted(facts["count"], "prediction"), "added to" if added else "already in"
+            tell_outlets(context, self.outlets, table.location(), added)
+        number = counted(facts["count"], "prediction")
+        verb = "added to" if facts["added"] else "already in"
         self.log.info("%s of %s %s %s, snapshot %s", number, facts["path"], verb, given.table,
                       facts["snapshot_id"])  # fmt: skip
         return facts
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any] | None:
-        """What was read and written, for OpenLineage.
-
-        :param task_instance: not looked at; the operator knows what it has added.
-        :return: None where nothing was.
-        """
+        """What was read and written, for OpenLineage. None if nothing was."""
         return _facets(*self._loaded) if self._loaded else None
 
     if TYPE_CHECKING:  # written by scripts/signatures.py
@@ -144,72 +127,6 @@ class PredictionsToIcebergOperator(ArgumentsTask):
             catalog: str | Mapping[str, Any] | Ref,
             **kwargs: Unpack[OtherArgs],
         ) -> None: ...
-
-
-def _opened(catalog: str | Mapping[str, Any]) -> Catalog:
-    """A catalog, of a connection or of pyiceberg's properties."""
-    from airflow_provider_predictions.iceberg.errors import explained
-
-    with explained("be opened"):
-        if isinstance(catalog, str):
-            return _of_connection(catalog)
-        from pyiceberg.catalog import load_catalog
-
-        properties = {name: str(value) for name, value in catalog.items()}
-        return load_catalog(properties.pop("name", "default"), **properties)
-
-
-def _facts(name: str, table: Table | None, landing: CommittedLanding | None, *, added: bool) -> IcebergCommit:
-    from airflow_provider_predictions.iceberg.commit import snapshot_of
-
-    snapshot = snapshot_of(table, landing.mark) if table and landing else None
-    manifest = landing.manifest if landing else None
-    return {
-        "table": name,
-        "location": table.location() if table else None,
-        "metadata_location": table.metadata_location if table else None,
-        "snapshot_id": snapshot.snapshot_id if snapshot else None,
-        "landing": landing.mark if landing else None,
-        "path": manifest["path"] if manifest else None,
-        "service": manifest["service"] if manifest else None,
-        "count": manifest["count"] if manifest else 0,
-        "added": added,
-    }
-
-
-def _functions() -> tuple[Callable[..., CommittedLanding | None], Callable[..., Any], Callable[..., Any]]:
-    """What needs the extra, imported by the task alone.
-
-    :raises ConfigurationError: where it is not installed.
-    """
-    with _extra():
-        from airflow_provider_predictions.iceberg.landing import committed
-        from airflow_provider_predictions.iceberg.load import load
-        from airflow_provider_predictions.iceberg.table import existing
-    return committed, existing, load
-
-
-def _of_connection(conn_id: str) -> Catalog:
-    """The catalog of an Iceberg connection."""
-    from airflow.providers.common.compat.sdk import AirflowNotFoundException
-
-    with _extra():
-        from airflow.providers.apache.iceberg.hooks.iceberg import IcebergHook
-    try:
-        return IcebergHook(conn_id).catalog
-    except AirflowNotFoundException:
-        raise ConfigurationError(f"catalog: there is no connection {short(conn_id)}") from None
-
-
-@contextmanager
-def _extra() -> Iterator[None]:
-    """Say which extra brings what cannot be imported."""
-    try:
-        yield
-    except ImportError as error:
-        raise ConfigurationError(
-            f"{error.name} is not installed. Install the extra iceberg of airflow-provider-predictions"
-        ) from None
 
 
 def _facets(name: str, landing: CommittedLanding, table: Table) -> OperatorLineage[Any, Any]:

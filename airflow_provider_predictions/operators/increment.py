@@ -1,27 +1,21 @@
-"""What an incremental landing takes over from the run before, and what it says of its rows."""
+"""What an incremental landing takes over from the previous run, and what it logs."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from airflow_provider_predictions.api.clock import earlier
 from airflow_provider_predictions.api.filters import Filters, timedelta_of
+from airflow_provider_predictions.api.http.client import Client
 from airflow_provider_predictions.api.incremental import IncrementalCursor
-from airflow_provider_predictions.api.wording import counted, listed
-
-if TYPE_CHECKING:
-    from airflow_provider_predictions.api.http.client import Client
-    from airflow_provider_predictions.api.wording import Log
-    from airflow_provider_predictions.storage.state import State
+from airflow_provider_predictions.api.wording import Log, counted, listed
+from airflow_provider_predictions.storage.state import State
 
 
-def ledger_of(task: Any, client: Client, filters: Filters, state: State) -> IncrementalCursor:
-    """The ledger of a run.
-
-    :param task: the operator, which holds the arguments.
-    :param state: of the path.
-    """
+def cursor_of(task: Any, client: Client, filters: Filters, state: State) -> IncrementalCursor:
+    """The cursor of a run, from the arguments of the task and the state of the path."""
     return IncrementalCursor(
         terminal=client.service.terminal_statuses,
         statuses=filters.statuses,
@@ -37,11 +31,11 @@ def ledger_of(task: Any, client: Client, filters: Filters, state: State) -> Incr
 
 
 def _watermark(task: Any, client: Client, state: State) -> datetime | None:
-    """Where the state says to go on; where the last commit was, if that is still to come."""
+    """Where the state says to continue. If that lies in the future, the time of the last commit."""
     watermark, service = state.watermark, client.service
     if watermark is None or watermark <= datetime.now(UTC):
         return watermark
-    # This machine's clock may be the one that is wrong.
+    # This machine's clock may be wrong, so ask the service for its time.
     next(client.pages(service.paginator(service.filters(max_predictions=1, page_size=1))), None)
     if not client.service_clock.is_to_come(watermark):
         return watermark
@@ -49,17 +43,14 @@ def _watermark(task: Any, client: Client, state: State) -> datetime | None:
     commits = [entry.committed_at for entry in state.recent[-1:]]
     found = min([now, *commits]) if commits else earlier(now, timedelta_of(task.lookback))
     task.log.warning(
-        "path: its state says that all is settled up to %s, which is still to come. This run goes on from "
-        "the last commit, %s", watermark, found,
+        "path: its state says that all is settled up to %s, which lies in the future. This run continues "
+        "from the last commit, %s", watermark, found,
     )  # fmt: skip
     return found
 
 
 def tell(log: Log, cursor: IncrementalCursor) -> None:
-    """Say what has not landed, and what is odd of what has.
-
-    :param log: of the task.
-    """
+    """Log what has not landed, and what is odd about what has."""
     counts = cursor.noted.counts
     if counts.given_up:
         log.warning(
@@ -72,3 +63,13 @@ def tell(log: Log, cursor: IncrementalCursor) -> None:
     if counts.unfinished:
         log.info("%s unfinished, the oldest of %s; a later run lands what finishes",
                  counted(counts.unfinished, "prediction"), cursor.noted.oldest_unfinished)  # fmt: skip
+
+
+def narrowing(filters: Filters, cursor: IncrementalCursor | None) -> dict[str, Any]:
+    """The filters of a landing, as its manifest lists them. An incremental one has final statuses only."""
+    asked_for = filters.model_dump(mode="json", exclude={"page_size", "order"}, exclude_none=True)
+    statuses: Collection[str] | None = filters.statuses
+    if cursor:
+        asked = cursor.terminal if cursor.statuses is None else cursor.statuses
+        statuses = set(asked).intersection(cursor.terminal)
+    return asked_for | {"statuses": None if statuses is None else sorted(statuses)}

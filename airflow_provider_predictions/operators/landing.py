@@ -1,4 +1,4 @@
-"""Pages go to object storage: the same for every service."""
+"""Land pages in object storage: the same for every service."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
+from typing_extensions import override
 
 from airflow_provider_predictions.api.errors import ConfigurationError, PredictionsError
 from airflow_provider_predictions.api.filters import Filters, utc
@@ -23,16 +24,12 @@ from airflow_provider_predictions.api.observed import expected_words, no_match, 
 from airflow_provider_predictions.api.pagination.base import Paginator
 from airflow_provider_predictions.api.service import Service
 from airflow_provider_predictions.api.wording import counted, listed
-from airflow_provider_predictions.operators.arguments import narrowing, path_of
-from airflow_provider_predictions.operators.increment import ledger_of, tell
-from airflow_provider_predictions.operators.landing_arguments import (
-    LANDING,
-    NOT_INCREMENTAL,
-    check_partitions,
-)
+from airflow_provider_predictions.operators.arguments import path_of
+from airflow_provider_predictions.operators.increment import cursor_of, narrowing, tell
+from airflow_provider_predictions.operators.landing_arguments import LANDING, NOT_INCREMENTAL
 from airflow_provider_predictions.operators.lineage import ManifestLink, facets, tell_link
 from airflow_provider_predictions.operators.outcome import end_empty, judge_rejected, judge_values
-from airflow_provider_predictions.operators.outlets import tell_assets
+from airflow_provider_predictions.operators.outlets import check_partitions, tell_outlets
 from airflow_provider_predictions.operators.progress import Progress
 from airflow_provider_predictions.operators.xcom import storable
 from airflow_provider_predictions.storage.attempt import TaskRun
@@ -48,16 +45,27 @@ from airflow_provider_predictions.tasks.retry import airflow_errors
 if TYPE_CHECKING:
     from airflow.providers.openlineage.extractors import OperatorLineage
 
-NOT_OF_A_KIND = (*NOT_INCREMENTAL, "created_after", "order", "page_size")
+NOT_OF_A_KIND = {*NOT_INCREMENTAL, "created_after", "order", "page_size"}
 """Filters that may differ between incremental landings under one path."""
+SMALL = (
+    "path",
+    "service",
+    "format",
+    "compression",
+    "count",
+    "statuses",
+    "created_min",
+    "created_max",
+    "complete",
+)
+"""The facts of a manifest that are small enough for the event of an asset."""
 
 
 class PredictionsToObjectStorageOperator(PredictionsTask):
     """Land predictions in object storage, byte for byte, and push the manifest to XCom.
 
-    Writes parts under ``path`` and commits them at once: ``_manifest.json`` names those of the newest
-    landing. A retry resumes where the attempt before it was interrupted; a later run replaces what lies
-    there.
+    Writes parts under ``path`` and commits them at once: ``_manifest.json`` names the parts of the newest
+    landing. A retry resumes where the previous attempt was interrupted. A later run replaces the landing.
     """
 
     arguments = LANDING
@@ -65,18 +73,13 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
     fetch_values = False
     max_values_missing: int | None = None
     _landed_from: tuple[str, Manifest] | None = None
-
     _observed: Observed | None = None
 
     @classmethod
+    @override
     def check_together(cls, values: Any) -> None:
-        """Refuse arguments that do not go together.
-
-        :param values: all arguments.
-        :raises ConfigurationError: naming the argument that is wrong.
-        """
         super().check_together(values)
-        check_partitions(values)
+        check_partitions(values.partition_keys, values.outlets)
         known, unfinished = cls.known(values), cls.hook_class.service_class.waiting_statuses
         if known.incremental and known.statuses and unfinished.issuperset(known.statuses):
             raise ConfigurationError(
@@ -84,15 +87,15 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
                 f"{listed(known.statuses)}"
             )
 
+    @override
     def execute(self, context: Context) -> Manifest:
         """Land, and return the manifest.
 
-        :param context: Airflow's context of the task.
         :raises AirflowFailException: for what a retry cannot cure: a refused key, a wrong argument, a used-up
             quota, more rejected rows than ``max_rejected``, more records without values than
             ``max_values_missing``, no record with ``on_empty="fail"``.
         :raises AirflowSkipException: for no record with ``on_empty="skip"``.
-        :raises TransientError: for what a retry may cure; it goes on where this attempt was.
+        :raises TransientError: for what a retry may cure. The retry resumes where this attempt stopped.
         """
         with airflow_errors():
             given = self.rendered()
@@ -110,28 +113,23 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
             judge_rejected(content, self.max_rejected)
             if text := judge_values(content, self.max_values_missing):
                 self.log.warning("%s", text)
-            self.log.info(
-                "%s in %s under %s, %s",
-                counted(content["count"], "prediction"),
-                counted(len(content["parts"]), "part"),
-                content["path"],
-                counted(content["requests"], "request"),
-            )
+            count, parts = counted(content["count"], "prediction"), counted(len(content["parts"]), "part")
+            requests = counted(content["requests"], "request")
+            self.log.info("%s in %s under %s, %s", count, parts, content["path"], requests)
             if not content["count"]:
-                end_empty(self, context, content, no_match(self._met_of(content)))
-            tell_assets(context, self.outlets, content, given.partition_keys)
+                # Of an earlier attempt that committed, only this number is known.
+                observed = self._observed or Observed(content.get("looked_at", 0))
+                end_empty(self, context, content, no_match(observed))
+            facts = {name: content[name] for name in SMALL}  # type: ignore[literal-required]
+            tell_outlets(context, self.outlets, content["path"], facts, given.partition_keys)
         return content
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any] | None:
-        """What was read and written, for OpenLineage.
-
-        :param task_instance: not looked at; the operator knows what it has landed.
-        :return: None where nothing has.
-        """
+        """What was read and written, for OpenLineage; None if nothing has landed."""
         return facets(*self._landed_from) if self._landed_from else None
 
     def _land(self, client: Client, filters: Filters, path: ObjectStoragePath, task: TaskRun) -> Manifest:
-        """Land what has finished since the last run; or all that matches, in the place of what lies there."""
+        """Land what finished since the last run, or replace the landing with all that matches."""
         kind = self._kind(client.service, filters) if self.incremental else None
         target = LandingPath(path, task, kind)
         if earlier := target.earlier():
@@ -139,7 +137,7 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
             forget(target.attempt)
             return earlier
         state, arguments = target.state, self._arguments(client.service, filters, target)
-        cursor = ledger_of(self, client, filters, state) if self.incremental else None
+        cursor = cursor_of(self, client, filters, state) if self.incremental else None
         if cursor:
             filters = filters.model_copy(update={"statuses": None, "created_after": cursor.start})
         with self._landed(client, filters, target, arguments, cursor) as (content, landing):
@@ -168,25 +166,23 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
         filters: Filters,
         target: LandingPath,
         arguments: str,
-        cursor: IncrementalCursor | None = None,
+        cursor: IncrementalCursor | None,
     ) -> Iterator[tuple[Manifest, Landing]]:
-        """Write all parts, to be committed in the ``with`` block. What cannot be resumed is removed."""
+        """Write all parts. The ``with`` block commits them. What no retry can resume is removed."""
         service, attempt = client.service, target.attempt
         paginator = service.paginator(filters)
         target.begin()
         form = make_format(self.file_format, self.compression, service)
-        per_part = self.records_per_part
         wanted = filters.model_copy(update={"statuses": cursor.statuses}) if cursor else filters
-        asked = expected_words(wanted)
         with (
             _abandoned(target),
             worker_disk(),
             Landing(
                 attempt,
                 form,
-                records_per_part=per_part,
+                records_per_part=self.records_per_part,
                 arguments=arguments,
-                asked=asked,
+                asked=expected_words(wanted),
                 restore=partial(self._restore, paginator, cursor),
             ) as landing,
         ):
@@ -213,17 +209,13 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
                 self.log.warning("%s", text)
             yield content, landing
 
-    def _met_of(self, content: Manifest) -> Observed:
-        """What was looked at; of an earlier attempt that has committed, only how many."""
-        return self._observed or Observed(content.get("looked_at", 0))
-
     @staticmethod
     def _restore(
         paginator: Paginator, cursor: IncrementalCursor | None, landing: Landing, position: dict[str, Any]
     ) -> None:
-        """Continue where an earlier attempt was.
+        """Continue where an earlier attempt stopped.
 
-        :raises ValueError: if the position is not of this kind of list; then nothing has changed.
+        :raises ValueError: if the position belongs to another kind of list. Then nothing has changed.
         """
         before = paginator.position
         paginator.restore(position.get("paginator"), lambda: (id_ for id_, _ in landing.identities()))
@@ -246,7 +238,7 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
             yield page
 
     def _arguments(self, service: Service[Any], filters: Filters, target: LandingPath) -> str:
-        """All that decides what lands, and for which run: only such progress is gone on with."""
+        """A hash of the run and of all that decides what lands. Progress with another hash is not resumed."""
         attempt = target.attempt
         given = {
             "run": [attempt.task.run, attempt.task.started, attempt.generation],
@@ -259,26 +251,31 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
 
     @staticmethod
     def _kind(service: Service[Any], filters: Filters) -> str:
-        """Which predictions a path of incremental landings holds."""
-        given = filters.model_dump(mode="json", exclude=set(NOT_OF_A_KIND), exclude_none=True)
+        """Which predictions an incremental path holds."""
+        given = filters.model_dump(mode="json", exclude=NOT_OF_A_KIND, exclude_none=True)
         return " ".join([service.name, *(f"{name}={value}" for name, value in sorted(given.items()))])
 
 
 def task_run(context: Context) -> TaskRun:
-    """Which attempt of which task of which run this is."""
+    """The attempt, task and run of this execution."""
     ti = context.get("ti")
     if not ti:
-        return TaskRun("outside of Airflow")
+        return TaskRun("outside of Airflow", tries=1)
     run = f"{ti.dag_id} {ti.run_id} {ti.task_id} {ti.map_index}"
-    id_, started = getattr(ti, "id", None), getattr(context.get("dag_run"), "start_date", None)
+    id_, tries = getattr(ti, "id", None), getattr(ti, "max_tries", None)
+    started = getattr(context.get("dag_run"), "start_date", None)
     return TaskRun(
-        run, id_ and str(id_), ti.try_number, getattr(ti, "max_tries", None), started and utc(started)
+        run,
+        id_ and str(id_),
+        ti.try_number,
+        ti.try_number if tries is None else tries,
+        started and utc(started),
     )
 
 
 @contextmanager
 def _abandoned(target: LandingPath) -> Iterator[None]:
-    """Remove what an attempt has written that fails for good; a retry resumes from the rest."""
+    """Remove what an attempt wrote if it fails for good. Otherwise, a retry resumes from it."""
     try:
         yield
     except PredictionsError as error:

@@ -1,19 +1,16 @@
-"""What a landing can be told beside its filters."""
+"""The arguments of a landing beside the filters."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from airflow_provider_predictions.api.coercion import words
 from airflow_provider_predictions.api.filters import Lookback, Names, Seconds
 from airflow_provider_predictions.api.incremental import LOOKBACK
 from airflow_provider_predictions.operators.arguments import A_PATH, StoragePath
 from airflow_provider_predictions.operators.outcome import OnEmpty
-from airflow_provider_predictions.operators.outlets import check_partition_keys, require_partitioned
 from airflow_provider_predictions.tasks.arguments import REQUIRED, Argument, Templated, declare
-from airflow_provider_predictions.tasks.references import is_reference
 
 MAX_PREFETCH = 32
 NOT_INCREMENTAL = ("created_before", "max_predictions")
@@ -22,8 +19,8 @@ LANDING = declare(
         "path",
         "str | ObjectStoragePath | Ref",
         StoragePath,
-        "the directory to land in, as an ``ObjectStoragePath`` URL. One landing each; for incremental "
-        "landings the same for all runs",
+        "the directory to land in, as an ``ObjectStoragePath`` URL. Each landing needs its own; all runs of "
+        "an incremental landing share one",
         default=REQUIRED,
         needed=f"give a URL such as {A_PATH}",
         example='"s3://aws_default@bucket/predictions/{{ ds }}"',
@@ -47,15 +44,15 @@ LANDING = declare(
         "records_per_part",
         "int",
         Annotated[int, Field(ge=1)],
-        "how many records one object holds at most",
+        "maximum number of records per object",
         default=100_000,
     ),
     Argument(
         "prefetch",
         "int",
         Annotated[int, Field(ge=0, le=MAX_PREFETCH)],
-        f"how many pages are in flight while one is written, 0 to {MAX_PREFETCH}. For Cradl, whose "
-        "pages name the next one, that is one; there it is how many files ``fetch_values`` fetches at "
+        f"how many pages to request ahead while one is written, 0 to {MAX_PREFETCH}. Cradl's pages name the "
+        "next one, so one page is the most; there, the number is how many files ``fetch_values`` fetches at "
         "once",
         default=1,
     ),
@@ -74,8 +71,8 @@ LANDING = declare(
         "max_age",
         "timedelta | float | None",
         Seconds | None,
-        "with ``incremental``, do not wait for predictions that are still unfinished so long after their "
-        "creation, a timedelta or seconds; by default all are waited for",
+        "with ``incremental``, give up predictions that are unfinished this long after their creation, a "
+        "timedelta or seconds; by default none is given up",
         example="timedelta(days=7)",
         goes_with="incremental",
     ),
@@ -83,9 +80,9 @@ LANDING = declare(
         "lookback",
         "timedelta | float",
         Lookback,
-        "with ``incremental``, how long after its creation a prediction may be listed for the first "
-        "time, a timedelta or seconds. Each run looks back so far behind the newest prediction that the "
-        "one before has seen, and at least so far behind the service's clock",
+        "with ``incremental``, how long after its creation a prediction may first appear in the list, a "
+        "timedelta or seconds. Each run looks back this far from the newest prediction that the previous "
+        "run saw, and at least this far from the service's clock",
         default=LOOKBACK,
         example="timedelta(hours=2)",
         goes_with="incremental",
@@ -94,7 +91,7 @@ LANDING = declare(
         "max_rejected",
         "int | None",
         Annotated[int, Field(ge=0)] | None,
-        "fail, after all has landed, when more rows than these are no JSON objects; None never to fail. "
+        "fail, after all has landed, if more than this many rows are not JSON objects; None never to fail. "
         "Such rows are kept in ``_rejected``, beside the parts",
         default=0,
     ),
@@ -102,8 +99,8 @@ LANDING = declare(
         "partition_keys",
         "str | Collection[str | Ref] | Ref | None",
         Names | None,
-        "which partitions of the asset in ``outlets`` this landing is, as a list or comma-separated text "
-        "(Airflow 3.3 or newer); by default the event is of the whole asset",
+        "the partitions of the asset in ``outlets`` that this landing fills, as a list or comma-separated "
+        "text (Airflow 3.3 or newer); by default the event is for the whole asset",
         default=(),
         example='"{{ ds }}"',
     ),
@@ -111,21 +108,9 @@ LANDING = declare(
         "on_empty",
         'Literal["warn", "skip", "fail", "ignore"]',
         OnEmpty,
-        "what the task does, after the commit, when no record has landed. A skip pushes the manifest and "
+        "what the task does, after the commit, if no record has landed. A skip pushes the manifest and "
         "sends no asset event",
         default="warn",
         example='"skip"',
     ),
 )
-
-
-def check_partitions(values: Any) -> None:
-    """Refuse keys of partitions that no event can have.
-
-    :param values: all arguments.
-    :raises ConfigurationError: naming the argument that is wrong.
-    """
-    if values.partition_keys and not is_reference(values.outlets):
-        require_partitioned(values.outlets)
-    if not is_reference(values.partition_keys):
-        check_partition_keys(words(values.partition_keys) or ())

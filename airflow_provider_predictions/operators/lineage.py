@@ -1,38 +1,29 @@
-"""What others learn of a landing: OpenLineage, and the link to the manifest."""
+"""A landing in OpenLineage, and the links from a task to what it wrote."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from airflow.providers.common.compat.sdk import (
-    BaseOperatorLink,
-    Context,
-    ObjectStoragePath,
-    XCom,
-)
+from airflow.providers.common.compat.sdk import BaseOperatorLink, Context, ObjectStoragePath, XCom
 
 from airflow_provider_predictions._compat import AIRFLOW_V_3_0_PLUS
-from airflow_provider_predictions.storage.console import bucket_of, console_url
+from airflow_provider_predictions.storage.console import console_url, plain_url
 from airflow_provider_predictions.storage.manifest import Manifest
 
 if TYPE_CHECKING:
     from airflow.providers.openlineage.extractors import OperatorLineage
 
 CONSOLE = "console_url"
-"""The attribute of the task, and the key in XCom, which Airflow 2 reads."""
+"""The attribute of the task, and the XCom key that Airflow 2 reads."""
 
 
 class ConsoleLink(BaseOperatorLink):
-    """A link from the task to what it has written, where the storage has a console."""
+    """A link from the task to what it wrote, if the storage has a console."""
 
     def get_link(self, operator: Any, *, ti_key: Any) -> str:
-        """What ``tell_link`` has noted; empty where the storage has no console.
-
-        :param operator: the task.
-        :param ti_key: which run of it.
-        """
-        # Airflow 3 asks in the process of the task, where reading an XCom that is missing logs an error.
+        """The URL that ``tell_link`` stored; empty if the storage has no console."""
+        # Airflow 3 asks in the task's process, where reading a missing XCom logs an error.
         if AIRFLOW_V_3_0_PLUS:
             return str(getattr(operator, CONSOLE, None) or "")
         try:
@@ -54,10 +45,7 @@ class ReportLink(ConsoleLink):
 
 
 def tell_link(task: Any, context: Context, target: ObjectStoragePath) -> None:
-    """Note where a person can look at an object.
-
-    :param task: the operator.
-    """
+    """Store the URL at which a person can look at an object."""
     url, ti = console_url(target), context.get("ti")
     setattr(task, CONSOLE, url)
     if url and ti and not AIRFLOW_V_3_0_PLUS:
@@ -65,10 +53,7 @@ def tell_link(task: Any, context: Context, target: ObjectStoragePath) -> None:
 
 
 def facets(base_url: str, manifest: Manifest) -> OperatorLineage[Any, Any]:
-    """A landing in OpenLineage's terms: the service's list is read, a dataset is written.
-
-    :param base_url: of the service.
-    """
+    """A landing in OpenLineage's terms: the service's list is read, a dataset is written."""
     from airflow.providers.common.compat.openlineage.facet import (
         InputDataset,
         OutputDataset,
@@ -91,12 +76,9 @@ def facets(base_url: str, manifest: Manifest) -> OperatorLineage[Any, Any]:
 
 def dataset(path: ObjectStoragePath) -> tuple[str, str]:
     """How OpenLineage names a directory: https://openlineage.io/docs/spec/naming."""
-    if path.protocol in ("", "file", "local"):
-        return "file", path.path
-    host = bucket_of(path)
-    if path.protocol in ("abfs", "abfss", "adl"):
-        host = f"{host}@{path.fs.account_name}.dfs.core.windows.net"
-    scheme = {"s3a": "s3", "s3n": "s3", "gcs": "gs", "abfs": "abfss", "adl": "abfss"}.get(
-        path.protocol, path.protocol
-    )
-    return f"{scheme}://{host}", path.key
+    url = plain_url(path)
+    if url.startswith("/"):
+        return "file", url
+    scheme, _, rest = url.partition("://")
+    host, _, key = rest.partition("/")
+    return f"{scheme}://{host}", key

@@ -1,4 +1,4 @@
-"""Pages go to XCom: the same for every service."""
+"""Push predictions to XCom: the same for every service."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from airflow.providers.common.compat.sdk import Context
 from pydantic import Field
+from typing_extensions import override
 
 from airflow_provider_predictions.api.errors import ConfigurationError
 from airflow_provider_predictions.api.filters import Filters, Names
@@ -32,10 +33,10 @@ MEBIBYTE = 1024 * 1024
 
 
 class _Reading:
-    """What a list has met so far, and the records as they are pushed.
+    """What a list has shown so far, and the records as they are pushed.
 
     :param asked: the words of the filters.
-    :param fields: only these of each record; None for all.
+    :param fields: push only these of each record; None for all.
     """
 
     def __init__(self, asked: Collection[str], fields: Collection[str] | None) -> None:
@@ -45,7 +46,7 @@ class _Reading:
         self._fields_met: dict[str, None] = {}
 
     def projected(self, prediction: Prediction) -> bytes:
-        """A record with the fields that are wanted."""
+        """A record with the selected fields."""
         if self.fields is None:
             return prediction.raw
         given = members(prediction.raw)
@@ -65,9 +66,9 @@ class _Reading:
 class ListPredictionsOperator(PredictionsTask):
     """Push predictions to XCom, as a list of dicts, each as the service sent it.
 
-    But for what no XCom holds, with a warning that counts it: NUL characters and halves of surrogate pairs
-    become U+FFFD, NaN and Infinity null; integers of more than 64 bits, and what is nested deeper than 100
-    levels, become text. Landing keeps every byte.
+    XCom cannot hold everything, so a warning counts what had to change. NUL characters and halves of
+    surrogate pairs become U+FFFD. NaN and Infinity become null. Integers of more than 64 bits, and values
+    nested deeper than 100 levels, become text. Landing keeps every byte.
     """
 
     arguments = declare(
@@ -84,7 +85,7 @@ class ListPredictionsOperator(PredictionsTask):
             "max_xcom_bytes",
             "int | None",
             Annotated[int, Field(ge=1)] | None,
-            "fail, before anything is pushed, when the JSON is larger than so many bytes, by default a "
+            "fail, before anything is pushed, when the JSON is larger than this many bytes, by default a "
             "mebibyte; None for no limit",
             default=MEBIBYTE,
         ),
@@ -92,16 +93,16 @@ class ListPredictionsOperator(PredictionsTask):
             "on_empty",
             'Literal["warn", "skip", "fail", "ignore"]',
             OnEmpty,
-            "what the task does when no record matches. A skip pushes the empty list",
+            "what the task does if no record matches. A skip pushes the empty list",
             default="warn",
             example='"skip"',
         ),
     )
 
+    @override
     def execute(self, context: Context) -> list[dict[str, Any]]:
         """List, and return what is pushed.
 
-        :param context: Airflow's context of the task.
         :raises AirflowFailException: for what a retry cannot cure: a refused key, a wrong argument, a used-up
             quota, more than ``max_xcom_bytes``, no record with ``on_empty="fail"``.
         :raises AirflowSkipException: for no record with ``on_empty="skip"``.

@@ -1,4 +1,4 @@
-"""How a task ends: rows that are no records, records without values, and no record at all."""
+"""How a task ends that met rejected rows, records without values, or no record at all."""
 
 from __future__ import annotations
 
@@ -20,13 +20,12 @@ OnEmpty = Literal["warn", "skip", "fail", "ignore"]
 
 
 def end_empty(task: Any, context: Context, result: object, text: str) -> None:
-    """Do what ``on_empty`` says of a task that has matched nothing.
+    """End a task that matched nothing, as its ``on_empty`` says.
 
-    :param task: the operator.
-    :param result: is pushed before a skip, which would lose it.
-    :param text: what was looked at.
+    :param result: pushed before a skip, since Airflow pushes nothing after one.
+    :param text: what the task read.
     :raises AirflowSkipException: for ``skip``.
-    :raises AirflowFailException: for ``fail``: the window of a run that has ended does not fill.
+    :raises AirflowFailException: for ``fail``. No retry: the window of a run has passed, so it stays empty.
     """
     match task.on_empty:
         case "warn":
@@ -43,12 +42,12 @@ def end_empty(task: Any, context: Context, result: object, text: str) -> None:
 
 
 def judge_values(content: Manifest, most: int | None) -> str:
-    """What to say of records that have landed without their values; empty where there are none.
+    """A text that describes the records that landed without their values; empty if there are none.
 
-    :param most: how many may; None for any number.
+    :param most: how many are allowed; None for any number.
     :raises MissingValuesError: for more.
     """
-    # The manifest may be that of an earlier attempt, of a version that did not count them.
+    # An earlier attempt with an older version of this package did not count them.
     if not (missing := content.get("values_missing", 0)):
         return ""
     named = content["values_missing_ids"]
@@ -66,9 +65,9 @@ def judge_values(content: Manifest, most: int | None) -> str:
 
 
 def judge_rejected(content: Manifest, most: int | None) -> None:
-    """Refuse a landing with too many rows that are no records.
+    """Fail a landing with too many rows that are no records.
 
-    :param most: how many may be; None for any number.
+    :param most: how many are allowed; None for any number.
     :raises RejectedRowsError: for more.
     """
     if most is not None and content["rejected"] > most:

@@ -1,4 +1,4 @@
-"""What the events of a task's outlets carry, whatever kind of outlet it is."""
+"""What the asset events of a task carry, for every kind of outlet."""
 
 from __future__ import annotations
 
@@ -9,65 +9,37 @@ from urllib.parse import urlsplit
 from airflow.providers.common.compat.sdk import Asset, AssetAlias, Context
 
 from airflow_provider_predictions._compat import AIRFLOW_V_3_3_PLUS, AssetRef
+from airflow_provider_predictions.api.coercion import words
 from airflow_provider_predictions.api.errors import ConfigurationError
 from airflow_provider_predictions.api.wording import shown
-from airflow_provider_predictions.storage.manifest import Manifest
 from airflow_provider_predictions.tasks.airflow_arguments import items
+from airflow_provider_predictions.tasks.references import is_reference
 
-SMALL = (
-    "path",
-    "service",
-    "format",
-    "compression",
-    "count",
-    "statuses",
-    "created_min",
-    "created_max",
-    "complete",
-)
 MAX_KEY_LENGTH = 250
-"""Characters of a partition key that Airflow's database holds."""
+"""Characters of a partition key that Airflow's database can hold."""
 
 
-def require_partitioned(outlets: object) -> None:
-    """Refuse outlets that have no partitions.
+def check_partitions(keys: Any, outlets: Any) -> None:
+    """Refuse partition keys that no asset event can have. References are checked when the task runs.
 
     :raises ConfigurationError: naming the argument that is wrong.
     """
-    if not AIRFLOW_V_3_3_PLUS:
-        raise ConfigurationError("partition_keys: needs Airflow 3.3 or newer")
-    found = items(outlets)
-    for outlet in found:
-        if isinstance(outlet, AssetAlias):
+    if keys and not is_reference(outlets):
+        if not AIRFLOW_V_3_3_PLUS:
+            raise ConfigurationError("partition_keys: needs Airflow 3.3 or newer")
+        found = items(outlets)
+        if alias := next((outlet for outlet in found if isinstance(outlet, AssetAlias)), None):
             raise ConfigurationError(
                 f"partition_keys: Airflow gives the events of an alias no partitions, and outlets holds the "
-                f"alias '{shown(outlet.name)}'. Give an Asset or Asset.ref(...) instead"
+                f"alias '{shown(alias.name)}'. Give an Asset or Asset.ref(...) instead"
             )
-    if not any(isinstance(outlet, Asset | AssetRef) for outlet in found):
-        raise ConfigurationError("partition_keys: needs an asset in outlets, whose partitions they are")
-
-
-def check_partition_keys(keys: Iterable[str]) -> None:
-    """Refuse keys that Airflow would refuse after the commit.
-
-    :raises ConfigurationError: for one that is too long.
-    """
-    for key in keys:
-        if len(key) > MAX_KEY_LENGTH:
+        if not any(isinstance(outlet, Asset | AssetRef) for outlet in found):
+            raise ConfigurationError("partition_keys: needs an asset in outlets, whose partitions they are")
+    for key in () if is_reference(keys) else words(keys) or ():
+        if len(key) > MAX_KEY_LENGTH:  # Airflow would refuse it only after the commit
             raise ConfigurationError(
                 f"partition_keys: '{shown(key)}' has {len(key)} characters; Airflow takes {MAX_KEY_LENGTH}"
             )
-
-
-def tell_assets(
-    context: Context, outlets: Iterable[object], manifest: Manifest, partition_keys: Collection[str]
-) -> None:
-    """Give the events of a task's outlets the small facts of a manifest.
-
-    :param partition_keys: an event of each of these partitions; none for one event of the whole asset.
-    """
-    facts = {name: manifest[name] for name in SMALL}  # type: ignore[literal-required]
-    tell_outlets(context, outlets, manifest["path"], facts, partition_keys)
 
 
 def tell_outlets(
@@ -77,9 +49,10 @@ def tell_outlets(
     facts: dict[str, Any],
     partition_keys: Collection[str] = (),
 ) -> None:
-    """Give the events of a task's outlets what it has to say.
+    """Put facts into the events of a task's outlets.
 
-    :param path: what was written; of an alias, the event is of that.
+    :param path: what was written. An alias gets an event for this asset.
+    :param partition_keys: one event for each of these partitions; empty for one event of the whole asset.
     """
     for outlet in outlets:
         if isinstance(outlet, AssetAlias):
@@ -92,6 +65,6 @@ def tell_outlets(
 
 
 def identity(path: str) -> str:
-    """The URL of what lies under a path, without the connection through which it is reached."""
+    """The URL of a path, without the Airflow connection in it."""
     parts = urlsplit(path)
     return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()

@@ -1,4 +1,4 @@
-"""How far long work is, for the log and for Airflow's metrics."""
+"""The progress of a landing, in the log and in Airflow's metrics."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from airflow_provider_predictions.api.models import Page
 from airflow_provider_predictions.api.wording import counted
 
 INTERVAL = 10.0
-"""Seconds between two lines of the log, at least."""
+"""Minimum seconds between two log lines."""
 PREFIX = "predictions.landing"
 
 
 class Progress:
-    """Counts pages as they pass, and says so at most every ten seconds.
+    """Counts pages, and logs the progress at most every ten seconds.
 
     :param log: writes a line.
-    :param service: a tag of the metrics.
-    :param filters: their window says how much is left.
+    :param service: the tag of the metrics.
+    :param filters: their window shows how much is left.
     :param clock: monotonic seconds.
     """
 
@@ -45,10 +45,7 @@ class Progress:
         self._newest: datetime | None = None
 
     def page(self, page: Page) -> None:
-        """Count a page.
-
-        :param page: that has landed.
-        """
+        """Count a page that has landed."""
         self._records += len(page.predictions)
         self._pages += 1
         if page.span:
@@ -60,7 +57,7 @@ class Progress:
             self.say()
 
     def say(self) -> None:
-        """Write the line, unless it was written, and the same numbers as metrics."""
+        """Log the progress if it has changed, and send the same numbers as metrics."""
         rate = self._records / max(self._clock() - self._began, 1e-3)
         records, pages = counted(self._records, "record"), counted(self._pages, "page")
         line = f"{records} in {pages}, {rate:.0f} records/s"

@@ -1,7 +1,7 @@
-"""What XCom can hold, which is less than JSON allows.
+"""Fit records into XCom, which holds less than JSON allows.
 
-PostgreSQL's JSONB takes no NUL. Airflow's own messages on the way there take no half of a surrogate pair,
-no NaN or Infinity, and no integer of more than 64 bits; and whatever writes them recurses once a level.
+PostgreSQL's JSONB accepts no NUL. Airflow's own messages accept no half of a surrogate pair, no NaN or
+Infinity, and no integer of more than 64 bits. Their encoder recurses once per level.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ _NO_TEXT = re.compile("[\x00\ud800-\udfff]")
 
 
 def stored(record: bytes, changed: Counter[str]) -> dict[str, Any]:
-    """A record as every XCom backend takes it; a member that cannot be read as a whole is its text.
+    """A record that every XCom backend accepts. A member that cannot be read as a whole becomes its text.
 
-    :param changed: counts what is not as it was, by what became of it.
+    :param changed: counts the changes, by kind.
     """
     return {storable(name, changed): _member(text, changed) for name, text in members(record).items()}
 
@@ -43,10 +43,10 @@ def _member(text: bytes, changed: Counter[str]) -> Any:
 
 
 def storable(value: Any, changed: Counter[str], levels: int = MAX_DEPTH) -> Any:
-    """A JSON value as every XCom backend takes it.
+    """A JSON value that every XCom backend accepts.
 
-    :param changed: counts what is not as it was, by what became of it.
-    :param levels: of nesting that are left.
+    :param changed: counts the changes, by kind.
+    :param levels: how many levels of nesting are left.
     """
     if isinstance(value, str):
         value, count = _NO_TEXT.subn("\ufffd", value)

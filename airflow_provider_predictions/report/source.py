@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 from airflow_provider_predictions.api.errors import ConfigurationError
 from airflow_provider_predictions.api.models import as_time
+from airflow_provider_predictions.api.state import VERSION
 from airflow_provider_predictions.report.window import Window
+from airflow_provider_predictions.storage import landed as storage
 from airflow_provider_predictions.storage.errors import named
 from airflow_provider_predictions.storage.log import Entry, Log
 from airflow_provider_predictions.storage.manifest import (
@@ -22,13 +24,10 @@ from airflow_provider_predictions.storage.manifest import (
     Manifest,
     PartFacts,
     moved,
-    name_of,
     read_manifest,
 )
 from airflow_provider_predictions.storage.objects import is_local, names
-from airflow_provider_predictions.storage.parts import fetch
 from airflow_provider_predictions.storage.state import STATE, State, find, read_index
-from airflow_provider_predictions.storage.stored import VERSION
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import ObjectStoragePath
@@ -58,12 +57,8 @@ _MANIFEST = re.compile(r"(?P<root>(?:.*?/)??)([0-9]{8,}/[0-9a-f]{8}-[0-9a-f]{8}/
 
 
 @dataclass(frozen=True)
-class Landed:
-    """A landing, the directory in which it lies now, and the path that it was landed under."""
-
-    path: ObjectStoragePath
-    manifest: Manifest
-    root: ObjectStoragePath
+class Landed(storage.Landed):
+    """A landing that a report may read."""
 
     @property
     def key(self) -> tuple[str, int]:
@@ -92,13 +87,10 @@ class Landed:
         :raises DamagedLandingError: where it is missing, or not what the manifest says.
         :raises StorageError: where another landing has replaced it meanwhile.
         """
-        target = self.path / name_of(facts["uri"])
-        file = directory / target.name
         try:
-            fetch(target, facts, file, "source", Log(self.root), self.manifest["generation"])
-            yield file
+            yield self.fetch(facts, directory, "source")
         finally:
-            file.unlink(missing_ok=True)
+            (directory / PurePath(facts["uri"]).name).unlink(missing_ok=True)
 
     def outside(self, window: Window) -> Literal["older", "newer"] | None:
         """Whether all of its records were created before or after all periods."""

@@ -1,4 +1,4 @@
-"""The arguments of sensors that are no filters."""
+"""The arguments of sensors beside the filters."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ WAITING = declare(
         "fail_on",
         "str | Collection[str | Ref] | Ref",
         Words,
-        "statuses that fail the task; an empty list only waits",
+        "statuses that fail the task; an empty list fails it for none",
         default=("failed", "cancelled"),
         example='["failed"]',
     ),
@@ -71,8 +71,8 @@ WAITING = declare(
         "max_failures",
         "int",
         Annotated[int, Field(ge=1)],
-        "the failed poll in a row with this number fails the task; a retry may help. "
-        "Rescheduled tasks count from Airflow 3.3 on",
+        "fail the task after this many failed polls in a row; a retry may help. "
+        "Rescheduled tasks count them from Airflow 3.3 on",
         default=MAX_FAILURES,
     ),
     Argument(
@@ -88,7 +88,7 @@ WAITING = declare(
 
 
 def check_wait(known: Any, *, fails_by_default: bool, waits_for_ids: bool) -> None:
-    """Refuse arguments of a wait that do not go together.
+    """Refuse arguments of a wait that contradict each other.
 
     :param known: all arguments as their types; None for a reference, and for what is not given.
     :param fails_by_default: whether ``fail_on`` is not given.
@@ -108,7 +108,7 @@ def check_wait(known: Any, *, fails_by_default: bool, waits_for_ids: bool) -> No
     fail_on = {*(known.fail_on or ())}
     if both := fail_on.intersection(known.waiting_statuses or ()):
         raise ConfigurationError(
-            f"waiting_statuses: fail_on fails the task for {listed(both)}, too; leave it out of one of them"
+            f"waiting_statuses: fail_on also fails the task for {listed(both)}; remove it from one of the two"
         )
     if fails_by_default or waits_for_ids or not fail_on or not known.statuses:
         return

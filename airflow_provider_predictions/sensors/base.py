@@ -12,6 +12,7 @@ from typing import Any, ClassVar, TypedDict
 from airflow.providers.common.compat.sdk import (
     AirflowFailException,
     AirflowSensorTimeout,
+    AirflowSkipException,
     BaseOperator,
     BaseSensorOperator,
     Context,
@@ -19,24 +20,26 @@ from airflow.providers.common.compat.sdk import (
 )
 from typing_extensions import override
 
-from airflow_provider_predictions._compat import AirflowRescheduleException, first_reschedule_date
-from airflow_provider_predictions.api.errors import (
-    PredictionsError,
-    RefusedError,
-    TransientError,
+from airflow_provider_predictions._compat import (
+    AirflowRescheduleException,
+    first_reschedule_date,
+    is_deferral_timeout,
 )
+from airflow_provider_predictions.api.coercion import short
+from airflow_provider_predictions.api.errors import PredictionsError, RefusedError, TransientError
 from airflow_provider_predictions.api.filters import checked, seconds_of
 from airflow_provider_predictions.api.waiting.decide import Decision, ObservedWords, Tally, Wait, decide
 from airflow_provider_predictions.api.waiting.list_pass import QueryHistory
 from airflow_provider_predictions.api.waiting.pace import FailureCounter, Pace
 from airflow_provider_predictions.api.waiting.status_query import StatusQuery
 from airflow_provider_predictions.sensors.arguments import WAITING, check_wait
-from airflow_provider_predictions.sensors.outcome import outcome
 from airflow_provider_predictions.tasks.base import PredictionsTask
 from airflow_provider_predictions.triggers.base import PredictionsTrigger
 
-FAILURES, WORDS = "failed_polls", "observed_words"
-"""The keys in the task's state store."""
+POLLS = "polls"
+"""The key in the task's state store."""
+WAIT_FAILURES = (AirflowFailException, AirflowSensorTimeout)
+"""A status of ``fail_on``, an id that never appeared, or the timeout."""
 
 
 class Waited(TypedDict):
@@ -95,7 +98,8 @@ class PredictionsSensor(PredictionsTask, BaseSensorOperator):
     @override
     def poke(self, context: Context) -> PokeReturnValue:
         wait = self._wait()
-        started = self._started = self._started or self._first_start(context)
+        rescheduled = first_reschedule_date(context) if self.reschedule else None
+        started = self._started = self._started or rescheduled or datetime.now(UTC)
         self._error = None
         with self._progress(context, wait) as (failures, words):
             try:
@@ -123,18 +127,35 @@ class PredictionsSensor(PredictionsTask, BaseSensorOperator):
 
     @contextmanager
     def _ending(self) -> Iterator[None]:
-        """Decide how the task ends, and warn once of words that match nothing."""
+        """End the task the same way in every mode, and warn once of words that match nothing."""
         try:
             yield
         except AirflowRescheduleException:
             raise
         except Exception as error:
             self._warn_of_doubts()
-            found = outcome(error, soft_fail=self.soft_fail, never_fail=self.never_fail)
-            if found is error:
+            if (found := self._outcome(error)) is error:
                 raise
             raise found from error
         self._warn_of_doubts()
+
+    def _outcome(self, error: Exception) -> Exception:
+        """The exception that the task raises.
+
+        ``soft_fail`` skips the task if the wait itself failed, ``never_fail`` for every error, as Airflow's
+        sensors do in poke mode. After a deferral, Airflow checks other classes of errors, which differ
+        between its versions (apache/airflow #72053).
+        """
+        if isinstance(error, AirflowSkipException):
+            return error
+        if is_deferral_timeout(error):
+            error = AirflowSensorTimeout(str(error))
+        if self.never_fail or (self.soft_fail and isinstance(error, WAIT_FAILURES)):
+            name = "never_fail" if self.never_fail else "soft_fail"
+            return AirflowSkipException(f"{error} (skipped: {name}=True)")
+        if isinstance(error, PredictionsError) and not error.retryable:
+            return AirflowFailException(str(error))
+        return error
 
     def _warn_of_doubts(self) -> None:
         if self._doubts:
@@ -143,8 +164,6 @@ class PredictionsSensor(PredictionsTask, BaseSensorOperator):
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> Waited:
         """End the wait with what the trigger found.
 
-        :param context: Airflow's context of the task.
-        :param event: of the trigger.
         :raises AirflowFailException: for a status of ``fail_on``.
         :raises AirflowSensorTimeout: after ``timeout`` seconds.
         :raises TransientError: if the trigger gave up and a retry may work.
@@ -160,28 +179,22 @@ class PredictionsSensor(PredictionsTask, BaseSensorOperator):
                 raise AirflowSensorTimeout(message)
             case {"state": "error", "message": str(message), "retryable": bool(retryable)}:
                 raise (TransientError if retryable else RefusedError)(message)
-        raise TransientError(f"The trigger fired with an event that is none of its own: {event!r}")
-
-    def _first_start(self, context: Context) -> datetime:
-        """When the wait began, also if the task was rescheduled since."""
-        first = first_reschedule_date(context) if self.reschedule else None
-        return first or datetime.now(UTC)
+        raise TransientError(f"The trigger fired with an event that it never sends: {short(event)}")
 
     @contextmanager
     def _progress(self, context: Context, wait: Wait) -> Iterator[tuple[FailureCounter, ObservedWords]]:
-        """What earlier polls have shown. From Airflow 3.3 on, a rescheduled task stores it between pokes."""
+        """What earlier polls showed. From Airflow 3.3 on, a rescheduled task stores it between pokes."""
         failures, words = self._failures, self._words or ObservedWords(wait)
         store = context.get("task_state_store") if self.reschedule else None
-        if store:
-            failures.failures = int(str(store.get(FAILURES, 0)))
-            words = ObservedWords(wait, json.loads(str(store.get(WORDS, "[]"))))
+        if store and (stored := store.get(POLLS)):
+            failures.failures, observed = json.loads(str(stored))
+            words = ObservedWords(wait, observed)
         self._words = words
         try:
             yield failures, words
         finally:
             if store:
-                store.set(FAILURES, failures.failures)
-                store.set(WORDS, json.dumps(words.words))
+                store.set(POLLS, json.dumps([failures.failures, words.words]))
 
     def _poll(self, wait: Wait) -> Tally:
         """Poll once. A failed poll is not repeated before the next interval."""
@@ -228,7 +241,6 @@ class PredictionsSensor(PredictionsTask, BaseSensorOperator):
         return {"statuses": decision.statuses, "count": count, "looked_at": decision.looked_at}
 
     def _wait(self) -> Wait:
-        """The wait that the rendered arguments describe."""
         given = self.rendered()
         filters = self.filters(given).model_dump(mode="json", exclude_none=True)
         names = Wait.model_fields.keys() - {"filters"}

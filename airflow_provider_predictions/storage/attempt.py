@@ -1,4 +1,4 @@
-"""The names of one attempt. No other attempt writes, overwrites or removes anything under them."""
+"""The names of one attempt. No other attempt writes, overwrites or removes objects under them."""
 
 from __future__ import annotations
 
@@ -8,15 +8,12 @@ from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import msgspec
+from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 from airflow_provider_predictions.storage.objects import is_local, names, remove_files
-
-if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 _ATTEMPT = r"(?P<run>[0-9a-f]{8})-(?P<nonce>[0-9a-f]{8})"
 _OWN = re.compile(rf"(?P<generation>[0-9]{{8,}})/{_ATTEMPT}/.+")
@@ -24,59 +21,58 @@ _OWN = re.compile(rf"(?P<generation>[0-9]{{8,}})/{_ATTEMPT}/.+")
 _TAGGED = re.compile(rf"(part|_[a-z]+)(-[0-9]{{5,}})?\.(?P<generation>[0-9]{{8,}})-{_ATTEMPT}(\.[a-z0-9.]+)?")
 """An object of an attempt right under the path."""
 _NUMBERED = re.compile(r"([0-9]{8,})-[0-9a-f]{8,}(\.[a-z]+)?")
-"""An object of an attempt in a folder of all of them."""
+"""An object of an attempt in a folder that all attempts share."""
 
 
 class TaskRun(msgspec.Struct, frozen=True):
     """Which attempt of which task of which run this is.
 
-    :param run: the task of the run, as text; equal for all attempts.
-    :param ti: the id of the task instance, where Airflow gives one; not equal for two attempts.
+    :param run: the task and its run, as text. All attempts have the same.
+    :param ti: the id of the task instance, which differs for each attempt. None in Airflow 2.
     :param number: of the attempt, from 1.
-    :param tries: the number of the last attempt but one (Airflow's ``max_tries``), where it is known. It
-        grows when the task is cleared, and only then.
-    :param started: when the run started, where it is known. It changes when a run is cleared that is over, or
+    :param tries: Airflow's ``max_tries``: the number of the last attempt but one. It grows when the task is
+        cleared, and only then.
+    :param started: when the run started, if known. It changes when a finished run is cleared, and when a run
         is deleted and made anew under the same id.
     """
 
     run: str
     ti: str | None = None
     number: int = 1
-    tries: int | None = None
+    tries: int = 0
     started: str | None = None
 
     @property
     def is_last(self) -> bool:
-        """Whether no other attempt follows where this one fails."""
-        return self.tries is not None and self.number > self.tries
+        """Whether no other attempt follows if this one fails."""
+        return self.number > self.tries
 
     @property
     def key(self) -> str:
-        """The run in a name."""
+        """The run, as a part of names."""
         return hashlib.sha256(self.run.encode()).hexdigest()[:8]
 
     def is_run_of(self, other: TaskRun) -> bool:
-        """Whether both are attempts of one run; not of one that was made anew under the same id."""
+        """Whether both are attempts of one run, which was not deleted and made anew under the same id."""
         if other.run != self.run:
             return False
         if self.ti and self.ti == other.ti:
             return True
         knows_start = self.started and other.started
         if knows_start and self.started != other.started:
-            was_cleared = (self.tries or 0) > (other.tries or 0)
-            return was_cleared and self.number > other.number
-        # A run made anew has its first attempt again, under dag.test() even with the same start. In Airflow
-        # 2, where task instances have no id, it may as well be one attempt that was started twice.
+            return self.tries > other.tries and self.number > other.number  # it was cleared
+        # A run made anew begins with attempt 1 again, under dag.test() even with the same start. Without an
+        # id of the task instance, as in Airflow 2, it may also be one attempt that was started twice.
         is_twin = bool(knows_start) and not (self.ti and other.ti)
         return self.number != other.number or is_twin
 
     def is_retry_of(self, other: TaskRun) -> bool:
         """Whether both are attempts of one run, and the task was not cleared between them."""
-        return self.is_run_of(other) and self.tries is not None and self.tries == other.tries
+        return self.is_run_of(other) and self.tries == other.tries
 
 
 def new_nonce() -> str:
-    """What tells attempts apart; try numbers do not (apache/airflow #59378)."""
+    """A random name for an attempt. Try numbers are not unique (apache/airflow #59378)."""
     return uuid4().hex[:8]
 
 
@@ -86,10 +82,7 @@ class Attempt:
 
     :param root: the path of the landing.
     :param generation: the only one that it can commit.
-    :param task: whose attempt.
-    :param nonce: its own.
-    :param shared: whether it writes right under the path, under tagged names, instead of into a directory of
-        its own.
+    :param shared: write right under the path, with tagged names, instead of into a directory of its own.
     """
 
     root: ObjectStoragePath
@@ -100,28 +93,24 @@ class Attempt:
 
     @property
     def tag(self) -> str:
-        """Unique to the attempt."""
         return f"{self.generation:08}{'-' if self.shared else '/'}{self.task.key}-{self.nonce}"
 
     @property
     def directory(self) -> ObjectStoragePath:
-        """Where it writes."""
         return self.root if self.shared else self.root / self.tag
 
     def name(self, stem: str, suffix: str = "") -> str:
-        """What an object of the attempt is called, relative to the path.
+        """The name of an object, relative to the path.
 
         :param stem: such as ``part-00000``.
-        :param suffix: such as ``.jsonl``.
         """
         return f"{stem}.{self.tag}{suffix}" if self.shared else f"{self.tag}/{stem}{suffix}"
 
     def path(self, stem: str, suffix: str = "") -> ObjectStoragePath:
-        """Where an object of the attempt lies."""
         return self.root / self.name(stem, suffix)
 
     def predecessors(self) -> list[list[str]]:
-        """What each earlier attempt of the same run to commit the same generation has left."""
+        """The objects of each earlier attempt of this run at this generation."""
         found: dict[str, list[str]] = {}
         for name, tag in tagged(self.root, self.generation, shared=self.shared):
             if tag["run"] == self.task.key and tag["nonce"] != self.nonce:
@@ -129,7 +118,7 @@ class Attempt:
         return [*found.values()]
 
     def remove(self) -> None:
-        """Remove what it has written, once it has lost or failed for good."""
+        """Remove all objects of the attempt, once it has lost or failed for good."""
         found = tagged(self.root, self.generation, shared=self.shared)
         remove_files(self.root, [name for name, tag in found if tag["nonce"] == self.nonce])
 
@@ -138,15 +127,12 @@ NEW = "_new"
 
 
 def on_the_way(root: ObjectStoragePath, generation: int) -> Path:
-    """Where a file of a local path lies until it is whole that is not under the names of an attempt.
-
-    :param generation: of the attempt that writes it.
-    """
+    """The temporary name of a file of a local path, for files that are not under an attempt's own names."""
     return Path(root.path, NEW, f"{generation:08}-{uuid4().hex}")
 
 
 def remove_unfinished(root: ObjectStoragePath, generation: int) -> None:
-    """Remove what writers have left on the way that were killed, up to a generation that is over."""
+    """Remove temporary files that killed writers left, up to a generation that is over."""
     if is_local(root):
         remove_numbered(root, NEW, generation)
         with suppress(OSError):  # not empty, or gone
@@ -156,9 +142,9 @@ def remove_unfinished(root: ObjectStoragePath, generation: int) -> None:
 def remove_numbered(
     root: ObjectStoragePath, folder: str, generation: int, kept: Collection[str | None] = ()
 ) -> None:
-    """Remove what attempts have put into a folder, up to a generation that is over.
+    """Remove the objects of attempts in a folder, up to a generation that is over.
 
-    :param kept: names that stay.
+    :param kept: names to keep.
     """
     found = {name: _NUMBERED.fullmatch(name) for name in names(root / folder) if name not in kept}
     over = [name for name, number in found.items() if number and int(number[1]) <= generation]
@@ -168,10 +154,10 @@ def remove_numbered(
 def tagged(
     root: ObjectStoragePath, generation: int | None, *, shared: bool
 ) -> list[tuple[str, re.Match[str]]]:
-    """The objects of attempts, relative to the path, with what their names say.
+    """The objects of attempts, relative to the path, with the parts of their names.
 
-    :param generation: only of this one; None for all.
-    :param shared: right under the path; else in directories.
+    :param generation: None for all, which ``shared`` alone allows.
+    :param shared: see ``Attempt``.
     """
     if shared:
         found = [(name, _TAGGED.fullmatch(name)) for name in names(root)]

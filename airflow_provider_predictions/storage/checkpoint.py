@@ -1,8 +1,8 @@
 """Where an interrupted landing resumes.
 
-After each page, on this machine; after each part, also beside the parts, for a retry on another machine.
-Both say the same: the parts so far, what they hold, the position in the list, the ids of all records, and the
-records that are in no part yet.
+A landing saves a checkpoint on this machine after each page. After each part, it also saves one beside the
+parts, for a retry on another machine. Both hold the parts so far and their totals, the position in the list,
+the ids of all records, and the records that are in no part yet.
 """
 
 from __future__ import annotations
@@ -15,12 +15,13 @@ from typing import Any
 
 import msgspec
 
+from airflow_provider_predictions.api.state import Versioned
 from airflow_provider_predictions.storage.attempt import Attempt
 from airflow_provider_predictions.storage.manifest import Part, Totals
 from airflow_provider_predictions.storage.objects import put, read
 from airflow_provider_predictions.storage.scratch_dir import LIFETIME
 from airflow_provider_predictions.storage.spool import Spool
-from airflow_provider_predictions.storage.stored import Nonce, Stored, decode, encode
+from airflow_provider_predictions.storage.stored import Nonce, decode, encode
 
 log = logging.getLogger(__name__)
 
@@ -28,16 +29,14 @@ CHECKPOINT = "_checkpoint"
 _JOURNAL = "journal"
 
 
-class Progress(Stored):
+class Progress(Versioned, kw_only=True):
     """What a landing has written so far.
 
-    :param arguments: what is landed; progress of other arguments is of no use.
+    :param arguments: a hash. A landing with another one cannot resume from this.
     :param nonce: of the attempt under whose names the parts lie.
     :param spool: records of the part that is being filled.
-    :param rejected: rows that are no records.
-    :param ids: of all records, a line for each page.
-    :param position: where the list is read on; None at its start.
-    :param requests: sent so far.
+    :param ids: of all records, one line for each page.
+    :param position: where to continue the list. None at its start.
     :param ids_saved: how many bytes of the ids are in earlier checkpoints of the attempt.
     """
 
@@ -55,14 +54,13 @@ class Progress(Stored):
 
     @classmethod
     def new(cls, arguments: str, nonce: str, directory: Path) -> Progress:
-        """That of a landing at its start."""
         part, rejected, ids = (Spool.new(directory / name) for name in ("part-0", "rejected", "ids"))
         return cls(arguments=arguments, nonce=nonce, spool=part, rejected=rejected, ids=ids)
 
     def resume(self, directory: Path) -> None:
-        """Go on with its files.
+        """Open its files to continue them.
 
-        :raises ValueError: where a file does not hold what was noted.
+        :raises ValueError: if a file does not hold what was noted.
         """
         self.spool.resume(directory / f"part-{len(self.parts)}")
         self.rejected.resume(directory / "rejected")
@@ -70,30 +68,32 @@ class Progress(Stored):
         self.ids_saved = 0
 
     @property
+    def spools(self) -> tuple[Spool, Spool, Spool]:
+        return self.spool, self.rejected, self.ids
+
+    @property
     def reach(self) -> tuple[int, int, int]:
-        """How far the landing has come, to be compared."""
+        """How far the landing has come, for comparison."""
         return len(self.parts), self.spool.count, self.rejected.count
 
     def stored(self) -> bytes:
-        """All of it, in one line."""
         self.saved_at = time.time()
         return encode(self) + b"\n"
 
     def flush(self) -> None:
-        """Let the files survive this process."""
-        for spool in (self.spool, self.rejected, self.ids):
+        """Hand everything to the operating system, so that it survives this process."""
+        for spool in self.spools:
             spool.flush()
 
     def close(self) -> None:
-        """Write no more."""
-        for spool in (self.spool, self.rejected, self.ids):
+        for spool in self.spools:
             spool.close()
 
 
 def save_here(progress: Progress, directory: Path, *, anew: bool) -> None:
-    """Note the progress on this machine: a line at the end of the journal.
+    """Save the progress on this machine, as the last line of the journal.
 
-    :param anew: begin a new journal, so that it does not grow with the list.
+    :param anew: start a new journal, so that it does not grow with the list.
     """
     journal = directory / _JOURNAL
     if anew:
@@ -101,13 +101,13 @@ def save_here(progress: Progress, directory: Path, *, anew: bool) -> None:
         new.write_bytes(progress.stored())
         new.replace(journal)
     else:
-        # Not replaced each time: a file system may flush a file that is, which took 2 ms a page.
+        # Appended, since some file systems flush a file that is replaced, which took 2 ms a page.
         with journal.open("ab") as lines:
             lines.write(progress.stored())
 
 
 def save_beside(progress: Progress, attempt: Attempt) -> None:
-    """Put the progress beside the parts, with new ids and the lines that are in no part."""
+    """Save the progress beside the parts, with new ids and the lines that are in no part."""
     with progress.ids.path.open("rb") as ids:
         ids.seek(progress.ids_saved)
         content = [progress.stored(), ids.read()]
@@ -117,11 +117,7 @@ def save_beside(progress: Progress, attempt: Attempt) -> None:
 
 
 def candidates(arguments: str, directory: Path, attempt: Attempt) -> Iterator[Progress]:
-    """Progress from which an attempt can resume, the furthest first, with its files in a directory.
-
-    :param arguments: of the attempt.
-    :param directory: of this machine.
-    """
+    """The progress that an attempt can resume from, the furthest first, with its files in the directory."""
     found = [progress for progress in (_here(directory), _beside(attempt, directory)) if progress]
     for progress in sorted(found, key=lambda progress: progress.reach, reverse=True):
         if progress.arguments != arguments:
@@ -144,7 +140,7 @@ def _here(directory: Path) -> Progress | None:
 
 
 def _beside(attempt: Attempt, directory: Path) -> Progress | None:
-    """That of an earlier attempt of this run which has come furthest."""
+    """The furthest progress that an earlier attempt of this run has saved in storage."""
     if attempt.task.number < 2:
         return None
     found = [sorted(name for name in names if f"{CHECKPOINT}-" in name) for names in attempt.predecessors()]
@@ -157,9 +153,9 @@ def _beside(attempt: Attempt, directory: Path) -> Progress | None:
 
 
 def _fetched(attempt: Attempt, names: list[str], directory: Path) -> Progress:
-    """Bring a checkpoint to this machine, under names of its own.
+    """Copy a checkpoint to this machine.
 
-    :param names: of the attempt's checkpoints, which hold its ids one after the other.
+    :param names: of all checkpoints of the attempt, since each holds a piece of the ids.
     """
     with directory.joinpath("beside-ids").open("wb") as ids:
         for name in names:
@@ -172,6 +168,6 @@ def _fetched(attempt: Attempt, names: list[str], directory: Path) -> Progress:
     end = cut + progress.spool.size
     directory.joinpath("beside-spool").write_bytes(lines[cut:end])
     directory.joinpath("beside-rejected").write_bytes(lines[end:])
-    for name in ("ids", "spool", "rejected"):
-        getattr(progress, name).name = f"beside-{name}"
+    for spool, name in zip(progress.spools, ("spool", "rejected", "ids"), strict=True):
+        spool.name = f"beside-{name}"
     return progress

@@ -1,7 +1,7 @@
 """A path, for one attempt to commit to.
 
-A commit of an incremental path adds to those before. Else it replaces them, and ``_manifest.json`` right
-under the path shows a whole landing at any time.
+On an incremental path, a commit adds to those before. On any other path it replaces them, and
+``_manifest.json`` right under the path shows a whole landing at any time.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ import hashlib
 import logging
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
+from airflow.providers.common.compat.sdk import ObjectStoragePath
 from msgspec.structs import replace
 
 from airflow_provider_predictions.api.errors import ConfigurationError, ConflictError
@@ -46,22 +46,17 @@ from airflow_provider_predictions.storage.state import (
 )
 from airflow_provider_predictions.storage.stored import encode
 
-if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import ObjectStoragePath
-
 log = logging.getLogger(__name__)
 
 LATE = 24
-"""A generation is swept again so many commits later, of what a frozen attempt has written since."""
+"""After so many commits, a generation is swept again, of what a frozen attempt has written since."""
 
 
 class LandingPath:
     """A path, for one attempt to commit to.
 
-    :param root: the path.
-    :param task: whose attempt.
-    :param kind: which predictions land there incrementally; None where each landing replaces the one before.
-    :raises ConfigurationError: where something else lands there, or its state cannot be read.
+    :param kind: which predictions land there incrementally. None if each landing replaces the one before.
+    :raises ConfigurationError: if something else lands there, or its state cannot be read.
     """
 
     def __init__(self, root: ObjectStoragePath, task: TaskRun, kind: str | None = None) -> None:
@@ -82,7 +77,7 @@ class LandingPath:
         self._may_have_committed = False
 
     def begin(self) -> None:
-        """Show a missing bucket, or a missing right, before the service is asked."""
+        """Find a missing bucket or permission before the first request to the service."""
         trial = self.attempt.name("_trial")
         self.is_conditional = try_to_write(self.root, trial, is_conditional=self.is_conditional)
         if not self.is_conditional:
@@ -92,10 +87,10 @@ class LandingPath:
             )  # fmt: skip
 
     def earlier(self) -> Manifest | None:
-        """What an earlier attempt of this run has committed.
+        """The manifest that an earlier attempt of this run has committed. None if there is none.
 
-        Of an incremental path, whoever has committed since. Of another one, where the attempt died before it
-        could say so: a task that was cleared lands anew.
+        On an incremental path, later commits of other runs do not matter. On any other path, only a retry
+        gets the manifest. A task that was cleared lands anew.
         """
         entry = self._of_run(_commits(self.state, self.attempt)) if self.kind else self._retried()
         if entry is None:
@@ -104,7 +99,7 @@ class LandingPath:
         if self.kind:
             self._show(entry, content)  # it may have died before it wrote this
         elif entry.generation in self.unsettled:
-            # The attempt that has committed may be frozen, and show it later, too.
+            # The attempt that has committed may be frozen, and write its manifest later.
             self._publish(entry, {**content, "unsettled": self.unsettled})
         else:
             with warning_only(self.root):
@@ -112,14 +107,14 @@ class LandingPath:
         return content
 
     def commit(self, content: Manifest, state: State | None = None) -> Manifest:
-        """Commit what an attempt has landed. Where another was quicker, what this one has written is removed.
+        """Commit what this attempt has landed, or remove it if another attempt was quicker.
 
-        :param state: of an incremental path, with what is known now.
-        :return: the manifest of the run: of this attempt, or of the one of this run that was quicker.
-        :raises ConflictError: where another run was quicker on an incremental path.
-        :raises ConfigurationError: where another run was quicker: a retry would replace what it has landed.
-        :raises StorageError: where it cannot be found out, or the manifest cannot be written for readers;
-            nothing is removed.
+        :param state: the new state of an incremental path.
+        :return: the manifest of this attempt, or of the attempt of this run that was quicker.
+        :raises ConflictError: if another run was quicker on an incremental path.
+        :raises ConfigurationError: if another run was quicker. A retry would replace what it has landed.
+        :raises StorageError: if it is unknown who was, or the manifest cannot be written for readers. Nothing
+            is removed.
         """
         attempt, now = self.attempt, datetime.now(UTC)
         content["committed_at"] = utc(now)
@@ -154,9 +149,9 @@ class LandingPath:
         )
 
     def nothing(self, content: Manifest) -> Manifest:
-        """An incremental run that has found nothing new commits nothing.
+        """Tidy up after an incremental run that has found nothing new. It commits nothing.
 
-        :return: what an attempt of this run has committed meanwhile, else the empty manifest.
+        :return: the manifest that another attempt of this run has committed meanwhile, or the empty one.
         """
         content["path"] = str(self.root)
         self._sweep_earlier()
@@ -166,7 +161,7 @@ class LandingPath:
         return self.log.landed(own) if own else content
 
     def abandon(self) -> None:
-        """Remove what this attempt has written, unless it may be committed."""
+        """Remove what this attempt has written, unless that may be committed."""
         if self._may_have_committed:
             return
         with warning_only(self.root):
@@ -177,23 +172,20 @@ class LandingPath:
                 remove_files(self.root, [f"{folder}/{name}" for name in left])
 
     def _retried(self) -> Entry | None:
-        """The newest commit, where an earlier attempt of this run has made it; the task was not cleared."""
+        """The newest commit, if an earlier attempt of this run made it and the task was not cleared."""
         task = self.attempt.task
         entry = self.log.read(self.state.generation) if task.number > 1 else None
-        if entry is None or task.tries is not None:
-            return entry if entry and task.is_retry_of(entry.task) else None
-        # Outside of Airflow, what a successful attempt removes tells that it died before.
-        left = tagged(self.root, entry.generation, shared=True)
-        has_died = any(tag["nonce"] == entry.nonce and name.startswith(CHECKPOINT) for name, tag in left)
-        is_shown = entry.generation not in self.unsettled
-        return self._of_run([entry]) if has_died and is_shown else None
+        return entry if entry and task.is_retry_of(entry.task) else None
 
     def _of_run(self, commits: Iterable[Entry]) -> Entry | None:
-        """What an attempt of this run has committed."""
+        """The first commit of an attempt of this run."""
         return next((entry for entry in commits if self.attempt.task.is_run_of(entry.task)), None)
 
     def _note(self, entry: Entry, state: State) -> tuple[Entry, State]:
-        """Put the state after a commit, which the commit names."""
+        """Write the state after a commit.
+
+        :return: the commit, which names that state, and the state.
+        """
         state = replace(
             state,
             generation=entry.generation,
@@ -216,14 +208,14 @@ class LandingPath:
     def _publish(self, entry: Entry, content: Manifest, state: State | None = None) -> None:
         """Write copies for readers, and remove what is over.
 
-        :raises StorageError: where readers would miss the manifest; a retry writes it.
+        :raises StorageError: if the manifest cannot be written. A retry writes it.
         """
         if state:
             with warning_only(self.root):
                 self._put(STATE, encode(state))
         elif self.log.read(entry.generation + 1) is None:
-            self._show(entry, content)  # before the parts go that the manifest names which lies there
-        else:  # a newer manifest may be shown
+            self._show(entry, content)  # before the parts go that the old manifest names
+        else:  # a newer manifest may be there
             return
         with warning_only(self.root):
             self._sweep(entry)
@@ -233,19 +225,19 @@ class LandingPath:
             self._show(entry, content)
 
     def _show(self, entry: Entry, content: Manifest) -> None:
-        """Put the manifest beside its parts."""
+        """Write the manifest beside its parts."""
         if self.attempt.shared or _is_written(content):
             directory = self.log.directory(entry)
             put(directory / MANIFEST, as_json(content), via=on_the_way(self.root, self.attempt.generation))
 
     def _put(self, name: str, content: bytes) -> None:
-        """Put an object that is not under the names of this attempt alone."""
+        """Write an object that is not under this attempt's own names."""
         put(self.root / name, content, via=on_the_way(self.root, self.attempt.generation))
 
     def _sweep_earlier(self) -> int:
-        """Tidy up behind earlier commits, and give them the copy that was not written.
+        """Tidy up after earlier commits, and write their missing copies of the manifest.
 
-        :return: up to which commit nothing is left to do.
+        :return: the commit up to which nothing is left to do.
         """
         swept, head = self.state.swept, self.state.generation
         recent = self.state.recent
@@ -262,16 +254,17 @@ class LandingPath:
         return swept
 
     def _sweep(self, entry: Entry) -> list[str]:
-        """Remove what attempts have left that did not commit, and what no shown manifest can name any more.
+        """Remove what attempts left that did not commit, and what no visible manifest can name any more.
 
-        An attempt at a generation can commit nothing once the generation has its entry, so all that the
-        entry does not name is over, however long an attempt is frozen. A generation without an entry is
-        never swept. The attempt that commits may be frozen before it shows its manifest right under a path,
-        and show it over a newer one, months later. So the parts of a generation stay until its manifest, or
-        a newer one, was seen by who commits next; until then it is unsettled.
+        Once a generation has its entry, no other attempt can commit it, however long it was frozen. So all
+        that the entry does not name is over. A generation without an entry is never swept.
 
-        :param entry: of the generation; right under the path, earlier ones are swept, too.
-        :return: the names of what is committed.
+        The attempt that commits may be frozen before it writes its manifest right under a path, and write it
+        over a newer one, months later. So a generation is unsettled, and its parts stay, until the next
+        attempt that commits has seen its manifest or a newer one.
+
+        :param entry: of the generation. Right under the path, earlier generations are swept, too.
+        :return: the names of committed objects.
         """
         shared, generation = self.attempt.shared, entry.generation
         others = filter(None, map(self.log.read, {*self.unsettled} - {generation}))
@@ -288,20 +281,19 @@ class LandingPath:
         return kept
 
     def _sweep_states(self, state: State) -> None:
-        """Keep the newest state and index and the ones before, which a reader may have been told of."""
+        """Keep the two newest states and indexes. A reader may still need the older one."""
         remove_numbered(self.root, STATES, state.generation, {entry.state for entry in state.recent[-2:]})
         if state.index == state.index_name:
             remove_numbered(self.root, INDEX, state.generation, {state.index, self.state.index})
 
 
 def _commits(state: State, attempt: Attempt) -> Iterator[Entry]:
-    """All commits under an incremental path that may be of the run of an attempt, the newest first."""
+    """All commits under an incremental path that may be of the run of the attempt, newest first."""
     yield from reversed(state.recent)
-    # The first attempt of a run has nothing behind it, unless the run is many commits old.
+    # A first attempt has no earlier ones, unless its run began many commits ago.
     if attempt.task.number > 1:
         yield from reversed(read_index(attempt.root, state.index))
 
 
 def _is_written(content: Manifest) -> bool:
-    """Whether a landing has a directory."""
     return bool(content["parts"] or content["rejected"])

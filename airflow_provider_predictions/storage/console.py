@@ -1,23 +1,22 @@
-"""Where a person looks at an object in a browser, and where engines find it that know no Airflow."""
+"""URLs of objects, for browsers and for engines without Airflow."""
 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote
 
-if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import ObjectStoragePath
+from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 S3 = "https://console.aws.amazon.com/s3/object/{bucket}?prefix={key}"
 GCS = "https://console.cloud.google.com/storage/browser/_details/{bucket}/{key}"
 
 
 def console_url(path: ObjectStoragePath) -> str | None:
-    """The page of an object in the console of Amazon S3 or Google Cloud Storage; None of any other store.
+    """The page of an object in the console of Amazon S3 or Google Cloud Storage. None for any other store.
 
-    An S3 server of another vendor, which has an endpoint of its own, has no page there. In Azure's portal an
-    object has no address that can be made from its URL.
+    S3 servers of other vendors have no page there. The address of an object in Azure's portal cannot be
+    derived from its URL.
     """
     if path.protocol in ("s3", "s3a", "s3n") and not _endpoint(path.fs):
         return S3.format(bucket=bucket_of(path), key=quote(path.key, safe=""))
@@ -27,7 +26,7 @@ def console_url(path: ObjectStoragePath) -> str | None:
 
 
 def plain_url(path: ObjectStoragePath) -> str:
-    """The URL of an object without Airflow's connection; of a local file, its path."""
+    """The URL of an object without Airflow's connection. For a local file, its path."""
     if path.protocol in ("", "file", "local"):
         return path.path
     host = bucket_of(path)
@@ -38,7 +37,7 @@ def plain_url(path: ObjectStoragePath) -> str:
 
 
 def bucket_of(path: ObjectStoragePath) -> str:
-    """The bucket, or the container; Airflow before 3.3 leaves the connection in front of it."""
+    """The bucket or container. Airflow before 3.3 leaves the connection id in front of it."""
     return str(path.bucket).rpartition("@")[2]
 
 

@@ -1,12 +1,13 @@
-"""What a failing storage is to a person: which object, what happened, and what to do."""
+"""Errors of a storage, in words for a person: which object, what happened, and what to do."""
 
 from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+
+from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 from airflow_provider_predictions.api.errors import (
     ConfigurationError,
@@ -16,39 +17,54 @@ from airflow_provider_predictions.api.errors import (
 )
 from airflow_provider_predictions.api.limits import MAX_MESSAGE_LENGTH
 
-if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import ObjectStoragePath
-
 log = logging.getLogger(__name__)
 
 _QUERY = re.compile(r"\?\S*")
 
 
-@contextmanager
-def explained(
-    done: str, target: ObjectStoragePath, *, but: type[Exception] | tuple[type[Exception], ...] = ()
-) -> Iterator[None]:
-    """Make what any storage raises an error of this package.
+def explained(done: str, target: ObjectStoragePath, *but: type[Exception]) -> AbstractContextManager[None]:
+    """Turn what any storage raises into an error of this package.
 
     :param done: what could not be done to the target, such as ``written``.
-    :param but: what is left as it is.
-    :raises ConfigurationError: where the bucket is missing or the storage refuses.
-    :raises StorageError: for all else.
+    :param but: errors that pass unchanged.
+    :raises ConfigurationError: if the bucket is missing or the storage refuses access.
+    :raises StorageError: for everything else.
+    """
+    return explaining(
+        lambda error: _explain(error, f"path: {target} cannot be {done}: {_words(error)}"), *but
+    )
+
+
+@contextmanager
+def explaining(explain: Callable[[Exception], PredictionsError], *but: type[Exception]) -> Iterator[None]:
+    """Replace errors of other libraries. Each has its own tree of errors, with no root but ``Exception``."""
+    unchanged: tuple[type[Exception], ...] = (PredictionsError, *but)
+    try:
+        yield
+    except unchanged:
+        raise
+    except Exception as error:
+        raise explain(error) from None
+
+
+@contextmanager
+def extra(*names: str, argument: str = "") -> Iterator[None]:
+    """Say which extras of the package bring a library that cannot be imported.
+
+    :param argument: what the message begins with, such as ``"file_format: "``.
     """
     try:
         yield
-    except PredictionsError:
-        raise
-    except but:
-        raise
-    # Each library has its own tree of errors, with no root but this one.
-    except Exception as error:
-        raise _explain(error, f"path: {target} cannot be {done}: {_words(error)}") from None
+    except ImportError as error:
+        which = f"extra{'s' * (len(names) > 1)} {' and '.join(names)}"
+        raise ConfigurationError(
+            f"{argument}{error.name} is not installed. Install the {which} of airflow-provider-predictions"
+        ) from None
 
 
 @contextmanager
 def named(argument: str) -> Iterator[None]:
-    """Name in errors of the storage the argument that names the landing, where that is not ``path``."""
+    """Let errors name another argument than ``path``, if another one names the landing."""
     try:
         yield
     except (ConfigurationError, ConflictError) as error:
@@ -57,22 +73,22 @@ def named(argument: str) -> Iterator[None]:
 
 @contextmanager
 def worker_disk() -> Iterator[None]:
-    """Make what goes wrong with files of this machine an error of this package.
+    """Turn errors of files of this machine into one of this package.
 
-    :raises StorageError: where a disk is full, for example.
+    :raises StorageError: if the disk is full, for example.
     """
     try:
         yield
     except OSError as error:
         raise StorageError(
             f"The disk of this worker fails: {_words(error)}. Free space for temporary files, or let TMPDIR "
-            "name a larger disk. A retry goes on after the last page that was written"
+            "name a larger disk. A retry resumes after the last page that was written"
         ) from None
 
 
 @contextmanager
 def warning_only(root: ObjectStoragePath) -> Iterator[None]:
-    """Let nothing fail a task whose landing is committed, or lost anyway."""
+    """Log errors as warnings. The landing is committed, or lost anyway."""
     try:
         yield
     except PredictionsError as error:
@@ -80,7 +96,7 @@ def warning_only(root: ObjectStoragePath) -> Iterator[None]:
 
 
 def status_of(error: BaseException | None) -> int | None:
-    """The HTTP status of what a storage answered, where its library tells."""
+    """The HTTP status of a storage's response, if its library tells."""
     while error:
         response = getattr(error, "response", None)
         if isinstance(response, dict):  # botocore
@@ -105,7 +121,7 @@ def _explain(error: Exception, what: str) -> PredictionsError:
 
 
 def _words(error: Exception) -> str:
-    """What the error says, without the answer's body, and without what a signed URL holds."""
+    """The first line of the error, without a response's body and the query of a signed URL."""
     text = (error.strerror if isinstance(error, OSError) else None) or str(error).strip()
     first, *_ = text.splitlines() or ["no answer in time"]
     return _QUERY.sub("", first)[:MAX_MESSAGE_LENGTH].rstrip(".")

@@ -1,4 +1,4 @@
-"""What a part is made of: records go through JSON Lines on this machine and become an object in one step."""
+"""The formats of parts. Records are collected as JSON Lines on this machine and converted in one step."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, ClassVar, cast
 
-from airflow_provider_predictions.api.errors import ConfigurationError
 from airflow_provider_predictions.api.service import Service
+from airflow_provider_predictions.storage.errors import extra
 
 SUFFIXES = {None: "", "gzip": ".gz", "zstd": ".zst"}
 GZIP_LEVEL = 6
@@ -22,7 +22,6 @@ GZIP_LEVEL = 6
 class Format(ABC):
     """One way to write records.
 
-    :param service: whose records.
     :param compression: None, ``gzip`` or ``zstd``.
     """
 
@@ -33,29 +32,26 @@ class Format(ABC):
 
     @property
     @abstractmethod
-    def suffix(self) -> str:
-        """How the name of a part ends."""
+    def suffix(self) -> str: ...
 
     @abstractmethod
     def convert(self, lines: Path, target: Path) -> Path:
-        """Make an object of JSON Lines; equal lines make equal objects.
+        """Convert JSON Lines to a part. Equal lines give equal bytes.
 
-        :return: where it is; the lines themselves, where nothing is to be done.
+        :return: the target, or the lines themselves if there is nothing to convert.
         """
 
 
 class JsonLines(Format):
-    """One record a line, byte for byte as it was sent."""
+    """One record per line, byte for byte as the service sent it."""
 
     name = "jsonl"
 
     @property
     def suffix(self) -> str:
-        """How the name of a part ends."""
         return f".jsonl{SUFFIXES[self.compression]}"
 
     def convert(self, lines: Path, target: Path) -> Path:
-        """Compress the lines."""
         if self.compression is None:
             return lines
         with lines.open("rb") as source, _compressing(target, self.compression) as out:
@@ -66,21 +62,16 @@ class JsonLines(Format):
 def make_format(name: str, compression: str | None, service: Service[Any]) -> Format:
     """The format of a landing.
 
-    :raises ConfigurationError: where a library that it needs is not installed.
+    :raises ConfigurationError: if a library that it needs is not installed.
     """
-    try:
+    with extra("parquet", "zstd", argument="file_format: "):
         if compression == "zstd":
-            import zstandard  # noqa: F401  (to say now, not after the first part, that it is missing)
+            import zstandard  # noqa: F401  (a missing library is reported now, not after the first part)
         if name == "jsonl":
             return JsonLines(service, compression)
         from airflow_provider_predictions.storage.parquet import Parquet
 
         return Parquet(service, compression)
-    except ImportError as error:
-        raise ConfigurationError(
-            f"file_format: {error.name} is not installed. "
-            "Install the extras parquet and zstd of airflow-provider-predictions"
-        ) from None
 
 
 @contextmanager

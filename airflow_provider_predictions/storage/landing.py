@@ -1,7 +1,7 @@
-"""Pages become parts: spooled to a file of this machine, then put as one object.
+"""Collect pages in a file of this machine, and write each part as one object.
 
 Writing straight into an object would publish a truncated one when a page fails: every fsspec store commits
-what it has when the file is closed, whatever the reason.
+what it has when the file is closed, for whatever reason.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from airflow_provider_predictions.storage.attempt import Attempt
 from airflow_provider_predictions.storage.checkpoint import Progress
 from airflow_provider_predictions.storage.errors import warning_only
 from airflow_provider_predictions.storage.formats import Format
+from airflow_provider_predictions.storage.local import sha256_of
 from airflow_provider_predictions.storage.manifest import REJECTED, Manifest, Part, manifest
 from airflow_provider_predictions.storage.objects import get_file, put_file
 from airflow_provider_predictions.storage.scratch_dir import Workspace
@@ -34,15 +35,15 @@ log = logging.getLogger(__name__)
 
 
 class Landing:
-    """Records on their way to storage; resumes where an earlier attempt was interrupted. A context manager.
+    """Write records to storage, from where an earlier attempt was interrupted. A context manager.
 
     :param attempt: under whose names it writes.
     :param form: of the parts.
-    :param records_per_part: how many records a part holds; the last one holds the rest.
-    :param arguments: all that decides what lands, as text.
+    :param records_per_part: the last part holds the rest.
+    :param arguments: a hash of all that decides what lands.
     :param asked: the words of the filters.
-    :param restore: continues the pass over the list from a position that was given to ``take``, and raises
-        ValueError if it cannot. Then the landing starts anew.
+    :param restore: continues the pass over the list from a position that was given to ``take``. Raises
+        ValueError if it cannot; then the landing starts anew.
     """
 
     def __init__(
@@ -89,7 +90,7 @@ class Landing:
     def take(self, page: Page, position: dict[str, Any], requests: int) -> None:
         """Write a page.
 
-        :param position: where the list is read on behind it.
+        :param position: where the list continues after it.
         :param requests: sent so far.
         """
         progress = self.progress
@@ -116,9 +117,9 @@ class Landing:
             file.unlink()
 
     def finish(self, **facts: Any) -> Manifest:
-        """Write what is left.
+        """Write the rest.
 
-        :param facts: of the manifest, beside what was counted.
+        :param facts: for the manifest, beside what was counted.
         """
         progress, rejected = self.progress, None
         progress.flush()
@@ -132,24 +133,24 @@ class Landing:
         return manifest(self.attempt.directory, progress.parts, progress.totals, rejected, **facts)
 
     def identities(self) -> Iterator[tuple[str, datetime | None]]:
-        """Id and creation time of each record so far, as they came."""
+        """Id and creation time of each record so far, in the order of the list."""
         self.progress.ids.flush()
         with self.progress.ids.path.open("rb") as lines:
             for line in lines:
                 yield from ((id_, as_time(created)) for id_, created in json.loads(line))
 
     def rejected_ids(self) -> Iterator[str]:
-        """The ids of the rows so far that are no records."""
+        """Hashes of the rows so far that are no records."""
         self.progress.rejected.flush()
         with self.progress.rejected.path.open("rb") as lines:
             yield from (id_by_content(line.removesuffix(b"\n")) for line in lines)
 
     def _close_part(self) -> Path:
-        """Put the spool as a part, and begin the next one; the lines stay until that is noted."""
+        """Write the spool as a part, and begin the next one. The file stays until the checkpoint is saved."""
         progress, spool = self.progress, self.progress.spool
         spool.close()
         content = self.form.convert(spool.path, self._directory / "converted")
-        sha256 = spool.sha256 if content == spool.path else _sha256(content)
+        sha256 = spool.sha256 if content == spool.path else sha256_of(content)
         part = self._put_part(content, spool.count, sha256, len(progress.parts))
         self._take_over()
         progress.parts.append(part)
@@ -162,10 +163,10 @@ class Landing:
         return Part(target.name, count, file.stat().st_size, sha256)
 
     def _resumed(self) -> Progress | None:
-        """Go on with what an earlier attempt has written, copied to names of this one.
+        """Continue what an earlier attempt has written, copied to names of this one.
 
-        Until this attempt has a part more, the checkpoint names the other's parts, and a failure removes the
-        copies: a retry that does not get on leaves nothing behind.
+        Until this attempt has one more part, the checkpoint names the earlier attempt's parts, and a failure
+        removes the copies. So a retry that makes no progress leaves nothing behind.
         """
         for found in checkpoint.candidates(self.arguments, self._directory, self.attempt):
             try:
@@ -183,7 +184,7 @@ class Landing:
         return None
 
     def _take_over(self) -> None:
-        """Let the checkpoint name the copies from now on."""
+        """Let the checkpoint name this attempt's copies from now on."""
         if self.progress.nonce != self.attempt.nonce:
             self.progress.parts, self.progress.nonce = self._copies, self.attempt.nonce
 
@@ -192,24 +193,21 @@ class Landing:
             self.attempt.remove()
 
     def _copied(self, found: Progress, number: int) -> Part:
-        """A part of an earlier attempt under a name of this one: that attempt may still remove its own.
+        """Copy a part of an earlier attempt, since that attempt may still remove its own.
 
-        :raises ValueError: where it is not what was written.
+        :raises ValueError: if it is not what was written.
         """
         part = found.parts[number]
         source = replace(self.attempt, nonce=found.nonce).directory / part.name
         copy = self._directory / "copied"
         get_file(source, copy, part.bytes)
-        if _sha256(copy) != part.sha256:
+        if sha256_of(copy) != part.sha256:
             raise ValueError(f"{part.name} is not what an earlier attempt has written")
         return self._put_part(copy, part.count, part.sha256, number)
 
 
 def forget(attempt: Attempt) -> None:
-    """Remove what an earlier attempt has left on this machine, which has committed.
-
-    :param attempt: of the same run.
-    """
+    """Remove what an earlier attempt of the same run, which has committed, left on this machine."""
     _workspace(attempt).close(keep=False)
 
 
@@ -218,13 +216,8 @@ def _workspace(attempt: Attempt) -> Workspace:
     return Workspace(hashlib.sha256(key.encode()).hexdigest()[:32])
 
 
-def _sha256(file: Path) -> str:
-    with file.open("rb") as content:
-        return hashlib.file_digest(content, "sha256").hexdigest()
-
-
 def _ids(records: Sequence[Prediction]) -> bytes:
-    """Who the records are, in one line."""
+    """Ids and creation times of records, in one line of JSON."""
     pairs = [(row.id, row.created_at) for row in records]
     try:
         return msgspec.json.encode(pairs)

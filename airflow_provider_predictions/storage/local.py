@@ -1,7 +1,8 @@
-"""Files of this machine that appear with all of their content, or not at all."""
+"""Write files of this machine so that they appear whole or not at all."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -11,15 +12,21 @@ from uuid import uuid4
 from airflow_provider_predictions.api.errors import StorageError
 
 UNFINISHED = ".new"
-"""How the name of a file ends that is not whole yet."""
+"""The suffix of a file that is not whole yet."""
 TRIES = 3
+
+
+def sha256_of(file: Path) -> str:
+    """The SHA-256 of the content, in hex."""
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
 
 
 @contextmanager
 def replacing(target: Path, via: Path | None = None) -> Iterator[Path]:
-    """A file that takes the target's name when it is whole, so that nobody reads half of it.
+    """Open a temporary file that takes the target's name once it is whole.
 
-    :param via: where it lies until then; by default beside the target.
+    :param via: the temporary file. By default, it lies beside the target.
     """
     with _unfinished(target, via) as new:
         yield new
@@ -27,10 +34,10 @@ def replacing(target: Path, via: Path | None = None) -> Iterator[Path]:
 
 
 def create_file(target: Path, content: bytes, via: Path | None = None) -> None:
-    """Make a file where there is none; it is whole even where the machine loses power.
+    """Create a file if there is none. It is whole even if the machine loses power.
 
     :param via: see ``replacing``.
-    :raises FileExistsError: where there is one.
+    :raises FileExistsError: if there is one.
     """
     with _unfinished(target, via) as new:
         with new.open("wb") as file:
@@ -47,7 +54,7 @@ def create_file(target: Path, content: bytes, via: Path | None = None) -> None:
 
 @contextmanager
 def _unfinished(target: Path, via: Path | None) -> Iterator[Path]:
-    """A new file on the way to another one, whose directory is made where it is missing."""
+    """A temporary file for another one, whose directory is created if it is missing."""
     new = via or target.with_name(f"{target.name}.{uuid4().hex}{UNFINISHED}")
     try:
         for _ in range(TRIES):
@@ -59,7 +66,7 @@ def _unfinished(target: Path, via: Path | None) -> Iterator[Path]:
                 break
         yield new
     except FileNotFoundError:
-        # An attempt that another one has overtaken meets this; it is no missing bucket.
+        # This happens to an attempt that was overtaken. It is no missing bucket.
         raise StorageError(
             f"path: {target} cannot be written: its directory was removed meanwhile. A retry finds out why"
         ) from None

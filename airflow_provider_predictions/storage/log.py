@@ -6,32 +6,30 @@ entry 42 exists, however long it was frozen. No lock, no lease and no clock is n
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import Annotated, Any, cast
 
 import msgspec
+from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 from airflow_provider_predictions.api.errors import ConfigurationError
+from airflow_provider_predictions.api.state import Versioned
 from airflow_provider_predictions.storage.attempt import Attempt, TaskRun, on_the_way
 from airflow_provider_predictions.storage.manifest import Manifest, moved
 from airflow_provider_predictions.storage.objects import create, read
-from airflow_provider_predictions.storage.stored import Nonce, Number, Stored, decode, encode
-
-if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import ObjectStoragePath
+from airflow_provider_predictions.storage.stored import Nonce, Number, decode, encode
 
 LOG = "_log"
 
 
-class Entry(Stored):
+class Entry(Versioned, kw_only=True):
     """One commit under a path.
 
     :param generation: its number, from 1.
-    :param nonce: of the attempt that has committed.
-    :param task: whose.
-    :param manifest: what it has landed; in a list of commits without its parts, where these are many.
-    :param state: the name of the state after it; None where each landing replaces the one before.
-    :param state_sha256: of that state, in hex; None in the state itself.
+    :param manifest: what it has landed. Lists of commits leave out the parts if there are many.
+    :param state: the name of the state after it. None if each landing replaces the one before.
+    :param state_sha256: of that state, in hex. None in the state itself.
     """
 
     generation: Number
@@ -44,32 +42,28 @@ class Entry(Stored):
 
     @property
     def unsettled(self) -> list[int]:
-        """Earlier generations whose manifest may still be put over a newer one."""
+        """Earlier generations whose manifest may still be written over a newer one."""
         found: list[int] = self.manifest.get("unsettled", [])
         return found
 
     def __post_init__(self) -> None:
-        """Refuse what is no manifest; its parts are checked where they are read."""
+        """Refuse what is no manifest. Its parts are checked when they are read."""
         msgspec.convert(self.manifest | {"path": "", "parts": []}, Manifest)
 
 
 class Log:
-    """The entries under a path.
-
-    :param root: the path.
-    """
+    """The entries under a path."""
 
     def __init__(self, root: ObjectStoragePath) -> None:
         self.root = root
 
     def name(self, generation: int) -> ObjectStoragePath:
-        """Where an entry lies."""
         return self.root / LOG / f"{generation:08}.json"
 
     def read(self, generation: int) -> Entry | None:
-        """An entry; None where there is none yet.
+        """Read an entry. None if there is none yet.
 
-        :raises ConfigurationError: where it is not what this package wrote.
+        :raises ConfigurationError: if it is not what this package wrote.
         """
         name = self.name(generation)
         try:
@@ -92,21 +86,21 @@ class Log:
         return low
 
     def commit(self, entry: Entry, *, is_conditional: bool = False) -> Entry:
-        """Create an entry where it is absent.
+        """Create an entry if there is none.
 
         :param is_conditional: see ``create``.
-        :return: the entry that lies there: this one, or that of the attempt that was quicker.
-        :raises StorageError: where it is unknown whether it lies there.
+        :return: the entry that is there: this one, or that of an attempt that was quicker.
+        :raises StorageError: if it is unknown whether it was written.
         """
         name = self.name(entry.generation)
         via = on_the_way(self.root, entry.generation)
         return self._decoded(create(name, encode(entry), is_conditional=is_conditional, via=via), name)
 
     def landed(self, entry: Entry) -> Manifest:
-        """What a commit has landed, with the URLs that this has now.
+        """The manifest of a commit, with URLs of where the path lies now.
 
-        :param entry: as the log, the state or the index has it.
-        :raises ConfigurationError: where the log has it no more.
+        :param entry: from the log, the state or the index.
+        :raises ConfigurationError: if the log has lost it.
         """
         whole = entry if "parts" in entry.manifest else self.read(entry.generation)
         if whole is None:
@@ -121,17 +115,16 @@ class Log:
             ) from None
 
     def directory(self, entry: Entry) -> ObjectStoragePath:
-        """Where the parts of a commit lie; the path itself, where it has none."""
+        """Where the parts of a commit lie. The path itself if there are none."""
         is_shared, is_written = entry.state is None, entry.manifest["count"] or entry.manifest["rejected"]
         attempt = Attempt(self.root, entry.generation, entry.task, entry.nonce, shared=is_shared)
         return attempt.directory if is_written else self.root
 
     def _exists(self, generation: int) -> bool:
-        try:
+        with suppress(FileNotFoundError):
             read(self.name(generation))
-        except FileNotFoundError:
-            return False
-        return True
+            return True
+        return False
 
     @staticmethod
     def _decoded(content: bytes, name: ObjectStoragePath) -> Entry:

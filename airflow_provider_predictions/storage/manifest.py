@@ -1,4 +1,4 @@
-"""What a landing returns: which parts it has written, and what they hold."""
+"""The manifest that a landing returns: which parts it has written, and what they hold."""
 
 from __future__ import annotations
 
@@ -8,20 +8,18 @@ from collections import Counter
 from collections.abc import Collection
 from datetime import datetime
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Annotated, Any, NotRequired, TypedDict, cast
+from typing import Annotated, Any, NotRequired, TypedDict, cast
 
 import msgspec
+from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 from airflow_provider_predictions.api.errors import ConfigurationError
 from airflow_provider_predictions.api.filters import utc
 from airflow_provider_predictions.api.limits import MAX_NAMED
 from airflow_provider_predictions.api.models import Observed, Page
+from airflow_provider_predictions.api.state import VERSION
 from airflow_provider_predictions.storage.console import plain_url
 from airflow_provider_predictions.storage.objects import read
-from airflow_provider_predictions.storage.stored import VERSION
-
-if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 MANIFEST = "_manifest.json"
 REJECTED = "_rejected"
@@ -32,7 +30,7 @@ _PART = r"part-[0-9]{5,}(\.[0-9]{8,}(-[0-9a-f]{8}){2})?\.(jsonl(\.gz|\.zst)?|par
 class PartFacts(TypedDict):
     """An object of records, as a manifest names it.
 
-    ``uri`` is for ``ObjectStoragePath``, with its connection id; ``url`` is for what knows no Airflow, such
+    ``uri`` is for ``ObjectStoragePath``, with its connection id. ``url`` is for engines without Airflow, such
     as DuckDB, pyarrow, Polars and Spark. ``bytes`` and ``sha256`` are of the object as stored.
     """
 
@@ -87,8 +85,7 @@ class Manifest(TypedDict):
 class Part(msgspec.Struct, frozen=True):
     """One object of records.
 
-    :param name: right under the landing's directory.
-    :param count: of records.
+    :param name: relative to the landing's directory.
     :param bytes: of the object as stored.
     :param sha256: of the object as stored, in hex.
     """
@@ -115,7 +112,7 @@ class Totals(msgspec.Struct):
     def add(self, page: Page, asked: Collection[str] = ()) -> None:
         """Count a page.
 
-        :param asked: words that the task gives.
+        :param asked: the words of the filters.
         """
         self.observed.add(page.observed, asked)
         self.count += len(page.predictions)
@@ -155,9 +152,9 @@ def _count(counts: dict[str, int], words: list[str]) -> None:
 
 
 def name_of(uri: str) -> str:
-    """The name of a part, which lies beside its manifest, wherever the URL leads.
+    """The name of a part, which lies beside its manifest, wherever the URL points.
 
-    :raises ValueError: where no landing gives such a name; so none leads out of the directory.
+    :raises ValueError: if landings give no such name. So no name leads out of the directory.
     """
     name = PurePosixPath(uri).name
     if not re.fullmatch(_PART, name):
@@ -166,11 +163,11 @@ def name_of(uri: str) -> str:
 
 
 def moved(content: Manifest, directory: ObjectStoragePath) -> Manifest:
-    """A manifest of the directory in which it lies, whatever URLs it holds.
+    """A manifest with URLs of the directory where it lies now.
 
-    :raises ValueError: where it names what is no part.
+    :raises ValueError: if it names what is no part.
     """
-    parts = [_facts(directory / part.name, part) for part in parts_of(content)]
+    parts = [_facts(directory, part) for part in parts_of(content)]
     rejected = content["rejected_uri"] and str(directory / PurePosixPath(content["rejected_uri"]).name)
     return cast("Manifest", {**content, "path": str(directory), "parts": parts, "rejected_uri": rejected})
 
@@ -178,11 +175,9 @@ def moved(content: Manifest, directory: ObjectStoragePath) -> Manifest:
 def parts_of(content: Manifest) -> list[Part]:
     """The parts that a manifest names.
 
-    :raises ValueError: where it names what is no part.
+    :raises ValueError: if it names what is no part.
     """
-    return [
-        Part(name_of(part["uri"]), part["count"], part["bytes"], part["sha256"]) for part in content["parts"]
-    ]
+    return [msgspec.convert({**part, "name": name_of(part["uri"])}, Part) for part in content["parts"]]
 
 
 def manifest(
@@ -192,15 +187,15 @@ def manifest(
     rejected: ObjectStoragePath | None = None,
     **facts: Any,
 ) -> Manifest:
-    """What a landing returns.
+    """Make the manifest of a landing.
 
-    :param directory: where the parts lie.
-    :param rejected: where the rows lie that are no records.
+    :param directory: of the parts.
+    :param rejected: the object with the rows that are no records.
     """
     content: Any = {
         "version": VERSION,
         "path": str(directory),
-        "parts": [_facts(directory / part.name, part) for part in parts],
+        "parts": [_facts(directory, part) for part in parts],
         **totals.facts(),
         "rejected_uri": str(rejected) if rejected else None,
         **facts,
@@ -209,25 +204,21 @@ def manifest(
     return cast("Manifest", content)
 
 
-def _facts(target: ObjectStoragePath, part: Part) -> PartFacts:
-    return {
-        "uri": str(target),
-        "url": plain_url(target),
-        "count": part.count,
-        "bytes": part.bytes,
-        "sha256": part.sha256,
-    }
+def _facts(directory: ObjectStoragePath, part: Part) -> PartFacts:
+    """A part as a manifest names it."""
+    target = directory / part.name
+    return {"uri": str(target), "url": plain_url(target), "count": part.count, "bytes": part.bytes,
+            "sha256": part.sha256}  # fmt: skip
 
 
 def as_json(content: Manifest) -> bytes:
-    """A manifest as it lies beside its parts."""
     return json.dumps(content, indent=2).encode()
 
 
 def read_manifest(directory: ObjectStoragePath) -> Any:
-    """What lies in a directory as its manifest; None where that is no JSON.
+    """Read the manifest in a directory, unchecked. None if it is no JSON.
 
-    :raises ConfigurationError: where there is none.
+    :raises ConfigurationError: if there is none.
     """
     target = directory / MANIFEST
     try:

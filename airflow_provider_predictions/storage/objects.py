@@ -1,4 +1,4 @@
-"""Objects under a path: read, put and removed, each in one step, on every kind of storage."""
+"""Read, write and remove objects, each in one step, on every kind of storage."""
 
 from __future__ import annotations
 
@@ -9,35 +9,33 @@ from collections.abc import Sequence
 from contextlib import suppress
 from inspect import signature
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from airflow.providers.common.compat.sdk import ObjectStoragePath
 from fsspec import AbstractFileSystem
 
 from airflow_provider_predictions.api.errors import ConfigurationError, StorageError
 from airflow_provider_predictions.storage.errors import explained, status_of
 from airflow_provider_predictions.storage.local import create_file, replacing
 
-if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import ObjectStoragePath
-
 LONGEST = 300.0
-"""Seconds that reading or writing an object may take, whatever its library tries again meanwhile."""
+"""Seconds that reading or writing an object may take, retries of its library included."""
 PIECE = 8 << 20
-"""Bytes of a file that are sent at once, and that a store's library holds in memory."""
+"""Bytes of a file that are sent at once, and held in memory."""
 SLOWEST = 1 << 20
-"""Bytes of an object that give it a second more."""
+"""Bytes per second. A larger object gets more time."""
 TRIES = 3
-"""How often an object is created whose put has failed and that does not lie there."""
+"""Attempts to create an object whose put fails and that is not there."""
 _EXISTS = (409, 412)
 _UNKNOWN = (400, 405, 501)
-"""How stores answer a condition that they do not know."""
+"""The status of stores that do not know conditional puts."""
 _LINKLESS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
-"""How file systems answer that have no hard links, such as vfat, SMB and those of FUSE."""
+"""The errors of file systems without hard links, such as vfat, SMB and those of FUSE."""
 _MAGIC = re.compile(r"[*?\[]")
 
 
 def prepare(path: ObjectStoragePath) -> None:
-    """Make the directory, where the storage has such a thing."""
+    """Create the directory, if the storage has directories."""
     # On an object store, mkdir would create a missing bucket.
     if is_local(path):
         with explained("made", path):
@@ -55,14 +53,14 @@ def is_local(path: ObjectStoragePath) -> bool:
 
 
 def names(path: ObjectStoragePath, *, deep: bool = False) -> list[str]:
-    """The objects under a path as they are at this moment, relative to it.
+    """List the objects under a path, relative to it, past any cache.
 
-    :param deep: also those in directories below; else these are listed by their names.
+    :param deep: list what is in directories below, instead of their names.
     """
     path.fs.invalidate_cache()
     root = path.path.rstrip("/")
     try:
-        with explained("listed", path, but=FileNotFoundError):
+        with explained("listed", path, FileNotFoundError):
             found = _ask(path.fs, "find" if deep else "ls", root, **({} if deep else {"detail": False}))
     except FileNotFoundError:
         return []
@@ -70,13 +68,13 @@ def names(path: ObjectStoragePath, *, deep: bool = False) -> list[str]:
 
 
 def read(target: ObjectStoragePath) -> bytes:
-    """An object as it is at this moment.
+    """Read an object, past any cache.
 
-    :raises FileNotFoundError: where there is none.
+    :raises FileNotFoundError: if there is none.
     """
-    # A file system that remembers an old listing does not find what is newer.
+    # A cached listing hides newer objects.
     target.fs.invalidate_cache()
-    with explained("read", target, but=FileNotFoundError):
+    with explained("read", target, FileNotFoundError):
         content: bytes = _ask(target.fs, "cat_file", target.path)
     return content
 
@@ -85,16 +83,16 @@ def get_file(target: ObjectStoragePath, file: Path, size: int) -> None:
     """Copy an object to a file of this machine.
 
     :param size: of the object, in bytes.
-    :raises FileNotFoundError: where there is none.
+    :raises FileNotFoundError: if there is none.
     """
-    with explained("read", target, but=FileNotFoundError):
+    with explained("read", target, FileNotFoundError):
         _ask(target.fs, "get_file", target.path, str(file), size=size)
 
 
 def put(target: ObjectStoragePath, content: bytes, *, via: Path | None = None) -> None:
-    """Write a small object in one step, over one that is there.
+    """Write a small object in one step, and replace one that is there.
 
-    :param via: where a file lies until it is whole; by default beside the target.
+    :param via: the temporary file on a local path. By default, it lies beside the target.
     """
     with explained("written", target):
         if is_local(target):
@@ -105,9 +103,9 @@ def put(target: ObjectStoragePath, content: bytes, *, via: Path | None = None) -
 
 
 def put_file(file: Path, target: ObjectStoragePath, *, longest: float = LONGEST) -> None:
-    """Make an object of a file of this machine.
+    """Copy a file of this machine to an object.
 
-    :param longest: seconds, with more for a large file.
+    :param longest: seconds. A large file gets more.
     """
     with explained("written", target):
         if not is_local(target):
@@ -115,12 +113,12 @@ def put_file(file: Path, target: ObjectStoragePath, *, longest: float = LONGEST)
             _ask(target.fs, "put_file", str(file), target.path, size=size, longest=longest, **pieces)
             return
         with replacing(Path(target.path)) as new:
-            # Not linked: a part gets the permissions of a new file in its directory.
+            # Copied, not linked, so that a part gets the permissions of a new file in its directory.
             shutil.copyfile(file, new)
 
 
 def _in_pieces(fs: Any) -> dict[str, int]:
-    """What makes a file system send a file piece by piece; s3fs would hold one of 100 MB in memory, twice."""
+    """Arguments that send a file piece by piece. Without them, s3fs holds up to 100 MB in memory, twice."""
     known = signature(getattr(fs, "_put_file", fs.put_file)).parameters
     pieces = {"chunksize": PIECE, "max_concurrency": 1}
     return {name: value for name, value in pieces.items() if name in known}
@@ -130,9 +128,9 @@ def try_to_write(root: ObjectStoragePath, name: str, *, is_conditional: bool = F
     """Put an empty object, try to create it a second time, and remove it.
 
     :param name: relative to the root.
-    :param is_conditional: the storage is known to refuse that.
-    :return: whether it refuses to create an object where there is one.
-    :raises ConfigurationError: where the bucket is missing or the storage refuses.
+    :param is_conditional: the storage is known to refuse the second one.
+    :return: whether the storage refuses to create an object that exists.
+    :raises ConfigurationError: if the bucket is missing or the storage refuses access.
     """
     target = root / name
     put(target, b"")
@@ -142,15 +140,15 @@ def try_to_write(root: ObjectStoragePath, name: str, *, is_conditional: bool = F
 
 
 def _is_created_once(target: ObjectStoragePath) -> bool:
-    """Whether the storage refuses to create an object that lies there."""
+    """Whether the storage refuses to create an object that exists."""
     for _ in range(TRIES):
         try:
             _create(target, b"")
         except FileExistsError:
-            # fsspec's own ``mode="create"`` looks first and then writes, which two can do at once.
+            # fsspec's own ``mode="create"`` looks and then writes, so two writers can both succeed.
             looks = type(target.fs).pipe_file is AbstractFileSystem.pipe_file and not target.fs.async_impl
             return is_local(target) or not looks
-        except _Unconditional:  # or something on the way there does not understand this one request
+        except _Unconditional:  # or a proxy did not understand this one request
             continue
         return False
     return False
@@ -159,16 +157,16 @@ def _is_created_once(target: ObjectStoragePath) -> bool:
 def create(
     target: ObjectStoragePath, content: bytes, *, is_conditional: bool = False, via: Path | None = None
 ) -> bytes:
-    """Put an object where there is none.
+    """Put an object if there is none.
 
-    A response that is lost lets a library send the put again, which then meets its own object. So no error is
-    believed: what lies there decides. A proxy may refuse one request with a status that says the same as that
-    of a storage without conditional puts, so only a storage that refuses each time is one.
+    If a response is lost, a library sends the put again, which then meets its own object. So no error is
+    believed: what is there decides. A proxy may refuse one request with the status of a storage without
+    conditional puts. So a storage counts as one only if it refuses each time.
 
-    :param is_conditional: the storage is known to have conditional puts, whatever it answers now.
+    :param is_conditional: the storage is known to have conditional puts.
     :param via: see ``put``.
-    :return: what lies there. A storage without conditional puts is asked first; two may both find nothing.
-    :raises StorageError: where that cannot be found out. The object may lie there, now or later.
+    :return: the object that is there. Without conditional puts, two writers may both find nothing and write.
+    :raises StorageError: if it is unknown what is there. The object may appear later.
     """
     failure: Exception | None = None
     has_no_condition = not is_conditional
@@ -196,15 +194,15 @@ class _Unconditional(Exception):  # noqa: N818  (not an error of anybody)
 
 
 def _create(target: ObjectStoragePath, content: bytes, via: Path | None = None) -> None:
-    """Put an object where there is none, or raise."""
-    with explained("written", target, but=(FileExistsError, _Unconditional)):
+    """Put an object if there is none, or raise."""
+    with explained("written", target, FileExistsError, _Unconditional):
         try:
             if is_local(target):
                 create_file(Path(target.path), content, via)
             else:
                 _ask(target.fs, "pipe_file", target.path, content, mode="create")
         except (TypeError, ValueError, NotImplementedError):
-            # How file systems say that they do not know the mode.
+            # What file systems raise that do not know the mode.
             raise _Unconditional("it knows no conditional put") from None
         except Exception as error:
             if is_local(target) and getattr(error, "errno", None) in _LINKLESS:
@@ -217,8 +215,7 @@ def _create(target: ObjectStoragePath, content: bytes, via: Path | None = None) 
 
 
 def remove(target: ObjectStoragePath) -> None:
-    """Remove an object, if it is there."""
-    with suppress(FileNotFoundError), explained("removed", target, but=FileNotFoundError):
+    with suppress(FileNotFoundError), explained("removed", target, FileNotFoundError):
         try:
             _ask(target.fs, "rm_file", target.path)
         except NotImplementedError:  # adlfs before 2026.2
@@ -226,7 +223,7 @@ def remove(target: ObjectStoragePath) -> None:
 
 
 def remove_files(root: ObjectStoragePath, names: Sequence[str]) -> None:
-    """Remove objects, and the directories of a local path that this leaves empty.
+    """Remove objects, and directories of a local path that become empty.
 
     :param names: relative to the root.
     """
@@ -236,7 +233,7 @@ def remove_files(root: ObjectStoragePath, names: Sequence[str]) -> None:
         and hasattr(root.fs, "_bulk_delete")
         and not any(_MAGIC.search(t.path) for t in targets)
     ):
-        # One request for a thousand. A name with a wildcard would remove what it matches.
+        # One request for a thousand objects. A name with a wildcard would remove what it matches.
         with explained("removed", root):
             _ask(root.fs, "rm", [target.path for target in targets])
     else:
@@ -251,9 +248,9 @@ def remove_files(root: ObjectStoragePath, names: Sequence[str]) -> None:
 
 
 def _ask(fs: Any, method: str, *args: Any, size: int = 0, longest: float = LONGEST, **kwargs: Any) -> Any:
-    """Call a file system, for so long at most; one without an event loop has bounds of its own.
+    """Call a file system with a time limit. One without an event loop has limits of its own.
 
-    :param size: in bytes, of what goes over the wire.
+    :param size: bytes to transfer.
     """
     if not fs.async_impl:
         return getattr(fs, method)(*args, **kwargs)

@@ -26,7 +26,7 @@ _TYPES = {
     "json": pa.string(),
 }
 _FINER = re.compile(rb"\.[0-9]{6}0*[1-9]")
-"""A time with more digits than its column holds; the text of it is kept, too."""
+"""A time with more digits than its column holds. Its text is kept, too."""
 
 
 class Parquet(Format):
@@ -36,7 +36,6 @@ class Parquet(Format):
 
     @property
     def suffix(self) -> str:
-        """How the name of a part ends."""
         return ".parquet"
 
     @property
@@ -46,8 +45,7 @@ class Parquet(Format):
         return pa.schema([*columns, (OTHER, pa.string())])
 
     def convert(self, lines: Path, target: Path) -> Path:
-        """Write the lines as row groups."""
-        # With a stack of its own: one as short has split the records, and they are as deep as it could read.
+        # In a thread, for a new stack. Records may be as deep as the stack on which they were split allowed.
         with ThreadPoolExecutor(1) as thread:
             return thread.submit(self._convert, lines, target).result()
 
@@ -78,7 +76,7 @@ class Parquet(Format):
 
 
 def _typed(column: Column, text: bytes) -> Any:
-    """A member as its column holds it; None where it does not fit there."""
+    """A member as its column holds it. None if it does not fit."""
     if text == b"null":
         return None
     if column.kind == "json":
@@ -92,7 +90,7 @@ def _typed(column: Column, text: bytes) -> Any:
 
 
 def _exactly(found: Any) -> float | None:
-    """A number, where a double holds it as it is."""
+    """A number as a double. None if a double cannot hold it exactly."""
     if isinstance(found, float):
         return found if math.isfinite(found) else None
     is_small = isinstance(found, int) and not isinstance(found, bool) and abs(found) <= 2**53

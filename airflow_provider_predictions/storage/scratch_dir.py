@@ -1,4 +1,4 @@
-"""A directory of this machine in which a landing keeps what is not in storage yet; it survives a kill."""
+"""A directory of this machine for what is not in storage yet. It survives a kill."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import IO
 
 LIFETIME = 24 * 3600.0
-"""Seconds for which an interrupted landing is gone on with; older ones start anew."""
+"""Seconds during which an interrupted landing can resume. Older ones start anew."""
 
 
 class Workspace:
-    """A directory for one path, which one process holds at a time. A context manager.
+    """A directory for one path, which one process holds at a time.
 
-    A process that dies leaves it to the next that lands under this path on this machine. Where another one
-    is at work, or the directory is somebody else's, a private one is used.
+    When a process dies, the next one that lands under this path on this machine gets the directory. If
+    another process or another user holds it, a private one is used.
 
     :param key: of the path, as a file name.
     """
@@ -42,9 +42,9 @@ class Workspace:
             self.directory = Path(tempfile.mkdtemp(prefix="airflow-predictions-"))
 
     def close(self, *, keep: bool) -> None:
-        """Let go of the directory.
+        """Release the directory.
 
-        :param keep: leave it to the next attempt; a private one is of no use to it.
+        :param keep: leave it to the next attempt. A private one is removed in any case.
         """
         if not (keep and self._lock):
             shutil.rmtree(self.directory, ignore_errors=True)
@@ -65,9 +65,9 @@ def _hold(directory: Path) -> IO[str]:
 
 
 def _sweep(home: Path) -> None:
-    """Remove what nobody came back for."""
+    """Remove directories that no process came back for."""
     for directory in home.iterdir():
-        # Another process may be quicker to remove it.
+        # Another process may remove it first.
         with suppress(OSError):
             if directory.stat().st_mtime < time.time() - 2 * LIFETIME:
                 with _hold(directory):

@@ -12,12 +12,9 @@ import msgspec
 
 
 class Spool(msgspec.Struct, dict=True):
-    """Lines that are appended to a file of this machine. What is stored of it lets another process go on.
+    """Lines that are appended to a file of this machine. Another process can continue from its fields.
 
-    :param name: of the file.
-    :param count: of lines.
     :param size: in bytes.
-    :param sha256: of the content, in hex.
     """
 
     name: str
@@ -27,20 +24,17 @@ class Spool(msgspec.Struct, dict=True):
 
     @classmethod
     def new(cls, path: Path) -> Self:
-        """An empty one.
-
-        :param path: of the file.
-        """
+        """Create an empty one."""
         path.write_bytes(b"")
         spool = cls(path.name)
         spool.resume(path)
         return spool
 
     def resume(self, path: Path) -> None:
-        """Go on with its file, without what was written to it and not noted any more.
+        """Continue the file, without lines that were written after the last save.
 
-        :param path: which it has from now on, in the same directory.
-        :raises ValueError: where it does not hold what was noted.
+        :param path: the new name of the file, in the same directory.
+        :raises ValueError: if the file does not hold what was saved.
         """
         path.with_name(self.name).replace(path)
         os.truncate(path, self.size)
@@ -51,7 +45,6 @@ class Spool(msgspec.Struct, dict=True):
         self.path, self.name, self._file = path, path.name, path.open("ab")
 
     def write(self, records: Sequence[bytes]) -> None:
-        """Append records, each of them one line."""
         content = b"\n".join((*records, b""))
         self._file.write(content)
         self._hash.update(content)
@@ -59,9 +52,7 @@ class Spool(msgspec.Struct, dict=True):
         self.sha256 = self._hash.hexdigest()
 
     def flush(self) -> None:
-        """Give to the operating system what it has not got yet, so that it survives this process."""
         self._file.flush()
 
     def close(self) -> None:
-        """Write no more."""
         self._file.close()

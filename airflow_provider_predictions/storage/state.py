@@ -1,10 +1,10 @@
-"""What incremental landings under one path know of each other.
+"""The state that incremental landings under one path share.
 
 ``_states/00000042-….json`` is the state after commit 42; the log's entry names it. ``_state.json`` is a copy
-of the newest for readers. It may be late, so who reads it looks for the log's next entry, too.
+of the newest for readers. It may be late, so its readers look for the log's next entry, too.
 
-It lists the newest commits; the others are in one more object. So a reader finds the landings of a window in
-three reads, however many have committed.
+The state lists the newest commits; the others are in one more object, the index. So a reader finds the
+landings of a window in three reads, however many there are.
 """
 
 from __future__ import annotations
@@ -13,48 +13,45 @@ import gzip
 import hashlib
 import zlib
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import msgspec
+from airflow.providers.common.compat.sdk import ObjectStoragePath
 from msgspec.structs import replace
 
 from airflow_provider_predictions.api.errors import ConfigurationError, ConflictError
+from airflow_provider_predictions.api.state import StateError, Versioned
 from airflow_provider_predictions.storage.attempt import on_the_way, tagged
 from airflow_provider_predictions.storage.log import LOG, Entry, Log
 from airflow_provider_predictions.storage.manifest import MANIFEST
 from airflow_provider_predictions.storage.objects import create, names, read
-from airflow_provider_predictions.storage.stored import Nonce, NotStoredError, Number, Stored, decode, encode
-
-if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import ObjectStoragePath
+from airflow_provider_predictions.storage.stored import Nonce, Number, decode, encode
 
 STATE = "_state.json"
 STATES = "_states"
 INDEX = "_index"
 RECENT = 64
-"""So many commits are in the state itself."""
+"""The most commits that the state itself lists."""
 PARTS = 4
-"""A commit of more parts is listed without them; the log has them."""
+"""A commit with more parts is listed without them. The log has them."""
 LOOKS = 20
-"""How often the newest state is looked for while others commit."""
+"""Attempts to find the newest state while others commit."""
 
 
-class State(Stored):
+class State(Versioned, kw_only=True):
     """What has landed under a path.
 
-    :param generation: how many attempts have committed.
-    :param nonce: of the last one.
-    :param kind: what is landed there; a path takes one kind of predictions.
-    :param watermark: everything older is settled.
-    :param landed: what has landed of what is not older, with its creation time.
-    :param unmet: of these, those that are remembered until they have left the list, with since when they were
-        not met.
-    :param rejected: rows that are no records and were told of, by their hashes, with when they were met.
+    :param kind: which predictions land there. A path takes one kind.
+    :param watermark: all that is older has landed, or never will.
+    :param landed: ids that have landed and are not older, with their creation times.
+    :param unmet: those of them that are remembered until they leave the list, with the time when they were
+        first missing.
+    :param rejected: hashes of rows that are no records and were reported, with the time when they were met.
     :param recent: the newest commits, oldest first.
-    :param index: the name of the object that has the others.
-    :param swept: up to which commit nothing is left over of attempts that did not commit, but for what one
-        writes that was frozen.
-    :param conditional: whether the storage has refused to create an object where there is one.
+    :param index: the name of the object that lists the others.
+    :param swept: the commit up to which attempts that did not commit have left nothing, except what a frozen
+        one writes later.
+    :param conditional: whether the storage has refused to create an object that exists.
     """
 
     generation: Number = 0
@@ -71,32 +68,30 @@ class State(Stored):
 
     @property
     def name(self) -> str:
-        """Of its object under ``_states``."""
+        """The name of its object under ``_states``."""
         return f"{self.generation:08}-{self.nonce}.json"
 
     @property
     def index_name(self) -> str:
-        """Of the index under ``_index`` that is written with it."""
+        """The name of the index under ``_index`` that is written with it."""
         return f"{self.generation:08}-{self.nonce}.gz"
 
 
 def load(root: ObjectStoragePath) -> State:
-    """The state of a path, as it is at this moment; a new one where nothing has landed.
+    """Read the current state of a path. A new one if nothing has landed.
 
-    :raises ConfigurationError: where it is missing beside commits, or cannot be read. To start anew could
-        land everything twice.
-    :raises ConflictError: where others commit all the time.
+    :raises ConfigurationError: if it is missing beside commits, or cannot be read. Starting anew could land
+        everything twice.
+    :raises ConflictError: if others commit all the time.
     """
-    if (found := _find(root)) is None:
-        return _begin(root)
-    content, state = found
-    if state.generation:
-        _require_commit(root, content, state)
-    return state
+    found = _find(root)
+    if found and found[1].generation:
+        _require_commit(root, *found)
+    return found[1] if found else _begin(root)
 
 
 def _require_commit(root: ObjectStoragePath, content: bytes, state: State) -> None:
-    """Refuse a state that no commit has left: one that was edited, or of an attempt that did not commit."""
+    """Refuse a state that no commit names: one that was edited, or that of an attempt that did not commit."""
     log = Log(root)
     commit, entry = log.name(state.generation), log.read(state.generation)
     if entry is None:
@@ -111,17 +106,17 @@ def _require_commit(root: ObjectStoragePath, content: bytes, state: State) -> No
 
 
 def find(root: ObjectStoragePath) -> State | None:
-    """The state of a path, as it is at this moment; None where nothing lands incrementally there.
+    """Read the current state of a path. None if nothing lands incrementally there.
 
-    :raises ConfigurationError: where it cannot be read.
-    :raises ConflictError: where others commit all the time.
+    :raises ConfigurationError: if it cannot be read.
+    :raises ConflictError: if others commit all the time.
     """
     found = _find(root)
     return found and found[1]
 
 
 def _find(root: ObjectStoragePath) -> tuple[bytes, State] | None:
-    """The state of a path, as it is stored and read."""
+    """The current state of a path, as bytes and decoded."""
     target, log = root / STATE, Log(root)
     try:
         content = read(target)
@@ -138,10 +133,10 @@ def _find(root: ObjectStoragePath) -> tuple[bytes, State] | None:
     raise ConflictError(f"path: other runs commit under {root} all the time; a retry cures this")
 
 
-class Shown(Stored, omit_defaults=True):
-    """What the next landing needs of the manifest of a path that each landing replaces.
+class Shown(Versioned, kw_only=True, omit_defaults=True):
+    """What the next landing needs from the manifest of a path that each landing replaces.
 
-    :param unsettled: generations whose manifest may still be put over a newer one.
+    :param unsettled: generations whose manifest may still be written over a newer one.
     """
 
     generation: Number
@@ -151,14 +146,14 @@ class Shown(Stored, omit_defaults=True):
 def shown(root: ObjectStoragePath) -> tuple[int, list[int]]:
     """The newest generation of a path that each landing replaces, and those that are unsettled.
 
-    :raises ConfigurationError: where something else lies there.
+    :raises ConfigurationError: if something else lies there.
     """
     target, log = root / MANIFEST, Log(root)
     try:
         found = decode(read(target), Shown)
     except FileNotFoundError:
         found = Shown(generation=0)
-    except NotStoredError:
+    except StateError:
         raise ConfigurationError(
             f"path: {target} is not what this version of the package writes. Remove it, or land under "
             "another path"
@@ -169,13 +164,13 @@ def shown(root: ObjectStoragePath) -> tuple[int, list[int]]:
     entry = log.read(head)
     if entry is None or entry.state is not None:
         raise ConfigurationError(f"path: {root} holds incremental landings; land under another path")
-    # Its own author has shown it, unless it says so itself.
+    # The attempt that committed it has written it, unless the manifest says that it is unsettled.
     settled = {found.generation} - {*found.unsettled}
     return head, sorted({*entry.unsettled, head} - settled)
 
 
 def _state_of(root: ObjectStoragePath, entry: Entry, log: Log) -> tuple[bytes, State] | None:
-    """The state that an entry names; None where a later commit has removed it meanwhile."""
+    """The state that an entry names. None if a later commit has removed it meanwhile."""
     if entry.state is None:
         raise ConfigurationError(
             f"path: each landing under {root} replaces the one before. Land incrementally under another path"
@@ -227,14 +222,14 @@ def _begin(root: ObjectStoragePath) -> State:
     return _decoded(create(target, encode(State()), via=on_the_way(root, 1)), target)
 
 
-class Index(Stored):
-    """Commits that are not in the state any more, oldest first."""
+class Index(Versioned, kw_only=True):
+    """Commits that are no longer in the state, oldest first."""
 
     commits: list[Entry]
 
 
 def listed(entry: Entry) -> Entry:
-    """A commit as the state and the index have it."""
+    """A commit as the state and the index list it."""
     manifest = entry.manifest
     if len(manifest["parts"]) <= PARTS:
         return entry
@@ -242,10 +237,10 @@ def listed(entry: Entry) -> Entry:
 
 
 def read_index(root: ObjectStoragePath, name: str | None) -> list[Entry]:
-    """The commits that are not in the state any more, oldest first.
+    """The commits that are no longer in the state, oldest first.
 
-    :param name: of the index.
-    :raises ConfigurationError: where it is missing or cannot be read.
+    :param name: of the index. None if there is none yet.
+    :raises ConfigurationError: if it is missing or cannot be read.
     """
     if name is None:
         return []

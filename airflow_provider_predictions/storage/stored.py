@@ -1,4 +1,4 @@
-"""What the package stores for itself: structs as JSON, each with the version of its form."""
+"""What the package stores for itself, as JSON text. Members of a newer form are ignored here."""
 
 from __future__ import annotations
 
@@ -7,25 +7,18 @@ from typing import Annotated, Any, TypeVar
 
 import msgspec
 
-VERSION = 1
+from airflow_provider_predictions.api.state import VERSION, StateError, Versioned
+
 Nonce = Annotated[str, msgspec.Meta(pattern=r"^([0-9a-f]{8})?\Z")]
 """Of an attempt; empty where there is none yet. It becomes a part of names, so it holds nothing else."""
 Number = Annotated[int, msgspec.Meta(ge=0)]
 """Of a commit."""
 
 
-class NotStoredError(ValueError):
-    """Something is not what this package has stored."""
+S = TypeVar("S", bound=Versioned)
 
 
-class Stored(msgspec.Struct, tag_field="version", tag=VERSION, kw_only=True):
-    """The base of what is stored, with all its members: one that is gone is not taken for its default."""
-
-
-S = TypeVar("S", bound=Stored)
-
-
-def encode(content: Stored) -> bytes:
+def encode(content: Versioned) -> bytes:
     """JSON in ASCII, so that an id with half a surrogate pair survives, too."""
     return json.dumps(msgspec.to_builtins(content)).encode()
 
@@ -34,7 +27,7 @@ def decode(text: bytes | str, kind: type[S]) -> S:
     """Read what ``encode`` wrote.
 
     :param kind: which struct.
-    :raises NotStoredError: where the text is not such a struct, or of another version.
+    :raises StateError: if the text is not such a struct, has another version, or lacks a member.
     """
     try:
         given: Any = json.loads(text)
@@ -44,4 +37,4 @@ def decode(text: bytes | str, kind: type[S]) -> S:
         return msgspec.convert(given, kind)
     except (ValueError, RecursionError, msgspec.MsgspecError) as error:
         article = "an" if kind.__name__[0] in "AEIOU" else "a"
-        raise NotStoredError(f"not {article} {kind.__name__} of version {VERSION}: {error}") from None
+        raise StateError(f"not {article} {kind.__name__} of version {VERSION}: {error}") from None

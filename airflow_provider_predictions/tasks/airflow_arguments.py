@@ -17,11 +17,11 @@ from airflow_provider_predictions._compat import AIRFLOW_V_3_3_PLUS, AssetRef, B
 from airflow_provider_predictions.api.coercion import short
 from airflow_provider_predictions.api.errors import ConfigurationError
 from airflow_provider_predictions.api.filters import Lookback
-from airflow_provider_predictions.tasks.argument import Argument, declare
+from airflow_provider_predictions.tasks.declaration import Argument, declare
 
 
 class OperatorArgs(TypedDict, total=False):
-    """What ``BaseOperator`` takes in the versions of Airflow that the package supports."""
+    """The arguments of ``BaseOperator`` in the versions of Airflow that the package supports."""
 
     task_id: Required[str]
     owner: str
@@ -81,13 +81,13 @@ class OperatorArgs(TypedDict, total=False):
 
 
 class OtherArgs(OperatorArgs, total=False):
-    """What ``BaseOperator`` takes, with the retry policy that the other classes declare themselves."""
+    """The arguments of ``BaseOperator``, with the retry policy that the other classes declare themselves."""
 
     retry_policy: Any
 
 
 class SensorArgs(OperatorArgs, total=False):
-    """What ``BaseSensorOperator`` takes."""
+    """The arguments of ``BaseSensorOperator``."""
 
     poke_interval: timedelta | float
     timeout: timedelta | float
@@ -100,30 +100,30 @@ class SensorArgs(OperatorArgs, total=False):
 
 
 def items(given: Any) -> list[Any]:
-    """What Airflow makes of one or several; before 3.3, only a list is several."""
+    """A list of one or several, as Airflow reads them. Before 3.3, only a list is several."""
     several = list | tuple | set | frozenset if AIRFLOW_V_3_3_PLUS else list
     return [*given] if isinstance(given, several) else [given] if given else []
 
 
 def _checked_outlets(outlets: Any) -> Any:
-    """The outlets, of which Airflow makes an event each, or OpenLineage a dataset."""
+    """Refuse outlets for which Airflow creates no event and OpenLineage no dataset."""
     for outlet in items(outlets):
         kind = type(outlet).__name__
         if isinstance(outlet, BaseAsset) and not isinstance(outlet, Asset | AssetRef | AssetAlias):
             raise ConfigurationError(
-                f"outlets: holds {kind}, a condition, of which Airflow makes no event. "
+                f"outlets: holds {kind}, a condition, for which Airflow creates no event. "
                 "Give the assets themselves, such as [a, b] instead of a & b"
             )
         if not (isinstance(outlet, BaseAsset | Mapping) or _is_dataset(outlet)):
             raise ConfigurationError(
-                f"outlets: {short(outlet)} is no asset, so that Airflow would make no event of it. "
+                f"outlets: {short(outlet)} is not an asset, so Airflow would create no event for it. "
                 "Give a list of assets, such as [Asset('predictions')]"
             )
     return outlets
 
 
 def _is_dataset(outlet: object) -> bool:
-    """Whether it may be a dataset of OpenLineage or an entity of lineage, which attrs makes."""
+    """Whether it may be a dataset of OpenLineage or an entity of lineage. These are attrs classes."""
     module = type(outlet).__module__
     is_of_lineage = ".lineage." in module or not module.startswith("airflow.")
     return is_of_lineage and hasattr(type(outlet), "__attrs_attrs__")
@@ -142,33 +142,26 @@ def _checked_callbacks(callbacks: Any) -> Any:
     return callbacks
 
 
-class AsItComes(Argument):
-    """An argument that Airflow neither renders nor calls while it is parsed, whatever it holds."""
-
-    def check_given(self, value: Any) -> None:
-        """Refuse what is nothing of its kind.
-
-        :param value: as the DAG gives it.
-        :raises ConfigurationError: naming the argument.
-        """
-        self.read(value)
-
-
 _SENSOR = inspect.signature(BaseSensorOperator.__init__).parameters
 Policy = Annotated[Any, AfterValidator(_checked_policy)]
 _Outlets = Annotated[Any, AfterValidator(_checked_outlets)]
 _Callbacks = Annotated[Any, AfterValidator(_checked_callbacks)]
 OF_OPERATORS = declare(
-    AsItComes(
-        "outlets", "Any", _Outlets, "the assets that the task updates", example='[Asset("predictions")]'
+    Argument(
+        "outlets",
+        "Any",
+        _Outlets,
+        "the assets that the task updates",
+        example='[Asset("predictions")]',
+        is_opaque=True,
     ),
     Argument("retry_policy", "RetryPolicy | None", Policy, "when Airflow retries"),
     *(
-        AsItComes(f"on_{event}_callback", "Any", _Callbacks, f"what is called on {event}")
+        Argument(f"on_{event}_callback", "Any", _Callbacks, f"what is called on {event}", is_opaque=True)
         for event in ("execute", "failure", "success", "retry", "skipped")
     ),
 )
-"""What Airflow takes of every operator as it comes, though it is nothing of its kind."""
+"""Arguments of every operator that Airflow accepts without a check."""
 OF_SENSORS = declare(
     *(
         Argument(name, "bool", bool, "see Airflow", default=False)
@@ -179,4 +172,4 @@ OF_SENSORS = declare(
         for name in ("poke_interval", "timeout", "max_wait")
     ),
 )
-"""What it takes of every sensor, where the text "false" would be true."""
+"""Arguments of every sensor that Airflow accepts without a check. There, the text "false" would be true."""

@@ -1,4 +1,4 @@
-"""Tasks whose arguments are declared: what Airflow, editors and people see of them is made from that."""
+"""Tasks whose arguments are declared once. Signature, docstring and template fields come from that."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from airflow.providers.common.compat.sdk import BaseOperator, BaseSensorOperator
 
 from airflow_provider_predictions.api.errors import ConfigurationError
 from airflow_provider_predictions.tasks.airflow_arguments import OF_OPERATORS, OF_SENSORS
-from airflow_provider_predictions.tasks.argument import REQUIRED, Argument, Templated, declare, parameters
+from airflow_provider_predictions.tasks.declaration import REQUIRED, Argument, Templated, declare, parameters
 from airflow_provider_predictions.tasks.references import is_reference
 
 __all__ = ["REQUIRED", "Argument", "ArgumentsTask", "Templated", "declare", "naming"]
@@ -23,14 +23,14 @@ class ArgumentsTask(BaseOperator):
     """A task whose arguments are declared.
 
     A subclass lists its own in ``arguments``; those of its bases are added. Its ``__init__``, signature,
-    docstring and template fields are made from them, unless it or one of its bases writes an ``__init__``. A
-    class attribute with the name of an argument is the value where none is given.
+    docstring and template fields are generated, unless it or one of its bases defines an ``__init__``. A
+    class attribute with the name of an argument replaces its default.
     """
 
     arguments: ClassVar[Sequence[Argument]] = ()
     declared: ClassVar[Mapping[str, Argument]] = {}
     checked: ClassVar[Mapping[str, Argument]] = {}
-    """The declared arguments and those of Airflow that it does not check itself."""
+    """The declared arguments, and those of Airflow that Airflow does not check."""
     of_class: ClassVar[Mapping[str, Any]] = {}
     """The values of class attributes with names of arguments."""
     _given: Mapping[str, Any] = {}
@@ -53,22 +53,19 @@ class ArgumentsTask(BaseOperator):
         templated = (name for name, made in cls.declared.items() if made.templated)
         own = (name for base in bases for name in base.get("template_fields", ()))
         cls.template_fields = tuple(dict.fromkeys((*templated, *own)))
-        # An author's own is called as it is, and calls ours.
+        # An author's own __init__ stays, and calls ours.
         if cls.__init__.__module__.startswith("airflow.") or hasattr(cls.__init__, "is_declared"):
             cls.__init__ = _initializer(cls)  # type: ignore[method-assign]
             cls.__doc__ = f"{inspect.cleandoc(cls.__doc__ or cls.__name__)}\n\n{parameters(cls.declared)}"
 
     @classmethod
     def default(cls, argument: Argument) -> Any:
-        """What stands for an argument that is not given.
-
-        :param argument: one of ``declared``.
-        """
+        """The value of a declared argument that is not given."""
         return cls.of_class.get(argument.name, argument.default)
 
     @classmethod
     def partial(cls, **kwargs: Any) -> Any:
-        """Begin a mapped task, whose arguments are checked as those of others.
+        """Begin a mapped task. Its arguments are checked like those of any other task.
 
         :param kwargs: the arguments that all of its instances share.
         :raises ConfigurationError: naming the argument that is wrong.
@@ -87,9 +84,9 @@ class ArgumentsTask(BaseOperator):
 
     @classmethod
     def check_together(cls, values: Any) -> None:
-        """Refuse arguments that do not go together, while the DAG is parsed and when the task runs.
+        """Refuse arguments that contradict each other, while the DAG is parsed and when the task runs.
 
-        :param values: all of ``checked``; while parsing, a reference stands for its value.
+        :param values: all of ``checked``. While the DAG is parsed, some are references.
         :raises ConfigurationError: naming the arguments.
         """
         for name, made in cls.declared.items():
@@ -100,7 +97,7 @@ class ArgumentsTask(BaseOperator):
                 is_switch = cls.declared[made.goes_with].check is bool
                 raise made.wrong(f"goes with {made.goes_with}{'=True' if is_switch else ''} only")
             if is_reference(value) and not made.templated:
-                continue  # of a mapped task, whose instances may differ
+                continue  # the instances of a mapped task may differ
             for other in made.not_with:
                 if cls._stands(values, other):
                     raise ConfigurationError(f"{other}: does not go with {name}, {made.why_not_with}")
@@ -111,10 +108,7 @@ class ArgumentsTask(BaseOperator):
 
     @classmethod
     def known(cls, values: Any) -> SimpleNamespace:
-        """The arguments as their types; None for a reference, and for what is not given.
-
-        :param values: all of ``checked``.
-        """
+        """The arguments as their types; None for a reference, and for what is not given."""
         return SimpleNamespace(
             **{name: made.known(getattr(values, name)) for name, made in cls.checked.items()}
         )
@@ -155,10 +149,7 @@ class ArgumentsTask(BaseOperator):
 
 @contextmanager
 def naming(task_id: str) -> Iterator[None]:
-    """Let errors say which task has the wrong argument.
-
-    :param task_id: of it.
-    """
+    """Let errors say which task has the wrong argument."""
     try:
         yield
     except ConfigurationError as error:
@@ -166,13 +157,13 @@ def naming(task_id: str) -> Iterator[None]:
 
 
 def _initializer(cls: type[ArgumentsTask]) -> Callable[..., None]:
-    """The ``__init__`` of a class: it stores its own arguments as they are and checks them.
+    """The ``__init__`` of a class. It stores its own arguments unchanged, and checks them.
 
-    A converted value would be another object than the one that came from XCom, and Airflow would render it.
+    A converted value would be another object than the one from XCom, and Airflow would render it.
     """
 
     def __init__(self: ArgumentsTask, **kwargs: Any) -> None:  # noqa: N807
-        # What an author's __init__ has set before it calls this one counts, too.
+        # What an author's __init__ has set before it calls this one also counts.
         own = {
             name: kwargs.pop(name, vars(self).get(name, self.default(made)))
             for name, made in self.declared.items()

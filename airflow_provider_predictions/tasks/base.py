@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from airflow.providers.common.compat.sdk import BaseOperatorLink
+from typing_extensions import override
 
 from airflow_provider_predictions._compat import argument_of, class_of
 from airflow_provider_predictions.api.filters import ConnId, Filters, MaxPredictions, PageSize, Time, Words
@@ -24,12 +25,8 @@ class DashboardLink(BaseOperatorLink):
     name = "Dashboard"
 
     def get_link(self, operator: Any, *, ti_key: Any) -> str:
-        """The ``dashboard_url`` of the task's connection; empty where it cannot be found out.
-
-        :param operator: the task.
-        :param ti_key: which run of it; the link is the same for all.
-        """
-        # Airflow asks after a failure, too. An error here would hide why the task has failed.
+        """The ``dashboard_url`` of the task's connection; empty if it cannot be found."""
+        # Airflow also asks after a failure. An error here would hide why the task failed.
         try:
             hook_class = class_of(operator).hook_class
             conn_id = argument_of(operator, hook_class.conn_name_attr) or hook_class.default_conn_name
@@ -55,15 +52,15 @@ class PredictionsTask(ArgumentsTask):
             "created_after",
             "datetime | date | str | Ref | None",
             Time,
-            "read only predictions that were created then or later: an aware datetime, a date or ISO 8601 "
-            "text, in UTC where it has no offset",
+            "read only predictions created at this time or later: an aware datetime, a date or ISO 8601 "
+            "text, in UTC if it has no offset",
             example='"2026-11-01T06:00+01:00"',
         ),
         Templated(
             "created_before",
             "datetime | date | str | Ref | None",
             Time,
-            "read only predictions that were created before",
+            "read only predictions created before this time",
             example='"2026-11-02"',
         ),
         Templated(
@@ -77,7 +74,7 @@ class PredictionsTask(ArgumentsTask):
             "page_size",
             "int | str | Ref | None",
             PageSize,
-            "rows a request, 1 to 1000; by default as many as the service is known to give",
+            "rows per request, 1 to 1000; by default as many as the service is known to return",
             example="100",
         ),
         Argument(
@@ -93,12 +90,8 @@ class PredictionsTask(ArgumentsTask):
     ui_color = "#e4ecf7"
 
     @classmethod
+    @override
     def check_together(cls, values: Any) -> None:
-        """Refuse filters that do not go together.
-
-        :param values: all arguments.
-        :raises ConfigurationError: naming the filter.
-        """
         super().check_together(values)
         given = {name: value for name, value in cls._filters_in(values).items() if not is_reference(value)}
         cls.hook_class.filters(**given)
@@ -110,10 +103,7 @@ class PredictionsTask(ArgumentsTask):
         return self.hook_class(**{name: self._rendered(name)})
 
     def filters(self, values: Any) -> Filters:
-        """The filters of a list.
-
-        :param values: all arguments, rendered.
-        """
+        """The filters of a list, from all arguments, rendered."""
         filters = self.hook_class.filters(**self._filters_in(values))
         if filters.created_after and filters.created_after == filters.created_before:
             self.log.warning(
@@ -128,10 +118,7 @@ class PredictionsTask(ArgumentsTask):
 
 
 def conn_id(hook_class: type[PredictionsHook[Any]]) -> Templated:
-    """The argument that names the connection of a service.
-
-    :param hook_class: of the service.
-    """
+    """The argument that names the connection of a service."""
     return Templated(
         hook_class.conn_name_attr,
         "str | Ref",

@@ -1,4 +1,4 @@
-"""Mapped tasks, whose arguments Airflow itself looks at only when a worker makes the first of them."""
+"""Mapped tasks. Airflow itself checks their arguments only when a worker creates the first of them."""
 
 from __future__ import annotations
 
@@ -7,35 +7,31 @@ from collections.abc import Iterable, Mapping
 from types import SimpleNamespace
 from typing import Any
 
+from typing_extensions import override
+
 from airflow_provider_predictions._compat import OperatorPartial
 from airflow_provider_predictions.api.errors import ConfigurationError
 from airflow_provider_predictions.tasks.arguments import REQUIRED, Argument, naming
 
 
 class _Mapped:
-    """Stands for an argument that differs between the instances of a mapped task, as a reference does."""
+    """Looks like a reference, in place of an argument that differs between the instances of a mapped task."""
 
-    def iter_references(self) -> tuple[()]:
-        """None that is known."""
-        return ()
-
-    def resolve(self, *_: object) -> None:
-        """Only a worker knows its value."""
+    iter_references = resolve = None
 
 
 class CheckedPartial(OperatorPartial):
-    """What ``partial()`` gives, which checks the arguments as far as they are known."""
+    """What ``partial()`` returns. It checks the arguments as far as they are known.
+
+    ``expand`` checks the values in lists, and ``expand_kwargs`` the dicts in a list.
+    """
 
     operator_class: Any
     defaults: Mapping[str, Any] = {}
     """The arguments in the ``default_args`` of the task, its group and its DAG."""
 
+    @override
     def expand(self, **mapped: Any) -> Any:
-        """Map over these arguments; those that are given as a list are checked.
-
-        :param mapped: the arguments that differ.
-        :raises ConfigurationError: naming the argument that is wrong.
-        """
         self._expand_called = True  # an error is no reason to warn that nothing was mapped
         self._require(mapped)
         others = dict.fromkeys(mapped, _Mapped())
@@ -48,13 +44,8 @@ class CheckedPartial(OperatorPartial):
                 self._check_together({**others, name: value})
         return super().expand(**mapped)
 
+    @override
     def expand_kwargs(self, kwargs: Any, *, strict: bool = True) -> Any:
-        """Map over sets of arguments; those that are given as a dict are checked.
-
-        :param kwargs: a list of dicts, or the output of a task.
-        :param strict: see Airflow.
-        :raises ConfigurationError: naming the argument that is wrong.
-        """
         self._expand_called = True
         for given in kwargs if isinstance(kwargs, list | tuple) else ():
             if isinstance(given, Mapping):
@@ -68,9 +59,9 @@ class CheckedPartial(OperatorPartial):
 
         :raises ConfigurationError: naming the argument that is wrong.
         """
-        expanded, self._expand_called = self._expand_called, True
+        self._expand_called = True
         self._check(self.kwargs)
-        self._expand_called = expanded
+        self._expand_called = False
         return self
 
     def _check(self, given: Mapping[str, Any]) -> None:
@@ -82,7 +73,7 @@ class CheckedPartial(OperatorPartial):
     def _check_together(self, given: Mapping[str, Any]) -> None:
         made = self.operator_class
         if not hasattr(made.__init__, "is_declared"):
-            return  # what an author's own makes of them is not known
+            return  # how an author's own __init__ uses them is not known
         values = {name: made.default(argument) for name, argument in made.checked.items()}
         values |= {**self.defaults, **self.kwargs, **given}
         with naming(self.kwargs["task_id"]):

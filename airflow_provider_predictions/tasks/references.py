@@ -1,4 +1,4 @@
-"""What Airflow makes something else of when a task runs, and what it leaves as it is."""
+"""Which values Airflow resolves when a task runs, and which it leaves as they are."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from airflow_provider_predictions._compat import RESOLVES_PATHS
 from airflow_provider_predictions.api.coercion import is_template
 
 _TEXT_OF_REFERENCE = re.compile(r"<airflow\.|<Task\(|XComArg\(<|MappedArgument\(|LiteralValue\(")
-"""What an f-string makes of a reference."""
+"""The text of a reference in an f-string."""
 
 
 def is_resolvable(value: object) -> bool:
-    """Whether it is a reference object of Airflow, whose class lies elsewhere in each version."""
+    """Whether it is a reference object of Airflow. Each version keeps that class elsewhere."""
     return hasattr(value, "iter_references") and hasattr(value, "resolve")
 
 
 def is_reference(value: object, *, whole: bool = True) -> bool:
-    """Whether Airflow makes something else of an argument, or of a part of it, when the task runs.
+    """Whether Airflow resolves an argument, or a part of it, when the task runs.
 
-    :param whole: whether it is the whole argument; Airflow calls a function only then.
+    :param whole: whether it is the whole argument. Airflow calls a function only then.
     """
     if isinstance(value, str | ObjectStoragePath):
         return is_template(str(value))
@@ -41,7 +41,7 @@ def is_reference(value: object, *, whole: bool = True) -> bool:
 
 
 def why_unresolvable(value: object, *, whole: bool = True) -> str | None:
-    """Why Airflow would leave an argument, or a part of it, as it is though it looks like a reference."""
+    """Why Airflow would not resolve an argument, or a part of it, that looks like a reference."""
     if isinstance(value, str):
         if _TEXT_OF_REFERENCE.search(value):
             return "holds the text of a reference in an f-string; give a template, such as '{{ params.x }}'"
@@ -91,9 +91,9 @@ def _why_not_called(function: Any) -> str | None:
     try:
         signature(function).bind(context=None, jinja_env=None)
     except TypeError:
-        return "is a function without the parameters context and jinja_env, which Airflow gives to it"
+        return "is a function without the parameters context and jinja_env, which Airflow passes to it"
     except ValueError:
-        pass  # of one in C, nothing is known
+        pass  # a function in C has no signature
     return None
 
 
@@ -102,13 +102,13 @@ def _is_function(value: object) -> bool:
 
 
 def as_given(before: object, after: object) -> object:
-    """What was rendered, without the changes that native rendering makes to text.
+    """A rendered value, without the changes that native rendering makes to text.
 
-    Natively, Airflow reads every text of a template field as Python: ``"1e5"`` becomes a number. What was
-    given without a template is used as given; a whole number or a time that a template made is its text.
+    Native rendering reads every text of a template field as Python: ``"1e5"`` becomes a number. A value
+    without a template is used as given. A whole number or a time that a template made becomes its text.
 
-    :param before: as it stands in the DAG.
-    :param after: as it is after rendering, or as the task has set it since.
+    :param before: the value in the DAG.
+    :param after: the value after rendering, or the one that the task has set since.
     """
     if isinstance(before, list | tuple) and isinstance(after, list | tuple) and len(before) == len(after):
         return [as_given(*pair) for pair in zip(before, after, strict=True)]
@@ -126,15 +126,15 @@ def as_given(before: object, after: object) -> object:
 
 
 def _forms(given: object) -> tuple[object, ...]:
-    """What rendering makes of a value without a template.
+    """What a value without a template may render to.
 
-    Jinja makes ``"Status.FAILED"`` of a member of an Enum; native rendering reads text as Python.
+    Jinja turns a member of an Enum into ``"Status.FAILED"``; native rendering reads text as Python.
     """
     return given, str(given), _as_python(given)
 
 
 def _as_python(text: object) -> object:
-    """What native rendering makes of text without a template."""
+    """What native rendering turns text without a template into."""
     if not isinstance(text, str):
         return text
     try:

@@ -1,4 +1,4 @@
-"""What Airflow does with a task that has failed: when it tries again, and when it must not."""
+"""When Airflow retries a failed task, and when it must not."""
 
 from __future__ import annotations
 
@@ -7,18 +7,19 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import AirflowFailException
+from airflow.providers.common.compat.sdk import AirflowFailException, Context
+from typing_extensions import override
 
 from airflow_provider_predictions._compat import RetryPolicy
 from airflow_provider_predictions.api.errors import PredictionsError
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context, RetryDecision
+    from airflow.providers.common.compat.sdk import RetryDecision
 
 
 @contextmanager
 def airflow_errors() -> Iterator[None]:
-    """Fail a task at once for what a retry cannot cure; leave the rest to the task's ``retries``."""
+    """Fail a task at once for errors that a retry cannot cure; leave the rest to the task's ``retries``."""
     try:
         yield
     except PredictionsError as error:
@@ -28,23 +29,17 @@ def airflow_errors() -> Iterator[None]:
 
 
 class PredictionsRetryPolicy(RetryPolicy):
-    """Retry after what the service asked for in ``Retry-After``, and never what a retry cannot cure.
+    """Wait as long as the service's ``Retry-After`` asks, and never retry an error that a retry cannot cure.
 
     The operators and sensors have it by default (Airflow 3.3 or newer); give it to a ``@task`` that uses a
     hook: ``@task(retries=3, retry_policy=PredictionsRetryPolicy())``. A ``Retry-After`` of more than 15
     minutes counts as 15. Every other error is left to the task's ``retry_delay``.
     """
 
+    @override
     def evaluate(
         self, exception: BaseException, try_number: int, max_tries: int, context: Context | None = None
     ) -> RetryDecision:
-        """What to do after an error of this package; others are left to the task's own settings.
-
-        :param exception: why the attempt has failed.
-        :param try_number: of the attempt, from 1.
-        :param max_tries: how many the task has.
-        :param context: Airflow's context of the task.
-        """
         from airflow.providers.common.compat.sdk import RetryDecision
 
         if not isinstance(exception, PredictionsError):
@@ -59,14 +54,11 @@ class PredictionsRetryPolicy(RetryPolicy):
             timedelta(seconds=seconds), f"{name}: the service asks for {seconds:.0f} s"
         )
 
+    @override
     def serialize(self) -> dict[str, Any]:
-        """It has no settings; Airflow evaluates the one of the DAG file, on the worker."""
         return {}
 
     @classmethod
+    @override
     def deserialize(cls, data: dict[str, Any]) -> PredictionsRetryPolicy:
-        """Read what ``serialize`` gave.
-
-        :param data: empty.
-        """
         return cls(**data)

@@ -23,7 +23,7 @@ class AssetState:
     """What has finished, and which events the metadata database has stored.
 
     :param since: the creation time at which the first poll begins.
-    :param warn: logs an error of the state store, of any kind. The next item tries again.
+    :param warn: logs any error of the state store. The next item tries again.
     """
 
     def __init__(self, since: datetime, warn: Callable[[Exception], None]) -> None:
@@ -37,11 +37,7 @@ class AssetState:
         self._warn = warn
 
     async def load(self, stores: Sequence[Any]) -> bool:
-        """Continue where another triggerer stopped.
-
-        :param stores: of the assets, as Airflow provides them.
-        :return: whether they responded.
-        """
+        """Continue where another triggerer stopped, and return whether the assets' state stores responded."""
         states = None
         async with self._warning():
             states = [await store.aget(STATE) for store in stores if self.is_new]
@@ -56,10 +52,7 @@ class AssetState:
         return states is not None
 
     async def save(self, stores: Sequence[Any]) -> None:
-        """Store the state, if it has changed.
-
-        :param stores: of the assets, as Airflow provides them.
-        """
+        """Store the state, if it has changed."""
         state = {"feed": dump(self.finished), "pending": self.unconfirmed + self.unsent}
         if self.is_new or state == self._saved:
             return
@@ -74,5 +67,5 @@ class AssetState:
             async with asyncio.timeout(LONGEST_CALL) as bound:
                 yield
         except Exception as error:
-            text = f"The asset's state store did not answer within {LONGEST_CALL:g} s"
+            text = f"The asset's state store did not respond within {LONGEST_CALL:g} s"
             self._warn(TimeoutError(text) if bound.expired() else error)

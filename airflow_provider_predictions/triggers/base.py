@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import time
 from collections.abc import AsyncIterator, Collection
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, ClassVar
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
@@ -21,6 +20,7 @@ from airflow_provider_predictions.hooks.base import PredictionsHook
 from airflow_provider_predictions.triggers.poller import Poller
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class PredictionsTrigger(BaseTrigger):
     """Poll until the predictions are finished, then fire once.
 
@@ -34,41 +34,29 @@ class PredictionsTrigger(BaseTrigger):
     :param started: when the wait began, in seconds since 1970; by default now.
     :param deadline: when the wait ends, in seconds since 1970; None for never.
     :param max_failures: the failed poll in a row with this number ends the wait.
-    :param observed: words of the wait that polls before the deferral have seen.
+    :param observed: words of the wait that polls before the deferral saw.
     :param not_before: when the service allows the next request, in seconds since 1970; None for any time.
     """
 
     hook_class: ClassVar[type[PredictionsHook[Any]]]
 
-    def __init__(
-        self,
-        *,
-        conn_id: str,
-        poke_interval: float,
-        wait: dict[str, Any],
-        max_interval: float | None = None,
-        started: float | None = None,
-        deadline: float | None = None,
-        max_failures: int = MAX_FAILURES,
-        observed: Collection[str] = (),
-        not_before: float | None = None,
-    ) -> None:
+    conn_id: str
+    poke_interval: float
+    wait: dict[str, Any]
+    max_interval: float | None = None
+    started: float = field(default_factory=time.time)
+    deadline: float | None = None
+    max_failures: int = MAX_FAILURES
+    observed: Collection[str] = field(default_factory=list)
+    not_before: float | None = None
+
+    def __post_init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.conn_id = conn_id
-        self.poke_interval = poke_interval
-        self.wait = wait
-        self.max_interval = max_interval
-        self.started = time.time() if started is None else started
-        self.deadline = deadline
-        self.max_failures = max_failures
-        self.observed = list(observed)
-        self.not_before = not_before
 
     @override
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        _, *names = inspect.signature(PredictionsTrigger.__init__).parameters
         path = f"{type(self).__module__}.{type(self).__qualname__}"
-        return path, {name: getattr(self, name) for name in names}
+        return path, {one.name: getattr(self, one.name) for one in fields(self)}
 
     @override
     async def run(self) -> AsyncIterator[TriggerEvent]:
@@ -93,7 +81,7 @@ class PredictionsTrigger(BaseTrigger):
         wait.list_filters(service_class)
         words, failures = ObservedWords(wait, self.observed), FailureCounter(self.log, self.max_failures)
         poller = Poller.of(self.hook_class, self.conn_id)
-        # Another machine's clock has written it.
+        # The clock of another machine wrote it.
         poller.delay(min((self.not_before or 0) - time.time(), MAX_RETRY_AFTER))
         pace = Pace(self.poke_interval, self.max_interval)
         async with poller.subscribe(wait, Tally, pace, self._age()) as subscription:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from datetime import timedelta
-from typing import Any
+from typing import Unpack
 
-from airflow_provider_predictions.api.incremental import LOOKBACK
 from airflow_provider_predictions.hooks.cradl import CradlHook
 from airflow_provider_predictions.triggers.base import PredictionsTrigger
-from airflow_provider_predictions.triggers.event import DAY, PredictionsEventTrigger
+from airflow_provider_predictions.triggers.event import PredictionsEventTrigger, WatchArgs
 
 
 class CradlPredictionsTrigger(PredictionsTrigger):
@@ -21,13 +18,11 @@ class CradlPredictionsTrigger(PredictionsTrigger):
 class CradlPredictionsEventTrigger(PredictionsEventTrigger):
     """Fire for each batch of predictions of Cradl that have finished; for an ``AssetWatcher``.
 
+    The other arguments are those of ``PredictionsEventTrigger``.
+
     :param cradl_conn_id: the Airflow connection, by default ``cradl_default``.
     :param model_id: only of this model.
-    :param statuses: report only predictions with these statuses; by default all finished ones.
-    :param poke_interval: time between polls, a timedelta or seconds; at least 5 seconds.
-    :param max_age: how long to wait for an unfinished prediction, a timedelta or seconds; by default a day.
-    :param lookback: how long after its creation a prediction may first appear in the list, a timedelta or
-        seconds; by default an hour.
+    :param order: ``descending``, newest first, or ``ascending``.
     :raises ConfigurationError: naming the argument that is wrong.
     """
 
@@ -38,18 +33,7 @@ class CradlPredictionsEventTrigger(PredictionsEventTrigger):
         *,
         cradl_conn_id: str = CradlHook.default_conn_name,
         model_id: str | None = None,
-        statuses: Collection[str] | str | None = None,
-        poke_interval: timedelta | float = 60,
-        max_age: timedelta | float = DAY,
-        lookback: timedelta | float = LOOKBACK,
-        **arguments: Any,
+        order: str | None = None,
+        **watch: Unpack[WatchArgs],
     ) -> None:
-        super().__init__(
-            cradl_conn_id=cradl_conn_id,
-            model_id=model_id,
-            statuses=statuses,
-            poke_interval=poke_interval,
-            max_age=max_age,
-            lookback=lookback,
-            **arguments,
-        )
+        super().__init__(cradl_conn_id=cradl_conn_id, model_id=model_id, order=order, **watch)

@@ -7,9 +7,10 @@ from collections.abc import AsyncGenerator, AsyncIterator, Collection, Hashable
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypedDict
 
 from airflow.triggers.base import TriggerEvent
+from pydantic import BaseModel
 from typing_extensions import override
 
 from airflow_provider_predictions._compat import BaseEventTrigger
@@ -17,7 +18,6 @@ from airflow_provider_predictions.api.clock import earlier
 from airflow_provider_predictions.api.coercion import is_template, short
 from airflow_provider_predictions.api.errors import ConfigurationError
 from airflow_provider_predictions.api.filters import (
-    Arguments,
     Filters,
     Lookback,
     Seconds,
@@ -40,9 +40,17 @@ OF_A_LIST = ("created_after", "created_before", "max_predictions")
 """Filters of one pass over a list, which a watcher chooses itself."""
 
 
-class WatchArguments(Arguments):
-    """The arguments of a watcher that are no filters."""
+class WatchArgs(TypedDict, total=False):
+    """The arguments that the watchers of both services take."""
 
+    statuses: Collection[str] | str | None
+    page_size: int | None
+    poke_interval: timedelta | float
+    max_age: timedelta | float
+    lookback: timedelta | float
+
+
+class _Spans(BaseModel, strict=True):
     poke_interval: Seconds
     max_age: Seconds
     lookback: Lookback
@@ -81,10 +89,9 @@ class PredictionsEventTrigger(BaseEventTrigger):
         for name, value in {"statuses": statuses, **given, **arguments}.items():
             if is_template(value) or hasattr(value, "iter_references"):
                 raise ConfigurationError(f"{name}: is not templated in a watcher; found {short(value)}")
-        self.statuses = statuses
         self.conn_id: str = arguments.pop(self.hook_class.conn_name_attr)
         checked_conn_id(self.hook_class.conn_name_attr, self.conn_id)
-        self.poke_interval = checked(WatchArguments, given).poke_interval
+        self.poke_interval = checked(_Spans, given).poke_interval
         self.max_age, self.lookback = timedelta_of(max_age), timedelta_of(lookback)
         self._filters = self._checked_filters(statuses=statuses, **arguments)
         self._failures = FailureCounter(self.log)
@@ -96,7 +103,7 @@ class PredictionsEventTrigger(BaseEventTrigger):
         for name, value in found:
             if name in OF_A_LIST and value is not None:
                 raise ConfigurationError(
-                    f"{name}: does not go with a watcher, which looks at all that is new"
+                    f"{name}: does not go with a watcher, which reads everything that is new"
                 )
             if value == ():
                 raise ConfigurationError(f"{name}: is an empty list, so the watcher would never fire")
@@ -158,11 +165,11 @@ class PredictionsEventTrigger(BaseEventTrigger):
             await self._open.aclose()
 
     def _warn(self, error: Exception) -> None:
-        # Of any kind: Airflow does not restart a watcher that has ended.
+        # Any error: Airflow does not restart a watcher that has ended.
         self.log.warning("%s: %s. The watch goes on.", type(error).__name__, error)
 
     async def _unshared_stream(self) -> AsyncIterator[StreamItem]:
-        """A stream for which nobody confirms that events are stored; an interval is long enough for that."""
+        """A stream of its own. Airflow confirms none of its events, so the next item confirms them."""
         last = None
         self._open = self._stream().open_stream()
         async with aclosing(self._open) as stream:
@@ -193,7 +200,6 @@ class PredictionsEventTrigger(BaseEventTrigger):
                 yield TriggerEvent(event)
 
     def _events(self, item: StreamItem) -> list[dict[str, Any]]:
-        """The events for what has finished since the last poll."""
         state, service = self._state, self.hook_class.service_class
         rows = item.rows(state.finished.watermark)
         if rows is None:
@@ -223,5 +229,5 @@ class PredictionsEventTrigger(BaseEventTrigger):
     def _stores(self) -> list[Any]:
         """The state store of each asset that this trigger watches."""
         accessors = getattr(self, "asset_state_store", None)
-        # Equal watchers of several assets are one trigger, and then the accessors refuse to choose.
+        # Equal watchers of several assets share one trigger, and then the accessors refuse to choose.
         return list(accessors._by_name.values()) if accessors else []

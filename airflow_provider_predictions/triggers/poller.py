@@ -36,19 +36,16 @@ Outcomes = dict[Key, Tally | PredictionsError]
 class Subscription(Generic[T]):
     """One wait of a connection. Times are on the event loop's clock.
 
-    :param wait: what to poll for; it may change between two polls.
-    :param tally_class: what each poll makes for the wait.
-    :param age: seconds that the wait had lasted when it subscribed.
-    :param start: when it subscribed.
+    :param began: when the wait began.
     :param earliest: when it may receive its first outcome.
     :param due: when it needs the next poll.
     """
 
     wait: Wait
+    """It may change between two polls."""
     tally_class: type[T]
     pace: Pace
-    age: float
-    start: float
+    began: float
     earliest: float
     due: float
     _newest: asyncio.Queue[T | PredictionsError] = field(default_factory=lambda: asyncio.Queue(1))
@@ -64,20 +61,14 @@ class Subscription(Generic[T]):
         return await self._newest.get()
 
     def deliver(self, outcome: T | PredictionsError) -> None:
-        """Replace the newest outcome.
-
-        :param outcome: what a poll found, or why it failed.
-        """
+        """Replace the newest outcome."""
         with suppress(asyncio.QueueEmpty):
             self._newest.get_nowait()
         self._newest.put_nowait(outcome)
 
     def reschedule(self, now: float) -> None:
-        """Make the next poll due an interval from now.
-
-        :param now: seconds, on the loop's clock.
-        """
-        self.due = now + self.pace.seconds(self.age + now - self.start)
+        """Make the next poll due an interval from now."""
+        self.due = now + self.pace.seconds(now - self.began)
 
 
 class Rotation:
@@ -89,10 +80,7 @@ class Rotation:
         """The list that had the last turn."""
 
     def order(self, lists: Collection[ListKey]) -> list[ListKey]:
-        """The lists, beginning behind the one that had the last turn.
-
-        :param lists: of the next poll. The histories of all others are dropped.
-        """
+        """The lists, starting after the one that had the last turn. Histories of other lists are dropped."""
         self.histories = {key: self.histories.get(key) or QueryHistory() for key in lists}
         turns = sorted(lists, key=repr)
         first = turns.index(self.last) + 1 if self.last is not None and self.last in lists else 0
@@ -102,8 +90,7 @@ class Rotation:
 class Poller:
     """Polls a connection for all its subscribers, at the pace of the fastest one.
 
-    :param hook_class: of the service.
-    :param conn_id: the Airflow connection. Each poll reads it anew.
+    Each poll reads the connection anew.
     """
 
     shortest_interval: ClassVar[float] = 5.0
@@ -125,11 +112,7 @@ class Poller:
 
     @classmethod
     def of(cls, hook_class: type[PredictionsHook[Any]], conn_id: str) -> Poller:
-        """The poller that this event loop shares.
-
-        :param hook_class: of the service.
-        :param conn_id: the Airflow connection.
-        """
+        """The poller that this event loop shares."""
         for key in [key for key in cls._of_loops if key[0].is_closed()]:
             del cls._of_loops[key]
         key = (asyncio.get_running_loop(), hook_class, conn_id)
@@ -143,19 +126,17 @@ class Poller:
     ) -> AsyncIterator[Subscription[T]]:
         """Receive the outcome of each poll for a wait. The first poll comes after an interval.
 
-        :param wait: what to poll for.
         :param tally_class: what each poll makes for the wait.
-        :param pace: how often.
         :param age: seconds since the wait began.
         """
         now = self._loop.time()
         pace = replace(pace, interval=max(pace.interval, self.shortest_interval))
         earliest, due = now + self.shortest_interval, now + pace.seconds(0)
-        subscription = Subscription(wait, tally_class, pace, age, now, earliest, due)
+        subscription = Subscription(wait, tally_class, pace, now - age, earliest, due)
         self._subscriptions.add(subscription)
         self._changed.set()
         if self._task is None or self._task.done():
-            # In a context of its own: what it logs belongs to none of the waiting tasks.
+            # In its own context: what it logs belongs to none of the waiting tasks.
             self._task = asyncio.create_task(self._run(), context=contextvars.Context())
         try:
             yield subscription
@@ -166,10 +147,7 @@ class Poller:
                 self._of_loops.pop((self._loop, self.hook_class, self.conn_id), None)
 
     def delay(self, seconds: float) -> None:
-        """Delay the next poll because the service asked for it, also for later subscribers.
-
-        :param seconds: from now.
-        """
+        """Delay the next poll because the service asked for it, also for later subscribers."""
         self._not_before = max(self._not_before, self._loop.time() + seconds)
 
     async def _run(self) -> None:
@@ -178,7 +156,7 @@ class Poller:
             keys = {one: one.key for one in self._subscriptions}
             try:
                 outcomes = await self._poll({key: one.wait for one, key in keys.items()})
-            # Of any kind, and also if something that the poll awaits is cancelled, not this task: each wait
+            # Any error, also if something that the poll awaits was cancelled, but not this task. Each wait
             # decides what it means.
             except (Exception, asyncio.CancelledError) as error:
                 if self._task and self._task.cancelling():

@@ -28,7 +28,7 @@ class StreamItem:
     """One poll of a list.
 
     :param look_back_to: a watcher calls it with the creation time at which the next poll must begin.
-    :param rows: that the poll read; None for the item before the first poll.
+    :param rows: those that the poll read; None for the item before the first poll.
     """
 
     def __init__(self, look_back_to: Callable[[datetime], None], rows: Rows | None = None) -> None:
@@ -44,14 +44,11 @@ class StreamItem:
         return self._rows if self._rows and self._rows.since <= since else None
 
     def on_stored(self, callback: Callable[[], Awaitable[None]]) -> None:
-        """Call back when the metadata database has stored all events of this item.
-
-        :param callback: called once.
-        """
+        """Call back once, when the metadata database has stored all events of this item."""
         self._callbacks.append(callback)
 
     async def stored(self) -> None:
-        """The metadata database has stored all events of this item."""
+        """Say that the metadata database has stored all events of this item."""
         for callback in self._callbacks:
             await callback()
 
@@ -59,10 +56,7 @@ class StreamItem:
 class SharedStream(SharedStreamProducer):
     """Polls a list for all its watchers, without end.
 
-    :param hook_class: of the service.
-    :param conn_id: the Airflow connection.
-    :param filters: which predictions. Their statuses are ignored, so that watchers of other statuses share
-        the stream.
+    :param filters: their statuses are ignored, so that watchers of other statuses share the stream.
     :param poke_interval: seconds between polls.
     """
 
@@ -92,7 +86,7 @@ class SharedStream(SharedStreamProducer):
                     item = StreamItem(self._look_back_to, outcome)
                     yield item, item
                 else:
-                    # Of any kind: Airflow does not restart a watcher that has ended.
+                    # Any error: Airflow does not restart a watcher that has ended.
                     log.warning("%s: %s. The watch goes on.", type(outcome).__name__, outcome)
 
     @override

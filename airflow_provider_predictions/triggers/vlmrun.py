@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from datetime import timedelta
-from typing import Any
+from typing import Unpack
 
-from airflow_provider_predictions.api.incremental import LOOKBACK
 from airflow_provider_predictions.hooks.vlmrun import VlmRunHook
 from airflow_provider_predictions.triggers.base import PredictionsTrigger
-from airflow_provider_predictions.triggers.event import DAY, PredictionsEventTrigger
+from airflow_provider_predictions.triggers.event import PredictionsEventTrigger, WatchArgs
 
 
 class VlmRunPredictionsTrigger(PredictionsTrigger):
@@ -21,13 +19,10 @@ class VlmRunPredictionsTrigger(PredictionsTrigger):
 class VlmRunPredictionsEventTrigger(PredictionsEventTrigger):
     """Fire for each batch of predictions of VLM Run that have finished; for an ``AssetWatcher``.
 
+    The other arguments are those of ``PredictionsEventTrigger``.
+
     :param vlmrun_conn_id: the Airflow connection, by default ``vlmrun_default``.
     :param domains: only these, such as ``document.invoice``; a list or comma-separated text.
-    :param statuses: report only predictions with these statuses; by default all finished ones.
-    :param poke_interval: time between polls, a timedelta or seconds; at least 5 seconds.
-    :param max_age: how long to wait for an unfinished prediction, a timedelta or seconds; by default a day.
-    :param lookback: how long after its creation a prediction may first appear in the list, a timedelta or
-        seconds; by default an hour.
     :raises ConfigurationError: naming the argument that is wrong.
     """
 
@@ -38,18 +33,6 @@ class VlmRunPredictionsEventTrigger(PredictionsEventTrigger):
         *,
         vlmrun_conn_id: str = VlmRunHook.default_conn_name,
         domains: Collection[str] | str | None = None,
-        statuses: Collection[str] | str | None = None,
-        poke_interval: timedelta | float = 60,
-        max_age: timedelta | float = DAY,
-        lookback: timedelta | float = LOOKBACK,
-        **arguments: Any,
+        **watch: Unpack[WatchArgs],
     ) -> None:
-        super().__init__(
-            vlmrun_conn_id=vlmrun_conn_id,
-            domains=domains,
-            statuses=statuses,
-            poke_interval=poke_interval,
-            max_age=max_age,
-            lookback=lookback,
-            **arguments,
-        )
+        super().__init__(vlmrun_conn_id=vlmrun_conn_id, domains=domains, **watch)

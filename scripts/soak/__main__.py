@@ -31,7 +31,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m soak", description=__doc__)
     parser.add_argument("parts", nargs="*", metavar="part", help="by default all, one after the other")
     parser.add_argument("--predictions", type=int, help="of landing, in each list; by default 1000000")
-    parser.add_argument("--histories", type=int, help="of histories, of each scenario; by default 10000")
+    parser.add_argument("--histories", type=int, help="of histories, of each scenario; by default 2500")
     parser.add_argument("--waits", type=int, help="of waits, at once; by default 1000")
     parser.add_argument("--minutes", type=float, help="of waits; by default 30")
     parser.add_argument("--tasks", type=int, help="of rate_limit, at once; by default 50")

@@ -16,10 +16,16 @@ import pytest
 from tests.docs.blocks import BLOCKS, COMMANDS, JSON, MODULES, ROOT, Block
 from tests.given import HOOK
 
+PINNED = ROOT.joinpath("constraints/airflow-3.3.txt").read_text()
+AIRFLOW = re.search(r"^apache-airflow==(.*)$", PINNED, re.MULTILINE)[1]  # type: ignore[index]
+CONSTRAINTS = re.compile(rf"--constraint \S+/constraints-{re.escape(AIRFLOW)}/constraints-3\.\d+\.txt")
+
 
 def test_every_block_is_of_a_language_that_is_checked_here() -> None:
     assert BLOCKS
-    assert {block.language for block in BLOCKS} <= {"python", "bash", "json", "ini", "mermaid", "text"}
+    languages = {"python", "bash", "dockerfile", "json", "ini", "mermaid", "text"}
+
+    assert {block.language for block in BLOCKS} <= languages
 
 
 def test_every_output_belongs_to_a_block_in_front_of_it() -> None:
@@ -47,11 +53,12 @@ def is_understood(line: str) -> bool:
 
             with suppress(SystemExit):
                 return bool(get_parser().parse_args(arguments).func)
-        case ["pip", "install", package]:
+        case ["pip", "install", package, *constraint]:
             project = tomllib.loads(ROOT.joinpath("pyproject.toml").read_text())["project"]
             extras = project["optional-dependencies"].keys()
             path, given = re.fullmatch(r"([^\[]*)(?:\[(.*)\])?", package).groups()
-            return path == "." and set((given or "").split(",")) - {""} <= extras
+            is_pinned = not constraint or CONSTRAINTS.fullmatch(" ".join(constraint))
+            return path == "." and set((given or "").split(",")) - {""} <= extras and bool(is_pinned)
         case ["python", "-m", module]:
             return ROOT.joinpath(*module.split("."), "__main__.py").exists()
         case ["python" | ".venv/bin/python", script]:
@@ -109,3 +116,12 @@ def test_the_table_says_how_long_each_of_these_modules_is() -> None:
     said = dict(re.findall(r"^\| `(\w+/acme\.py)` \|.*\| (\d+) \|$", page, re.MULTILINE))
 
     assert said == {block.title: str(len(block.code.splitlines())) for block in MODULES}
+
+
+def test_the_image_is_that_of_the_newest_airflow() -> None:
+    (image,) = [block for block in BLOCKS if block.language == "dockerfile"]
+    lines = image.code.replace("\\\n", "").splitlines()
+
+    assert [line.split()[0] for line in lines] == ["FROM", "COPY", "RUN"]
+    assert lines[0] == f"FROM apache/airflow:{AIRFLOW}-python3.11"
+    assert CONSTRAINTS.search(lines[2])

@@ -34,4 +34,5 @@ def test_who_has_had_the_processor_time_of_an_idle_machine_is_waited_for_no_long
     with pytest.raises(AssertionError, match="done: not within 1 s"):
         until("done", lambda: sum(range(300_000)) < 0, 1, [os.getpid()])
 
-    assert worked([os.getpid()]) - before >= SHARE
+    # The kernel counts in hundredths.
+    assert round(worked([os.getpid()]) - before, 2) >= SHARE

@@ -12,7 +12,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSki
 from airflow_provider_predictions.api.errors import ConfigurationError
 from airflow_provider_predictions.sandbox.server import Sandbox
 from airflow_provider_predictions.sandbox.store import RecordStore
-from tests.compat import OutletEventAccessors, told
+from tests.compat import OutletEventAccessors, logged
 from tests.given import DONE, LAND, LIST, context_of
 
 ENDLESS = 1e9
@@ -34,7 +34,7 @@ class Task:
         return task.execute(context)
 
     def log(self) -> str:
-        return told(*self.capture)
+        return logged(*self.capture)
 
 
 @pytest.fixture(params=["land", "list"])
@@ -126,14 +126,14 @@ def test_a_retry_of_an_empty_landing_that_has_committed_comes_to_the_same(
     land: Task, record_store: RecordStore
 ) -> None:
     record_store.add().outcome = "failed"
-    told = []
+    texts = []
     for attempt in (1, 2):
         with pytest.raises(AirflowFailException) as caught:
             land(attempt, statuses=["cancelled"], on_empty="fail")
-        told.append(str(caught.value))
+        texts.append(str(caught.value))
 
-    assert "0 of 1 records match" in told[0]
-    assert "0 of 1 records match" in told[1]
+    assert "0 of 1 records match" in texts[0]
+    assert "0 of 1 records match" in texts[1]
 
 
 def test_an_incremental_landing_commits_before_it_is_skipped(land: Task, record_store: RecordStore) -> None:
@@ -224,7 +224,7 @@ def test_of_a_model_only_that_nothing_matched_can_be_said(connections, tmp_path,
     for kind in (LAND, LIST):
         Task(kind, "cradl", tmp_path, (capsys, caplog))(model_id="nobody")
 
-    assert told(capsys, caplog).count("model_id: 'nobody' matched nothing") == 2
+    assert logged(capsys, caplog).count("model_id: 'nobody' matched nothing") == 2
 
 
 def test_a_field_that_no_record_has_is_named_with_those_met(
@@ -234,7 +234,7 @@ def test_a_field_that_no_record_has_is_named_with_those_met(
 
     Task(LIST, service_name, tmp_path, (capsys, caplog))(fields=["idd", "status"])
 
-    log = told(capsys, caplog)
+    log = logged(capsys, caplog)
     assert "fields: 'idd'" in log
     assert "'status'" not in log
     assert "met: " in log

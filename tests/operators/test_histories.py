@@ -21,7 +21,7 @@ pytestmark = pytest.mark.usefixtures("quiet")
 
 HISTORIES = pytest.mark.parametrize(
     "seeds",
-    [pytest.param(range(10), id="few"), pytest.param(range(10, 150), id="many", marks=pytest.mark.slow)],
+    [pytest.param(range(10), id="few"), pytest.param(range(10, 70), id="many", marks=pytest.mark.slow)],
 )
 NAMES = {"vlmrun": "id", "cradl": "predictionId"}
 RUNS = 5

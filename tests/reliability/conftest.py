@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections.abc import Callable, Iterator
+from types import ModuleType
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -18,11 +20,21 @@ from tests.reliability.storage import ACCESS_KEY, COUNT, SECRET_KEY
 from tests.reliability.store_proxy import Proxy
 from tests.storage.conftest import own_tmp, s3_url  # noqa: F401  (fixtures)
 
+RETRYING = ("s3fs.core", "aiobotocore.endpoint", "aiobotocore.retries.standard")
 BOUNDS = {"read_timeout": 0.3, "connect_timeout": 0.3, "retries": {"max_attempts": 1}}
 
 
 @pytest.fixture
-def proxy(s3_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:  # noqa: F811
+def _no_pause_between_retries(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What S3's libraries do between two tries of a request takes seconds otherwise."""
+    hurried = ModuleType("asyncio")
+    hurried.__dict__.update(vars(asyncio), sleep=lambda _: asyncio.sleep(0))
+    for name in RETRYING:
+        monkeypatch.setattr(f"{name}.asyncio", hurried, raising=False)
+
+
+@pytest.fixture
+def proxy(s3_url: str, monkeypatch: pytest.MonkeyPatch, _no_pause_between_retries: None) -> Iterator[Proxy]:  # noqa: F811
     """The faulty way to S3, behind two connections: ``patient`` has the timeouts that come with the library.
 
     ``direct`` goes past it.

@@ -21,6 +21,7 @@ def test_a_list_that_changes_lands_whole_while_requests_fail() -> None:
     assert ("attempts; the first was killed halfway", "2") in report.rows
 
 
+@pytest.mark.faults
 def test_histories_of_landings_are_counted() -> None:
     report = histories.run(2)
 

@@ -119,3 +119,20 @@ def test_a_wrong_period_is_named(period: Any, named: str) -> None:
 def test_a_wrong_time_zone_is_named(zone: Any) -> None:
     with pytest.raises(ConfigurationError, match=r"^timezone: "):
         make_window("day", zone, MOMENT)
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "title"),
+    [
+        ("2026-11-01", "2026-11-02", "2026-11-01"),
+        ("2026-11-01", "2026-11-15", "2026-11-01 to 2026-11-14"),
+        ("2026-11-01T06:00Z", "2026-11-02", "2026-11-01 06:00 to 2026-11-02 00:00"),
+        ("2026-11-01", "2026-11-02T06:00Z", "2026-11-01 00:00 to 2026-11-02 06:00"),
+    ],
+)
+def test_a_title_has_times_where_the_window_begins_or_ends_within_a_day(
+    start: str, end: str, title: str
+) -> None:
+    period = (datetime.fromisoformat(start), datetime.fromisoformat(end))
+
+    assert make_window(tuple(at.replace(tzinfo=UTC) for at in period), "UTC", MOMENT).title == title

@@ -12,8 +12,7 @@ from types import ModuleType
 import pytest
 
 from airflow_provider_predictions.api.limits import MAX_MASKED_TOKENS
-from airflow_provider_predictions.hooks.cradl import CradlHook
-from airflow_provider_predictions.hooks.masking import TokenMask
+from airflow_provider_predictions.hooks.cradl import CradlHook, TokenMask
 from airflow_provider_predictions.sandbox import app
 from airflow_provider_predictions.sandbox.server import Sandbox
 from tests.compat import AIRFLOW, MASKER, needs

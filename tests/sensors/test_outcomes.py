@@ -15,7 +15,7 @@ from airflow.providers.common.compat.sdk import (
 
 from airflow_provider_predictions.api.errors import TransientError
 from airflow_provider_predictions.sandbox.store import RecordStore
-from tests.compat import AIRFLOW, TaskDeferralError, told
+from tests.compat import AIRFLOW, TaskDeferralError, logged
 from tests.conftest import moving, on_request
 from tests.faults import Fault
 from tests.given import DONE, WAIT
@@ -128,7 +128,7 @@ def test_a_word_that_is_neither_known_nor_met_is_named_once(
 
     wait(**{argument: [*known[argument], "complet"]})
 
-    log = told(capsys, caplog)
+    log = logged(capsys, caplog)
     assert log.count(f"{argument}: 'complet'") == 1
     assert "met: " in log
 
@@ -139,7 +139,7 @@ def test_a_word_is_named_when_the_wait_times_out(wait, record_store: RecordStore
     with pytest.raises(AirflowSensorTimeout):
         wait(statuses=["complet"], min_predictions=1, timeout=5 * INTERVAL)
 
-    assert told(capsys, caplog).count("statuses: 'complet'") == 1
+    assert logged(capsys, caplog).count("statuses: 'complet'") == 1
 
 
 def test_a_new_word_that_was_met_in_an_earlier_poll_is_not_named(
@@ -157,7 +157,7 @@ def test_a_new_word_that_was_met_in_an_earlier_poll_is_not_named(
 
     wait(waiting_statuses=["reviewing"])
 
-    assert "waiting_statuses: 'reviewing'" not in told(capsys, caplog)
+    assert "waiting_statuses: 'reviewing'" not in logged(capsys, caplog)
 
 
 def test_what_fails_by_default_is_never_named(
@@ -167,7 +167,7 @@ def test_what_fails_by_default_is_never_named(
 
     wait()
 
-    assert "fail_on: " not in told(capsys, caplog)
+    assert "fail_on: " not in logged(capsys, caplog)
 
 
 def test_predictions_that_failed_alike_are_named_together(wait, record_store: RecordStore) -> None:

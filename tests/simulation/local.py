@@ -8,6 +8,7 @@ import io
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -70,8 +71,7 @@ class Directory:
         if name is None:
             return self._real_open(file, mode, *args, **kwargs)
         if not set(mode) & set("wxa"):
-            self._world.step("get", name)
-            return self._real_open(file, mode, *args, **kwargs)
+            return self._world.get(name, partial(self._real_open, file, mode, *args, **kwargs))
         self._world.step("open", name)
         self.version += 1
         return _Written(self, name, file, mode)

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Set
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import greenlet
 
 from tests.simulation.attempt import MOST_ATTEMPTS, ODD, Attempt, HistoryOver, InvariantError, Which, odd
 from tests.simulation.options import options
 from tests.simulation.tape import Option, Source
+
+T = TypeVar("T")
 
 MOST_STEPS = 3000
 LAST = "last"
@@ -127,9 +129,15 @@ class World:
             raise OSError(5, "the call never arrived")
         if fault in ODD:
             odd(fault)
-        if call == "get":
-            attempt.read.add(place)
         return fault
+
+    def get(self, place: str, read: Callable[[], T]) -> T:
+        """Let an attempt read what lies at a place, and note that it has got it."""
+        self.step("get", place)
+        found = read()
+        if self.running and greenlet.getcurrent() is self.running.greenlet:
+            self.running.read.add(place)
+        return found
 
     def act(self, call: str, place: str, change: Callable[[], Any]) -> None:
         """Change what lies outside of an attempt, if the call is let through."""

@@ -100,7 +100,7 @@ def test_what_fails_says_what_to_do(file_store: ObjectStoragePath, error, kind, 
 
 def test_what_is_ours_or_excepted_stays_as_it_is(file_store: ObjectStoragePath) -> None:
     for error, but in ((ConflictError("mine"), PredictionsError), (KeyError("theirs"), KeyError)):
-        with pytest.raises(type(error)) as raised, explained("read", file_store, but=but):
+        with pytest.raises(type(error)) as raised, explained("read", file_store, but):
             raise error
         assert raised.value is error
 

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from airflow_provider_predictions.api.errors import PredictionsError, StorageError
 from airflow_provider_predictions.api.models import Observed, Page, Prediction
+from airflow_provider_predictions.api.state import Versioned
 from airflow_provider_predictions.storage import objects
 from airflow_provider_predictions.storage.attempt import Attempt, TaskRun, new_nonce
 from airflow_provider_predictions.storage.manifest import (
@@ -22,10 +23,10 @@ from airflow_provider_predictions.storage.manifest import (
     moved,
     name_of,
 )
-from airflow_provider_predictions.storage.stored import Stored, decode, encode
+from airflow_provider_predictions.storage.stored import decode, encode
 
 
-class Kept(Stored):
+class Kept(Versioned, kw_only=True):
     """Counts as a checkpoint has them."""
 
     totals: Totals

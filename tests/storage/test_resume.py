@@ -204,7 +204,7 @@ def test_a_landing_over_an_earlier_one_goes_on_where_it_had_no_part_yet(
     land, interrupted, connections, record_store: RecordStore, service_name
 ) -> None:
     record_store.fill(500)
-    whole = land()
+    whole = land(context_of("sunday"))
     interrupted(after=2)
     before = len(asked(connections, service_name))
 
@@ -342,3 +342,14 @@ def test_a_checkpoint_of_another_form_starts_the_landing_anew(
     assert stored(manifest) == stored(whole)
     assert manifest["requests"] == whole["requests"]
     assert machine.left() == []
+
+
+@pytest.mark.parametrize(("number", "is_left"), [(2, True), (3, False)])
+def test_parts_stay_for_a_retry_and_go_with_the_last_attempt(
+    interrupted, record_store: RecordStore, file_store, number: int, is_left: bool
+) -> None:
+    record_store.fill(300)
+
+    interrupted(after=12, context=context_of("monday", number, tries=2))
+
+    assert any("part-" in name for name in names(file_store)) is is_left

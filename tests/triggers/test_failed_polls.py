@@ -16,7 +16,7 @@ from airflow_provider_predictions.triggers.vlmrun import VlmRunPredictionsTrigge
 from tests.conftest import moving
 from tests.faults import Fault, FaultySandbox
 from tests.given import DONE
-from tests.triggers.waits import INTERVAL, fired, together, trigger
+from tests.triggers.waits import INTERVAL, fire, run_all, trigger
 
 pytestmark = pytest.mark.usefixtures("simulated_time")
 
@@ -27,7 +27,7 @@ def test_each_wait_tolerates_its_own_number_of_failures(
     id_ = moving(record_store, DONE[service_name], 0)
     connections.wire.order(Fault(service_name, times=3))
 
-    hasty, patient = together(
+    hasty, patient = run_all(
         trigger(service_name, prediction_ids=[id_], max_failures=2),
         trigger(service_name, prediction_ids=[id_]),
     )
@@ -44,7 +44,7 @@ def test_a_retry_after_delays_the_next_poll(
     connections.wire.order(Fault(service_name, times=1, **refusal))
     start = time.time()
 
-    (payload,) = together(trigger(service_name, prediction_ids=[id_]))
+    (payload,) = run_all(trigger(service_name, prediction_ids=[id_]))
 
     assert payload["state"] == "done"
     assert time.time() - start > 100 + INTERVAL
@@ -57,9 +57,9 @@ def test_a_retry_after_also_delays_later_waits(connections, record_store, servic
 
     async def run() -> float:
         start = time.time()
-        waiting = asyncio.create_task(fired(trigger(service_name, prediction_ids=[id_])))
+        waiting = asyncio.create_task(fire(trigger(service_name, prediction_ids=[id_])))
         await asyncio.sleep(2 * INTERVAL)
-        await asyncio.wait_for(fired(trigger(service_name, prediction_ids=[id_])), 3600)
+        await asyncio.wait_for(fire(trigger(service_name, prediction_ids=[id_])), 3600)
         await waiting
         return time.time() - start
 
@@ -84,7 +84,7 @@ def test_a_prediction_that_cannot_be_read_ends_only_the_wait_for_it(
     connections.wire.order(Fault(service_name, path="odd", times=99, **fault))
     id_ = moving(record_store, DONE[service_name], 8 * INTERVAL)
 
-    odd, later, unknown = together(
+    odd, later, unknown = run_all(
         trigger(service_name, prediction_ids=["odd"]),
         trigger(service_name, prediction_ids=[id_]),
         trigger(service_name, prediction_ids=["nobody"], missing_timeout=8 * INTERVAL),
@@ -101,7 +101,7 @@ def test_a_poll_stops_after_several_failed_lookups(connections, record_store, se
     for number in range(50):
         connections.wire.order(Fault(service_name, path=f"odd-{number}", times=99))
 
-    payloads = together(*[trigger(service_name, prediction_ids=[id_], max_failures=2) for id_ in ids])
+    payloads = run_all(*[trigger(service_name, prediction_ids=[id_], max_failures=2) for id_ in ids])
 
     assert {(payload["state"], payload["retryable"]) for payload in payloads} == {("error", True)}
     # Each of the two polls reads the list, which may take two requests, and fails for three predictions.
@@ -112,7 +112,7 @@ def test_a_retry_after_for_one_prediction_delays_all(connections, record_store, 
     connections.wire.order(Fault(service_name, path="odd", status=503, headers={"Retry-After": "100"}))
     start = time.time()
 
-    (payload,) = together(trigger(service_name, prediction_ids=["odd"], missing_timeout=0))
+    (payload,) = run_all(trigger(service_name, prediction_ids=["odd"], missing_timeout=0))
 
     assert payload["state"] == "failed"
     assert time.time() - start > 100 + INTERVAL
@@ -129,7 +129,7 @@ def test_a_temporarily_missing_connection_ends_no_wait(
 
     async def run() -> dict[str, Any]:
         asyncio.get_running_loop().call_later(2.5 * INTERVAL, monkeypatch.setenv, name, value)
-        return await asyncio.wait_for(fired(trigger(service_name, prediction_ids=[id_])), 3600)
+        return await asyncio.wait_for(fire(trigger(service_name, prediction_ids=[id_])), 3600)
 
     assert asyncio.run(run())["state"] == "done"
 
@@ -137,7 +137,7 @@ def test_a_temporarily_missing_connection_ends_no_wait(
 def test_a_missing_connection_ends_the_wait_with_a_retryable_error(
     connections, record_store, service_name: str
 ) -> None:
-    (payload,) = together(trigger(service_name, conn_id="nobody", prediction_ids=["a"], max_failures=2))
+    (payload,) = run_all(trigger(service_name, conn_id="nobody", prediction_ids=["a"], max_failures=2))
 
     assert (payload["state"], payload["retryable"]) == ("error", True)
     assert "there is no connection 'nobody'" in payload["message"]
@@ -169,7 +169,7 @@ def test_a_failed_read_of_the_connection_ends_no_wait(connections: FaultySandbox
     MoodyHook.moods[:] = [mood] * 3
 
     wait = {"prediction_ids": [id_]}
-    (payload,) = together(MoodyTrigger(conn_id="vlmrun_default", poke_interval=INTERVAL, wait=wait))
+    (payload,) = run_all(MoodyTrigger(conn_id="vlmrun_default", poke_interval=INTERVAL, wait=wait))
 
     assert payload["state"] == "done"
     assert not MoodyHook.moods
@@ -179,7 +179,7 @@ def test_an_unreadable_connection_ends_the_wait_and_is_named(connections: Faulty
     MoodyHook.moods[:] = ["hangs"] * 2
 
     wait = {"prediction_ids": ["a"]}
-    (payload,) = together(
+    (payload,) = run_all(
         MoodyTrigger(conn_id="vlmrun_default", poke_interval=INTERVAL, wait=wait, max_failures=2)
     )
 

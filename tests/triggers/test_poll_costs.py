@@ -15,7 +15,7 @@ from airflow_provider_predictions.api.waiting.list_pass import FIRST_PAGE_ROWS
 from tests.clock import SimulatedTime
 from tests.given import DONE, WAIT, bare, connect
 from tests.sensors.waiting import make
-from tests.triggers.waits import together, trigger
+from tests.triggers.waits import run_all, trigger
 
 pytestmark = pytest.mark.usefixtures("counted", "simulated_time")
 
@@ -101,7 +101,7 @@ def counted(monkeypatch: pytest.MonkeyPatch, service_name: str) -> Iterator[Coun
             pass
 
     server = HTTPServer(("127.0.0.1", 0), Handler)
-    Thread(target=server.serve_forever, daemon=True).start()
+    Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     url = f"http://127.0.0.1:{server.server_port}"
     extra = {"max_response_bytes": 10 * 1000 * 1000}
     extra |= {"auth_url": f"{url}/token"} if service_name == "cradl" else {}
@@ -117,7 +117,7 @@ def states(counted: Counted) -> Callable[..., list[str]]:
 
     def run(*ids: list[str], **arguments: object) -> list[str]:
         waits = [trigger(counted.service_name, prediction_ids=i, **arguments) for i in ids]
-        return [found["state"] for found in together(*waits)]
+        return [found["state"] for found in run_all(*waits)]
 
     return run
 
@@ -173,7 +173,7 @@ def test_the_smallest_page_size_of_a_connection_is_obeyed(counted: Counted) -> N
         trigger(counted.service_name, prediction_ids=i, filters={"page_size": size} if size else {})
         for i, size in zip(ids, sizes, strict=True)
     ]
-    assert [found["state"] for found in together(*waits)] == ["done"] * 3
+    assert [found["state"] for found in run_all(*waits)] == ["done"] * 3
     assert counted.rows
     assert max(counted.rows) <= 7
 
@@ -203,7 +203,7 @@ def test_ids_that_do_not_exist_hide_no_others(counted: Counted, states: States) 
 def test_a_wait_by_filters_goes_on_with_smaller_pages(counted: Counted, status: int) -> None:
     counted.size = 10
     counted.refuse = lambda rows: 200 if rows <= 100 else status
-    (found,) = together(trigger(counted.service_name, filters={"statuses": [DONE[counted.service_name]]}))
+    (found,) = run_all(trigger(counted.service_name, filters={"statuses": [DONE[counted.service_name]]}))
     assert (found["state"], found["statuses"]) == ("done", {DONE[counted.service_name]: 1000})
 
 

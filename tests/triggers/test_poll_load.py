@@ -26,13 +26,13 @@ RATIO = 20
 
 MEMORY = """
 import resource, sys
-from tests.triggers.waits import together, trigger
+from tests.triggers.waits import run_all, trigger
 
 def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
 
 def wait(*ids):
-    found = together(*[trigger(sys.argv[1], prediction_ids=[id_]) for id_ in ids])
+    found = run_all(*[trigger(sys.argv[1], prediction_ids=[id_]) for id_ in ids])
     assert [each["state"] for each in found] == ["done"] * len(ids), found
 
 wait("small")
@@ -46,7 +46,7 @@ import asyncio, gc, sys, time
 from airflow_provider_predictions.api.waiting.list_pass import MAX_PAGE_BYTES
 from tests.api.services import CRADL, VLMRUN
 from tests.triggers.test_poll_load import RECORD, listed
-from tests.triggers.waits import fired, trigger
+from tests.triggers.waits import fire, trigger
 
 service = {"vlmrun": VLMRUN, "cradl": CRADL}[sys.argv[1]]
 
@@ -70,7 +70,7 @@ async def run():
     waits = []
     for n in range(1000):
         # Neither all at once, nor within one turn of the loop.
-        waits.append(asyncio.create_task(fired(trigger(sys.argv[1], 5, prediction_ids=[f"id-{n}"]))))
+        waits.append(asyncio.create_task(fire(trigger(sys.argv[1], 5, prediction_ids=[f"id-{n}"]))))
         await asyncio.sleep(0)
     found = await asyncio.wait_for(asyncio.gather(*waits), 500)
     watched.cancel()

@@ -21,7 +21,7 @@ from tests.clock import SimulatedTime
 from tests.conftest import asked, ends_with, moving
 from tests.faults import Fault, FaultySandbox, RateLimitRule, Seen
 from tests.given import DONE, TRIGGER
-from tests.triggers.waits import INTERVAL, SHORTEST, fired, together, trigger
+from tests.triggers.waits import INTERVAL, SHORTEST, fire, run_all, trigger
 
 pytestmark = pytest.mark.usefixtures("simulated_time")
 
@@ -32,7 +32,7 @@ def between_requests(
     """The seconds between the requests of equal waits that do not end, in eight intervals."""
 
     async def run() -> None:
-        running = [asyncio.create_task(fired(trigger(service_name, **arguments))) for _ in range(waits)]
+        running = [asyncio.create_task(fire(trigger(service_name, **arguments))) for _ in range(waits)]
         await asyncio.sleep(8 * INTERVAL)
         for one in running:
             one.cancel()
@@ -48,12 +48,12 @@ def test_a_thousand_waits_for_ids_cost_the_requests_of_one(
 ) -> None:
     ids = [moving(record_store, DONE[service_name], 3600) for _ in range(90)]
     ends_with(connections, service_name, request=6)
-    together(trigger(service_name, prediction_ids=ids))
+    run_all(trigger(service_name, prediction_ids=ids))
     alone = connections.wire.requests(service_name)
     ids = [moving(record_store, DONE[service_name], 3600) for _ in range(90)]
     connections.wire.seen.clear()
 
-    payloads = together(*[trigger(service_name, prediction_ids=[ids[n % 90]]) for n in range(1000)])
+    payloads = run_all(*[trigger(service_name, prediction_ids=[ids[n % 90]]) for n in range(1000)])
 
     assert all(payload["state"] == "done" for payload in payloads)
     assert 6 <= connections.wire.requests(service_name) <= 1.2 * alone
@@ -66,7 +66,7 @@ def test_waits_for_parts_of_the_list_are_answered_by_one_pass(
     ids = [moving(record_store, DONE[service_name], n * INTERVAL) for n in range(1, 5)]
     windows = [{"created_after": start.isoformat(), "statuses": status} for status in ("pending", "running")]
 
-    payloads = together(
+    payloads = run_all(
         *[trigger(service_name, filters=window) for window in windows],
         *[trigger(service_name, prediction_ids=[id_]) for id_ in ids],
         trigger(service_name, filters={"created_after": start.isoformat()}, fail_on=()),
@@ -86,7 +86,7 @@ def test_waits_for_other_models_count_no_prediction_of_each_other(connections: F
     for row in rows:
         row.outcome = "failed" if row.group == other else "succeeded"
 
-    good, bad, both = together(
+    good, bad, both = run_all(
         trigger("cradl", filters=since | {"model_id": model}),
         trigger("cradl", filters=since | {"model_id": other}),
         trigger("cradl", filters=since, fail_on=()),
@@ -126,8 +126,8 @@ def test_other_waits_do_not_change_how_a_wait_ends(
         row.outcome = draw.choice(["failed", DONE[service_name]])
     waits = [drawn(draw, service_name, rows) for _ in range(5)]
 
-    alone = [together(trigger(service_name, **wait))[0] for wait in waits]
-    beside = together(*[trigger(service_name, **wait) for wait in waits])
+    alone = [run_all(trigger(service_name, **wait))[0] for wait in waits]
+    beside = run_all(*[trigger(service_name, **wait) for wait in waits])
 
     for wait, one, other in zip(waits, alone, beside, strict=True):
         names = ("state", "statuses")
@@ -139,7 +139,7 @@ def test_a_known_finished_prediction_counts_once(
 ) -> None:
     ids = [record_store.add().id, moving(record_store, DONE[service_name], 1.5 * INTERVAL)]
 
-    by_ids, three = together(
+    by_ids, three = run_all(
         trigger(service_name, prediction_ids=ids),
         trigger(service_name, filters={}, min_predictions=3, fail_on=(), deadline=time.time() + 4 * INTERVAL),
     )
@@ -154,7 +154,7 @@ def test_a_model_that_the_service_does_not_know_ends_no_other_wait(connections: 
         return Fault("cradl", status=404, body=b"{}") if "nobody" in seen.query else None
 
     connections.wire.rules.append(refuse)
-    unknown, known, by_id = together(
+    unknown, known, by_id = run_all(
         trigger("cradl", filters={"model_id": "nobody"}),
         trigger("cradl", filters={"model_id": row.group}, fail_on=()),
         trigger("cradl", prediction_ids=[row.id], fail_on=()),
@@ -170,7 +170,7 @@ def test_lists_take_turns_when_the_rate_limit_does_not_allow_all(connections: Fa
     connections.wire.rules.append(RateLimitRule("cradl", 1, 0.8 * INTERVAL))
     end = time.time() + 30 * INTERVAL
 
-    payloads = together(*[trigger("cradl", filters={"model_id": f"m{n}"}, deadline=end) for n in range(4)])
+    payloads = run_all(*[trigger("cradl", filters={"model_id": f"m{n}"}, deadline=end) for n in range(4)])
 
     assert {payload["state"] for payload in payloads} == {"done"}
 
@@ -178,7 +178,7 @@ def test_lists_take_turns_when_the_rate_limit_does_not_allow_all(connections: Fa
 def test_a_wrong_wait_ends_no_other(connections, record_store: RecordStore, service_name: str) -> None:
     id_ = moving(record_store, DONE[service_name], 1.5 * INTERVAL)
 
-    wrong, unknown, good = together(
+    wrong, unknown, good = run_all(
         trigger(service_name, filters={"colour": "red"}),
         trigger(service_name, prediction_ids=["nobody"], missing_timeout=0),
         trigger(service_name, prediction_ids=[id_]),
@@ -223,6 +223,17 @@ def test_a_slow_response_brings_no_poll_forward(
     assert min(gaps) >= 2.5 * INTERVAL
 
 
+def test_no_wait_polls_more_often_than_every_five_seconds(
+    connections, record_store: RecordStore, service_name: str
+) -> None:
+    id_ = moving(record_store, "failed", 3600)
+
+    gaps = between_requests(connections, service_name, waits=1, interval=1, prediction_ids=[id_])
+
+    assert len(gaps) >= 8
+    assert min(gaps) >= SHORTEST
+
+
 def test_one_short_page_is_one_request(connections, record_store: RecordStore, service_name: str) -> None:
     """But for the first poll, which makes sure that the list ends there."""
     record_store.fill(20)
@@ -238,7 +249,7 @@ def test_polls_stop_with_the_last_wait(connections, record_store, service_name: 
     id_ = moving(record_store, "failed", 3600)
 
     async def run() -> None:
-        waits = [asyncio.create_task(fired(trigger(service_name, prediction_ids=[id_]))) for _ in range(3)]
+        waits = [asyncio.create_task(fire(trigger(service_name, prediction_ids=[id_]))) for _ in range(3)]
         await asyncio.sleep(2 * INTERVAL)
         for wait in waits:
             wait.cancel()
@@ -257,10 +268,10 @@ def test_a_later_wait_shares_the_polls_of_the_others(connections, record_store, 
     done = moving(record_store, DONE[service_name], 0)
 
     async def run() -> float:
-        waiting = asyncio.create_task(fired(trigger(service_name, prediction_ids=[first])))
+        waiting = asyncio.create_task(fire(trigger(service_name, prediction_ids=[first])))
         await asked(connections, service_name, 1)
         start = time.time()
-        payload = await asyncio.wait_for(fired(trigger(service_name, 3600, prediction_ids=[done])), 3600)
+        payload = await asyncio.wait_for(fire(trigger(service_name, 3600, prediction_ids=[done])), 3600)
         assert payload["state"] == "done"
         waiting.cancel()
         return time.time() - start
@@ -275,7 +286,7 @@ def test_a_series_of_new_waits_brings_no_poll_forward(connections, record_store,
     async def run() -> float:
         start, waits = time.time(), []
         for _ in range(60):
-            waits.append(asyncio.create_task(fired(trigger(service_name, SHORTEST, prediction_ids=[id_]))))
+            waits.append(asyncio.create_task(fire(trigger(service_name, SHORTEST, prediction_ids=[id_]))))
             await asyncio.sleep(SHORTEST / 8)
         seconds = time.time() - start
         for wait in waits:
@@ -295,10 +306,10 @@ def test_a_new_wait_receives_its_first_outcome_after_the_shortest_interval(
     done = moving(record_store, DONE[service_name], 0)
 
     async def run() -> float:
-        waiting = asyncio.create_task(fired(trigger(service_name, SHORTEST, prediction_ids=[first])))
+        waiting = asyncio.create_task(fire(trigger(service_name, SHORTEST, prediction_ids=[first])))
         await asyncio.sleep(0.8 * SHORTEST)
         start = time.time()
-        await asyncio.wait_for(fired(trigger(service_name, 3600, prediction_ids=[done])), 3600)
+        await asyncio.wait_for(fire(trigger(service_name, 3600, prediction_ids=[done])), 3600)
         waiting.cancel()
         return time.time() - start
 

@@ -15,7 +15,7 @@ from tests.compat import kill
 from tests.conftest import asked, moving
 from tests.faults import FaultySandbox
 from tests.given import DONE
-from tests.triggers.waits import INTERVAL, fired, together, trigger
+from tests.triggers.waits import INTERVAL, fire, run_all, trigger
 
 pytestmark = pytest.mark.usefixtures("simulated_time")
 
@@ -26,7 +26,7 @@ def test_a_deadline_is_kept_whatever_the_interval(
     moving(record_store, "failed", 3600)
     start = time.time()
 
-    (payload,) = together(trigger(service_name, 3600, started=start - 100, deadline=start + 50))
+    (payload,) = run_all(trigger(service_name, 3600, started=start - 100, deadline=start + 50))
 
     assert payload == {"state": "timeout", "message": "Not finished within 150 s"}
     assert 50 <= time.time() - start < 60
@@ -35,7 +35,7 @@ def test_a_deadline_is_kept_whatever_the_interval(
 def test_a_deadline_that_passed_while_no_triggerer_ran_is_kept(connections, service_name: str) -> None:
     start = time.time()
 
-    (payload,) = together(trigger(service_name, started=start - 100, deadline=start - 50))
+    (payload,) = run_all(trigger(service_name, started=start - 100, deadline=start - 50))
 
     assert payload["state"] == "timeout"
 
@@ -44,7 +44,7 @@ def test_a_token_that_expires_again_and_again_is_renewed(connections: FaultySand
     id_ = moving(connections.cradl, "succeeded", 3600)
 
     async def run() -> dict[str, Any]:
-        waiting = asyncio.create_task(fired(trigger("cradl", prediction_ids=[id_])))
+        waiting = asyncio.create_task(fire(trigger("cradl", prediction_ids=[id_])))
         for tokens in range(1, 4):
             # The token is good for a poll: its refusal, another token's first answer, and the next poll.
             await asked(connections, "cradl", connections.wire.requests("cradl") + 3)
@@ -61,7 +61,7 @@ def test_a_trigger_sleeps_before_its_first_poll(connections, record_store, servi
     id_ = moving(record_store, DONE[service_name], 0)
 
     async def run() -> int:
-        waiting = asyncio.create_task(fired(trigger(service_name, prediction_ids=[id_])))
+        waiting = asyncio.create_task(fire(trigger(service_name, prediction_ids=[id_])))
         await asyncio.sleep(0.9 * INTERVAL)
         asked = connections.wire.requests(service_name)
         assert (await waiting)["state"] == "done"
@@ -75,7 +75,7 @@ def test_an_old_wait_polls_less_often_with_max_interval(connections, record_stor
 
     async def run() -> None:
         old = trigger(service_name, prediction_ids=[id_], max_interval=100, started=time.time() - 10_000)
-        waiting = asyncio.create_task(fired(old))
+        waiting = asyncio.create_task(fire(old))
         await asked(connections, service_name, 1)
         await asyncio.sleep(4.5 * INTERVAL)
         waiting.cancel()
@@ -94,11 +94,11 @@ def test_a_wait_that_another_triggerer_takes_over_ends_when_it_would_have(
 
     async def killed() -> None:
         with pytest.raises(TimeoutError):
-            await asyncio.wait_for(fired(first), 80)
+            await asyncio.wait_for(fire(first), 80)
 
     asyncio.run(killed())
     _, arguments = first.serialize()
-    (payload,) = together(type(first)(**arguments))
+    (payload,) = run_all(type(first)(**arguments))
 
     assert payload["state"] == "timeout"
     assert 150 <= time.time() - start < 160
@@ -112,7 +112,7 @@ def test_a_wait_that_a_person_ends_touches_nothing_remote(
 
     async def run() -> None:
         waits = [trigger(service_name, prediction_ids=[given]) for given in (id_, other)]
-        waiting, staying = (asyncio.create_task(fired(wait)) for wait in waits)
+        waiting, staying = (asyncio.create_task(fire(wait)) for wait in waits)
         await asked(connections, service_name, 2)
         waiting.cancel()
         await asyncio.gather(waiting, return_exceptions=True)
@@ -135,7 +135,7 @@ def test_a_clock_that_is_a_year_ahead_delays_no_wait_by_more_than_a_quarter_of_a
     id_ = moving(record_store, DONE[service_name], 0)
     start = time.time()
 
-    (payload,) = together(trigger(service_name, prediction_ids=[id_], not_before=start + 365 * 86_400))
+    (payload,) = run_all(trigger(service_name, prediction_ids=[id_], not_before=start + 365 * 86_400))
 
     assert payload["state"] == "done"
     assert time.time() - start < MAX_RETRY_AFTER + 2 * INTERVAL

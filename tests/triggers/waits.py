@@ -21,14 +21,14 @@ def trigger(service_name: str, interval: float = INTERVAL, **arguments: Any) -> 
     return TRIGGER[service_name](poke_interval=interval, wait=arguments, **own)
 
 
-async def fired(trigger: PredictionsTrigger) -> dict[str, Any]:
+async def fire(trigger: PredictionsTrigger) -> dict[str, Any]:
     (event,) = [event async for event in trigger.run()]
     payload: dict[str, Any] = event.payload
     return payload
 
 
-def together(*triggers: PredictionsTrigger) -> list[dict[str, Any]]:
+def run_all(*triggers: PredictionsTrigger) -> list[dict[str, Any]]:
     async def run() -> list[dict[str, Any]]:
-        return await asyncio.wait_for(asyncio.gather(*map(fired, triggers)), 3600)
+        return await asyncio.wait_for(asyncio.gather(*map(fire, triggers)), 3600)
 
     return asyncio.run(run())

@@ -8,11 +8,11 @@ from pathlib import Path
 from tests.compat import DagBag, needs
 
 SAMPLE = Path(__file__).with_name("every_class.py")
-README = Path(__file__).parents[2].joinpath("README.md").read_text()
+REFERENCE = Path(__file__).parents[2].joinpath("docs/reference/index.md").read_text()
 
 
 def test_the_sample_uses_every_public_class() -> None:
-    table = README.split("\n## Classes\n")[1].split("\n\nAll of hooks")[0]
+    table = REFERENCE.split("\n## Classes\n")[1].split("\n## ")[0]
     classes = {
         name for row in table.splitlines()[3:] for name in re.findall(r"`([A-Z]\w+)`", row.split("|")[1])
     }

@@ -20,7 +20,7 @@ from tests.server_model import NOW, Habits, ModelClient, Row, ServerModel
 pytestmark = pytest.mark.usefixtures("quiet")
 
 SIZES = (2, 3, 5, 7, 50)
-FEW, MANY = range(60), range(60, 2000)
+FEW, MANY = range(60), range(60, 1000)
 HISTORIES = pytest.mark.parametrize(
     "seeds", [pytest.param(FEW, id="few"), pytest.param(MANY, id="many", marks=pytest.mark.slow)]
 )

@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 from pydantic import TypeAdapter, ValidationError
+from typing_extensions import override
 
 from airflow_provider_predictions.api.coercion import given, is_object, short
 from airflow_provider_predictions.api.errors import ConfigurationError
@@ -26,17 +27,15 @@ REQUIRED = inspect.Parameter.empty
 class Argument:
     """An argument that Airflow does not template.
 
-    :param name: of the argument.
     :param type: as a signature shows it.
-    :param check: a type of pydantic; the value is read as it.
+    :param check: a type that pydantic reads the value as.
     :param doc: what the argument does, for the docstring and the reference.
-    :param default: the value where none is given.
-    :param example: a right value, as code.
-    :param shown_default: the default as code, where its ``repr`` is none.
-    :param private: whether no message may show the value, which may hold a secret.
-    :param goes_with: the argument without which this one means nothing.
-    :param not_with: arguments that contradict this one.
-    :param why_not_with: why they do.
+    :param example: a valid value, as code.
+    :param shown_default: the default as code, if its ``repr`` is not code.
+    :param private: whether the value may hold a secret. No message shows it.
+    :param is_opaque: whether Airflow neither renders nor calls the value, whatever it holds.
+    :param goes_with: the argument without which this one has no meaning.
+    :param not_with: arguments that contradict this one, for the reason ``why_not_with``.
     """
 
     name: str
@@ -48,12 +47,13 @@ class Argument:
     example: str = ""
     shown_default: str = ""
     private: bool = False
+    is_opaque: bool = False
     goes_with: str = ""
     not_with: tuple[str, ...] = ()
     why_not_with: str = ""
     templated: ClassVar[bool] = False
     strict: ClassVar[bool | None] = True
-    """Whether nothing is made to fit, since "false" would be true."""
+    """Whether no value is converted: "false" would become true."""
 
     @property
     def default_text(self) -> str:
@@ -63,27 +63,20 @@ class Argument:
     def check_given(self, value: Any) -> None:
         """Refuse a wrong value while the DAG is parsed.
 
-        :param value: as the DAG gives it.
         :raises ConfigurationError: naming the argument.
         """
-        if is_reference(value) or why_unresolvable(value):
+        if not self.is_opaque and (is_reference(value) or why_unresolvable(value)):
             raise self.wrong("is not templated; give the value itself", value)
         if value is not self.default:
             self.read(value)
 
     def stands(self, value: Any) -> bool:
-        """Whether a value is more than what counts as not given.
-
-        :param value: given or rendered.
-        """
+        """Whether a value counts as given, before or after rendering."""
         is_off = value is self.default or value is False
         return not is_off and (is_reference(value) or given(value) is not None)
 
     def known(self, value: Any) -> Any:
-        """The value as its type; None where a reference stands for it, or nothing is given.
-
-        :param value: given or rendered.
-        """
+        """The value as its type; None if it is a reference, or not given."""
         is_given = value is self.default or self.stands(value)
         if not is_given or value is None or is_reference(value):
             return None
@@ -92,8 +85,7 @@ class Argument:
     def rendered(self, value: Any, before: Any) -> Any:
         """The checked value when the task runs.
 
-        :param value: after rendering.
-        :param before: as the DAG gives it.
+        :param before: the value in the DAG, before rendering.
         :raises ConfigurationError: naming the argument.
         """
         return value if value is self.default else self.read(value)
@@ -101,7 +93,6 @@ class Argument:
     def read(self, value: Any) -> Any:
         """The value as its type.
 
-        :param value: rendered, or given without a template.
         :raises ConfigurationError: naming the argument.
         """
         try:
@@ -109,21 +100,15 @@ class Argument:
         except ValidationError as error:
             first = error.errors()[0]
             cause = first.get("ctx", {}).get("error")
-            if isinstance(cause, ConfigurationError):  # says what was found as far as it may be shown
+            if isinstance(cause, ConfigurationError):  # already says what was found, without secrets
                 raise self.wrong(str(cause).removeprefix(f"{self.name}: ")) from None
             raise self.wrong(first["msg"].removeprefix("Value error, "), value) from None
 
     def wrong(self, what: str, *found: object) -> ConfigurationError:
-        """The error of a wrong value, which the message shows if it is given.
-
-        :param what: is wrong with it.
-        """
+        """The error that says what is wrong, and what was found."""
         shown = "" if self.private else "".join(f"; found {short(value)}" for value in found)
-        return ConfigurationError(f"{self.name}: {what}{shown}{self._for_example}")
-
-    @property
-    def _for_example(self) -> str:
-        return f". Example: {self.name}={self.example}" if self.example else ""
+        example = f". Example: {self.name}={self.example}" if self.example else ""
+        return ConfigurationError(f"{self.name}: {what}{shown}{example}")
 
     @cached_property
     def _adapter(self) -> TypeAdapter[Any]:
@@ -134,9 +119,9 @@ class Argument:
 class Templated(Argument):
     """An argument that may hold templates and references.
 
-    :param needed: what to do where a given value comes to nothing, which is an error; by default it counts as
+    :param needed: what to do if a value renders to nothing, which is then an error. By default, it counts as
         not given.
-    :param when_empty: what an empty list means, which is a warning.
+    :param when_empty: what an empty list means, for a warning.
     """
 
     _: KW_ONLY
@@ -145,12 +130,8 @@ class Templated(Argument):
     templated: ClassVar[bool] = True
     strict: ClassVar[bool | None] = None
 
+    @override
     def check_given(self, value: Any) -> None:
-        """Refuse what is wrong already while the DAG is parsed, and what Airflow would not resolve.
-
-        :param value: as the DAG gives it.
-        :raises ConfigurationError: naming the argument.
-        """
         try:
             if why := why_unresolvable(value):
                 raise self.wrong(why, value)
@@ -159,14 +140,9 @@ class Templated(Argument):
         except RecursionError:
             raise self.wrong("is nested too deeply") from None
 
+    @override
     def rendered(self, value: Any, before: Any) -> Any:
-        """The checked value when the task runs; the default where it stands for nothing.
-
-        :param value: after rendering.
-        :param before: as the DAG gives it.
-        :raises ConfigurationError: naming the argument.
-        """
-        # Airflow renders a tuple into another one.
+        # Rendering a tuple creates another one.
         if before is self.default and type(value) is type(before) and value == before:
             return before
         return self._read_given(as_given(before, value), before)
@@ -177,7 +153,7 @@ class Templated(Argument):
         if (found := given(value)) is not None:
             return self.read(found)
         if not is_reference(before):
-            # None in the DAG itself is a value like others.
+            # None in the DAG itself is a value like any other.
             is_value = self.needed or (value is None and self.default is not None)
             return self.read(value) if is_value else self.default
         if self.needed:
