@@ -11,7 +11,6 @@ from typing import Any, Literal
 
 Format = Literal["count", "share", "seconds", "credits", "money"]
 Better = Literal["up", "down", "none"]
-SERVICES = ("vlmrun", "cradl")
 
 
 @dataclass(frozen=True)
@@ -23,7 +22,7 @@ class Measure:
     :param aggregate: SQL over ``table``.
     :param format: how it is written.
     :param better: the direction of a change for the better.
-    :param services: whose predictions have it.
+    :param services: whose predictions have it, if not everybody's.
     :param table: what it is computed of: ``record``, ``field`` or ``problem``.
     :param states: all predictions of these must have landed.
     :param kind: how two periods are compared: as a ``sum`` or a ``mean``; None where they are not.
@@ -35,7 +34,7 @@ class Measure:
     aggregate: str
     format: Format = "count"
     better: Better = "none"
-    services: tuple[str, ...] = SERVICES
+    services: tuple[str, ...] = ()
     table: Literal["record", "field", "problem"] = "record"
     states: tuple[str, ...] = ()
     kind: Literal["sum", "mean"] | None = None
@@ -133,7 +132,7 @@ def measures_of(services: Collection[str], table: str = "", *, priced: bool = Tr
     return [
         measure
         for measure in MEASURES.values()
-        if set(measure.services) & set(services)
+        if (not measure.services or set(measure.services) & set(services))
         and table in ("", measure.table)
         and (priced or measure.format != "money")
     ]
