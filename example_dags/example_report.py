@@ -3,7 +3,8 @@
 Needs the connections ``vlmrun_default`` and ``cradl_default``, the extra ``report`` and, for the week, which
 an asset starts, Airflow 3.0 or newer. ``notify`` only logs what others would be told. To post it, call a hook
 there, such as ``SlackWebhookHook(...).send(text=message)``; to mail it, give the report an
-``on_success_callback`` with a notifier such as ``SmtpNotifier``. ``alarm`` runs only where the verdict is to look.
+``on_success_callback`` with a notifier such as ``SmtpNotifier``. ``alarm`` runs only where the verdict of the
+report is to look.
 """
 
 from __future__ import annotations
