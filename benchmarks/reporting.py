@@ -27,8 +27,10 @@ from run import PAGE, put_between
 
 COUNT, QUICK = 1_000_000, 20_000
 PARTS = 10
-MOST_SECONDS, MOST_MB, MOST_PAGE = 60, 1000, 1_000_000
+MOST_SECONDS, MOST_MB, MOST_PAGE = 60, 1000, 500_000
 LONGEST = 900
+FIRST = datetime(2026, 11, 1, tzinfo=UTC)
+"""When the first prediction is created."""
 REPORTERS = {"PredictionsReportOperator": "ours", "a loop over the lines": "loop"}
 START, END = "<!-- what follows is written by benchmarks/reporting.py -->", "<!-- until this -->"
 
@@ -88,7 +90,7 @@ def land(service: str, directory: Path, count: int) -> int:
         "consistent": True, "inconsistency": None, "filters": {"statuses": None},
         "generation": target.attempt.generation,
     }  # fmt: skip
-    target.commit(manifest(target.root, parts, Totals(count=count), **facts))
+    target.commit(manifest(target.root, parts, Totals(count=count, created_min=FIRST), **facts))
     return sum(part.bytes for part in parts)
 
 
@@ -97,7 +99,7 @@ def made(service: str, count: int) -> Iterator[bytes]:
     from airflow_provider_predictions.sandbox import data
 
     kind = {"vlmrun": data.VLMRUN, "cradl": data.CRADL}[service]
-    rng, start = random.Random(7), datetime(2026, 11, 1, tzinfo=UTC)
+    rng, start = random.Random(7), FIRST
     for number in range(count):
         created = start + timedelta(days=14) * (number / count)
         record = kind.make(rng, created, rng.uniform(1, 40))

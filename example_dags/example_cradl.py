@@ -37,7 +37,6 @@ with DAG(
     land = CradlPredictionsToObjectStorageOperator(
         task_id="land",
         path="{{ params.path }}/cradl/{{ run_id }}",
-        statuses=["succeeded"],
         max_predictions="{{ params.max_predictions }}",
         fetch_values=True,
         compression="gzip",

@@ -5,7 +5,7 @@ started by an asset, so it needs Airflow 3.0 or newer.
 
 ``notify`` only logs the message. To post it, call a hook there, such as
 ``SlackWebhookHook(...).send(text=message)``. To mail it, give the report an ``on_success_callback`` with a
-notifier such as ``SmtpNotifier``.
+notifier such as ``SmtpNotifier``. ``alarm`` runs only if the verdict of the report is ``look``.
 """
 
 from __future__ import annotations
@@ -43,6 +43,19 @@ def notify(report: dict) -> str:
     return message
 
 
+@task.branch
+def look_at(report: dict) -> str | None:
+    """Which task goes on: ``alarm`` where a target is missed or a number got much worse, else none."""
+    return "alarm" if report["summary"]["verdict"]["state"] == "look" else None
+
+
+@task
+def alarm(report: dict) -> None:
+    """What somebody is woken up for."""
+    missed = [target for target in report["summary"]["targets"] if target["state"] == "missed"]
+    logging.getLogger(__name__).warning("%s %s", report["summary"]["verdict"]["text"], missed)
+
+
 def week_of(moment: datetime) -> tuple[int, int]:
     """The ISO year and week, in the time zone of the report."""
     year, week, _ = moment.astimezone(ZoneInfo(TIMEZONE)).isocalendar()
@@ -57,8 +70,10 @@ def report_on(source: Any, directory: str, period: str) -> PredictionsReportOper
         path=f"{{{{ params.path }}}}/reports/{directory}/{{{{ run_id }}}}",
         period=period,
         timezone=TIMEZONE,
+        targets={"predictions": {"min": 1}, "failed_share": {"max": 0.2}},
     )
     notify(report.output)
+    look_at(report.output) >> alarm(report.output)
     return report
 
 

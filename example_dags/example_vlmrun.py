@@ -36,7 +36,6 @@ with DAG(
     land = VlmRunPredictionsToObjectStorageOperator(
         task_id="land",
         path="{{ params.path }}/vlmrun/{{ run_id }}",
-        statuses=["completed"],
         max_predictions="{{ params.max_predictions }}",
     )
 

@@ -96,12 +96,12 @@ class Numbers:
         found = {
             "predictions": count,
             "failed": self.statuses["failed"],
-            "share_failed": self.statuses["failed"] / count,
+            "failed_share": self.statuses["failed"] / count,
         }
         if confidences:
             return found | {
-                "p50_inference_seconds": quantile(seconds, 0.5),
-                "p95_inference_seconds": quantile(seconds, 0.95),
+                "median_seconds": quantile(seconds, 0.5),
+                "p95_seconds": quantile(seconds, 0.95),
                 "fields": len(confidences),
                 "mean_confidence": sum(confidences) / len(confidences),
                 "share_under_70": sum(one < 0.7 for one in confidences) / len(confidences),
@@ -111,9 +111,9 @@ class Numbers:
         return found | {
             "credits": self.credits.total(),
             "pages": self.pages,
-            "p50_seconds_to_complete": quantile(seconds, 0.5),
-            "p95_seconds_to_complete": quantile(seconds, 0.95),
-            "max_seconds_to_complete": seconds[-1],
+            "median_seconds": quantile(seconds, 0.5),
+            "p95_seconds": quantile(seconds, 0.95),
+            "longest_seconds": seconds[-1],
         }
 
 

@@ -16,4 +16,4 @@ def report(directory: Path) -> dict[str, dict[str, float]]:
         path=f"file://{directory.parent / 'report'}",
         period=PERIOD,
     )
-    return operator.execute({})["summary"]["totals"]
+    return operator.execute({})["summary"]["measures"]

@@ -15,7 +15,7 @@ import pytest
 
 from airflow_provider_predictions.sandbox.server import Sandbox
 from airflow_provider_predictions.storage.manifest import Manifest
-from tests.docs.blocks import BLOCKS, DAGS, LANDED, MODULES, ROOT, SNIPPETS, Block, looks_like
+from tests.docs.blocks import BLOCKS, DAGS, LANDED, MODULES, QUERIES, ROOT, SNIPPETS, Block, looks_like
 
 pytestmark = pytest.mark.docs
 
@@ -138,7 +138,7 @@ def with_a_third_service(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("third")
     package = home / "airflow_provider_predictions"
     shutil.copytree(ROOT / package.name, package, ignore=shutil.ignore_patterns("__pycache__"))
-    for block in MODULES:
+    for block in [*MODULES, *QUERIES]:
         package.joinpath(block.title).write_text(block.code)
     return home
 
@@ -149,7 +149,7 @@ from airflow_provider_predictions.operators.acme import (
     AcmeListPredictionsOperator, AcmePredictionsToObjectStorageOperator,
 )
 from airflow_provider_predictions.operators.report import PredictionsReportOperator
-from airflow_provider_predictions.report import acme, build
+from airflow_provider_predictions.report import acme, subjects
 from airflow_provider_predictions.sensors.acme import AcmePredictionsSensor
 from airflow_provider_predictions.triggers.acme import AcmePredictionsEventTrigger
 
@@ -161,11 +161,11 @@ landed = AcmePredictionsToObjectStorageOperator(task_id="land", path=path).execu
 sensor = AcmePredictionsSensor(task_id="wait", fail_on=(), mode="poke", poke_interval=1)
 assert sensor.poke({"ti": None}).xcom_value["count"] == landed["count"] == len(listed) == 30
 assert AcmePredictionsEventTrigger().serialize()[1]["acme_conn_id"] == "acme_default"
-build.SUBJECTS["acme"] = acme.SUBJECT  # as the page says of report/build.py
+subjects.SUBJECTS["acme"] = acme.SUBJECT  # as the page says
 period = ("2000-01-01", "2100-01-01")
 report = PredictionsReportOperator(task_id="report", source=landed, path=path + "-report", period=period)
 told = report.execute({})
-assert told["count"] == 30 and told["text"].startswith("Acme, 2000-01-01"), told["text"]
+assert told["count"] == 30 and told["text"].startswith("Acme, 1 January 2000"), told["text"]
 """
 
 
