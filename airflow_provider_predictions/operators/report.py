@@ -24,8 +24,9 @@ from airflow_provider_predictions.operators.arguments import (
     path_of,
     storage_path,
 )
-from airflow_provider_predictions.operators.lineage import ReportLink, tell_link
+from airflow_provider_predictions.operators.lineage import CONSOLE, ReportLink, tell_link
 from airflow_provider_predictions.operators.outlets import tell_outlets
+from airflow_provider_predictions.operators.report_record import instance_of, push_record
 from airflow_provider_predictions.report.source import landings
 from airflow_provider_predictions.report.window import make_window
 from airflow_provider_predictions.storage.log import LOG
@@ -149,8 +150,10 @@ class PredictionsReportOperator(ArgumentsTask):
                 files.mkdir()
                 workspace.mkdir()
                 summary = build(found, window, files, workspace)
-                report = _commit(path, summary, sorted(files.iterdir()))
+                report, written = _commit(path, summary, sorted(files.iterdir()), instance_of(context))
             tell_link(self, context, path / PAGE)
+            if page := push_record(context, report["path"], written, summary):
+                setattr(self, CONSOLE, page)
             facts = {name: value for name, value in report.items() if name not in ("tables", "summary")}
             tell_outlets(context, self.outlets, report["path"], facts)
         self.log.info("%s The page is %s", summary["text"], report["report"])
@@ -196,8 +199,13 @@ def _require_own(path: ObjectStoragePath) -> None:
         raise ConfigurationError(f"path: {path} holds landed predictions; give the report another directory")
 
 
-def _commit(path: ObjectStoragePath, summary: Summary, files: list[Path]) -> Report:
-    """Put the files of a report, and its manifest last."""
+def _commit(
+    path: ObjectStoragePath, summary: Summary, files: list[Path], recorded_by: list[Any] | None
+) -> tuple[Report, list[dict[str, Any]]]:
+    """Put the files of a report, and its manifest last.
+
+    :return: the report, and its files as the manifest lists them.
+    """
     prepare(path)
     remove(path / MANIFEST)
     for file in files:
@@ -219,8 +227,9 @@ def _commit(path: ObjectStoragePath, summary: Summary, files: list[Path]) -> Rep
         }
         for file in files
     ]
-    put(path / MANIFEST, json.dumps({**report, "files": facts, "complete": True}, indent=2).encode())
-    return report
+    manifest = {**report, "files": facts, "recorded_by": recorded_by, "complete": True}
+    put(path / MANIFEST, json.dumps(manifest, indent=2).encode())
+    return report, facts
 
 
 def _builder() -> Callable[..., Summary]:
