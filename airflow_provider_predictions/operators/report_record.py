@@ -82,7 +82,7 @@ def push_record(
     record = ReportRecord(
         path=path,
         files={file["uri"].rpartition("/")[2]: RecordedFile(file["bytes"], file["sha256"]) for file in files},
-        title=summary["title"],
+        title=summary.get("title", ""),
         state=verdict["state"],
         verdict=verdict["text"],
     )
