@@ -306,6 +306,7 @@ def test_a_record_of_another_run_s_report_shows_nothing(reports: Reports, get) -
         "s3://bucket/x::http://127.0.0.1:9/",
         "file://{folder}/x::http://127.0.0.1:9/",
         "simplecache::http://127.0.0.1:9/",
+        "file://{folder}/x.zip::local",
         "zip://x::file://{folder}/x.zip",
     ],
 )
