@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -46,21 +47,20 @@ class ReportLink(ConsoleLink):
 
 def tell_link(task: Any, context: Context, target: ObjectStoragePath) -> None:
     """Store the URL at which a person can look at an object."""
-    url, ti = console_url(target, _console_template(target)), context.get("ti")
+    url, ti = console_link(target), context.get("ti")
     setattr(task, CONSOLE, url)
     if url and ti and not AIRFLOW_V_3_0_PLUS:
         ti.xcom_push(CONSOLE, url)
 
 
-def _console_template(target: ObjectStoragePath) -> str:
-    """The extra ``console_url`` of the storage's connection; empty if there is none."""
-    conn_id = urlsplit(str(target)).username
-    if not conn_id:
-        return ""
-    try:
-        return str(BaseHook.get_connection(conn_id).extra_dejson.get("console_url") or "")
-    except Exception:  # a file system that is attached needs no connection, and a link fails no task
-        return ""
+def console_link(target: ObjectStoragePath) -> str | None:
+    """The page of an object in its storage's console, as the extra ``console_url`` of the connection says."""
+    template = ""
+    if conn_id := urlsplit(str(target)).username:
+        # A file system that is attached needs no connection, and a link fails no task.
+        with suppress(Exception):
+            template = str(BaseHook.get_connection(conn_id).extra_dejson.get("console_url") or "")
+    return console_url(target, template)
 
 
 def facets(base_url: str, manifest: Manifest) -> OperatorLineage[Any, Any]:

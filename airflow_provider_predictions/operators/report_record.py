@@ -78,13 +78,12 @@ def push_record(
     instance = instance_of(context)
     if instance is None or not is_shown():
         return ""
-    verdict = summary.get("verdict") or {"state": "unknown", "text": summary["text"]}
     record = ReportRecord(
         path=path,
         files={file["uri"].rpartition("/")[2]: RecordedFile(file["bytes"], file["sha256"]) for file in files},
-        title=summary.get("title", ""),
-        state=verdict["state"],
-        verdict=verdict["text"],
+        title=summary["title"],
+        state=summary["verdict"]["state"],
+        verdict=summary["verdict"]["text"],
     )
     context["ti"].xcom_push(KEY, storable(msgspec.to_builtins(record), Counter()))
     return f"predictions/{page_path(*instance)}/report.html"

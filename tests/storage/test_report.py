@@ -21,8 +21,6 @@ from tests.compat import needs
 from tests.report.landed import FORMS, land
 from tests.report.records import made
 
-pytestmark = pytest.mark.usefixtures("undrawn")
-
 START, END = datetime(2026, 11, 2, tzinfo=UTC), datetime(2026, 11, 3, tzinfo=UTC)
 
 
