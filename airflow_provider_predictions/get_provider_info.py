@@ -57,6 +57,29 @@ def get_provider_info() -> "dict[str, object]":
             "airflow_provider_predictions.operators.lineage.ManifestLink",
             "airflow_provider_predictions.operators.lineage.ReportLink",
         ],
+        "config": {
+            "predictions": {
+                "description": "Reports in Airflow's UI.",
+                "options": {
+                    "reports_ui": {
+                        "description": "Whether Airflow's UI shows reports: a tab and a page. Set it on "
+                        "the API server and the workers alike. Needs Airflow 3.1.1.",
+                        "version_added": "0.1.0",
+                        "type": "boolean",
+                        "example": None,
+                        "default": "True",
+                    },
+                    "report_roots": {
+                        "description": "URLs below which the API server reads reports, separated by commas. "
+                        "Empty: wherever its connections reach.",
+                        "version_added": "0.1.0",
+                        "type": "string",
+                        "example": "s3://aws_default@bucket/reports",
+                        "default": "",
+                    },
+                },
+            },
+        },
         "connection-types": [
             {
                 "connection-type": "vlmrun",

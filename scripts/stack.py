@@ -66,6 +66,8 @@ class Airflow:
     :param settings: environment variables of Airflow, in place of the ones here.
     :param port: of the API server and the web UI; by default a free one.
     :param components: what runs, by name.
+
+    ``headers`` go with each request to the REST API, for an Airflow where not everybody is an admin.
     """
 
     def __init__(
@@ -78,6 +80,7 @@ class Airflow:
         self.home = home
         self.components = components
         self.url = f"http://127.0.0.1:{port or (port := free_port())}"
+        self.headers: dict[str, str] = {}
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         kept = {k: v for k, v in os.environ.items() if not k.startswith("AIRFLOW")}
         self.environment = kept | {
@@ -158,7 +161,7 @@ class Airflow:
     def get(self, path: str, **params: object) -> Any:
         """Ask the REST API."""
         for left in reversed(range(5)):
-            answer = httpx.get(f"{self.url}{API}{path}", params=params, timeout=30)
+            answer = httpx.get(f"{self.url}{API}{path}", params=params, headers=self.headers, timeout=30)
             if not (left and answer.is_server_error):
                 break
             time.sleep(1)  # its SQLite has one writer at a time
@@ -166,12 +169,13 @@ class Airflow:
         return answer.json()
 
     def post(self, path: str, body: dict[str, Any]) -> Any:
-        answer = httpx.post(f"{self.url}{API}{path}", json=body, timeout=60)
+        answer = httpx.post(f"{self.url}{API}{path}", json=body, headers=self.headers, timeout=60)
         assert answer.is_success, answer.text
         return answer.json()
 
     def patch(self, path: str, body: dict[str, Any]) -> None:
-        httpx.patch(f"{self.url}{API}{path}", json=body, timeout=30).raise_for_status()
+        answer = httpx.patch(f"{self.url}{API}{path}", json=body, headers=self.headers, timeout=30)
+        answer.raise_for_status()
 
     def logs(self) -> str:
         """Everything that any component or task has logged."""

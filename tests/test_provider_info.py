@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+import tomllib
 from importlib import import_module
-from importlib.metadata import entry_points, metadata, version
+from importlib.metadata import EntryPoint, entry_points, metadata, version
 from importlib.resources import files
+from pathlib import Path
 
 import jsonschema
 import pytest
@@ -39,6 +42,37 @@ def test_it_is_the_entry_point_under_the_canonical_name() -> None:
     assert entry.load()() == INFO
     assert INFO["package-name"] == metadata("airflow_provider_predictions")["Name"]
     assert airflow_provider_predictions.__version__ == version(INFO["package-name"])
+
+
+def test_the_plugin_is_an_entry_point() -> None:
+    """As ``pyproject.toml`` says it; ``test_wheel`` looks at what is built."""
+    pyproject = tomllib.loads(Path(__file__).parent.parent.joinpath("pyproject.toml").read_text())
+    ((name, value),) = pyproject["project"]["entry-points"]["airflow.plugins"].items()
+
+    plugin = EntryPoint(name, value, "airflow.plugins").load()
+
+    assert plugin.name == name
+
+
+PLUGIN = """
+import sys
+import airflow.plugins_manager
+from airflow.providers.common.compat.sdk import AirflowPlugin, conf
+conf.get("core", "dags_folder")
+before = set(sys.modules)
+from airflow_provider_predictions.ui.plugin import PredictionsPlugin
+print(*{name for name in set(sys.modules) - before if not name.startswith("airflow_provider_predictions")})
+print(PredictionsPlugin.react_apps + PredictionsPlugin.external_views + PredictionsPlugin().fastapi_apps)
+"""
+
+
+def test_a_process_that_loads_the_plugin_loads_little_and_nothing_shows_when_it_is_off() -> None:
+    off = os.environ | {"AIRFLOW__PREDICTIONS__REPORTS_UI": "False"}
+    printed = subprocess.run(
+        [sys.executable, "-c", PLUGIN], check=True, capture_output=True, text=True, env=off
+    )
+
+    assert printed.stdout.splitlines()[-2:] == ["", "[]"]
 
 
 def test_reading_it_imports_nothing() -> None:

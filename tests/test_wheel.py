@@ -74,6 +74,15 @@ def test_the_wheel_holds_the_package_its_types_and_the_licence_and_nothing_else(
     }
 
 
+def test_the_wheel_tells_airflow_of_the_provider_and_of_the_plugin(built: dict[str, Path]) -> None:
+    with zipfile.ZipFile(built[".whl"]) as wheel:
+        (name,) = [name for name in wheel.namelist() if name.endswith(".dist-info/entry_points.txt")]
+        lines = wheel.read(name).decode().split()
+
+    assert {"[airflow.plugins]", "[apache_airflow_provider]"} < set(lines)
+    assert f"{PACKAGE}.ui.plugin:PredictionsPlugin" in lines
+
+
 def test_the_wheel_says_what_it_needs_as_pyproject_does(built: dict[str, Path]) -> None:
     with zipfile.ZipFile(built[".whl"]) as wheel:
         (name,) = [name for name in wheel.namelist() if name.endswith(".dist-info/METADATA")]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from airflow.providers.common.compat.sdk import BaseOperatorLink, Context, ObjectStoragePath, XCom
+from airflow.providers.common.compat.sdk import BaseHook, BaseOperatorLink, Context, ObjectStoragePath, XCom
 
 from airflow_provider_predictions._compat import AIRFLOW_V_3_0_PLUS
 from airflow_provider_predictions.storage.console import console_url, plain_url
@@ -46,10 +47,20 @@ class ReportLink(ConsoleLink):
 
 def tell_link(task: Any, context: Context, target: ObjectStoragePath) -> None:
     """Store the URL at which a person can look at an object."""
-    url, ti = console_url(target), context.get("ti")
+    url, ti = console_link(target), context.get("ti")
     setattr(task, CONSOLE, url)
     if url and ti and not AIRFLOW_V_3_0_PLUS:
         ti.xcom_push(CONSOLE, url)
+
+
+def console_link(target: ObjectStoragePath) -> str | None:
+    """The page of an object in its storage's console, as the extra ``console_url`` of the connection says."""
+    template = ""
+    if conn_id := urlsplit(str(target)).username:
+        # A file system that is attached needs no connection, and a link fails no task.
+        with suppress(Exception):
+            template = str(BaseHook.get_connection(conn_id).extra_dejson.get("console_url") or "")
+    return console_url(target, template)
 
 
 def facets(base_url: str, manifest: Manifest) -> OperatorLineage[Any, Any]:

@@ -24,7 +24,7 @@ from airflow_provider_predictions.operators.arguments import (
     path_of,
     storage_path,
 )
-from airflow_provider_predictions.operators.lineage import ReportLink, tell_link
+from airflow_provider_predictions.operators.lineage import CONSOLE, ReportLink, console_link, tell_link
 from airflow_provider_predictions.operators.outlets import tell_outlets
 from airflow_provider_predictions.operators.report_arguments import (
     LARGEST_LOGO,
@@ -37,11 +37,11 @@ from airflow_provider_predictions.operators.report_arguments import (
     as_data_url,
     check_together,
 )
+from airflow_provider_predictions.operators.report_record import instance_of, push_record
 from airflow_provider_predictions.report.options import Options
 from airflow_provider_predictions.report.source import landings
 from airflow_provider_predictions.report.targets import count_missed
 from airflow_provider_predictions.report.window import make_window
-from airflow_provider_predictions.storage.console import console_url
 from airflow_provider_predictions.storage.log import LOG
 from airflow_provider_predictions.storage.manifest import MANIFEST
 from airflow_provider_predictions.storage.objects import names, prepare, put, put_file, read, remove
@@ -228,9 +228,10 @@ class PredictionsReportOperator(ArgumentsTask):
                 files.mkdir()
                 workspace.mkdir()
                 content = build(found, window, files, workspace, self._options(given, context, path))
-                report = _commit(path, content, sorted(files.iterdir()))
+                report, written = _commit(path, content, sorted(files.iterdir()), instance_of(context))
             tell_link(self, context, path / PAGE)
-            self._record(context, path, report)
+            if page := push_record(context, report["path"], written, report["summary"]):
+                setattr(self, CONSOLE, page)
             self.log.info("%s The page is %s", report["text"], report["report"])
             if given.on_breach == "fail" and (missed := count_missed(report["summary"]["targets"])):
                 raise AirflowFailException(
@@ -249,12 +250,9 @@ class PredictionsReportOperator(ArgumentsTask):
             logo=as_data_url(_content(given.logo)) if given.logo else "",
             prediction_url=given.prediction_url or "",
             made_by=f"the task {ti.task_id} of the DAG {ti.dag_id}" if ti else "",
-            page_url=console_url(path / PAGE) or "",
+            page_url=console_link(path / PAGE) or "",
             **{name: getattr(given, name) for name in chosen},
         )
-
-    def _record(self, context: Context, path: ObjectStoragePath, report: Report) -> None:
-        """Let Airflow's page find the report, also where the task fails afterwards."""
 
     if TYPE_CHECKING:  # written by scripts/signatures.py
 
@@ -313,8 +311,13 @@ def _content(path: str) -> bytes:
         raise ConfigurationError(f"logo: there is no {path}") from None
 
 
-def _commit(path: ObjectStoragePath, content: Content, files: list[Path]) -> Report:
-    """Put the files of a report, and its manifest last."""
+def _commit(
+    path: ObjectStoragePath, content: Content, files: list[Path], recorded_by: list[Any] | None
+) -> tuple[Report, list[dict[str, Any]]]:
+    """Put the files of a report, and its manifest last.
+
+    :return: the report, and its files as the manifest lists them.
+    """
     from airflow_provider_predictions.report.page import mail
 
     summary = content.summary
@@ -340,8 +343,9 @@ def _commit(path: ObjectStoragePath, content: Content, files: list[Path]) -> Rep
         }
         for file in files
     ]
-    put(path / MANIFEST, json.dumps({**report, "files": facts, "complete": True}, indent=2).encode())
-    return report
+    manifest = {**report, "files": facts, "recorded_by": recorded_by, "complete": True}
+    put(path / MANIFEST, json.dumps(manifest, indent=2).encode())
+    return report, facts
 
 
 def _builder() -> Callable[..., Content]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import Any
 from urllib.parse import quote
 
@@ -12,12 +13,17 @@ S3 = "https://console.aws.amazon.com/s3/object/{bucket}?prefix={key}"
 GCS = "https://console.cloud.google.com/storage/browser/_details/{bucket}/{key}"
 
 
-def console_url(path: ObjectStoragePath) -> str | None:
-    """The page of an object in the console of Amazon S3 or Google Cloud Storage. None for any other store.
+def console_url(path: ObjectStoragePath, template: str = "") -> str | None:
+    """The page of an object in the console of its storage, if that is known.
 
-    S3 servers of other vendors have no page there. The address of an object in Azure's portal cannot be
-    derived from its URL.
+    Amazon S3 and Google Cloud Storage have a console. S3 servers of other vendors need a template. So does
+    Azure's portal: its address of an object holds more than the object's URL.
+
+    :param template: the URL of the page, with ``{bucket}`` and ``{key}`` for the percent-encoded names.
     """
+    if template.startswith(("https://", "http://")):
+        names = {"{bucket}": bucket_of(path), "{key}": path.key}
+        return re.sub(r"\{bucket\}|\{key\}", lambda found: quote(names[found[0]], safe=""), template)
     if path.protocol in ("s3", "s3a", "s3n") and not _endpoint(path.fs):
         return S3.format(bucket=bucket_of(path), key=quote(path.key, safe=""))
     if path.protocol in ("gs", "gcs") and not getattr(path.fs, "_endpoint", None):

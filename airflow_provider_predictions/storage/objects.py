@@ -79,6 +79,18 @@ def read(target: ObjectStoragePath) -> bytes:
     return content
 
 
+def read_start(target: ObjectStoragePath, size: int, longest: float) -> bytes:
+    """Read the first bytes of an object.
+
+    :param size: bytes, at most.
+    :param longest: seconds.
+    :raises FileNotFoundError: if there is none.
+    """
+    with explained("read", target, FileNotFoundError):
+        content: bytes = _ask(target.fs, "cat_file", target.path, start=0, end=size, longest=longest)
+    return content
+
+
 def get_file(target: ObjectStoragePath, file: Path, size: int) -> None:
     """Copy an object to a file of this machine.
 

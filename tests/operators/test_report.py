@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,9 +13,11 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, Asset
 
 from airflow_provider_predictions.api.errors import ConfigurationError
+from airflow_provider_predictions.operators.lineage import ReportLink
 from airflow_provider_predictions.operators.report import PredictionsReportOperator, moment_of
+from airflow_provider_predictions.operators.report_record import KEY
 from airflow_provider_predictions.sandbox.server import Sandbox
-from tests.compat import OutletEventAccessors
+from tests.compat import OutletEventAccessors, needs
 from tests.operators.test_operators import LAND
 from tests.report.landed import SERVICES, land
 from tests.report.records import changed, made
@@ -332,3 +335,57 @@ def test_what_is_no_logo_is_named(content: bytes, named: str, tmp_path: Path) ->
 def test_a_wrong_choice_is_named_while_the_dag_is_parsed(arguments: dict[str, Any], named: str) -> None:
     with pytest.raises(ConfigurationError, match=f"^{named}"):
         make(**arguments)
+
+
+class Task:
+    """A task instance that pushes, and whose links are looked at."""
+
+    def __init__(self, map_index: int = -1) -> None:
+        self.dag_id, self.run_id, self.task_id, self.map_index = "daily", "by hand+1", "report", map_index
+        self.pushed: dict[str, Any] = {}
+        self.xcom_push = self.pushed.__setitem__
+
+
+def test_a_report_is_recorded_in_xcom_and_its_manifest_names_its_task(tmp_path: Path) -> None:
+    needs(3, 1, "reports in the UI of Airflow")
+    land("vlmrun", tmp_path / "landed", made("vlmrun", START, END, 10))
+    operator, ti = make(source=str(tmp_path / "landed"), path=f"file://{tmp_path}/report"), Task(3)
+
+    result = operator.execute({"logical_date": END, "ti": ti})
+
+    record = ti.pushed[KEY]
+    assert record["path"] == result["path"]
+    content = tmp_path.joinpath("report/report.html").read_bytes()
+    assert record["files"]["report.html"] == {"bytes": len(content), "sha256": sha256(content).hexdigest()}
+    assert len(json.dumps(record)) < 3000
+    manifest = json.loads(tmp_path.joinpath("report/_manifest.json").read_text())
+    assert manifest["recorded_by"] == ["daily", "by hand+1", "report", 3]
+    assert ReportLink().get_link(operator, ti_key=ti) == (
+        "predictions/report/daily/by%20hand%2B1/report/3/report.html"
+    )
+
+
+def test_a_report_is_not_recorded_where_reports_are_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW__PREDICTIONS__REPORTS_UI", "False")
+    land("vlmrun", tmp_path / "landed", made("vlmrun", START, END, 10))
+    operator, ti = make(source=str(tmp_path / "landed"), path=f"file://{tmp_path}/report"), Task()
+
+    operator.execute({"logical_date": END, "ti": ti})
+
+    assert KEY not in ti.pushed
+    assert not getattr(operator, "console_url", None)
+
+
+def test_a_report_that_breaches_a_target_is_recorded_before_the_task_fails(tmp_path: Path) -> None:
+    needs(3, 1, "reports in the UI of Airflow")
+    operator, ti = breached(tmp_path, on_breach="fail", title="Invoices"), Task()
+
+    with pytest.raises(AirflowFailException):
+        operator.execute({"ti": ti})
+
+    record = ti.pushed[KEY]
+    assert (record["state"], record["title"]) == ("look", "Invoices")
+    assert record["verdict"].startswith("Look at ")
+    assert ReportLink().get_link(operator, ti_key=ti).endswith("/report.html")

@@ -349,6 +349,16 @@ def test_engines_find_a_file_by_its_path(file_store: ObjectStoragePath) -> None:
     assert plain_url(file_store / "a b") == f"{file_store.path}/a b"
 
 
+def test_the_console_of_any_storage_can_be_given() -> None:
+    template = "https://minio.test:9001/browser/{bucket}/{key}?at={key}{other}"
+
+    for protocol in ("s3", "abfs", "gs"):
+        assert console_url(stored(protocol, endpoint_url="https://minio.test"), template) == (
+            "https://minio.test:9001/browser/bucket/a%20dir%2Fpart%20%C3%BC?at=a%20dir%2Fpart%20%C3%BC{other}"
+        )
+    assert console_url(stored("abfs"), "javascript:alert(1)") is None
+
+
 def test_an_object_of_another_vendor_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
     assert console_url(stored("abfs")) is None
     assert console_url(stored("file")) is None

@@ -7,10 +7,17 @@ import json
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import pytest
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 from airflow_provider_predictions.operators.report import PredictionsReportOperator
+from airflow_provider_predictions.operators.report_record import KEY
+from airflow_provider_predictions.ui import recorded
+from airflow_provider_predictions.ui.recorded import Refused, content_of, record_of
+from tests.compat import needs
 from tests.report.landed import FORMS, land
 from tests.report.records import made
 
@@ -61,3 +68,35 @@ def test_a_second_report_replaces_the_first(store: ObjectStoragePath) -> None:
 
     assert [first["count"], second["count"]] == [5, 11]
     assert json.loads((store / "report/summary.json").read_bytes())["count"] == 11
+
+
+def test_airflow_shows_what_a_task_has_recorded_in_any_storage(
+    store: ObjectStoragePath, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    needs(3, 1, "reports in the UI of Airflow")
+    land("vlmrun", store / "landed", made("vlmrun", START, END, 5))
+    pushed: dict[str, Any] = {}
+    ti = SimpleNamespace(
+        dag_id="reporting", run_id="monday", task_id="report", map_index=-1, xcom_push=pushed.__setitem__
+    )
+    result = report(store).execute({"ti": ti})
+    record = record_of(json.loads(json.dumps(pushed[KEY])))
+    assert record
+    instance = ["reporting", "monday", "report", -1]
+
+    def shown(name: str = "report.html", of: list[Any] = instance, roots: tuple[str, ...] = ()) -> bytes:
+        return content_of(record, of, name, roots)
+
+    assert set(record.files) == {"report.html", "summary.json", *(f"{name}.csv" for name in result["tables"])}
+    for name in record.files:
+        assert shown(name) == (store / "report" / name).read_bytes()
+    assert shown(roots=(str(store),)) == shown(roots=(f"{store / 'report'}/",)) == shown()
+    for wrong in ({"roots": (str(store / "repor"),)}, {"of": [*instance[:3], 0]}, {"name": "other.csv"}):
+        with pytest.raises(Refused):
+            shown(**wrong)
+    (store / "report/report.html").write_bytes(shown() + b" ")
+    with pytest.raises(Refused, match="replaced or changed"):
+        shown()
+    monkeypatch.setattr(recorded, "MAX_BYTES", 10)
+    with pytest.raises(Refused, match="Open it in the storage"):
+        shown("summary.json")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from airflow.providers.common.compat.sdk import DAG, ObjectStoragePath
 
@@ -109,3 +111,19 @@ def test_a_manifest_in_a_console_is_linked_to(monkeypatch: pytest.MonkeyPatch) -
     tell_link(task, {}, ObjectStoragePath("s3://amazon@bucket/x/_manifest.json"))
 
     assert "/s3/object/bucket" in ManifestLink().get_link(task, ti_key=Unreadable())
+
+
+@pytest.mark.parametrize("scheme", ["s3", "abfs"])
+def test_a_connection_may_say_where_its_console_is(monkeypatch: pytest.MonkeyPatch, scheme: str) -> None:
+    needs(3, 0, "links that the task itself pushes")
+    pytest.importorskip({"s3": "s3fs", "abfs": "adlfs"}[scheme])
+    extra = {"endpoint_url": "http://127.0.0.1:9", "console_url": "https://console.test/{bucket}/{key}"}
+    account = {"conn_type": "wasb", "login": "account", "password": "c2VjcmV0"}
+    connection = ({"conn_type": "aws"} if scheme == "s3" else account) | {"extra": extra}
+    monkeypatch.setenv("AIRFLOW_CONN_MINE", json.dumps(connection))
+    task = tasks().get_task("land")
+
+    tell_link(task, {}, ObjectStoragePath(f"{scheme}://mine@bucket/x/_manifest.json"))
+
+    link = ManifestLink().get_link(task, ti_key=Unreadable())
+    assert link == "https://console.test/bucket/x%2F_manifest.json"
