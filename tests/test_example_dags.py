@@ -172,7 +172,7 @@ def test_a_day_is_reported_beside_the_day_before(
     xcoms = run(f"example_report_{service_name}", landing, "example_report")
 
     report = report_under(landing)
-    totals = report["summary"]["totals"]
+    totals = report["summary"]["measures"]
     assert totals["predictions"]["now"] == report["count"] > 10
     assert totals["predictions"]["before"] > 10
     assert xcoms["notify"] == f"{report['text']} {report['report']}"
@@ -198,7 +198,7 @@ def test_the_week_is_reported_from_the_landings_of_its_asset(
     assert len(xcoms["landings"]) >= 2
     assert report["summary"]["period"]["timezone"] == "Europe/Oslo"
     assert report["count"] > 20
-    assert report["summary"]["totals"]["predictions"]["before"] > 20
+    assert report["summary"]["measures"]["predictions"]["before"] > 20
 
 
 def test_what_lands_is_added_to_a_table_that_duckdb_reads(

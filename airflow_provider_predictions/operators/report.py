@@ -9,15 +9,21 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
-from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
+from airflow.providers.common.compat.sdk import AirflowFailException, Context, ObjectStoragePath
 
 from airflow_provider_predictions.api.errors import ConfigurationError
 from airflow_provider_predictions.api.wording import counted
 from airflow_provider_predictions.operators.arguments import (
     A_PATH,
+    PredictionUrl,
+    Price,
+    ReportCurrency,
+    ReportGroup,
     ReportPeriod,
+    ReportTargets,
+    ReportTitle,
     Source,
     StoragePath,
     Timezone,
@@ -26,12 +32,15 @@ from airflow_provider_predictions.operators.arguments import (
 )
 from airflow_provider_predictions.operators.lineage import ReportLink, tell_link
 from airflow_provider_predictions.operators.outlets import tell_outlets
+from airflow_provider_predictions.report.options import LARGEST_LOGO, Options, as_data_url, check_together
 from airflow_provider_predictions.report.source import landings
+from airflow_provider_predictions.report.targets import count_missed
 from airflow_provider_predictions.report.window import make_window
+from airflow_provider_predictions.storage.console import console_url
 from airflow_provider_predictions.storage.log import LOG
 from airflow_provider_predictions.storage.manifest import MANIFEST
 from airflow_provider_predictions.storage.objects import names, prepare, put, put_file, read, remove
-from airflow_provider_predictions.tasks.arguments import REQUIRED, ArgumentsTask, Templated, declare
+from airflow_provider_predictions.tasks.arguments import REQUIRED, Argument, ArgumentsTask, Templated, declare
 from airflow_provider_predictions.tasks.references import is_reference
 from airflow_provider_predictions.tasks.retry import airflow_errors
 
@@ -41,35 +50,38 @@ if TYPE_CHECKING:
     from typing import Unpack
 
     from airflow_provider_predictions._compat import Ref
-    from airflow_provider_predictions.report.build import Summary
+    from airflow_provider_predictions.report.summary import Content, Summary
     from airflow_provider_predictions.tasks.airflow_arguments import OtherArgs
 
 
 PAGE = "report.html"
+EVENT = ("path", "report", "services", "count", "text")
+"""What the events of a report's assets carry."""
 
 
 class Report(TypedDict):
     """What a report returns, for a notifier to mail or to post.
 
     ``path``, ``report`` (the page) and ``tables`` (by name) are URLs for ``ObjectStoragePath``; ``text`` is a
-    sentence or two; ``summary`` is what ``summary.json`` holds.
+    sentence or two; ``mail`` is the body of a mail, as HTML; ``summary`` is what ``summary.json`` holds.
     """
 
     path: str
     report: str
     tables: dict[str, str]
-    service: str
+    services: list[str]
     count: int
     text: str
+    mail: str
     summary: Summary
 
 
 class PredictionsReportOperator(ArgumentsTask):
     """Write a report on landed predictions: a page, its tables as CSV, and a summary.
 
-    Reads landings of VLM Run or of Cradl, in whatever format, in constant memory. Writes ``report.html``,
-    ``summary.json`` and a CSV for each table under ``path``, and last, as the commit, ``_manifest.json``.
-    Needs the extra ``report``.
+    Reads landings of VLM Run, of Cradl, or of both, in whatever format, in constant memory. Writes
+    ``report.html``, ``summary.json`` and a CSV for each table under ``path``, and last, as the commit,
+    ``_manifest.json``. Needs the extra ``report``.
     """
 
     arguments = declare(
@@ -112,6 +124,66 @@ class PredictionsReportOperator(ArgumentsTask):
             default="UTC",
             example='"Europe/Oslo"',
         ),
+        Templated(
+            "targets",
+            "Mapping[str, Mapping[str, float]] | Ref | None",
+            ReportTargets,
+            "what to judge the numbers by: the least and the most that a measure may be, or a measure of a "
+            "group, as ``measure:group``. The names are those of ``summary.json``",
+            example='{"failed_share": {"max": 0.05}, "predictions": {"min": 1}}',
+        ),
+        Argument(
+            "on_breach",
+            'Literal["report", "fail"]',
+            Literal["report", "fail"],
+            "what a missed target does: the report says so, or the task also fails once it is written",
+            default="report",
+            example='"fail"',
+            goes_with="targets",
+        ),
+        Templated(
+            "group_by",
+            "str | Ref | None",
+            ReportGroup,
+            "what predictions are grouped by: a member of the record, or a path of members; by default the "
+            "domain of VLM Run and the model of Cradl",
+            example='"metadata.customer"',
+        ),
+        Templated(
+            "price_per_credit",
+            "float | str | Ref | None",
+            Price,
+            "what a credit of VLM Run costs, in ``currency``",
+            example="0.01",
+        ),
+        Templated(
+            "currency",
+            "str | Ref | None",
+            ReportCurrency,
+            "the currency of ``price_per_credit``, as a code of ISO 4217",
+            example='"EUR"',
+        ),
+        Templated(
+            "title",
+            "str | Ref | None",
+            ReportTitle,
+            "the title of the page; by default the services and the period",
+            example='"Invoices of the north"',
+        ),
+        Templated(
+            "logo",
+            "str | ObjectStoragePath | Ref | None",
+            StoragePath,
+            "an SVG or PNG file of at most 100 kB, as a path or URL; it becomes part of the page",
+            example='"s3://aws_default@bucket/logo.svg"',
+        ),
+        Templated(
+            "prediction_url",
+            "str | Ref | None",
+            PredictionUrl,
+            "where a person can open a prediction: a URL with ``{id}`` in the place of its id",
+            example='"https://app.example.com/predictions/{id}"',
+        ),
     )
     operator_extra_links = (ReportLink(),)
     ui_color = "#e4ecf7"
@@ -124,6 +196,7 @@ class PredictionsReportOperator(ArgumentsTask):
         :raises ConfigurationError: naming the argument that is wrong.
         """
         super().check_together(values)
+        check_together(values)
         is_known = not (is_reference(values.period) or is_reference(values.timezone))
         if is_known and not isinstance(values.period, str):
             make_window(values.period, values.timezone, datetime.now(UTC))
@@ -133,7 +206,8 @@ class PredictionsReportOperator(ArgumentsTask):
 
         :param context: Airflow's context of the task.
         :raises AirflowFailException: for what a retry cannot cure: no manifest, a part that is not what its
-            manifest says, a wrong argument.
+            manifest says, a wrong argument; with ``on_breach="fail"`` also for a missed target, once the
+            report is written.
         """
         with airflow_errors():
             given = self.rendered()
@@ -148,13 +222,34 @@ class PredictionsReportOperator(ArgumentsTask):
                 files, workspace = Path(directory, "files"), Path(directory, "workspace")
                 files.mkdir()
                 workspace.mkdir()
-                summary = build(found, window, files, workspace)
-                report = _commit(path, summary, sorted(files.iterdir()))
+                content = build(found, window, files, workspace, self._options(given, context, path))
+                report = _commit(path, content, sorted(files.iterdir()))
             tell_link(self, context, path / PAGE)
-            facts = {name: value for name, value in report.items() if name not in ("tables", "summary")}
+            self._record(context, path, report)
+            self.log.info("%s The page is %s", report["text"], report["report"])
+            if given.on_breach == "fail" and (missed := count_missed(report["summary"]["targets"])):
+                raise AirflowFailException(
+                    f"{missed}. {report['summary']['verdict']['text']} The page is {report['report']}"
+                )
+            facts = {name: value for name, value in report.items() if name in EVENT}
             tell_outlets(context, self.outlets, report["path"], facts)
-        self.log.info("%s The page is %s", summary["text"], report["report"])
         return report
+
+    def _options(self, given: Any, context: Context, path: ObjectStoragePath) -> Options:
+        """What the author chooses."""
+        ti = context.get("ti")
+        chosen = ("title", "group_by", "price_per_credit", "currency")
+        return Options(
+            targets=given.targets or {},
+            logo=as_data_url(_content(given.logo)) if given.logo else "",
+            prediction_url=given.prediction_url or "",
+            made_by=f"the task {ti.task_id} of the DAG {ti.dag_id}" if ti else "",
+            page_url=console_url(path / PAGE) or "",
+            **{name: getattr(given, name) for name in chosen},
+        )
+
+    def _record(self, context: Context, path: ObjectStoragePath, report: Report) -> None:
+        """Let Airflow's page find the report, also where the task fails afterwards."""
 
     if TYPE_CHECKING:  # written by scripts/signatures.py
 
@@ -165,6 +260,14 @@ class PredictionsReportOperator(ArgumentsTask):
             path: str | ObjectStoragePath | Ref,
             period: str | Sequence[datetime | date | str | Ref] | Ref = "day",
             timezone: str | Ref = "UTC",
+            targets: Mapping[str, Mapping[str, float]] | Ref | None = None,
+            on_breach: Literal["report", "fail"] = "report",
+            group_by: str | Ref | None = None,
+            price_per_credit: float | str | Ref | None = None,
+            currency: str | Ref | None = None,
+            title: str | Ref | None = None,
+            logo: str | ObjectStoragePath | Ref | None = None,
+            prediction_url: str | Ref | None = None,
             **kwargs: Unpack[OtherArgs],
         ) -> None: ...
 
@@ -196,8 +299,20 @@ def _require_own(path: ObjectStoragePath) -> None:
         raise ConfigurationError(f"path: {path} holds landed predictions; give the report another directory")
 
 
-def _commit(path: ObjectStoragePath, summary: Summary, files: list[Path]) -> Report:
+def _content(path: str) -> bytes:
+    """The logo, of which no more is read than a page takes."""
+    try:
+        with storage_path(path, "logo").open("rb") as file:
+            return bytes(file.read(LARGEST_LOGO + 1))
+    except FileNotFoundError:
+        raise ConfigurationError(f"logo: there is no {path}") from None
+
+
+def _commit(path: ObjectStoragePath, content: Content, files: list[Path]) -> Report:
     """Put the files of a report, and its manifest last."""
+    from airflow_provider_predictions.report.page import mail
+
+    summary = content.summary
     prepare(path)
     remove(path / MANIFEST)
     for file in files:
@@ -206,9 +321,10 @@ def _commit(path: ObjectStoragePath, summary: Summary, files: list[Path]) -> Rep
         "path": str(path),
         "report": str(path / PAGE),
         "tables": {file.stem: str(path / file.name) for file in files if file.suffix == ".csv"},
-        "service": summary["service"],
+        "services": summary["services"],
         "count": summary["count"],
         "text": summary["text"],
+        "mail": mail(content),
         "summary": summary,
     }
     facts = [
@@ -223,7 +339,7 @@ def _commit(path: ObjectStoragePath, summary: Summary, files: list[Path]) -> Rep
     return report
 
 
-def _builder() -> Callable[..., Summary]:
+def _builder() -> Callable[..., Content]:
     try:
         from airflow_provider_predictions.report.build import build
     except ImportError as error:

@@ -4,65 +4,120 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
-from typing import TypedDict
 
 from airflow_provider_predictions.api.errors import ConfigurationError
 from airflow_provider_predictions.api.filters import utc
 from airflow_provider_predictions.api.models import as_time
-from airflow_provider_predictions.report.cradl import SUBJECT as CRADL
+from airflow_provider_predictions.report import page
 from airflow_provider_predictions.report.database import Database
-from airflow_provider_predictions.report.page import (
-    MAX_ROWS,
-    cell_text,
-    change,
-    clean,
-    render,
-    show,
-    show_drawn,
-)
+from airflow_provider_predictions.report.measures import MEASURES, Measure, measures_of
+from airflow_provider_predictions.report.options import DEFAULTS, Options
 from airflow_provider_predictions.report.source import Landed
-from airflow_provider_predictions.report.tables import CHANGES, LATE, LEFT_OUT, Subject
-from airflow_provider_predictions.report.vlmrun import SUBJECT as VLMRUN
+from airflow_provider_predictions.report.subjects import SUBJECTS
+from airflow_provider_predictions.report.summary import VERSION, Change, Content, History, Number, Summary
+from airflow_provider_predictions.report.targets import count_missed, judged, verdict
 from airflow_provider_predictions.report.window import Window, in_zone
+from airflow_provider_predictions.report.words import change, clean, number
 
-SUBJECTS = {subject.service.name: subject for subject in (VLMRUN, CRADL)}
 PAGE, SUMMARY = "report.html", "summary.json"
-NAMED = 5
-"""How many changes are named on top."""
+MAX_ROWS = 50
+"""How many rows of a table the page is given."""
+MAX_GROUPS = 10
+MAX_CHANGES = 10
+"""How many groups and changes are in the summary."""
 
 
-class Number(TypedDict):
-    """A number of the period, and of the one before; None where there is nothing to compute it of."""
+@dataclass(frozen=True)
+class Sources:
+    """Landings, and what they can tell of the periods of a window."""
 
-    now: float | None
-    before: float | None
+    landings: Sequence[Landed]
+    window: Window
+
+    @cached_property
+    def read(self) -> list[Landed]:
+        """Those that may hold something of the window."""
+        return [landed for landed in self.landings if not landed.outside(self.window)]
+
+    @cached_property
+    def services(self) -> list[str]:
+        """In alphabetical order.
+
+        :raises ConfigurationError: where one has no reports.
+        """
+        found = sorted({landed.manifest["service"] for landed in self.landings})
+        if unknown := set(found) - set(SUBJECTS):
+            raise ConfigurationError(
+                f"source: holds landings of {_listed(sorted(unknown))}; there are reports of "
+                f"{_listed(sorted(SUBJECTS))} only"
+            )
+        return found
+
+    @cached_property
+    def oldest(self) -> datetime | None:
+        """Since when the sources are known to hold what was created."""
+        times = [as_time(landed.manifest["created_min"]) for landed in self.landings]
+        # An incremental path holds what was finished before, though its older landings may not be listed.
+        times += [
+            as_time(landed.manifest.get("committed_at"))
+            for landed in self.landings
+            if "incremental" in landed.manifest
+        ]
+        return min(filter(None, times), default=None)
+
+    def is_whole(self, age: int) -> bool:
+        """Whether the sources reach back over a period; of the one before, whether they reach into it."""
+        starts = self.window.starts
+        return age == 0 or (
+            self.oldest is not None and self.oldest <= starts[age] if age > 1 else self._reaches_before
+        )
+
+    @property
+    def _reaches_before(self) -> bool:
+        return self.oldest is not None and self.oldest < self.window.start
+
+    def restricted(self, age: int) -> list[Landed]:
+        """Landings of some statuses only that were committed after a period began."""
+        start = self.window.starts[age]
+        return [
+            landed
+            for landed in self.read
+            if landed.statuses is not None
+            and (as_time(landed.manifest.get("committed_at")) or self.window.end) > start
+        ]
+
+    @cached_property
+    def missing(self) -> list[set[str]]:
+        """Of each age, the states of which not all predictions were to land."""
+        return [
+            {
+                state
+                for landed in self.restricted(age)
+                for state, words in SUBJECTS[landed.manifest["service"]].states.items()
+                if not words <= (landed.statuses or set())
+            }
+            for age in range(len(self.window.starts))
+        ]
+
+    @property
+    def narrowed(self) -> str:
+        """Which predictions alone were to land, in words."""
+        asked = {landed.statuses for landed in self.restricted(1)}
+        return " or only ".join(sorted(_listed(sorted(words)) for words in asked if words is not None))
 
 
-class Summary(TypedDict):
-    """What a report says in short. Times are ISO 8601 in UTC; shares are 0 to 1, durations seconds.
-
-    ``period`` has ``start``, ``end`` (not part of it), ``before`` (where the one before begins) and
-    ``timezone``; ``changes`` are what differs from the period before by more than chance, the least likely
-    first, in words; ``late`` are predictions created before the period that finished in it; ``left_out`` is
-    what is not counted, by reason; ``text`` is all that in a sentence or two.
-    """
-
-    service: str
-    period: dict[str, str]
-    count: int
-    totals: dict[str, Number]
-    statuses: dict[str, int]
-    changes: list[str]
-    late: int
-    left_out: dict[str, int]
-    notes: list[str]
-    text: str
-
-
-def build(landings: Sequence[Landed], window: Window, directory: Path, workspace: Path) -> Summary:
+def build(
+    landings: Sequence[Landed],
+    window: Window,
+    directory: Path,
+    workspace: Path,
+    options: Options = DEFAULTS,
+) -> Content:
     """Write the files of a report: the page, a CSV for each table, and the summary.
 
     :param directory: for the files.
@@ -70,97 +125,168 @@ def build(landings: Sequence[Landed], window: Window, directory: Path, workspace
     :raises ConfigurationError: for landings of a service that has no reports.
     :raises DamagedLandingError: where a part is not what its manifest says.
     """
-    subject = _subject(landings[0].manifest["service"])
-    read = [landed for landed in landings if not landed.outside(window)]
-    missing = _missing(subject, read)
-    with Database(subject, window, workspace, missing) as database:
+    sources = Sources(landings, window)
+    measures = measures_of(sources.services, priced=options.price_per_credit is not None)
+    with Database(
+        sources.services, window, workspace, options.group_by, options.price_per_credit
+    ) as database:
         for (outside, root), count in _unread(landings, window).items():
             database.leave_out(f"in landings of {outside} predictions only, which were not read", count, root)
-        for landed in read:
+        for landed in sources.read:
             database.load(landed)
         database.keep()
-        shown = []
-        for table in (CHANGES, *subject.tables, LATE, LEFT_OUT):
-            count = database.define(table)
+        tables = database.define(measures, sources.missing)
+        for table in tables:
             database.write_csv(table, directory / f"{table.name}.csv")
-            if table.chart:
-                shown.append(show_drawn(table, window, database.drawn(table)))
-            elif table is not CHANGES:
-                shown.append(show(table, window, *database.rows(table, MAX_ROWS), count))
-        notes = [*_restrictions(read, missing), *_notes(landings, read, window)]
-        summary = _summary(subject, window, database, notes)
-    numbers = [
-        (name.replace("_", " "), cell_text(name, now), cell_text(name, before), change(name, now, before))
-        for name, (now, before) in ((name, number.values()) for name, number in summary["totals"].items())
-    ]
-    page = render(
-        title=f"{subject.service.title} predictions, {window.title}",
-        timezone=window.zone.key,
-        start=_local(window.start, window),
-        end=_local(window.end, window),
-        before=_local(window.before, window),
-        numbers=numbers,
-        summary=summary,
-        tables=shown,
-        not_landed={table.name for table in (*subject.tables, LATE, LEFT_OUT) if table.state in missing},
-        landings=len(landings),
-    )
-    (directory / PAGE).write_text(page, "utf-8")
-    (directory / SUMMARY).write_text(json.dumps(summary, indent=2), "utf-8")
-    return summary
-
-
-def _subject(service: str) -> Subject:
-    if service not in SUBJECTS:
-        raise ConfigurationError(
-            f"source: holds landings of {service}; there are reports of {' and '.join(sorted(SUBJECTS))} only"
+        summary = _summary(sources, database, measures, options)
+        content = Content(
+            summary=summary,
+            window=window,
+            tables=[database.filled(table, MAX_ROWS, sources.missing[0]) for table in tables],
+            group=group_word(sources.services, options.group_by),
+            landings=len(landings),
+            made=datetime.now(UTC),
+            made_by=options.made_by,
+            logo=options.logo,
+            prediction_url=options.prediction_url,
+            page_url=options.page_url,
         )
-    return SUBJECTS[service]
+    (directory / PAGE).write_text(page.render(content), "utf-8")
+    (directory / SUMMARY).write_text(json.dumps(summary, indent=2), "utf-8")
+    return content
 
 
-def _summary(subject: Subject, window: Window, database: Database, notes: list[str]) -> Summary:
-    totals: dict[str, Number] = {
-        name: {"now": now, "before": before} for name, (now, before) in database.totals().items()
-    }
-    changes = [_sentence(*row) for row in database.rows(CHANGES, NAMED)[1]]
-    statuses = database.pairs(
-        "SELECT status, count(*) FROM record WHERE period = 'now' GROUP BY ALL ORDER BY ALL"
-    )
+def group_word(services: Sequence[str], group_by: str | None) -> str:
+    """What predictions are grouped by, in a word."""
+    if group_by:
+        return group_by.rpartition(".")[2]
+    return SUBJECTS[services[0]].group if len(services) == 1 else "group"
+
+
+def _summary(sources: Sources, database: Database, measures: Sequence[Measure], options: Options) -> Summary:
+    window, currency = sources.window, options.currency
+    changes: list[Change] = [
+        {"measure": measure, "group": clean(group), "now": now, "before": before, "score": score}
+        for measure, group, now, before, score in database.rows("changes", MAX_CHANGES)[1]
+    ]
+    totals = _totals(sources, database, measures)
+    named = {name.partition(":")[2] for name in options.targets} | {change["group"] for change in changes}
+    groups = _groups(sources, database, measures, {name for name in named if name})
+    targets = [
+        judged(name, bounds, *_value(name, sources, totals, groups, measures))
+        for name, bounds in options.targets.items()
+    ]
+    judgement = verdict(targets, changes, totals, groups, currency)
+    services = [SUBJECTS[service].service.title for service in sources.services]
+    title = options.title or f"{_listed(services)}, {window.title}"
+    statuses = database.pairs("SELECT status, count(*) FROM record WHERE age = 0 GROUP BY ALL ORDER BY ALL")
     left_out = database.pairs(
-        "SELECT reason, sum(count) FROM left_out GROUP BY ALL HAVING sum(count) > 0 ORDER BY ALL"
+        "SELECT reason, sum(count) FROM left_out_of GROUP BY ALL HAVING sum(count) > 0 ORDER BY ALL"
     )
-    late = database.pairs("SELECT 'late', coalesce(sum(predictions), 0) FROM shown_late")["late"]
-    count, share = totals["predictions"], totals["share_failed"]["now"]
-    text = f"{subject.service.title}, {window.title}: {cell_text('', count['now'])} predictions"
-    if count["before"]:
-        text += f" ({change('', count['now'], count['before'])})"
-    if share is not None:
-        text += f", {cell_text('share', share)} of the finished ones failed"
-    if changes:
-        text += f". Most changed: {changes[0]}"
     return {
-        "service": subject.service.name,
+        "version": VERSION,
+        "services": sources.services,
+        "title": title,
         "period": {
             "start": utc(window.start),
             "end": utc(window.end),
             "before": utc(window.before),
             "timezone": window.zone.key,
         },
-        "count": int(count["now"] or 0),
-        "totals": totals,
+        "currency": currency,
+        "price_per_credit": options.price_per_credit,
+        "count": int(totals["predictions"]["now"] or 0),
+        "measures": totals,
+        "groups": groups,
         "statuses": {clean(status): count for status, count in statuses.items()},
+        "targets": targets,
         "changes": changes,
-        "late": late,
+        "verdict": judgement,
+        "late": database.pairs("SELECT 'late', coalesce(sum(predictions), 0) FROM shown_late")["late"],
         "left_out": left_out,
-        "notes": notes,
-        "text": f"{text}.",
+        "notes": _notes(sources),
+        "text": " ".join(
+            filter(
+                None, [f"{title}: {_counts(totals)}.", judgement["text"], _sentence(count_missed(targets))]
+            )
+        ),
     }
 
 
-def _sentence(measure: str, group: str | None, now: float, before: float, *_: object) -> str:
-    of = f"{cell_text('', clean(group))}: " if group is not None else ""
-    then, here = cell_text(measure, before), cell_text(measure, now)
-    return f"{of}{measure} {then} → {here} ({change(measure, now, before)})"
+def _totals(sources: Sources, database: Database, measures: Sequence[Measure]) -> dict[str, History]:
+    """Each measure of all predictions, with its history."""
+    found: dict[str, History] = {}
+    ages = [age for age in range(len(sources.window.starts)) if age <= 1 or sources.is_whole(age)]
+    for of_table in _by_table(measures):
+        numbers = database.measured(of_table)
+        for place, measure in enumerate(of_table):
+            values = [
+                numbers.get((None, age), numbers[None, -1])[place]
+                if sources.is_whole(age) and measure.is_known(sources.missing[age])
+                else None
+                for age in ages
+            ]
+            found[measure.name] = {"now": values[0], "before": values[1], "history": values[::-1]}
+    return {measure.name: found[measure.name] for measure in measures}
+
+
+def _groups(
+    sources: Sources, database: Database, measures: Sequence[Measure], named: Collection[str]
+) -> dict[str, dict[str, Number]]:
+    """Each measure of the largest groups, and of those that targets and changes name."""
+    found: dict[str, dict[str, Number]] = {}
+    for of_table in _by_table(measures):
+        largest = database.largest(of_table[0], MAX_GROUPS) if of_table[0].table != "problem" else []
+        numbers = database.measured(of_table, {*largest, *named})
+        seen = {group for group, _ in numbers}
+        names = {clean(group): group for group in [*sorted(named), *reversed(largest)] if group in seen}
+        for name, group in reversed(names.items()):
+            for place, measure in enumerate(of_table):
+                now, before = (
+                    numbers.get((group, age), numbers[None, -1])[place]
+                    if sources.is_whole(age) and measure.is_known(sources.missing[age])
+                    else None
+                    for age in (0, 1)
+                )
+                found.setdefault(name, {})[measure.name] = {"now": now, "before": before}
+    return found
+
+
+def _by_table(measures: Sequence[Measure]) -> list[list[Measure]]:
+    tables = dict.fromkeys(measure.table for measure in measures)
+    return [[measure for measure in measures if measure.table == table] for table in tables]
+
+
+def _value(
+    name: str,
+    sources: Sources,
+    totals: Mapping[str, Number],
+    groups: Mapping[str, Mapping[str, Number]],
+    measures: Sequence[Measure],
+) -> tuple[float | None, str]:
+    """The number that a target is about, and why it is not known."""
+    measure, _, group = name.partition(":")
+    if MEASURES[measure] not in measures:
+        titles = _listed([SUBJECTS[service].service.title for service in sources.services])
+        return None, f"{titles} has no {measure}"
+    if not MEASURES[measure].is_known(sources.missing[0]):
+        return None, f"only {sources.narrowed} predictions were to land"
+    if group and measure not in groups.get(clean(group), {}):
+        return None, f"there is no {clean(group)} in this period or in the one before"
+    value = (groups[clean(group)] if group else totals)[measure]["now"]
+    return value, "this period has nothing to compute it from"
+
+
+def _counts(totals: Mapping[str, Number]) -> str:
+    count, share = totals["predictions"], totals["failed_share"]["now"]
+    text = f"{number('count', count['now'])} predictions"
+    if count["before"]:
+        text += f" ({change('count', count['now'], count['before'])})"
+    return text if share is None else f"{text}, {number('share', share)} of the finished ones failed"
+
+
+def _sentence(text: str) -> str:
+    return f"{text}." if text else ""
 
 
 def _unread(landings: Sequence[Landed], window: Window) -> Counter[tuple[str, str]]:
@@ -172,52 +298,30 @@ def _unread(landings: Sequence[Landed], window: Window) -> Counter[tuple[str, st
     return counts
 
 
-def _missing(subject: Subject, landings: Sequence[Landed]) -> list[str]:
-    """States of which not all predictions were to land: nothing tells how many there are."""
-    asked = [statuses for landed in landings if (statuses := landed.statuses) is not None]
-    return [state for state, words in subject.states.items() if not all(words <= each for each in asked)]
-
-
-def _restrictions(landings: Sequence[Landed], missing: Sequence[str]) -> list[str]:
-    """Why there are no numbers of the states that are missing."""
-    if not missing:
-        return []
-    asked = {landed.statuses for landed in landings}
-    only = " or only ".join(sorted(_listed(sorted(words)) for words in asked if words is not None))
-    share = "" if missing == ["waiting"] else ", and no share that failed"
-    return [
-        f"{'Only' if len(asked) == 1 else 'Of some landings only'} {only} predictions were to land, so there "
-        f"is no number of {_listed(missing)} ones here{share}."
-    ]
-
-
 def _listed(words: Sequence[str]) -> str:
     return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
 
 
-def _notes(landings: Sequence[Landed], read: Sequence[Landed], window: Window) -> list[str]:
-    """What else a reader must know to trust the numbers."""
-    notes = []
-    times = [as_time(landed.manifest["created_min"]) for landed in landings]
-    # An incremental path holds what was finished before, though its older landings may not be listed.
-    times += [
-        as_time(landed.manifest.get("committed_at"))
-        for landed in landings
-        if "incremental" in landed.manifest
-    ]
-    oldest = min(filter(None, times), default=None)
-    if oldest and oldest > window.before:
+def _notes(sources: Sources) -> list[str]:
+    """What a reader must know to trust the numbers."""
+    notes, window = [], sources.window
+    missing = [state for state in ("succeeded", "failed", "waiting") if state in sources.missing[0]]
+    if missing:
+        share = "" if missing == ["waiting"] else ", and no share that failed"
+        which = "Only" if len({landed.statuses for landed in sources.read}) == 1 else "Of some landings only"
         notes.append(
-            f"The sources hold nothing created before {_local(oldest, window)}, so the period before may not "
-            "be whole. Give the report earlier landings, too, to compare with it."
+            f"{which} {sources.narrowed} predictions were to land, so there is no number of "
+            f"{_listed(missing)} ones here{share}."
+        )
+    if sources.oldest and sources.oldest > window.before:
+        moment = f"{in_zone(sources.oldest, window.zone):%Y-%m-%d %H:%M}"
+        notes.append(
+            f"The sources hold nothing created before {moment}, so the period before may not be whole. Give "
+            "the report earlier landings, too, to compare with it."
         )
     notes.extend(
         f"Records may be missing from {landed.path}: {landed.manifest['inconsistency']}"
-        for landed in read
+        for landed in sources.read
         if landed.manifest["inconsistency"] and landed.manifest["consistent"] is not None
     )
     return notes
-
-
-def _local(moment: datetime, window: Window) -> str:
-    return f"{in_zone(moment, window.zone):%Y-%m-%d %H:%M}"

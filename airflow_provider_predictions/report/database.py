@@ -2,46 +2,82 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import json
+import re
+from collections.abc import Collection, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from importlib.resources import files
 from pathlib import Path
+from string import Template
 from typing import Any, Self
 
 import duckdb
 
 from airflow_provider_predictions.api.errors import ConfigurationError, DamagedLandingError
-from airflow_provider_predictions.report.charts import MOST
-from airflow_provider_predictions.report.engine import connect, exactly, quoted, text
+from airflow_provider_predictions.api.limits import MAX_MESSAGE_LENGTH
+from airflow_provider_predictions.api.models import as_time
+from airflow_provider_predictions.report.measures import Measure
 from airflow_provider_predictions.report.source import Landed
-from airflow_provider_predictions.report.tables import TOTALS, Measure, Subject, Table
+from airflow_provider_predictions.report.subjects import SUBJECTS, Subject
+from airflow_provider_predictions.report.summary import Filled
+from airflow_provider_predictions.report.tables import MOST, Table
 from airflow_provider_predictions.report.window import Window, days_of
 
+MEMORY = "400MB"
+"""What DuckDB keeps in memory; what is more goes to files."""
 COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
 LONGEST_RECORDS = (16 << 20, 256 << 20)
 """Bytes, tried one after the other: DuckDB reserves several times as many."""
+_SETTINGS = """
+    SET threads = 2; SET memory_limit = '{memory}'; SET temp_directory = {spilled};
+    SET preserve_insertion_order = false; SET TimeZone = 'UTC';
+    SET autoinstall_known_extensions = false; SET autoload_known_extensions = false;
+    SET VARIABLE longest_message = {longest};
+"""
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_GETS_NULL: Any = "special"
 
 
 class Database:
     """The records of a report, and questions to them. A context manager.
 
+    :param services: whose records are read.
     :param directory: for its files.
-    :param missing: states of which not all predictions were to land.
+    :param group_by: a path of members that predictions are grouped by; None for the service's own.
+    :param price: of a credit.
     """
 
     def __init__(
-        self, subject: Subject, window: Window, directory: Path, missing: Collection[str] = ()
+        self,
+        services: Collection[str],
+        window: Window,
+        directory: Path,
+        group_by: str | None = None,
+        price: float | None = None,
     ) -> None:
-        self.subject = subject
+        self.services = services
         self.window = window
         self.directory = directory
-        self._db = connect(directory, missing)
-        self._db.executemany(
-            "INSERT INTO bucket VALUES (?, ?, ?)",
-            [(number, bucket.label, bucket.start) for number, bucket in enumerate(window.buckets)],
+        self.group_by = group_by.split(".") if group_by else []
+        self._db = duckdb.connect(str(directory / "records.duckdb"))
+        self._db.create_function(
+            "as_microseconds", _microseconds, ["VARCHAR"], "BIGINT", null_handling=_GETS_NULL
         )
-        # Tables to add to, whether or not there is anything in the sources.
-        members = ", ".join(f"{quoted(name)} {kind}" for name, kind in subject.members.items())
-        self._db.execute(f"CREATE TEMP TABLE raw (row BIGINT, {members})")
-        self._take("")
+        spilled = text(directory / "spilled")
+        self._db.execute(_SETTINGS.format(memory=MEMORY, spilled=spilled, longest=MAX_MESSAGE_LENGTH))
+        self._db.execute(_sql("engine"))
+        self._db.execute(
+            f"SET VARIABLE price = {'NULL' if price is None else price}::DOUBLE; "
+            f'SET VARIABLE start = {_at(window.start)}; SET VARIABLE "end" = {_at(window.end)}'
+        )
+        starts = [*enumerate(window.buckets)]
+        self._fill("bucket", [(number, bucket.label, bucket.start) for number, bucket in starts])
+        ends = (window.end, *window.starts)
+        self._fill("span", [(age, start, ends[age]) for age, start in enumerate(window.starts)])
+        for service in services:
+            columns = ", ".join(f"{quoted(name)} {kind}" for name, kind in SUBJECTS[service].members.items())
+            self._db.execute(f"CREATE OR REPLACE TEMP TABLE raw (row BIGINT, {columns}, grouped VARCHAR)")
+            self._db.execute(_sql(service))
 
     def __enter__(self) -> Self:
         return self
@@ -51,90 +87,125 @@ class Database:
 
     def leave_out(self, reason: str, count: int, detail: str = "") -> None:
         """Note what is not counted."""
-        self._db.execute("INSERT INTO left_out VALUES (?, ?, ?)", [reason, count, detail])
+        self._db.execute("INSERT INTO left_out_of VALUES (?, ?, ?)", [reason, count, detail])
 
     def load(self, landed: Landed) -> None:
         """Read the parts of a landing.
 
         :raises DamagedLandingError: where one is not what the manifest says.
         """
+        subject = SUBJECTS[landed.manifest["service"]]
         for facts in landed.manifest["parts"]:
             with landed.part(facts, self.directory) as file:
-                count = self._read(file)
+                count = self._read(file, subject)
             if count != facts["count"]:
                 raise DamagedLandingError(
                     f"source: {landed.path} holds {count} records in {file.name}, and its manifest says "
                     f"{facts['count']}. Land it again"
                 )
-            self._take(f"{landed.path}/{file.name}")
+            self._take(subject, f"{landed.path}/{file.name}")
         for reason, count in landed.manifest["rejected_reasons"].items():
             self.leave_out(f"rows that are no records: {reason}", count, str(landed.path))
 
     def keep(self) -> None:
         """Count each prediction once, in its latest shape, and place all in time."""
-        window, terminal = self.window, sorted(self.subject.service.terminal_statuses)
-        waiting = f"status NOT IN ({str(terminal)[1:-1]})"
         self._db.execute(f"""CREATE TABLE record AS
             WITH latest AS (
                 SELECT * FROM staged QUALIFY row_number() OVER (
-                    PARTITION BY id, CASE WHEN id IS NULL THEN row END ORDER BY {waiting}, row DESC) = 1
+                    PARTITION BY service, id, CASE WHEN id IS NULL THEN row END
+                    ORDER BY state = 'waiting', row DESC) = 1
             )
-            SELECT latest.*, CASE WHEN created >= {_at(window.end)} THEN NULL
-                WHEN created >= {_at(window.start)} THEN 'now'
-                WHEN created >= {_at(window.before)} THEN 'before' END AS period,
-                CASE WHEN status = 'failed' THEN 'failed' WHEN {waiting} THEN 'waiting'
-                WHEN status = 'cancelled' THEN 'cancelled' ELSE 'succeeded' END AS state,
+            SELECT latest.*, CASE WHEN created < {_at(self.window.end)} THEN age END AS age, period_end,
                 bucket.bucket
-            FROM latest ASOF LEFT JOIN bucket ON latest.created >= bucket.start""")
-        for name in self.subject.details:
-            self._db.execute(f"""CREATE TABLE {name} AS SELECT detail.*, period, bucket, "group"
-                FROM staged_{name} AS detail JOIN record USING (row) WHERE period IS NOT NULL""")
+            FROM latest ASOF LEFT JOIN span ON latest.created >= span.start
+            ASOF LEFT JOIN bucket ON latest.created >= bucket.start""")
+        for name in ("field", "problem"):
+            self._db.execute(f"""CREATE TABLE {name} AS SELECT detail.*, age, bucket, "group"
+                FROM staged_{name} AS detail JOIN record USING (row) WHERE age IS NOT NULL""")
         self._note_others()
         self._name_days()
 
-    def totals(self) -> dict[str, tuple[Any, Any]]:
-        """Each number of the head: of the period, and of the one before."""
-        found: dict[str, tuple[Any, Any]] = {}
-        for table, columns in self.subject.totals.items():
-            query = f"SELECT {', '.join(columns.values())} FROM {table} WHERE period = ?"
-            now, before = (self._db.execute(query, [period]).fetchone() or () for period in ("now", "before"))
-            found |= dict(zip(columns, zip(now, before, strict=True), strict=True))
+    def measured(
+        self, measures: Sequence[Measure], groups: Collection[str] | None = None
+    ) -> dict[tuple[str | None, int], list[float | None]]:
+        """The measures of one table by group and age; of None and -1 those of nothing at all.
+
+        :param groups: those to compute; None for all predictions together, as the group None.
+        """
+        table, by = measures[0].table, "NULL" if groups is None else measures[0].by
+        columns = ", ".join(measure.aggregate for measure in measures)
+        wanted = "" if groups is None else f" AND age <= 1 AND {by} IN (SELECT unnest(?))"
+        found = self._db.execute(
+            f"""SELECT {by}::VARCHAR, age, {columns} FROM {table} WHERE age IS NOT NULL{wanted} GROUP BY ALL
+            UNION ALL SELECT NULL, -1, {columns} FROM {table} WHERE FALSE""",
+            [] if groups is None else [sorted(groups)],
+        ).fetchall()
+        return {(group, age): list(numbers) for group, age, *numbers in found}
+
+    def largest(self, measure: Measure, most: int) -> list[str]:
+        """The groups that have most of something in the period and in the one before."""
+        found = self._db.execute(
+            f"""SELECT {measure.by} FROM {measure.table} WHERE age <= 1 AND {measure.by} IS NOT NULL
+            GROUP BY ALL ORDER BY count(*) DESC, {measure.by} LIMIT {most}"""
+        ).fetchall()
+        return [name for (name,) in found]
+
+    def define(self, measures: Sequence[Measure], missing: Sequence[Collection[str]]) -> list[Table]:
+        """Make the tables of the report, and answer what they are.
+
+        :param missing: of each age, the states of which not all predictions were to land.
+        """
+        columns = {
+            table: ", ".join(
+                f"{measure.aggregate if measure.is_known(missing[0]) else 'NULL::DOUBLE'} AS {measure.name}"
+                for measure in measures
+                if measure.table == table
+            )
+            for table in ("record", "field")
+        }
+        either = {*missing[0], *missing[1]}
+        amounts = _amounts([one for one in measures if one.kind and one.is_known(either)])
+        columns["field"] = columns["field"] or "count(*) AS fields, NULL::DOUBLE AS share_under_70"
+        self._db.execute(Template(_sql("tables")).substitute(columns, amounts=amounts))
+        views = self._db.execute(
+            "SELECT view_name, comment FROM duckdb_views() WHERE NOT internal ORDER BY view_oid"
+        ).fetchall()
+        found = []
+        for name, comment in views:
+            table = Table(name, **{key: _frozen(value) for key, value in json.loads(comment).items()})
+            if not table.services or {*table.services} & {*self.services}:
+                self._db.execute(
+                    f"CREATE TABLE shown_{name} AS SELECT row_number() OVER () AS row, * FROM {name}"
+                )
+                found.append(table)
         return found
 
-    def define(self, table: Table) -> int:
-        """Make a table of the report; answer how many rows it has."""
-        window, subject = self.window, self.subject
-        query = table.query.format(
-            unit=window.unit,
-            group=subject.group,
-            start=_at(window.start),
-            end=_at(window.end),
-            measures=_measures(subject.measures),
-            **TOTALS,
-        )
-        self._db.execute(
-            f"CREATE TABLE {_shown(table)} AS SELECT row_number() OVER () AS row, * FROM ({query})"
-        )
-        (count,) = self._db.execute(f"SELECT count(*) FROM {_shown(table)}").fetchone() or (0,)
-        return int(count)
+    def filled(self, table: Table, most: int, missing: Collection[str]) -> Filled:
+        """A table with its first rows.
 
-    def rows(self, table: Table, most: int) -> tuple[list[str], list[tuple[Any, ...]]]:
-        """The names of the columns, and the first rows."""
-        found = self._db.execute(f"SELECT * EXCLUDE (row) FROM {_shown(table)} ORDER BY row LIMIT {most}")
+        :param missing: states of which not all predictions were to land.
+        """
+        (count,) = self._db.execute(f"SELECT count(*) FROM shown_{table.name}").fetchone() or (0,)
+        names, rows = self.rows(table.name, most)
+        drawn = self._drawn(table) if table.chart else []
+        return Filled(table, names, rows, count, drawn, table.state not in missing)
+
+    def rows(self, name: str, most: int) -> tuple[list[str], list[tuple[Any, ...]]]:
+        """The columns of a table, and its first rows."""
+        found = self._db.execute(f"SELECT * EXCLUDE (row) FROM shown_{name} ORDER BY row LIMIT {most}")
         return [column[0] for column in found.description], found.fetchall()
 
     def pairs(self, query: str) -> dict[str, int]:
         """The answer to a question of two columns: names and counts."""
         return {name: int(count) for name, count in self._db.execute(query).fetchall()}
 
-    def drawn(self, table: Table) -> list[tuple[Any, ...]]:
+    def _drawn(self, table: Table) -> list[tuple[Any, ...]]:
         """What the chart of a table is drawn of: its first names, and of a stack the others together."""
-        shown, most = _shown(table), MOST[table.chart or ""]
-        names = [quoted(name.format(unit=self.window.unit)) for name in table.drawn]
+        shown, most = f"shown_{table.name}", MOST[table.chart or ""]
+        names = [quoted(name) for name in table.drawn]
         if table.chart == "range":
-            return self._db.execute(
-                f"SELECT {', '.join(names)} FROM {shown} ORDER BY row LIMIT {most}"
-            ).fetchall()
+            query = f"SELECT {', '.join(names)} FROM {shown} ORDER BY row LIMIT {most}"
+            return self._db.execute(query).fetchall()
         time, of, amount = names
         others = "'others'" if table.chart == "stack" else "NULL"
         return self._db.execute(f"""WITH top AS (
@@ -150,19 +221,32 @@ class Database:
 
     def write_csv(self, table: Table, file: Path) -> None:
         """All of a table. Text that a spreadsheet would take for a formula gets an apostrophe before it."""
-        described = self._db.execute(f"DESCRIBE {_shown(table)}").fetchall()
+        described = self._db.execute(f"DESCRIBE shown_{table.name}").fetchall()
         columns = [(quoted(name), kind) for name, kind, *_ in described if name != "row"]
         safe = ", ".join(f"plain({name}) AS {name}" if kind == "VARCHAR" else name for name, kind in columns)
-        query = f"SELECT {safe} FROM {_shown(table)} ORDER BY row"
+        query = f"SELECT {safe} FROM shown_{table.name} ORDER BY row"
         self._db.execute(f"COPY ({query}) TO {text(file)} (FORMAT csv, HEADER)")
 
-    def _read(self, file: Path) -> int:
+    def _read(self, file: Path, subject: Subject) -> int:
         """Make a part the table ``raw``; answer how many records it holds."""
-        source = self._parquet(file) if file.suffix == ".parquet" else None
+        members = dict(subject.members)
+        grouped = "NULL::VARCHAR"
+        if self.group_by:
+            root, *below = self.group_by
+            if other := next((name for name in members if name != root and name.lower() == root.lower()), ""):
+                raise ConfigurationError(f"group_by: records have {other}, not {root}")
+            members.setdefault(root, "JSON")
+            pointer = "".join(f"/{part.replace('~', '~0').replace('/', '~1')}" for part in below)
+            grouped = f"json_extract_string({quoted(root)}, {text(pointer)})"
+            if members[root] == "VARCHAR":
+                grouped = "NULL" if below else quoted(root)
+        columns = ", ".join(map(quoted, subject.members))
+        source = _parquet(file, subject, members) if file.suffix == ".parquet" else None
         for size in LONGEST_RECORDS:
             try:
                 self._db.execute(f"""CREATE OR REPLACE TEMP TABLE raw AS
-                    SELECT nextval('row_number') AS row, * FROM {source or self._json(file, size)}""")
+                    SELECT nextval('row_number') AS row, {columns}, {grouped} AS grouped
+                    FROM {source or _json(file, members, size)}""")
                 break
             except duckdb.InvalidInputException as error:
                 if "maximum_object_size" not in str(error):
@@ -175,93 +259,123 @@ class Database:
         (count,) = self._db.execute("SELECT count(*) FROM raw").fetchone() or (0,)
         return int(count)
 
-    def _json(self, file: Path, longest: int) -> str:
-        members = ", ".join(f"{quoted(name)}: '{kind}'" for name, kind in self.subject.members.items())
-        return (
-            f"read_json({exactly(file)}, hive_partitioning = false, format = 'newline_delimited', "
-            f"compression = '{COMPRESSIONS.get(file.suffix, 'uncompressed')}', ignore_errors = true, "
-            f"maximum_object_size = {longest}, columns = {{{members}}})"
-        )
-
-    def _parquet(self, file: Path) -> str:
-        """A part with the columns of JSON Lines; what has or fits no column of its own is in ``other``."""
-        columns = {column.name: column.kind for column in self.subject.service.columns}
-        texts = [name for name, kind in columns.items() if kind == "json" and name in self.subject.members]
-        whole = " AND ".join(
-            f"({quoted(name)} IS NULL OR json_valid({quoted(name)}))" for name in [*texts, "other"]
-        )
-        members = []
-        for name, kind in self.subject.members.items():
-            other = f"other->{'>' if kind == 'VARCHAR' else ''}'$.{name}'"
-            own = f"to_json({quoted(name)})" if columns.get(name) == "text" and kind == "JSON" else ""
-            own = own or f"{quoted(name)}::{kind}"
-            given = f"coalesce({own}, {other})" if name in columns else other
-            members.append(f"CASE WHEN {whole} THEN {given} END AS {quoted(name)}")
-        return f"(SELECT {', '.join(members)} FROM read_parquet({exactly(file)}, hive_partitioning = false))"
-
-    def _take(self, where: str) -> None:
+    def _take(self, subject: Subject, where: str) -> None:
         """Keep of ``raw`` what the report needs."""
-        subject, db = self.subject, self._db
+        service, db = subject.service.name, self._db
         empty = " AND ".join(f"{quoted(name)} IS NULL" for name in subject.members)
         (unread,) = db.execute(f"SELECT count(*) FROM raw WHERE {empty}").fetchone() or (0,)
         self.leave_out(
             "records that are no JSON that DuckDB reads, or have none of the fields", unread, where
         )
         db.execute(f"DELETE FROM raw WHERE {empty}")
-        self._stage("staged", f"SELECT row, {subject.record} FROM raw")
-        db.execute(f"CREATE OR REPLACE TEMP TABLE items AS {subject.items}")
-        for name, query in subject.details.items():
-            self._stage(f"staged_{name}", query)
-        for reason, query in subject.odd.items():
-            (count,) = db.execute(query).fetchone() or (0,)
-            self.leave_out(reason, count, where)
-        db.execute("DROP TABLE raw; DROP TABLE items")
+        others = "'failed', 'cancelled'"
+        terminal = str(sorted(subject.service.terminal_statuses))[1:-1]
+        replaced = ' REPLACE (grouped AS "group")' if self.group_by else ""
+        joined = " JOIN (SELECT row, grouped FROM raw) USING (row)" if self.group_by else ""
+        db.execute(f"""INSERT INTO staged BY NAME SELECT * {"EXCLUDE (grouped)" if joined else ""}{replaced},
+            '{service}' AS service, CASE WHEN status IN ({others}) THEN status
+            WHEN status IN ({terminal}) THEN 'succeeded' ELSE 'waiting' END AS state
+            FROM {service}_record(){joined}""")
+        if subject.details:
+            db.execute(f"CREATE OR REPLACE TEMP TABLE items AS FROM {service}_items()")
+            for name in ("field", "problem"):
+                db.execute(f"INSERT INTO staged_{name} BY NAME FROM {service}_{name}()")
+            for reason, count in db.execute(f"FROM {service}_odd()").fetchall():
+                self.leave_out(reason, count, where)
 
-    def _stage(self, table: str, query: str) -> None:
-        self._db.execute(f"CREATE TABLE IF NOT EXISTS {table} AS {query} WITH NO DATA")
-        self._db.execute(f"INSERT INTO {table} {query}")
+    def _fill(self, table: str, rows: Sequence[Sequence[Any]]) -> None:
+        if rows:
+            marks = ", ".join("?" * len(rows[0]))
+            self._db.executemany(f"INSERT INTO {table} VALUES ({marks})", rows)
 
     def _name_days(self) -> None:
         """The days from which something arrived late, by the time zones that Python knows."""
-        start, end = _at(self.window.start), _at(self.window.end)
         found = self._db.execute(
-            f"""SELECT DISTINCT date_trunc('day', created) FROM record
-                WHERE created < {start} AND finished >= {start} AND finished < {end}"""
+            """SELECT DISTINCT date_trunc('day', created) FROM record WHERE created < getvariable('start')
+                AND finished >= getvariable('start') AND finished < getvariable('end')"""
         ).fetchall()
-        days = days_of([day for (day,) in found], self.window.zone)
         self._db.execute("CREATE TABLE late_day (label VARCHAR, start TIMESTAMPTZ)")
-        if days:
-            self._db.executemany("INSERT INTO late_day VALUES (?, ?)", days)
+        self._fill("late_day", days_of([day for (day,) in found], self.window.zone))
 
     def _note_others(self) -> None:
-        window = self.window
         counts = {
             "the same prediction in an earlier landing, or unfinished in a later one": """SELECT
                 (SELECT count(*) FROM staged) - (SELECT count(*) FROM record)""",
             "no creation time that can be read": "SELECT count(*) FROM record WHERE created IS NULL",
-            "created after the period": f"SELECT count(*) FROM record WHERE created >= {_at(window.end)}",
-            "created before the period before": f"""SELECT count(*) FROM record
-                WHERE created < {_at(window.before)}""",
+            "created after the period": "SELECT count(*) FROM record WHERE created >= getvariable('end')",
+            "created before the oldest period": f"""SELECT count(*) FROM record
+                WHERE created < {_at(self.window.starts[-1])}""",
         }
         for reason, query in counts.items():
             (count,) = self._db.execute(query).fetchone() or (0,)
             self.leave_out(reason, count)
 
 
-def _measures(measures: tuple[Measure, ...]) -> str:
+def _json(file: Path, members: Mapping[str, str], longest: int) -> str:
+    columns = ", ".join(f"{quoted(name)}: '{kind}'" for name, kind in members.items())
+    return (
+        f"read_json({exactly(file)}, hive_partitioning = false, format = 'newline_delimited', "
+        f"compression = '{COMPRESSIONS.get(file.suffix, 'uncompressed')}', ignore_errors = true, "
+        f"maximum_object_size = {longest}, columns = {{{columns}}})"
+    )
+
+
+def _parquet(file: Path, subject: Subject, members: Mapping[str, str]) -> str:
+    """A part with the columns of JSON Lines; what has or fits no column of its own is in ``other``."""
+    columns = {column.name: column.kind for column in subject.service.columns}
+    texts = [name for name, kind in columns.items() if kind == "json" and name in members]
+    whole = " AND ".join(
+        f"({quoted(name)} IS NULL OR json_valid({quoted(name)}))" for name in [*texts, "other"]
+    )
+    found = []
+    for name, kind in members.items():
+        pointer = f"/{name.replace('~', '~0').replace('/', '~1')}"
+        other = f"other->{'>' if kind == 'VARCHAR' else ''}{text(pointer)}"
+        own = f"to_json({quoted(name)})" if columns.get(name) != "json" and kind == "JSON" else ""
+        own = own or f"{quoted(name)}::{kind}"
+        given = f"coalesce({own}, {other})" if name in columns else other
+        found.append(f"CASE WHEN {whole} THEN {given} END AS {quoted(name)}")
+    return f"(SELECT {', '.join(found)} FROM read_parquet({exactly(file)}, hive_partitioning = false))"
+
+
+def _amounts(measures: Sequence[Measure]) -> str:
     """How many there are of each measure, group and period, their sum, and the sum of their squares."""
     return " UNION ALL ".join(
-        f"""SELECT '{measure.name}' AS measure, '{measure.kind}' AS kind, "group", period,
+        f"""SELECT '{measure.name}' AS measure, '{measure.kind}' AS kind, "group", age,
             count(x) AS n, coalesce(sum(x), 0) AS s, coalesce(sum(x * x), 0) AS q
-            FROM (SELECT {measure.group} AS "group", period, ({measure.value})::DOUBLE AS x
-                FROM {measure.table} WHERE period IS NOT NULL) GROUP BY ALL"""
+            FROM (SELECT {measure.by} AS "group", age, ({measure.value})::DOUBLE AS x
+                FROM {measure.table} WHERE age <= 1) GROUP BY ALL"""
         for measure in measures
     )
 
 
-def _at(moment: Any) -> str:
+def quoted(name: str) -> str:
+    """A name in SQL."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def text(path: Path | str) -> str:
+    """Text in SQL."""
+    return "'" + str(path).replace("'", "''") + "'"
+
+
+def exactly(file: Path) -> str:
+    """The path of a file in SQL, no character of which is taken for a pattern."""
+    return text(re.sub(r"[*?\[]", r"[\g<0>]", str(file)))
+
+
+def _at(moment: datetime) -> str:
     return f"TIMESTAMPTZ '{moment.isoformat()}'"
 
 
-def _shown(table: Table) -> str:
-    return f"shown_{table.name}"
+def _sql(name: str) -> str:
+    return files(__package__).joinpath(f"{name}.sql").read_text("utf-8")
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _microseconds(given: str | None) -> int | None:
+    time = as_time(given)
+    return None if time is None else (time - _EPOCH) // timedelta(microseconds=1)

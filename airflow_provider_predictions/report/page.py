@@ -1,153 +1,267 @@
-"""The page: one HTML file that asks nobody for anything."""
+"""The page of a report and the body of its mail: HTML that loads nothing and runs nothing."""
 
 from __future__ import annotations
 
-import math
-import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
 from importlib.resources import files
 from typing import Any
+from urllib.parse import quote
 
 import jinja2
 
-from airflow_provider_predictions.report.charts import DRAW, PALETTE, Rows
-from airflow_provider_predictions.report.tables import Table
-from airflow_provider_predictions.report.window import Window
+from airflow_provider_predictions.api.wording import counted
+from airflow_provider_predictions.report.charts import columns, labels
+from airflow_provider_predictions.report.measures import MEASURES, Format
+from airflow_provider_predictions.report.summary import Change, Content, Filled, History, Summary, Target
+from airflow_provider_predictions.report.window import in_words, in_zone
+from airflow_provider_predictions.report.words import change, clean, number
 
+MAX_CELL, MAX_MESSAGE = 60, 120
+"""Characters of a name, and of a sentence."""
 MAX_ROWS = 20
-MAX_COLUMNS = 12
-MAX_CELL_LENGTH = 120
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+MAX_URL = 400
+MAX_CARDS = 6
+CARDS = (
+    "predictions",
+    "failed_share",
+    "cost",
+    "credits",
+    "p95_seconds",
+    "mean_confidence",
+    "waiting",
+    "share_under_70",
+    "pages",
+    "errors",
+)
+"""What has a card: the first six that are known. What has a target has one in any case."""
+COMPARED = {"p95_seconds": "mean_seconds"}
+"""What is compared with the period before by another measure."""
+SENTENCES = {"message", "reason", "detail"}
+"""Columns with more than a name."""
 
 
 @dataclass(frozen=True)
-class Shown:
-    """A table as the page shows it: text only.
+class Card:
+    """A number, the one before, its targets, and its history.
 
-    :param is_number: which columns hold numbers.
-    :param left: how many rows only the CSV holds.
+    :param detail: what it is made of.
+    :param tone: of the change: good, bad, or empty.
+    :param is_bad: whether it misses a target or the verdict is about it.
+    :param history: empty where nothing can be drawn; ``spoken`` has it in words.
+    :param line: the bound of a target, on the scale of the history.
     """
 
-    name: str
-    title: str
-    meaning: str
-    heads: Sequence[str]
-    is_number: Sequence[bool]
-    rows: Sequence[Sequence[str]]
-    left: int = 0
-    chart: str = ""
+    label: str
+    value: str
+    detail: str
+    delta: str
+    was: str
+    tone: str
+    is_bad: bool
+    targets: Sequence[Target]
+    history: Sequence[float | None]
+    spoken: str
+    line: float | None
 
 
-def show(table: Table, window: Window, names: Sequence[str], rows: Rows, count: int) -> Shown:
-    """The first rows of a table.
-
-    :param names: of the columns.
-    :param count: of all rows.
-    """
-    heads = [name.replace("_", " ") for name in names]
-    return _shown(table, window, heads, names, rows, count - len(rows))
+def render(content: Content) -> str:
+    """The page."""
+    return _fill("page.html.j2", content)
 
 
-def show_drawn(table: Table, window: Window, drawn: Rows) -> Shown:
-    """A table with its chart, and with the numbers of the chart.
-
-    :param drawn: the columns that the chart is of.
-    """
-    drawn = [tuple(clean(cell) for cell in row) for row in drawn]
-    amount = table.drawn[-1]
-    times = [bucket.label for bucket in window.buckets]
-    chart = ""
-    if table.chart and drawn:
-        chart = DRAW[table.chart](drawn, times, amount.rpartition("_")[2], table.name)
-    if table.chart == "range":
-        names = [name.replace("_", " ") for name in table.drawn]
-        return replace(_shown(table, window, names, table.drawn, drawn), chart=chart)
-    of = list(dict.fromkeys(row[1] for row in drawn))[:MAX_COLUMNS]
-    found = {(row[0], row[1]): row[2] for row in drawn}
-    crossed = [(time, *(found.get((time, name)) for name in of)) for time in times if drawn]
-    kinds = ["", *(amount for _ in of)]
-    return replace(_shown(table, window, [window.unit, *of], kinds, crossed), chart=chart)
+def mail(content: Content) -> str:
+    """The body of a mail: no style sheet and no drawing; some kilobytes, whatever the report holds."""
+    return _fill("mail.html.j2", content)
 
 
-def _shown(
-    table: Table, window: Window, heads: Sequence[str], kinds: Sequence[str], rows: Rows, left: int = 0
-) -> Shown:
-    cells = [tuple(clean(cell) for cell in row) for row in rows]
-    return Shown(
-        table.name,
-        table.title.format(unit=window.unit),
-        table.meaning.format(unit=window.unit),
-        heads,
-        [any(isinstance(row[place], int | float) for row in cells) for place in range(len(heads))],
-        [[cell_text(kind, cell) for kind, cell in zip(kinds, row, strict=True)] for row in cells],
-        left,
+def _fill(template: str, content: Content) -> str:
+    environment = jinja2.Environment(
+        loader=jinja2.FunctionLoader(lambda name: files(__package__).joinpath(name).read_text("utf-8")),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    summary, window = content.summary, content.window
+    environment.filters |= {"clip": clip, "place": place}
+    return environment.get_template(template).render(
+        content=content,
+        summary=summary,
+        verdict=summary["verdict"],
+        tables={filled.table.name: filled for filled in content.tables},
+        cards=cards(summary),
+        failing=failing(content),
+        changes=[one for one in summary["changes"] if one["measure"] not in ("failed", "failed_share")],
+        period=in_words(window.start, window.end, window.zone),
+        compared=in_words(window.before, window.start, window.zone),
+        made=f"{in_zone(content.made, window.zone):%Y-%m-%d %H:%M}",
+        say=partial(say, currency=summary["currency"]),
+        cell=partial(cell, content),
+        link=partial(link, content.prediction_url),
+        columns=partial(columns, window),
+        labels=labels(window),
+        times=[bucket.label for bucket in window.buckets],
+        shown=shown,
+        change=change,
+        counted=counted,
+        MEASURES=MEASURES,
     )
 
 
-def clean(cell: Any) -> Any:
-    """Text without what changes the text around it: control characters and marks of direction."""
-    return _CONTROL.sub("\ufffd", cell) if isinstance(cell, str) else cell
+def clip(text: object, longest: int = MAX_CELL) -> str:
+    """A text of bounded length, without what changes the text around it."""
+    words = str(clean(str(text)))
+    return (words if len(words) <= longest else f"{words[: longest - 1]}…") or "none"
 
 
-def cell_text(kind: str, cell: Any) -> str:
-    """A cell in words: shares as per cent, seconds as a duration.
-
-    :param kind: the name of its column or number, which says what it is.
-    """
-    if cell is None:
-        return "-"
-    if isinstance(cell, str):
-        text = cell if len(cell) <= MAX_CELL_LENGTH else f"{cell[: MAX_CELL_LENGTH - 1]}…"
-        return text or "none"
-    if not math.isfinite(cell):
-        return "-"
-    if _is_share(kind):
-        return f"{cell:.1%}".replace("%", "\u202f%")
-    if "seconds" in kind:
-        return duration(cell)
-    return (
-        f"{cell:,.0f}" if float(cell).is_integer() else f"{cell:,.3g}" if abs(cell) < 1000 else f"{cell:,.1f}"
-    )
+def place(x: float) -> str:
+    """A per cent of a drawing, with no more digits than its pixels need."""
+    return f"{x:.2f}".rstrip("0").rstrip(".")
 
 
-def duration(seconds: float) -> str:
-    """Seconds in the two largest units that matter."""
-    if seconds < 0:
-        return f"-{duration(-seconds)}"
-    if seconds < 60:
-        return f"{seconds:.3g} s"
-    units = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
-    left, parts = round(seconds), list[str]()
-    for unit, size in units:
-        if left >= size and len(parts) < 2:
-            parts.append(f"{left // size} {unit}")
-            left %= size
-        elif parts:
-            break
-    return " ".join(parts)
+def say(name: str, value: float | None, currency: str | None = None) -> str:
+    """A number as its measure or its column is written."""
+    form: Format = "count"
+    if name in MEASURES:
+        form = MEASURES[name].format
+    elif "share" in name or "confidence" in name:
+        form = "share"
+    elif "seconds" in name:
+        form = "seconds"
+    return number(form, value, currency)
 
 
-def change(kind: str, now: Any, before: Any) -> str:
-    """How a number differs from the one before, shares in percentage points; empty where that is not known.
+def cell(content: Content, name: str, value: Any) -> str:
+    """A cell of a table: a number in its format, a time of the report's zone, or a text of bounded length."""
+    if value is None or isinstance(value, int | float):
+        return say(name, value, content.summary["currency"])
+    if name == "created":
+        try:
+            moment = in_zone(datetime.fromisoformat(value), content.window.zone)
+        except ValueError:
+            return clip(value)
+        return f"{moment.day} {moment:%b %Y %H:%M}"
+    return clip(value, MAX_MESSAGE if name in SENTENCES else MAX_CELL)
 
-    :param kind: the name of the number, which says what it is.
-    """
-    if now is None or before is None or not (math.isfinite(now) and math.isfinite(before)):
+
+def link(template: str, name: object) -> str:
+    """Where a prediction can be opened; empty where nobody knows."""
+    if not template.startswith(("https://", "http://")):
         return ""
-    if now == before:
-        return "unchanged"
-    if _is_share(kind):
-        return f"{100 * (now - before):+.1f} points"
-    return f"{(now - before) / abs(before):+,.0%}".replace("%", "\u202f%") if before else "new"
+    url = template.replace("{id}", quote(str(clean(str(name))), safe=""))
+    return url if len(url) <= MAX_URL else ""
 
 
-def _is_share(kind: str) -> bool:
-    return "share" in kind or "confidence" in kind
+def shown(filled: Filled, hidden: Sequence[str] = ()) -> list[tuple[int, str, bool]]:
+    """The columns of a table that hold something: the place, the name, and whether it is one of numbers."""
+    rows = filled.rows[:MAX_ROWS]
+    return [
+        (at, name, any(isinstance(row[at], int | float) for row in rows))
+        for at, name in enumerate(filled.names)
+        if name not in hidden and any(row[at] is not None for row in rows)
+    ]
 
 
-def render(**content: Any) -> str:
-    """The page, with every text escaped."""
-    environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    template = files(__package__).joinpath("page.html.j2").read_text("utf-8")
-    return environment.from_string(template).render(palette=PALETTE, **content)
+def cards(summary: Summary) -> list[Card]:
+    """What the page says in numbers, the number and the failures of predictions first."""
+    measures = summary["measures"]
+    known = [name for name in CARDS if name in measures and measures[name]["now"] is not None]
+    if "cost" in known:
+        known.remove("credits")
+    aimed = [target["measure"] for target in summary["targets"] if target["group"] is None]
+    names = dict.fromkeys([*known[:MAX_CARDS], *(name for name in aimed if name in measures)])
+    return [_card(name, measures[name], summary) for name in names]
+
+
+def _card(name: str, values: History, summary: Summary) -> Card:
+    measure, verdict, now, before = MEASURES[name], summary["verdict"], values["now"], values["before"]
+    targets = [one for one in summary["targets"] if (one["measure"], one["group"]) == (name, None)]
+    bounds = [bound for one in targets for bound in (one["max"], one["min"]) if bound is not None]
+    known = [value for value in values["history"] if value is not None]
+    tone = _tone(name, values, summary["changes"])
+    told = partial(say, name, currency=summary["currency"])
+    return Card(
+        label=measure.words,
+        value=told(now),
+        detail=_detail(name, summary),
+        delta=f"+{told(now)}" if before == 0 and now else change(measure.format, now, before),
+        was="" if before is None else f"from {told(before)}",
+        tone=tone,
+        is_bad=any(target["state"] == "missed" for target in targets)
+        or (
+            (verdict["state"], verdict["measure"]) == ("look", name)
+            and (verdict["group"] is None or tone == "bad")
+        ),
+        targets=targets,
+        history=values["history"] if len(known) > 1 and min(known) >= 0 else (),
+        spoken=", ".join(map(told, values["history"])),
+        line=bounds[0] if bounds else None,
+    )
+
+
+def _tone(name: str, values: History, changes: Sequence[Change]) -> str:
+    """Whether a number got better or worse, if it did so in any group by more than chance."""
+    now, before, better = values["now"], values["before"], MEASURES[name].better
+    if now is None or before is None or now == before or better == "none":
+        return ""
+    rose, compared = now > before, {name, COMPARED.get(name, name)}
+    if not any(one["measure"] in compared and (one["now"] > one["before"]) == rose for one in changes):
+        return ""
+    return "good" if rose == (better == "up") else "bad"
+
+
+def _detail(name: str, summary: Summary) -> str:
+    """What a number is made of."""
+    now = {key: values["now"] for key, values in summary["measures"].items()}
+    failed, succeeded = now.get("failed"), now.get("succeeded")
+    if name == "failed_share" and failed is not None and succeeded is not None:
+        return f"{say('failed', failed)} of {say('failed', failed + succeeded)}"
+    if name == "cost":
+        return f"{say('credits', now['credits'])} credits"
+    oldest = now.get("oldest_waiting_seconds")
+    return f"the oldest for {say('age_seconds', oldest)}" if name == "waiting" and oldest is not None else ""
+
+
+@dataclass(frozen=True)
+class Failing:
+    """A group with failures: of how many finished ones, the share now and before."""
+
+    group: str
+    failed: float
+    finished: float | None
+    now: float | None
+    before: float | None
+    is_bad: bool
+
+
+def failing(content: Content) -> list[Failing]:
+    """The groups with failures: that of the verdict first, then those with most."""
+    summary = content.summary
+    table = next(one for one in content.tables if one.table.name == "by_group")
+    worse = {one["group"] for one in summary["changes"] if _is_failure(one) and one["now"] > one["before"]}
+    worse |= {one["group"] for one in summary["targets"] if _is_failure(one) and one["state"] == "missed"}
+    found = []
+    for row in (dict(zip(table.names, row, strict=True)) for row in table.rows):
+        if failed := row["failed"]:
+            name = clean(row["group"])
+            share = summary["groups"].get(name, {}).get("failed_share")
+            finished = None if row["succeeded"] is None else failed + row["succeeded"]
+            found.append(
+                Failing(
+                    "none" if name is None else clip(name),
+                    failed,
+                    finished,
+                    row["failed_share"],
+                    share["before"] if share else None,
+                    name is not None and name in worse,
+                )
+            )
+    first = summary["verdict"]["group"]
+    return sorted(found, key=lambda one: (first is None or one.group != clip(first), -one.failed))
+
+
+def _is_failure(one: Change | Target) -> bool:
+    return one["measure"] in ("failed", "failed_share") and one["group"] is not None

@@ -93,20 +93,20 @@ class Landed(storage.Landed):
             (directory / PurePath(facts["uri"]).name).unlink(missing_ok=True)
 
     def outside(self, window: Window) -> Literal["older", "newer"] | None:
-        """Whether all of its records were created before or after both periods."""
+        """Whether all of its records were created before or after all periods."""
         oldest, newest = as_time(self.manifest["created_min"]), as_time(self.manifest["created_max"])
-        if newest and newest < window.before:
+        if newest and newest < window.starts[-1]:
             return "older"
         return "newer" if oldest and oldest >= window.end else None
 
 
 def landings(source: object, make_path: Callable[[str], ObjectStoragePath], window: Window) -> list[Landed]:
-    """The landings that a source names, each once, of one service, in the order of their commits.
+    """The landings that a source names, each once, in the order of their commits.
 
     Commits under an incremental path that are too old to hold something of the window may be missing.
 
     :param source: a manifest, its URL, a path of landings, a directory above some, or several of these.
-    :raises ConfigurationError: where nothing has landed there, or predictions of both services.
+    :raises ConfigurationError: where nothing has landed there.
     """
     found: dict[tuple[str, int], Landed] = {}
     for given in each(source):
@@ -117,9 +117,6 @@ def landings(source: object, make_path: Callable[[str], ObjectStoragePath], wind
         raise ConfigurationError(
             "source: is empty; give a manifest, or a URL such as s3://aws_default@bucket/predictions"
         )
-    services = sorted({landed.manifest["service"] for landed in found.values()})
-    if len(services) > 1:
-        raise ConfigurationError(f"source: holds landings of {' and '.join(services)}; make a report of each")
     return sorted(found.values(), key=attrgetter("order"))
 
 
@@ -173,8 +170,8 @@ def _under(path: ObjectStoragePath, window: Window) -> list[Landed]:
 def _committed(root: ObjectStoragePath, state: State, window: Window) -> list[Landed]:
     """The commits of incremental landings. Those outside of the window are not read and not located."""
     log, entries = Log(root), state.recent
-    # What was committed before the period before was created before it.
-    if entries and entries[0].committed_at + SKEW > window.before:
+    # What was committed before the oldest period was created before it.
+    if entries and entries[0].committed_at + SKEW > window.starts[-1]:
         entries = read_index(root, state.index) + entries
     found = []
     for entry in entries:

@@ -15,6 +15,8 @@ from airflow_provider_predictions.api.errors import ConfigurationError
 
 Period = Literal["day", "week", "month"] | Sequence[datetime | str]
 CALENDAR = ("day", "week", "month")
+MOST_PERIODS = 8
+"""How many periods are shown, this one included."""
 MOST_HOURS, MOST_DAYS, MOST_WEEKS = 48, 62, 370
 """Longer windows are cut into days, weeks (both in days) and months."""
 
@@ -32,22 +34,27 @@ class Bucket:
 class Window:
     """From one moment to another, of which the second is not part of it.
 
-    :param before: where the period before begins, which is as long.
+    :param starts: where it and each period before it begin, the newest first. All are of one length.
     """
 
-    start: datetime
     end: datetime
-    before: datetime
+    starts: tuple[datetime, ...]
     zone: ZoneInfo
+
+    @property
+    def start(self) -> datetime:
+        """The first moment."""
+        return self.starts[0]
+
+    @property
+    def before(self) -> datetime:
+        """Where the period before begins."""
+        return self.starts[1]
 
     @property
     def title(self) -> str:
         """In words, without the end where it is the end of a day."""
-        start, end = self.start.astimezone(self.zone), self.end.astimezone(self.zone)
-        if not _is_midnight(start) or not _is_midnight(end):
-            return f"{start:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M}"
-        last = end.date() - timedelta(days=1)
-        return f"{start:%Y-%m-%d}" if start.date() == last else f"{start:%Y-%m-%d} to {last:%Y-%m-%d}"
+        return in_words(self.start, self.end, self.zone)
 
     @cached_property
     def unit(self) -> str:
@@ -100,8 +107,9 @@ def make_window(period: Period, timezone: str, reference: datetime) -> Window:
     if not isinstance(period, str):
         return _between(period, zone)
     today = reference.astimezone(zone).date()
+    last = today
     if period == "day":
-        first, last = today - timedelta(days=1), today
+        first = today - timedelta(days=1)
     elif period == "week":
         last = today - timedelta(days=today.weekday())
         first = last - timedelta(days=7)
@@ -110,8 +118,24 @@ def make_window(period: Period, timezone: str, reference: datetime) -> Window:
         first = _month(last, -1)
     else:
         raise no_period(period)
-    before = first - (last - first)
-    return Window(_midnight(first, zone), _midnight(last, zone), _midnight(before, zone), zone)
+    starts = (_midnight(first - age * (last - first), zone) for age in range(MOST_PERIODS))
+    return Window(_midnight(last, zone), tuple(starts), zone)
+
+
+def in_words(start: datetime, end: datetime, zone: ZoneInfo) -> str:
+    """From one moment to before another, such as 14-27 November 2026 with an en dash."""
+    first, last = in_zone(start, zone), in_zone(end, zone)
+    if not (_is_midnight(first) and _is_midnight(last)):
+        return f"{first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M}"
+    last -= timedelta(days=1)
+    whole = f"{last.day} {last:%B %Y}"
+    if first.date() == last.date():
+        return whole
+    if first.year != last.year:
+        return f"{first.day} {first:%B %Y} \u2013 {whole}"
+    return (
+        f"{first.day} {first:%B} \u2013 {whole}" if first.month != last.month else f"{first.day}\u2013{whole}"
+    )
 
 
 def no_period(found: object) -> ConfigurationError:
@@ -159,7 +183,7 @@ def _between(period: Any, zone: ZoneInfo) -> Window:
         raise no_period(period) from None
     try:
         start, end = _moment(first, zone), _moment(last, zone)
-        before = start - (end - start)
+        _ = start - (end - start)
     except OverflowError:
         raise ConfigurationError(f"period: reaches back before the year 1; found {short(period)}") from None
     if start >= end:
@@ -167,7 +191,9 @@ def _between(period: Any, zone: ZoneInfo) -> Window:
             f"period: the end must lie after the start; found {start.isoformat()} and {end.isoformat()}. In "
             "Airflow 3 the data interval of a cron schedule has no width; period='day' needs none"
         )
-    return Window(start, end, before, zone)
+    earliest = datetime.min.replace(tzinfo=UTC)
+    ages = range(min(MOST_PERIODS, 1 + (start - earliest) // (end - start)))
+    return Window(end, tuple(start - age * (end - start) for age in ages), zone)
 
 
 def _moment(value: object, zone: ZoneInfo) -> datetime:

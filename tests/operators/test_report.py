@@ -17,9 +17,7 @@ from airflow_provider_predictions.sandbox.server import Sandbox
 from tests.compat import OutletEventAccessors
 from tests.operators.test_operators import LAND
 from tests.report.landed import SERVICES, land
-from tests.report.records import made
-
-pytestmark = pytest.mark.usefixtures("undrawn")
+from tests.report.records import changed, made
 
 START, END = datetime(2026, 11, 2, tzinfo=UTC), datetime(2026, 11, 3, tzinfo=UTC)
 EARLIER = datetime(2026, 11, 1, tzinfo=UTC)
@@ -64,7 +62,7 @@ def test_what_is_pushed_is_small_and_says_it_in_words(service_name: str, tmp_pat
 
     result = operator.execute({})
 
-    assert len(json.dumps(result)) < 10_000
+    assert len(json.dumps(result)) < 40_000
     assert result["text"].startswith({"vlmrun": "VLM Run", "cradl": "Cradl"}[service_name])
     assert f"{result['count']} predictions" in result["text"]
     assert result["summary"] == json.loads((tmp_path / "report/summary.json").read_text())
@@ -83,7 +81,7 @@ def test_the_event_of_an_asset_carries_where_the_report_is(tmp_path: Path) -> No
     result = operator.execute({"outlet_events": collected})
 
     assert collected[asset].extra == {
-        name: result[name] for name in ("path", "report", "service", "count", "text")
+        name: result[name] for name in ("path", "report", "services", "count", "text")
     }
 
 
@@ -104,13 +102,13 @@ def test_a_directory_with_landed_predictions_is_refused(incremental: bool, tmp_p
         (
             {"statuses": "failed, cancelled"},
             ["cancelled", "failed"],
-            {"succeeded", "waiting", "share_failed"},
+            {"succeeded", "waiting", "failed_share"},
         ),
         ({"incremental": True}, "terminal", {"waiting"}),
         (
             {"incremental": True, "statuses": ["failed", "running"]},
             ["failed"],
-            {"succeeded", "waiting", "share_failed"},
+            {"succeeded", "waiting", "failed_share"},
         ),
     ],
 )
@@ -123,11 +121,11 @@ def test_a_landing_says_which_statuses_it_asked_for_and_the_report_counts_no_oth
 
     totals = make(
         source=landed, path=f"file://{tmp_path}/report", period=(now - timedelta(days=2), now)
-    ).execute({})["summary"]["totals"]
+    ).execute({})["summary"]["measures"]
 
     terminal = sorted(SERVICES[service_name].terminal_statuses)
     assert landed["filters"]["statuses"] == (terminal if statuses == "terminal" else statuses)
-    known = {"succeeded", "failed", "waiting", "share_failed"} - unknown
+    known = {"succeeded", "failed", "waiting", "failed_share"} - unknown
     assert {name for name in known | unknown if totals[name]["now"] is None} == unknown
 
 
@@ -199,3 +197,135 @@ def test_templates_are_checked_once_they_are_rendered(tmp_path: Path) -> None:
     )
 
     assert operator.execute({})["count"] == 5
+
+
+TARGETS = {
+    "failed_share": {"max": 0.0},
+    "predictions": {"min": 1},
+    "errors": {"max": 0},
+    "credits:zoo": {"max": 1},
+}
+
+
+def breached(tmp_path: Path, **arguments: Any) -> PredictionsReportOperator:
+    land("vlmrun", tmp_path / "landed", made("vlmrun", EARLIER, END, 200))
+    paths = {"source": str(tmp_path / "landed"), "path": f"file://{tmp_path}/report"}
+    return make(**paths, period=(START, END), targets=TARGETS, **arguments)
+
+
+def test_each_target_is_met_missed_or_unknown_with_the_reason(tmp_path: Path) -> None:
+    summary = breached(tmp_path).execute({})["summary"]
+
+    found = {target["measure"]: (target["state"], target["why"]) for target in summary["targets"]}
+    assert found == {
+        "failed_share": ("missed", ""),
+        "predictions": ("met", ""),
+        "errors": ("unknown", "VLM Run has no errors"),
+        "credits": ("unknown", "there is no zoo in this period or in the one before"),
+    }
+    assert summary["verdict"]["state"] == "look"
+    assert summary["verdict"]["measure"] == "failed_share"
+    assert summary["verdict"]["text"].startswith("Look at ")
+    assert "1 of 4 targets is missed." in summary["text"]
+
+
+def test_a_breach_fails_the_task_once_the_report_is_written_and_tells_no_asset(tmp_path: Path) -> None:
+    asset, collected = Asset(uri="predictions://report"), OutletEventAccessors()
+    operator = breached(tmp_path, on_breach="fail", outlets=[asset])
+
+    with pytest.raises(AirflowFailException, match=r"1 of 4 targets is missed\. Look at .*report\.html"):
+        operator.execute({"outlet_events": collected})
+
+    assert json.loads((tmp_path / "report/_manifest.json").read_text())["complete"]
+    assert not collected[asset].extra
+
+
+def test_a_target_that_is_not_known_is_no_breach(tmp_path: Path) -> None:
+    land("vlmrun", tmp_path / "landed", made("vlmrun", START, END, 9), statuses=["completed"])
+    operator = make(
+        source=str(tmp_path / "landed"),
+        path=f"file://{tmp_path}/report",
+        period=(START, END),
+        targets={"failed_share": {"max": 0}},
+        on_breach="fail",
+    )
+
+    (target,) = operator.execute({})["summary"]["targets"]
+
+    assert (target["state"], target["why"]) == ("unknown", "only completed predictions were to land")
+
+
+def test_a_group_that_stopped_misses_its_least_number(tmp_path: Path) -> None:
+    earlier, now = made("vlmrun", EARLIER, START, 20), made("vlmrun", START, END, 20, seed=3)
+    records = [*changed(earlier, domain="old"), *changed(now, domain="new")]
+    land("vlmrun", tmp_path / "landed", records)
+    operator = make(
+        source=str(tmp_path / "landed"),
+        path=f"file://{tmp_path}/report",
+        period=(START, END),
+        targets={"predictions:old": {"min": 1}},
+    )
+
+    (target,) = operator.execute({})["summary"]["targets"]
+
+    assert (target["now"], target["state"]) == (0, "missed")
+
+
+def test_the_page_shows_a_logo_a_title_and_the_price(tmp_path: Path) -> None:
+    (tmp_path / "logo.svg").write_text("<svg xmlns='http://www.w3.org/2000/svg'/>")
+    operator = breached(
+        tmp_path,
+        logo=str(tmp_path / "logo.svg"),
+        title="Invoices & receipts",
+        price_per_credit=0.5,
+        currency="EUR",
+        prediction_url="https://app.example.com/{id}",
+    )
+
+    result = operator.execute({})
+
+    summary, page = result["summary"], (tmp_path / "report/report.html").read_text()
+    assert summary["title"] == "Invoices & receipts"
+    assert summary["measures"]["cost"]["now"] == pytest.approx(summary["measures"]["credits"]["now"] / 2)
+    assert "data:image/svg+xml;base64," in page
+    assert "Invoices &amp; receipts" in page
+    assert "https://app.example.com/" in page
+    assert "Invoices &amp; receipts" in result["mail"]
+
+
+@pytest.mark.parametrize(("content", "named"), [(b"GIF89a", "neither"), (b"<svg" + b" " * 100_000, "takes")])
+def test_what_is_no_logo_is_named(content: bytes, named: str, tmp_path: Path) -> None:
+    (tmp_path / "logo").write_bytes(content)
+
+    with pytest.raises(AirflowFailException, match=rf"^logo: .*{named}"):
+        breached(tmp_path, logo=str(tmp_path / "logo")).execute({})
+    assert not (tmp_path / "report").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        ({"targets": {"share_failed": {"max": 0.1}}}, "targets: there is no measure share_failed; there are .*failed_share"),
+        ({"targets": {"failed_share": {"max": 5}}}, "targets: .*0.05 is 5 %"),
+        ({"targets": {"credits": {"most": 5}}}, "targets: credits needs min, max"),
+        ({"targets": {"credits": {}}}, "targets: credits needs min, max"),
+        ({"targets": {"credits": {"max": True}}}, "targets: the bounds of credits must be numbers"),
+        ({"targets": {"credits": {"min": 2, "max": 1}}}, "targets: the min of credits"),
+        ({"targets": {"credits:": {"min": 2}}}, "targets: credits: names no group"),
+        ({"targets": {"cost": {"max": 2}}}, "targets: cost needs price_per_credit"),
+        ({"targets": "credits"}, "targets: must be a mapping"),
+        ({"on_breach": "fail"}, "on_breach: goes with targets"),
+        ({"targets": {"credits": {"max": 1}}, "on_breach": "stop"}, "on_breach: "),
+        ({"price_per_credit": 0.1}, "currency: is missing"),
+        ({"currency": "EUR"}, "price_per_credit: is missing"),
+        ({"currency": "euro", "price_per_credit": 1}, "currency: .*EUR"),
+        ({"price_per_credit": -1, "currency": "EUR"}, "price_per_credit: "),
+        ({"group_by": "metadata..customer"}, "group_by: "),
+        ({"title": "a\nb"}, "title: .*one line"),
+        ({"prediction_url": "https://app.example.com"}, "prediction_url: .*{id}"),
+        ({"prediction_url": "javascript:{id}"}, "prediction_url: "),
+    ],
+)
+def test_a_wrong_choice_is_named_while_the_dag_is_parsed(arguments: dict[str, Any], named: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"^{named}"):
+        make(**arguments)

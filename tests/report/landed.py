@@ -19,8 +19,10 @@ from airflow_provider_predictions.api.http.auth import BearerAuth
 from airflow_provider_predictions.api.models import Page
 from airflow_provider_predictions.api.service import Service
 from airflow_provider_predictions.api.vlmrun import VlmRun
-from airflow_provider_predictions.report.build import Summary, build
+from airflow_provider_predictions.report.build import build
+from airflow_provider_predictions.report.options import Options
 from airflow_provider_predictions.report.source import landings
+from airflow_provider_predictions.report.summary import Summary
 from airflow_provider_predictions.report.window import Window
 from airflow_provider_predictions.storage.attempt import TaskRun
 from airflow_provider_predictions.storage.commit import LandingPath
@@ -84,11 +86,12 @@ def land(
             return target.commit(content, target.state if incremental else None)
 
 
-def report(source: object, window: Window, files: Path) -> Summary:
-    """Write the files of a report."""
+def report(source: object, window: Window, files: Path, **options: Any) -> Summary:
+    """Write the files of a report, and answer its summary."""
     files.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as workspace:
-        return build(landings(source, ObjectStoragePath, window), window, files, Path(workspace))
+        found = landings(source, ObjectStoragePath, window)
+        return build(found, window, files, Path(workspace), Options(**options)).summary
 
 
 def table(files: Path, name: str) -> list[list[str]]:

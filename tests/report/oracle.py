@@ -21,19 +21,28 @@ Row = tuple[Any, ...]
 
 @dataclass(frozen=True)
 class Times:
-    """A period, the beginning of the one before, and how a moment of the period is labelled."""
+    """Periods of one length, the newest first, and how a moment of the newest is labelled."""
 
-    before: datetime
-    start: datetime
     end: datetime
+    starts: Sequence[datetime]
     zone: ZoneInfo
     label: str
 
-    def of(self, moment: datetime | None) -> str | None:
-        """Which period a moment lies in."""
-        if moment is None or not self.before <= moment < self.end:
-            return None
-        return "now" if moment >= self.start else "before"
+    @property
+    def start(self) -> datetime:
+        return self.starts[0]
+
+    @property
+    def before(self) -> datetime:
+        return self.starts[1]
+
+    def end_of(self, age: int) -> datetime:
+        return self.starts[age - 1] if age else self.end
+
+    def age(self, moment: datetime | None) -> int | None:
+        """How many periods before the newest one a moment lies."""
+        ages = (age for age, start in enumerate(self.starts) if moment and start <= moment < self.end_of(age))
+        return next(ages, None)
 
 
 @dataclass
@@ -56,6 +65,7 @@ class Seen:
     finished: datetime | None
     message: str | None
     terminal: frozenset[str]
+    service: str = ""
     credits: float | None = None
     elements: float | None = None
     element_type: str | None = None
@@ -72,6 +82,8 @@ class Seen:
 
     @property
     def seconds(self) -> float | None:
+        if self.service == "cradl":
+            return self.inference
         return (self.finished - self.created).total_seconds() if self.finished and self.created else None
 
 
@@ -177,7 +189,7 @@ def as_cradl(raw: bytes) -> Seen:
 
 
 def _extract(seen: Seen, value: Any) -> None:
-    label = value.get("label") or ""
+    label = str(value.get("label") or "")
     _complain(seen, value, label)
     if not isinstance(value.get("value"), list):
         seen.fields.append((label, number(value.get("confidence"))))
@@ -195,14 +207,27 @@ def _complain(seen: Seen, given: Any, label: str) -> None:
         seen.problems += [Problem(kind, label, words(one)) for one in each if words(one)]
 
 
+CONFIDENCES = ("fields", "mean_confidence", "share_under_70", "share_under_90")
 READ: dict[str, Callable[[bytes], Seen]] = {"vlmrun": as_vlmrun, "cradl": as_cradl}
+
+
+def understood(service: str, raw: bytes, group_by: str | None) -> Seen:
+    """A record of a service, in its group."""
+    seen = READ[service](raw)
+    seen.service = service
+    if group_by:
+        found = json.loads(raw)
+        for name in group_by.split("."):
+            found = found.get(name) if isinstance(found, dict) else None
+        seen.group = text(found)
+    return seen
 
 
 def latest(landings: Sequence[Sequence[Seen]]) -> list[Seen]:
     """Each prediction once: a finished one before an unfinished one, then the later one."""
     kept: dict[object, Seen] = {}
     for seen in (seen for landing in landings for seen in landing):
-        key = seen.id if seen.id is not None else id(seen)
+        key = (seen.service, seen.id) if seen.id is not None else id(seen)
         other = kept.get(key)
         if other is None or seen.status in seen.terminal or other.status not in other.terminal:
             kept[key] = seen
@@ -218,53 +243,99 @@ def descending(key: float | None) -> tuple[bool, float]:
 
 
 class Oracle:
-    """What a report of a service must say."""
+    """What a report must say.
 
-    def __init__(self, service: str, landings: Sequence[Sequence[bytes]], times: Times) -> None:
-        self.service = service
+    :param landings: of each, the service and the records.
+    """
+
+    def __init__(
+        self,
+        landings: Sequence[tuple[str, Sequence[bytes]]],
+        times: Times,
+        *,
+        price: float | None = None,
+        group_by: str | None = None,
+    ) -> None:
+        self.services = sorted({service for service, _ in landings})
         self.times = times
-        self.all = latest([[READ[service](raw) for raw in landing] for landing in landings])
-        self.landed = sum(map(len, landings))
-        self.now = [seen for seen in self.all if times.of(seen.created) == "now"]
-        self.before = [seen for seen in self.all if times.of(seen.created) == "before"]
+        self.price = price
+        self.all = latest(
+            [[understood(service, raw, group_by) for raw in records] for service, records in landings]
+        )
+        self.landed = sum(len(records) for _, records in landings)
+        self.of = [[seen for seen in self.all if times.age(seen.created) == age] for age in range(8)]
+        self.now, self.before = self.of[:2]
 
     # --- the head --------------------------------------------------------------------------------
 
-    def totals(self) -> dict[str, dict[str, Any]]:
-        now, before = self._totals(self.now), self._totals(self.before)
-        return {name: {"now": now[name], "before": before[name]} for name in now}
+    def measures(self) -> dict[str, dict[str, Any]]:
+        oldest = min(seen.created for seen in self.all if seen.created)
+        ages = [age for age in range(8) if age <= 1 or oldest <= self.times.starts[age]]
+        found = [self._totals(self.of[age], self.times.end_of(age)) for age in ages]
+        return {
+            name: {
+                "now": found[0][name],
+                "before": found[1][name],
+                "history": [totals[name] for totals in reversed(found)],
+            }
+            for name in found[0]
+        }
 
-    def _totals(self, rows: Sequence[Seen]) -> dict[str, Any]:
+    def groups(self) -> dict[str, dict[str, dict[str, Any]]]:
+        """Each measure of each group; those of fields by their label, those of problems by the message."""
+        found: dict[str, dict[str, dict[str, Any]]] = defaultdict(lambda: defaultdict(dict))
+        for when, rows, age in (("now", self.now, 0), ("before", self.before, 1)):
+            groups = {seen.group for seen in (*self.now, *self.before)} - {None}
+            for group in groups:
+                of_group = [seen for seen in rows if seen.group == group]
+                for name, value in self._totals(of_group, self.times.end_of(age)).items():
+                    if name not in (*CONFIDENCES, "errors", "warnings"):
+                        found[str(group)][name][when] = value
+            for label in {label for seen in (*self.now, *self.before) for label, _ in seen.fields}:
+                values = [known for seen in rows for name, known in seen.fields if name == label]
+                for name, value in zip(CONFIDENCES, self._confidences(values), strict=True):
+                    found[label][name][when] = value
+            for message in {each.message for seen in (*self.now, *self.before) for each in seen.problems}:
+                kinds = Counter(p.kind for seen in rows for p in seen.problems if p.message == message)
+                for kind in ("error", "warning"):
+                    found[str(message)][f"{kind}s"][when] = kinds[kind]
+        return found
+
+    def _totals(self, rows: Sequence[Seen], end: datetime) -> dict[str, Any]:
         states = Counter(seen.state for seen in rows)
         found: dict[str, Any] = {
             "predictions": len(rows),
             "succeeded": states["succeeded"],
             "failed": states["failed"],
             "waiting": states["waiting"],
-            "share_failed": share(states["failed"], states["failed"] + states["succeeded"]),
+            "failed_share": share(states["failed"], states["failed"] + states["succeeded"]),
         }
-        if self.service == "vlmrun":
-            seconds = [seen.seconds for seen in rows if seen.seconds is not None]
-            return found | {
-                "credits": math.fsum(seen.credits or 0 for seen in rows),
-                "pages": math.fsum(seen.elements or 0 for seen in rows if seen.element_type == "page"),
-                "p50_seconds_to_complete": percentile(seconds, 0.5),
-                "p95_seconds_to_complete": percentile(seconds, 0.95),
-                "max_seconds_to_complete": most(seconds),
-            }
-        inference = [seen.inference for seen in rows if seen.inference is not None]
-        kinds = Counter(problem.kind for seen in rows for problem in seen.problems)
-        fields = [confidence for seen in rows for _, confidence in seen.fields]
-        names = ("fields", "mean_confidence", "share_under_70", "share_under_90")
-        return (
-            found
-            | {
-                "p50_inference_seconds": percentile(inference, 0.5),
-                "p95_inference_seconds": percentile(inference, 0.95),
-            }
-            | dict(zip(names, self._confidences(fields), strict=True))
-            | {"errors": kinds["error"], "warnings": kinds["warning"]}
-        )
+        if "vlmrun" in self.services:
+            used = math.fsum(seen.credits or 0 for seen in rows)
+            found["credits"] = used
+            if self.price is not None:
+                found["cost"] = used * self.price
+            found["pages"] = math.fsum(seen.elements or 0 for seen in rows if seen.element_type == "page")
+        seconds = [seen.seconds for seen in rows if seen.seconds is not None]
+        found |= {
+            "mean_seconds": mean(seconds),
+            "median_seconds": percentile(seconds, 0.5),
+            "p95_seconds": percentile(seconds, 0.95),
+            "longest_seconds": most(seconds),
+            "oldest_waiting_seconds": most(
+                [
+                    (end - seen.created).total_seconds()
+                    for seen in rows
+                    if seen.state == "waiting" and seen.created
+                ]
+            ),
+        }
+        if "cradl" in self.services:
+            kinds = Counter(problem.kind for seen in rows for problem in seen.problems)
+            fields = [confidence for seen in rows for _, confidence in seen.fields]
+            found |= dict(zip(CONFIDENCES, self._confidences(fields), strict=True))
+            found |= {"errors": kinds["error"], "warnings": kinds["warning"]}
+        return found
 
     def statuses(self) -> dict[str, int]:
         return dict(Counter(seen.status for seen in self.now))
@@ -277,8 +348,8 @@ class Oracle:
             - len(self.all),
             "no creation time that can be read": sum(1 for moment in created if moment is None),
             "created after the period": sum(1 for moment in created if moment and moment >= self.times.end),
-            "created before the period before": sum(
-                1 for moment in created if moment and moment < self.times.before
+            "created before the oldest period": sum(
+                1 for moment in created if moment and moment < self.times.starts[-1]
             ),
         }
         return {reason: count for reason, count in counts.items() if count}
@@ -286,31 +357,26 @@ class Oracle:
     # --- the tables ------------------------------------------------------------------------------
 
     def tables(self) -> dict[str, list[Row]]:
-        shared = {
+        found = {
             "by_time": self.by_time(),
+            "by_group": self.by_group(),
+            "time_to_complete": self.time_to_complete(),
+            "failure_reasons": self.failure_reasons(),
+            "failures": self.failures(),
             "waiting": self.waiting(),
             "late": self.late(),
             "changes": self.changes(),
         }
-        if self.service == "vlmrun":
-            return shared | {
-                "by_domain": self.by_domain(),
-                "credits_by_time": self.credits_by_time(),
-                "processed": self.processed(),
-                "time_to_complete": self.spread(lambda seen: seen.seconds),
-                "failure_reasons": self.failure_reasons(),
-                "failures": self.failures(),
+        if "vlmrun" in self.services:
+            found |= {"credits_by_time": self.credits_by_time(), "processed": self.processed()}
+        if "cradl" in self.services:
+            found |= {
+                "confidence": self.confidence(),
+                "confidence_by_time": self.confidence_by_time(),
+                "least_confident": self.least_confident(),
+                "problems": self.problems(),
             }
-        return shared | {
-            "by_model": self.by_model(),
-            "confidence": self.confidence(),
-            "under_70_by_time": self.confidence_by_time(),
-            "under_90_by_time": self.confidence_by_time(),
-            "least_confident": self.least_confident(),
-            "inference_time": self.spread(lambda seen: seen.inference),
-            "problems": self.problems(),
-            "failures": self.failures(),
-        }
+        return found
 
     def _label(self, moment: datetime) -> str:
         """Of the hour or the day in which a moment lies, on the wall of the zone."""
@@ -337,22 +403,21 @@ class Oracle:
             found[seen.group].append(seen)
         return sorted(found.items(), key=lambda item: (-len(item[1]), nulls_last(item[0])))
 
-    def by_model(self) -> list[Row]:
-        names = ("predictions", "succeeded", "failed", "waiting", "share_failed")
+    def by_group(self) -> list[Row]:
         return [
-            (group, *(totals[name] for name in names))
-            for group, totals in ((group, self._totals(rows)) for group, rows in self._by_group())
+            (
+                group,
+                *(
+                    value
+                    for name, value in self._totals(rows, self.times.end).items()
+                    if name not in (*CONFIDENCES, "errors", "warnings")
+                ),
+            )
+            for group, rows in self._by_group()
         ]
 
-    def by_domain(self) -> list[Row]:
-        costs = {
-            group: (totals["credits"], totals["pages"])
-            for group, totals in ((group, self._totals(rows)) for group, rows in self._by_group())
-        }
-        return [(*row, *costs[row[0]]) for row in self.by_model()]
-
     def credits_by_time(self) -> list[Row]:
-        found = self._in_time((seen, seen.group) for seen in self.now)
+        found = self._in_time((seen, seen.group) for seen in self.now if seen.service == "vlmrun")
         return [
             (label, group or "", math.fsum(seen.credits or 0 for seen in rows))
             for (label, group), rows in sorted(
@@ -377,11 +442,11 @@ class Oracle:
         rows = [(kind, math.fsum(values), len(values)) for kind, values in found.items()]
         return sorted(rows, key=lambda row: (-row[1], nulls_last(row[0])))
 
-    def spread(self, measure: Callable[[Seen], float | None]) -> list[Row]:
+    def time_to_complete(self) -> list[Row]:
         found: dict[str | None, list[float]] = defaultdict(list)
         for seen in self.now:
-            if (value := measure(seen)) is not None:
-                found[seen.group].append(value)
+            if seen.seconds is not None:
+                found[seen.group].append(seen.seconds)
         rows = [
             (group, len(values), percentile(values, 0.5), percentile(values, 0.95), max(values))
             for group, values in found.items()
@@ -401,15 +466,13 @@ class Oracle:
 
     def failures(self) -> list[Row]:
         failed = [seen for seen in self.now if seen.state == "failed" and seen.created]
-        failed.sort(key=lambda seen: nulls_last(seen.id))
+        failed.sort(key=lambda seen: (nulls_last(seen.id), seen.service))
         failed.sort(key=lambda seen: seen.created, reverse=True)  # type: ignore[arg-type, return-value]
-        if self.service == "vlmrun":
-            return [(s.id, s.group, s.status, _iso(s.created), s.message) for s in failed]
-        return [(s.id, s.document, s.group, _iso(s.created), s.message) for s in failed]
+        return [(s.id, s.group, _iso(s.created), s.message, s.document) for s in failed]
 
     def waiting(self) -> list[Row]:
         waiting = [seen for seen in self.now if seen.state == "waiting"]
-        waiting.sort(key=lambda seen: (seen.created, nulls_last(seen.id)))
+        waiting.sort(key=lambda seen: (seen.created, nulls_last(seen.id), seen.service))
         return [
             (s.id, s.group, s.status, _iso(s.created), (self.times.end - s.created).total_seconds())
             for s in waiting
@@ -482,7 +545,7 @@ class Oracle:
             for group in now.keys() | before.keys():
                 score = (_of_sums if kind == "sum" else _of_means)(now.get(group, []), before.get(group, []))
                 if score is not None and abs(score[2]) >= 2:
-                    found.append((name, group, *score))
+                    found.append((name, group, *score[:2], round(score[2], 6)))
         return sorted(found, key=lambda row: (-abs(row[4]), row[0], nulls_last(row[1])))
 
     @staticmethod
@@ -495,24 +558,24 @@ class Oracle:
 
     def _measures(self) -> list[tuple[str, str, Callable[[Seen], Any]]]:
         ended = {"failed": 1, "succeeded": 0}
-        shared: list[tuple[str, str, Callable[[Seen], Any]]] = [
+        found: list[tuple[str, str, Callable[[Seen], Any]]] = [
             ("predictions", "sum", lambda s: [(s.group, 1)]),
-            ("failed predictions", "sum", lambda s: [(s.group, 1 if s.state == "failed" else None)]),
-            ("share that failed", "mean", lambda s: [(s.group, ended.get(s.state))]),
+            ("failed", "sum", lambda s: [(s.group, 1 if s.state == "failed" else None)]),
+            ("failed_share", "mean", lambda s: [(s.group, ended.get(s.state))]),
+            ("mean_seconds", "mean", lambda s: [(s.group, s.seconds)]),
         ]
-        if self.service == "vlmrun":
-            return [
-                *shared,
+        if "vlmrun" in self.services:
+            found += [
                 ("credits", "sum", lambda s: [(s.group, s.credits)]),
                 ("pages", "sum", lambda s: [(s.group, s.elements if s.element_type == "page" else None)]),
-                ("mean seconds to complete", "mean", lambda s: [(s.group, s.seconds)]),
             ]
-        return [
-            *shared,
-            ("mean inference seconds", "mean", lambda s: [(s.group, s.inference)]),
-            ("mean confidence", "mean", lambda s: s.fields),
-            ("errors and warnings", "sum", lambda s: [(problem.message, 1) for problem in s.problems]),
-        ]
+        if "cradl" in self.services:
+            found += [
+                ("mean_confidence", "mean", lambda s: s.fields),
+                ("errors", "sum", lambda s: [(p.message, 1) for p in s.problems if p.kind == "error"]),
+                ("warnings", "sum", lambda s: [(p.message, 1) for p in s.problems if p.kind == "warning"]),
+            ]
+        return found
 
 
 def _of_sums(now: Sequence[float], before: Sequence[float]) -> tuple[float, float, float] | None:
@@ -523,7 +586,7 @@ def _of_sums(now: Sequence[float], before: Sequence[float]) -> tuple[float, floa
 
 
 def _of_means(now: Sequence[float], before: Sequence[float]) -> tuple[float, float, float] | None:
-    if not now or not before:
+    if min(len(now), len(before)) < 5:
         return None
     both = [*now, *before]
     middle = fmean(both)

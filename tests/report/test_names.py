@@ -13,8 +13,6 @@ from airflow_provider_predictions.report.window import make_window
 from tests.report.landed import FORMS, land, left_out, report
 from tests.report.records import changed, made
 
-pytestmark = pytest.mark.usefixtures("undrawn")
-
 START, END = datetime(2026, 11, 2, tzinfo=UTC), datetime(2026, 11, 3, tzinfo=UTC)
 WINDOW = make_window((START, END), "UTC", END)
 NAMES = [

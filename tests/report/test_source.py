@@ -17,8 +17,6 @@ from airflow_provider_predictions.report.window import make_window
 from tests.report.landed import land, left_out, report
 from tests.report.records import made
 
-pytestmark = pytest.mark.usefixtures("undrawn")
-
 START, END = datetime(2026, 11, 2, tzinfo=UTC), datetime(2026, 11, 3, tzinfo=UTC)
 WINDOW = make_window((START, END), "UTC", END)
 
@@ -85,11 +83,14 @@ def test_a_manifest_of_something_else_is_refused(base: Path, text: str) -> None:
         paths(str(base))
 
 
-def test_landings_of_two_services_make_no_report(base: Path) -> None:
+def test_landings_of_two_services_make_one_report(base: Path, tmp_path: Path) -> None:
+    alone = report(str(base), WINDOW, tmp_path / "alone")["count"]
     land("cradl", base / "d", made("cradl", START, END, 2))
 
-    with pytest.raises(ConfigurationError, match=r"^source: holds landings of cradl and vlmrun"):
-        paths(str(base))
+    summary = report(str(base), WINDOW, tmp_path / "files")
+
+    assert summary["services"] == ["cradl", "vlmrun"]
+    assert summary["count"] == alone + 2
 
 
 def test_a_landing_that_was_copied_is_read_where_it_lies(base: Path, tmp_path: Path) -> None:
@@ -141,7 +142,8 @@ def test_an_empty_landing_makes_a_report_that_says_so(service_name: str, tmp_pat
     summary = report(str(tmp_path / "landed"), WINDOW, tmp_path / "files")
 
     assert summary["count"] == 0
-    assert summary["totals"]["predictions"] == {"now": 0, "before": 0}
+    assert summary["measures"]["predictions"] == {"now": 0, "before": None, "history": [None, 0]}
+    assert summary["verdict"]["state"] == "unknown"
     assert "No predictions were created in this period." in (tmp_path / "files/report.html").read_text()
 
 

@@ -12,18 +12,15 @@ from airflow_provider_predictions.report.window import make_window
 from tests.report.landed import SERVICES, land, report, table
 from tests.report.records import changed, made
 
-pytestmark = pytest.mark.usefixtures("undrawn")
-
 START, END = datetime(2026, 11, 2, tzinfo=UTC), datetime(2026, 11, 3, tzinfo=UTC)
 OLDEST, BEFORE = datetime(2026, 10, 30, tzinfo=UTC), datetime(2026, 11, 1, tzinfo=UTC)
 WINDOW = make_window((START, END), "UTC", END)
 DONE = {"vlmrun": "completed", "cradl": "succeeded"}
 
 
-def shares(service: str, files: Path) -> list[list[str]]:
+def shares(files: Path) -> list[list[str]]:
     """Succeeded, failed, waiting and the share that failed, of each group."""
-    name = {"vlmrun": "by_domain", "cradl": "by_model"}[service]
-    return [row[2:6] for row in table(files, name)]
+    return [row[2:6] for row in table(files, "by_group")]
 
 
 def test_of_succeeded_predictions_there_is_no_share_that_failed(service_name: str, tmp_path: Path) -> None:
@@ -33,16 +30,17 @@ def test_of_succeeded_predictions_there_is_no_share_that_failed(service_name: st
 
     summary = report(str(tmp_path / "landed"), WINDOW, tmp_path / "files")
 
-    assert summary["totals"]["succeeded"]["now"] == summary["count"] > 10
-    for name in ("failed", "waiting", "share_failed"):
-        assert summary["totals"][name] == {"now": None, "before": None}
+    assert summary["measures"]["succeeded"]["now"] == summary["count"] > 10
+    for name in ("failed", "waiting", "failed_share"):
+        assert {*summary["measures"][name]["history"]} == {None}
     assert "failed" not in summary["text"]
     assert summary["notes"] == [
         f"Only {done} predictions were to land, so there is no number of failed and waiting ones here, and "
         "no share that failed."
     ]
-    assert {tuple(row[1:]) for row in shares(service_name, tmp_path / "files")} == {("", "", "")}
-    assert (tmp_path / "files/report.html").read_text().count("Not landed.") >= 2
+    assert {tuple(row[1:]) for row in shares(tmp_path / "files")} == {("", "", "")}
+    page = (tmp_path / "files/report.html").read_text()
+    assert "<p>Not landed: why predictions failed, failed predictions, still waiting.</p>" in page
 
 
 def test_of_incremental_landings_there_is_no_number_of_waiting_ones(
@@ -55,9 +53,9 @@ def test_of_incremental_landings_there_is_no_number_of_waiting_ones(
 
     summary = report(str(tmp_path / "landed"), WINDOW, tmp_path / "files")
 
-    totals = summary["totals"]
-    assert totals["waiting"] == {"now": None, "before": None}
-    assert totals["share_failed"]["now"] == totals["failed"]["now"] / summary["count"]
+    totals = summary["measures"]
+    assert {*totals["waiting"]["history"]} == {None}
+    assert totals["failed_share"]["now"] == totals["failed"]["now"] / summary["count"]
     assert summary["notes"] == [
         f"Only {', '.join(terminal[:2])} and {terminal[2]} predictions were to land, so there is no number "
         "of waiting ones here."
@@ -78,8 +76,9 @@ def test_landings_of_all_and_of_some_statuses_are_not_compared(
 
     summary = report(str(tmp_path), WINDOW, tmp_path / "files")
 
-    assert summary["totals"]["share_failed"] == {"now": None, "before": None}
-    assert not [change for change in summary["changes"] if unknown in change]
+    share = summary["measures"]["failed_share"]
+    assert (share["now"], share["before"]) == (None, None)
+    assert not [change for change in summary["changes"] if unknown in change["measure"]]
     assert summary["notes"][0].startswith(f"Of some landings only {statuses[0]} predictions were to land, so")
 
 
@@ -91,5 +90,5 @@ def test_where_all_was_to_land_a_zero_is_one(statuses: Any, tmp_path: Path) -> N
 
     summary = report(str(tmp_path), WINDOW, tmp_path / "files")
 
-    assert [summary["totals"][name]["now"] for name in ("failed", "waiting", "share_failed")] == [0, 0, 0.0]
+    assert [summary["measures"][name]["now"] for name in ("failed", "waiting", "failed_share")] == [0, 0, 0.0]
     assert not [note for note in summary["notes"] if "to land" in note]

@@ -8,14 +8,11 @@ import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
-import pytest
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 from airflow_provider_predictions.operators.report import PredictionsReportOperator
 from tests.report.landed import FORMS, land
 from tests.report.records import made
-
-pytestmark = pytest.mark.usefixtures("undrawn")
 
 START, END = datetime(2026, 11, 2, tzinfo=UTC), datetime(2026, 11, 3, tzinfo=UTC)
 

@@ -71,7 +71,7 @@ with DAG("dag", schedule=None, start_date=datetime(2026, 1, 1, tzinfo=UTC)):
 ours = min(timed(tasks) for _ in range(5))
 plain = min(timed(lambda n: [Plain(task_id=f"p{n}", path="x")]) for _ in range(5))
 print(seen)
-heavy = {"s3fs", "adlfs", "gcsfs", "boto3", "duckdb", "pyarrow", "matplotlib"}
+heavy = {"s3fs", "adlfs", "gcsfs", "boto3", "duckdb", "pyarrow"}
 print(sorted(heavy.intersection(sys.modules)))
 print(ours / plain)
 """

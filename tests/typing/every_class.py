@@ -92,7 +92,7 @@ def types(context: Context) -> None:
     assert_type(land.execute(context), Manifest)
     assert_type(report.execute(context), Report)
     assert_type(add.execute(context), IcebergCommit)
-    assert_type(report.execute(context)["summary"]["totals"]["predictions"]["now"], float | None)
+    assert_type(report.execute(context)["summary"]["measures"]["predictions"]["now"], float | None)
     assert_type(wait.execute_complete(context, {}), Waited)
     try:
         cradl.get_prediction("x")

@@ -1,0 +1,128 @@
+"""Targets of a report, and its verdict."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from airflow_provider_predictions.api.errors import ConfigurationError
+from airflow_provider_predictions.api.wording import counted
+from airflow_provider_predictions.report.measures import MEASURES, Measure
+from airflow_provider_predictions.report.summary import Change, Number, Target, Verdict
+from airflow_provider_predictions.report.words import clean, number
+
+Targets = Mapping[str, Mapping[str, float]]
+LONGEST = 80
+"""Characters of the name of a group in the verdict."""
+ALARMING = 3
+"""A mean or a share that got worse by so many standard deviations is worth a look."""
+
+
+def checked_targets(given: Any) -> dict[str, dict[str, float]]:
+    """Targets by measure, or by measure and group: ``{"failed_share:document.receipt": {"max": 0.05}}``.
+
+    :raises ConfigurationError: naming what is wrong.
+    """
+    if not isinstance(given, Mapping):
+        raise _wrong("must be a mapping of measures to bounds")
+    return {str(name): _bounds(str(name), given[name]) for name in given}
+
+
+def _bounds(name: str, bounds: Any) -> dict[str, float]:
+    measure, colon, group = name.partition(":")
+    if measure not in MEASURES:
+        raise _wrong(f"there is no measure {measure}; there are {', '.join(MEASURES)}")
+    if colon and not group:
+        raise _wrong(f"{name} names no group after the colon")
+    if not isinstance(bounds, Mapping) or not bounds or not bounds.keys() <= {"min", "max"}:
+        raise _wrong(f"{name} needs min, max or both, and nothing else")
+    for bound in bounds.values():
+        if isinstance(bound, bool) or not isinstance(bound, int | float) or not math.isfinite(bound):
+            raise _wrong(f"the bounds of {name} must be numbers")
+        if MEASURES[measure].format == "share" and not 0 <= bound <= 1:
+            raise _wrong(f"{name} is a share of 0 to 1: 0.05 is 5 %")
+    if bounds.get("min", -math.inf) > bounds.get("max", math.inf):
+        raise _wrong(f"the min of {name} is over its max")
+    return dict(bounds)
+
+
+def _wrong(what: str) -> ConfigurationError:
+    return ConfigurationError(f"targets: {what}")
+
+
+def judged(name: str, bounds: Mapping[str, float], value: float | None, why_not: str) -> Target:
+    """A target and whether it is met.
+
+    :param value: of the period; None where it is not known.
+    :param why_not: why it is not.
+    """
+    measure, _, group = name.partition(":")
+    low, high = bounds.get("min"), bounds.get("max")
+    met = value is not None and (low is None or value >= low) and (high is None or value <= high)
+    return {
+        "measure": measure,
+        "group": group or None,
+        "min": low,
+        "max": high,
+        "now": value,
+        "state": "unknown" if value is None else "met" if met else "missed",
+        "why": why_not if value is None else "",
+    }
+
+
+def verdict(
+    targets: Sequence[Target],
+    changes: Sequence[Change],
+    measures: Mapping[str, Number],
+    groups: Mapping[str, Mapping[str, Number]],
+    currency: str | None,
+) -> Verdict:
+    """Whether to look, and at what: a missed target first, then what got worse by far more than chance.
+
+    :param changes: the least likely first.
+    """
+    worse = [change for change in changes if _is_alarming(change)]
+    missed = [target for target in targets if target["state"] == "missed"]
+    if missed:
+        found: Target | Change = missed[0]
+        same = [change for change in worse if change["measure"] == found["measure"]]
+        if found["group"] is None and same:  # the group that is behind it
+            found = same[0]
+    elif worse:
+        found = worse[0]
+    elif not measures["predictions"]["now"]:
+        return _unknown("No predictions were created in this period.")
+    elif measures["failed_share"]["now"] is None:
+        return _unknown("Failures are not known.")
+    elif not (measures["predictions"]["before"] or targets):
+        return _unknown("There is nothing to compare with yet.")
+    else:
+        return {"state": "normal", "text": "Normal.", "measure": None, "group": None}
+    measure, group = MEASURES[found["measure"]], found["group"]
+    numbers = groups.get(group, {}) if group else measures
+    before = numbers[measure.name]["before"] if measure.name in numbers else None
+    text = f"Look at {clean(group)[:LONGEST]}: {measure.phrase}" if group else f"Look at {measure.phrase}:"
+    now = number(measure.format, found["now"], currency)
+    came = f"{number(measure.format, before, currency)} to {now}" if before is not None else now
+    return {"state": "look", "text": f"{text} {came}.", "measure": measure.name, "group": group}
+
+
+def count_missed(targets: Sequence[Target]) -> str:
+    """How many targets are missed, in words; empty where none is."""
+    missed = sum(target["state"] == "missed" for target in targets)
+    return (
+        f"{missed} of {counted(len(targets), 'target')} {'is' if missed == 1 else 'are'} missed"
+        if missed
+        else ""
+    )
+
+
+def _is_alarming(change: Change) -> bool:
+    measure: Measure = MEASURES[change["measure"]]
+    worse = change["score"] if measure.better == "down" else -change["score"]
+    return measure.better != "none" and measure.kind == "mean" and worse >= ALARMING
+
+
+def _unknown(text: str) -> Verdict:
+    return {"state": "unknown", "text": text, "measure": None, "group": None}

@@ -1,0 +1,68 @@
+"""Numbers as people read them."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Any
+
+from airflow_provider_predictions.report.measures import Format
+
+NARROW = "\u202f"
+"""The narrow no-break space before a unit."""
+CURRENCIES = {"EUR": "€", "USD": "$", "GBP": "£", "JPY": "¥"}
+UNKNOWN = "\u2013"
+MINUS = "\u2212"
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def clean(cell: Any) -> Any:
+    """Text without what changes the text around it: control characters and marks of direction."""
+    return _CONTROL.sub("\ufffd", cell) if isinstance(cell, str) else cell
+
+
+def number(form: Format, value: float | None, currency: str | None = None) -> str:
+    """A number with its unit; a dash where it is not known.
+
+    :param currency: of money.
+    """
+    if value is None or not math.isfinite(value):
+        return UNKNOWN
+    if form == "share":
+        return f"{100 * value:.1f}{NARROW}%"
+    if form == "seconds":
+        return duration(value)
+    if form == "money":
+        return f"{CURRENCIES.get(currency or '', currency or '')}{NARROW}{value:,.2f}"
+    whole = float(value).is_integer() or abs(value) >= 1000
+    return f"{value:,.0f}" if whole else f"{value:,.1f}" if abs(value) >= 1 else f"{value:.2g}"
+
+
+def duration(seconds: float) -> str:
+    """Seconds in the two largest units that matter."""
+    if seconds < 0:
+        return f"{MINUS}{duration(-seconds)}"
+    if seconds < 60:
+        return f"{seconds:.3g}{NARROW}s"
+    units = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
+    left, parts = round(seconds), list[str]()
+    for unit, size in units:
+        if left >= size and len(parts) < 2:
+            parts.append(f"{left // size}{NARROW}{unit}")
+            left %= size
+        elif parts:
+            break
+    return " ".join(parts)
+
+
+def change(form: Format, now: float | None, before: float | None) -> str:
+    """How a number differs from the one before, shares in points; empty where that is not known."""
+    if now is None or before is None or not (math.isfinite(now) and math.isfinite(before)):
+        return ""
+    if form == "share":
+        points = 100 * (now - before)
+        return "unchanged" if abs(points) < 0.05 else f"{points:+.1f} points".replace("-", MINUS)
+    if not before:
+        return "new" if now else "unchanged"
+    percent = 100 * (now - before) / abs(before)
+    return "unchanged" if abs(percent) < 0.5 else f"{percent:+,.0f}{NARROW}%".replace("-", MINUS)
