@@ -305,7 +305,10 @@ def test_what_is_no_logo_is_named(content: bytes, named: str, tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [
-        ({"targets": {"share_failed": {"max": 0.1}}}, "targets: there is no measure share_failed; there are .*failed_share"),
+        (
+            {"targets": {"share_failed": {"max": 0.1}}},
+            "targets: there is no measure share_failed; there are .*failed_share",
+        ),
         ({"targets": {"failed_share": {"max": 5}}}, "targets: .*0.05 is 5 %"),
         ({"targets": {"credits": {"most": 5}}}, "targets: credits needs min, max"),
         ({"targets": {"credits": {}}}, "targets: credits needs min, max"),
