@@ -1,4 +1,4 @@
-"""Made-up predictions that look real, from a seed."""
+"""Make predictions that look real, from a seed."""
 
 from __future__ import annotations
 
@@ -37,8 +37,7 @@ class Record:
     """One prediction.
 
     :param seed: of its content.
-    :param work: seconds from its creation until it is finished.
-    :param outcome: its final status.
+    :param work: seconds from its creation to its final status, ``outcome``.
     """
 
     id: str
@@ -50,7 +49,6 @@ class Record:
 
     @property
     def ended(self) -> datetime:
-        """When the prediction is finished."""
         return self.created + timedelta(seconds=self.work)
 
 
@@ -137,7 +135,7 @@ def _cradl_status(record: Record, now: datetime) -> str:
 
 
 def values(record: Record) -> bytes:
-    """The extracted fields of a Cradl prediction. The list does not contain them."""
+    """The extracted fields of a Cradl prediction, which the list omits."""
     rng = random.Random(record.seed)
     fields: list[dict[str, Any]] = [
         _value(rng, "supplier", rng.choice(SUPPLIERS)),

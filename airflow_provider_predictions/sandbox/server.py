@@ -1,4 +1,4 @@
-"""The whole sandbox on a real socket, in a thread or in the foreground."""
+"""The sandbox on a real socket, served by a thread."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from airflow_provider_predictions.sandbox.store import RecordStore
 
 
 class Sandbox:
-    """VLM Run and Cradl on 127.0.0.1; a context manager that serves from a thread.
+    """VLM Run and Cradl on 127.0.0.1. The context manager serves from a thread.
 
     :param port: 0 for a free one.
     :param count: finished predictions of each service at the start.
-    :param moving: predictions on top of the list that finish within 16 seconds.
-    :param seed: of their content.
-    :param token_lifetime: seconds for which an access token of Cradl is valid.
+    :param moving: predictions of each service that finish within 16 seconds. They are the newest.
+    :param seed: equal seeds give equal predictions, except for their times.
+    :param token_lifetime: seconds until an access token of Cradl expires.
     """
 
     date_header: ClassVar[bool] = True
-    """Whether the server adds ``Date`` to each response."""
+    """Whether the server adds ``Date`` to responses."""
 
     def __init__(
         self, *, port: int = 0, count: int = 0, moving: int = 0, seed: int = 7, token_lifetime: float = 3600
@@ -73,20 +73,16 @@ class Sandbox:
 
     @property
     def port(self) -> int:
-        """The port that the server listens on."""
         port: int = self._server.servers[0].sockets[0].getsockname()[1]
         return port
 
     @property
     def url(self) -> str:
-        """The base of all URLs, without a path."""
+        """The base of all URLs, without a trailing slash."""
         return f"http://127.0.0.1:{self.port}"
 
     def connection(self, service: str, **changes: Any) -> dict[str, Any]:
-        """The Airflow connection of a service, as JSON.
-
-        :param changes: fields to replace.
-        """
+        """The Airflow connection of a service as JSON values, with changed fields."""
         connections: dict[str, dict[str, Any]] = {
             "vlmrun": {"conn_type": "vlmrun", "host": f"{self.url}/vlmrun/v1", "password": app.API_KEY},
             "cradl": {
@@ -100,7 +96,7 @@ class Sandbox:
         return connections[service] | changes
 
     def environment(self) -> dict[str, str]:
-        """The environment variables that give Airflow both connections."""
+        """The environment variables that define both connections for Airflow."""
         return {
             f"AIRFLOW_CONN_{service.upper()}_DEFAULT": json.dumps(self.connection(service))
             for service in ("vlmrun", "cradl")
