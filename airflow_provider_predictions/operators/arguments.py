@@ -9,19 +9,12 @@ from pathlib import PurePath
 from typing import Annotated, Any
 
 from airflow.providers.common.compat.sdk import ObjectStoragePath
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator
 
 from airflow_provider_predictions._compat import attached_schemes
 from airflow_provider_predictions.api.coercion import BRACKETS, given, shown
 from airflow_provider_predictions.api.errors import ConfigurationError
 from airflow_provider_predictions.api.wording import Log
-from airflow_provider_predictions.report.options import (
-    checked_currency,
-    checked_group,
-    checked_title,
-    checked_url,
-)
-from airflow_provider_predictions.report.targets import checked_targets
 from airflow_provider_predictions.report.window import CALENDAR, make_zone, no_period
 from airflow_provider_predictions.storage.manifest import MANIFEST
 
@@ -174,22 +167,10 @@ def _checked_period(period: Any) -> Any:
     return found if isinstance(found, str) else tuple(found)
 
 
-def _checked_targets(targets: Any) -> Any:
-    return checked_targets(
-        shown(targets) if isinstance(targets, str) and targets.startswith(BRACKETS) else targets
-    )
-
-
 IcebergManifest = Annotated[Any, AfterValidator(_checked_manifest)]
 IcebergTable = Annotated[Any, AfterValidator(_checked_table)]
 IcebergCatalog = Annotated[Any, AfterValidator(_checked_catalog)]
 Source = Annotated[Any, AfterValidator(_checked_source)]
-ReportCurrency = Annotated[Any, AfterValidator(checked_currency)]
-ReportGroup = Annotated[Any, AfterValidator(checked_group)]
-ReportTargets = Annotated[Any, AfterValidator(_checked_targets)]
-ReportTitle = Annotated[Any, AfterValidator(checked_title)]
-PredictionUrl = Annotated[Any, AfterValidator(checked_url)]
-Price = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 ReportPeriod = Annotated[Any, AfterValidator(_checked_period)]
 Timezone = Annotated[Any, AfterValidator(make_zone), AfterValidator(str)]
 

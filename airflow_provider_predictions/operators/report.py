@@ -17,13 +17,7 @@ from airflow_provider_predictions.api.errors import ConfigurationError
 from airflow_provider_predictions.api.wording import counted
 from airflow_provider_predictions.operators.arguments import (
     A_PATH,
-    PredictionUrl,
-    Price,
-    ReportCurrency,
-    ReportGroup,
     ReportPeriod,
-    ReportTargets,
-    ReportTitle,
     Source,
     StoragePath,
     Timezone,
@@ -32,7 +26,18 @@ from airflow_provider_predictions.operators.arguments import (
 )
 from airflow_provider_predictions.operators.lineage import ReportLink, tell_link
 from airflow_provider_predictions.operators.outlets import tell_outlets
-from airflow_provider_predictions.report.options import LARGEST_LOGO, Options, as_data_url, check_together
+from airflow_provider_predictions.operators.report_arguments import (
+    LARGEST_LOGO,
+    PredictionUrl,
+    Price,
+    ReportCurrency,
+    ReportGroup,
+    ReportTargets,
+    ReportTitle,
+    as_data_url,
+    check_together,
+)
+from airflow_provider_predictions.report.options import Options
 from airflow_provider_predictions.report.source import landings
 from airflow_provider_predictions.report.targets import count_missed
 from airflow_provider_predictions.report.window import make_window

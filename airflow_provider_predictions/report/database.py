@@ -109,20 +109,7 @@ class Database:
 
     def keep(self) -> None:
         """Count each prediction once, in its latest shape, and place all in time."""
-        self._db.execute(f"""CREATE TABLE record AS
-            WITH latest AS (
-                SELECT * FROM staged QUALIFY row_number() OVER (
-                    PARTITION BY service, id, CASE WHEN id IS NULL THEN row END
-                    ORDER BY state = 'waiting', row DESC) = 1
-            )
-            SELECT latest.*, CASE WHEN created < {_at(self.window.end)} THEN age END AS age, period_end,
-                bucket.bucket
-            FROM latest ASOF LEFT JOIN span ON latest.created >= span.start
-            ASOF LEFT JOIN bucket ON latest.created >= bucket.start""")
-        for name in ("field", "problem"):
-            self._db.execute(f"""CREATE TABLE {name} AS SELECT detail.*, age, bucket, "group"
-                FROM staged_{name} AS detail JOIN record USING (row) WHERE age IS NOT NULL""")
-        self._note_others()
+        self._db.execute(_sql("keep"))
         self._name_days()
 
     def measured(
@@ -296,19 +283,6 @@ class Database:
         ).fetchall()
         self._db.execute("CREATE TABLE late_day (label VARCHAR, start TIMESTAMPTZ)")
         self._fill("late_day", days_of([day for (day,) in found], self.window.zone))
-
-    def _note_others(self) -> None:
-        counts = {
-            "the same prediction in an earlier landing, or unfinished in a later one": """SELECT
-                (SELECT count(*) FROM staged) - (SELECT count(*) FROM record)""",
-            "no creation time that can be read": "SELECT count(*) FROM record WHERE created IS NULL",
-            "created after the period": "SELECT count(*) FROM record WHERE created >= getvariable('end')",
-            "created before the oldest period": f"""SELECT count(*) FROM record
-                WHERE created < {_at(self.window.starts[-1])}""",
-        }
-        for reason, query in counts.items():
-            (count,) = self._db.execute(query).fetchone() or (0,)
-            self.leave_out(reason, count)
 
 
 def _json(file: Path, members: Mapping[str, str], longest: int) -> str:

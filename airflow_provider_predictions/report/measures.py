@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 Format = Literal["count", "share", "seconds", "credits", "money"]
 Better = Literal["up", "down", "none"]
@@ -57,121 +57,70 @@ class Measure:
 
 
 _FAILED = "CASE state WHEN 'failed' THEN 1 WHEN 'succeeded' THEN 0 END"
-_WAITED = "epoch(max(period_end) - min(created) FILTER (state = 'waiting'))"
-_VLMRUN, _CRADL = ("vlmrun",), ("cradl",)
 _PAGES = "CASE WHEN element_type = 'page' THEN elements END"
+_WAITED = "epoch(max(period_end) - min(created) FILTER (state = 'waiting'))"
+_COST = "coalesce(round(sum(credits) * getvariable('price'), 9), 0 * getvariable('price'))"
 
 
-def _mean(name: str, words: str, value: str, **others: object) -> Measure:
-    return Measure(name, words, f"round(avg({value}), 9)", kind="mean", value=value, **others)  # type: ignore[arg-type]
+def _count(name: str, words: str, condition: str, **others: Any) -> Measure:
+    return Measure(name, words, f"count(*) FILTER ({condition})", **others)
+
+
+def _sum(name: str, words: str, value: str, **others: Any) -> Measure:
+    aggregate = f"coalesce(round(sum({value}), 9), 0)"
+    return Measure(name, words, aggregate, kind="sum", value=value, **others)
+
+
+def _mean(name: str, words: str, value: str, form: Format, better: Better, **others: Any) -> Measure:
+    aggregate = f"round(avg({value}), {12 if form == 'share' else 9})"
+    return Measure(name, words, aggregate, form, better, kind="mean", value=value, **others)
 
 
 # docs.cradl.ai, "Predictions": a confidence under 0.7 is uncertain, one over 0.9 is good.
 def _under(limit: int) -> Measure:
     share = f"count(*) FILTER (confidence < 0.{limit // 10}) / nullif(count(confidence), 0)"
     words = f"Fields under {limit} % confidence"
-    return Measure(f"share_under_{limit}", words, share, "share", "down", _CRADL, "field")
+    return Measure(f"share_under_{limit}", words, share, "share", "down", **_OF_FIELDS)
 
 
-MEASURES = {
-    measure.name: measure
-    for measure in (
-        Measure("predictions", "Predictions", "count(*)", kind="sum", value="1"),
-        Measure("succeeded", "Succeeded", "count(*) FILTER (state = 'succeeded')", states=("succeeded",)),
-        Measure(
-            "failed",
-            "Failed predictions",
-            "count(*) FILTER (state = 'failed')",
-            better="down",
-            states=("failed",),
-            kind="sum",
-            value="CASE WHEN state = 'failed' THEN 1 END",
-        ),
-        Measure(
-            "waiting",
-            "Still waiting",
-            "count(*) FILTER (state = 'waiting')",
-            better="down",
-            states=("waiting",),
-        ),
-        Measure(
-            "failed_share",
-            "Failed",
-            f"avg({_FAILED})",
-            "share",
-            "down",
-            states=("succeeded", "failed"),
-            kind="mean",
-            value=_FAILED,
-        ),
-        Measure(
-            "credits",
-            "Credits",
-            "coalesce(round(sum(credits), 9), 0)",
-            "credits",
-            services=_VLMRUN,
-            kind="sum",
-            value="credits",
-        ),
-        Measure(
-            "cost",
-            "Cost",
-            "coalesce(round(sum(credits) * getvariable('price'), 9), 0 * getvariable('price'))",
-            "money",
-            services=_VLMRUN,
-        ),
-        Measure("pages", "Pages", f"coalesce(sum({_PAGES}), 0)", services=_VLMRUN, kind="sum", value=_PAGES),
-        _mean("mean_seconds", "Mean time to complete", "seconds", format="seconds", better="down"),
-        Measure(
-            "median_seconds",
-            "50 % finished within",
-            "quantile_cont(seconds, 0.5)",
-            "seconds",
-            "down",
-        ),
-        Measure(
-            "p95_seconds",
-            "95 % finished within",
-            "quantile_cont(seconds, 0.95)",
-            "seconds",
-            "down",
-        ),
-        Measure("longest_seconds", "Longest time to complete", "max(seconds)", "seconds", "down"),
-        Measure(
-            "oldest_waiting_seconds",
-            "Oldest waiting prediction",
-            _WAITED,
-            "seconds",
-            "down",
-            states=("waiting",),
-        ),
-        Measure("fields", "Fields", "count(*)", services=_CRADL, table="field"),
-        _mean(
-            "mean_confidence",
-            "Mean confidence",
-            "confidence",
-            format="share",
-            better="up",
-            services=_CRADL,
-            table="field",
-        ),
-        _under(70),
-        _under(90),
-        *(
-            Measure(
-                f"{kind}s",
-                f"{kind.title()}s",
-                f"count(*) FILTER (kind = '{kind}')",
-                better="down",
-                services=_CRADL,
-                table="problem",
-                kind="sum",
-                value=f"CASE WHEN kind = '{kind}' THEN 1 END",
-            )
-            for kind in ("error", "warning")
-        ),
-    )
-}
+def _said(kind: str) -> Measure:
+    value, words = f"CASE WHEN kind = '{kind}' THEN 1 END", f"{kind.title()}s"
+    return _sum(f"{kind}s", words, value, better="down", services=_CRADL, table="problem")
+
+
+_VLMRUN, _CRADL = ("vlmrun",), ("cradl",)
+_OF_FIELDS: dict[str, Any] = {"services": _CRADL, "table": "field"}
+_ENDED, _WAITING = ("succeeded", "failed"), ("waiting",)
+_ALL = (
+    _sum("predictions", "Predictions", "1"),
+    _count("succeeded", "Succeeded", "state = 'succeeded'", states=("succeeded",)),
+    _sum(
+        "failed",
+        "Failed predictions",
+        "CASE WHEN state = 'failed' THEN 1 END",
+        better="down",
+        states=("failed",),
+    ),
+    _count("waiting", "Still waiting", "state = 'waiting'", better="down", states=_WAITING),
+    _mean("failed_share", "Failed", _FAILED, "share", "down", states=_ENDED),
+    _sum("credits", "Credits", "credits", format="credits", services=_VLMRUN),
+    Measure("cost", "Cost", _COST, "money", services=_VLMRUN),
+    _sum("pages", "Pages", _PAGES, services=_VLMRUN),
+    _mean("mean_seconds", "Mean time to complete", "seconds", "seconds", "down"),
+    Measure("median_seconds", "50 % finished within", "quantile_cont(seconds, 0.5)", "seconds", "down"),
+    Measure("p95_seconds", "95 % finished within", "quantile_cont(seconds, 0.95)", "seconds", "down"),
+    Measure("longest_seconds", "Longest time to complete", "max(seconds)", "seconds", "down"),
+    Measure(
+        "oldest_waiting_seconds", "Oldest waiting prediction", _WAITED, "seconds", "down", states=_WAITING
+    ),
+    Measure("fields", "Fields", "count(*)", **_OF_FIELDS),
+    _mean("mean_confidence", "Mean confidence", "confidence", "share", "up", **_OF_FIELDS),
+    _under(70),
+    _under(90),
+    _said("error"),
+    _said("warning"),
+)
+MEASURES = {measure.name: measure for measure in _ALL}
 """By name, in the order of the page."""
 
 

@@ -2,53 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from typing import Any
 
-from airflow_provider_predictions.api.errors import ConfigurationError
 from airflow_provider_predictions.api.wording import counted
 from airflow_provider_predictions.report.measures import MEASURES, Measure
 from airflow_provider_predictions.report.summary import Change, Number, Target, Verdict
 from airflow_provider_predictions.report.words import clean, number
 
-Targets = Mapping[str, Mapping[str, float]]
 LONGEST = 80
 """Characters of the name of a group in the verdict."""
 ALARMING = 3
 """A mean or a share that got worse by so many standard deviations is worth a look."""
-
-
-def checked_targets(given: Any) -> dict[str, dict[str, float]]:
-    """Targets by measure, or by measure and group: ``{"failed_share:document.receipt": {"max": 0.05}}``.
-
-    :raises ConfigurationError: naming what is wrong.
-    """
-    if not isinstance(given, Mapping):
-        raise _wrong("must be a mapping of measures to bounds")
-    return {str(name): _bounds(str(name), given[name]) for name in given}
-
-
-def _bounds(name: str, bounds: Any) -> dict[str, float]:
-    measure, colon, group = name.partition(":")
-    if measure not in MEASURES:
-        raise _wrong(f"there is no measure {measure}; there are {', '.join(MEASURES)}")
-    if colon and not group:
-        raise _wrong(f"{name} names no group after the colon")
-    if not isinstance(bounds, Mapping) or not bounds or not bounds.keys() <= {"min", "max"}:
-        raise _wrong(f"{name} needs min, max or both, and nothing else")
-    for bound in bounds.values():
-        if isinstance(bound, bool) or not isinstance(bound, int | float) or not math.isfinite(bound):
-            raise _wrong(f"the bounds of {name} must be numbers")
-        if MEASURES[measure].format == "share" and not 0 <= bound <= 1:
-            raise _wrong(f"{name} is a share of 0 to 1: 0.05 is 5 %")
-    if bounds.get("min", -math.inf) > bounds.get("max", math.inf):
-        raise _wrong(f"the min of {name} is over its max")
-    return dict(bounds)
-
-
-def _wrong(what: str) -> ConfigurationError:
-    return ConfigurationError(f"targets: {what}")
 
 
 def judged(name: str, bounds: Mapping[str, float], value: float | None, why_not: str) -> Target:

@@ -124,15 +124,26 @@ def test_a_wrong_time_zone_is_named(zone: Any) -> None:
 @pytest.mark.parametrize(
     ("start", "end", "title"),
     [
-        ("2026-11-01", "2026-11-02", "2026-11-01"),
-        ("2026-11-01", "2026-11-15", "2026-11-01 to 2026-11-14"),
+        ("2026-11-01", "2026-11-02", "1 November 2026"),
+        ("2026-11-01", "2026-11-15", "1\u201314 November 2026"),
+        ("2026-10-28", "2026-11-04", "28 October \u2013 3 November 2026"),
+        ("2026-12-28", "2027-01-04", "28 December 2026 \u2013 3 January 2027"),
         ("2026-11-01T06:00Z", "2026-11-02", "2026-11-01 06:00 to 2026-11-02 00:00"),
         ("2026-11-01", "2026-11-02T06:00Z", "2026-11-01 00:00 to 2026-11-02 06:00"),
     ],
 )
-def test_a_title_has_times_where_the_window_begins_or_ends_within_a_day(
+def test_a_title_has_times_only_where_the_window_begins_or_ends_within_a_day(
     start: str, end: str, title: str
 ) -> None:
     period = (datetime.fromisoformat(start), datetime.fromisoformat(end))
 
     assert make_window(tuple(at.replace(tzinfo=UTC) for at in period), "UTC", MOMENT).title == title
+
+
+def test_periods_of_one_length_lie_before_the_window() -> None:
+    days = make_window("day", "Europe/Oslo", datetime(2026, 10, 27, 5, tzinfo=UTC))
+    first = make_window(("0001-01-03", "0001-01-04"), "UTC", MOMENT)
+
+    assert [f"{start:%m-%d %H}" for start in days.starts][:3] == ["10-25 23", "10-24 22", "10-23 22"]
+    assert len(days.starts) == 8
+    assert [start.day for start in first.starts] == [3, 2, 1]
