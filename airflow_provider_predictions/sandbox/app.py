@@ -1,4 +1,4 @@
-"""Both services, as their specifications describe them, and the token endpoint."""
+"""Respond as both services' specifications describe, and as Cradl's token endpoint does."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ import json
 import secrets
 import time
 from collections.abc import Callable, Coroutine, Mapping
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import parse_qsl
 
+from pydantic import BaseModel, Field, ValidationError
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -31,7 +32,6 @@ Endpoint = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
 def json_bytes(body: bytes) -> Response:
-    """A successful response."""
     return Response(body, media_type="application/json")
 
 
@@ -46,7 +46,7 @@ class Tokens:
         self._ends: dict[str, float] = {}
 
     def issue(self) -> str:
-        """A new token: a JWT with the claims that Cradl's own SDK needs to reuse it."""
+        """Return a new token: a JWT with the claims that Cradl's own SDK needs to reuse it."""
         issued = int(time.time())
         claims = {
             "iss": "https://auth.cradl.ai",
@@ -68,7 +68,6 @@ class Tokens:
         self._ends.clear()
 
     def is_good(self, token: str) -> bool:
-        """Whether a token is valid."""
         return self._ends.get(token, 0) > time.monotonic()
 
     async def endpoint(self, request: Request) -> Response:
@@ -97,28 +96,9 @@ def _bearer(request: Request) -> str:
 # --- VLM Run -----------------------------------------------------------------------------------------
 
 
-def _invalid(name: str, value: str, kind: str, message: str, **context: int) -> dict[str, Any]:
-    return {"type": kind, "loc": ["query", name], "msg": message, "input": value, "ctx": context}
-
-
-def _query_int(request: Request, name: str, default: int, low: int, high: int | None) -> int:
-    value = request.query_params.get(name, str(default))
-    try:
-        number = int(value)
-    except ValueError:
-        message = "Input should be a valid integer, unable to parse string as an integer"
-        raise InvalidQueryError(_invalid(name, value, "int_parsing", message)) from None
-    if number < low:
-        message = f"Input should be greater than or equal to {low}"
-        raise InvalidQueryError(_invalid(name, value, "greater_than_equal", message, ge=low))
-    if high is not None and number > high:
-        message = f"Input should be less than or equal to {high}"
-        raise InvalidQueryError(_invalid(name, value, "less_than_equal", message, le=high))
-    return number
-
-
-class InvalidQueryError(Exception):
-    """A query parameter that the specification does not allow. Its argument is the ``detail`` of the 422."""
+class _PageQuery(BaseModel):
+    skip: Annotated[int, Field(ge=0)] = 0
+    limit: Annotated[int, Field(ge=1, le=MAX_PAGE_ROWS)] = 10
 
 
 def vlmrun_routes(record_store: RecordStore) -> list[Route]:
@@ -132,15 +112,18 @@ def vlmrun_routes(record_store: RecordStore) -> list[Route]:
                 return JSONResponse({"detail": "Invalid API key"}, 401)
             try:
                 return await endpoint(request)
-            except InvalidQueryError as error:
-                return JSONResponse({"detail": [error.args[0]]}, 422)
+            except ValidationError as error:
+                # The specification's 422 lists the errors of pydantic, as FastAPI sends them.
+                found = error.errors(include_url=False)
+                return JSONResponse(
+                    {"detail": [{**one, "loc": ["query", *one["loc"]]} for one in found]}, 422
+                )
 
         return guard
 
     async def page(request: Request) -> Response:
-        skip = _query_int(request, "skip", 0, 0, None)
-        limit = _query_int(request, "limit", 10, 1, MAX_PAGE_ROWS)
-        rows = record_store.rows[skip : skip + min(limit, record_store.cap or limit)]
+        query = _PageQuery.model_validate(dict(request.query_params))
+        rows = record_store.rows[query.skip :][: min(query.limit, record_store.cap or query.limit)]
         return json_bytes(b"[" + b",".join(map(record_store.text, rows)) + b"]")
 
     async def one(request: Request) -> Response:
@@ -148,7 +131,7 @@ def vlmrun_routes(record_store: RecordStore) -> list[Route]:
         return json_bytes(record_store.text(record)) if record else JSONResponse({"detail": "Not found"}, 404)
 
     async def health(_: Request) -> Response:
-        # The vendor's SDK checks it when it creates a client; it needs no key (docs.vlm.run, Health).
+        # The vendor's SDK calls it when it creates a client. It needs no key (docs.vlm.run, Health).
         return JSONResponse({"status": "ok"})
 
     return [
@@ -166,9 +149,9 @@ def _page_token(last: Record, filters: list[str | None]) -> str:
 
 
 def _rows_after(rows: list[Record], token: str, filters: list[str | None]) -> list[Record]:
-    """The rows after the one that a token names.
+    """Return the rows after the one that a token names.
 
-    :raises LookupError: if there is no such row, or the token belongs to other filters.
+    :raises LookupError: if there is no such row, or the token is for other filters.
     """
     try:
         id_, *given = json.loads(base64.urlsafe_b64decode(token))
@@ -232,7 +215,7 @@ def cradl_routes(record_store: RecordStore, tokens: Tokens) -> list[Route]:
 
 
 async def no_route(request: Request, error: Exception) -> Response:
-    """The response to an unknown path or method, in the words of the service."""
+    """Respond to an unknown path or method as the service does."""
     assert isinstance(error, HTTPException)
     status, service = error.status_code, request.url.path.split("/")[1]
     if service == "cradl":
@@ -244,7 +227,7 @@ async def no_route(request: Request, error: Exception) -> Response:
 
 
 def build(vlmrun: RecordStore, cradl: RecordStore, tokens: Tokens) -> Starlette:
-    """All endpoints behind one port."""
+    """Serve all endpoints on one port."""
     return Starlette(
         routes=[
             *vlmrun_routes(vlmrun),

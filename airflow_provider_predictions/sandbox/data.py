@@ -1,4 +1,4 @@
-"""Made-up predictions that look real, from a seed."""
+"""Make up predictions that look real. Equal seeds give equal predictions."""
 
 from __future__ import annotations
 
@@ -50,13 +50,12 @@ class Record:
 
     @property
     def ended(self) -> datetime:
-        """When the prediction is finished."""
         return self.created + timedelta(seconds=self.work)
 
 
 @dataclass(frozen=True)
 class Kind:
-    """How a service creates and renders its records."""
+    """How a service creates records, and what it sends of them."""
 
     make: Callable[[random.Random, datetime, float], Record]
     status: Callable[[Record, datetime], str]
@@ -137,7 +136,7 @@ def _cradl_status(record: Record, now: datetime) -> str:
 
 
 def values(record: Record) -> bytes:
-    """The extracted fields of a Cradl prediction. The list does not contain them."""
+    """Return the extracted fields of a Cradl prediction as JSON. The list does not contain them."""
     rng = random.Random(record.seed)
     fields: list[dict[str, Any]] = [
         _value(rng, "supplier", rng.choice(SUPPLIERS)),

@@ -1,4 +1,4 @@
-"""The whole sandbox on a real socket, in a thread or in the foreground."""
+"""Serve the sandbox on a real socket, from a thread."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from airflow_provider_predictions.sandbox.store import RecordStore
 
 
 class Sandbox:
-    """VLM Run and Cradl on 127.0.0.1; a context manager that serves from a thread.
+    """Serve VLM Run and Cradl on 127.0.0.1 from a thread, while the ``with`` block runs.
 
     :param port: 0 for a free one.
     :param count: finished predictions of each service at the start.
-    :param moving: predictions on top of the list that finish within 16 seconds.
-    :param seed: of their content.
+    :param moving: newer predictions of each service that finish within 16 seconds.
+    :param seed: of the predictions' content.
     :param token_lifetime: seconds for which an access token of Cradl is valid.
     """
 
@@ -45,7 +45,7 @@ class Sandbox:
         self.receive(moving)
 
     def asgi_app(self) -> ASGIApp:
-        """Both services and the token endpoint. A subclass can put middleware in front of them."""
+        """Return the app to serve. A subclass can put middleware in front of it."""
         return app.build(self.vlmrun, self.cradl, self.tokens)
 
     def receive(self, count: int) -> None:
@@ -73,17 +73,16 @@ class Sandbox:
 
     @property
     def port(self) -> int:
-        """The port that the server listens on."""
         port: int = self._server.servers[0].sockets[0].getsockname()[1]
         return port
 
     @property
     def url(self) -> str:
-        """The base of all URLs, without a path."""
+        """The base of all URLs, such as ``http://127.0.0.1:8765``."""
         return f"http://127.0.0.1:{self.port}"
 
     def connection(self, service: str, **changes: Any) -> dict[str, Any]:
-        """The Airflow connection of a service, as JSON.
+        """Return the Airflow connection of a service, as the values of its JSON form.
 
         :param changes: fields to replace.
         """
@@ -100,7 +99,7 @@ class Sandbox:
         return connections[service] | changes
 
     def environment(self) -> dict[str, str]:
-        """The environment variables that give Airflow both connections."""
+        """Return the environment variables that give Airflow both connections."""
         return {
             f"AIRFLOW_CONN_{service.upper()}_DEFAULT": json.dumps(self.connection(service))
             for service in ("vlmrun", "cradl")

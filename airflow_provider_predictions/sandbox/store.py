@@ -29,12 +29,16 @@ class RecordStore:
         """Start again with an empty list."""
         self.rows: list[Record] = []
         self.cap: int | None = None
-        """Rows that a page holds at most, whatever size is requested."""
+        """The most rows in a page, whatever size is requested. None for no limit."""
         self._rng = random.Random(self.seed)
         self._texts: dict[tuple[str, str], bytes] = {}
 
     def fill(self, count: int, *, moving: int = 0, days: float = 30) -> None:
-        """Add finished predictions, spread over the last days, and unfinished ones on top of them."""
+        """Add finished predictions, spread over the last days, and newer unfinished ones.
+
+        :param count: of finished predictions.
+        :param moving: unfinished predictions, which finish within 16 seconds.
+        """
         now = datetime.now(UTC)
         step = timedelta(days=days) / max(1, count)
         made = [
@@ -52,20 +56,17 @@ class RecordStore:
         return record
 
     def remove(self, ids: Iterable[str]) -> None:
-        """Delete predictions."""
         gone = set(ids)
         self.rows = [row for row in self.rows if row.id not in gone]
 
     def find(self, id_: str) -> Record | None:
-        """A prediction by its id."""
         return next((row for row in self.rows if row.id == id_), None)
 
     def status(self, record: Record) -> str:
-        """The current status of a prediction."""
         return self.kind.status(record, datetime.now(UTC))
 
     def text(self, record: Record) -> bytes:
-        """A prediction as the service sends it now."""
+        """Return a prediction as the service sends it now."""
         status = self.status(record)
         key = (record.id, status)
         if key not in self._texts:
@@ -73,5 +74,5 @@ class RecordStore:
         return self._texts[key]
 
     def texts(self) -> list[bytes]:
-        """All predictions, newest first."""
+        """Return all predictions as the service sends them now, newest first."""
         return [self.text(row) for row in self.rows]
