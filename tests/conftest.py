@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import TextIO
 
 # What pytest keeps of the last runs stays where it is; all other temporary files are of this run.
-os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", tempfile.gettempdir())
-_HOME = tempfile.mkdtemp(prefix="predictions-airflow-")
+_ROOT = os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", tempfile.gettempdir())
+_HOME = tempfile.mkdtemp(prefix="predictions-airflow-", dir=_ROOT)  # deeper, a socket's path is too long
 tempfile.tempdir = os.environ["TMPDIR"] = str(Path(_HOME, "tmp"))
 Path(tempfile.tempdir).mkdir()
 Path(_HOME).chmod(0o711)  # the server of PostgreSQL runs as another user

@@ -1,4 +1,4 @@
-"""What the services say: requests, answers, records, errors. Never imports Airflow."""
+"""The client of both services: requests, responses, records, errors. It runs without Airflow."""
 
 from airflow_provider_predictions.api.http.logs import keep_secrets_out
 

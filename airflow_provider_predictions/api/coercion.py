@@ -1,4 +1,4 @@
-"""What an argument means that comes from a person, a template or another task."""
+"""Read arguments that come from people, templates or other tasks."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from uuid import UUID
 from airflow_provider_predictions.api.limits import MAX_QUOTED_LENGTH, MAX_REPR_LENGTH, MAX_TEXT_LENGTH
 
 NOTHING = ("", "None", "null")
-"""How a template renders nothing: an empty text, None, and None with ``tojson``."""
+"""What a template renders for no value: empty text, None, and None with ``tojson``."""
 BRACKETS = ("[", "(", "{")
 QUOTES = ("'", '"')
 MARKS = ("{{", "{%", "{#")
-"""How Jinja's templates begin."""
+"""Each starts a template of Jinja."""
 _URL_OR_WORD = re.compile(r"[^\s'\"]+")
 _HEADER = re.compile(r"(?i)\b(bearer|basic)\s+[^\s'\",;}]+")
 _PAIR = re.compile(
@@ -28,12 +28,12 @@ _PAIR = re.compile(
     ( [\w-]+ \\?['"]? \s* [=:] \s* )
     (?: \\?"[^"]*" | \\?'[^']*' | (?!(?:bearer|basic)\b) [^\s'",;&}\])]+ )"""
 )
-"""The name of a secret and its value, in any notation."""
+"""The name of a secret with its value, in any notation."""
 _OBJECT = re.compile(r"<[^<>]* at 0x[0-9a-fA-F]+>|^\s*(?:dict_\w+|deque|frozenset|set|range|array)\(")
 
 
 def given(value: object) -> Any:
-    """The value, or None if it stands for nothing; a list for a lazy sequence of Airflow."""
+    """The value; None if it stands for no value. A lazy sequence of Airflow becomes a list."""
     if isinstance(value, str):
         text = value.strip()
         if text in NOTHING:
@@ -47,17 +47,17 @@ def given(value: object) -> Any:
 
 
 def is_template(value: object) -> bool:
-    """Whether a text, or one of several, is a template."""
+    """Whether a text, or any text in a collection, is a template."""
     if isinstance(value, list | tuple | set | frozenset):
         return any(map(is_template, value))
     return isinstance(value, str) and any(mark in value for mark in MARKS)
 
 
 def shown(text: str, otherwise: Any = None) -> Any:
-    """The value of a text that is JSON or a Python literal.
+    """Parse text that is JSON or a Python literal.
 
-    :param otherwise: the result for any other text, instead of an error.
-    :raises ValueError: for any other text.
+    :param otherwise: the result for any other text; None raises an error.
+    :raises ValueError: if the text is neither, or is too long.
     """
     if len(text) > MAX_TEXT_LENGTH:
         raise ValueError(f"is text of more than {MAX_TEXT_LENGTH} characters; give the list itself")
@@ -72,9 +72,9 @@ def shown(text: str, otherwise: Any = None) -> Any:
 
 
 def words(value: Any) -> Any:
-    """A list of texts, from a list, one word, comma-separated text, or the text of a list.
+    """Read a list of texts from a list, one word, comma-separated text, or the text of a list.
 
-    :raises ValueError: if an item is no text.
+    :raises ValueError: if an item is not text.
     """
     value = given(value)
     if isinstance(value, str):
@@ -82,17 +82,17 @@ def words(value: Any) -> Any:
     if isinstance(value, str):
         value = [value]
     if not is_list(value):
-        return value  # None, or a type that pydantic refuses
+        return value  # None, or a type that pydantic rejects
     return [_word(item, number) for number, item in enumerate(value, 1)]
 
 
 def is_list(value: object) -> TypeGuard[Collection[Any]]:
-    """Whether it is several values: also a set, a view of a dict or an array, but no mapping and no text."""
+    """Whether a value is a collection: also a set, a dict view or an array, but not a mapping or text."""
     return isinstance(value, Collection) and not isinstance(value, Mapping | str | bytes | bytearray)
 
 
 def is_object(value: object) -> bool:
-    """Whether it is an object of Python or its text, such as that of a generator, or holds one."""
+    """Whether a value is, or contains, a Python object such as a generator, or the repr of one."""
     if is_list(value):
         return any(map(is_object, value))
     return isinstance(value, Iterator) or (
@@ -101,7 +101,7 @@ def is_object(value: object) -> bool:
 
 
 def _split(text: str) -> Any:
-    # Native rendering reads '"a", "b"' as two texts, too.
+    # Native rendering also reads '"a", "b"' as two texts.
     found = shown(text, text) if text[0] in QUOTES else text
     return found if found is not text else [word.strip() for word in text.split(",") if word.strip()]
 
@@ -117,12 +117,12 @@ def _word(item: object, number: int) -> str:
 
 
 def _listed(item: object) -> Any:
-    """An item of a list; the list that its text shows, as native rendering gives it."""
+    """The item; the list that its text holds, as with native rendering."""
     return shown(item, item) if isinstance(item, str) and item.startswith(BRACKETS) else item
 
 
 def text(value: object) -> object:
-    """One text; a whole number is an id.
+    """Read one text. Whole numbers and UUIDs count as ids.
 
     :raises ValueError: for the text of a list.
     """
@@ -133,7 +133,7 @@ def text(value: object) -> object:
 
 
 def ids(value: object) -> Any:
-    """A list of ids, as ``words`` reads it. Whole numbers and UUIDs are ids, too; nested lists are joined.
+    """Read a list of ids, as ``words`` does. Whole numbers and UUIDs are ids. Nested lists are flattened.
 
     :raises ValueError: for empty text.
     """
@@ -149,7 +149,7 @@ def ids(value: object) -> Any:
 
 
 def number(value: object) -> object:
-    """A number, or the text of one.
+    """Read a number from a number or from text.
 
     :raises ValueError: for True and False.
     """
@@ -159,14 +159,14 @@ def number(value: object) -> object:
 
 
 def short(value: object, longest: int = MAX_QUOTED_LENGTH) -> str:
-    """A value as a message quotes it, without what looks like a secret. URLs lose their query."""
+    """Quote a value in a message, without what looks like a secret. URLs lose their query."""
     found = _URL_OR_WORD.sub(_without_user, repr(value)[:MAX_REPR_LENGTH])
     found = _PAIR.sub(r"\1***", _HEADER.sub(r"\1 ***", found))
     return found if len(found) <= longest else f"{found[: longest - 1]}…"
 
 
 def _without_user(word: re.Match[str]) -> str:
-    """A URL without the credentials in it, in which a password may hold slashes and more at signs."""
+    """A URL without credentials. A password may hold slashes and at signs."""
     url, question_mark, _ = word[0].partition("?") if "://" in word[0] else (word[0], "", "")
     before, at, host = url.rpartition("@")
     scheme, slashes, user = before.partition("//") if "//" in before else ("", "", before)
@@ -176,5 +176,5 @@ def _without_user(word: re.Match[str]) -> str:
 
 
 def _is_id(value: object) -> bool:
-    """Whether its text is an id: a whole number, also of numpy, or a UUID."""
+    """Whether a value is a whole number, also of numpy, or a UUID."""
     return isinstance(value, Integral | UUID) and not isinstance(value, bool)

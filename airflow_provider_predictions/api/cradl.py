@@ -32,7 +32,6 @@ from airflow_provider_predictions.api.models import (
     Prediction,
     Record,
     as_time,
-    id_by_content,
 )
 from airflow_provider_predictions.api.pagination.cursor import CursorPage, CursorPaginator
 from airflow_provider_predictions.api.service import Service, reading
@@ -50,7 +49,7 @@ class CradlValue(Record):
 
     :ivar confidence: 0 to 1.
     :ivar location: left, top, right, bottom on the page, each 0 to 1.
-    :ivar page: from 0.
+    :ivar page: counted from 0.
     """
 
     model_config = _CAMEL_CASE
@@ -109,7 +108,7 @@ class CradlPrediction(Record):
 class CradlFilters(Filters):
     """The filters of Cradl. The service applies ``model_id`` and ``order``.
 
-    Without an ``order``, the newest come first, unless the oldest end of the list is nearer to the window.
+    Without ``order``, the list is read from the end nearer to the time window, by default from the newest.
     """
 
     model_id: Text | None = None
@@ -120,10 +119,10 @@ _NULL = msgspec.Raw(b"null")
 
 
 class _Row(msgspec.Struct, rename="camel", gc=False):
-    prediction_id: str | None = None
+    id: str | None = msgspec.field(name="predictionId", default=None)
     status: str | None = None
-    created_time: str | None = None
-    model_id: str | None = None
+    created_at: str | None = msgspec.field(name="createdTime", default=None)
+    group: str | None = msgspec.field(name="modelId", default=None)
     file_url: str | None = None
     predictions: msgspec.Raw = _NULL
     inference_time: msgspec.Raw = _NULL
@@ -131,7 +130,7 @@ class _Row(msgspec.Struct, rename="camel", gc=False):
 
 
 def _fits_in_url(token: str) -> bool:
-    """Whether a token can be sent back; the specification gives it 4,096 characters."""
+    """Whether a token can be sent back. The specification allows 4,096 characters."""
     try:
         return len(token) <= MAX_URL_LENGTH and len(quote(token, safe="")) <= 3 * MAX_URL_LENGTH
     except UnicodeEncodeError:
@@ -142,15 +141,9 @@ def _is_given(value: msgspec.Raw) -> bool:
     return bytes(value) != b"null"
 
 
-def _status(row: _Row) -> str:
-    """Cradl added ``status`` in 2024 and does not require it: a record with results is finished."""
-    finished = row.file_url or _is_given(row.predictions) or _is_given(row.inference_time)
-    return row.status or ("succeeded" if finished else "pending")
-
-
 @dataclass(frozen=True)
 class Cradl(Service[CradlFilters]):
-    """Token pages of an envelope. The service applies order and model."""
+    """Pages with a token for the next one. The service applies order and model."""
 
     name = "cradl"
     title = "Cradl"
@@ -193,12 +186,14 @@ class Cradl(Service[CradlFilters]):
         return CursorPaginator(endpoint, filters, filters.order)
 
     @override
-    def prediction(self, envelope: _Row, raw: bytes) -> Prediction:
-        id_, created_at = envelope.prediction_id or id_by_content(raw), as_time(envelope.created_time)
-        return Prediction(id_, _status(envelope), created_at, envelope.model_id, raw)
+    def status(self, envelope: _Row) -> str:
+        # Cradl added ``status`` in 2024 and does not require it. A record with results has succeeded.
+        values = (envelope.predictions, envelope.inference_time)
+        finished = envelope.file_url or any(map(_is_given, values))
+        return envelope.status or ("succeeded" if finished else "pending")
 
     def page(self, body: bytes) -> CursorPage:
-        """Read an envelope."""
+        """Read a page and the token of the next one, None on the last page."""
         with reading(self.title, body):
             given = json_slices.members(body)
             token = json_slices.value(given.get("nextToken", b"null"))
@@ -221,7 +216,7 @@ class Cradl(Service[CradlFilters]):
         try:
             return self._values_request(prediction)
         except RecursionError:
-            # It was split by a thread whose stack was shorter.
+            # A thread with a shorter stack split it.
             raise UnusableFileError(f"{self.title} nests a record too deeply to find its fileUrl") from None
 
     def _values_request(self, prediction: Prediction) -> PageRequest | None:
@@ -233,10 +228,10 @@ class Cradl(Service[CradlFilters]):
                 return None
             raise UnusableFileError(f"{self.title} names no fileUrl, though the prediction has succeeded")
         request = file_request(self.title, row.file_url)
-        # In the format that the prediction was made in, as cradl-sdk-python requests it.
+        # cradl-sdk-python also requests the format in which the prediction was made.
         config = json_slices.value(bytes(row.postprocess_config))
         output_format = config.get("outputFormat") if isinstance(config, dict) else None
-        # A foreign URL may be signed, query and all.
+        # The signature of a foreign URL may cover its query.
         if isinstance(output_format, str) and self.trusts(row.file_url):
             return replace(request, params={"predictionsFormat": output_format})
         return request
@@ -245,7 +240,7 @@ class Cradl(Service[CradlFilters]):
     def with_values(self, prediction: Prediction, body: bytes) -> Prediction:
         # The file's JSON becomes ``predictions``. Every other value keeps its bytes.
         with reading(self.title, body, is_file=True):
-            values = json_slices.one_line(json_slices.standard(body))
+            values = json_slices.one_line(json_slices.whole(body, strict=True))
             if values[:1] not in (b"[", b"{"):
                 raise ValueError(f"{json_slices.kind(values)} instead of values")
             given = json_slices.members(prediction.raw) | {"predictions": values}

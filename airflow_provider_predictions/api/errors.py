@@ -2,7 +2,7 @@
 
     PredictionsError
     ├── ConfigurationError          a connection field or an argument is wrong
-    ├── RejectedRowsError           a landing held rows that are no records
+    ├── RejectedRowsError           a landing held rows that are not records
     ├── MissingValuesError          a landing held records whose values could not be fetched
     ├── DamagedLandingError         the parts of a landing differ from its manifest
     ├── AnswerTooLargeError         a response is larger than the connection allows
@@ -22,7 +22,7 @@
         ├── StorageError            the storage, or the worker's own disk, failed
         └── ConflictError           another run landed under the same path meanwhile
 
-``retryable`` of a class tells the same to a program.
+Programs read ``retryable`` of a class.
 """
 
 from __future__ import annotations
@@ -35,22 +35,22 @@ from typing_extensions import override
 from airflow_provider_predictions.api.limits import MAX_ERROR_BYTES, MAX_RETRY_AFTER
 
 TOO_MUCH = (413, 504, 524)
-"""Statuses of a response that is too large, or took too long to make; 524 is a proxy's timeout."""
+"""Statuses for a response that is too large or took too long. 524 is a proxy's timeout."""
 
 
 class PredictionsError(Exception):
-    """The root of every error that this package raises for a service.
+    """The base of all errors of this package.
 
     :param message: what happened and what to do. It holds no secret, no query string and no response body.
     :param status: of the response, if there was one.
-    :param retry_after: seconds that the service asks to wait. More than 15 minutes count as 15.
+    :param retry_after: seconds that the service asks to wait, at most 15 minutes.
     :param timed_out: whether the response did not come in time.
     """
 
     retryable: ClassVar[bool] = False
     """Whether the same request may work later."""
     of_token = False
-    """Whether it is an error of the token endpoint."""
+    """Whether the token endpoint caused it."""
 
     def __init__(
         self,
@@ -67,12 +67,12 @@ class PredictionsError(Exception):
 
     @property
     def asks_for_less(self) -> bool:
-        """Whether a smaller page may work: this one was too large or took too long."""
+        """Whether a smaller page may work, because this one was too large or too slow."""
         return self.timed_out or self.status in TOO_MUCH
 
 
 class ConfigurationError(PredictionsError, ValueError):
-    """A connection field or an argument is wrong; the message starts with its name."""
+    """A connection field or an argument is wrong. The message starts with its name."""
 
 
 class RefusedError(PredictionsError):
@@ -84,7 +84,7 @@ class AuthenticationError(RefusedError):
 
 
 class TokenRefusedError(AuthenticationError):
-    """401 or 403 for a token. The client tries another one at once, but only once."""
+    """401 or 403 for a token. The client tries another token, once."""
 
     retryable = True
 
@@ -137,7 +137,7 @@ class NoAnswerError(TransientError):
 class MalformedAnswerError(TransientError):
     """The response does not fit the specification.
 
-    :param is_web_page: whether it is HTML, which a proxy or another server sends.
+    :param is_web_page: whether it is HTML, as a proxy or another server sends it.
     :ivar host: of the requested file; empty for other requests.
     """
 
@@ -161,23 +161,23 @@ class StorageError(TransientError):
 
 
 class ConflictError(TransientError):
-    """Another run committed to the same path meanwhile. Nothing is lost, and a retry lands the rest."""
+    """Another run committed to the same path meanwhile. Nothing is lost. A retry lands the rest."""
 
 
 class DamagedLandingError(PredictionsError):
-    """The parts of a landing differ from its manifest: one is missing, or was changed."""
+    """A part of a landing is missing, or differs from the manifest."""
 
 
 class RejectedRowsError(PredictionsError):
-    """Landed, but more rows than allowed were no records. They are kept beside the parts."""
+    """The landing is committed, but too many rows are not records. They are stored beside the parts."""
 
 
 class MissingValuesError(PredictionsError):
-    """Landed, but more records than allowed are without their values."""
+    """The landing is committed, but too many records lack their values."""
 
 
 def message_in(body: bytes) -> str:
-    """The message in the body of an error; empty if the body is large, or no JSON of a known shape.
+    """The message in the body of an error; empty if the body is too large, or not JSON of a known shape.
 
     VLM Run: ``{"detail": "…"}``, ``{"detail": [{"loc", "msg"}]}``, ``{"detail": {"error": {"message"}}}`` and
     ``{"error": {"message"}}``. Cradl: ``{"message": "…"}`` and ``{"Message": "…"}``.

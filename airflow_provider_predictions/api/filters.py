@@ -1,4 +1,4 @@
-"""The filters of a list, and the types of arguments. Errors start with the name of the argument."""
+"""The filters of a list, and the types of arguments. Error messages start with the name of the argument."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _Model = TypeVar("_Model", bound=BaseModel)
 
 
 def _time(value: object) -> object:
-    """Text without an offset is UTC (``{{ ds }}`` has none); a date is its first moment in UTC."""
+    """Read a time. Text without an offset, such as ``{{ ds }}``, is UTC. A date starts at midnight UTC."""
     value = given(value)
     if isinstance(value, str):
         return as_time(value) or value
@@ -36,9 +36,9 @@ def _time(value: object) -> object:
 
 
 def checked_id(value: str) -> str:
-    """An id that can be a segment of a path. Programs on the way would resolve dots alone.
+    """Check an id that becomes a segment of a path. Proxies would resolve ``.`` and ``..``.
 
-    :raises ValueError: for any other text.
+    :raises ValueError: for a value that cannot be an id.
     """
     if not isinstance(value, str) or value in ("", ".", ".."):
         raise ValueError(f"{short(value)} is not an id")
@@ -50,12 +50,12 @@ def checked_id(value: str) -> str:
 
 
 def seconds_of(span: float | timedelta | None) -> float | None:
-    """The seconds of a span of either type."""
+    """A span in seconds."""
     return span.total_seconds() if isinstance(span, timedelta) else span
 
 
 def timedelta_of(span: float | timedelta) -> timedelta:
-    """The timedelta of a span of either type; the longest one for more seconds than any holds."""
+    """A span as a timedelta, at most ``timedelta.max``."""
     try:
         return span if isinstance(span, timedelta) else timedelta(seconds=span)
     except OverflowError:
@@ -68,21 +68,21 @@ Names = Annotated[
     BeforeValidator(words),
     AfterValidator(lambda x: (*dict.fromkeys(x),)),
 ]
-# Sorted, so that equal lists are equal arguments.
+# Sorted, so that the order of a list does not matter.
 Words = Annotated[Names, AfterValidator(lambda words: (*sorted(words),))]
 Ids = Annotated[Words, AfterValidator(lambda words: (*map(checked_id, words),)), BeforeValidator(ids)]
 Text = Annotated[str, BeforeValidator(text)]
 Number = BeforeValidator(number)
 MaxPredictions = Annotated[int, Field(ge=1), Number]
 PageSize = Annotated[int, Field(ge=1, le=MAX_PAGE_SIZE), Number]
-# Strict, since 20261101 would be a number of seconds: a day in 1970.
+# Strict, because 20261101 would be seconds: a day in 1970.
 Time = Annotated[Annotated[AwareDatetime, Field(strict=True)] | None, BeforeValidator(_time)]
 Seconds = Annotated[float, BeforeValidator(seconds_of), Field(gt=0, allow_inf_nan=False)]
 Lookback = Annotated[float, BeforeValidator(seconds_of), Field(ge=0, allow_inf_nan=False)]
 
 
 class Filters(BaseModel):
-    """Which predictions of a list match: the filters of hooks, operators and sensors."""
+    """The filters of hooks, operators and sensors."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -95,7 +95,7 @@ class Filters(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _given(cls, values: Any) -> Any:
-        """A value that stands for nothing is no filter."""
+        """Drop filters without a value."""
         return {name: given(value) for name, value in values.items()}
 
     @model_validator(mode="after")
@@ -108,7 +108,7 @@ class Filters(BaseModel):
         return self
 
     def choose(self, rows: Sequence[Prediction]) -> Sequence[Prediction]:
-        """The records that match. One without a creation time is in every time window."""
+        """The records that match. A record without a creation time is in every time window."""
         statuses, after, before = self.statuses, self.created_after, self.created_before
         if statuses is not None:
             rows = [row for row in rows if row.status in statuses]
@@ -119,16 +119,16 @@ class Filters(BaseModel):
         return rows
 
     def is_past(self, created: datetime, *, newest_first: bool) -> bool:
-        """Whether no row that follows one of this time can match, in a list of this order."""
+        """Whether no row after one of this creation time can match, in a list of this order."""
         if newest_first:
             return self.created_after is not None and created < self.created_after
         return self.created_before is not None and created >= self.created_before
 
 
 def checked(model: type[_Model], values: dict[str, Any], prefix: str = "") -> _Model:
-    """Build a model from given values.
+    """Validate values.
 
-    :param prefix: put before the name of a field in the error: ``extra `` for fields of a connection.
+    :param prefix: before the name of a field in the error: ``extra `` for fields of a connection.
     :raises ConfigurationError: for the first value that is wrong.
     """
     try:
@@ -138,10 +138,6 @@ def checked(model: type[_Model], values: dict[str, Any], prefix: str = "") -> _M
 
 
 def _conn_id(value: object) -> str:
-    """The id of a connection.
-
-    :raises ValueError: for what is none, such as the connection itself.
-    """
     if not isinstance(value, str) or not value.strip():
         raise ValueError("must be the id of an Airflow connection")
     if "://" in value or value.startswith("{"):
@@ -150,10 +146,9 @@ def _conn_id(value: object) -> str:
 
 
 def checked_conn_id(name: str, value: object) -> None:
-    """Refuse a value that cannot be the id of a connection.
+    """Check the id of a connection.
 
-    :param name: of the argument.
-    :raises ConfigurationError: naming it.
+    :raises ConfigurationError: for any other value, such as the connection itself.
     """
     try:
         _conn_id(value)
@@ -172,12 +167,12 @@ def _explain(model: type[BaseModel], error: ValidationError, prefix: str) -> str
     name = f"{prefix}{first['loc'][0]}"
     if first["type"] == "extra_forbidden":
         return f"{name}: unknown; known are {', '.join(sorted(model.model_fields))}"
-    # Our own validators name what they found. Nothing of a connection is quoted, since a secret may have been
-    # pasted into the wrong field.
+    # Our own validators name what they found. No field of a connection is quoted: a secret may have been
+    # pasted into the wrong one.
     found = "" if prefix or first["type"] == "value_error" else f"; found {short(first['input'])}"
     return f"{name}: {what}{found}"
 
 
 def utc(time: datetime) -> str:
-    """A time as the package writes it: ISO 8601, UTC, ``Z``."""
+    """Format a time: ISO 8601, UTC, ``Z``."""
     return time.astimezone(UTC).isoformat().replace("+00:00", "Z")

@@ -1,8 +1,8 @@
-"""Land every prediction once, when it is finished: what one run leaves for the next.
+"""Land every prediction once, when it is finished.
 
-Everything older than the watermark is settled: it has landed, or no run waits for it any more. Of what is
-newer, the cursor remembers which ids have landed. A creation time is only what the service says, so one that
-is ahead of the service's clock moves nothing.
+Everything older than the watermark is settled: it has landed, or no run waits for it any more. The cursor
+remembers the ids of newer predictions that have landed. A creation time ahead of the service's clock does not
+move the watermark.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from airflow_provider_predictions.api.models import Page, Prediction
 from airflow_provider_predictions.api.state import Versioned, dump, load
 
 LOOKBACK = timedelta(hours=1)
-"""By default, a prediction may be listed this long after its creation."""
+"""A prediction may appear in the list this long after its creation."""
 STEP = timedelta(hours=1)
 """A run that lands nothing commits only if the watermark has moved this far."""
 
 
 class Counts(msgspec.Struct):
-    """What a manifest says of the rows of a run.
+    """The counts of a run in its manifest.
 
     :ivar unfinished: predictions that a later run may land.
     :ivar ahead: landed predictions dated ahead of the service's clock.
@@ -42,11 +42,11 @@ class Counts(msgspec.Struct):
 
 
 class CursorState(Versioned):
-    """What an attempt has noted of the rows it read.
+    """What an attempt has noted about the rows it read.
 
     :ivar newest: creation time of the newest row that is not dated ahead.
     :ivar oldest_unfinished: creation time of the oldest row that a later run may land.
-    :ivar asked_at: when the attempt began, by the service's clock.
+    :ivar asked_at: the earliest time of the service's clock in this attempt.
     """
 
     newest: datetime | None = None
@@ -61,15 +61,13 @@ class IncrementalCursor:
 
     :param terminal: final statuses.
     :param statuses: only these land; None for all final ones.
-    :param watermark: what the run before has left; None for the first run.
-    :param landed: id -> creation time, of what has landed and is not older than the watermark.
-    :param max_age: older unfinished predictions are given up; None to wait for ever.
-    :param rejected: id -> when it was met, of rows that are not records and that earlier runs reported.
+    :param watermark: of the previous run; None for the first run.
+    :param landed: id -> creation time of landed predictions that are not older than the watermark.
+    :param max_age: unfinished predictions older than this are given up; None to wait for ever.
+    :param rejected: id -> time of the report, for rows that are not records and that earlier runs reported.
     :param lookback: how far the watermark stays behind the newest row and the service's clock.
-    :param clock: of the service.
-    :param created_after: older predictions are not wanted.
-    :param unmet: id -> since when it was not met, of those in ``landed`` whose creation time does not say
-        when they can be forgotten.
+    :param unmet: id -> since when the list lacks it, for those in ``landed`` whose creation time does not
+        tell when to forget them.
     """
 
     terminal: Collection[str]
@@ -89,11 +87,11 @@ class IncrementalCursor:
 
     @property
     def start(self) -> datetime | None:
-        """Rows older than this are not read."""
+        """Rows older than this are not read. None reads the whole list."""
         return max((time for time in (self.watermark, self.created_after) if time), default=None)
 
     def keep(self, page: Page) -> Page:
-        """The page without the rows that do not land in this run or that an earlier run reported."""
+        """The page without rows that do not land now, and without rejected rows that were reported before."""
         now = self.clock.latest + MAX_CLOCK_SKEW
         give_up_before = earlier(self.clock.earliest, self.max_age) if self.max_age else None
         return replace(
@@ -129,7 +127,7 @@ class IncrementalCursor:
 
     @property
     def next_watermark(self) -> datetime | None:
-        """Where the next run starts."""
+        """The watermark for the next run; None as long as no row sets one."""
         reached = self.start
         if self.noted.newest:
             settled = earlier(self.noted.newest, self.lookback)
@@ -142,17 +140,17 @@ class IncrementalCursor:
 
     @property
     def has_moved(self) -> bool:
-        """Whether the watermark has moved so far that the next run reads much less."""
+        """Whether the watermark has moved far enough to commit a run that lands nothing."""
         start, reached = self.start, self.next_watermark
         return reached is not None and (start is None or reached - start >= STEP)
 
     def next_landed(
         self, keys: Iterable[tuple[str, datetime | None]], *, complete: bool = True
     ) -> dict[str, datetime | None]:
-        """What the next run must not land again.
+        """Id -> creation time of predictions that the next run must not land again.
 
         :param keys: id and creation time of what this run landed.
-        :param complete: whether the run is not known to have missed a row.
+        :param complete: False if the run may have missed a row.
         """
         watermark, now, found = self.next_watermark, self.clock.earliest, self.landed | dict(keys)
         if watermark is None:
@@ -165,16 +163,16 @@ class IncrementalCursor:
         }
 
     def next_rejected(self, ids: Iterable[str]) -> dict[str, datetime]:
-        """The rows that are not records and that the next run must not report again.
+        """Id -> time of the report, for rejected rows that the next run must not report again.
 
-        :param ids: of those that this run reported.
+        :param ids: of the rows that this run reported.
         """
         return {**self.rejected, **dict.fromkeys(ids, datetime.now(UTC))}
 
     def next_unmet(self, *, complete: bool = True) -> dict[str, datetime]:
-        """Since when the next run does not meet those that it remembers until they have left the list.
+        """``unmet`` for the next run.
 
-        :param complete: whether the run is not known to have missed a row.
+        :param complete: False if the run may have missed a row.
         """
         before = {
             id_: since
@@ -185,14 +183,14 @@ class IncrementalCursor:
 
     @staticmethod
     def _tells(created: datetime | None, now: datetime) -> TypeGuard[datetime]:
-        """Whether a creation time says how long a row can be met. One ahead of the clock does not."""
+        """Whether a creation time tells when to forget a row. One ahead of the clock does not."""
         return created is not None and created <= now
 
     def _gone(self, *, complete: bool) -> dict[str, datetime]:
-        """Since when the list lacks those whose creation time does not tell.
+        """Id -> since when the list lacks it, for landed rows whose creation time does not tell.
 
-        A list that shows a row without a creation time has no order and is read to its end. In another list,
-        such a row may lie where nothing was read.
+        A list that shows a row without a creation time has no order and is read to its end. In other lists,
+        such a row may lie in the part that was not read.
         """
         if not (complete and self._saw_all):
             return {}
@@ -205,19 +203,19 @@ class IncrementalCursor:
         }  # fmt: skip
 
     def facts(self) -> dict[str, Any]:
-        """What the manifest says of the run."""
+        """What the manifest says about the run."""
         watermark = self.next_watermark
         return {"watermark": watermark and utc(watermark), **msgspec.structs.asdict(self.noted.counts)}
 
     def state(self) -> dict[str, Any]:
-        """What was noted so far, as JSON values."""
+        """What the attempt has noted so far, as JSON values."""
         self.noted.asked_at = self.clock.earliest
         return dump(self.noted)
 
     def restore(self, state: dict[str, Any] | None) -> None:
-        """Continue from the state of an earlier attempt, which had read the newest rows.
+        """Continue from the state of an earlier attempt, which has read the newest rows.
 
-        :raises StateError: if it is not such a state.
+        :raises StateError: if the state cannot be read.
         """
         self.noted = load(state, CursorState)
         if self.noted.asked_at:
@@ -225,7 +223,7 @@ class IncrementalCursor:
         self._saw_all = False
 
     def warning(self) -> str | None:
-        """What to say of rows that are dated ahead."""
+        """A warning about predictions dated ahead of the service's clock; None if there are none."""
         counts, now = self.noted.counts, utc(self.clock.latest)
         if not counts.ahead:
             return None

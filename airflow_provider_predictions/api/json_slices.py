@@ -2,8 +2,8 @@
 
 Every function raises ValueError for text that is not the expected JSON.
 
-msgspec is fast, but refuses a whole page for one ``NaN``, one escaped half of a surrogate pair or a byte
-order mark. The standard library splits such a page, element by element, into the same slices.
+msgspec is fast, but rejects a page for one ``NaN``, one escaped half of a surrogate pair or a byte order
+mark. The standard library splits such a page, element by element, into the same slices.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import codecs
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import Any, TypeVar
@@ -20,11 +20,11 @@ import msgspec
 
 _Shape = TypeVar("_Shape", bound=msgspec.Struct)
 
-# Splitting needs no number, and Python refuses very long ones.
+# Splitting needs no numbers, and Python rejects very long ones.
 _STANDARD = json.JSONDecoder(parse_int=bool, parse_float=bool)
 _REFUSED = (msgspec.DecodeError, UnicodeDecodeError)
 _SPACE = re.compile(r"[ \t\n\r]*")
-# Possessive, since backtracking took 137 bytes of memory for each byte of a string.
+# Possessive, because backtracking took 137 bytes of memory for each byte of a string.
 _TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[^" \t\n\r]++')
 AROUND = codecs.BOM_UTF8 + b" \t\n\r"
 _decoder = cache(msgspec.json.Decoder)
@@ -32,7 +32,7 @@ _KINDS = {"[": "array", '"': "string", "n": "null", "t": "boolean", "f": "boolea
 
 
 def elements(text: bytes) -> list[bytes]:
-    """The elements of an array, byte for byte."""
+    """Split an array into its elements, byte for byte."""
     try:
         return list(map(bytes, _decoder(list[msgspec.Raw]).decode(text)))
     except _REFUSED:
@@ -40,32 +40,24 @@ def elements(text: bytes) -> list[bytes]:
 
 
 def members(text: bytes) -> dict[str, bytes]:
-    """The members of an object, byte for byte."""
+    """Split an object into its members, byte for byte."""
     try:
         return {name: bytes(value) for name, value in _decoder(dict[str, msgspec.Raw]).decode(text).items()}
     except _REFUSED:
         return dict(_slices(text, "{", "}"))
 
 
-def whole(text: bytes) -> bytes:
-    """A JSON value, byte for byte, without the white space around it."""
-    try:
-        return bytes(msgspec.json.decode(text, type=msgspec.Raw))
-    except _REFUSED:
-        value(text)
-        return text.removeprefix(codecs.BOM_UTF8).strip()
+def whole(text: bytes, *, strict: bool = False) -> bytes:
+    """A JSON value, byte for byte, without the white space around it.
 
-
-def standard(text: bytes) -> bytes:
-    """A JSON value as it stands there, where every other program reads it, too (RFC 8259, sections 6 to 8).
-
-    Invalid UTF-8, NaN and Infinity are refused.
+    :param strict: reject invalid UTF-8, NaN and Infinity, as other programs do (RFC 8259, sections 6 to 8).
     """
-    characters = text.decode("utf-8-sig")
+    if strict:
+        text.decode()
     try:
         return bytes(msgspec.json.decode(text, type=msgspec.Raw))
     except _REFUSED:
-        json.loads(characters, parse_int=bool, parse_float=bool, parse_constant=_refuse)
+        _loaded(text, _refuse) if strict else value(text)
         return text.removeprefix(codecs.BOM_UTF8).strip()
 
 
@@ -74,46 +66,46 @@ def _refuse(constant: str) -> Any:
 
 
 def joined(fields: dict[str, bytes]) -> bytes:
-    """An object of these members."""
+    """Join members into an object. Their bytes do not change."""
     return b"{" + b",".join(json.dumps(name).encode() + b":" + value for name, value in fields.items()) + b"}"
 
 
 def value(text: bytes) -> Any:
-    """A JSON value in Python, whatever numbers and strings it holds.
+    """Decode a JSON value, whatever numbers and strings it holds.
 
-    :raises ValueError: if it is no JSON.
     :raises RecursionError: if it is nested more deeply than Python reads.
     """
     try:
         return _loaded(text)
     except RecursionError:
-        # On a short stack, Python reads deeper.
+        # A new thread has a short stack, so Python reads deeper.
         with ThreadPoolExecutor(1) as thread:
             return thread.submit(_loaded, text).result()
 
 
-def _loaded(text: bytes) -> Any:
-    return json.loads(text.decode("utf-8-sig", "surrogateescape"), parse_int=_integer)
+def _loaded(text: bytes, constant: Callable[[str], Any] | None = None) -> Any:
+    characters = text.decode("utf-8-sig", "surrogateescape")
+    return json.loads(characters, parse_int=_integer, parse_constant=constant)
 
 
 def _integer(text: str) -> int | str:
     try:
         return int(text)
     except ValueError:
-        return text  # it is longer than Python converts
+        return text  # longer than Python converts
 
 
 def records(page: bytes, shape: type[_Shape]) -> Iterator[tuple[_Shape | None, bytes]]:
-    """Some fields of each element of an array, and the element on one line. No fields if it is not an object.
+    """Some fields of each element of an array, or None if it is not an object, and the element on one line.
 
-    :param shape: a Struct whose fields are text or ``Raw``. Text takes values of other types, too.
+    :param shape: a Struct whose fields are text or ``Raw``. Text also holds the JSON of other values.
     """
     slices = elements(page)
     try:
         found: list[_Shape | None] = _decoder(list[shape]).decode(page)  # type: ignore[valid-type]
     except _REFUSED:
         found = [fields(text, shape) for text in slices]
-    # One check of the whole page, since hardly any record spans lines.
+    # The whole page is checked once, because hardly any record spans lines.
     return zip(found, map(one_line, slices) if _spans_lines(page) else slices, strict=True)
 
 
@@ -136,14 +128,14 @@ def fields(text: bytes, shape: type[_Shape]) -> _Shape | None:
 
 
 def _text(text: bytes) -> str | None:
-    """A string, or the JSON of another value."""
+    """A string; the JSON of any other value."""
     found = value(text)
     is_other = not (found is None or isinstance(found, str))
     return text.decode("utf-8", "surrogateescape") if is_other else found
 
 
 def as_text(value: object) -> str | None:
-    """Text, or the JSON of another value."""
+    """Text; the JSON of any other value."""
     return value if value is None or isinstance(value, str) else json.dumps(value)
 
 
@@ -153,7 +145,7 @@ def kind(text: bytes) -> str:
 
 
 def one_line(text: bytes) -> bytes:
-    """A record on one line. If it spans lines, the white space between its tokens goes; no value changes."""
+    """A record on one line, without white space between tokens if it spans lines. No value changes."""
     if not _spans_lines(text):
         return text
     found = bytearray()
@@ -167,8 +159,8 @@ def _spans_lines(text: bytes) -> bool:
 
 
 def _slices(body: bytes, opening: str, closing: str) -> Iterator[tuple[str, bytes]]:
-    """Name and slice of each member of an object. An array's elements have empty names."""
-    # One character for each byte: with a character of another plane, each would take four bytes.
+    """Name and slice of each member of an object. The elements of an array have empty names."""
+    # Latin-1 takes one byte a character. Other text can take four.
     text = body.removeprefix(codecs.BOM_UTF8).decode("latin-1")
     at = _after(text, _skip(text, 0), opening)
     is_empty = text[at : at + 1] == closing

@@ -1,4 +1,4 @@
-"""Records, pages and requests, as the layers pass them to each other. All are frozen."""
+"""The records, pages and requests that the layers pass to each other."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ _parse = datetime.fromisoformat
 # Converting year 1 or 9999 to UTC can overflow.
 _UNREADABLE = (ValueError, OverflowError)
 _WITHOUT_OFFSET = (len("2026-01-01T00:00:00"), len("2026-01-01T00:00:00.000000"))
-"""Lengths of VLM Run's timestamps. Parsing them with a Z takes a tenth of the time of adding UTC later."""
+"""Lengths of VLM Run's timestamps. Parsing them with a Z is ten times as fast as adding UTC later."""
 
 
 class Prediction(msgspec.Struct, frozen=True, gc=False):
-    """One row of a list: its decoded envelope, and its bytes.
+    """One row of a list: its decoded envelope and its bytes.
 
-    :ivar id: the service's id, or the hash of the bytes of a record without one.
+    :ivar id: the service's id; a hash of the bytes if the record has none.
     :ivar status: the service's own word.
     :ivar created_at: aware; None if the record has no readable time.
-    :ivar group: VLM Run's domain or Cradl's model id.
-    :ivar raw: the record, byte for byte as the service sent it, but on one line.
+    :ivar group: VLM Run's domain or Cradl's model id; None if the record has none.
+    :ivar raw: the record on one line, otherwise byte for byte as the service sent it.
     :ivar fault: why the row is not a record; None if it is one.
-    :ivar lacks_values: why the values that the record points to could not be fetched; None if they were, or
-        were not requested.
+    :ivar lacks_values: why the values of the record could not be fetched; None if they were fetched, or not
+        requested.
     """
 
     id: str
@@ -52,12 +52,12 @@ class Prediction(msgspec.Struct, frozen=True, gc=False):
 
     @classmethod
     def rejected(cls, raw: bytes, fault: str) -> Prediction:
-        """A row that is not a record."""
+        """Keep a row that is not a record."""
         return cls(id_by_content(raw), "", None, None, raw, fault)
 
 
 class Record(BaseModel):
-    """A record. A field that does not fit the specification keeps the value that the service sent."""
+    """A record. A field that violates the specification keeps the value that the service sent."""
 
     @field_validator("*", mode="wrap")
     @classmethod
@@ -69,9 +69,9 @@ class Record(BaseModel):
 
 
 class Column(NamedTuple):
-    """A member of a service's records that gets a column of its own.
+    """A column for a member of a service's records.
 
-    :param envelope: the attribute of ``Prediction`` that holds it.
+    :param envelope: the attribute of ``Prediction`` that holds the member; None if none does.
     """
 
     name: str
@@ -86,8 +86,8 @@ class PageRequest:
     :param path: relative to the base URL, each segment percent-encoded; or an absolute URL.
     :param params: the query.
     :param hidden: parts of path or query that no message may quote.
-    :param anonymous: is sent without the token, whatever its host.
-    :param shrinks: a smaller page may be requested instead, so a page that is too large is not retried.
+    :param anonymous: sent without the token, to any host.
+    :param shrinks: whether a smaller page can be requested. Then a page that is too large is not retried.
     """
 
     path: str
@@ -98,19 +98,19 @@ class PageRequest:
 
     @property
     def is_file(self) -> bool:
-        """Whether it is for a file that a record names, not for the API."""
+        """Whether it requests a file that a record names, not the API."""
         return bool(urlsplit(self.path).scheme)
 
 
 @dataclass(frozen=True)
 class ListEndpoint(Generic[T]):
-    """What a paginator needs to know of a service's list.
+    """What a paginator needs to know about a service's list.
 
-    :param title: the service's name, for messages.
-    :param path: of the list, relative to the base URL.
-    :param page_size: rows a page, if the filters name no other number.
+    :param title: the service's name in messages.
+    :param path: relative to the base URL.
+    :param page_size: rows of a page, unless the filters set it.
     :param parse: reads the body of a response. Raises MalformedAnswerError.
-    :param params: sent with the request for each page.
+    :param params: the query of every page.
     """
 
     title: str
@@ -121,7 +121,7 @@ class ListEndpoint(Generic[T]):
 
 
 class Observed(msgspec.Struct):
-    """How many records a pass has looked at before filters dropped some, and their words.
+    """Counts of the records that a pass has read, before filters.
 
     :ivar statuses: status -> records.
     :ivar groups: VLM Run's domain or Cradl's model -> records.
@@ -138,9 +138,9 @@ class Observed(msgspec.Struct):
         return cls(len(rows), dict(Counter(row.status[:MAX_OBSERVED_LENGTH] for row in rows)), dict(groups))
 
     def add(self, other: Observed | None, asked: Collection[str] = ()) -> None:
-        """Add another page.
+        """Add the counts of another page.
 
-        :param asked: words to remember however many others are met.
+        :param asked: words that are always counted, however many others there are.
         """
         if other is not None:
             self.looked_at += other.looked_at
@@ -159,10 +159,10 @@ class Page:
     """What one response adds.
 
     :param predictions: new records that match the filters.
-    :param duplicates: how many rows this list had shown before.
+    :param duplicates: the number of rows that an earlier page had.
     :param rejected: rows that are not records.
-    :param observed: the new records before filters dropped some; None if no row was looked at.
-    :param listed: whether these come from the list; False for records requested by id.
+    :param observed: counts of the new records before filters; None if nothing was counted.
+    :param listed: False for records requested by id.
     """
 
     predictions: tuple[Prediction, ...]
@@ -173,7 +173,7 @@ class Page:
 
     @cached_property
     def by_id(self) -> dict[str, Prediction]:
-        """The records by their ids."""
+        """The records by id."""
         return {row.id: row for row in self.predictions}
 
     @cached_property
@@ -189,10 +189,10 @@ class Page:
 
 
 def as_time(value: object) -> datetime | None:
-    """Read a timestamp of a service. Without an offset it is UTC; if it is unreadable, None.
+    """Read a timestamp. Without an offset it is UTC. An unreadable one is None.
 
-    VLM Run documents UTC and sends ``created_at`` without an offset. Cradl's pattern allows a space for the T
-    and offsets without a colon.
+    VLM Run documents UTC and sends ``created_at`` without an offset. Cradl's pattern allows a space for the
+    T, and offsets without a colon.
     """
     if not isinstance(value, str):
         return None
@@ -201,7 +201,7 @@ def as_time(value: object) -> datetime | None:
     except _UNREADABLE:
         pass
     try:
-        return _as_utc(_parse(value))  # it may have an offset, and the length of those without
+        return _as_utc(_parse(value))  # it may have an offset, but the length of one without
     except _UNREADABLE:
         return None
 
@@ -211,5 +211,5 @@ def _as_utc(time: datetime) -> datetime:
 
 
 def id_by_content(raw: bytes) -> str:
-    """An id for a record without one, made of its bytes. Neither specification promises an id."""
+    """Make an id from the bytes of a record without one. Neither specification promises an id."""
     return f"sha256:{hashlib.sha256(raw).hexdigest()}"

@@ -1,4 +1,4 @@
-"""Describe words of filters that no record has, so that a typo differs from an empty window."""
+"""Describe filters that match no record, so that a typo differs from an empty time window."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from airflow_provider_predictions.api.wording import counted, listed, quoted
 
 
 def expected_words(filters: Filters) -> frozenset[str]:
-    """The words of a task's filters, for ``Observed.add`` to remember."""
+    """The words of the filters, which ``Observed.add`` always counts."""
     groups = getattr(filters, "domains", None)
     return frozenset(
         word[:MAX_OBSERVED_LENGTH] for words in (filters.statuses, groups) for word in words or ()
@@ -26,10 +26,10 @@ def unmatched_filters(
     observed: Observed,
     other_statuses: Mapping[str, Iterable[str] | None] | None = None,
 ) -> str:
-    """Describe the words of a task that the service does not know and no record had; empty if there are none.
+    """Describe words that the service does not know and no record has; empty if there are none.
 
-    :param observed: all records of the task.
-    :param other_statuses: arguments that name statuses, beside the filters.
+    :param observed: counts of all records of the task.
+    :param other_statuses: argument -> statuses, beside the filters.
     """
     known = service.terminal_statuses | service.waiting_statuses
     statuses = {"statuses": filters.statuses, **(other_statuses or {})}
@@ -49,7 +49,7 @@ def unmatched_filters(
 
 
 def no_match(observed: Observed) -> str:
-    """What to say if no record matches."""
+    """The message if no record matches."""
     if not observed.looked_at:
         return "0 records match: none was met"
     return f"0 of {observed.looked_at} records match; statuses met: {listed(observed.statuses)}"
@@ -63,12 +63,7 @@ def unmatched_words(
     *,
     known: Collection[str] = (),
 ) -> str:
-    """Describe the words of one argument that are neither known nor met; empty if there are none.
-
-    :param name: of the argument.
-    :param observed: the words of the records.
-    :param looked_at: how many records there were.
-    """
+    """Describe words of one argument that are neither known nor in any record; empty if there are none."""
     odd = [word for word in asked or () if word not in known and word[:MAX_OBSERVED_LENGTH] not in observed]
     if not odd:
         return ""

@@ -1,4 +1,4 @@
-"""What a module of a service declares of its API."""
+"""What a service declares about its API."""
 
 from __future__ import annotations
 
@@ -23,25 +23,24 @@ from airflow_provider_predictions.api.errors import (
 from airflow_provider_predictions.api.filters import Filters, checked_id
 from airflow_provider_predictions.api.http.auth import Auth
 from airflow_provider_predictions.api.limits import MAX_MESSAGE_LENGTH, MAX_RESPONSE_BYTES, TIMEOUT_SECONDS
-from airflow_provider_predictions.api.models import Column, PageRequest, Prediction
+from airflow_provider_predictions.api.models import Column, PageRequest, Prediction, as_time, id_by_content
 from airflow_provider_predictions.api.pagination.base import Paginator
 from airflow_provider_predictions.api.urls import is_private_url, is_safe_url, origin
 
 F = TypeVar("F", bound=Filters)
 BASE_URL = "Base URL (host)"
-"""The connection field to check if another server answers."""
+"""The connection field to check if the wrong server responds."""
 
 
 @dataclass(frozen=True)
 class Service(ABC, Generic[F]):
-    """One API: pure functions that make requests, and read records from responses.
+    """One API: pure functions that make requests and read records from responses.
 
     :param base_url: without a trailing slash.
-    :param auth: provides the bearer token.
-    :param timeout: seconds for each of connecting, sending and each read.
+    :param timeout: seconds to connect, to send, and for each read.
     :param requests_per_minute: None for no limit.
     :param max_response_bytes: of one response, unpacked.
-    :param file_hosts: hosts that get the bearer token, beside the base URL's.
+    :param file_hosts: hosts that get the bearer token, besides the base URL's.
     """
 
     name: ClassVar[str]
@@ -49,25 +48,25 @@ class Service(ABC, Generic[F]):
     credential_fields: ClassVar[str]
     """The connection fields to check if the service rejects the credentials."""
     terminal_statuses: ClassVar[frozenset[str]]
-    """Final statuses. The sensors wait for every other one, known or not."""
+    """Final statuses. Sensors wait in every other status, known or not."""
     waiting_statuses: ClassVar[frozenset[str]]
     """Known statuses that are not final."""
     messages: ClassVar[tuple[tuple[str, ...], ...]]
-    """Where a record says why it failed, as paths of members. The first that is not empty counts."""
+    """Paths of members that say why a prediction failed. The first that is not empty counts."""
     filters: ClassVar[type[Filters]]
     group_filter: ClassVar[str | None] = None
-    """The filter by ``Prediction.group``, if it is applied here. ``Observed`` counts what it drops."""
+    """The filter by ``Prediction.group``, if the client applies it. ``Observed`` counts what it drops."""
     server_filters: ClassVar[tuple[str, ...]] = ()
-    """The filters that the service applies, so that nobody sees what they drop."""
+    """The filters that the service applies. The client does not see what they drop."""
     record: ClassVar[type[BaseModel]]
     envelope: ClassVar[type[msgspec.Struct]]
-    """The fields to read of a record on the way to storage."""
+    """The fields of a record that the client reads, at least id, status, created_at and group."""
     columns: ClassVar[tuple[Column, ...]]
     list_path: ClassVar[str] = "predictions"
-    """The path of the list, relative to the base URL. A prediction lies at ``list_path/id``."""
+    """The path of the list, relative to the base URL. A prediction is at ``list_path/id``."""
     default_page_size: ClassVar[int]
     rate_limit_window: ClassVar[float]
-    """Seconds. The service counts requests in such a window."""
+    """Seconds of the window in which the service counts requests."""
 
     base_url: str
     auth: Auth = field(repr=False)
@@ -80,14 +79,19 @@ class Service(ABC, Generic[F]):
     def paginator(self, filters: F) -> Paginator:
         """Start a pass over the list."""
 
-    @abstractmethod
+    def status(self, envelope: Any) -> str:
+        """The status of a decoded envelope; ``pending`` if it has none."""
+        return envelope.status or "pending"
+
     def prediction(self, envelope: Any, raw: bytes) -> Prediction:
-        """Make a prediction of a decoded envelope and the record's bytes."""
+        """Make a prediction from a decoded envelope and the record's bytes."""
+        id_, created_at = envelope.id or id_by_content(raw), as_time(envelope.created_at)
+        return Prediction(id_, self.status(envelope), created_at, envelope.group, raw)
 
     def row(self, raw: bytes) -> Prediction:
         """Read one row of a list.
 
-        :raises ValueError: if it is not JSON.
+        :raises ValueError: if the row is not JSON.
         """
         envelope, line = json_slices.fields(raw, self.envelope), json_slices.one_line(raw)
         return self.prediction(envelope, line) if envelope else _rejected(line)
@@ -95,7 +99,7 @@ class Service(ABC, Generic[F]):
     def rows(self, page: bytes) -> list[Prediction]:
         """Read the rows of a JSON array.
 
-        :raises ValueError: if it is not one.
+        :raises ValueError: if the page is not a JSON array.
         """
         return [
             self.prediction(envelope, raw) if envelope else _rejected(raw)
@@ -105,8 +109,8 @@ class Service(ABC, Generic[F]):
     def read_one(self, body: bytes, prediction_id: str | None = None) -> Prediction:
         """Read the response to ``one``.
 
-        :param prediction_id: of the requested prediction; None to take any.
-        :raises MalformedAnswerError: if it is not that prediction.
+        :param prediction_id: the requested id; None accepts any.
+        :raises MalformedAnswerError: if the response is not that prediction.
         """
         with reading(self.title, body):
             prediction = self.row(json_slices.whole(body))
@@ -118,18 +122,18 @@ class Service(ABC, Generic[F]):
         return prediction
 
     def message(self, prediction: Prediction) -> str:
-        """Why a prediction failed, as its record says; empty if it does not, or cannot be read."""
+        """Why a prediction failed, in the words of its record; empty if there are none, or unreadable."""
         try:
             for path in self.messages:
                 if found := reduce(_member, path, json_slices.value(prediction.raw)):
                     text = "; ".join(map(str, found)) if isinstance(found, list) else str(found)
                     return " ".join(text.split())[:MAX_MESSAGE_LENGTH]
         except RecursionError:
-            pass  # it was split by a thread whose stack was shorter
+            pass  # a thread with a shorter stack split it
         return ""
 
     def one(self, prediction_id: str) -> PageRequest:
-        """The request for one prediction. Its id may hold colons and slashes.
+        """The request for one prediction. An id may contain colons and slashes.
 
         :raises ConfigurationError: if it cannot be an id.
         """
@@ -139,13 +143,13 @@ class Service(ABC, Generic[F]):
             raise ConfigurationError(f"prediction_id: {error}") from None
 
     def refusal(self, status: int, message: str) -> type[PredictionsError] | None:
-        """The error of a response, if this service gives its status a meaning of its own."""
+        """The error for a response whose status means something special here; None for the usual error."""
         return None
 
     def values_request(self, prediction: Prediction) -> PageRequest | None:
         """The request for the values of a record; None if the record holds them.
 
-        :raises UnusableFileError: if the record should name a file of values and does not.
+        :raises UnusableFileError: if the record should name a file of values, but does not.
         """
         return None
 
@@ -154,9 +158,9 @@ class Service(ABC, Generic[F]):
         return prediction
 
     def url(self, request: PageRequest) -> str:
-        """The whole URL of a request.
+        """The full URL of a request.
 
-        :raises UnusableFileError: if the connection does not allow a file there.
+        :raises UnusableFileError: if the connection does not allow files at this URL.
         """
         if not request.is_file:
             return f"{self.base_url}/{request.path}"
@@ -194,10 +198,10 @@ def _rejected(raw: bytes) -> Prediction:
 
 @contextmanager
 def reading(title: str, body: bytes, *, is_file: bool = False) -> Iterator[None]:
-    """Explain what is wrong with a response that is not the specified JSON, without quoting it.
+    """Explain why a response is not the specified JSON, without quoting it.
 
-    :param is_file: whether it is a file of values, so not the service's own response.
-    :raises MalformedAnswerError: for errors of the ``with`` block.
+    :param is_file: whether the response is a file of values, not one of the API.
+    :raises MalformedAnswerError: for errors in the ``with`` block.
     """
     try:
         yield

@@ -1,4 +1,4 @@
-"""Save and load state as JSON values. Each struct carries the version of its form."""
+"""Save and load state as JSON values, with a version."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ class StateError(ValueError):
 
 
 class Versioned(msgspec.Struct, tag_field="version", tag=VERSION):
-    """The base of everything that is saved between requests, attempts or runs."""
+    """Base of all state that is saved between requests, attempts or runs."""
 
 
 S = TypeVar("S", bound=Versioned)
 
 
 def dump(state: Versioned) -> dict[str, Any]:
-    """The state as JSON values, sets in order, so that equal states are equal values."""
+    """The state as JSON values. Sets are sorted, so equal states give equal values."""
     values: dict[str, Any] = msgspec.to_builtins(state, order="deterministic")
     return values
 
@@ -29,7 +29,6 @@ def dump(state: Versioned) -> dict[str, Any]:
 def load(values: Any, kind: type[S]) -> S:
     """Read what ``dump`` returned.
 
-    :param kind: of the state.
     :raises StateError: if the values have another shape or version, or lack a member.
     """
     try:

@@ -1,4 +1,4 @@
-"""URLs and hosts: which are valid, which are private, and which may get credentials."""
+"""Check URLs and hosts: which are valid, which are private, and which may get credentials."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ _LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
 
 
 def split_url(url: str) -> SplitResult:
-    """The parts of a URL from outside.
+    """Split a URL from an untrusted source.
 
-    :raises ValueError: if it is none, or too long.
+    :raises ValueError: if it is not a URL, or too long.
     """
     if len(url) > MAX_URL_LENGTH:
         raise ValueError(f"is longer than {MAX_URL_LENGTH} characters")
@@ -41,9 +41,9 @@ def origin(url: str) -> tuple[str, str | None, int | None]:
 
 
 def is_private_url(url: str) -> bool:
-    """Whether a URL names an address of this machine or of its network, in whatever form.
+    """Whether a URL names an address of this machine or of its network, in any notation.
 
-    Names other than ``localhost`` are not looked up.
+    Host names are not resolved. Of these, only ``localhost`` is private.
     """
     host = (urlsplit(url).hostname or "").rstrip(".")
     try:
@@ -54,7 +54,7 @@ def is_private_url(url: str) -> bool:
 
 
 def is_safe_url(url: str) -> bool:
-    """Whether credentials may go to a URL: over https, or over http to this machine."""
+    """Whether a URL may get credentials: over https, or over http on this machine."""
     try:
         parts = split_url(url)
     except ValueError:
@@ -66,7 +66,7 @@ def is_safe_url(url: str) -> bool:
 
 
 def checked_url(value: str) -> str:
-    """A URL that may get credentials, without its trailing slash.
+    """Check a URL that gets credentials, and drop its trailing slash.
 
     :raises ValueError: for any other text.
     """
@@ -84,7 +84,7 @@ def checked_url(value: str) -> str:
 
 
 def checked_host(value: str) -> str:
-    """The name or the address of a host, in lower case, as ``urlsplit(url).hostname`` gives it.
+    """Check a host name or address. The result is in lower case, as in ``urlsplit(url).hostname``.
 
     :raises ValueError: for a URL, a port, a path or a wildcard, which would match no host.
     """

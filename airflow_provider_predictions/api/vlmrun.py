@@ -16,14 +16,7 @@ from typing_extensions import override
 
 from airflow_provider_predictions.api.filters import Filters, Words
 from airflow_provider_predictions.api.json_slices import as_text
-from airflow_provider_predictions.api.models import (
-    Column,
-    ListEndpoint,
-    Prediction,
-    Record,
-    as_time,
-    id_by_content,
-)
+from airflow_provider_predictions.api.models import Column, ListEndpoint, Prediction, Record, as_time
 from airflow_provider_predictions.api.pagination.offset import OffsetPaginator
 from airflow_provider_predictions.api.service import Service, reading
 
@@ -40,12 +33,9 @@ def _status(value: object) -> str:
 class VlmRunUsage(Record):
     """What a prediction cost (specification: CreditUsageResponse).
 
-    :ivar elements_processed: how many of ``element_type``.
+    :ivar elements_processed: the number of elements of ``element_type``.
     :ivar element_type: image, page, video, audio, or a new one.
-    :ivar credits_used: of the account.
-    :ivar steps: as VLM Run counts them.
-    :ivar message: in words.
-    :ivar duration_seconds: seconds. VLM Run has sent 0 for predictions that took time.
+    :ivar duration_seconds: VLM Run has sent 0 for predictions that took time.
     """
 
     model_config = ConfigDict(extra="allow")
@@ -61,13 +51,11 @@ class VlmRunUsage(Record):
 class VlmRunPrediction(Record):
     """A prediction of VLM Run (specification: PredictionResponse, which requires no field).
 
-    :ivar id: unique identifier.
     :ivar status: pending, enqueued, running, completed, failed, paused, or a new one.
     :ivar created_at: UTC. VLM Run sends it without an offset.
     :ivar completed_at: UTC; None until completed.
     :ivar domain: such as ``document.invoice``.
-    :ivar response: what the model extracted, any JSON. Empty is valid.
-    :ivar usage: what it cost.
+    :ivar response: any JSON that the model extracted. It may be empty.
     """
 
     model_config = ConfigDict(extra="allow")
@@ -82,7 +70,7 @@ class VlmRunPrediction(Record):
 
 
 class VlmRunFilters(Filters):
-    """The filters of VLM Run. Its list takes none, so all are applied here."""
+    """The filters of VLM Run. Its list takes none, so the client applies them all."""
 
     domains: Words | None = None
 
@@ -97,12 +85,12 @@ class _Row(msgspec.Struct, gc=False):
     id: str | None = None
     status: str | None = None
     created_at: str | None = None
-    domain: str | None = None
+    group: str | None = msgspec.field(name="domain", default=None)
 
 
 @dataclass(frozen=True)
 class VlmRun(Service[VlmRunFilters]):
-    """Offset pages of a bare list, without filter, order, total or cursor."""
+    """Pages by offset of a bare list, without filter, order, total or cursor."""
 
     name = "vlmrun"
     title = "VLM Run"
@@ -132,11 +120,6 @@ class VlmRun(Service[VlmRunFilters]):
     def paginator(self, filters: VlmRunFilters) -> OffsetPaginator:
         endpoint = ListEndpoint(self.title, self.list_path, self.default_page_size, self.split)
         return OffsetPaginator(endpoint, filters)
-
-    @override
-    def prediction(self, envelope: _Row, raw: bytes) -> Prediction:
-        id_, created_at = envelope.id or id_by_content(raw), as_time(envelope.created_at)
-        return Prediction(id_, envelope.status or PENDING, created_at, envelope.domain, raw)
 
     def split(self, body: bytes) -> list[Prediction]:
         """Read a bare list."""

@@ -1,4 +1,4 @@
-"""Numbers and words as the log and messages write them."""
+"""Format numbers and words for logs and messages."""
 
 from __future__ import annotations
 
@@ -19,10 +19,7 @@ class Log(Protocol):
 
 
 def counted(number: int, noun: str) -> str:
-    """``1 page``, ``2 pages``.
-
-    :param noun: in the singular. Its plural ends in s.
-    """
+    """``1 page``, ``2 pages``. The plural of the noun must end in s."""
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
@@ -32,14 +29,14 @@ def counts(numbers: Mapping[str, int]) -> str:
 
 
 def shown(word: str) -> str:
-    """A word from outside: on one line, printable, and short."""
+    """Make a word of a service printable, on one line, and short."""
     text = "".join(letter if letter.isprintable() else " " for letter in word)
     text = " ".join(text.split())
     return text if len(text) <= MAX_WORD_LENGTH else f"{text[:MAX_WORD_LENGTH]}…"
 
 
 def listed(words: Iterable[str]) -> str:
-    """Words in alphabetical order, the first 20 of them."""
+    """The first 20 words in alphabetical order, and the number of the others."""
     found = sorted(words)
     more = f" and {len(found) - MAX_WORDS} more" if len(found) > MAX_WORDS else ""
     return ", ".join(map(shown, found[:MAX_WORDS])) + more

@@ -28,7 +28,7 @@ class CradlSettings(Settings):
     file_hosts: Hosts = ("files.api.cradl.ai",)
 
 
-class TokenMask:
+class _TokenMask:
     """Masks the newest tokens of a credential. A replaced one may still be in a request, so it stays masked.
 
     Airflow's masker forgets nothing. Each token would slow it down, and after about 800 that of Airflow 2.11
@@ -77,5 +77,5 @@ class CradlHook(PredictionsHook[CradlPrediction]):
             client_secret=required(conn.password, "Client secret (password)"),
             audience=settings.audience,
             timeout=settings.timeout,
-            on_token=TokenMask(),
+            on_token=_TokenMask(),
         )

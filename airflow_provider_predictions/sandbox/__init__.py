@@ -1,4 +1,4 @@
 """Both services on localhost, without an account: ``python -m airflow_provider_predictions.sandbox``.
 
-Tests use ``server.Sandbox``.
+In tests, use ``server.Sandbox``.
 """

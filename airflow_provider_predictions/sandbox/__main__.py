@@ -9,7 +9,6 @@ from airflow_provider_predictions.sandbox.server import Sandbox
 
 
 def main() -> None:
-    """Serve, and print how to connect."""
     parser = argparse.ArgumentParser(
         prog="python -m airflow_provider_predictions.sandbox",
         description="VLM Run and Cradl on localhost, without an account.",
@@ -18,14 +17,14 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=8765)
     parser.add_argument("--count", type=int, default=250, help="finished predictions of each service")
     parser.add_argument("--moving", type=int, default=8, help="predictions that finish within 16 seconds")
-    parser.add_argument("--seed", type=int, default=7, help="of the predictions' content")
+    parser.add_argument("--seed", type=int, default=7, help="equal seeds give equal predictions")
     parser.add_argument("--token-lifetime", type=float, default=3600, help="seconds")
     with Sandbox(**vars(parser.parse_args())) as sandbox:
         print(f"Serving VLM Run and Cradl at {sandbox.url}; stop with Ctrl-C. For Airflow, set")
         print()
         for name, value in sandbox.environment().items():
             print(f"export {name}={shlex.quote(value)}")
-        # oauthlib refuses plain http for tokens; this server never leaves the machine.
+        # oauthlib rejects plain http for tokens. This server listens on this machine only.
         print("export OAUTHLIB_INSECURE_TRANSPORT=1", flush=True)
         try:
             sandbox.wait()

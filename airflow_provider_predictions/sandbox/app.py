@@ -1,4 +1,4 @@
-"""Respond as both services' specifications describe, and as Cradl's token endpoint does."""
+"""Both services, as their specifications describe them, and Cradl's token endpoint."""
 
 from __future__ import annotations
 
@@ -36,17 +36,14 @@ def json_bytes(body: bytes) -> Response:
 
 
 class Tokens:
-    """Bearer tokens that expire.
-
-    :param lifetime: seconds.
-    """
+    """Bearer tokens that expire after ``lifetime`` seconds."""
 
     def __init__(self, lifetime: float) -> None:
         self.lifetime = lifetime
         self._ends: dict[str, float] = {}
 
     def issue(self) -> str:
-        """Return a new token: a JWT with the claims that Cradl's own SDK needs to reuse it."""
+        """Issue a JWT with the claims that Cradl's own SDK needs to reuse it."""
         issued = int(time.time())
         claims = {
             "iss": "https://auth.cradl.ai",
@@ -64,14 +61,13 @@ class Tokens:
         return token
 
     def revoke(self) -> None:
-        """Reject every token issued so far."""
         self._ends.clear()
 
     def is_good(self, token: str) -> bool:
         return self._ends.get(token, 0) > time.monotonic()
 
     async def endpoint(self, request: Request) -> Response:
-        """``POST /oauth2/token``: client credentials in the form body, and the right audience."""
+        """``POST /oauth2/token`` with client credentials and the right audience in the form body."""
         form = dict(parse_qsl((await request.body()).decode()))
         if form.get("grant_type") != "client_credentials":
             return JSONResponse({"error": "unsupported_grant_type"}, 400)
@@ -96,34 +92,30 @@ def _bearer(request: Request) -> str:
 # --- VLM Run -----------------------------------------------------------------------------------------
 
 
-class _PageQuery(BaseModel):
+class _Query(BaseModel):
     skip: Annotated[int, Field(ge=0)] = 0
     limit: Annotated[int, Field(ge=1, le=MAX_PAGE_ROWS)] = 10
 
 
 def vlmrun_routes(record_store: RecordStore) -> list[Route]:
-    """``GET /v1/predictions`` and ``GET /v1/predictions/{id}``, under ``/vlmrun``."""
-
     def guarded(endpoint: Endpoint) -> Endpoint:
         async def guard(request: Request) -> Response:
             if "authorization" not in request.headers:
                 return JSONResponse({"detail": "Not authenticated"}, 403)
             if _bearer(request) != API_KEY:
                 return JSONResponse({"detail": "Invalid API key"}, 401)
-            try:
-                return await endpoint(request)
-            except ValidationError as error:
-                # The specification's 422 lists the errors of pydantic, as FastAPI sends them.
-                found = error.errors(include_url=False)
-                return JSONResponse(
-                    {"detail": [{**one, "loc": ["query", *one["loc"]]} for one in found]}, 422
-                )
+            return await endpoint(request)
 
         return guard
 
     async def page(request: Request) -> Response:
-        query = _PageQuery.model_validate(dict(request.query_params))
-        rows = record_store.rows[query.skip :][: min(query.limit, record_store.cap or query.limit)]
+        try:
+            query = _Query.model_validate(dict(request.query_params))
+        except ValidationError as error:
+            found = error.errors(include_url=False)
+            return JSONResponse({"detail": [{**one, "loc": ["query", *one["loc"]]} for one in found]}, 422)
+        size = min(query.limit, record_store.cap or query.limit)
+        rows = record_store.rows[query.skip : query.skip + size]
         return json_bytes(b"[" + b",".join(map(record_store.text, rows)) + b"]")
 
     async def one(request: Request) -> Response:
@@ -131,7 +123,7 @@ def vlmrun_routes(record_store: RecordStore) -> list[Route]:
         return json_bytes(record_store.text(record)) if record else JSONResponse({"detail": "Not found"}, 404)
 
     async def health(_: Request) -> Response:
-        # The vendor's SDK calls it when it creates a client. It needs no key (docs.vlm.run, Health).
+        # VLM Run's SDK requests it when it creates a client. It needs no key (docs.vlm.run, Health).
         return JSONResponse({"status": "ok"})
 
     return [
@@ -149,10 +141,7 @@ def _page_token(last: Record, filters: list[str | None]) -> str:
 
 
 def _rows_after(rows: list[Record], token: str, filters: list[str | None]) -> list[Record]:
-    """Return the rows after the one that a token names.
-
-    :raises LookupError: if there is no such row, or the token is for other filters.
-    """
+    """The rows after the token's. Raises LookupError if there is no such row, or the filters have changed."""
     try:
         id_, *given = json.loads(base64.urlsafe_b64decode(token))
     except (ValueError, binascii.Error):
@@ -184,8 +173,6 @@ def _cradl_page(record_store: RecordStore, query: Mapping[str, str]) -> Response
 
 
 def cradl_routes(record_store: RecordStore, tokens: Tokens) -> list[Route]:
-    """``GET /predictions`` and ``GET /predictions/{id}`` under ``/cradl/v1``, and the files."""
-
     def guarded(endpoint: Endpoint) -> Endpoint:
         async def guard(request: Request) -> Response:
             if not tokens.is_good(_bearer(request)):
@@ -215,7 +202,7 @@ def cradl_routes(record_store: RecordStore, tokens: Tokens) -> list[Route]:
 
 
 async def no_route(request: Request, error: Exception) -> Response:
-    """Respond to an unknown path or method as the service does."""
+    """The response to an unknown path or method, as the service words it."""
     assert isinstance(error, HTTPException)
     status, service = error.status_code, request.url.path.split("/")[1]
     if service == "cradl":
@@ -227,7 +214,6 @@ async def no_route(request: Request, error: Exception) -> Response:
 
 
 def build(vlmrun: RecordStore, cradl: RecordStore, tokens: Tokens) -> Starlette:
-    """Serve all endpoints on one port."""
     return Starlette(
         routes=[
             *vlmrun_routes(vlmrun),

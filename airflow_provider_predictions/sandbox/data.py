@@ -1,4 +1,4 @@
-"""Make up predictions that look real. Equal seeds give equal predictions."""
+"""Make predictions that look real, from a seed."""
 
 from __future__ import annotations
 
@@ -37,8 +37,7 @@ class Record:
     """One prediction.
 
     :param seed: of its content.
-    :param work: seconds from its creation until it is finished.
-    :param outcome: its final status.
+    :param work: seconds from its creation to its final status, ``outcome``.
     """
 
     id: str
@@ -55,7 +54,7 @@ class Record:
 
 @dataclass(frozen=True)
 class Kind:
-    """How a service creates records, and what it sends of them."""
+    """How a service creates and renders its records."""
 
     make: Callable[[random.Random, datetime, float], Record]
     status: Callable[[Record, datetime], str]
@@ -136,7 +135,7 @@ def _cradl_status(record: Record, now: datetime) -> str:
 
 
 def values(record: Record) -> bytes:
-    """Return the extracted fields of a Cradl prediction as JSON. The list does not contain them."""
+    """The extracted fields of a Cradl prediction, which the list omits."""
     rng = random.Random(record.seed)
     fields: list[dict[str, Any]] = [
         _value(rng, "supplier", rng.choice(SUPPLIERS)),

@@ -1,4 +1,4 @@
-"""Serve the sandbox on a real socket, from a thread."""
+"""The sandbox on a real socket, served by a thread."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from airflow_provider_predictions.sandbox.store import RecordStore
 
 
 class Sandbox:
-    """Serve VLM Run and Cradl on 127.0.0.1 from a thread, while the ``with`` block runs.
+    """VLM Run and Cradl on 127.0.0.1. The context manager serves from a thread.
 
     :param port: 0 for a free one.
     :param count: finished predictions of each service at the start.
-    :param moving: newer predictions of each service that finish within 16 seconds.
-    :param seed: of the predictions' content.
-    :param token_lifetime: seconds for which an access token of Cradl is valid.
+    :param moving: predictions of each service that finish within 16 seconds. They are the newest.
+    :param seed: equal seeds give equal predictions, except for their times.
+    :param token_lifetime: seconds until an access token of Cradl expires.
     """
 
     date_header: ClassVar[bool] = True
-    """Whether the server adds ``Date`` to each response."""
+    """Whether the server adds ``Date`` to responses."""
 
     def __init__(
         self, *, port: int = 0, count: int = 0, moving: int = 0, seed: int = 7, token_lifetime: float = 3600
@@ -45,7 +45,7 @@ class Sandbox:
         self.receive(moving)
 
     def asgi_app(self) -> ASGIApp:
-        """Return the app to serve. A subclass can put middleware in front of it."""
+        """Both services and the token endpoint. A subclass can put middleware in front of them."""
         return app.build(self.vlmrun, self.cradl, self.tokens)
 
     def receive(self, count: int) -> None:
@@ -78,14 +78,11 @@ class Sandbox:
 
     @property
     def url(self) -> str:
-        """The base of all URLs, such as ``http://127.0.0.1:8765``."""
+        """The base of all URLs, without a trailing slash."""
         return f"http://127.0.0.1:{self.port}"
 
     def connection(self, service: str, **changes: Any) -> dict[str, Any]:
-        """Return the Airflow connection of a service, as the values of its JSON form.
-
-        :param changes: fields to replace.
-        """
+        """The Airflow connection of a service as JSON values, with changed fields."""
         connections: dict[str, dict[str, Any]] = {
             "vlmrun": {"conn_type": "vlmrun", "host": f"{self.url}/vlmrun/v1", "password": app.API_KEY},
             "cradl": {
@@ -99,7 +96,7 @@ class Sandbox:
         return connections[service] | changes
 
     def environment(self) -> dict[str, str]:
-        """Return the environment variables that give Airflow both connections."""
+        """The environment variables that define both connections for Airflow."""
         return {
             f"AIRFLOW_CONN_{service.upper()}_DEFAULT": json.dumps(self.connection(service))
             for service in ("vlmrun", "cradl")

@@ -9,13 +9,12 @@ from datetime import UTC, datetime, timedelta
 from airflow_provider_predictions.sandbox.data import Kind, Record
 
 FINISHED = 0.0
-"""Seconds of work of a prediction that is finished at once."""
+"""Seconds of work of a finished prediction."""
 
 
 class RecordStore:
     """All predictions of one service.
 
-    :param kind: how they are created and rendered.
     :param seed: equal seeds give equal predictions, except for their times.
     """
 
@@ -26,19 +25,14 @@ class RecordStore:
         self.clear()
 
     def clear(self) -> None:
-        """Start again with an empty list."""
         self.rows: list[Record] = []
         self.cap: int | None = None
-        """The most rows in a page, whatever size is requested. None for no limit."""
+        """Most rows of a page, whatever size is requested."""
         self._rng = random.Random(self.seed)
         self._texts: dict[tuple[str, str], bytes] = {}
 
     def fill(self, count: int, *, moving: int = 0, days: float = 30) -> None:
-        """Add finished predictions, spread over the last days, and newer unfinished ones.
-
-        :param count: of finished predictions.
-        :param moving: unfinished predictions, which finish within 16 seconds.
-        """
+        """Add finished predictions, spread over the last days, and newer unfinished ones."""
         now = datetime.now(UTC)
         step = timedelta(days=days) / max(1, count)
         made = [
@@ -50,7 +44,7 @@ class RecordStore:
             self.add(work=4 + 12 * n / moving)
 
     def add(self, *, created: datetime | None = None, work: float = FINISHED) -> Record:
-        """Add a prediction; by default a finished one, created now."""
+        """Add a prediction. By default it is finished and created now."""
         record = self.kind.make(self._rng, created or datetime.now(UTC), work)
         self.rows.insert(0, record)
         return record
@@ -66,7 +60,7 @@ class RecordStore:
         return self.kind.status(record, datetime.now(UTC))
 
     def text(self, record: Record) -> bytes:
-        """Return a prediction as the service sends it now."""
+        """A prediction as the service sends it now."""
         status = self.status(record)
         key = (record.id, status)
         if key not in self._texts:
@@ -74,5 +68,4 @@ class RecordStore:
         return self._texts[key]
 
     def texts(self) -> list[bytes]:
-        """Return all predictions as the service sends them now, newest first."""
         return [self.text(row) for row in self.rows]

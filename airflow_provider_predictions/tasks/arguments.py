@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -12,7 +11,14 @@ from airflow.providers.common.compat.sdk import BaseOperator, BaseSensorOperator
 
 from airflow_provider_predictions.api.errors import ConfigurationError
 from airflow_provider_predictions.tasks.airflow_arguments import OF_OPERATORS, OF_SENSORS
-from airflow_provider_predictions.tasks.declaration import REQUIRED, Argument, Templated, declare, parameters
+from airflow_provider_predictions.tasks.declaration import (
+    REQUIRED,
+    Argument,
+    Templated,
+    declare,
+    naming,
+    parameters,
+)
 from airflow_provider_predictions.tasks.references import is_reference
 
 __all__ = ["REQUIRED", "Argument", "ArgumentsTask", "Templated", "declare", "naming"]
@@ -145,15 +151,6 @@ class ArgumentsTask(BaseOperator):
 
         def __getattr__(self, name: str) -> Any:
             """The arguments are attributes."""
-
-
-@contextmanager
-def naming(task_id: str) -> Iterator[None]:
-    """Let errors say which task has the wrong argument."""
-    try:
-        yield
-    except ConfigurationError as error:
-        raise ConfigurationError(f"{error} (task {task_id})") from None
 
 
 def _initializer(cls: type[ArgumentsTask]) -> Callable[..., None]:

@@ -7,7 +7,8 @@ of the reference all come from it.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import KW_ONLY, dataclass
 from functools import cached_property
 from typing import Any, ClassVar
@@ -173,3 +174,12 @@ def parameters(declared: Mapping[str, Argument]) -> str:
         for name, made in declared.items()
     )
     return "\n".join(lines)
+
+
+@contextmanager
+def naming(task_id: str) -> Iterator[None]:
+    """Let errors say which task has the wrong argument."""
+    try:
+        yield
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{error} (task {task_id})") from None

@@ -11,7 +11,7 @@ from typing_extensions import override
 
 from airflow_provider_predictions._compat import OperatorPartial
 from airflow_provider_predictions.api.errors import ConfigurationError
-from airflow_provider_predictions.tasks.arguments import REQUIRED, Argument, naming
+from airflow_provider_predictions.tasks.declaration import REQUIRED, Argument, naming
 
 
 class _Mapped:

@@ -12,7 +12,7 @@ from types import ModuleType
 import pytest
 
 from airflow_provider_predictions.api.limits import MAX_MASKED_TOKENS
-from airflow_provider_predictions.hooks.cradl import CradlHook, TokenMask
+from airflow_provider_predictions.hooks.cradl import CradlHook, _TokenMask
 from airflow_provider_predictions.sandbox import app
 from airflow_provider_predictions.sandbox.server import Sandbox
 from tests.compat import AIRFLOW, MASKER, needs
@@ -80,7 +80,7 @@ def test_a_token_that_ten_have_followed_is_forgotten(connections: Sandbox) -> No
 
 
 def test_a_token_that_is_given_again_is_not_forgotten() -> None:
-    mask = TokenMask()
+    mask = _TokenMask()
 
     for number in range(30):
         mask("the same token for all")
@@ -92,7 +92,7 @@ def test_a_token_that_is_given_again_is_not_forgotten() -> None:
 def test_an_airflow_that_has_its_masker_elsewhere_masks_tokens_all_the_same(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    mask, redact = TokenMask(), import_module(MASKER).redact
+    mask, redact = _TokenMask(), import_module(MASKER).redact
     monkeypatch.setitem(sys.modules, MASKER, ModuleType(MASKER))
 
     for number in range(12):
@@ -103,7 +103,7 @@ def test_an_airflow_that_has_its_masker_elsewhere_masks_tokens_all_the_same(
 
 @pytest.mark.slow
 def test_a_triggerer_may_renew_large_tokens_for_longer_than_a_month(connections: Sandbox) -> None:
-    mask = TokenMask()
+    mask = _TokenMask()
 
     for _ in range(900):
         mask(token := f"eyJ.{token_urlsafe(750)}.{token_urlsafe(8)}")
