@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -26,8 +27,8 @@ DASHBOARDS = {"vlmrun": "https://app.vlm.run/dashboard", "cradl": "https://rc.ap
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """Its name is on a picture, so it is short."""
-    folder = Path(tempfile.mkdtemp(prefix="predictions-"))
+    """Its name is on a picture, and where it is long, the UI breaks it. So it is short."""
+    folder = Path(tempfile.mkdtemp(prefix="predictions-", dir=os.environ["PYTEST_DEBUG_TEMPROOT"]))
     yield folder
     shutil.rmtree(folder)
 
