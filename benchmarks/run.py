@@ -18,14 +18,13 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-import report
-from environments import HERE, ROOT, peers_python, variables
+import results
+from environments import HERE, peers_python, variables
 from job import Job
-from report import LIMIT, Bar, Measured
+from page import PAGE, write
+from results import LIMIT, Bar, Measured
 from server import serving
 
-PAGE = ROOT / "docs" / "benchmarks.md"
-START, END = "<!-- what follows is written by benchmarks/run.py -->", "<!-- until here -->"
 LONGEST = 900
 """Seconds of one measurement."""
 PAGES_MS = 100
@@ -80,12 +79,12 @@ def main() -> int:
             run_all(groups, sizes, peers, environment)
         seconds = [import_seconds(environment) for _ in range(sizes.imports + 1)][1:]
     bars = list(all_bars(groups, seconds))
-    text = "\n\n".join(tables(groups, bars))
+    text = "\n\n".join(map(str.strip, sections(groups, bars)))
     print(f"\n{text}\n")
     if sizes is QUICK:
         print("Tried out with few records: nothing is written down, and the bars do not count.")
         return 0
-    put_between(PAGE, START, END, text)
+    write(PAGE, "make benchmark", f"\n{text}\n")
     missed = [f"{bar.wanted}; found {bar.found}" for bar in bars if not bar.holds]
     print("\n".join(["Missed:", *missed]) if missed else "Every bar holds.")
     return 1 if missed else 0
@@ -166,28 +165,28 @@ def import_seconds(environment: dict[str, str]) -> float:
 
 
 def all_bars(groups: dict[str, list[Measured]], seconds: list[float]) -> Iterator[Bar]:
-    yield from report.speed_bars(groups["fast"], BEST_FAST, FAST_BARS.get)
-    yield from report.speed_bars(groups["slow"], BEST_SLOW, dict.fromkeys(PEERS, SLOW_BAR).get)
-    yield from report.memory_bars(*groups["memory"])
-    yield report.import_bar(seconds)
-    yield from report.lost_bars(row for group in groups.values() for row in group)
+    yield from results.speed_bars(groups["fast"], BEST_FAST, FAST_BARS.get)
+    yield from results.speed_bars(groups["slow"], BEST_SLOW, dict.fromkeys(PEERS, SLOW_BAR).get)
+    yield from results.memory_bars(*groups["memory"])
+    yield results.import_bar(seconds)
+    yield from results.lost_bars(row for group in groups.values() for row in group)
 
 
-def tables(groups: dict[str, list[Measured]], bars: list[Bar]) -> Iterator[str]:
+def sections(groups: dict[str, list[Measured]], bars: list[Bar]) -> Iterator[str]:
     """The page, part by part."""
     yield f"Measured on {machine()}."
     yield "### VLM Run, no latency"
-    yield report.speed_table(groups["fast"], BEST_FAST)
+    yield results.speed_table(groups["fast"], BEST_FAST)
     yield f"### VLM Run, {PAGES_MS} ms a page"
-    yield report.speed_table(groups["slow"], BEST_SLOW)
+    yield results.speed_table(groups["slow"], BEST_SLOW)
     yield "### Cradl, no latency"
-    yield report.speed_table(groups["cradl fast"], CRADL)
+    yield results.speed_table(groups["cradl fast"], CRADL)
     yield f"### Cradl, {PAGES_MS} ms a page"
-    yield report.speed_table(groups["cradl slow"], CRADL)
+    yield results.speed_table(groups["cradl slow"], CRADL)
     yield "### Memory and time by the length of the list"
-    yield report.memory_table(groups["memory"])
+    yield results.memory_table(groups["memory"])
     yield "### Bars"
-    yield report.bars_table(bars)
+    yield results.bars_table(bars)
 
 
 def machine() -> str:
@@ -197,15 +196,6 @@ def machine() -> str:
         f"{datetime.now(UTC):%Y-%m-%d}: {os.cpu_count()} cores ({platform.machine()}, {platform.system()}), "
         f"CPython {platform.python_version()}, {versions}"
     )
-
-
-def put_between(page: Path, start: str, end: str, text: str) -> None:
-    """Put tables between two markers of a page."""
-    head, _, rest = page.read_text().partition(start)
-    _, found, tail = rest.partition(end)
-    if not found:
-        sys.exit(f"{page.relative_to(ROOT)} lacks the markers {start} and {end}")
-    page.write_text(f"{head}{start}\n\n{text}\n\n{end}{tail}")
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from resource import RUSAGE_SELF, getrusage
 from typing import Any
 
 from environments import HERE, peers_python, variables
-from run import PAGE, put_between
+from page import PAGE, write_table
 
 SECONDS = 30
 WAITS = (1, 100, 1000)
@@ -24,7 +24,7 @@ WAITERS = {
     "HttpSensor, deferred": "http_sensor",
     "PythonSensor with the SDK": "sdk_sensor",
 }
-START, END = "<!-- what follows is written by benchmarks/waiting.py -->", "<!-- until there -->"
+COLUMNS = ("", "waits", f"requests in {SECONDS} s", "CPU, s")
 
 
 def main() -> None:
@@ -47,7 +47,7 @@ def main() -> None:
         environment = variables(Path(home))
         pythons = {"ours": sys.executable, "http_sensor": peers_python(), "sdk_sensor": peers_python()}
         ids = [sandbox.vlmrun.add(work=1e9).id for _ in range(max(WAITS))]
-        lines = ["| | waits | requests in 30 s | CPU, s |", "|---|---:|---:|---:|"]
+        rows = []
         for label, waiter in WAITERS.items():
             for count in WAITS:
                 paths.clear()
@@ -55,9 +55,9 @@ def main() -> None:
                 command = [pythons[waiter], str(HERE / "waiting.py"), "one"]
                 cpu = float(printed(command, order, environment).splitlines()[-1])
                 asked = len([path for path in paths if "predictions" in path])
-                lines.append(f"| {label} | {count:,} | {asked:,} | {cpu:.2f} |")
-                print(lines[-1], flush=True)
-    put_between(PAGE, START, END, "\n".join(lines))
+                rows.append((label, f"{count:,}", f"{asked:,}", f"{cpu:.2f}"))
+                print(*rows[-1], sep="  ", flush=True)
+    write_table(PAGE, "benchmarks/waiting.py", COLUMNS, rows, figures=True)
 
 
 def printed(command: list[str], order: str, environment: dict[str, str]) -> str:

@@ -8,10 +8,25 @@ from pathlib import Path
 END = "<!-- end of what it writes -->\n"
 
 
-def write_table(page: Path, writer: str, columns: Sequence[object], rows: Iterable[Sequence[object]]) -> None:
+def write_table(
+    page: Path,
+    writer: str,
+    columns: Sequence[object],
+    rows: Iterable[Sequence[object]],
+    *,
+    figures: bool = False,
+) -> None:
     """Put a table between the two marks of a page that name its writer, such as ``make soak``."""
-    lines = [columns, ["---"] * len(columns), *rows]
-    write(page, writer, "".join(f"| {' | '.join(map(str, line))} |\n" for line in lines))
+    write(page, writer, markdown(columns, rows, figures=figures))
+
+
+def markdown(columns: Sequence[object], rows: Iterable[Sequence[object]], *, figures: bool = False) -> str:
+    """Return a table as Markdown.
+
+    :param figures: align all columns but the first to the right.
+    """
+    under = ["---", *(["---:" if figures else "---"] * (len(columns) - 1))]
+    return "".join(f"| {' | '.join(map(str, line))} |\n" for line in (columns, under, *rows))
 
 
 def write(page: Path, writer: str, text: str) -> None:

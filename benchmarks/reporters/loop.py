@@ -49,8 +49,6 @@ class Numbers:
 
     def __init__(self, is_cradl: bool) -> None:
         self.statuses: Counter[str] = Counter()
-        self.by_day: Counter[tuple[str, str]] = Counter()
-        self.by_group: Counter[tuple[str, str]] = Counter()
         self.credits: Counter[tuple[str, str]] = Counter()
         self.pages = 0
         self.seconds: dict[str, list[float]] = defaultdict(list)
@@ -58,14 +56,9 @@ class Numbers:
         self.messages: Counter[str] = Counter()
         self.add: Callable[[Record, datetime], None] = self.add_cradl if is_cradl else self.add_vlmrun
 
-    def place(self, record: Record, group: str, day: str) -> None:
-        self.statuses[record["status"]] += 1
-        self.by_day[day, record["status"]] += 1
-        self.by_group[group, record["status"]] += 1
-
     def add_vlmrun(self, record: Record, time: datetime) -> None:
         group, day, usage = record["domain"], time.date().isoformat(), record["usage"]
-        self.place(record, group, day)
+        self.statuses[record["status"]] += 1
         self.credits[day, group] += usage["credits_used"] or 0
         if usage["element_type"] == "page":
             self.pages += usage["elements_processed"] or 0
@@ -77,7 +70,7 @@ class Numbers:
 
     def add_cradl(self, record: Record, time: datetime) -> None:
         group, day = record["modelId"], time.date().isoformat()
-        self.place(record, group, day)
+        self.statuses[record["status"]] += 1
         if record["inferenceTime"] is not None:
             self.seconds[group].append(record["inferenceTime"])
         if error := record.get("error"):

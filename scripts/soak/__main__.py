@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from tables import write
+from tables import markdown, write
 
 from soak import histories, landing, rate_limiter, waits
 from soak.common import ROOT, Report, say
@@ -42,7 +42,7 @@ def main() -> None:
         sizes = {name: given[name] for name in SIZES[part] if given[name] is not None}
         say(f"{part}: begins at {datetime.now(UTC):%H:%M}")
         report = PARTS[part](**sizes)
-        table = "".join(f"| {' | '.join(map(str, line))} |\n" for line in report.lines())
+        table = markdown(report.columns, report.rows)
         say(f"{table}{part}: {'; '.join(report.broken) or 'all promises hold'}")
         broken += report.broken
         if not sizes:

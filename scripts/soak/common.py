@@ -35,10 +35,6 @@ class Report:
     rows: list[Sequence[object]] = field(default_factory=list)
     broken: list[str] = field(default_factory=list)
 
-    def lines(self) -> list[Sequence[object]]:
-        """The lines of the table, as in Markdown."""
-        return [self.columns, ["---"] * len(self.columns), *self.rows]
-
     def promise(self, holds: object, broken: str) -> None:
         """Record a promise that does not hold."""
         if not holds:

@@ -36,7 +36,7 @@ from airflow_provider_predictions.api.vlmrun import VlmRunPrediction
 from airflow_provider_predictions.api.waiting.decide import Wait
 from airflow_provider_predictions.operators import xcom
 from airflow_provider_predictions.operators.outlets import identity
-from airflow_provider_predictions.report import page, source
+from airflow_provider_predictions.report import source, words
 from airflow_provider_predictions.storage import attempt, errors, manifest, objects, parquet
 from airflow_provider_predictions.storage.checkpoint import Progress
 from airflow_provider_predictions.storage.log import Entry
@@ -219,7 +219,7 @@ WORK: dict[str, Callable[[str], object]] = {
     "an entry below a source": source._ENTRY.fullmatch,
     "a manifest below a source": source._MANIFEST.fullmatch,
     "what a source consists of": lambda text: list(source.each(text)),
-    "a text of the report": lambda text: page._CONTROL.sub("", text),
+    "a text of the report": words.clean,
     "a state": stored(State),
     "an entry of the log": stored(Entry),
     "an index": stored(Index),

@@ -34,6 +34,8 @@ BESIDE = {
     "max_age": {"incremental": True},
     "max_values_missing": {"fetch_values": True},
     "partition_keys": {"outlets": [Asset("asset")]},
+    "price_per_credit": {"currency": "EUR"},
+    "currency": {"price_per_credit": 0.01},
 }
 """What an argument goes with."""
 OWN = {

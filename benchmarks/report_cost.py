@@ -1,4 +1,4 @@
-"""What a report costs: ``python benchmarks/reporting.py`` writes a table into ``docs/benchmarks.md``.
+"""What a report costs: ``python benchmarks/report_cost.py`` writes a table into ``docs/benchmarks.md``.
 
 Each row is a process that reports on landed predictions of a fortnight; a loop over the lines computes the
 same numbers. Ends with 1 when the numbers differ or a bar is missed.
@@ -23,7 +23,7 @@ from typing import Any
 
 from environments import HERE, variables
 from measure import peak
-from run import PAGE, put_between
+from page import PAGE, write_table
 
 COUNT, QUICK = 1_000_000, 20_000
 PARTS = 10
@@ -32,18 +32,14 @@ LONGEST = 900
 FIRST = datetime(2026, 11, 1, tzinfo=UTC)
 """When the first prediction is created."""
 REPORTERS = {"PredictionsReportOperator": "ours", "a loop over the lines": "loop"}
-START, END = "<!-- what follows is written by benchmarks/reporting.py -->", "<!-- until this -->"
+COLUMNS = ("", "predictions", "JSON, MB", "seconds", "peak RSS, MB", "report.html, kB")
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="few records, nothing is written")
     count = QUICK if parser.parse_args().quick else COUNT
-    lines = [
-        "| | predictions | JSON, MB | seconds | peak RSS, MB | report.html, kB |",
-        "|---|---:|---:|---:|---:|---:|",
-    ]
-    missed = []
+    rows, missed = [], []
     for service in ("vlmrun", "cradl"):
         with tempfile.TemporaryDirectory(prefix="benchmark-") as home:
             landed = Path(home, "landed")
@@ -56,13 +52,13 @@ def main() -> int:
             missed.append(f"{service}: {ours['seconds']:.0f} s, {ours['peak_mb']:.0f} MB, {page} bytes")
         for label, result in results.items():
             kilobytes = f"{page / 1000:.0f}" if result is ours else ""
-            lines.append(
-                f"| {service}: {label} | {count:,} | {size / 1e6:,.0f} | {result['seconds']:.1f} "
-                f"| {result['peak_mb']:.0f} | {kilobytes} |"
+            seconds, peak_mb = f"{result['seconds']:.1f}", f"{result['peak_mb']:.0f}"
+            rows.append(
+                (f"{service}: {label}", f"{count:,}", f"{size / 1e6:,.0f}", seconds, peak_mb, kilobytes)
             )
-            print(lines[-1], flush=True)
+            print(*rows[-1], sep="  ", flush=True)
     if count == COUNT:
-        put_between(PAGE, START, END, "\n".join(lines))
+        write_table(PAGE, "benchmarks/report_cost.py", COLUMNS, rows, figures=True)
     print("\n".join(["Missed:", *missed]) if missed else "Every bar holds, and the numbers are equal.")
     return 1 if missed else 0
 
@@ -110,7 +106,7 @@ def made(service: str, count: int) -> Iterator[bytes]:
 
 
 def measured(reporter: str, directory: Path, home: Path) -> dict[str, Any]:
-    command = [sys.executable, str(HERE / "reporting.py"), "one", reporter, str(directory)]
+    command = [sys.executable, str(HERE / "report_cost.py"), "one", reporter, str(directory)]
     ended = subprocess.run(
         command, env=variables(home), capture_output=True, text=True, timeout=LONGEST, check=False
     )

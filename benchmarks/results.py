@@ -1,4 +1,4 @@
-"""Measurements become tables in Markdown, and are held against the bars."""
+"""Turn measurements into tables, and compare them with the bars."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from statistics import median
 from typing import NamedTuple
 
 from job import Job
+from page import markdown
 
 LIMIT = "limit"
 MEMORY_BAR_MB = 64
@@ -73,34 +74,32 @@ def speed_table(rows: Sequence[Measured], ours: str) -> str:
     """
     by_label = {row.label: row for row in rows}
     limit, best = by_label[LIMIT], by_label[ours]
-    lines = [
-        f"| | records/s, median (min - max) | of the limit | `{ours}` is | peak RSS, MB | of it before, MB |",
-        "|---|---:|---:|---:|---:|---:|",
-    ]
+    speeds = ("records/s, median (min - max)", "of the limit", f"`{ours}` is")
+    columns = ("", *speeds, "peak RSS, MB", "of it before, MB")
+    lines = []
     for row in rows:
-        spread = f"{row.rate:,.0f} ({min(row.rates):,.0f} - {max(row.rates):,.0f})"
-        speed = row.lost or spread
+        speed = row.lost or spread(row.rates, ",.0f")
         compared = "" if row is best else f"{best.rate / row.rate:.2f} x"
-        lines.append(
-            f"| {row.label} | {speed} | {row.rate / limit.rate:.2f} | {compared} "
-            f"| {row.peak_mb:.0f} | {row.before_mb:.0f} |"
-        )
-    return "\n".join(lines)
+        share = f"{row.rate / limit.rate:.2f}"
+        lines.append((row.label, speed, share, compared, f"{row.peak_mb:.0f}", f"{row.before_mb:.0f}"))
+    return markdown(columns, lines, figures=True)
 
 
 def memory_table(rows: Iterable[Measured]) -> str:
-    lines = [
-        "| records | peak RSS, MB, median (min - max) | µs a record, median (min - max) |",
-        "|---:|---:|---:|",
-    ]
+    columns = ("records", "peak RSS, MB, median (min - max)", "µs a record, median (min - max)")
+    lines = []
     for row in rows:
-        peaks = [run["peak_mb"] for run in row.runs]
-        times = [1e6 / rate for rate in row.rates]
-        lines.append(
-            f"| {row.job.count:,} | {row.lost or f'{row.peak_mb:.1f} ({min(peaks):.1f} - {max(peaks):.1f})'} "
-            f"| {row.microseconds:.1f} ({min(times):.1f} - {max(times):.1f}) |"
-        )
-    return "\n".join(lines)
+        peak = row.lost or spread([run["peak_mb"] for run in row.runs], ".1f")
+        lines.append((f"{row.job.count:,}", peak, spread([1e6 / rate for rate in row.rates], ".1f")))
+    return markdown(columns, lines, figures=True)
+
+
+def spread(values: Sequence[float], form: str) -> str:
+    """Return the median of measurements, with the lowest and the highest.
+
+    :param form: of a number, as ``format`` takes it.
+    """
+    return f"{median(values):{form}} ({min(values):{form}} - {max(values):{form}})"
 
 
 def speed_bars(rows: Sequence[Measured], ours: str, least: Callable[[str], float | None]) -> list[Bar]:
@@ -131,9 +130,9 @@ def memory_bars(small: Measured, large: Measured) -> list[Bar]:
 
 
 def import_bar(seconds: Sequence[float]) -> Bar:
-    found = median(seconds) * 1000
-    spread = f"{found:.0f} ms ({min(seconds) * 1000:.0f} - {max(seconds) * 1000:.0f})"
-    return Bar(f"import of the operators: at most {IMPORT_BAR_MS} ms", spread, found <= IMPORT_BAR_MS)
+    found = [1000 * second for second in seconds]
+    holds = median(found) <= IMPORT_BAR_MS
+    return Bar(f"import of the operators: at most {IMPORT_BAR_MS} ms", f"{spread(found, '.0f')} ms", holds)
 
 
 def lost_bars(rows: Iterable[Measured]) -> list[Bar]:
@@ -141,6 +140,5 @@ def lost_bars(rows: Iterable[Measured]) -> list[Bar]:
 
 
 def bars_table(bars: Iterable[Bar]) -> str:
-    lines = ["| bar | found | |", "|---|---:|---|"]
-    lines += [f"| {bar.wanted} | {bar.found} | {'holds' if bar.holds else '**missed**'} |" for bar in bars]
-    return "\n".join(lines)
+    lines = [(bar.wanted, bar.found, "holds" if bar.holds else "**missed**") for bar in bars]
+    return markdown(("bar", "found", ""), lines, figures=True)
