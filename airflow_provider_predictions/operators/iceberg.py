@@ -144,7 +144,7 @@ def _facets(name: str, landing: CommittedLanding, table: Table) -> OperatorLinea
     namespace = f"{where.scheme}://{where.netloc}" if where.netloc else where.scheme or "file"
     symlink = Identifier(namespace=namespace, name=name, type="TABLE")
     return OperatorLineage(
-        inputs=[InputDataset(*dataset(ObjectStoragePath(landing.manifest["path"])))],
+        inputs=[InputDataset(*dataset(landing.root))],
         outputs=[
             OutputDataset(
                 namespace,

@@ -27,7 +27,7 @@ from airflow_provider_predictions.api.wording import counted, listed
 from airflow_provider_predictions.operators.arguments import path_of
 from airflow_provider_predictions.operators.increment import cursor_of, narrowing, tell
 from airflow_provider_predictions.operators.landing_arguments import LANDING, NOT_INCREMENTAL
-from airflow_provider_predictions.operators.lineage import ManifestLink, facets, tell_link
+from airflow_provider_predictions.operators.lineage import ManifestLink, landing_facets, tell_link
 from airflow_provider_predictions.operators.outcome import end_empty, judge_rejected, judge_values
 from airflow_provider_predictions.operators.outlets import check_partitions, tell_outlets
 from airflow_provider_predictions.operators.progress import Progress
@@ -72,7 +72,7 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
     operator_extra_links = (DashboardLink(), ManifestLink())
     fetch_values = False
     max_values_missing: int | None = None
-    _landed_from: tuple[str, Manifest] | None = None
+    _committed: tuple[Service[Any], ObjectStoragePath, Manifest] | None = None
     _observed: Observed | None = None
 
     @classmethod
@@ -107,7 +107,7 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
             content = cast("Manifest", storable(landed, Counter()))
             if content["consistent"] is False:
                 self.log.warning("Predictions may be missing: %s", content["inconsistency"])
-            self._landed_from = client.service.base_url, content
+            self._committed = client.service, path, content
             if content["parts"] or not self.incremental:
                 tell_link(self, context, ObjectStoragePath(content["path"]) / MANIFEST)
             judge_rejected(content, self.max_rejected)
@@ -126,7 +126,7 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any] | None:
         """What was read and written, for OpenLineage; None if nothing has landed."""
-        return facets(*self._landed_from) if self._landed_from else None
+        return landing_facets(*self._committed) if self._committed else None
 
     def _land(self, client: Client, filters: Filters, path: ObjectStoragePath, task: TaskRun) -> Manifest:
         """Land what finished since the last run, or replace the landing with all that matches."""

@@ -1,7 +1,8 @@
-"""A landing in OpenLineage, and the links from a task to what it wrote."""
+"""Landings and reports in OpenLineage, and the links from a task to what it wrote."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -9,7 +10,9 @@ from urllib.parse import urlsplit
 from airflow.providers.common.compat.sdk import BaseHook, BaseOperatorLink, Context, ObjectStoragePath, XCom
 
 from airflow_provider_predictions._compat import AIRFLOW_V_3_0_PLUS
+from airflow_provider_predictions.api.service import Service
 from airflow_provider_predictions.storage.console import console_url, plain_url
+from airflow_provider_predictions.storage.formats import make_format
 from airflow_provider_predictions.storage.manifest import Manifest
 
 if TYPE_CHECKING:
@@ -63,8 +66,48 @@ def console_link(target: ObjectStoragePath) -> str | None:
     return console_url(target, template)
 
 
-def facets(base_url: str, manifest: Manifest) -> OperatorLineage[Any, Any]:
-    """A landing in OpenLineage's terms: the service's list is read, a dataset is written."""
+def landing_facets(
+    service: Service[Any], path: ObjectStoragePath, manifest: Manifest
+) -> OperatorLineage[Any, Any]:
+    """A landing: it reads the service's list and writes the dataset at ``path``.
+
+    :param path: what the landing task was given. All incremental landings under it are one dataset.
+    """
+    from airflow.providers.common.compat.openlineage.facet import (
+        InputDataset,
+        OutputDataset,
+        OutputStatisticsOutputDatasetFacet,
+        SchemaDatasetFacet,
+        SchemaDatasetFacetFields,
+    )
+    from airflow.providers.openlineage.extractors import OperatorLineage
+
+    source = urlsplit(service.base_url)
+    statistics = OutputStatisticsOutputDatasetFacet(
+        rowCount=manifest["count"],
+        size=sum(part["bytes"] for part in manifest["parts"]),
+        fileCount=len(manifest["parts"]),
+    )
+    columns = make_format(manifest["format"], manifest["compression"], service).columns
+    schema = SchemaDatasetFacet(fields=[SchemaDatasetFacetFields(name, kind) for name, kind in columns])
+    return OperatorLineage(
+        inputs=[InputDataset(f"{source.scheme}://{source.netloc}", f"{source.path}/predictions")],
+        outputs=[
+            OutputDataset(
+                *dataset(path), facets={"schema": schema}, outputFacets={"outputStatistics": statistics}
+            )
+        ],
+    )
+
+
+def report_facets(
+    read: Iterable[ObjectStoragePath], page: ObjectStoragePath, size: int
+) -> OperatorLineage[Any, Any]:
+    """A report: it reads datasets that landing tasks wrote and writes a page.
+
+    :param read: the paths of the landings.
+    :param size: bytes of the page.
+    """
     from airflow.providers.common.compat.openlineage.facet import (
         InputDataset,
         OutputDataset,
@@ -72,16 +115,10 @@ def facets(base_url: str, manifest: Manifest) -> OperatorLineage[Any, Any]:
     )
     from airflow.providers.openlineage.extractors import OperatorLineage
 
-    service = urlsplit(base_url)
-    statistics = OutputStatisticsOutputDatasetFacet(
-        rowCount=manifest["count"],
-        size=sum(part["bytes"] for part in manifest["parts"]),
-        fileCount=len(manifest["parts"]),
-    )
-    namespace, name = dataset(ObjectStoragePath(manifest["path"]))
+    statistics = OutputStatisticsOutputDatasetFacet(size=size, fileCount=1)
     return OperatorLineage(
-        inputs=[InputDataset(f"{service.scheme}://{service.netloc}", f"{service.path}/predictions")],
-        outputs=[OutputDataset(namespace, name, outputFacets={"outputStatistics": statistics})],
+        inputs=[InputDataset(*found) for found in sorted(set(map(dataset, read)))],
+        outputs=[OutputDataset(*dataset(page), outputFacets={"outputStatistics": statistics})],
     )
 
 

@@ -24,7 +24,13 @@ from airflow_provider_predictions.operators.arguments import (
     path_of,
     storage_path,
 )
-from airflow_provider_predictions.operators.lineage import CONSOLE, ReportLink, console_link, tell_link
+from airflow_provider_predictions.operators.lineage import (
+    CONSOLE,
+    ReportLink,
+    console_link,
+    report_facets,
+    tell_link,
+)
 from airflow_provider_predictions.operators.outlets import tell_outlets
 from airflow_provider_predictions.operators.report_arguments import (
     LARGEST_LOGO,
@@ -53,6 +59,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
     from datetime import date
     from typing import Unpack
+
+    from airflow.providers.openlineage.extractors import OperatorLineage
 
     from airflow_provider_predictions._compat import Ref
     from airflow_provider_predictions.report.summary import Content, Summary
@@ -192,6 +200,7 @@ class PredictionsReportOperator(ArgumentsTask):
     )
     operator_extra_links = (ReportLink(),)
     ui_color = "#e4ecf7"
+    _written: tuple[list[ObjectStoragePath], ObjectStoragePath, int] | None = None
 
     @classmethod
     def check_together(cls, values: Any) -> None:
@@ -229,6 +238,12 @@ class PredictionsReportOperator(ArgumentsTask):
                 workspace.mkdir()
                 content = build(found, window, files, workspace, self._options(given, context, path))
                 report, written = _commit(path, content, sorted(files.iterdir()), instance_of(context))
+            read_from = [landed.root for landed in found if not landed.outside(window)]
+            self._written = (
+                read_from,
+                path / PAGE,
+                next(file["bytes"] for file in written if file["uri"] == report["report"]),
+            )
             tell_link(self, context, path / PAGE)
             if page := push_record(context, report["path"], written, report["summary"]):
                 setattr(self, CONSOLE, page)
@@ -240,6 +255,10 @@ class PredictionsReportOperator(ArgumentsTask):
             facts = {name: value for name, value in report.items() if name in EVENT}
             tell_outlets(context, self.outlets, report["path"], facts)
         return report
+
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any] | None:
+        """What was read and written, for OpenLineage; None if no report was written."""
+        return report_facets(*self._written) if self._written else None
 
     def _options(self, given: Any, context: Context, path: ObjectStoragePath) -> Options:
         """What the author chooses."""

@@ -16,6 +16,7 @@ from airflow_provider_predictions.storage.errors import extra
 
 SUFFIXES = {None: "", "gzip": ".gz", "zstd": ".zst"}
 GZIP_LEVEL = 6
+JSON_TYPES = {"text": "string", "time": "string", "number": "number", "json": "json"}
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,11 @@ class Format(ABC):
     @property
     @abstractmethod
     def suffix(self) -> str: ...
+
+    @property
+    def columns(self) -> list[tuple[str, str]]:
+        """The names and types of what every record has."""
+        return [(column.name, JSON_TYPES[column.kind]) for column in self.service.columns]
 
     @abstractmethod
     def convert(self, lines: Path, target: Path) -> Path:

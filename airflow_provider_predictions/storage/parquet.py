@@ -44,6 +44,10 @@ class Parquet(Format):
         columns = [(column.name, _TYPES[column.kind]) for column in self.service.columns]
         return pa.schema([*columns, (OTHER, pa.string())])
 
+    @property
+    def columns(self) -> list[tuple[str, str]]:
+        return [(field.name, str(field.type)) for field in self.schema]
+
     def convert(self, lines: Path, target: Path) -> Path:
         # In a thread, for a new stack. Records may be as deep as the stack on which they were split allowed.
         with ThreadPoolExecutor(1) as thread:

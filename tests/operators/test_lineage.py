@@ -106,6 +106,59 @@ def test_openlineage_learns_what_was_read_and_written(
     assert statistics.size == sum(part["bytes"] for part in manifest["parts"])
 
 
+@pytest.mark.parametrize("file_format", ["jsonl", "parquet"])
+def test_openlineage_learns_the_columns_of_a_landing(
+    connections: Sandbox, record_store: RecordStore, service_name: str, tmp_path: Path, file_format: str
+) -> None:
+    pytest.importorskip("airflow.providers.openlineage", reason="OpenLineage is for the newest Airflow here")
+    record_store.fill(2)
+    task, _, _ = land(service_name, tmp_path, [], file_format=file_format)
+
+    (written,) = task.get_openlineage_facets_on_complete(None).outputs
+
+    types = {field.name: field.type for field in written.facets["schema"].fields}
+    created = "created_at" if service_name == "vlmrun" else "createdTime"
+    assert types["status"] == "string"
+    assert types[created] == ("string" if file_format == "jsonl" else "timestamp[us, tz=UTC]")
+    assert ("other" in types) == (file_format == "parquet")
+
+
+def test_openlineage_learns_one_dataset_for_all_incremental_landings(
+    connections: Sandbox, record_store: RecordStore, service_name: str, tmp_path: Path
+) -> None:
+    pytest.importorskip("airflow.providers.openlineage", reason="OpenLineage is for the newest Airflow here")
+    record_store.fill(3)
+    task, _, _ = land(service_name, tmp_path, [], incremental=True)
+
+    (written,) = task.get_openlineage_facets_on_complete(None).outputs
+
+    assert (written.namespace, written.name) == ("file", str(tmp_path))
+
+
+def test_openlineage_learns_which_landings_a_report_read_and_the_page_that_it_wrote(
+    connections: Sandbox, record_store: RecordStore, service_name: str, tmp_path: Path
+) -> None:
+    pytest.importorskip("airflow.providers.openlineage", reason="OpenLineage is for the newest Airflow here")
+    pytest.importorskip("duckdb", reason="reports need the extra report")
+    record_store.fill(3)
+    land(service_name, tmp_path / "landed", [], incremental=True)
+    task = PredictionsReportOperator(
+        task_id="report",
+        source=f"file://{tmp_path}/landed",
+        path=f"file://{tmp_path}/report",
+        period=("2020-01-01", "2040-01-01"),
+    )
+    assert task.get_openlineage_facets_on_complete(None) is None
+    report = task.execute({})
+
+    lineage = task.get_openlineage_facets_on_complete(None)
+
+    (read,), (written,) = lineage.inputs, lineage.outputs
+    assert (read.namespace, read.name) == ("file", f"{tmp_path}/landed")
+    assert (written.namespace, f"file://{written.name}") == ("file", report["report"])
+    assert written.outputFacets["outputStatistics"].size == Path(written.name).stat().st_size
+
+
 def test_openlineage_of_airflow_finds_it(
     connections: Sandbox, record_store: RecordStore, service_name: str, tmp_path: Path
 ) -> None:
