@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.blocks import BLOCKS, COMMANDS, JSON, MODULES, ROOT, Block
+from tests.docs.blocks import BLOCKS, COMMANDS, JSON, MODULES, QUERIES, ROOT, Block
 from tests.given import HOOK
 
 PINNED = ROOT.joinpath("constraints/airflow-3.3.txt").read_text()
@@ -23,7 +23,7 @@ CONSTRAINTS = re.compile(rf"--constraint \S+/constraints-{re.escape(AIRFLOW)}/co
 
 def test_every_block_is_of_a_language_that_is_checked_here() -> None:
     assert BLOCKS
-    languages = {"python", "bash", "dockerfile", "json", "ini", "mermaid", "text"}
+    languages = {"python", "bash", "dockerfile", "json", "ini", "mermaid", "sql", "text"}
 
     assert {block.language for block in BLOCKS} <= languages
 
@@ -113,9 +113,9 @@ def test_airflow_takes_connections_from_the_secrets_backend_that_is_shown(tmp_pa
 
 def test_the_table_says_how_long_each_of_these_modules_is() -> None:
     page = ROOT.joinpath("docs/adding-a-service.md").read_text()
-    said = dict(re.findall(r"^\| `(\w+/acme\.py)` \|.*\| (\d+) \|$", page, re.MULTILINE))
+    said = dict(re.findall(r"^\| `(\w+/acme\.\w+)` \|.*\| (\d+) \|$", page, re.MULTILINE))
 
-    assert said == {block.title: str(len(block.code.splitlines())) for block in MODULES}
+    assert said == {block.title: str(len(block.code.splitlines())) for block in [*MODULES, *QUERIES]}
 
 
 def test_the_image_is_that_of_the_newest_airflow() -> None:

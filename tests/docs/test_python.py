@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_predictions.api.vlmrun import VlmRun
 from airflow_provider_predictions.sandbox.server import Sandbox
 from airflow_provider_predictions.storage.manifest import Manifest
 from tests.docs.blocks import BLOCKS, DAGS, LANDED, MODULES, QUERIES, ROOT, SNIPPETS, Block, looks_like
@@ -95,7 +96,8 @@ def test_the_dag_of_the_readme_is_short_and_lands_what_the_reference_shows(parse
 
     landed = parsed["runs"]["predictions"]["land"]
 
-    assert landed["statuses"].keys() == {"completed"}
+    assert landed["count"] == sum(landed["statuses"].values()) > 0
+    assert not landed["statuses"].keys() & VlmRun.waiting_statuses
     assert shown.keys() == landed.keys()
     assert shown["parts"][0].keys() == landed["parts"][0].keys()
     assert len([line for line in block.code.splitlines() if line.strip()]) <= 12

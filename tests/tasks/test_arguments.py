@@ -38,6 +38,8 @@ BESIDE = {
     "currency": {"price_per_credit": 0.01},
 }
 """What an argument goes with."""
+PAIR = ("price_per_credit", "currency")
+"""Neither is anything without the other."""
 OWN = {
     "prefetch": 2,
     "max_failures": 3,
@@ -223,6 +225,10 @@ def test_what_comes_to_nothing_is_not_given_or_an_error_that_names_argument_and_
                 if argument.needed:
                     assert found.startswith(f"{argument.name}: '{{{{ params.x }}}}' came to nothing; give ")
                     assert found.endswith("(task task)")
+                elif argument.name in PAIR:
+                    assert found == (
+                        f"{argument.name}: is missing; price_per_credit and currency go together (task task)"
+                    )
                 else:
                     assert found == argument.default
 
