@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,6 +12,7 @@ from typing import Any
 from urllib.parse import quote
 
 import jinja2
+from markupsafe import Markup, escape
 
 from airflow_provider_predictions.api.wording import counted
 from airflow_provider_predictions.report.charts import columns, labels
@@ -86,7 +88,7 @@ def _fill(template: str, content: Content) -> str:
         undefined=jinja2.StrictUndefined,
     )
     summary, window = content.summary, content.window
-    environment.filters |= {"clip": clip, "place": place}
+    environment.filters |= {"clip": clip, "place": place, "breakable": breakable}
     return environment.get_template(template).render(
         content=content,
         summary=summary,
@@ -115,6 +117,11 @@ def clip(text: object, longest: int = MAX_CELL) -> str:
     """A text of bounded length, without what changes the text around it."""
     words = str(clean(str(text)))
     return (words if len(words) <= longest else f"{words[: longest - 1]}…") or "none"
+
+
+def breakable(name: str) -> Markup:
+    """A name that a narrow screen breaks after a dot or a colon instead of within a word."""
+    return Markup("<wbr>").join(map(escape, re.split(r"(?<=[.:])", name)))
 
 
 def place(x: float) -> str:
