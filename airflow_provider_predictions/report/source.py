@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 from airflow_provider_predictions.api.errors import ConfigurationError
 from airflow_provider_predictions.api.models import as_time
-from airflow_provider_predictions.api.state import VERSION
 from airflow_provider_predictions.report.window import Window
 from airflow_provider_predictions.storage import landed as storage
 from airflow_provider_predictions.storage.errors import named
@@ -32,23 +31,6 @@ from airflow_provider_predictions.storage.state import STATE, State, find, read_
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import ObjectStoragePath
 
-READ = frozenset(
-    {
-        "path",
-        "service",
-        "parts",
-        "count",
-        "rejected_reasons",
-        "consistent",
-        "inconsistency",
-        "created_min",
-        "created_max",
-        "filters",
-        "generation",
-        "version",
-    }
-)
-"""What a report needs of a manifest."""
 SKEW = timedelta(hours=1)
 """How far the clocks of workers and of a service may be apart."""
 _ENTRY = re.compile(r"(?P<root>(?:.*/)?)_log/(?P<generation>[0-9]{8,})\.json")
@@ -100,40 +82,22 @@ class Landed(storage.Landed):
         return "newer" if oldest and oldest >= window.end else None
 
 
-def landings(source: object, make_path: Callable[[str], ObjectStoragePath], window: Window) -> list[Landed]:
+def landings(
+    source: Iterable[Any], make_path: Callable[[str], ObjectStoragePath], window: Window
+) -> list[Landed]:
     """The landings that a source names, each once, in the order of their commits.
 
     Commits under an incremental path that are too old to hold something of the window may be missing.
 
-    :param source: a manifest, its URL, a path of landings, a directory above some, or several of these.
+    :param source: manifests, their URLs, paths of landings, and directories above some.
     :raises ConfigurationError: where nothing has landed there.
     """
     found: dict[tuple[str, int], Landed] = {}
-    for given in each(source):
+    for given in source:
         with named("source"):
             for landed in _landings(given, make_path, window):
                 found.setdefault(landed.key, landed)
-    if not found:
-        raise ConfigurationError(
-            "source: is empty; give a manifest, or a URL such as s3://aws_default@bucket/predictions"
-        )
     return sorted(found.values(), key=attrgetter("order"))
-
-
-def each(source: object) -> Iterator[Any]:
-    """What a source consists of: manifests and URLs.
-
-    :raises ConfigurationError: where it holds something else.
-    """
-    if source is None:
-        return
-    if isinstance(source, str | Mapping | PurePath) or hasattr(source, "fs"):
-        yield source
-    elif hasattr(source, "__iter__"):
-        for given in source:
-            yield from each(given)
-    else:
-        raise ConfigurationError(f"source: must be manifests or URLs; found {type(source).__name__}")
 
 
 def _landings(given: Any, make_path: Callable[[str], ObjectStoragePath], window: Window) -> list[Landed]:
@@ -142,14 +106,7 @@ def _landings(given: Any, make_path: Callable[[str], ObjectStoragePath], window:
             raise ConfigurationError("source: holds an object that is no manifest: it has no path")
         path = make_path(str(given["path"]))
         return [_landed(given, path)] if "parts" in given else _under(path, window)
-    text = str(given).strip()
-    if text[:1] in ("{", "["):
-        raise ConfigurationError(
-            "source: holds text that is no URL. Give the landing task's .output, or let the DAG render "
-            "native objects (render_template_as_native_obj=True)"
-        )
-    if not text:
-        return []
+    text = str(given)
     if text.endswith(f"/{MANIFEST}"):
         return [_newest(make_path(text.removesuffix(f"/{MANIFEST}")))]
     return _under(make_path(text), window)
@@ -233,12 +190,5 @@ def _join(path: ObjectStoragePath, below: str) -> ObjectStoragePath:
 
 def _landed(content: Any, path: ObjectStoragePath) -> Landed:
     """A landing with a manifest that is checked."""
-    is_manifest = isinstance(content, Mapping) and content.keys() >= READ
-    try:
-        if not is_manifest or content["version"] != VERSION or not isinstance(content["generation"], int):
-            raise ValueError("something is missing")
-        landed = Landed(path, moved(cast("Manifest", content), path), path)
-        _ = landed.statuses
-        return landed
-    except (ValueError, LookupError, TypeError):
-        raise ConfigurationError(f"source: {path / MANIFEST} is no manifest of a landing") from None
+    manifest = storage.as_manifest(content, path / MANIFEST, "source")
+    return Landed(path, moved(manifest, path), path)

@@ -13,15 +13,17 @@ from typing import Any
 
 import time_machine
 from airflow.providers.common.compat.sdk import ObjectStoragePath
+from pydantic import TypeAdapter
 
 from airflow_provider_predictions.api.cradl import Cradl
 from airflow_provider_predictions.api.http.auth import BearerAuth
 from airflow_provider_predictions.api.models import Page
 from airflow_provider_predictions.api.service import Service
 from airflow_provider_predictions.api.vlmrun import VlmRun
+from airflow_provider_predictions.operators.arguments import Source
 from airflow_provider_predictions.report.build import build
 from airflow_provider_predictions.report.options import Options
-from airflow_provider_predictions.report.source import landings
+from airflow_provider_predictions.report.source import Landed, landings
 from airflow_provider_predictions.report.summary import Summary
 from airflow_provider_predictions.report.window import Window
 from airflow_provider_predictions.storage.attempt import TaskRun
@@ -86,11 +88,16 @@ def land(
             return target.commit(content, target.state if incremental else None)
 
 
+def landings_of(source: object, window: Window) -> list[Landed]:
+    """The landings that a source names, as the operator finds them."""
+    return landings(TypeAdapter(Source).validate_python(source), ObjectStoragePath, window)
+
+
 def report(source: object, window: Window, files: Path, **options: Any) -> Summary:
     """Write the files of a report, and answer its summary."""
     files.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as workspace:
-        found = landings(source, ObjectStoragePath, window)
+        found = landings_of(source, window)
         return build(found, window, files, Path(workspace), Options(**options)).summary
 
 

@@ -17,14 +17,13 @@ from msgspec.structs import replace
 
 from airflow_provider_predictions.api.errors import ConfigurationError
 from airflow_provider_predictions.api.filters import utc
-from airflow_provider_predictions.report.source import landings
 from airflow_provider_predictions.report.window import Window, make_window
 from airflow_provider_predictions.storage.log import Log
 from airflow_provider_predictions.storage.objects import put
 from airflow_provider_predictions.storage.state import INDEX, STATE, State, find, packed
 from airflow_provider_predictions.storage.stored import encode
 from tests.compat import attach
-from tests.report.landed import land, left_out, report, table
+from tests.report.landed import land, landings_of, left_out, report, table
 from tests.report.records import changed, made
 
 START, END = datetime(2026, 11, 2, tzinfo=UTC), datetime(2026, 11, 3, tzinfo=UTC)
@@ -120,7 +119,7 @@ def runs_before(root: ObjectStoragePath, runs: int, parts: int = 1) -> None:
 def found_in(root: ObjectStoragePath, window: Window) -> tuple[list[int], list[str]]:
     """The generations of which the parts are read, and what was asked of the storage to find them."""
     STORE.reads.clear()
-    found = landings(str(root), ObjectStoragePath, window)
+    found = landings_of(str(root), window)
     return [one.manifest["generation"] for one in found if not one.outside(window)], [*STORE.reads.elements()]
 
 
@@ -218,7 +217,7 @@ def test_the_landing_that_replaced_another_counts_where_its_manifest_is_late(tmp
     (tmp_path / "landed/_manifest.json").write_bytes(late)
 
     for source in (str(tmp_path / "landed"), str(tmp_path / "landed/_manifest.json"), str(tmp_path)):
-        (found,) = landings(source, ObjectStoragePath, WINDOW)
+        (found,) = landings_of(source, WINDOW)
         assert found.manifest["count"] == 6
 
 
@@ -258,7 +257,7 @@ def test_a_landings_own_directory_on_an_object_store_is_a_source(
 
     for manifest, count in ((anew, 5), (added, 6)):
         for source in (manifest["path"], f"{manifest['path']}/_manifest.json", manifest):
-            (found,) = landings(source, ObjectStoragePath, WINDOW)
+            (found,) = landings_of(source, WINDOW)
             assert found.manifest["count"] == count
 
 
