@@ -1,4 +1,4 @@
-"""A page to look at, from what has landed."""
+"""Report on landed predictions."""
 
 from __future__ import annotations
 
@@ -69,14 +69,14 @@ if TYPE_CHECKING:
 
 PAGE = "report.html"
 EVENT = ("path", "report", "services", "count", "text")
-"""What the events of a report's assets carry."""
+"""What the asset event of a report holds."""
 
 
 class Report(TypedDict):
     """What a report returns, for a notifier to mail or to post.
 
-    ``path``, ``report`` (the page) and ``tables`` (by name) are URLs for ``ObjectStoragePath``; ``text`` is a
-    sentence or two; ``mail`` is the body of a mail, as HTML; ``summary`` is what ``summary.json`` holds.
+    ``path``, ``report`` (the page) and ``tables`` (by name) are URLs for ``ObjectStoragePath``. ``text`` is a
+    sentence or two. ``mail`` is the body of a mail, as HTML. ``summary`` is the content of ``summary.json``.
     """
 
     path: str
@@ -92,8 +92,8 @@ class Report(TypedDict):
 class PredictionsReportOperator(ArgumentsTask):
     """Write a report on landed predictions: a page, its tables as CSV, and a summary.
 
-    Reads landings of VLM Run, of Cradl, or of both, in whatever format, in constant memory. Writes
-    ``report.html``, ``summary.json`` and a CSV for each table under ``path``, and last, as the commit,
+    Reads landings of VLM Run, of Cradl, or of both, in any format, in constant memory. Writes
+    ``report.html``, ``summary.json`` and a CSV for each table under ``path``. Last, as the commit, it writes
     ``_manifest.json``. Needs the extra ``report``.
     """
 
@@ -204,10 +204,10 @@ class PredictionsReportOperator(ArgumentsTask):
 
     @classmethod
     def check_together(cls, values: Any) -> None:
-        """Refuse a period that ends before it starts.
+        """Check the period and the money.
 
         :param values: all arguments.
-        :raises ConfigurationError: naming the argument that is wrong.
+        :raises ConfigurationError: naming the wrong argument.
         """
         super().check_together(values)
         check_together(values)
@@ -216,11 +216,10 @@ class PredictionsReportOperator(ArgumentsTask):
             make_window(values.period, values.timezone, datetime.now(UTC))
 
     def execute(self, context: Context) -> Report:
-        """Write the report, and return where it is and what it says in short.
+        """Write the report, and return where it is and what it says.
 
-        :param context: Airflow's context of the task.
         :raises AirflowFailException: for what a retry cannot cure: no manifest, a part that is not what its
-            manifest says, a wrong argument; with ``on_breach="fail"`` also for a missed target, once the
+            manifest says, a wrong argument. With ``on_breach="fail"`` also for a missed target, after the
             report is written.
         """
         with airflow_errors():
@@ -261,7 +260,7 @@ class PredictionsReportOperator(ArgumentsTask):
         return report_facets(*self._written) if self._written else None
 
     def _options(self, given: Any, context: Context, path: ObjectStoragePath) -> Options:
-        """What the author chooses."""
+        """The options of the report."""
         ti = context.get("ti")
         chosen = ("title", "group_by", "price_per_credit", "currency")
         return Options(
@@ -295,9 +294,9 @@ class PredictionsReportOperator(ArgumentsTask):
 
 
 def moment_of(context: Context) -> datetime:
-    """Before which moment a run reports: the end of its data interval, or else when it was to run.
+    """The moment until which a run reports: the end of its data interval, or else its logical date or start.
 
-    A run by hand or by an asset may have neither data interval nor logical date.
+    A manual run and a run that an asset starts may have neither data interval nor logical date.
     """
     run = context.get("dag_run")
     given = (
@@ -310,7 +309,7 @@ def moment_of(context: Context) -> datetime:
 
 
 def _require_own(path: ObjectStoragePath) -> None:
-    """Refuse a directory in which something has landed, since its manifest is its commit."""
+    """Refuse a directory that holds a landing, because the report would replace its manifest."""
     if LOG in names(path):
         raise ConfigurationError(f"path: {path} holds landed predictions; give the report another directory")
     try:
@@ -322,7 +321,7 @@ def _require_own(path: ObjectStoragePath) -> None:
 
 
 def _content(path: str) -> bytes:
-    """The logo, of which no more is read than a page takes."""
+    """Read the logo, at most as much as a page takes."""
     try:
         with storage_path(path, "logo").open("rb") as file:
             return bytes(file.read(LARGEST_LOGO + 1))
@@ -333,7 +332,7 @@ def _content(path: str) -> bytes:
 def _commit(
     path: ObjectStoragePath, content: Content, files: list[Path], recorded_by: list[Any] | None
 ) -> tuple[Report, list[dict[str, Any]]]:
-    """Put the files of a report, and its manifest last.
+    """Store the files of a report, and its manifest last.
 
     :return: the report, and its files as the manifest lists them.
     """

@@ -1,4 +1,4 @@
-"""The checks of a report's arguments."""
+"""Check the arguments of a report."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _PNG = b"\x89PNG\r\n\x1a\n"
 
 
 def check_together(values: Any) -> None:
-    """Refuse money without a price or a currency.
+    """Refuse a price without a currency, and the reverse.
 
     :param values: the arguments of a report.
     :raises ConfigurationError: naming the argument that is missing.
@@ -34,38 +34,38 @@ def check_together(values: Any) -> None:
 
 
 def checked_title(title: Any) -> str:
-    """A title of one line."""
+    """Check a title of one line."""
     if not isinstance(title, str) or len(title) > LONGEST_TITLE or not title.isprintable():
         raise ValueError(f"must be one line of at most {LONGEST_TITLE} characters")
     return title
 
 
 def checked_group(group_by: Any) -> str:
-    """A path of members, such as ``metadata.customer``."""
+    """Check a path of members, such as ``metadata.customer``."""
     if not isinstance(group_by, str) or not all(group_by.split(".")) or not group_by.isprintable():
         raise ValueError("must be a member of the record, or a path such as metadata.customer")
     return group_by
 
 
 def checked_currency(currency: Any) -> str:
-    """A code of ISO 4217."""
+    """Check a code of ISO 4217."""
     if not (isinstance(currency, str) and len(currency) == 3 and currency.isascii() and currency.isupper()):
         raise ValueError("must be a code of three letters, such as EUR")
     return currency
 
 
 def checked_url(url: Any) -> str:
-    """A URL of a prediction, with ``{id}`` in the place of its id."""
+    """Check the URL of a prediction, with ``{id}`` in the place of its id."""
     if not isinstance(url, str) or not url.startswith(("https://", "http://")) or "{id}" not in url:
         raise ValueError("must be a URL with {id} in the place of the prediction's id")
     return url
 
 
 def as_data_url(content: bytes) -> str:
-    """An image as a part of the page.
+    """Turn an image into a ``data:`` URL.
 
     :param content: of the file.
-    :raises ConfigurationError: where it is neither an SVG nor a PNG, or too large.
+    :raises ConfigurationError: if it is neither an SVG nor a PNG, or too large.
     """
     if len(content) > LARGEST_LOGO:
         raise ConfigurationError(f"logo: has {len(content):,} bytes; a page takes {LARGEST_LOGO:,}")
@@ -76,9 +76,9 @@ def as_data_url(content: bytes) -> str:
 
 
 def checked_targets(given: Any) -> dict[str, dict[str, float]]:
-    """Targets by measure, or by measure and group: ``{"failed_share:document.receipt": {"max": 0.05}}``.
+    """Check targets by measure or ``measure:group``: ``{"failed_share:document.receipt": {"max": 0.05}}``.
 
-    :raises ConfigurationError: naming what is wrong.
+    :raises ConfigurationError: naming what is wrong with them.
     """
     found = shown(given) if isinstance(given, str) and given.startswith(BRACKETS) else given
     if not isinstance(found, Mapping):

@@ -1,1 +1,1 @@
-"""Landed records become a page that people look at."""
+"""Reports on landed predictions."""

@@ -1,4 +1,4 @@
-"""A report as files of this machine: the page, the tables as CSV, and the summary."""
+"""Write the files of a report to a local directory: the page, the tables as CSV, and the summary."""
 
 from __future__ import annotations
 
@@ -26,29 +26,29 @@ from airflow_provider_predictions.report.words import change, clean, number
 
 PAGE, SUMMARY = "report.html", "summary.json"
 MAX_ROWS = 50
-"""How many rows of a table the page is given."""
+"""Rows of a table that the page gets."""
 MAX_GROUPS = 10
 MAX_CHANGES = 10
-"""How many groups and changes are in the summary."""
+"""The most groups, and the most changes, in the summary."""
 
 
 @dataclass(frozen=True)
 class Sources:
-    """Landings, and what they can tell of the periods of a window."""
+    """The landings of a report, and which periods they cover."""
 
     landings: Sequence[Landed]
     window: Window
 
     @cached_property
     def read(self) -> list[Landed]:
-        """Those that may hold something of the window."""
+        """The landings that may hold predictions of the window."""
         return [landed for landed in self.landings if not landed.outside(self.window)]
 
     @cached_property
     def services(self) -> list[str]:
-        """In alphabetical order.
+        """The services of the landings, in alphabetical order.
 
-        :raises ConfigurationError: where one has no reports.
+        :raises ConfigurationError: if a service has no reports.
         """
         found = sorted({landed.manifest["service"] for landed in self.landings})
         if unknown := set(found) - set(SUBJECTS):
@@ -60,7 +60,7 @@ class Sources:
 
     @cached_property
     def oldest(self) -> datetime | None:
-        """Since when the sources are known to hold what was created."""
+        """The earliest creation time from which the sources are known to be complete."""
         times = [as_time(landed.manifest["created_min"]) for landed in self.landings]
         # An incremental path holds what was finished before, though its older landings may not be listed.
         times += [
@@ -71,7 +71,7 @@ class Sources:
         return min(filter(None, times), default=None)
 
     def is_whole(self, age: int) -> bool:
-        """Whether the sources reach back over a period; of the one before, whether they reach into it."""
+        """Whether the sources cover a period. The period before counts if they cover a part of it."""
         starts = self.window.starts
         return age == 0 or (
             self.oldest is not None and self.oldest <= starts[age] if age > 1 else self._reaches_before
@@ -82,7 +82,7 @@ class Sources:
         return self.oldest is not None and self.oldest < self.window.start
 
     def restricted(self, age: int) -> list[Landed]:
-        """Landings of some statuses only that were committed after a period began."""
+        """The landings with a filter on statuses that were committed after a period began."""
         start = self.window.starts[age]
         return [
             landed
@@ -93,7 +93,7 @@ class Sources:
 
     @cached_property
     def missing(self) -> list[set[str]]:
-        """Of each age, the states of which not all predictions were to land."""
+        """For each age, the states that a filter on statuses left out in whole or in part."""
         return [
             {
                 state
@@ -106,7 +106,7 @@ class Sources:
 
     @property
     def narrowed(self) -> str:
-        """Which predictions alone were to land, in words."""
+        """The statuses that the landings were limited to, in words."""
         asked = {landed.statuses for landed in self.restricted(1)}
         return " or only ".join(sorted(_listed(sorted(words)) for words in asked if words is not None))
 
@@ -120,10 +120,10 @@ def build(
 ) -> Content:
     """Write the files of a report: the page, a CSV for each table, and the summary.
 
-    :param directory: for the files.
-    :param workspace: for what is not to be kept.
-    :raises ConfigurationError: for landings of a service that has no reports.
-    :raises DamagedLandingError: where a part is not what its manifest says.
+    :param directory: where the files are written.
+    :param workspace: an empty directory for temporary files.
+    :raises ConfigurationError: if a landing is of a service that has no reports.
+    :raises DamagedLandingError: if a part is not what its manifest says.
     """
     sources = Sources(landings, window)
     measures = measures_of(sources.services, priced=options.price_per_credit is not None)
@@ -157,7 +157,7 @@ def build(
 
 
 def group_word(services: Sequence[str], group_by: str | None) -> str:
-    """What predictions are grouped by, in a word."""
+    """One word for what predictions are grouped by."""
     if group_by:
         return group_by.rpartition(".")[2]
     return SUBJECTS[services[0]].group if len(services) == 1 else "group"
@@ -233,7 +233,7 @@ def _totals(sources: Sources, database: Database, measures: Sequence[Measure]) -
 def _groups(
     sources: Sources, database: Database, measures: Sequence[Measure], named: Collection[str]
 ) -> dict[str, dict[str, Number]]:
-    """Each measure of the largest groups, and of those that targets and changes name."""
+    """Each measure of the largest groups, and of the groups that targets and changes name."""
     found: dict[str, dict[str, Number]] = {}
     for of_table in _by_table(measures):
         largest = database.largest(of_table[0], MAX_GROUPS) if of_table[0].table != "problem" else []
@@ -264,7 +264,7 @@ def _value(
     groups: Mapping[str, Mapping[str, Number]],
     measures: Sequence[Measure],
 ) -> tuple[float | None, str]:
-    """The number that a target is about, and why it is not known."""
+    """The value of a target's measure, and the reason if it is None."""
     measure, _, group = name.partition(":")
     if MEASURES[measure] not in measures:
         titles = _listed([SUBJECTS[service].service.title for service in sources.services])
@@ -290,7 +290,7 @@ def _sentence(text: str) -> str:
 
 
 def _unread(landings: Sequence[Landed], window: Window) -> Counter[tuple[str, str]]:
-    """How many predictions lie in landings wholly outside of the window, by side and path."""
+    """The number of predictions in landings wholly outside of the window, by side and path."""
     counts: Counter[tuple[str, str]] = Counter()
     for landed in landings:
         if outside := landed.outside(window):
@@ -303,7 +303,7 @@ def _listed(words: Sequence[str]) -> str:
 
 
 def _notes(sources: Sources) -> list[str]:
-    """What a reader must know to trust the numbers."""
+    """What a reader needs to know about the sources."""
     notes, window = [], sources.window
     missing = [state for state in ("succeeded", "failed", "waiting") if state in sources.missing[0]]
     if missing:

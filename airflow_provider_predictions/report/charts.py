@@ -1,4 +1,4 @@
-"""What the template draws: places and labels of columns across time."""
+"""The columns of a chart, the ticks of its axis and its labels."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ STATUSES = {"completed": "ok", "succeeded": "ok", "failed": "bad", "cancelled": 
 
 @dataclass(frozen=True)
 class Label:
-    """A moment of the axis.
+    """A label of the time axis.
 
-    :param short: below the axis; empty where there is no room.
-    :param is_odd: whether it has room on a wide screen only.
+    :param short: what is below the axis; empty if there is no room.
+    :param is_odd: whether only a wide screen has room for it.
     """
 
     full: str
@@ -49,9 +49,10 @@ class Columns:
 
 
 def columns(window: Window, drawn: Sequence[tuple[Any, ...]], *, whole: bool) -> Columns | None:
-    """Columns of rows of a time, a name and an amount; None where there are too many times.
+    """Make columns of rows with a time, a name and an amount.
 
     :param whole: whether amounts are counts.
+    :return: None if there are too many times to draw.
     """
     if len(window.buckets) > MAX_TIMES:
         return None
@@ -82,7 +83,7 @@ def _points(window: Window, amounts: Mapping[str, float]) -> list[float]:
 
 
 def ticks(highest: float, *, whole: bool = False) -> list[float]:
-    """Steps of 1, 2 or 5 from zero to the first one that is not below the highest amount: at most six."""
+    """At most six ticks in steps of 1, 2 or 5, from zero to at least the highest amount."""
     if highest <= 0:
         return [0, 1]
     power = 10.0 ** math.floor(math.log10(highest / 4))
@@ -92,7 +93,7 @@ def ticks(highest: float, *, whole: bool = False) -> list[float]:
 
 
 def labels(window: Window) -> list[Label]:
-    """The axis of a window: the first label and each first of a month or a day in full."""
+    """The labels of a window. The first one, and the first of each month or day, is in full."""
     every = -(-len(window.buckets) // MAX_LABELS)
     found, last = [], ""
     for at, bucket in enumerate(window.buckets):

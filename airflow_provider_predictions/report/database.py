@@ -1,4 +1,4 @@
-"""Landed records in a database of this machine, which lives as long as a report is being written."""
+"""A temporary DuckDB database of the landed records, in which a report is computed."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ _GETS_NULL: Any = "special"
 
 
 class Database:
-    """The records of a report, and questions to them. A context manager.
+    """The records of a report in DuckDB. A context manager.
 
-    :param services: whose records are read.
-    :param directory: for its files.
-    :param group_by: a path of members that predictions are grouped by; None for the service's own.
-    :param price: of a credit.
+    :param services: the services of the landings.
+    :param directory: where its files are.
+    :param group_by: the path of a member to group by; None for the domain or the model.
+    :param price: of a credit; None if none is given.
     """
 
     def __init__(
@@ -86,13 +86,13 @@ class Database:
         self._db.close()
 
     def leave_out(self, reason: str, count: int, detail: str = "") -> None:
-        """Note what is not counted."""
+        """Add to what the report leaves out."""
         self._db.execute("INSERT INTO left_out_of VALUES (?, ?, ?)", [reason, count, detail])
 
     def load(self, landed: Landed) -> None:
         """Read the parts of a landing.
 
-        :raises DamagedLandingError: where one is not what the manifest says.
+        :raises DamagedLandingError: if a part is not what the manifest says.
         """
         subject = SUBJECTS[landed.manifest["service"]]
         for facts in landed.manifest["parts"]:
@@ -108,16 +108,16 @@ class Database:
             self.leave_out(f"rows that are no records: {reason}", count, str(landed.path))
 
     def keep(self) -> None:
-        """Count each prediction once, in its latest shape, and place all in time."""
+        """Keep the latest record of each prediction, and assign it to its period."""
         self._db.execute(_sql("keep"))
         self._name_days()
 
     def measured(
         self, measures: Sequence[Measure], groups: Collection[str] | None = None
     ) -> dict[tuple[str | None, int], list[float | None]]:
-        """The measures of one table by group and age; of None and -1 those of nothing at all.
+        """The measures of one table by group and age. The key (None, -1) has the measures of no rows.
 
-        :param groups: those to compute; None for all predictions together, as the group None.
+        :param groups: the groups to compute; None for all predictions together, under the group None.
         """
         table, by = measures[0].table, "NULL" if groups is None else measures[0].by
         columns = ", ".join(measure.aggregate for measure in measures)
@@ -130,7 +130,7 @@ class Database:
         return {(group, age): list(numbers) for group, age, *numbers in found}
 
     def largest(self, measure: Measure, most: int) -> list[str]:
-        """The groups that have most of something in the period and in the one before."""
+        """The groups with most rows in the period and in the one before."""
         found = self._db.execute(
             f"""SELECT {measure.by} FROM {measure.table} WHERE age <= 1 AND {measure.by} IS NOT NULL
             GROUP BY ALL ORDER BY count(*) DESC, {measure.by} LIMIT {most}"""
@@ -138,9 +138,9 @@ class Database:
         return [name for (name,) in found]
 
     def define(self, measures: Sequence[Measure], missing: Sequence[Collection[str]]) -> list[Table]:
-        """Make the tables of the report, and answer what they are.
+        """Create the tables of the report.
 
-        :param missing: of each age, the states of which not all predictions were to land.
+        :param missing: for each age, the states that the landings left out in whole or in part.
         """
         columns = {
             table: ", ".join(
@@ -170,7 +170,7 @@ class Database:
     def filled(self, table: Table, most: int, missing: Collection[str]) -> Filled:
         """A table with its first rows.
 
-        :param missing: states of which not all predictions were to land.
+        :param missing: the states that the landings left out in whole or in part.
         """
         (count,) = self._db.execute(f"SELECT count(*) FROM shown_{table.name}").fetchone() or (0,)
         names, rows = self.rows(table.name, most)
@@ -183,11 +183,11 @@ class Database:
         return [column[0] for column in found.description], found.fetchall()
 
     def pairs(self, query: str) -> dict[str, int]:
-        """The answer to a question of two columns: names and counts."""
+        """The result of a query with two columns: names and counts."""
         return {name: int(count) for name, count in self._db.execute(query).fetchall()}
 
     def _drawn(self, table: Table) -> list[tuple[Any, ...]]:
-        """What the chart of a table is drawn of: its first names, and of a stack the others together."""
+        """The rows of a chart: the largest names and, in a stack, all others together."""
         shown, most = f"shown_{table.name}", MOST[table.chart or ""]
         names = [quoted(name) for name in table.drawn]
         if table.chart == "range":
@@ -207,7 +207,7 @@ class Database:
             GROUP BY time, name ORDER BY min(place), min(row)""").fetchall()
 
     def write_csv(self, table: Table, file: Path) -> None:
-        """All of a table. Text that a spreadsheet would take for a formula gets an apostrophe before it."""
+        """Write all rows of a table. An apostrophe precedes text that a spreadsheet would execute."""
         described = self._db.execute(f"DESCRIBE shown_{table.name}").fetchall()
         columns = [(quoted(name), kind) for name, kind, *_ in described if name != "row"]
         safe = ", ".join(f"plain({name}) AS {name}" if kind == "VARCHAR" else name for name, kind in columns)
@@ -215,7 +215,7 @@ class Database:
         self._db.execute(f"COPY ({query}) TO {text(file)} (FORMAT csv, HEADER)")
 
     def _read(self, file: Path, subject: Subject) -> int:
-        """Make a part the table ``raw``; answer how many records it holds."""
+        """Read a part into the table ``raw``, and return its number of records."""
         members = dict(subject.members)
         grouped = "NULL::VARCHAR"
         if self.group_by:
@@ -247,7 +247,7 @@ class Database:
         return int(count)
 
     def _take(self, subject: Subject, where: str) -> None:
-        """Keep of ``raw`` what the report needs."""
+        """Copy what the report needs out of ``raw``."""
         service, db = subject.service.name, self._db
         empty = " AND ".join(f"{quoted(name)} IS NULL" for name in subject.members)
         (unread,) = db.execute(f"SELECT count(*) FROM raw WHERE {empty}").fetchone() or (0,)
@@ -276,7 +276,7 @@ class Database:
             self._db.executemany(f"INSERT INTO {table} VALUES ({marks})", rows)
 
     def _name_days(self) -> None:
-        """The days from which something arrived late, by the time zones that Python knows."""
+        """Create the table of days on which late predictions were created, in Python's time zones."""
         found = self._db.execute(
             """SELECT DISTINCT date_trunc('day', created) FROM record WHERE created < getvariable('start')
                 AND finished >= getvariable('start') AND finished < getvariable('end')"""
@@ -295,7 +295,7 @@ def _json(file: Path, members: Mapping[str, str], longest: int) -> str:
 
 
 def _parquet(file: Path, subject: Subject, members: Mapping[str, str]) -> str:
-    """A part with the columns of JSON Lines; what has or fits no column of its own is in ``other``."""
+    """Select the members of records from a Parquet part. Those without a column are in ``other``."""
     columns = {column.name: column.kind for column in subject.service.columns}
     texts = [name for name, kind in columns.items() if kind == "json" and name in members]
     whole = " AND ".join(
@@ -313,7 +313,7 @@ def _parquet(file: Path, subject: Subject, members: Mapping[str, str]) -> str:
 
 
 def _amounts(measures: Sequence[Measure]) -> str:
-    """How many there are of each measure, group and period, their sum, and the sum of their squares."""
+    """Count, sum and sum of squares of each measure, by group and period."""
     return " UNION ALL ".join(
         f"""SELECT '{measure.name}' AS measure, '{measure.kind}' AS kind, "group", age,
             count(x) AS n, coalesce(sum(x), 0) AS s, coalesce(sum(x * x), 0) AS q
@@ -324,17 +324,17 @@ def _amounts(measures: Sequence[Measure]) -> str:
 
 
 def quoted(name: str) -> str:
-    """A name in SQL."""
+    """Quote an identifier for SQL."""
     return '"' + name.replace('"', '""') + '"'
 
 
 def text(path: Path | str) -> str:
-    """Text in SQL."""
+    """Quote a text for SQL."""
     return "'" + str(path).replace("'", "''") + "'"
 
 
 def exactly(file: Path) -> str:
-    """The path of a file in SQL, no character of which is taken for a pattern."""
+    """Quote a path for SQL so that DuckDB reads no character as a pattern."""
     return text(re.sub(r"[*?\[]", r"[\g<0>]", str(file)))
 
 

@@ -15,18 +15,18 @@ Better = Literal["up", "down", "none"]
 
 @dataclass(frozen=True)
 class Measure:
-    """A number that a report computes of each period, and of each group.
+    """A number that a report computes for each period and each group.
 
     :param name: in ``summary.json``, in the CSVs, and in ``targets``.
     :param words: its label on the page.
     :param aggregate: SQL over ``table``.
     :param format: how it is written.
     :param better: the direction of a change for the better.
-    :param services: whose predictions have it, if not everybody's.
-    :param table: what it is computed of: ``record``, ``field`` or ``problem``.
-    :param states: all predictions of these must have landed.
-    :param kind: how two periods are compared: as a ``sum`` or a ``mean``; None where they are not.
-    :param value: SQL over ``table``: what is summed or averaged; NULL does not count.
+    :param services: the services that have it; empty for all.
+    :param table: where it is computed from: ``record``, ``field`` or ``problem``.
+    :param states: it is known only if all predictions of these states have landed.
+    :param kind: how two periods are compared: as a ``sum`` or a ``mean``; None if they are not compared.
+    :param value: SQL over ``table``: what is summed or averaged. NULL is left out.
     """
 
     name: str
@@ -42,7 +42,7 @@ class Measure:
 
     @property
     def phrase(self) -> str:
-        """Its words within a sentence."""
+        """The words, within a sentence."""
         return "failures" if self.name == "failed_share" else self.words[0].lower() + self.words[1:]
 
     @property
@@ -51,7 +51,7 @@ class Measure:
         return {"record": '"group"', "field": "label", "problem": "message"}[self.table]
 
     def is_known(self, missing: Collection[str]) -> bool:
-        """Whether it can be computed where not all predictions of these states have landed."""
+        """Whether it can be computed although the landings left out these states."""
         return not set(self.states) & set(missing)
 
 
@@ -135,7 +135,7 @@ MEASURES = {measure.name: measure for measure in _ALL}
 def measures_of(services: Collection[str], table: str = "", *, priced: bool = True) -> list[Measure]:
     """The measures that predictions of these services have.
 
-    :param table: only those computed of it.
+    :param table: only measures of this table; empty for all.
     :param priced: whether a price per credit is given.
     """
     return [

@@ -1,4 +1,4 @@
-"""What the author of a report chooses."""
+"""The options of a report."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ Targets = Mapping[str, Mapping[str, float]]
 
 @dataclass(frozen=True)
 class Options:
-    """What the author of a report chooses.
+    """What the author of a report can choose.
 
-    :param title: of the page; by default the services and the period.
-    :param group_by: a path of members of the record; by default the domain or the model.
-    :param price_per_credit: in ``currency``, of VLM Run's credits.
-    :param targets: by measure, or by measure and group.
-    :param logo: a ``data:`` URL.
-    :param prediction_url: with ``{id}``.
-    :param made_by: the task and its DAG, in words.
-    :param page_url: where the page will lie.
+    :param title: of the page; None for the services and the period.
+    :param group_by: the path of a member of the record; None for the domain or the model.
+    :param price_per_credit: of VLM Run's credits, in ``currency``.
+    :param targets: bounds by measure, or by ``measure:group``.
+    :param logo: a ``data:`` URL; empty for none.
+    :param prediction_url: the page of a prediction, with ``{id}``; empty if there is none.
+    :param made_by: the task and its DAG, in words; empty outside of Airflow.
+    :param page_url: where the page can be opened; empty if that is not known.
     """
 
     title: str | None = None

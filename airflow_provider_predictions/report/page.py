@@ -1,4 +1,4 @@
-"""The page of a report and the body of its mail: HTML that loads nothing and runs nothing."""
+"""The page of a report and the body of its mail, as HTML without scripts or external resources."""
 
 from __future__ import annotations
 
@@ -38,22 +38,22 @@ CARDS = (
     "pages",
     "errors",
 )
-"""What has a card: the first six that are known. What has a target has one in any case."""
+"""The first six that are known have a card. A measure with a target always has one."""
 COMPARED = {"p95_seconds": "mean_seconds"}
-"""What is compared with the period before by another measure."""
+"""Measures whose change is judged by another measure."""
 SENTENCES = {"message", "reason", "detail"}
-"""Columns with more than a name."""
+"""Columns that hold sentences."""
 
 
 @dataclass(frozen=True)
 class Card:
-    """A number, the one before, its targets, and its history.
+    """A number with the one before, its targets and its history.
 
-    :param detail: what it is made of.
-    :param tone: of the change: good, bad, or empty.
-    :param is_bad: whether it misses a target or the verdict is about it.
-    :param history: empty where nothing can be drawn; ``spoken`` has it in words.
-    :param line: the bound of a target, on the scale of the history.
+    :param detail: how it is composed.
+    :param tone: of the change: good, bad or empty.
+    :param is_bad: whether it misses a target, or the verdict is about it.
+    :param history: of the sparkline; empty if nothing can be drawn. ``spoken`` is the same in words.
+    :param line: the bound of a target, drawn across the sparkline.
     """
 
     label: str
@@ -70,12 +70,12 @@ class Card:
 
 
 def render(content: Content) -> str:
-    """The page."""
+    """Render the page."""
     return _fill("page.html.j2", content)
 
 
 def mail(content: Content) -> str:
-    """The body of a mail: no style sheet and no drawing; some kilobytes, whatever the report holds."""
+    """Render the body of a mail. It has no style sheet and no drawing, and a few kilobytes."""
     return _fill("mail.html.j2", content)
 
 
@@ -114,23 +114,23 @@ def _fill(template: str, content: Content) -> str:
 
 
 def clip(text: object, longest: int = MAX_CELL) -> str:
-    """A text of bounded length, without what changes the text around it."""
+    """Shorten a text, and replace characters that would change the text around it."""
     words = str(clean(str(text)))
     return (words if len(words) <= longest else f"{words[: longest - 1]}…") or "none"
 
 
 def breakable(name: str) -> Markup:
-    """A name that a narrow screen breaks after a dot or a colon instead of within a word."""
+    """Allow a line break after each dot and colon of a name, so that a narrow screen breaks no word."""
     return Markup("<wbr>").join(map(escape, re.split(r"(?<=[.:])", name)))
 
 
 def place(x: float) -> str:
-    """A per cent of a drawing, with no more digits than its pixels need."""
+    """Format a position in per cent, with no more digits than a drawing needs."""
     return f"{x:.2f}".rstrip("0").rstrip(".")
 
 
 def say(name: str, value: float | None, currency: str | None = None) -> str:
-    """A number as its measure or its column is written."""
+    """Format a number as its measure or its column requires."""
     form: Format = "count"
     if name in MEASURES:
         form = MEASURES[name].format
@@ -142,7 +142,7 @@ def say(name: str, value: float | None, currency: str | None = None) -> str:
 
 
 def cell(content: Content, name: str, value: Any) -> str:
-    """A cell of a table: a number in its format, a time of the report's zone, or a text of bounded length."""
+    """Format a cell of a table: a number, a time in the report's zone, or a shortened text."""
     if value is None or isinstance(value, int | float):
         return say(name, value, content.summary["currency"])
     if name == "created":
@@ -155,7 +155,7 @@ def cell(content: Content, name: str, value: Any) -> str:
 
 
 def link(template: str, name: object) -> str:
-    """Where a prediction can be opened; empty where nobody knows."""
+    """The URL of a prediction; empty if there is none."""
     if not template.startswith(("https://", "http://")):
         return ""
     url = template.replace("{id}", quote(str(clean(str(name))), safe=""))
@@ -163,7 +163,7 @@ def link(template: str, name: object) -> str:
 
 
 def shown(filled: Filled, hidden: Sequence[str] = ()) -> list[tuple[int, str, bool]]:
-    """The columns of a table that hold something: the place, the name, and whether it is one of numbers."""
+    """The columns of a table that are not empty: index, name, and whether they hold numbers."""
     rows = filled.rows[:MAX_ROWS]
     return [
         (at, name, any(isinstance(row[at], int | float) for row in rows))
@@ -173,7 +173,7 @@ def shown(filled: Filled, hidden: Sequence[str] = ()) -> list[tuple[int, str, bo
 
 
 def cards(summary: Summary) -> list[Card]:
-    """What the page says in numbers, the number and the failures of predictions first."""
+    """The cards of the page, in order."""
     measures = summary["measures"]
     known = [name for name in CARDS if name in measures and measures[name]["now"] is not None]
     if "cost" in known:
@@ -210,7 +210,7 @@ def _card(name: str, values: History, summary: Summary) -> Card:
 
 
 def _tone(name: str, values: History, changes: Sequence[Change]) -> str:
-    """Whether a number got better or worse, if it did so in any group by more than chance."""
+    """Whether a number got better or worse, provided that a group changed by more than chance."""
     now, before, better = values["now"], values["before"], MEASURES[name].better
     if now is None or before is None or now == before or better == "none":
         return ""
@@ -221,7 +221,7 @@ def _tone(name: str, values: History, changes: Sequence[Change]) -> str:
 
 
 def _detail(name: str, summary: Summary) -> str:
-    """What a number is made of."""
+    """How a number is composed."""
     now = {key: values["now"] for key, values in summary["measures"].items()}
     failed, succeeded = now.get("failed"), now.get("succeeded")
     if name == "failed_share" and failed is not None and succeeded is not None:
@@ -234,7 +234,7 @@ def _detail(name: str, summary: Summary) -> str:
 
 @dataclass(frozen=True)
 class Failing:
-    """A group with failures: of how many finished ones, the share now and before."""
+    """A group with failures: their number, the finished ones, and the share now and before."""
 
     group: str
     failed: float
@@ -245,7 +245,7 @@ class Failing:
 
 
 def failing(content: Content) -> list[Failing]:
-    """The groups with failures: that of the verdict first, then those with most."""
+    """The groups with failures: the one that the verdict names first, then those with most."""
     summary = content.summary
     table = next(one for one in content.tables if one.table.name == "by_group")
     worse = {one["group"] for one in summary["changes"] if _is_failure(one) and one["now"] > one["before"]}

@@ -1,4 +1,4 @@
-"""Which landings a report reads, and whether they are what their manifests say."""
+"""Find the landings of a report, and check that they are what their manifests say."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 SKEW = timedelta(hours=1)
-"""How far the clocks of workers and of a service may be apart."""
+"""How far the clocks of workers and of a service may differ."""
 _ENTRY = re.compile(r"(?P<root>(?:.*/)?)_log/(?P<generation>[0-9]{8,})\.json")
 _MANIFEST = re.compile(r"(?P<root>(?:.*?/)??)([0-9]{8,}/[0-9a-f]{8}-[0-9a-f]{8}/)?_manifest\.json")
 """A manifest, with the path that it is of: it lies there, or in the directory of an incremental landing."""
@@ -44,30 +44,30 @@ class Landed(storage.Landed):
 
     @property
     def key(self) -> tuple[str, int]:
-        """By which it is read once; several commits of one path may hold no records and lie nowhere."""
+        """Identifies the landing. Its path alone does not: commits without records have no directory."""
         where = os.path.realpath(self.path.path) if is_local(self.path) else str(self.path)
         return where, self.manifest["generation"]
 
     @property
     def order(self) -> tuple[datetime, int, list[str]]:
-        """When it was committed. What was committed at one moment is ordered by its content, not by names."""
+        """Sorts landings by commit, and those of one moment by content, so that names do not matter."""
         committed = as_time(self.manifest.get("committed_at")) or datetime.min.replace(tzinfo=UTC)
         sums = [part["sha256"] for part in self.manifest.get("parts", ())]
         return committed, self.manifest["generation"], sums
 
     @property
     def statuses(self) -> frozenset[str] | None:
-        """Which were to land; None for all."""
+        """The filter on statuses; None for all."""
         given = self.manifest["filters"]["statuses"]
         return None if given is None else frozenset(given)
 
     @contextmanager
     def part(self, facts: PartFacts, directory: Path) -> Iterator[Path]:
-        """A part as a file of this machine, checked, whose path is not the landing's.
+        """Fetch a part as a local file, and check it.
 
-        :param directory: where to put a copy, or a link.
-        :raises DamagedLandingError: where it is missing, or not what the manifest says.
-        :raises StorageError: where another landing has replaced it meanwhile.
+        :param directory: where the copy or the link is made.
+        :raises DamagedLandingError: if the part is missing, or not what the manifest says.
+        :raises StorageError: if another landing has replaced it meanwhile.
         """
         try:
             yield self.fetch(facts, directory, "source")
@@ -75,7 +75,7 @@ class Landed(storage.Landed):
             (directory / PurePath(facts["uri"]).name).unlink(missing_ok=True)
 
     def outside(self, window: Window) -> Literal["older", "newer"] | None:
-        """Whether all of its records were created before or after all periods."""
+        """Whether all records were created before the oldest period or after the newest."""
         oldest, newest = as_time(self.manifest["created_min"]), as_time(self.manifest["created_max"])
         if newest and newest < window.starts[-1]:
             return "older"
@@ -85,12 +85,12 @@ class Landed(storage.Landed):
 def landings(
     source: Iterable[Any], make_path: Callable[[str], ObjectStoragePath], window: Window
 ) -> list[Landed]:
-    """The landings that a source names, each once, in the order of their commits.
+    """Find the landings of a source, each once, in the order of their commits.
 
-    Commits under an incremental path that are too old to hold something of the window may be missing.
+    Commits under an incremental path that are older than the window may be left out.
 
     :param source: manifests, their URLs, paths of landings, and directories above some.
-    :raises ConfigurationError: where nothing has landed there.
+    :raises ConfigurationError: if nothing has landed there.
     """
     found: dict[tuple[str, int], Landed] = {}
     for given in source:
@@ -113,7 +113,7 @@ def _landings(given: Any, make_path: Callable[[str], ObjectStoragePath], window:
 
 
 def _under(path: ObjectStoragePath, window: Window) -> list[Landed]:
-    """All landings under a path, or, where it is no path of landings, in and below it."""
+    """The incremental landings under a path, or all landings in and below it."""
     state = find(path)
     found = _committed(path, state, window) if state else _below(path, window)
     if not found:
@@ -125,7 +125,7 @@ def _under(path: ObjectStoragePath, window: Window) -> list[Landed]:
 
 
 def _committed(root: ObjectStoragePath, state: State, window: Window) -> list[Landed]:
-    """The commits of incremental landings. Those outside of the window are not read and not located."""
+    """The commits of an incremental path. Those outside of the window are not located."""
     log, entries = Log(root), state.recent
     # What was committed before the oldest period was created before it.
     if entries and entries[0].committed_at + SKEW > window.starts[-1]:
@@ -172,7 +172,7 @@ def _replacing(root: ObjectStoragePath, head: int) -> Landed:
 
 
 def _newest(path: ObjectStoragePath) -> Landed:
-    """The landing whose manifest lies in a directory, or the one that has replaced it since."""
+    """The landing with the manifest in a directory, or the one that has replaced it since."""
     landed = _landed(read_manifest(path), path)
     generation = landed.manifest["generation"]
     head = Log(path).head(generation)
@@ -189,6 +189,6 @@ def _join(path: ObjectStoragePath, below: str) -> ObjectStoragePath:
 
 
 def _landed(content: Any, path: ObjectStoragePath) -> Landed:
-    """A landing with a manifest that is checked."""
+    """Check a manifest, and relocate it to the directory it was read from."""
     manifest = storage.as_manifest(content, path / MANIFEST, "source")
     return Landed(path, moved(manifest, path), path)

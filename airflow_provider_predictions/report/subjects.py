@@ -1,4 +1,4 @@
-"""What a report knows of each service; its file of SQL reads the records."""
+"""What a report reads from the records of each service. The queries are in the SQL file of the service."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from airflow_provider_predictions.api.vlmrun import VlmRun
 
 @dataclass(frozen=True)
 class Subject:
-    """What a report knows of one service.
+    """What a report reads from the records of one service.
 
-    :param group: what the service files predictions under.
-    :param members: of a record, and the type that each is read as: VARCHAR or JSON.
-    :param details: whether its records have fields and problems.
+    :param group: the word for its groups: domain or model.
+    :param members: the members of a record, and the type of each in DuckDB: VARCHAR or JSON.
+    :param details: whether records have fields and problems.
     """
 
     service: type[Service[Any]]
@@ -27,7 +27,7 @@ class Subject:
 
     @property
     def states(self) -> dict[str, frozenset[str]]:
-        """The states that are counted, and the statuses of each."""
+        """The statuses of each state that a report counts."""
         failed = frozenset({"failed"})
         succeeded = self.service.terminal_statuses - failed - {"cancelled"}
         return {"succeeded": succeeded, "failed": failed, "waiting": self.service.waiting_statuses}

@@ -1,4 +1,4 @@
-"""What a report says: ``summary.json`` in version 2, and what the page is made of."""
+"""The form of ``summary.json``, and the content of the page."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ VERSION = 2
 
 
 class Period(TypedDict):
-    """From ``start`` to before ``end``; ``before`` is the start of the period before. ISO 8601 in UTC."""
+    """From ``start`` until before ``end``, in ISO 8601 and UTC. ``before`` starts the period before."""
 
     start: str
     end: str
@@ -24,20 +24,20 @@ class Period(TypedDict):
 
 
 class Number(TypedDict):
-    """A number of the period and of the one before; None where it is not known."""
+    """A number of the period and of the one before; None if it is not known."""
 
     now: float | None
     before: float | None
 
 
 class History(Number):
-    """A number with up to 8 periods, the oldest first and this one last; None where nothing landed."""
+    """A number with up to 8 periods, the oldest first and this one last; None if nothing landed."""
 
     history: list[float | None]
 
 
 class Target(TypedDict):
-    """A target and whether it is met; ``why`` says why it is ``unknown``, which is no breach."""
+    """A target, and whether it is met. ``why`` says why it is ``unknown``, which is no breach."""
 
     measure: str
     group: str | None
@@ -49,7 +49,7 @@ class Target(TypedDict):
 
 
 class Change(TypedDict):
-    """What differs from the period before by ``score`` standard deviations; at least 2."""
+    """A measure that differs from the period before by ``score`` standard deviations, at least 2."""
 
     measure: str
     group: str | None
@@ -59,9 +59,10 @@ class Change(TypedDict):
 
 
 class Verdict(TypedDict):
-    """One line: ``look`` where a target is missed or a number got worse, by which measure and group.
+    """The line at the top of the page, with the measure and the group that it is about.
 
-    ``unknown`` where nothing can be judged: no predictions, nothing to compare with, no failures landed.
+    ``look`` means that a target is missed or a number got worse. ``unknown`` means that nothing can be
+    judged: there are no predictions, nothing to compare with, or failed predictions did not land.
     """
 
     state: Literal["normal", "look", "unknown"]
@@ -71,13 +72,13 @@ class Verdict(TypedDict):
 
 
 class Summary(TypedDict):
-    """What a report says in short. Shares and confidences are 0 to 1, durations are seconds.
+    """The content of ``summary.json``. Shares and confidences are 0 to 1, durations are seconds.
 
-    ``measures`` and ``targets`` use the names of ``report.measures``. ``groups`` holds the largest groups:
-    domains or models (or what ``group_by`` says), and fields for confidences. ``changes`` differ from the
-    period before by more than chance, the least likely first. ``late`` counts predictions created earlier
-    that finished in the period. ``left_out`` counts what the numbers omit, by reason. ``text`` is a sentence
-    or two.
+    ``measures`` and ``targets`` use the names of ``report.measures``. ``groups`` has the largest groups:
+    domains or models (or what ``group_by`` says), and the fields that have confidences. ``changes`` differ
+    from the period before by more than chance, the least likely first. ``late`` counts predictions that were
+    created earlier and finished in the period. ``left_out`` counts what the numbers omit, by reason. ``text``
+    is a sentence or two.
     """
 
     version: int
@@ -104,9 +105,9 @@ class Filled:
     """A table with its first rows.
 
     :param names: of the columns.
-    :param rows: the first ones; the CSV has all.
+    :param rows: the first ones. The CSV has all.
     :param count: of all rows.
-    :param drawn: of a table with a chart: what is drawn, the largest first and the others together.
+    :param drawn: the rows of its chart: the largest names first, then all others together.
     :param is_known: whether all predictions that belong to it have landed.
     """
 
@@ -120,16 +121,16 @@ class Filled:
 
 @dataclass(frozen=True)
 class Content:
-    """What the page and the mail are made of: ``page.render(content)`` and ``page.mail(content)``.
+    """The content of the page and the mail: ``page.render(content)`` and ``page.mail(content)``.
 
-    :param tables: in the order of the page; ``table.title`` and ``meaning`` hold ``{unit}`` and ``{group}``.
-    :param group: what predictions are grouped by, in a word: domain, model, or the last part of ``group_by``.
+    :param tables: in order. ``table.title`` and ``meaning`` have placeholders ``{unit}`` and ``{group}``.
+    :param group: one word for what predictions are grouped by: domain, model, or a part of ``group_by``.
     :param logo: a ``data:`` URL; empty for none.
-    :param prediction_url: with ``{id}``: where a prediction can be opened; empty where nobody knows.
-    :param made: when, aware.
+    :param prediction_url: the page of a prediction, with ``{id}``; empty if there is none.
+    :param made: when it was made; aware.
     :param made_by: the task and its DAG, in words; empty outside of Airflow.
     :param landings: how many were read.
-    :param page_url: where the page will lie, for a mail.
+    :param page_url: where the page can be opened, for a mail; empty if that is not known.
     """
 
     summary: Summary

@@ -1,4 +1,4 @@
-"""The tables of a report; their queries are the views of ``tables.sql``."""
+"""The tables of a report. Their queries are the views of ``tables.sql``."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from typing import Literal
 
 Chart = Literal["stack", "range", "heat"]
 MOST = {"stack": 7, "range": 20, "heat": 20}
-"""How many names a chart has room for; those of a stack are followed by the others together."""
+"""The most names in a chart. A stack has one more, for all others together."""
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table of the report, and its CSV: the comment of its view.
+    """A table of the report, read from the comment of its view.
 
     :param name: of the view, and of the CSV without its suffix.
     :param meaning: what a row is and what its numbers mean.
-    :param chart: how it is drawn, if it is.
-    :param drawn: the columns that are drawn: across, by, and how much; of a range, a name and the points.
-    :param state: of which all predictions must have landed.
-    :param services: whose predictions it is about, if not everybody's.
+    :param chart: the kind of its chart; None if it has none.
+    :param drawn: the columns of the chart: time, name and amount; for a range, the name and the points.
+    :param state: it is shown only if all predictions of this state have landed.
+    :param services: the services that have it; empty for all.
     """
 
     name: str

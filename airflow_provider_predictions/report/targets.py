@@ -12,14 +12,14 @@ from airflow_provider_predictions.report.words import clean, number
 LONGEST = 80
 """Characters of the name of a group in the verdict."""
 ALARMING = 3
-"""A mean or a share that got worse by so many standard deviations is worth a look."""
+"""Standard deviations by which a mean or a share must get worse before the verdict names it."""
 
 
 def judged(name: str, bounds: Mapping[str, float], value: float | None, why_not: str) -> Target:
-    """A target and whether it is met.
+    """Judge a target.
 
-    :param value: of the period; None where it is not known.
-    :param why_not: why it is not.
+    :param value: of the period; None if it is not known.
+    :param why_not: why it is not known.
     """
     measure, _, group = name.partition(":")
     low, high = bounds.get("min"), bounds.get("max")
@@ -42,7 +42,7 @@ def verdict(
     groups: Mapping[str, Mapping[str, Number]],
     currency: str | None,
 ) -> Verdict:
-    """Whether to look, and at what: a missed target first, then what got worse by far more than chance.
+    """Decide whether to look, and at what: first a missed target, then what got much worse.
 
     :param changes: the least likely first.
     """
@@ -73,7 +73,7 @@ def verdict(
 
 
 def count_missed(targets: Sequence[Target]) -> str:
-    """How many targets are missed, in words; empty where none is."""
+    """The number of missed targets, in words; empty if none is missed."""
     missed = sum(target["state"] == "missed" for target in targets)
     return (
         f"{missed} of {counted(len(targets), 'target')} {'is' if missed == 1 else 'are'} missed"

@@ -1,4 +1,4 @@
-"""Which predictions a report is about: a calendar period in a time zone, or two moments."""
+"""The period of a report: a calendar period in a time zone, or the time between two moments."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from airflow_provider_predictions.api.errors import ConfigurationError
 Period = Literal["day", "week", "month"] | Sequence[datetime | str]
 CALENDAR = ("day", "week", "month")
 MOST_PERIODS = 8
-"""How many periods are shown, this one included."""
+"""The number of periods that are shown, with this one."""
 MOST_HOURS, MOST_DAYS, MOST_WEEKS = 48, 62, 370
 """Longer windows are cut into days, weeks (both in days) and months."""
 
@@ -32,9 +32,10 @@ class Bucket:
 
 @dataclass(frozen=True)
 class Window:
-    """From one moment to another, of which the second is not part of it.
+    """A period with the periods before it.
 
-    :param starts: where it and each period before it begin, the newest first. All are of one length.
+    :param end: the first moment after it.
+    :param starts: the starts of this period and of those before it, the newest first. All have one length.
     """
 
     end: datetime
@@ -48,17 +49,17 @@ class Window:
 
     @property
     def before(self) -> datetime:
-        """Where the period before begins."""
+        """The start of the period before."""
         return self.starts[1]
 
     @property
     def title(self) -> str:
-        """In words, without the end where it is the end of a day."""
+        """The period in words."""
         return in_words(self.start, self.end, self.zone)
 
     @cached_property
     def unit(self) -> str:
-        """What a bucket is: hour, day, week or month."""
+        """The length of a bucket: hour, day, week or month."""
         length = self.end - self.start
         if length <= timedelta(hours=MOST_HOURS):
             return "hour"
@@ -68,7 +69,7 @@ class Window:
 
     @cached_property
     def buckets(self) -> tuple[Bucket, ...]:
-        """The window, cut along the clock or the calendar of its time zone."""
+        """The parts of the window, cut by the clock or the calendar of its time zone."""
         cuts = [self.start]
         while cuts[-1] < self.end:
             cuts.append(min(self._next(cuts[-1]), self.end))
@@ -99,8 +100,8 @@ def make_window(period: Period, timezone: str, reference: datetime) -> Window:
     """The last whole period at a moment, or the one that is given.
 
     :param period: ``day``, ``week`` (from Monday), ``month``, or a start and an end.
-    :param timezone: an IANA name; of texts without an offset, too.
-    :param reference: aware; a period that ends at it is whole.
+    :param timezone: an IANA name. Times without an offset are in it, too.
+    :param reference: an aware moment. A period that ends at it is whole.
     :raises ConfigurationError: naming ``period`` or ``timezone``.
     """
     zone = make_zone(timezone)
@@ -123,7 +124,7 @@ def make_window(period: Period, timezone: str, reference: datetime) -> Window:
 
 
 def in_words(start: datetime, end: datetime, zone: ZoneInfo) -> str:
-    """From one moment to before another, such as 14-27 November 2026 with an en dash."""
+    """Write a period in words, such as 14-27 November 2026 with an en dash."""
     first, last = in_zone(start, zone), in_zone(end, zone)
     if not (_is_midnight(first) and _is_midnight(last)):
         return f"{first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M}"
@@ -139,16 +140,16 @@ def in_words(start: datetime, end: datetime, zone: ZoneInfo) -> str:
 
 
 def no_period(found: object) -> ConfigurationError:
-    """The error of a period that is none."""
+    """The error of an invalid period."""
     return ConfigurationError(
         f"period: must be {', '.join(CALENDAR)} or a pair of times; found {short(found)}"
     )
 
 
 def make_zone(timezone: str | tzinfo) -> ZoneInfo:
-    """A time zone by its name, or of an object that has one.
+    """Find a time zone by its name.
 
-    :raises ConfigurationError: where there is none.
+    :raises ConfigurationError: if there is none.
     """
     try:
         return ZoneInfo(str(timezone))
@@ -159,9 +160,9 @@ def make_zone(timezone: str | tzinfo) -> ZoneInfo:
 
 
 def days_of(days: Iterable[datetime], zone: ZoneInfo) -> list[tuple[str, datetime]]:
-    """Name and beginning of each day of a time zone that shares a moment with one of these days.
+    """The name and the start of each day in a time zone that overlaps one of these days.
 
-    :param days: their beginnings, in UTC.
+    :param days: the starts of days in UTC.
     """
     moments = chain.from_iterable((day, day + timedelta(hours=23, minutes=59)) for day in days)
     found = {in_zone(moment, zone).date() for moment in moments}
@@ -169,7 +170,7 @@ def days_of(days: Iterable[datetime], zone: ZoneInfo) -> list[tuple[str, datetim
 
 
 def in_zone(moment: datetime, zone: tzinfo) -> datetime:
-    """A moment in a time zone; the same day in UTC where it lies there in no year that there is."""
+    """Convert a moment to a time zone. Where that leaves the years 1 to 9999, it becomes UTC."""
     try:
         return moment.astimezone(zone)
     except OverflowError:

@@ -1,4 +1,4 @@
-"""Numbers as people read them."""
+"""Format numbers and texts for readers."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u206
 
 
 def clean(cell: Any) -> Any:
-    """Text without what changes the text around it: control characters and marks of direction."""
+    """Replace control characters and marks of direction, which would change the text around them."""
     return _CONTROL.sub("\ufffd", cell) if isinstance(cell, str) else cell
 
 
 def number(form: Format, value: float | None, currency: str | None = None) -> str:
-    """A number with its unit; a dash where it is not known.
+    """Format a number with its unit; a dash if it is None.
 
-    :param currency: of money.
+    :param currency: of an amount of money.
     """
     if value is None or not math.isfinite(value):
         return UNKNOWN
@@ -39,7 +39,7 @@ def number(form: Format, value: float | None, currency: str | None = None) -> st
 
 
 def duration(seconds: float) -> str:
-    """Seconds in the two largest units that matter."""
+    """Format seconds in their two largest units."""
     if seconds < 0:
         return f"{MINUS}{duration(-seconds)}"
     if seconds < 60:
@@ -56,7 +56,7 @@ def duration(seconds: float) -> str:
 
 
 def change(form: Format, now: float | None, before: float | None) -> str:
-    """How a number differs from the one before, shares in points; empty where that is not known."""
+    """Format a change: shares in points, all else in per cent; empty if it is not known."""
     if now is None or before is None or not (math.isfinite(now) and math.isfinite(before)):
         return ""
     if form == "share":
