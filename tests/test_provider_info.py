@@ -56,9 +56,11 @@ def test_the_plugin_is_an_entry_point() -> None:
 
 PLUGIN = """
 import sys
+from importlib.metadata import version
 import airflow.plugins_manager
 from airflow.providers.common.compat.sdk import AirflowPlugin, conf
-conf.get("core", "dags_folder")
+from airflow.providers.common.compat.version_compat import get_base_airflow_version_tuple
+conf.get("core", "dags_folder"), get_base_airflow_version_tuple(), version("apache-airflow")
 before = set(sys.modules)
 from airflow_provider_predictions.ui.plugin import PredictionsPlugin
 print(*{name for name in set(sys.modules) - before if not name.startswith("airflow_provider_predictions")})

@@ -8,8 +8,9 @@ from typing import Any, Literal
 from urllib.parse import quote
 
 import msgspec
-from airflow.providers.common.compat.sdk import Context, conf
-from airflow.providers.common.compat.version_compat import get_base_airflow_version_tuple
+from airflow.providers.common.compat.sdk import Context
+
+from airflow_provider_predictions.operators.reports_ui import is_shown
 
 KEY = "predictions_report"
 """The key in XCom. The return value is not enough: a task that fails has none."""
@@ -36,15 +37,6 @@ class ReportRecord(msgspec.Struct, frozen=True, kw_only=True):
     title: str = ""
     state: str = "unknown"
     verdict: str = ""
-
-
-def is_shown() -> bool:
-    """Whether Airflow's UI shows reports.
-
-    The API server of 3.1.0 takes no cookie for a page in a frame. Older ones have no tabs of plugins.
-    """
-    is_able = get_base_airflow_version_tuple() >= (3, 1, 1)
-    return is_able and conf.getboolean("predictions", "reports_ui", fallback=True)
 
 
 def instance_of(context: Context) -> list[Any] | None:

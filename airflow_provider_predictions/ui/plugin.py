@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from airflow.providers.common.compat.sdk import AirflowPlugin, conf
 
-from airflow_provider_predictions.operators.report_record import is_shown
+from airflow_provider_predictions.operators.reports_ui import is_shown
 
 PREFIX = "/predictions"
 # Airflow before 3.3.1 loads no bundle from a relative URL.

@@ -1,0 +1,15 @@
+"""Whether Airflow's UI shows reports. The plugin asks, and every process loads it, so this imports little."""
+
+from __future__ import annotations
+
+from airflow.providers.common.compat.sdk import conf
+from airflow.providers.common.compat.version_compat import get_base_airflow_version_tuple
+
+
+def is_shown() -> bool:
+    """Whether Airflow's UI shows reports.
+
+    The API server of 3.1.0 takes no cookie for a page in a frame. Older ones have no tabs of plugins.
+    """
+    is_able = get_base_airflow_version_tuple() >= (3, 1, 1)
+    return is_able and conf.getboolean("predictions", "reports_ui", fallback=True)
