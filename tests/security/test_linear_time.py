@@ -159,7 +159,7 @@ WORK: dict[str, Callable[[str], object]] = {
     "http_date": retry.http_date,
     "ServiceClock.hear": lambda text: clock.ServiceClock().hear(text),
     "Content-Encoding": lambda text: Body("VLM Run", text, 1),
-    "a body that is no gzip": lambda text: unpacked(as_bytes(text)),
+    "a body that is not gzip": lambda text: unpacked(as_bytes(text)),
     "a gzip body": lambda text: unpacked(gzip.compress(as_bytes(text), 1)),
     "without": lambda text: without(text, SECRET),
     "without a long secret": lambda text: without(PLAIN * 10, text),

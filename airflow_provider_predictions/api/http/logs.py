@@ -13,14 +13,14 @@ WITH_URLS = (
     "urllib3.connectionpool",
     "urllib3.poolmanager",
 )
-"""Loggers of whole URLs, some at DEBUG only."""
+"""Loggers that log whole URLs, some at DEBUG only."""
 WITH_TOKENS = "requests_oauthlib.oauth2_session"
-"""Logs the request for a token with its secret, and the token, at DEBUG."""
+"""At DEBUG, logs the client secret and the token."""
 _QUERY = re.compile(r"\?\S+")
 
 
 def _without_query(record: logging.LogRecord) -> bool:
-    """Queries hold page tokens and signatures of files."""
+    """Remove queries, which hold page tokens and signatures of files."""
     text = record.getMessage()
     if "?" in text:
         record.msg, record.args = _QUERY.sub("", text), ()

@@ -1,6 +1,6 @@
-"""The proxies of the environment: which one a request goes through, if any.
+"""Choose the proxy for a request from the environment.
 
-httpx refuses some forms of ``NO_PROXY`` (``fd00::/8``) and ignores others (``10.0.0.0/8``, ``host:8080``).
+httpx rejects some forms of ``NO_PROXY`` (``fd00::/8``) and ignores others (``10.0.0.0/8``, ``host:8080``).
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ PORTS = {"http": 80, "https": 443}
 
 @dataclass(frozen=True)
 class Proxies:
-    """``HTTP_PROXY``, ``HTTPS_PROXY`` and ``ALL_PROXY``, and who is asked without them.
+    """``HTTP_PROXY``, ``HTTPS_PROXY``, ``ALL_PROXY`` and ``NO_PROXY``.
 
-    :param by_scheme: URLs of proxies, by the scheme of what is asked for, or ``all``.
-    :param exempt: entries of ``NO_PROXY``.
+    :param by_scheme: scheme of a request, or ``all`` -> URL of its proxy.
+    :param exempt: entries of ``NO_PROXY``, in lower case.
     """
 
     by_scheme: dict[str, str]
@@ -31,24 +31,22 @@ class Proxies:
 
     @classmethod
     def of_environment(cls) -> Proxies:
-        """Read the environment."""
         given = getproxies()
         found = {scheme: given[scheme] for scheme in ("http", "https", "all") if given.get(scheme)}
         with_scheme = {name: url if "://" in url else f"http://{url}" for name, url in found.items()}
         return cls(with_scheme, tuple(given.get("no", "").lower().replace(",", " ").split()))
 
     def of(self, url: httpx.URL) -> str | None:
-        """The proxy for a request; None where it goes straight to the server."""
+        """The proxy for a URL; None to connect directly."""
         proxy = self.by_scheme.get(url.scheme) or self.by_scheme.get("all")
         return None if proxy is None or any(_matches(entry, url) for entry in self.exempt) else proxy
 
 
 def _matches(entry: str, url: httpx.URL) -> bool:
-    """Whether an entry of ``NO_PROXY`` names the host of a URL.
+    """Whether an entry of ``NO_PROXY`` matches the host of a URL.
 
-    An entry is ``*``, a name, which stands for the names below it, too, an address or a network, each with a
-    port or without (as curl and Go read them). A name may be an international one, in either of its forms.
-    What is none of these names nobody.
+    An entry is ``*``, a name, an address or a network, each with or without a port (as in curl and Go). A
+    name also matches its subdomains. It may be in Unicode or in ASCII. Other entries match nothing.
     """
     entry = entry.rpartition("://")[2]
     name, port = _split(entry)
@@ -65,7 +63,7 @@ def _matches(entry: str, url: httpx.URL) -> bool:
 
 
 def _as_ascii(name: str) -> str:
-    """A name as it is looked up (RFC 5891); as it is, where it holds a wildcard or is none."""
+    """A name as it is looked up (RFC 5891). One with a wildcard, or an invalid one, stays as it is."""
     try:
         return name if name.isascii() else idna.encode(name, uts46=True).decode()
     except idna.IDNAError:
@@ -73,14 +71,14 @@ def _as_ascii(name: str) -> str:
 
 
 def _forms(host: str) -> Iterator[str]:
-    """A name as it is looked up, and as people write it, for wildcards."""
+    """A name in ASCII and in Unicode, for wildcards."""
     yield host
     with suppress(idna.IDNAError):
         yield idna.decode(host)
 
 
 def _split(entry: str) -> tuple[str, str]:
-    """Name and port; in an address of IPv6, only what stands behind its bracket is a port."""
+    """Name and port. In an IPv6 address, a port follows the bracket."""
     name, _, port = entry.rpartition(":")
     is_port = port.isdigit() and (name.endswith("]") or ":" not in name)
     return (name, port) if is_port else (entry, "")

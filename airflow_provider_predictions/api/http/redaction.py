@@ -1,4 +1,4 @@
-"""Hide secrets in texts from outside."""
+"""Hide secrets in texts that a service sent."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from urllib.parse import quote, quote_plus
 
 from airflow_provider_predictions.api.limits import MIN_SECRET_LENGTH, MIN_VALUE_LENGTH
 
-# It matches whole words. A pattern for a part of a word would start again at each letter.
+# Matches whole words. A pattern for a part of a word would start again at each letter.
 _WORD = re.compile(r"[\w+/=-]+")
 
 
 def without(text: str, *secrets: str) -> str:
-    """A text with ``***`` for each secret, quoted as in a URL, in JSON, HTML or base64, too."""
+    """Replace each secret by ``***``, also as it looks in a URL, in JSON, HTML or base64."""
     for secret in filter(None, secrets):
         for form in sorted(_forms(secret), key=len, reverse=True):
             text = text.replace(form, "***")
@@ -28,7 +28,7 @@ def without(text: str, *secrets: str) -> str:
 
 
 def without_values(text: str, *values: str) -> str:
-    """A text without the values of a query, which may be signatures or page tokens."""
+    """Replace the values of a query, which may be signatures or page tokens."""
     return without(text, *(value for value in values if len(value) >= MIN_VALUE_LENGTH))
 
 

@@ -1,7 +1,7 @@
-"""How httpx sends: directly or through a proxy of the environment, and within a bound of time.
+"""Send directly or through a proxy, within a time limit for the whole response.
 
-httpx takes no bound of a whole response: its timeouts are those of single reads. It does not understand all
-forms of ``NO_PROXY`` either. So the clients get transports of their own.
+The timeouts of httpx are for single reads, and it does not understand all forms of ``NO_PROXY``. So the
+clients use transports of their own.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ T = TypeVar("T", httpx.HTTPTransport, httpx.AsyncHTTPTransport)
 
 
 class _Routes(Generic[T]):
-    """A transport for each proxy of the environment, and one without.
+    """A transport for each proxy of the environment, and one without a proxy.
 
-    :param make: httpx's own class of transports.
-    :raises ConfigurationError: naming the variable that holds no proxy.
+    :param make: httpx's transport class.
+    :raises ConfigurationError: naming the variable that does not hold a proxy.
     """
 
     def __init__(self, make: Callable[..., T], tls: ssl.SSLContext) -> None:
@@ -42,7 +42,7 @@ class _Routes(Generic[T]):
                 self.all[proxy] = make(verify=tls, limits=limits, proxy=proxy)
             except (httpx.InvalidURL, ValueError):
                 raise ConfigurationError(
-                    f"{name}: the environment variable holds no URL of a proxy"
+                    f"{name}: the environment variable does not hold the URL of a proxy"
                 ) from None
             except ImportError as error:
                 raise ConfigurationError(f"{name}: {error}") from None
@@ -52,16 +52,12 @@ class _Routes(Generic[T]):
 
 
 class Transport(httpx.BaseTransport):
-    """Sends in the calling thread.
-
-    :param tls: the certificates to trust.
-    :param timeout: seconds of a step.
-    """
+    """Sends in the calling thread. ``timeout`` is in seconds, for each step."""
 
     def __init__(self, tls: ssl.SSLContext, timeout: float) -> None:
         self._routes = _Routes(httpx.HTTPTransport, tls)
         for route in self._routes.all.values():
-            # Headers could trickle for days. httpx takes no backend, and httpcore no bound.
+            # Headers could trickle for days. httpx accepts no backend, and httpcore no time limit.
             pool: Any = route._pool
             pool._network_backend = _TimedBackend(pool._network_backend, timeout * MAX_TIMEOUTS)
 
@@ -76,10 +72,7 @@ class Transport(httpx.BaseTransport):
 
 
 class AsyncTransport(httpx.AsyncBaseTransport):
-    """Sends on the event loop. The client's ``asyncio.timeout`` bounds a response.
-
-    :param tls: the certificates to trust.
-    """
+    """Sends on the event loop. The client's ``asyncio.timeout`` limits a response."""
 
     def __init__(self, tls: ssl.SSLContext) -> None:
         self._routes = _Routes(httpx.AsyncHTTPTransport, tls)
@@ -95,7 +88,7 @@ class AsyncTransport(httpx.AsyncBaseTransport):
 
 
 class _TimedBackend:
-    """Opens connections that bound the time of a response, however steadily it trickles in."""
+    """Opens connections that limit the time of a whole response."""
 
     def __init__(self, backend: httpcore.NetworkBackend, seconds: float) -> None:
         self._backend = backend
