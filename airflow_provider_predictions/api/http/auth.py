@@ -33,6 +33,7 @@ class Auth(Protocol):
 
     def accept(self, token: str) -> None:
         """Note that the service accepted a token."""
+        return
 
     def reject(self, token: str, status: int, *, renewed: bool = False, is_file: bool = False) -> bool:
         """Note that the service refused a token. Return whether another one may work.
