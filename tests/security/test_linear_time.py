@@ -25,7 +25,7 @@ import pytest
 from airflow_provider_predictions.api import clock, filters, json_slices, models, urls
 from airflow_provider_predictions.api.cradl import CradlFilters, CradlPrediction
 from airflow_provider_predictions.api.errors import NoAnswerError, PredictionsError, RedirectError, message_in
-from airflow_provider_predictions.api.http import files, logs, retry, token_endpoint
+from airflow_provider_predictions.api.http import files, redaction, retry, token_endpoint
 from airflow_provider_predictions.api.http.auth import BearerAuth
 from airflow_provider_predictions.api.http.body import Body
 from airflow_provider_predictions.api.http.client import Client
@@ -130,7 +130,7 @@ def unpacked(packed: bytes) -> None:
 
 
 def logged(text: str) -> None:
-    logs._without_query(logging.LogRecord("httpx", logging.INFO, "", 0, "GET %s", (text,), None))
+    redaction._without_query(logging.LogRecord("httpx", logging.INFO, "", 0, "GET %s", (text,), None))
 
 
 def stored(kind: type[Any]) -> Callable[[str], object]:
