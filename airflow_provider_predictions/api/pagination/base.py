@@ -184,9 +184,8 @@ class Paginator(RequestFlow):
         records = fresh[: len(fresh) - len(rejected)]
         wanted = tuple(self.filters.choose(records))[: at.left]
         if rejected:
-            log.warning(
-                "%s: a page has %s that are not records", self.endpoint.title, counted(len(rejected), "row")
-            )
+            count = counted(len(rejected), "row")
+            log.warning("%s: a page has %s without a valid record", self.endpoint.title, count)
         if at.left is not None:
             at.left -= len(wanted)
         at.ended = at.ended or at.left == 0 or self._is_past_window

@@ -146,6 +146,6 @@ class CursorPaginator(Paginator):
 
 
 def _may_be_token(error: PredictionsError) -> bool:
-    """Whether the service may have refused the token, rather than a proxy the request."""
+    """Whether the token may be the reason for an error."""
     is_of_request = isinstance(error, AuthenticationError | QuotaExceededError | RateLimitedError)
     return not is_of_request and 400 <= (error.status or 0) <= 500
