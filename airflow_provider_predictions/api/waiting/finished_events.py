@@ -14,7 +14,7 @@ import msgspec
 
 from airflow_provider_predictions.api.clock import ServiceClock, earlier
 from airflow_provider_predictions.api.filters import utc
-from airflow_provider_predictions.api.incremental import LOOKBACK, IncrementalCursor
+from airflow_provider_predictions.api.incremental import LOOKBACK, IncrementalCursor, Memory
 from airflow_provider_predictions.api.limits import MAX_EVENT_BYTES
 from airflow_provider_predictions.api.models import Page, Prediction
 from airflow_provider_predictions.api.service import Service
@@ -80,15 +80,13 @@ class FinishedEvents(Versioned):
                 "again what has finished since then", utc(self.watermark), utc(watermark),
             )  # fmt: skip
             return [], msgspec.structs.replace(self, watermark=watermark)
-        cursor = IncrementalCursor(
-            terminal, statuses, self.watermark, self.told, max_age, unmet=self.unmet, lookback=lookback,
-            clock=clock,
-        )  # fmt: skip
+        memory = Memory(self.watermark, self.told, self.unmet)
+        cursor = IncrementalCursor(terminal, statuses, memory, max_age, lookback=lookback, clock=clock)
         fresh = list(cursor.keep(Page(tuple(rows))).predictions)
         if warning := cursor.warning():
             log.warning("%s", warning)
-        told = cursor.next_landed((row.id, row.created_at) for row in fresh)
-        return fresh, FinishedEvents(cursor.next_watermark or self.watermark, told, cursor.next_unmet())
+        memory = cursor.next_memory((row.id, row.created_at) for row in fresh)
+        return fresh, FinishedEvents(memory.watermark or self.watermark, memory.landed, memory.unmet)
 
 
 def events(service: str, rows: Sequence[Prediction]) -> Iterator[dict[str, Any]]:
