@@ -38,6 +38,7 @@ from airflow_provider_predictions.api.http.redaction import without, without_val
 from airflow_provider_predictions.api.http.retry import policy, retry_after
 from airflow_provider_predictions.api.limits import (
     MAX_MESSAGE_LENGTH,
+    MAX_RATE_LIMIT_WAIT,
     MAX_SERVICE_TEXT,
     MAX_TIMEOUTS,
 )
@@ -123,7 +124,9 @@ class BaseClient:
         :raises RateLimitedError: if its turn is more than ``MAX_RATE_LIMIT_WAIT`` away.
         """
         url, trusted = self.service.url(request), self.service.takes_token(request)
-        reservation = self._rate_limiter.reserve(self.clock(), patient=self._attempts > 1)
+        reservation = self._rate_limiter.reserve(
+            self.clock(), patient=self._attempts > 1, longest=MAX_RATE_LIMIT_WAIT
+        )
         return Call(request, url, trusted, renewed, reservation)
 
     def build(self, call: Call) -> httpx.Request:

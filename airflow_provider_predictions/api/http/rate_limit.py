@@ -7,7 +7,7 @@ import threading
 from collections import deque
 
 from airflow_provider_predictions.api.errors import RateLimitedError
-from airflow_provider_predictions.api.limits import MAX_DOUBLINGS, MAX_RATE_LIMIT_WAIT, MAX_RETRY_WAIT
+from airflow_provider_predictions.api.limits import MAX_DOUBLINGS, MAX_RETRY_WAIT
 
 MINUTE = 60.0
 """Seconds over which ``requests_per_minute`` counts."""
@@ -58,20 +58,21 @@ class RateLimiter:
         self._paused_until = -math.inf
         self._lock = threading.Lock()
 
-    def reserve(self, now: float, *, patient: bool = True) -> Reservation:
+    def reserve(self, now: float, *, patient: bool = True, longest: float = math.inf) -> Reservation:
         """Reserve the next free turn.
 
         :param now: monotonic seconds.
         :param patient: whether to respect the learned limit, too. A single attempt need not.
-        :raises RateLimitedError: if no turn is free within ``MAX_RATE_LIMIT_WAIT``.
+        :param longest: seconds until the turn, at most.
+        :raises RateLimitedError: if no turn is free within ``longest``.
         """
         with self._lock:
             while self._reservations and self._reservations[0].time <= now - MINUTE:
                 self._reservations.popleft()
             reservation = self._next(now, patient=patient)
-            if reservation.wait(now) > MAX_RATE_LIMIT_WAIT:
+            if reservation.wait(now) > longest:
                 raise RateLimitedError(
-                    f"Too many requests wait: the rate limit leaves no turn in {MAX_RATE_LIMIT_WAIT:g} s. "
+                    f"More requests wait for their turn than the rate limit allows in {longest:.0f} s. "
                     "Run fewer tasks at once, or raise extra requests_per_minute if your plan allows more"
                 )
             self._reservations.append(reservation)
