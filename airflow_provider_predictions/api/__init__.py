@@ -1,5 +1,5 @@
 """The client of both services: requests, responses, records, errors. It runs without Airflow."""
 
-from airflow_provider_predictions.api.http.logs import keep_secrets_out
+from airflow_provider_predictions.api.http.redaction import keep_secrets_out
 
 keep_secrets_out()

@@ -30,7 +30,6 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import msgspec
-from typing_extensions import override
 
 from airflow_provider_predictions.api.limits import MAX_ERROR_BYTES, MAX_RETRY_AFTER
 
@@ -51,6 +50,7 @@ class PredictionsError(Exception):
     """Whether the same request may work later."""
     of_token = False
     """Whether the token endpoint caused it."""
+    is_too_large: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -68,7 +68,7 @@ class PredictionsError(Exception):
     @property
     def asks_for_less(self) -> bool:
         """Whether a smaller page may work, because this one was too large or too slow."""
-        return self.timed_out or self.status in TOO_MUCH
+        return self.is_too_large or self.timed_out or self.status in TOO_MUCH
 
 
 class ConfigurationError(PredictionsError, ValueError):
@@ -150,10 +150,7 @@ class MalformedAnswerError(TransientError):
 class AnswerTooLargeError(PredictionsError):
     """A response is larger than ``max_response_bytes`` of the connection."""
 
-    @property
-    @override
-    def asks_for_less(self) -> bool:
-        return True
+    is_too_large = True
 
 
 class StorageError(TransientError):

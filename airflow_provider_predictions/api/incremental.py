@@ -26,6 +26,20 @@ STEP = timedelta(hours=1)
 """A run that lands nothing commits only if the watermark has moved this far."""
 
 
+class Memory(Versioned):
+    """What one run must know of those before it.
+
+    :ivar watermark: all that is older is settled; None before the first run.
+    :ivar landed: id -> creation time of landed predictions that are not older.
+    :ivar unmet: id -> since when the list lacks it, for those in ``landed`` whose creation time does not tell
+        when to forget them.
+    """
+
+    watermark: datetime | None = None
+    landed: dict[str, datetime | None] = msgspec.field(default_factory=dict)
+    unmet: dict[str, datetime] = msgspec.field(default_factory=dict)
+
+
 class Counts(msgspec.Struct):
     """The counts of a run in its manifest.
 
@@ -61,25 +75,19 @@ class IncrementalCursor:
 
     :param terminal: final statuses.
     :param statuses: only these land; None for all final ones.
-    :param watermark: of the previous run; None for the first run.
-    :param landed: id -> creation time of landed predictions that are not older than the watermark.
     :param max_age: unfinished predictions older than this are given up; None to wait for ever.
     :param rejected: id -> time of the report, for rows that are not records and that earlier runs reported.
     :param lookback: how far the watermark stays behind the newest row and the service's clock.
-    :param unmet: id -> since when the list lacks it, for those in ``landed`` whose creation time does not
-        tell when to forget them.
     """
 
     terminal: Collection[str]
     statuses: Collection[str] | None
-    watermark: datetime | None
-    landed: dict[str, datetime | None]
+    memory: Memory = field(default_factory=Memory)
     max_age: timedelta | None = None
     rejected: Mapping[str, datetime] = field(default_factory=dict)
     lookback: timedelta = LOOKBACK
     clock: ServiceClock = field(default_factory=ServiceClock)
     created_after: datetime | None = None
-    unmet: Mapping[str, datetime] = field(default_factory=dict)
     noted: CursorState = field(default_factory=CursorState)
     _observed: set[str] = field(default_factory=set, compare=False)
     _meets_undated: bool = field(default=False, compare=False)
@@ -88,7 +96,7 @@ class IncrementalCursor:
     @property
     def start(self) -> datetime | None:
         """Rows older than this are not read. None reads the whole list."""
-        return max((time for time in (self.watermark, self.created_after) if time), default=None)
+        return max((time for time in (self.memory.watermark, self.created_after) if time), default=None)
 
     def keep(self, page: Page) -> Page:
         """The page without rows that do not land now, and without rejected rows that were reported before."""
@@ -108,7 +116,7 @@ class IncrementalCursor:
         elif not is_ahead:
             noted.newest = max(noted.newest or created, created)
         if row.status in self.terminal:
-            if row.id in self.landed:
+            if row.id in self.memory.landed:
                 self._observed.add(row.id)
                 return False
             lands = self.statuses is None or row.status in self.statuses
@@ -136,7 +144,7 @@ class IncrementalCursor:
         if reached is None:
             return None
         reached = min(reached, earlier(self.clock.earliest, self.lookback))
-        return max(self.watermark or reached, reached)
+        return max(self.memory.watermark or reached, reached)
 
     @property
     def has_moved(self) -> bool:
@@ -144,23 +152,26 @@ class IncrementalCursor:
         start, reached = self.start, self.next_watermark
         return reached is not None and (start is None or reached - start >= STEP)
 
-    def next_landed(
-        self, keys: Iterable[tuple[str, datetime | None]], *, complete: bool = True
-    ) -> dict[str, datetime | None]:
-        """Id -> creation time of predictions that the next run must not land again.
+    def next_memory(self, keys: Iterable[tuple[str, datetime | None]], *, complete: bool = True) -> Memory:
+        """What the next run must know.
 
         :param keys: id and creation time of what this run landed.
         :param complete: False if the run may have missed a row.
         """
-        watermark, now, found = self.next_watermark, self.clock.earliest, self.landed | dict(keys)
-        if watermark is None:
-            return found
+        before, watermark, now = self.memory, self.next_watermark, self.clock.earliest
         gone = self._gone(complete=complete)
-        return {
+        landed = {
             id_: created
-            for id_, created in found.items()
-            if (created if self._tells(created, now) else gone.get(id_, watermark)) >= watermark
+            for id_, created in (before.landed | dict(keys)).items()
+            if watermark is None
+            or (created if self._tells(created, now) else gone.get(id_, watermark)) >= watermark
         }
+        unmet = {
+            id_: since
+            for id_, since in before.unmet.items()
+            if id_ in before.landed and id_ not in self._observed
+        }
+        return Memory(watermark, landed, unmet | gone)
 
     def next_rejected(self, ids: Iterable[str]) -> dict[str, datetime]:
         """Id -> time of the report, for rejected rows that the next run must not report again.
@@ -168,18 +179,6 @@ class IncrementalCursor:
         :param ids: of the rows that this run reported.
         """
         return {**self.rejected, **dict.fromkeys(ids, datetime.now(UTC))}
-
-    def next_unmet(self, *, complete: bool = True) -> dict[str, datetime]:
-        """``unmet`` for the next run.
-
-        :param complete: False if the run may have missed a row.
-        """
-        before = {
-            id_: since
-            for id_, since in self.unmet.items()
-            if id_ in self.landed and id_ not in self._observed
-        }
-        return before | self._gone(complete=complete)
 
     @staticmethod
     def _tells(created: datetime | None, now: datetime) -> TypeGuard[datetime]:
@@ -196,8 +195,8 @@ class IncrementalCursor:
             return {}
         now, start = self.clock.earliest, self.start
         return {
-            id_: self.unmet.get(id_, now)
-            for id_, created in self.landed.items()
+            id_: self.memory.unmet.get(id_, now)
+            for id_, created in self.memory.landed.items()
             if id_ not in self._observed and not self._tells(created, now)
             and (self._meets_undated if created is None else start is None or created >= start)
         }  # fmt: skip

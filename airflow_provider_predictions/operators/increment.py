@@ -6,6 +6,8 @@ from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
+
 from airflow_provider_predictions.api.clock import earlier
 from airflow_provider_predictions.api.filters import Filters, timedelta_of
 from airflow_provider_predictions.api.http.client import Client
@@ -19,14 +21,12 @@ def cursor_of(task: Any, client: Client, filters: Filters, state: State) -> Incr
     return IncrementalCursor(
         terminal=client.service.terminal_statuses,
         statuses=filters.statuses,
-        watermark=_watermark(task, client, state),
-        landed=state.landed,
+        memory=msgspec.structs.replace(state, watermark=_watermark(task, client, state)),
         max_age=timedelta_of(task.max_age) if task.max_age else None,
         rejected=state.rejected,
         lookback=timedelta_of(task.lookback),
         clock=client.service_clock,
         created_after=filters.created_after,
-        unmet=state.unmet,
     )
 
 

@@ -152,9 +152,7 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
                 content,
                 msgspec.structs.replace(
                     state,
-                    watermark=cursor.next_watermark,
-                    landed=cursor.next_landed(landing.identities(), complete=complete),
-                    unmet=cursor.next_unmet(complete=complete),
+                    **msgspec.structs.asdict(cursor.next_memory(landing.identities(), complete=complete)),
                     rejected=cursor.next_rejected(landing.rejected_ids()),
                 ),
             )

@@ -20,6 +20,7 @@ from airflow.providers.common.compat.sdk import ObjectStoragePath
 from msgspec.structs import replace
 
 from airflow_provider_predictions.api.errors import ConfigurationError, ConflictError
+from airflow_provider_predictions.api.incremental import Memory
 from airflow_provider_predictions.api.state import StateError, Versioned
 from airflow_provider_predictions.storage.attempt import on_the_way, tagged
 from airflow_provider_predictions.storage.log import LOG, Entry, Log
@@ -38,14 +39,10 @@ LOOKS = 20
 """Attempts to find the newest state while others commit."""
 
 
-class State(Versioned, kw_only=True):
+class State(Memory, kw_only=True):
     """What has landed under a path.
 
     :param kind: which predictions land there. A path takes one kind.
-    :param watermark: all that is older has landed, or never will.
-    :param landed: ids that have landed and are not older, with their creation times.
-    :param unmet: those of them that are remembered until they leave the list, with the time when they were
-        first missing.
     :param rejected: hashes of rows that are no records and were reported, with the time when they were met.
     :param recent: the newest commits, oldest first.
     :param index: the name of the object that lists the others.
@@ -57,9 +54,6 @@ class State(Versioned, kw_only=True):
     generation: Number = 0
     nonce: Nonce = ""
     kind: str = ""
-    watermark: datetime | None = None
-    landed: dict[str, datetime | None] = msgspec.field(default_factory=dict)
-    unmet: dict[str, datetime] = msgspec.field(default_factory=dict)
     rejected: dict[str, datetime] = msgspec.field(default_factory=dict)
     recent: list[Entry] = msgspec.field(default_factory=list)
     index: Annotated[str, msgspec.Meta(pattern=r"^[0-9]{8,}-[0-9a-f]{8}\.gz\Z")] | None = None

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_predictions.api.clock import ServiceClock, earlier
-from airflow_provider_predictions.api.incremental import LOOKBACK, IncrementalCursor
+from airflow_provider_predictions.api.incremental import LOOKBACK, IncrementalCursor, Memory
 from airflow_provider_predictions.api.limits import MAX_EVENT_BYTES, MAX_NAMED
 from airflow_provider_predictions.api.models import Page, Prediction
 from airflow_provider_predictions.api.state import dump, load
@@ -27,7 +27,8 @@ def row(id_: str, status: str = "completed", created: datetime | None = NOON) ->
 
 
 def cursor(**changes: Any) -> IncrementalCursor:
-    return replace(IncrementalCursor({"completed", "failed"}, None, None, {}), **changes)
+    memory = Memory(**{name: changes.pop(name) for name in Memory.__struct_fields__ if name in changes})
+    return replace(IncrementalCursor({"completed", "failed"}, None, memory), **changes)
 
 
 def crossed(told: FinishedEvents) -> FinishedEvents:
@@ -74,7 +75,7 @@ def test_the_watermark_never_passes_the_clock_of_the_service() -> None:
     assert kept(run, *ahead, row("soon", created=NOON + HOUR / 20)) == ["a", "b", "e", "soon"]
     assert run.next_watermark == NOON - HOUR / 2
     assert (run.noted.counts.ahead, run.noted.counts.ahead_ids) == (3, ["a", "b", "e"])
-    landed = run.next_landed((one.id, one.created_at) for one in ahead)
+    landed = run.next_memory((one.id, one.created_at) for one in ahead).landed
     later = cursor(watermark=run.next_watermark, landed=landed, clock=at(NOON + HOUR))
     assert kept(later, *ahead, row("c"), row("d", created=NOON + HOUR)) == ["c", "d"]
     assert (later.next_watermark, later.noted.counts.ahead) == (NOON, 0)
@@ -131,11 +132,8 @@ def runs_until_forgotten(landed: dict[str, datetime | None], others: list[Predic
         run = cursor(watermark=watermark, landed=landed, unmet=unmet, clock=at(now), **given)
         new = row(f"new-{number}", created=now)
         kept(run, new, *others)
-        watermark, landed, unmet = (
-            run.next_watermark,
-            run.next_landed([(new.id, new.created_at)], complete=complete),
-            run.next_unmet(complete=complete),
-        )
+        memory = run.next_memory([(new.id, new.created_at)], complete=complete)
+        watermark, landed, unmet = memory.watermark, memory.landed, memory.unmet
         assert len(landed) <= len(ids) + 7
         if not ids & landed.keys():
             assert not unmet.keys() - landed.keys() - ids
@@ -164,19 +162,20 @@ def test_a_row_that_was_gone_for_less_than_the_look_back_does_not_land_again() -
     """As an older copy of the list would have it."""
     first = cursor(watermark=NOON - HOUR, landed={"a": END}, clock=at(NOON))
     kept(first, row("b"))
-    then = cursor(landed=first.next_landed([]), unmet=first.next_unmet(), clock=at(NOON + HOUR / 2))
+    memory = first.next_memory([])
+    then = cursor(landed=memory.landed, unmet=memory.unmet, clock=at(NOON + HOUR / 2))
 
-    assert first.next_unmet() == {"a": NOON}
+    assert memory.unmet == {"a": NOON}
     assert kept(then, row("a", created=END)) == []
-    assert then.next_unmet() == {}
+    assert then.next_memory([]).unmet == {}
 
 
 def test_what_a_retry_has_not_read_itself_is_remembered() -> None:
     run = cursor(watermark=NOON - HOUR, landed={"a": END}, unmet={"a": NOON - 9 * HOUR}, clock=at(NOON))
     run.restore(cursor(clock=at(NOON)).state())
 
-    assert run.next_landed([]) == {"a": END}
-    assert run.next_unmet() == {"a": NOON - 9 * HOUR}
+    assert run.next_memory([]).landed == {"a": END}
+    assert run.next_memory([]).unmet == {"a": NOON - 9 * HOUR}
 
 
 def test_the_watermark_does_not_go_back() -> None:
@@ -203,7 +202,7 @@ def test_what_has_landed_is_remembered_while_it_is_not_older_than_the_watermark(
     run = cursor(landed=before)
     run.keep(Page((row("a"),)))
 
-    remembered = run.next_landed([("a", NOON), ("late", NOON - 2 * HOUR)])
+    remembered = run.next_memory([("a", NOON), ("late", NOON - 2 * HOUR)]).landed
 
     assert run.next_watermark == NOON - HOUR
     assert remembered == {"edge": NOON - HOUR, "new": NOON, "without": None, "a": NOON}

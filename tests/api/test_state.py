@@ -60,7 +60,7 @@ def test_a_part_that_lacks_a_member_or_has_another_is_refused() -> None:
 
 @SERVICES
 def test_a_paginator_and_a_cursor_refuse_another_version(service: Service[Any]) -> None:
-    paginator, cursor = paginator_of(service), IncrementalCursor((), None, None, {})
+    paginator, cursor = paginator_of(service), IncrementalCursor((), None)
 
     with pytest.raises(StateError, match="version"):
         paginator.restore(paginator.state() | {"version": 0}, tuple)

@@ -25,7 +25,7 @@ import pytest
 from airflow_provider_predictions.api import clock, filters, json_slices, models, urls
 from airflow_provider_predictions.api.cradl import CradlFilters, CradlPrediction
 from airflow_provider_predictions.api.errors import NoAnswerError, PredictionsError, RedirectError, message_in
-from airflow_provider_predictions.api.http import files, logs, retry, token_endpoint
+from airflow_provider_predictions.api.http import files, redaction, retry, token_endpoint
 from airflow_provider_predictions.api.http.auth import BearerAuth
 from airflow_provider_predictions.api.http.body import Body
 from airflow_provider_predictions.api.http.client import Client
@@ -130,7 +130,7 @@ def unpacked(packed: bytes) -> None:
 
 
 def logged(text: str) -> None:
-    logs._without_query(logging.LogRecord("httpx", logging.INFO, "", 0, "GET %s", (text,), None))
+    redaction._without_query(logging.LogRecord("httpx", logging.INFO, "", 0, "GET %s", (text,), None))
 
 
 def stored(kind: type[Any]) -> Callable[[str], object]:
@@ -159,7 +159,7 @@ WORK: dict[str, Callable[[str], object]] = {
     "http_date": retry.http_date,
     "ServiceClock.hear": lambda text: clock.ServiceClock().hear(text),
     "Content-Encoding": lambda text: Body("VLM Run", text, 1),
-    "a body that is no gzip": lambda text: unpacked(as_bytes(text)),
+    "a body that is not gzip": lambda text: unpacked(as_bytes(text)),
     "a gzip body": lambda text: unpacked(gzip.compress(as_bytes(text), 1)),
     "without": lambda text: without(text, SECRET),
     "without a long secret": lambda text: without(PLAIN * 10, text),

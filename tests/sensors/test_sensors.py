@@ -137,7 +137,7 @@ def test_an_id_that_comes_later_is_waited_for(wait, record_store: RecordStore, s
 
 
 def test_an_id_that_never_comes_fails_the_task_after_its_timeout(wait, record_store: RecordStore) -> None:
-    with pytest.raises(AirflowFailException, match=r"prediction_ids: .* has not known nobody for"):
+    with pytest.raises(AirflowFailException, match=r"prediction_ids: .* does not know nobody after"):
         wait(prediction_ids=["nobody"], missing_timeout=5 * INTERVAL)
 
 

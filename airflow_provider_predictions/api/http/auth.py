@@ -25,11 +25,10 @@ class Auth(Protocol):
     """Where the bearer token comes from. Equal ones share a rate limit."""
 
     @abstractmethod
-    def token(self) -> str:
-        """The token to send now."""
+    def token(self) -> str: ...
 
     async def atoken(self) -> str:
-        """The token to send now, without blocking the event loop."""
+        """Get the token without blocking the event loop."""
         return self.token()
 
     def accept(self, token: str) -> None:
@@ -47,7 +46,7 @@ class Auth(Protocol):
 
     @abstractmethod
     def redact(self, text: str) -> str:
-        """A text without the secrets that the service may have echoed."""
+        """Remove the secrets from a text, since a service may echo them."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +68,7 @@ class BearerAuth(Auth):
 class ClientCredentialsAuth(Credentials, Auth):
     """OAuth2 client credentials, in the form body, with an ``audience`` (Cradl: api-reference, Introduction).
 
-    Equal credentials share one token in a process. Fetching it may take five timeouts in all.
+    Equal credentials share one token in a process. Fetching a token takes at most five timeouts.
 
     :param on_token: called with each new token before its first use.
     """
@@ -78,7 +77,7 @@ class ClientCredentialsAuth(Credentials, Auth):
 
     @property
     def _source(self) -> _TokenSource:
-        # setdefault is atomic: of two threads that come at once, both get the first one's source.
+        # setdefault is atomic: two threads that arrive at once get the same source.
         return sources.get(self) or sources.setdefault(self, _TokenSource(self))
 
     @override
@@ -111,7 +110,7 @@ class ClientCredentialsAuth(Credentials, Auth):
 
 
 class _TokenSource:
-    """One token for all that share a credential. At most one fetch runs, and all wait for its future."""
+    """The token of one credential. At most one fetch runs, and every caller waits for its future."""
 
     def __init__(self, credentials: ClientCredentialsAuth) -> None:
         self._credentials = credentials
@@ -123,7 +122,7 @@ class _TokenSource:
         self._in_vain_until: dict[int, float] = {}
 
     def fetch(self) -> Future[str]:
-        """The fetch that runs or has a good token, or a new one. Its thread blocks no event loop."""
+        """Return the running fetch, a finished one whose token is fresh, or start one in a thread."""
         with self._lock:
             is_fresh = self._token is not None and time.monotonic() < self._token.renew_at
             if self._fetching is None or (self._fetching.done() and not is_fresh):
@@ -136,7 +135,7 @@ class _TokenSource:
             return self._fetching
 
     def give_up(self, fetching: Future[str]) -> NoAnswerError:
-        """Forget this fetch: the next request for a token starts another."""
+        """Forget a fetch that takes too long. The next request for a token starts another."""
         with self._lock:
             if self._fetching is fetching:
                 self._fetching = None
@@ -159,7 +158,7 @@ class _TokenSource:
         else:
             with self._lock:
                 if self._fetching is None:
-                    self._fetching = future  # its waiters gave up, but the next request can use the token
+                    self._fetching = future  # its callers gave up, but the next request can use the token
                 if self._fetching is future:
                     self._token, self._accepted = token, False
             future.set_result(token.value)
@@ -169,15 +168,15 @@ class _TokenSource:
             self._accepted = True
 
     def reject(self, token: str, status: int, *, renewed: bool, is_file: bool) -> bool:
-        """Renew a token once: a second refusal in a row is about the credentials, or about their rights."""
+        """Renew a token once. A second refusal in a row is about the credentials or their rights."""
         with self._lock:
             if self._token is None or self._token.value != token:
-                return not renewed  # another request has had it replaced
+                return not renewed  # another request replaced it
             now = time.monotonic()
             if renewed or (not self._accepted and now < self._replaced_at + MIN_RENEWAL_SECONDS):
                 self._in_vain_until[status] = now + MIN_RENEWAL_SECONDS
                 return False
-            # If a new token did not help, the refusal is not about the token, even if other requests succeed.
+            # A new token did not help, so the token is not the reason, even if other requests succeed.
             if now < self._in_vain_until.get(status, -math.inf):
                 return False
             if is_file and status == 403 and self._accepted:

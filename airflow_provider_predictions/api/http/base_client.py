@@ -1,4 +1,4 @@
-"""What goes out to a service, and what a response means: the same for both clients."""
+"""Build requests and interpret responses. Both clients share this."""
 
 from __future__ import annotations
 
@@ -56,19 +56,18 @@ _ERRORS: dict[int, type[PredictionsError]] = {
 }
 
 rate_limiters: dict[tuple[Auth, int | None], RateLimiter] = {}
-"""The limiters of this process: all clients of a credential share one."""
+"""The limiters of this process. All clients with the same credentials share one."""
 
 
 @cache
 def trusted_certificates() -> ssl.SSLContext:
-    """One for the process: it takes 50 ms to make, which would hold up a triggerer's event loop."""
+    """One for the process. Making it takes 50 ms, which would block a triggerer's event loop."""
     return httpx.create_ssl_context()
 
 
 def options(service: Service[Any]) -> dict[str, Any]:
-    """Arguments of both kinds of httpx client."""
     return {
-        # It keeps none: they would pile up until the server refuses them (431).
+        # Cookies are dropped. They would pile up until the server refuses them (431).
         "cookies": CookieJar(DefaultCookiePolicy(allowed_domains=())),
         "timeout": service.timeout,
         "headers": {
@@ -83,11 +82,10 @@ def options(service: Service[Any]) -> dict[str, Any]:
 class Call:
     """A request on its way.
 
-    :param url: without the parameters of the request.
+    :param url: without the query of the request.
     :param trusted: whether the bearer token may go to that URL.
-    :param renewed: whether the service refused the same request with another token a moment ago.
-    :param reservation: its turn.
-    :ivar token: read when its turn has come, since another request may renew it meanwhile.
+    :param renewed: whether the service has just refused the same request with another token.
+    :ivar token: read when the request's turn has come, since another request may renew it meanwhile.
     """
 
     request: PageRequest
@@ -99,7 +97,7 @@ class Call:
 
 
 class BaseClient:
-    """Everything of a client but sending and waiting."""
+    """What both clients share: everything except sending and waiting."""
 
     _http: httpx.Client | httpx.AsyncClient
 
@@ -109,7 +107,7 @@ class BaseClient:
         self.requests = 0
         """How many requests were sent, retries included."""
         self.service_clock = ServiceClock()
-        """The time of the service, as its good responses tell it."""
+        """The service's time, from the ``Date`` of good responses."""
         self.clock: Callable[[], float] = time.monotonic
         key = (service.auth, service.requests_per_minute)
         self._rate_limiter = rate_limiters.setdefault(
@@ -117,14 +115,13 @@ class BaseClient:
         )
 
     def policy(self, request: PageRequest) -> dict[str, Any]:
-        """When a request that begins now is sent again."""
         return policy(self._attempts, self.clock, shrinks=request.shrinks)
 
     def call(self, request: PageRequest, *, renewed: bool) -> Call:
-        """Take a turn for a request.
+        """Reserve a turn for a request.
 
         :raises UnusableFileError: if the connection does not allow its URL.
-        :raises RateLimitedError: if its turn is too far away.
+        :raises RateLimitedError: if its turn is more than ``MAX_RATE_LIMIT_WAIT`` away.
         """
         url, trusted = self.service.url(request), self.service.takes_token(request)
         reservation = self._rate_limiter.reserve(
@@ -133,30 +130,28 @@ class BaseClient:
         return Call(request, url, trusted, renewed, reservation)
 
     def build(self, call: Call) -> httpx.Request:
-        """The request as it goes out."""
         self.requests += 1
         headers = {"Authorization": f"Bearer {call.token}"} if call.trusted else {}
         url = httpx.URL(call.url).copy_merge_params(dict(call.request.params))
         return self._http.build_request("GET", url, headers=headers)
 
     def body(self, call: Call, response: httpx.Response) -> Body:
-        """What collects the body of a response."""
         encoding = response.headers.get("Content-Encoding", "")
         title = "The server" if call.request.is_file else self.service.title
         is_page = call.request.path == self.service.list_path
         return Body(title, encoding, self.service.max_response_bytes, is_page=is_page)
 
     def read(self, call: Call, response: httpx.Response, content: bytes) -> bytes:
-        """The body of a good response.
+        """Return the body of a good response.
 
-        :raises TokenRefusedError: if another token may be accepted.
+        :raises TokenRefusedError: if another token may work.
         :raises PredictionsError: for any other response.
         """
         status, auth = response.status_code, self.service.auth
         if status == 200:
             if call.trusted:
                 auth.accept(call.token)
-            # The response for a file may come from a cache and be months old.
+            # A file may come from a cache and be months old.
             if not call.request.is_file:
                 self.service_clock.hear(response.headers.get("Date"))
             return content
@@ -173,7 +168,7 @@ class BaseClient:
         raise error
 
     def _error(self, call: Call, response: httpx.Response, content: bytes) -> PredictionsError:
-        """What a response other than 200 means, and what to do about it."""
+        """Make the error for a response other than 200. Its message says what to do."""
         status, request = response.status_code, call.request
         message = self._quoted(call, message_in(content))
         kind = self._kind(call, status, message)
@@ -196,35 +191,35 @@ class BaseClient:
         found = self.service.refusal(status, message) or _ERRORS.get(
             status, ServerError if status >= 500 else InvalidRequestError
         )
-        # Without credentials, a refusal is not about them.
+        # A request without credentials cannot be refused because of them.
         return InvalidRequestError if issubclass(found, AuthenticationError) and not call.trusted else found
 
     def _quoted(self, call: Call, message: str) -> str:
-        """A service's message as an error quotes it: cut, and without secrets."""
+        """Shorten a service's message and hide secrets, so that an error can quote it."""
         found = without_values(without(message[:MAX_SERVICE_TEXT], call.token), *call.request.hidden)
         found = self.service.auth.redact(found)
         if len(message) > MAX_SERVICE_TEXT:
-            # The cut may have halved a secret. Its first half would be shown where others shrank to ***.
+            # The cut may have halved a secret. As others shrank to ***, its first half could be quoted.
             found = found[: max(0, len(found) - MAX_SERVICE_TEXT // 2)]
         return found[:MAX_MESSAGE_LENGTH]
 
     @contextmanager
     def wire(self, call: Call) -> Iterator[None]:
-        """Turn httpx's errors into ours, and end the turn of the request."""
+        """Turn httpx's errors into those of this package, and end the turn of the request."""
         seconds = self.service.timeout
         try:
             yield
         except TimeoutError:
             raise NoAnswerError(
-                f"{self.service.title}: an answer took longer than {seconds * MAX_TIMEOUTS:g} s in all, "
+                f"{self.service.title}: a response took longer than {seconds * MAX_TIMEOUTS:g} s in all, "
                 f"{MAX_TIMEOUTS} times extra timeout of the connection",
                 timed_out=True,
             ) from None
         except httpx.InvalidURL:
             if call.request.is_file:
-                raise UnusableFileError(f"{self.service.title} names a fileUrl that is no URL") from None
+                raise UnusableFileError(f"{self.service.title} names a fileUrl that is not a URL") from None
             raise InvalidRequestError(
-                f"prediction_id: {self.service.title} cannot be asked for an id that no URL can hold"
+                f"prediction_id: {self.service.title} cannot be sent an id that no URL can hold"
             ) from None
         except httpx.HTTPError as error:
             raise self._no_answer(error) from None
@@ -233,9 +228,9 @@ class BaseClient:
 
     def _no_answer(self, error: httpx.HTTPError) -> PredictionsError:
         if isinstance(error, httpx.RemoteProtocolError) and "Content-Length" in str(error):
-            text = f"{self.service.title} sent an answer whose Content-Length is no number"
+            text = f"{self.service.title} sent a response whose Content-Length is not a number"
             return MalformedAnswerError(text)
-        # Only the text of a failed connect holds nothing of the request.
+        # Other errors may quote the request.
         why = f": {error}" if isinstance(error, httpx.ConnectError) else ""
         url, seconds = error.request.url, self.service.timeout
         text = f"{self.service.title} did not answer at {url.netloc.decode()}: {type(error).__name__}{why}"

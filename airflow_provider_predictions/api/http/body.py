@@ -1,7 +1,7 @@
-"""The body of a response: unpacked while it arrives, and never more of it than allowed.
+"""Unpack the body of a response while it arrives, up to the size that the connection allows.
 
-httpx unpacks a whole chunk at once, takes codings in codings, drops all but the first member of a gzip body,
-and does not notice that its end is missing.
+httpx unpacks a whole chunk at once and accepts nested encodings. It drops all but the first member of a gzip
+body, and does not notice a missing end.
 """
 
 from __future__ import annotations
@@ -12,20 +12,20 @@ from airflow_provider_predictions.api.errors import AnswerTooLargeError, Malform
 from airflow_provider_predictions.api.limits import MAX_UNPACK_BYTES
 
 GZIP = 31
-"""What zlib calls a window of 32 kB behind a gzip header."""
+"""zlib's ``wbits`` for a gzip header and a window of 32 kB."""
 
 
 class Body:
     """The part of a body that has arrived.
 
-    It unpacks no more than may be kept, since a few kilobytes can hold gigabytes. It accepts only the coding
-    that was requested (RFC 9110, section 8.4.1.3).
+    It never unpacks more than ``most``, since a few kilobytes can hold gigabytes. It accepts only the
+    encoding that was requested (RFC 9110, section 8.4.1.3).
 
-    :param title: of the service.
+    :param title: the service's name.
     :param encoding: the header ``Content-Encoding``, empty if there is none.
     :param most: bytes, unpacked.
-    :param is_page: of a list, whose page size can be smaller.
-    :raises MalformedAnswerError: for another coding.
+    :param is_page: whether it is a page of a list, whose ``page_size`` can be smaller.
+    :raises MalformedAnswerError: for another encoding.
     """
 
     def __init__(self, title: str, encoding: str, most: int, *, is_page: bool = True) -> None:
@@ -35,34 +35,33 @@ class Body:
         self._chunks: list[bytes] = []
         coding = encoding.strip().lower()
         if coding not in ("", "identity", "gzip", "x-gzip"):
-            raise MalformedAnswerError(f"{title} sent a body in a coding that was not asked for")
+            raise MalformedAnswerError(f"{title} sent a body in an encoding that was not requested")
         self._unpacker = zlib.decompressobj(GZIP) if coding.endswith("gzip") else None
 
     def add(self, chunk: bytes) -> None:
-        """Add what has arrived.
+        """Add a chunk as it was sent.
 
-        :param chunk: as it was sent.
         :raises AnswerTooLargeError: if the body is larger than allowed.
-        :raises MalformedAnswerError: if it is no gzip.
+        :raises MalformedAnswerError: if it is not gzip.
         """
         if self._unpacker:
             try:
                 chunk = self._unpacked(chunk)
             except zlib.error:
-                raise MalformedAnswerError(f"{self._title} sent a body that is no gzip") from None
+                raise MalformedAnswerError(f"{self._title} sent a body that is not gzip") from None
         self._left -= len(chunk)
         if self._left < 0:
-            advice = "Ask for fewer rows a page (page_size), or raise" if self._is_page else "Raise"
+            advice = "Request fewer rows a page (page_size), or raise" if self._is_page else "Raise"
             raise AnswerTooLargeError(
-                f"{self._title} sent an answer of more than {self._most} bytes. "
+                f"{self._title} sent a response of more than {self._most} bytes. "
                 f"{advice} extra max_response_bytes of the connection"
             )
         self._chunks.append(chunk)
 
     def _unpacked(self, chunk: bytes) -> bytes:
-        """The content of a chunk, of one gzip member or of several (RFC 1952, section 2.2).
+        """Unpack a chunk of one or more gzip members (RFC 1952, section 2.2).
 
-        Zeros behind a member are padding, as for gzip and Python's own reader.
+        Zeros after a member are padding. gzip and Python's own reader skip them, too.
         """
         found, most = [], self._left + 1
         for at in range(0, len(chunk), MAX_UNPACK_BYTES):
@@ -79,9 +78,9 @@ class Body:
         return b"".join(found)
 
     def content(self) -> bytes:
-        """The whole body.
+        """Return the whole body.
 
-        :raises MalformedAnswerError: if the end of a gzip is missing.
+        :raises MalformedAnswerError: if the end of a gzip body is missing.
         """
         if self._unpacker and not self._unpacker.eof:
             raise MalformedAnswerError(f"{self._title} sent a gzip body without its end")

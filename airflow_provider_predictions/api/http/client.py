@@ -1,4 +1,4 @@
-"""Two clients, sync and async, that only send and wait. ``base_client`` decides everything else."""
+"""A sync and an async client. They only send and wait; ``base_client`` decides everything else."""
 
 from __future__ import annotations
 
@@ -34,8 +34,7 @@ T = TypeVar("T")
 class Client(BaseClient):
     """Sends and waits in the calling thread. A context manager.
 
-    :param service: which API, with which credentials.
-    :param attempts: how often a request is sent at most.
+    :param attempts: how often to send a request at most.
     """
 
     _http: httpx.Client
@@ -55,8 +54,8 @@ class Client(BaseClient):
         return self
 
     def __exit__(self, *_: object) -> None:
-        # This wakes the threads that wait for their turn. A thread whose request is in flight would not
-        # notice a closed connection, and hang until the timeout. So connections are closed after its end.
+        # This wakes the threads that wait for their turn. A thread with a request in flight would not notice
+        # a closed connection and would hang until the timeout. So its connection is closed when it has ended.
         self._closing.set()
         if self._pools:
             threading.Thread(target=self._close_behind, name="predictions-close", daemon=True).start()
@@ -81,14 +80,14 @@ class Client(BaseClient):
     ) -> T:
         """Send a request, with retries, and read the response.
 
-        :param ended: set when nobody waits for the response any more. Then nothing more is sent.
+        :param ended: set it when the response is not needed any more. Then nothing more is sent.
         """
         retrying = tenacity.Retrying(sleep=self.sleep, **self.policy(request))
         found: T = retrying(self._once, request, read, ended or self._closing)
         return found
 
     def _once(self, request: PageRequest, read: Callable[[bytes], T], ended: threading.Event) -> T:
-        """Send a request, and at once again if another token may be accepted."""
+        """Send a request, and again at once if another token may work."""
         try:
             return read(self._send(request, ended))
         except TokenRefusedError:
@@ -114,7 +113,7 @@ class Client(BaseClient):
     def pages(self, flow: RequestFlow, *, prefetch: int = 0) -> Iterator[Page]:
         """Send the requests of a flow until it has none.
 
-        :param prefetch: how many pages are in flight while one is used; 0 to request each when it is needed.
+        :param prefetch: how many pages to request ahead; 0 to request each when it is needed.
         """
         ended, pool = threading.Event(), self._threads(prefetch)
         flights = Prefetch(lambda request: self.get(request, flow.parse, ended=ended), pool, prefetch)
@@ -133,18 +132,17 @@ class Client(BaseClient):
             pool.shutdown(wait=False, cancel_futures=True)
 
     def prediction(self, prediction_id: str) -> Prediction:
-        """One prediction."""
         return self.get(
             self.service.one(prediction_id), lambda body: self.service.read_one(body, prediction_id)
         )
 
     def with_values(self, predictions: Iterable[Prediction], *, prefetch: int = 1) -> Iterator[Prediction]:
-        """Fetch the values that records only point to. The predictions keep their order.
+        """Fetch the values of records that name a file of values. The predictions keep their order.
 
         If values are gone for good, ``lacks_values`` of the prediction says why.
 
-        :param prefetch: how many are fetched at once.
-        :raises PredictionsError: for a failure that may not happen again.
+        :param prefetch: how many to fetch at once.
+        :raises PredictionsError: for a failure that a retry may avoid.
         """
         if prefetch <= 1:
             return map(self._with_values, predictions)
@@ -168,15 +166,14 @@ class Client(BaseClient):
                 return self._once(request, partial(self.service.with_values, prediction), self._closing)
         except RedirectError as error:
             request = redirected(self.service.title, request, error)
-        # Out here, no later error chains the location, which may be signed.
+        # Outside the except block, so that no later error shows the location, which may be signed.
         return self._file(prediction, request)
 
 
 class AsyncClient(BaseClient):
     """Sends and waits on the event loop. An asynchronous context manager.
 
-    :param service: which API, with which credentials.
-    :param attempts: how often a request is sent at most.
+    :param attempts: how often to send a request at most.
     """
 
     _http: httpx.AsyncClient
@@ -193,12 +190,10 @@ class AsyncClient(BaseClient):
         await self._http.aclose()
 
     async def get(self, request: PageRequest, read: Callable[[bytes], T]) -> T:
-        """Send a request, with retries, and read the response."""
         retrying = tenacity.AsyncRetrying(sleep=self.sleep, **self.policy(request))
         return await retrying(self._once, request, read)
 
     async def _once(self, request: PageRequest, read: Callable[[bytes], T]) -> T:
-        """Send a request, and at once again if another token may be accepted."""
         try:
             return read(await self._send(request))
         except TokenRefusedError:
@@ -221,7 +216,6 @@ class AsyncClient(BaseClient):
         return self.read(call, response, body.content())
 
     async def pages(self, flow: RequestFlow) -> AsyncIterator[Page]:
-        """Send the requests of a flow until it has none."""
         while requests := flow.next_requests(1):
             try:
                 answer = await self.get(requests[0], flow.parse)
@@ -231,7 +225,6 @@ class AsyncClient(BaseClient):
             yield flow.advance(answer)
 
     async def prediction(self, prediction_id: str) -> Prediction:
-        """One prediction."""
         return await self.get(
             self.service.one(prediction_id), lambda body: self.service.read_one(body, prediction_id)
         )

@@ -1,4 +1,4 @@
-"""Files that hold the values of records: where they are asked for, and which failures are final."""
+"""Files that hold the values of records: how to request one, and which failures are final."""
 
 from __future__ import annotations
 
@@ -38,32 +38,32 @@ _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 
 
 def file_request(title: str, url: str, *, anonymous: bool = False) -> PageRequest:
-    """Ask for a file; no message quotes its query, since whoever has that may read the file.
+    """Make the request for a file. No message quotes its query, which may hold a signature.
 
-    :param title: of the service that names it.
-    :raises UnusableFileError: where it is no whole URL.
+    :param title: the service's name.
+    :raises UnusableFileError: if it is not an absolute URL.
     """
     try:
         parts = split_url(url)
         is_whole = bool(parts.scheme and parts.hostname and parts.port != 0)
         _require_host(httpx.URL(url))
-        is_whole = is_whole and not url.startswith(" ")  # over which only urlsplit passes
+        is_whole = is_whole and not url.startswith(" ")  # which only urlsplit ignores
     except (ValueError, httpx.InvalidURL):
         is_whole = False
     if not is_whole:
-        what = "is no URL" if len(url) <= MAX_URL_LENGTH else f"is longer than {MAX_URL_LENGTH} characters"
+        what = "is not a URL" if len(url) <= MAX_URL_LENGTH else f"is longer than {MAX_URL_LENGTH} characters"
         raise UnusableFileError(f"{title} names a fileUrl that {what}; it was not opened")
     hidden = tuple(text for _, text in parse_qsl(parts.query))
     return PageRequest(url, hidden=hidden, anonymous=anonymous)
 
 
 def _require_host(url: httpx.URL) -> None:
-    """Refuse a host that no name server knows, which a socket would only when it is opened.
+    """Refuse a host that no name server can know. A socket would refuse it only when it is opened.
 
-    :raises ValueError: for a label that is empty, too long, or no international one, for a name that is too
-        long, and for one that ends in a number and is no address (URL Standard, section 3.5).
+    :raises ValueError: if a label is empty, too long or not valid in IDNA, if the name is too long, or if it
+        ends in a number and is not an address (URL Standard, section 3.5).
     """
-    _ = url.host  # decodes it
+    _ = url.host  # raises if it cannot be decoded
     host = url.raw_host.decode()
     host.encode("idna")
     name = host.removesuffix(".").lower()
@@ -81,10 +81,10 @@ def _require_host(url: httpx.URL) -> None:
 
 
 def redirected(title: str, request: PageRequest, error: RedirectError) -> PageRequest:
-    """Ask where a file is said to lie; without the token, since that is not for whoever is named there.
+    """Make the request for the place that a file has moved to. It goes without the token, to any host.
 
-    :raises RedirectError: where the request is a redirected one already, or the answer names no place.
-    :raises UnusableFileError: where it names what is no URL.
+    :raises RedirectError: if the request was redirected before, or the response names no location.
+    :raises UnusableFileError: if the location is not a URL.
     """
     if request.anonymous or not error.location:
         raise error
@@ -97,13 +97,13 @@ def redirected(title: str, request: PageRequest, error: RedirectError) -> PageRe
 
 @contextmanager
 def naming(prediction: Prediction, request: PageRequest) -> Iterator[None]:
-    """Let errors say whose values were asked for, and of which host."""
+    """Add to errors which prediction's values were requested, and from which host."""
     try:
         yield
     except PredictionsError as error:
         host = urlsplit(request.path).hostname
         text = f"Values of prediction {prediction.id[:MAX_MESSAGE_LENGTH]}, file at {host}: {error}"
-        named = type(error)(text)  # another one, since all who wait for a token are raised the same
+        named = type(error)(text)  # a copy, since all callers that wait for a token get the same error
         vars(named).update(vars(error))
         if isinstance(named, MalformedAnswerError):
             named.host = host or ""
@@ -111,9 +111,9 @@ def naming(prediction: Prediction, request: PageRequest) -> Iterator[None]:
 
 
 def why_missing(error: PredictionsError) -> str | None:
-    """Why a file is not worth waiting for: it is gone, forbidden, or no file of values.
+    """Why a file will not come: it is gone, forbidden, or not a file of values.
 
-    None where the next attempt may work, or where it is not about this file: those fail the task.
+    None fails the task: the next attempt may work, or the error is not about this file.
     """
     match error:
         case UnusableFileError():
@@ -132,16 +132,16 @@ def why_missing(error: PredictionsError) -> str | None:
 
 
 class MissingFiles:
-    """Records whose files do not come; of each reason, the log has the first, since all would flood it."""
+    """Lands records without the values of a missing file. The first record of each reason is logged."""
 
     def __init__(self) -> None:
         self._told: set[str] = set()
         self._hosts: set[str] = set()
 
     def record(self, prediction: Prediction, error: PredictionsError) -> Prediction:
-        """The record as it lands where its file does not come.
+        """Return the record as it lands without its file.
 
-        :raises PredictionsError: the error, where the task is to fail.
+        :raises PredictionsError: the error, if it fails the task.
         """
         if error.of_token:
             raise error
@@ -152,7 +152,7 @@ class MissingFiles:
             raise error
         if reason not in self._told:
             self._told.add(reason)
-            log.warning("%s. It lands without them, and so do others for the same reason", error)
+            log.warning("%s. It lands without them, as do others with the same reason", error)
         return msgspec.structs.replace(prediction, lacks_values=reason)
 
     def _bounded(self, host: str) -> str:

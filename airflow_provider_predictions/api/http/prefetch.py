@@ -1,4 +1,4 @@
-"""Keep requests in flight ahead of the one whose response is needed."""
+"""Send requests before their responses are needed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Prefetch(Generic[T]):
 
     :param get: sends a request and reads its response.
     :param pool: has ``most`` threads.
-    :param most: how many at once; 0 to send each in the calling thread when its response is needed.
+    :param most: how many at once; 0 to send each in the calling thread when it is needed.
     """
 
     def __init__(self, get: Callable[[PageRequest], T], pool: Executor, most: int) -> None:
@@ -27,7 +27,7 @@ class Prefetch(Generic[T]):
         self._flying: list[tuple[PageRequest, Future[T]]] = []
 
     def start(self, requests: Iterable[PageRequest]) -> None:
-        """Send the requests that are not in flight yet, and cancel all others that are."""
+        """Send the requests that are not in flight yet. Cancel those in flight that are not listed."""
         wanted = list(islice(requests, self._most))
         for request, flight in self._flying:
             if request not in wanted:
@@ -37,7 +37,7 @@ class Prefetch(Generic[T]):
         self._flying += [(each, self._pool.submit(self._get, each)) for each in wanted if each not in sent]
 
     def first(self, requests: list[PageRequest]) -> T:
-        """The response to the first request. The others are in flight then."""
+        """Return the response to the first request. The others are sent meanwhile."""
         self.start(requests)
         if not self._flying:
             return self._get(requests[0])

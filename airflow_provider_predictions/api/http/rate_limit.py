@@ -1,4 +1,4 @@
-"""When requests may start: one limiter for all clients of a credential."""
+"""Decide when requests may start. All clients with the same credentials share a limiter."""
 
 from __future__ import annotations
 
@@ -14,38 +14,38 @@ MINUTE = 60.0
 
 
 class Reservation:
-    """When a request may start: a window after an earlier one has reached the service.
+    """When a request may start: one window after an earlier request reached the service.
 
-    :param start: monotonic seconds; it starts no earlier.
-    :param behind: the reservations that it follows, each with the seconds in between.
+    :param start: monotonic seconds. The request starts no earlier.
+    :param behind: earlier reservations, each with the seconds that must lie between.
     """
 
     __slots__ = ("_behind", "time")
 
     def __init__(self, start: float, behind: tuple[tuple[Reservation, float], ...]) -> None:
         self.time = start
-        """The start; once there is a response, the time of that, since the request arrived no later."""
+        """The start. Once there is a response, its time, since the request arrived no later."""
         self._behind = behind
         self.wait(start)
 
     def wait(self, now: float) -> float:
-        """Seconds until the start. Call it again then: an earlier request may have been late."""
+        """Seconds until the start. Call it again after them, since an earlier request may be late."""
         self.time = max([self.time, *(reservation.time + seconds for reservation, seconds in self._behind)])
         return max(0.0, self.time - now)
 
     def end(self, now: float) -> None:
-        """Note that there is a response, or that none will come."""
+        """Note that the request has its response, or will get none."""
         self.time = now
         self._behind = ()
 
 
 class RateLimiter:
-    """Give each request its turn, for all clients that share a credential.
+    """Gives each request a turn.
 
-    Beside the given limit, it learns one. After a refusal, no more requests start in the service's window
-    than it took in the window before, and twice as many in each window that follows.
+    Beside the given limit, it learns one. After a refusal, at most as many requests start in a window as the
+    service accepted in the window before. The number doubles with each window that follows.
 
-    :param per_minute: None for no limit.
+    :param per_minute: requests; None for no limit.
     :param window: seconds over which the service counts.
     """
 
@@ -59,12 +59,12 @@ class RateLimiter:
         self._lock = threading.Lock()
 
     def reserve(self, now: float, *, patient: bool = True, longest: float = math.inf) -> Reservation:
-        """Take the next free turn.
+        """Reserve the next free turn.
 
         :param now: monotonic seconds.
-        :param patient: whether to keep the learned limit, too. A single attempt need not.
-        :param longest: seconds; a turn that is farther away is not taken.
-        :raises RateLimitedError: if there is none within ``longest``.
+        :param patient: whether to respect the learned limit, too. A single attempt need not.
+        :param longest: seconds until the turn, at most.
+        :raises RateLimitedError: if no turn is free within ``longest``.
         """
         with self._lock:
             while self._reservations and self._reservations[0].time <= now - MINUTE:
@@ -79,11 +79,10 @@ class RateLimiter:
             return reservation
 
     def refused(self, reservation: Reservation, now: float, seconds: float | None) -> float:
-        """Slow down all requests after one that the service refused.
+        """Slow down all requests after the service refused one.
 
-        :param reservation: of that request.
         :param now: monotonic seconds.
-        :param seconds: what the service asks for. None to wait for its window.
+        :param seconds: the pause that the service asks for; None to wait for its window.
         :return: seconds until the next turn.
         """
         with self._lock:

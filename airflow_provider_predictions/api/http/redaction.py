@@ -1,10 +1,11 @@
-"""Hide secrets in texts from outside."""
+"""Hide secrets in texts that a service sent, and in what libraries log."""
 
 from __future__ import annotations
 
 import base64
 import html
 import json
+import logging
 import re
 from collections.abc import Iterator
 from functools import partial
@@ -12,12 +13,24 @@ from urllib.parse import quote, quote_plus
 
 from airflow_provider_predictions.api.limits import MIN_SECRET_LENGTH, MIN_VALUE_LENGTH
 
-# It matches whole words. A pattern for a part of a word would start again at each letter.
+WITH_URLS = (
+    "httpcore.http11",
+    "httpcore.proxy",
+    "httpx",
+    "urllib3.connection",
+    "urllib3.connectionpool",
+    "urllib3.poolmanager",
+)
+"""Loggers that log whole URLs, some at DEBUG only."""
+WITH_TOKENS = "requests_oauthlib.oauth2_session"
+"""At DEBUG, logs the client secret and the token."""
+_QUERY = re.compile(r"\?\S+")
+# Matches whole words. A pattern for a part of a word would start again at each letter.
 _WORD = re.compile(r"[\w+/=-]+")
 
 
 def without(text: str, *secrets: str) -> str:
-    """A text with ``***`` for each secret, quoted as in a URL, in JSON, HTML or base64, too."""
+    """Replace each secret by ``***``, also as it looks in a URL, in JSON, HTML or base64."""
     for secret in filter(None, secrets):
         for form in sorted(_forms(secret), key=len, reverse=True):
             text = text.replace(form, "***")
@@ -28,7 +41,7 @@ def without(text: str, *secrets: str) -> str:
 
 
 def without_values(text: str, *values: str) -> str:
-    """A text without the values of a query, which may be signatures or page tokens."""
+    """Replace the values of a query, which may be signatures or page tokens."""
     return without(text, *(value for value in values if len(value) >= MIN_VALUE_LENGTH))
 
 
@@ -49,3 +62,22 @@ def _in_base64(secret: str) -> Iterator[str]:
             core = encode(b"\0" * offset + secret.encode()).decode().rstrip("=")[(0, 2, 3)[offset] : -1]
             if len(core) >= MIN_SECRET_LENGTH:
                 yield core
+
+
+def keep_secrets_out() -> None:
+    """Filter the logs of the libraries that send requests, at all levels. The package calls it once."""
+    for name in WITH_URLS:
+        logging.getLogger(name).addFilter(_without_query)
+    logging.getLogger(WITH_TOKENS).addFilter(_above_debug)
+
+
+def _without_query(record: logging.LogRecord) -> bool:
+    """Remove queries, which hold page tokens and signatures of files."""
+    text = record.getMessage()
+    if "?" in text:
+        record.msg, record.args = _QUERY.sub("", text), ()
+    return True
+
+
+def _above_debug(record: logging.LogRecord) -> bool:
+    return record.levelno > logging.DEBUG

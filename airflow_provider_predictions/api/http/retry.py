@@ -1,4 +1,4 @@
-"""When a failed request is sent again: one policy for requests and tokens, sync and async."""
+"""Decide when to retry a failed request. Requests and tokens, sync and async, share this policy."""
 
 from __future__ import annotations
 
@@ -20,10 +20,9 @@ log = logging.getLogger(__name__)
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds that a response asks to wait (RFC 9110, section 10.2.3). ``PredictionsError`` caps them.
+    """Read ``Retry-After`` in seconds (RFC 9110, section 10.2.3). ``PredictionsError`` caps them.
 
-    :param headers: of the response. ``Retry-After`` holds seconds, or a date by the clock of ``Date``.
-        Without a ``Date``, this machine's clock counts.
+    A date is compared with the header ``Date``, or with this machine's clock if there is none.
     """
     header = headers.get("Retry-After")
     if header is None or len(header) > MAX_HEADER_LENGTH:
@@ -39,7 +38,7 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
 
 
 def http_date(header: str | None) -> datetime | None:
-    """A date of HTTP in UTC, or None if no calendar holds it (RFC 9110, section 5.6.7)."""
+    """Read a date of HTTP in UTC (RFC 9110, section 5.6.7). None if it is not a date."""
     if header is None or len(header) > MAX_HEADER_LENGTH:
         return None
     try:
@@ -50,18 +49,18 @@ def http_date(header: str | None) -> datetime | None:
 
 
 def is_retryable(error: BaseException) -> bool:
-    """Whether the next attempt may work, soon enough. The task's ``retries`` wait for longer."""
+    """Whether to try again here. If the service asks for a longer wait, the task's ``retries`` wait."""
     return (
         isinstance(error, PredictionsError) and error.retryable and (error.retry_after or 0) <= MAX_RETRY_WAIT
     )
 
 
 def seconds_to_wait(error: BaseException | None, attempt: int) -> float:
-    """Exponential backoff with jitter, and no less than the service asks for.
+    """Exponential backoff with jitter, but at least what the service asks for.
 
-    A rate limit counts a minute's requests, so its backoff is 5 s and then 20 s: four waits span a minute.
+    After a 429 it is 5 s, then 20 s each, since a rate limit counts a minute: four waits span a minute.
 
-    :param attempt: how many attempts have failed, from 1.
+    :param attempt: failed attempts so far, from 1.
     """
     if isinstance(error, RateLimitedError):
         backoff = (5.0 if attempt == 1 else 20.0) * random.uniform(0.9, 1.1)
@@ -77,7 +76,7 @@ def _error(state: tenacity.RetryCallState) -> BaseException | None:
 
 def _log(state: tenacity.RetryCallState) -> None:
     wait = state.next_action.sleep if state.next_action else 0
-    log.warning("%s. Attempt %d; next in %.1f s.", _error(state), state.attempt_number, wait)
+    log.warning("%s. Attempt %d failed; the next is in %.1f s.", _error(state), state.attempt_number, wait)
 
 
 def policy(
@@ -85,9 +84,9 @@ def policy(
 ) -> dict[str, Any]:
     """Arguments of ``tenacity.Retrying`` and ``tenacity.AsyncRetrying`` for a call that begins now.
 
-    :param attempts: how often at most. A rate limit only slows down and uses up none, unless one is all.
-    :param clock: seconds.
-    :param shrinks: whether a smaller page can follow one that is too large or too slow, which is then final.
+    :param attempts: at most. Unless it is 1, a 429 uses up none. Those retries end after 15 minutes.
+    :param clock: in seconds.
+    :param shrinks: whether a smaller page can be requested. Then a page too large or slow is not retried.
     """
     began = clock()
 

@@ -1,4 +1,4 @@
-"""The token endpoint: OAuth2 client credentials become a bearer token."""
+"""Fetch a bearer token with OAuth2 client credentials."""
 
 from __future__ import annotations
 
@@ -35,16 +35,13 @@ if TYPE_CHECKING:
     import requests
 
 GOOD = (200, 201, 203)
-"""The specification says 200; some endpoints create a token (201), and a proxy may have changed it (203)."""
+"""The specification says 200. Some endpoints send 201, and a proxy may send 203."""
 ENDPOINT = "The token endpoint (extra auth_url)"
 
 
 @dataclass(frozen=True)
 class Credentials:
-    """What the endpoint requires.
-
-    :param timeout: seconds for each of connecting, sending and each read.
-    """
+    """What the endpoint requires. ``timeout`` is seconds to connect, to send, and for each read."""
 
     auth_url: str
     client_id: str
@@ -55,27 +52,24 @@ class Credentials:
 
 @dataclass(frozen=True)
 class Token:
-    """A bearer token.
-
-    :param renew_at: monotonic seconds.
-    """
+    """A bearer token. ``renew_at`` is in monotonic seconds."""
 
     value: str
     renew_at: float
 
 
 class _Status400Error(TransientError):
-    """Real and spurious refusals of the endpoint look the same."""
+    """A real refusal of the endpoint, or a spurious one: they look the same."""
 
 
 def fetch(credentials: Credentials) -> Token:
-    """Request a token, again only after a 400. Other retries are up to the caller.
+    """Request a token. Only a 400 is retried here; the caller retries the rest.
 
     :raises AuthenticationError: if the endpoint rejects the credentials.
     :raises PredictionsError: for any other failure.
     """
-    # Cradl's token endpoint answers a good request with 400 now and then, so a 400 is retried;
-    # the vendor's SDK does the same (cradl-sdk-python, changelog 0.6.1 and 0.6.2).
+    # Cradl's token endpoint now and then answers a good request with 400. The vendor's SDK retries it, too
+    # (cradl-sdk-python, changelog 0.6.1 and 0.6.2).
     spurious = tenacity.retry_if_exception_type(_Status400Error)
     try:
         return tenacity.Retrying(**policy(MAX_TOKEN_ATTEMPTS) | {"retry": spurious})(_fetch_once, credentials)
@@ -116,11 +110,11 @@ def _fetch_once(credentials: Credentials) -> Token:
         text = f"{ENDPOINT} did not answer: {type(error).__name__}"
         if isinstance(error, requests.exceptions.SSLError):
             text += (
-                ". Check the URL; if you trust its authority, "
-                "name that in the environment variable REQUESTS_CA_BUNDLE"
+                ". Check the URL. If you trust its certificate authority, "
+                "name it in the environment variable REQUESTS_CA_BUNDLE"
             )
         raise NoAnswerError(text) from None
-    # The last three are those of JSON that is no object, or too deep a one.
+    # The last three come from JSON that is not an object or is nested too deeply.
     except (OAuth2Error, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise MalformedAnswerError(f"{ENDPOINT} sent no token: {type(error).__name__}") from None
     lifetime = _lifetime(*lifetimes)
@@ -137,10 +131,7 @@ def _bearer(answer: dict[str, Any]) -> str:
 
 
 def _lifetime(given: object) -> float:
-    """Seconds that a token is valid: none if the response makes no sense, and for ever if it does not say.
-
-    :param given: ``expires_in`` of the response.
-    """
+    """Read ``expires_in`` as seconds: 0 if it makes no sense, infinite if there is none."""
     if given is None:
         return math.inf
     try:
@@ -151,9 +142,9 @@ def _lifetime(given: object) -> float:
 
 
 def _read(lifetimes: list[object], response: requests.Response, **_: object) -> requests.Response:
-    """Read the body, but not that of an error, which oauthlib may quote. Closes the connection in any case.
+    """Read the body, but not that of an error, since oauthlib may quote it. Close the connection.
 
-    :param lifetimes: gets ``expires_in``: oauthlib drops 0 and refuses text that is no number.
+    :param lifetimes: gets ``expires_in``, since oauthlib drops 0 and refuses text that is not a number.
     """
     with response:
         _refuse_errors(response)
@@ -179,7 +170,7 @@ def _refuse_errors(response: requests.Response) -> None:
     where = f"{ENDPOINT} answered {status}"
     if response.is_redirect:
         # The secret goes to auth_url and nowhere else.
-        raise ConfigurationError("extra auth_url: redirects; give the URL that it leads to")
+        raise ConfigurationError("extra auth_url: redirects; enter the URL that it redirects to")
     if status == 400:
         raise _Status400Error(where)
     if status in (401, 403):

@@ -1,7 +1,7 @@
-"""How httpx sends: directly or through a proxy of the environment, and within a bound of time.
+"""Send directly or through a proxy, within a time limit for the whole response.
 
-httpx takes no bound of a whole response: its timeouts are those of single reads. It does not understand all
-forms of ``NO_PROXY`` either. So the clients get transports of their own.
+The timeouts of httpx are for single reads. It rejects some forms of ``NO_PROXY`` (``fd00::/8``) and ignores
+others (``10.0.0.0/8``, ``host:8080``). So the clients use transports of their own.
 """
 
 from __future__ import annotations
@@ -9,27 +9,33 @@ from __future__ import annotations
 import math
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from urllib.request import getproxies
 
 import httpx
+import idna
 from typing_extensions import override
 
 from airflow_provider_predictions.api.errors import ConfigurationError
-from airflow_provider_predictions.api.http.proxies import Proxies
 from airflow_provider_predictions.api.limits import MAX_IDLE_CONNECTIONS, MAX_TIMEOUTS
 
 if TYPE_CHECKING:
     import httpcore
 
+PORTS = {"http": 80, "https": 443}
 T = TypeVar("T", httpx.HTTPTransport, httpx.AsyncHTTPTransport)
 
 
 class _Routes(Generic[T]):
-    """A transport for each proxy of the environment, and one without.
+    """A transport for each proxy of the environment, and one without a proxy.
 
-    :param make: httpx's own class of transports.
-    :raises ConfigurationError: naming the variable that holds no proxy.
+    :param make: httpx's transport class.
+    :raises ConfigurationError: naming the variable that does not hold a proxy.
     """
 
     def __init__(self, make: Callable[..., T], tls: ssl.SSLContext) -> None:
@@ -42,7 +48,7 @@ class _Routes(Generic[T]):
                 self.all[proxy] = make(verify=tls, limits=limits, proxy=proxy)
             except (httpx.InvalidURL, ValueError):
                 raise ConfigurationError(
-                    f"{name}: the environment variable holds no URL of a proxy"
+                    f"{name}: the environment variable does not hold the URL of a proxy"
                 ) from None
             except ImportError as error:
                 raise ConfigurationError(f"{name}: {error}") from None
@@ -52,16 +58,12 @@ class _Routes(Generic[T]):
 
 
 class Transport(httpx.BaseTransport):
-    """Sends in the calling thread.
-
-    :param tls: the certificates to trust.
-    :param timeout: seconds of a step.
-    """
+    """Sends in the calling thread. ``timeout`` is in seconds, for each step."""
 
     def __init__(self, tls: ssl.SSLContext, timeout: float) -> None:
         self._routes = _Routes(httpx.HTTPTransport, tls)
         for route in self._routes.all.values():
-            # Headers could trickle for days. httpx takes no backend, and httpcore no bound.
+            # Headers could trickle for days. httpx accepts no backend, and httpcore no time limit.
             pool: Any = route._pool
             pool._network_backend = _TimedBackend(pool._network_backend, timeout * MAX_TIMEOUTS)
 
@@ -76,10 +78,7 @@ class Transport(httpx.BaseTransport):
 
 
 class AsyncTransport(httpx.AsyncBaseTransport):
-    """Sends on the event loop. The client's ``asyncio.timeout`` bounds a response.
-
-    :param tls: the certificates to trust.
-    """
+    """Sends on the event loop. The client's ``asyncio.timeout`` limits a response."""
 
     def __init__(self, tls: ssl.SSLContext) -> None:
         self._routes = _Routes(httpx.AsyncHTTPTransport, tls)
@@ -95,7 +94,7 @@ class AsyncTransport(httpx.AsyncBaseTransport):
 
 
 class _TimedBackend:
-    """Opens connections that bound the time of a response, however steadily it trickles in."""
+    """Opens connections that limit the time of a whole response."""
 
     def __init__(self, backend: httpcore.NetworkBackend, seconds: float) -> None:
         self._backend = backend
@@ -130,3 +129,69 @@ class _TimedStream:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
+
+
+@dataclass(frozen=True)
+class Proxies:
+    """``HTTP_PROXY``, ``HTTPS_PROXY``, ``ALL_PROXY`` and ``NO_PROXY``.
+
+    :param by_scheme: scheme of a request, or ``all`` -> URL of its proxy.
+    :param exempt: entries of ``NO_PROXY``, in lower case.
+    """
+
+    by_scheme: dict[str, str]
+    exempt: tuple[str, ...]
+
+    @classmethod
+    def of_environment(cls) -> Proxies:
+        given = getproxies()
+        found = {scheme: given[scheme] for scheme in ("http", "https", "all") if given.get(scheme)}
+        with_scheme = {name: url if "://" in url else f"http://{url}" for name, url in found.items()}
+        return cls(with_scheme, tuple(given.get("no", "").lower().replace(",", " ").split()))
+
+    def of(self, url: httpx.URL) -> str | None:
+        """The proxy for a URL; None to connect directly."""
+        proxy = self.by_scheme.get(url.scheme) or self.by_scheme.get("all")
+        return None if proxy is None or any(_matches(entry, url) for entry in self.exempt) else proxy
+
+
+def _matches(entry: str, url: httpx.URL) -> bool:
+    """Whether an entry of ``NO_PROXY`` matches the host of a URL.
+
+    An entry is ``*``, a name, an address or a network, each with or without a port (as in curl and Go). A
+    name also matches its subdomains. It may be in Unicode or in ASCII. Other entries match nothing.
+    """
+    entry = entry.rpartition("://")[2]
+    name, port = _split(entry)
+    if port and port != str(url.port or PORTS.get(url.scheme)):
+        return False
+    host = url.raw_host.decode().strip("[]").rstrip(".").lower()
+    try:
+        return ip_address(host) in ip_network(name.replace("[", "").replace("]", ""), strict=False)
+    except ValueError:
+        name = _as_ascii(name.removeprefix("*.").strip("."))
+        return any(fnmatchcase(form, name) for form in _forms(host)) or bool(
+            name and host.endswith(f".{name}")
+        )
+
+
+def _as_ascii(name: str) -> str:
+    """A name as it is looked up (RFC 5891). One with a wildcard, or an invalid one, stays as it is."""
+    try:
+        return name if name.isascii() else idna.encode(name, uts46=True).decode()
+    except idna.IDNAError:
+        return name
+
+
+def _forms(host: str) -> Iterator[str]:
+    """A name in ASCII and in Unicode, for wildcards."""
+    yield host
+    with suppress(idna.IDNAError):
+        yield idna.decode(host)
+
+
+def _split(entry: str) -> tuple[str, str]:
+    """Name and port. In an IPv6 address, a port follows the bracket."""
+    name, _, port = entry.rpartition(":")
+    is_port = port.isdigit() and (name.endswith("]") or ":" not in name)
+    return (name, port) if is_port else (entry, "")

@@ -1,1 +1,1 @@
-"""From a response to the next request. Nothing here does I/O."""
+"""Decide the next request from a response, without I/O."""

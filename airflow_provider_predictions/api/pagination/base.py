@@ -1,4 +1,4 @@
-"""What all paginators share: each row once, smaller pages on request, and an end."""
+"""What all paginators share: each row once, smaller pages after an error, and an end."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from airflow_provider_predictions.api.wording import counted
 log = logging.getLogger(__name__)
 
 EMPTY_PAGES_AS_ONE = 10
-"""Empty pages that count as one page of known rows."""
+"""This many empty pages count as one page of known rows."""
 
 
 class Proof(NamedTuple):
@@ -38,16 +38,16 @@ class Proof(NamedTuple):
 
 
 class RequestFlow(Protocol):
-    """Decides the next request from the responses so far. A client sends the requests; this does no I/O."""
+    """Decides the next request from the responses so far. A client sends the requests."""
 
     def next_requests(self, count: int) -> list[PageRequest]:
         """The next request, and up to ``count - 1`` that probably follow. Empty at the end."""
 
     def parse(self, body: bytes) -> Any:
-        """Read a response. Changes nothing, so the request can be repeated if this raises."""
+        """Read a response without changing state, so that the request can be retried if this raises."""
 
     def advance(self, response: Any) -> Page:
-        """Take the parsed response to the next request. Return what it adds."""
+        """Move on by the parsed response to the next request. Return what it adds."""
 
     def on_error(self, error: PredictionsError) -> None:
         """Find another way after the next request failed for good, or raise the error."""
@@ -58,7 +58,7 @@ class Position(Versioned, kw_only=True):
 
     :ivar page_size: rows to request.
     :ivar left: records still wanted; None for all.
-    :ivar ended: whether nothing is left to request. Set it to stop early.
+    :ivar ended: whether no request is left. Set it to stop early.
     """
 
     page_size: int
@@ -69,10 +69,9 @@ class Position(Versioned, kw_only=True):
 
 @dataclass
 class EndlessGuard:
-    """Refuses a list that never ends.
+    """Rejects a list that never ends.
 
-    :param title: the service's name.
-    :param parameter: of a request, chooses the page.
+    :param parameter: the parameter of a request that chooses the page.
     """
 
     title: str
@@ -81,17 +80,16 @@ class EndlessGuard:
     _to_reread: int = 0
 
     def expect_again(self, rows: int) -> None:
-        """Allow this many known rows: the pass reads them again."""
+        """Allow this many known rows, since the pass reads them again."""
         self._to_reread += rows
 
     def count_rows(self, *, new: int, known: int) -> None:
-        """Count the rows of a response. Raises as ``count_page`` does."""
         if new:
             self._pages = 0
         elif known and self._to_reread > 0:
             self._to_reread -= known
         else:
-            # A database that filters after reading, such as DynamoDB, sends empty pages with good tokens.
+            # A database that filters after reading, such as DynamoDB, sends empty pages with valid tokens.
             self.count_page(1 if known else 1 / EMPTY_PAGES_AS_ONE)
 
     def count_page(self, weight: float = 1) -> None:
@@ -110,7 +108,7 @@ class EndlessGuard:
 class Paginator(RequestFlow):
     """One pass over a list that may change meanwhile. It yields each row once.
 
-    While rows come in order, the pass ends where the window of the filters does.
+    While rows come in order, the pass ends where the time window of the filters ends.
     """
 
     parameter: ClassVar[str]
@@ -120,19 +118,19 @@ class Paginator(RequestFlow):
         self.endpoint = endpoint
         self.filters = filters
         self.list_end = ""
-        """Id of the list's last row, if this pass or an earlier one came that far."""
+        """Id of the list's last row, if this pass or an earlier one reached it."""
         self.position = position
         self._guard = EndlessGuard(endpoint.title, self.parameter)
 
     @property
     @abstractmethod
     def proof(self) -> Proof:
-        """Whether all matching rows were yielded, up to the current position."""
+        """Whether all matching rows up to the current position were yielded."""
 
     @property
     @abstractmethod
     def _asks_for_page(self) -> bool:
-        """Whether the next request is for a page, not for a single row to look at."""
+        """Whether the next request is for a page, not for a single row."""
 
     @override
     def parse(self, body: bytes) -> Any:
@@ -144,19 +142,19 @@ class Paginator(RequestFlow):
             raise error
         size = self.position.page_size
         if not self._shrinks:
-            text = f"{error}. It was a page of {size} rows; see page_size"
+            text = f"{error}. The page had {size} rows; see page_size"
             raise type(error)(
                 text, status=error.status, retry_after=error.retry_after, timed_out=error.timed_out
             )
         self.position.page_size = smaller = max(MIN_PAGE_SIZE, size // 2)
-        log.warning("%s. Asking for %d rows a page instead of %d (page_size)", error, smaller, size)
+        log.warning("%s. Requesting %d rows a page instead of %d (page_size)", error, smaller, size)
 
     @property
     def _shrinks(self) -> bool:
         return self.position.page_size > MIN_PAGE_SIZE
 
     def state(self) -> dict[str, Any]:
-        """The position as JSON values, for ``restore`` in another process."""
+        """Return the position as JSON values, for ``restore`` in another process."""
         return dump(self.position)
 
     def restore(self, state: dict[str, Any] | None, earlier: Callable[[], Iterable[str]]) -> None:
@@ -169,15 +167,15 @@ class Paginator(RequestFlow):
         self.position.seen.earlier = earlier
 
     def check_order(self, times: Sequence[datetime | None]) -> bool:
-        """Check the creation times of neighbours. Return whether they break the order of the list."""
+        """Check the creation times of neighbours. Return whether they break the list's order."""
         is_broken = self.position.seen.check_order(times)
         if is_broken:
-            log.warning("%s: the list does not come in the order of creation; reading all of it",
+            log.warning("%s: the list is not in the order of creation; reading all of it",
                         self.endpoint.title)  # fmt: skip
         return is_broken
 
     def new_rows(self, rows: list[Prediction]) -> Page:
-        """The rows of a response that are new and match the filters."""
+        """Return the rows of a response that are new and match the filters."""
         at = self.position
         fresh = at.seen.drop_known(rows)
         duplicates = len(rows) - len(fresh)
@@ -186,9 +184,8 @@ class Paginator(RequestFlow):
         records = fresh[: len(fresh) - len(rejected)]
         wanted = tuple(self.filters.choose(records))[: at.left]
         if rejected:
-            log.warning(
-                "%s: a page has %s that are no records", self.endpoint.title, counted(len(rejected), "row")
-            )
+            count = counted(len(rejected), "row")
+            log.warning("%s: a page has %s without a valid record", self.endpoint.title, count)
         if at.left is not None:
             at.left -= len(wanted)
         at.ended = at.ended or at.left == 0 or self._is_past_window
@@ -196,7 +193,7 @@ class Paginator(RequestFlow):
 
     @property
     def _is_past_window(self) -> bool:
-        """Whether no later row can match, since the list comes in order."""
+        """Whether no later row can match, since the list is in order."""
         seen, is_past = self.position.seen, self.filters.is_past
         return bool(seen.proven and seen.last and is_past(seen.last, newest_first=seen.newest_first))
 

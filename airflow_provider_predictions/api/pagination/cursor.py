@@ -1,4 +1,4 @@
-"""Follow pages that name the next one by a token."""
+"""Read pages that name the next one by a token."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ log = logging.getLogger(__name__)
 
 _UNKNOWN = Proof(None, "Cradl's page tokens cannot show a missed row")
 CursorPage = tuple[list[Prediction], str | None]
-"""The rows of a page, and the token of the next one; None at the end."""
+"""The rows of a page, and the token of the next page; None at the end."""
 
 
 class CursorPosition(Position, kw_only=True):
-    """A position in a list of tokens.
+    """A position in a list with page tokens.
 
     :ivar token: of the next page; None for the first.
-    :ivar above: creation time of the row in front of the next page.
+    :ivar above: creation time of the row before the next page.
     :ivar may_turn: whether the pass may still turn to the other end of the list.
-    :ivar probes: whether the next request looks at the row at the other end.
+    :ivar probes: whether the next request is for the row at the other end.
     """
 
     token: str | None = None
@@ -45,11 +45,10 @@ class CursorPosition(Position, kw_only=True):
 class CursorPaginator(Paginator):
     """Pages by ``nextToken``.
 
-    An empty page with a token is not the end. A token that comes again is a loop. If a token is refused, with
-    whatever status, the list is read again from its start, once. A window is read from the nearer end of the
-    list, unless the order is given.
+    An empty page with a token is not the end. A token that comes again means a loop. If the service refuses a
+    token, with any status, the list is read again from its start, once.
 
-    :param order: of the rows; None for the order that needs fewer requests.
+    :param order: of the rows; None to read a time window from the nearer end of the list.
     """
 
     parameter = "nextToken"
@@ -116,7 +115,7 @@ class CursorPaginator(Paginator):
     @property
     @override
     def proof(self) -> Proof:
-        # A token may be anything, so nothing shows a row that was missed between two pages.
+        # A token may be anything, so a row missed between two pages leaves no trace.
         return _UNKNOWN
 
     @property
@@ -133,12 +132,12 @@ class CursorPaginator(Paginator):
         self._restart()
 
     def _lies_in_front(self) -> bool:
-        """Whether the page lies in front of the window."""
+        """Whether the page ends before the time window begins."""
         seen, before = self.position.seen, self.filters.created_before
         return bool(seen.ordered and seen.last and before and seen.last >= before)
 
     def _compare_ends(self, rows: list[Prediction]) -> None:
-        """Turn to the other end if its row is nearer to the window than the page that was read."""
+        """Turn to the other end if its row is nearer to the time window than the page."""
         self.position.probes = False
         oldest = rows[0].created_at if rows else None
         last, after, before = self.position.seen.last, self.filters.created_after, self.filters.created_before
@@ -147,6 +146,6 @@ class CursorPaginator(Paginator):
 
 
 def _may_be_token(error: PredictionsError) -> bool:
-    """Whether the service may have refused a token, and not a proxy or the whole request."""
+    """Whether the token may be the reason for an error."""
     is_of_request = isinstance(error, AuthenticationError | QuotaExceededError | RateLimitedError)
     return not is_of_request and 400 <= (error.status or 0) <= 500

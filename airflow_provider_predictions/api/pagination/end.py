@@ -1,4 +1,4 @@
-"""Find the end of a list whose responses may hold fewer rows than requested, anywhere."""
+"""Find the end of a list in which any response may hold fewer rows than requested."""
 
 from __future__ import annotations
 
@@ -10,19 +10,18 @@ NO_ROWS = "[]"
 
 
 def last_id(rows: list[Prediction]) -> str:
-    """Id of the last row of a response."""
     return rows[-1].id if rows else NO_ROWS
 
 
 class ListEnd(Versioned):
     """The list ends where two responses in a row stop at the same row.
 
-    The second one was requested from that row on, so it repeats it. A server that always stops there cannot
-    be told from one whose list ends there.
+    The second response is requested from that row on, so it repeats the row. A server that always stops there
+    looks the same as a list that ends there.
 
     :ivar size: rows of the last response.
     :ivar largest: rows of the largest response.
-    :ivar stop: id of the last row of the last response, if that held fewer rows than requested.
+    :ivar stop: id of the last row of the last response, if it held fewer rows than requested.
     :ivar is_near: whether the last response was short, and shorter than the one before.
     """
 
@@ -34,9 +33,8 @@ class ListEnd(Versioned):
     def is_at(self, rows: list[Prediction], page_size: int, known_end: str, *, repeats: bool) -> bool:
         """Take a response. Return whether the list ends with it.
 
-        :param page_size: rows requested.
-        :param known_end: id of the last row, as an earlier pass found it.
-        :param repeats: whether all rows are known, and the server did not just cap rows that were shifted.
+        :param known_end: id of the list's last row, as an earlier pass found it.
+        :param repeats: whether all rows are known, and not only because the server capped shifted rows.
         """
         before, self.stop = self.stop, last_id(rows) if len(rows) < page_size else None
         self.is_near = self.stop is not None and len(rows) < self.size

@@ -1,4 +1,4 @@
-"""Follow pages of ``skip`` and ``limit`` over rows that shift while the list grows and shrinks."""
+"""Read pages by ``skip`` and ``limit``, although rows shift when the list grows or shrinks."""
 
 from __future__ import annotations
 
@@ -14,11 +14,9 @@ from airflow_provider_predictions.api.pagination.end import ListEnd, last_id
 from airflow_provider_predictions.api.pagination.search import WindowSearch, WindowStart
 from airflow_provider_predictions.api.state import Versioned
 
-_BLIND = Proof(None, "the list came one row a page, so a row that was removed may have hidden another")
-_SHIFTED = Proof(False, "rows moved while they were read, and come in no order that would show a missed one")
-_PART = Proof(
-    None, "only the rows around the window were read: VLM Run does not promise the order that they have"
-)
+_BLIND = Proof(None, "the list came with one row a page, so a removed row may have hidden another")
+_SHIFTED = Proof(False, "rows moved while the list was read, and its order cannot show a missed row")
+_PART = Proof(None, "only rows near the time window were read, and VLM Run does not promise their order")
 
 
 class Overlap(Versioned):
@@ -26,9 +24,9 @@ class Overlap(Versioned):
 
     :ivar step: rows to step back if the next page does not start with a known row.
     :ivar row_id: id of the row that the next page should start with.
-    :ivar left_at: index of the page that the last step back gave up.
-    :ivar shifted: whether a page did not start with that row.
-    :ivar blind: whether a page was read that has no row in common with the one before.
+    :ivar left_at: index of the page that the last step back left.
+    :ivar shifted: whether any page did not start with that row.
+    :ivar blind: whether any page shared no row with the one before.
     """
 
     step: int
@@ -38,7 +36,7 @@ class Overlap(Versioned):
     blind: bool = False
 
     def joins(self, rows: list[Prediction], is_passed: Callable[[Prediction], bool]) -> bool:
-        """Whether nothing can be missing between the page before and these rows."""
+        """Whether no row can be missing between the page before and these rows."""
         if rows and rows[0].id == self.row_id:
             return True
         self.shifted = self.shifted or bool(self.row_id)
@@ -46,20 +44,14 @@ class Overlap(Versioned):
         return first is not None and is_passed(first)
 
     def step_back(self, skip: int) -> int:
-        """Return where to look for a known row: each time twice as far in front.
-
-        :param skip: the index of the page that did not start with one.
-        """
+        """Return where to look for a known row, each time twice as far back from ``skip``."""
         self.left_at = skip
         self.step *= 2
         return max(0, skip - self.step // 2)
 
 
 class OffsetPosition(Position, kw_only=True):
-    """A position in a list of offsets.
-
-    :ivar skip: index of the next page.
-    """
+    """A position in a list with offsets. ``skip`` is the index of the next page."""
 
     skip: int = 0
     start: WindowStart
@@ -70,9 +62,9 @@ class OffsetPosition(Position, kw_only=True):
 class OffsetPaginator(Paginator):
     """One pass over a list by offsets.
 
-    Rows added in front push known rows into the next page: these are dropped. Rows removed in front would
-    pull unknown rows out of it. So each page starts with the last row of the one before. If it does not, the
-    pass steps back until it meets a row that it knows.
+    Rows added in front push known rows into the next page. These are dropped. Rows removed in front pull
+    unknown rows out of the next page. So each request starts at the last row of the page before. If that row
+    is not there, the pass steps back until it finds a row that it knows.
     """
 
     parameter = "skip"
@@ -80,7 +72,7 @@ class OffsetPaginator(Paginator):
 
     def __init__(self, endpoint: ListEndpoint[list[Prediction]], filters: Filters) -> None:
         left = filters.max_predictions
-        # If pages held one row, none could be met again. Whoever wants one row need not meet it again.
+        # Pages must overlap, so they need two rows, unless only one record is wanted.
         page_size = max(filters.page_size or endpoint.page_size, 1 if left == 1 else 2)
         position = OffsetPosition(
             page_size=page_size,
@@ -138,12 +130,12 @@ class OffsetPaginator(Paginator):
 
     @property
     def _shared_rows(self) -> int:
-        """How many rows of a page should be known: none if the server sends one row a page."""
+        """How many rows a page should share with the one before: none if the server sends one row a page."""
         return 0 if self.position.page_size == 1 or self.position.end.largest == 1 else 1
 
     @property
     def _may_search(self) -> bool:
-        """Whether the window may begin far behind the first page."""
+        """Whether the time window may begin far behind the first page."""
         at, before = self.position, self.filters.created_before
         is_untouched = at.skip == 0 and at.seen.last is None and at.start.searches_left > 0
         return is_untouched and before is not None and at.seen.ordered
@@ -162,18 +154,18 @@ class OffsetPaginator(Paginator):
         self._guard.expect_again(at.seen.count)
 
     def _joins(self, rows: list[Prediction]) -> bool:
-        """Whether nothing can be missing between the rows yielded so far and these."""
+        """Whether no row can be missing between the rows yielded so far and these."""
         at = self.position
         if at.skip == 0:
             return True
         if self._shared_rows:
             return at.overlap.joins(rows, self._is_passed)
-        # A row that is met again may be the end, or have been shifted by one in front of it.
+        # A repeated row may be the last one, or a new row in front may have shifted it.
         at.overlap.blind = at.overlap.blind or bool(rows)
         return bool(rows)
 
     def _is_passed(self, row: Prediction) -> bool:
-        """Whether the pass has yielded a row, or skipped it in front of the window."""
+        """Whether the pass has yielded a row, or skipped it because it is newer than the time window."""
         seen, before, created = self.position.seen, self.filters.created_before, row.created_at
         return seen.knows(row) or bool(seen.ordered and before and created and created >= before)
 
@@ -195,7 +187,7 @@ class OffsetPaginator(Paginator):
         at, overlap, end = self.position, self.position.overlap, self.position.end
         first = self._shared_rows if at.skip else 0
         end.largest = max(end.largest, len(rows))
-        # The next page should start with a record: rejected rows cannot be told from each other.
+        # The next page should start with a record, since rejected rows may look the same.
         size = len(rows)
         while size and rows[size - 1].fault is not None:
             size -= 1
@@ -203,7 +195,7 @@ class OffsetPaginator(Paginator):
             size = len(rows)
         page = self.new_rows(rows[first:size])
         is_new = page.duplicates < size - first
-        # A cap of the server may cut a response whose rows were shifted by new ones in front.
+        # New rows in front may have shifted known rows into a response that the server capped.
         is_whole = not rows or rows[0].id == overlap.row_id or len(rows) < end.largest
         is_end = end.is_at(rows, at.page_size, self.list_end, repeats=is_whole and not is_new)
         at.skip += max(0, size - self._shared_rows)

@@ -1,7 +1,7 @@
-"""Which rows of a list were yielded before, and how far a pass has come.
+"""Remember which rows of a list were yielded.
 
-While rows come in the order of their creation, only a row behind the last one can be a repeat. So hardly any
-id is looked up, and the ids stay in a file. Without that order, every row is looked up.
+While rows come in the order of creation, every row beyond the last one is new. So hardly any id is looked up,
+and the ids stay in a file. Without that order, every row is looked up.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from airflow_provider_predictions.api.state import Versioned
 
 
 class Index:
-    """Hashes of ids in a temporary database. Its memory stays flat however many there are."""
+    """Hashes of ids in a temporary database. Memory stays flat however many there are."""
 
     def __init__(self, hashes: Iterable[int]) -> None:
         import sqlite3
 
-        # Threads share it, one at a time.
+        # Threads use it one at a time.
         self._database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
         self._database.execute("PRAGMA journal_mode = OFF")
         self._database.execute("CREATE TABLE seen (hash INTEGER PRIMARY KEY)")
@@ -35,7 +35,6 @@ class Index:
         self.add(hashes)
 
     def add(self, hashes: Iterable[int]) -> None:
-        """Add ids."""
         self._database.executemany("INSERT OR IGNORE INTO seen VALUES (?)", ((hash_,) for hash_ in hashes))
 
     def __contains__(self, id_: str) -> bool:
@@ -43,13 +42,12 @@ class Index:
 
 
 class Notes:
-    """Hashes of ids in a file. They are cheap to write, and read when the first id is looked up."""
+    """Hashes of ids in a file. Writing is cheap. They are read when the first id is looked up."""
 
     def __init__(self) -> None:
         self._file = tempfile.SpooledTemporaryFile(MAX_SPOOLED_BYTES)  # noqa: SIM115  (lives as long as the pass)
 
     def add(self, hashes: Iterable[int]) -> None:
-        """Add ids."""
         self._file.write(array("q", hashes).tobytes())
 
     def __iter__(self) -> Iterator[int]:
@@ -59,11 +57,11 @@ class Notes:
 
 
 class SeenRows(Versioned, dict=True):
-    """The rows yielded so far. Its fields are saved; the ids are not, see ``earlier``.
+    """The rows yielded so far. The fields are saved; the ids are not, see ``earlier``.
 
-    :ivar newest_first: the order to expect. It is checked, never assumed.
+    :ivar newest_first: the expected order. It is checked, never assumed.
     :ivar ordered: whether all rows so far came in that order.
-    :ivar moved: whether two rows had different times. Without, no order is proven.
+    :ivar moved: whether two rows had different times. Otherwise no order is proven.
     :ivar last: creation time of the row furthest down the list.
     :ivar ties: ids of rows created at that time, up to ``MAX_TIES``.
     :ivar count: rows yielded.
@@ -78,13 +76,12 @@ class SeenRows(Versioned, dict=True):
 
     def __post_init__(self) -> None:
         self.earlier: Callable[[], Iterable[str]] = tuple
-        """Returns the ids yielded before this pass resumed. Called only if the order does not tell."""
+        """Returns the ids yielded before this pass resumed. Called only if the order does not suffice."""
         self._recent: deque[set[str]] = deque(maxlen=MAX_RECENT_PAGES)
         self._ids: Notes | Index = Notes()
 
     @property
     def proven(self) -> bool:
-        """Whether the rows are known to come in order."""
         return self.ordered and self.moved
 
     @property
@@ -92,7 +89,7 @@ class SeenRows(Versioned, dict=True):
         return operator.gt if self.newest_first else operator.lt
 
     def check_order(self, times: Sequence[datetime | None]) -> bool:
-        """Check the creation times of neighbours in the list. Return whether they break the order."""
+        """Check the creation times of neighbours. Return whether they break the order."""
         if not self.ordered:
             return False
         known = [time for time in times if time]
@@ -102,7 +99,6 @@ class SeenRows(Versioned, dict=True):
         return not self.ordered
 
     def knows(self, row: Prediction) -> bool:
-        """Whether a row was yielded before."""
         is_tie = self.ordered and row.created_at == self.last
         if self.ordered and not is_tie and self._lies_ahead(row):
             return False
@@ -121,7 +117,7 @@ class SeenRows(Versioned, dict=True):
         return fresh
 
     def _all_pass(self, rows: list[Prediction]) -> bool:
-        """The common case, quickly: every row has a creation time of its own, behind the last one."""
+        """The common case, fast: each row has its own creation time, and all come in order."""
         times = [row.created_at for row in rows if row.created_at]
         if not self.ordered or not times or len(times) < len(rows):
             return False
@@ -133,7 +129,7 @@ class SeenRows(Versioned, dict=True):
         return True
 
     def _pass_each(self, rows: list[Prediction]) -> list[Prediction]:
-        """A rejected row has no id of its own: it is a repeat if a known row follows it."""
+        """Check row by row. A rejected row has no id, so it is a repeat if a known row follows it."""
         fresh: dict[str, Prediction] = {}
         rejected: list[Prediction] = []
         for row in rows:
@@ -148,7 +144,7 @@ class SeenRows(Versioned, dict=True):
         return [*fresh.values(), *rejected]
 
     def _pass(self, row: Prediction) -> None:
-        """Move on to a row, unless it was added to the list behind the last one."""
+        """Move on to a row, unless it lies before the last one."""
         if not self.ordered:
             return
         if row.created_at == self.last:

@@ -1,1 +1,1 @@
-"""What a poll asks, and whether to keep waiting. Nothing here does I/O."""
+"""Decide which requests a poll sends, and whether to keep waiting, without I/O."""

@@ -1,4 +1,4 @@
-"""Whether a wait continues, is done or has failed. Sensors and triggers both decide here."""
+"""Decide whether a wait continues, is done or has failed, for sensors and triggers."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from airflow_provider_predictions.api.limits import MAX_MISSING_SECONDS, MAX_NAM
 from airflow_provider_predictions.api.models import Observed, Page, Prediction
 from airflow_provider_predictions.api.observed import unmatched_filters
 from airflow_provider_predictions.api.service import Service
-from airflow_provider_predictions.api.wording import counts
+from airflow_provider_predictions.api.wording import counted, counts
 
 State = Literal["waiting", "done", "failed"]
-ADVICE = "The statuses of fail_on fail the task; fail_on=() waits only"
+ADVICE = "The statuses of fail_on fail the task; with fail_on=() they do not"
 
 MinPredictions = Annotated[int, Field(ge=0), Number]
 MissingTimeout = Annotated[float, Field(ge=0, allow_inf_nan=False), Number]
@@ -27,8 +27,8 @@ MissingTimeout = Annotated[float, Field(ge=0, allow_inf_nan=False), Number]
 class Wait(BaseModel):
     """What to wait for. The metadata database stores it as JSON.
 
-    :ivar filters: which predictions of the list.
-    :ivar prediction_ids: these predictions, whatever the filters; None for all that match the filters.
+    :ivar filters: filter -> value, for the predictions of the list.
+    :ivar prediction_ids: only these predictions, whatever the filters; None for all that match the filters.
     :ivar fail_on: statuses that fail the wait.
     :ivar waiting_statuses: statuses to wait for; None for all except the service's terminal ones.
     :ivar min_predictions: how many predictions must match the filters before the wait can end.
@@ -53,7 +53,7 @@ class Wait(BaseModel):
         )
 
     def list_filters(self, service: Service[Any] | type[Service[Any]]) -> Filters | None:
-        """The part of the list to wait for; None for a wait by ids.
+        """Check the filters. None for a wait by ids.
 
         :raises ConfigurationError: naming the filter that is wrong.
         """
@@ -61,9 +61,9 @@ class Wait(BaseModel):
 
 
 class ObservedWords:
-    """Which words of a wait its polls have seen so far. A word that no poll sees may be a typo.
+    """The words of a wait that its polls have seen. A word that no poll sees may be a typo.
 
-    :param words: seen by polls of another process.
+    :param words: those that polls of another process have seen.
     """
 
     def __init__(self, wait: Wait, words: Iterable[str] = ()) -> None:
@@ -76,12 +76,11 @@ class ObservedWords:
         return sorted(self.wait.words & (self.observed.statuses.keys() | self.observed.groups.keys()))
 
     def add(self, tally: Tally) -> None:
-        """Remember what a poll saw."""
         self.observed.add(tally.observed, self.wait.words)
         self.observed.looked_at = tally.observed.looked_at
 
     def doubts(self, service: type[Service[Any]]) -> str:
-        """A message that lists the words no poll has seen and the service does not document; may be empty."""
+        """Describe the words that no poll has seen and the service does not document; may be empty."""
         wait, by_default = self.wait, Wait.model_fields["fail_on"].default
         statuses = {
             "fail_on": [word for word in wait.fail_on if word not in by_default],
@@ -93,7 +92,7 @@ class ObservedWords:
 
 
 class Tally:
-    """What one poll finds for one wait: counts and a few names, no records."""
+    """What one poll finds for one wait: counts and a few ids, no records."""
 
     def __init__(self, wait: Wait, service: Service[Any]) -> None:
         self.wait = wait
@@ -104,7 +103,7 @@ class Tally:
         self.failed: dict[str, list[str]] = {}
         """Status and message of the first failed predictions -> their ids."""
         self.observed = Observed()
-        """What the poll read, before filters dropped records."""
+        """Counts of what the poll read, before filters."""
         self.missing = dict.fromkeys(wait.prediction_ids or ())
         """Ids that the poll has not found yet."""
         self._filters = wait.list_filters(service)
@@ -136,11 +135,9 @@ class Tally:
 class Decision:
     """What a poll means for a wait.
 
-    :param state: keep waiting, done, or failed.
-    :param message: for the log.
     :param statuses: status -> count of the predictions that belong to the wait.
     :param unknown: statuses that the service does not document. The wait treats them as unfinished.
-    :param looked_at: how many records the poll read, before filters dropped some.
+    :param looked_at: how many records the poll read, before filters.
     """
 
     state: State
@@ -151,10 +148,7 @@ class Decision:
 
 
 def decide(tally: Tally, age: float) -> Decision:
-    """Keep waiting, done, or failed.
-
-    :param age: seconds since the wait began.
-    """
+    """Decide what a poll means for a wait that began ``age`` seconds ago."""
     statuses = dict(sorted(tally.statuses.items()))
     state, message = _failure(tally, age) or _progress(tally, statuses)
     documented = tally.service.terminal_statuses | tally.service.waiting_statuses
@@ -174,7 +168,7 @@ def _failure(tally: Tally, age: float) -> tuple[State, str] | None:
         return "failed", f"{title}: {count}: {names}{_more(failed)}. {ADVICE}"
     if tally.missing and age >= wait.missing_timeout:
         names = ", ".join([*tally.missing][:MAX_NAMED]) + _more(len(tally.missing))
-        return "failed", f"prediction_ids: {title} has not known {names} for {age:.0f} s (missing_timeout)"
+        return "failed", f"prediction_ids: {title} does not know {names} after {age:.0f} s (missing_timeout)"
     return None
 
 
@@ -189,9 +183,9 @@ def _progress(tally: Tally, statuses: dict[str, int]) -> tuple[State, str]:
     if statuses:
         message += f"; statuses: {counts(statuses)}"
     if tally.missing:
-        message += f"; {len(tally.missing)} are not there yet"
+        message += f"; {counted(len(tally.missing), 'id')} not known yet"
     if count < wait.min_predictions:
-        message += f"; {wait.min_predictions} are waited for (min_predictions)"
+        message += f"; the wait needs {wait.min_predictions} (min_predictions)"
     is_waiting = unfinished or tally.missing or count < wait.min_predictions
     return "waiting" if is_waiting else "done", message
 

@@ -1,4 +1,4 @@
-"""Report every prediction once, when it is finished. The memory of that is a few kilobytes of JSON."""
+"""Report every prediction once, when it has finished. The state is a few kilobytes of JSON."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import msgspec
 
 from airflow_provider_predictions.api.clock import ServiceClock, earlier
 from airflow_provider_predictions.api.filters import utc
-from airflow_provider_predictions.api.incremental import LOOKBACK, IncrementalCursor
+from airflow_provider_predictions.api.incremental import LOOKBACK, IncrementalCursor, Memory
 from airflow_provider_predictions.api.limits import MAX_EVENT_BYTES
 from airflow_provider_predictions.api.models import Page, Prediction
 from airflow_provider_predictions.api.service import Service
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 
 class Rows(Tally):
-    """What one poll has shown of a part of the list: the tally, and the envelopes."""
+    """What one poll has read of a part of the list: the tally, and the predictions without their bytes."""
 
     def __init__(self, wait: Wait, service: Service[Any]) -> None:
         super().__init__(wait, service)
@@ -33,7 +33,7 @@ class Rows(Tally):
 
     @property
     def since(self) -> datetime:
-        """How far back the poll went."""
+        """The creation time up to which the poll read back."""
         return (self._filters and self._filters.created_after) or datetime.min.replace(tzinfo=UTC)
 
     def _chosen(self, page: Page) -> list[Prediction]:
@@ -45,10 +45,10 @@ class Rows(Tally):
 class FinishedEvents(Versioned):
     """The predictions of a list that a watcher has reported.
 
-    :ivar watermark: older ones are ignored.
-    :ivar told: id -> creation time, of those reported that are not older.
-    :ivar unmet: id -> since when it was not met, of those in ``told`` whose creation time does not say when
-        they can be forgotten.
+    :ivar watermark: older predictions are ignored.
+    :ivar told: id -> creation time, of the reported predictions that are not older.
+    :ivar unmet: id -> since when the list lacks it, for those in ``told`` whose creation time does not tell
+        when to forget them.
     """
 
     watermark: datetime
@@ -65,30 +65,28 @@ class FinishedEvents(Versioned):
         lookback: timedelta = LOOKBACK,
         clock: ServiceClock,
     ) -> tuple[list[Prediction], FinishedEvents]:
-        """Return what has finished and was not reported, and the events with that reported.
+        """Return the predictions to report now, and the state after that.
 
         :param terminal: final statuses.
         :param statuses: only these are reported; None for all final ones.
-        :param max_age: older unfinished predictions are given up.
-        :param lookback: how long after its creation a prediction may be listed for the first time.
-        :param clock: of the service, when it sent the rows.
+        :param max_age: unfinished predictions older than this are given up.
+        :param lookback: how long after its creation a prediction may appear in the list.
+        :param clock: the service's time when it sent the rows.
         """
         if clock.is_to_come(self.watermark):
             watermark = earlier(clock.earliest, lookback)
             log.warning(
-                "The watcher's state reaches up to %s, which is still to come. It resumes from %s, and may "
-                "report again what has finished since", utc(self.watermark), utc(watermark),
+                "The watcher's watermark %s lies in the future. The watcher resumes from %s and may report "
+                "again what has finished since then", utc(self.watermark), utc(watermark),
             )  # fmt: skip
             return [], msgspec.structs.replace(self, watermark=watermark)
-        cursor = IncrementalCursor(
-            terminal, statuses, self.watermark, self.told, max_age, unmet=self.unmet, lookback=lookback,
-            clock=clock,
-        )  # fmt: skip
+        memory = Memory(self.watermark, self.told, self.unmet)
+        cursor = IncrementalCursor(terminal, statuses, memory, max_age, lookback=lookback, clock=clock)
         fresh = list(cursor.keep(Page(tuple(rows))).predictions)
         if warning := cursor.warning():
             log.warning("%s", warning)
-        told = cursor.next_landed((row.id, row.created_at) for row in fresh)
-        return fresh, FinishedEvents(cursor.next_watermark or self.watermark, told, cursor.next_unmet())
+        memory = cursor.next_memory((row.id, row.created_at) for row in fresh)
+        return fresh, FinishedEvents(memory.watermark or self.watermark, memory.landed, memory.unmet)
 
 
 def events(service: str, rows: Sequence[Prediction]) -> Iterator[dict[str, Any]]:
@@ -113,6 +111,6 @@ def _event(service: str, rows: list[Prediction]) -> dict[str, Any]:
         "ids": ids,
         "count": len(ids),
         "statuses": dict(sorted(Counter(row.status for row in rows).items())),
-        # Equal if the event comes again, as one may after a kill.
+        # The same if the event is sent again, as it may be after a kill.
         "batch": hashlib.sha256(json.dumps(ids).encode()).hexdigest()[:16],
     }

@@ -1,4 +1,4 @@
-"""When a poll reads the list instead of single predictions, and how far."""
+"""Decide when a poll reads the list instead of single predictions, and how far."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from airflow_provider_predictions.api.service import Service
 from airflow_provider_predictions.api.waiting.decide import Wait
 
 FIRST_PAGE_ROWS = 25
-"""Rows of a page while the size of a record is unknown. With 300 KB each, they reach MAX_PAGE_BYTES."""
+"""Rows of a page while the size of a record is unknown. At 300 KB a record, they fill MAX_PAGE_BYTES."""
 SHRINK_FACTOR = 4
 """After a page fails, the next one has this many times fewer rows."""
 SLOW_PAGE = 5.0
 """Seconds: the shortest interval of a wait. A faster page is never too slow."""
 FADING = 0.8
-"""With each poll that reads no list, the remembered time of a slow page shrinks by this factor."""
+"""Each poll that does not read the list shortens the remembered time of a slow page by this factor."""
 
 
 @dataclass
@@ -31,13 +31,12 @@ class QueryHistory:
     """What the polls of a connection have learned about its list.
 
     :ivar list_end: the id of the list's last row.
-    :ivar record_bytes: of a record that was looked up by its id, a moving average.
-    :ivar row_bytes: of a row of the last page, on average.
-    :ivar record_seconds: that a lookup took, a moving average.
-    :ivar page_seconds: that the last page took.
+    :ivar record_bytes: bytes of a record that was looked up by its id, a moving average.
+    :ivar row_bytes: bytes of a row of the last page, on average.
+    :ivar record_seconds: seconds of a lookup, a moving average.
+    :ivar page_seconds: seconds of the last page.
     :ivar largest: rows of the largest page to request.
-    :ivar finished: predictions that a wait needs and that no longer change, without their bytes. They are not
-        requested again.
+    :ivar finished: finished predictions that a wait needs, without their bytes. They are not requested again.
     """
 
     list_end: str = ""
@@ -49,18 +48,17 @@ class QueryHistory:
     finished: dict[str, Prediction] = field(default_factory=dict)
 
     def is_slow(self, ids: int) -> bool:
-        """Whether a page takes longer than this many lookups. Until a lookup is timed, a slow page does."""
+        """Whether a page takes longer than this many lookups. Before the first lookup, a slow page does."""
         return self.page_seconds > SLOW_PAGE and self.page_seconds > ids * self.record_seconds
 
     def begin(self, ids: int) -> None:
-        """Forget a little, so that a list that failed or was slow is tried again some polls later."""
+        """Forget a little, so that a later poll tries a list again that failed or was slow."""
         if self.largest <= MAX_SINGLE_LOOKUPS:
             self.largest *= 2
         if self.is_slow(ids):
             self.page_seconds *= FADING
 
     def add_lookup(self, size: int, seconds: float) -> None:
-        """Measure a record that was looked up by its id."""
         self.record_bytes = ((self.record_bytes or size) + size) / 2
         self.record_seconds = ((self.record_seconds or seconds) + seconds) / 2
 
@@ -68,9 +66,9 @@ class QueryHistory:
 def rows_to_read(ids: int, history: QueryHistory) -> int:
     """Rows of the list to read instead of looking up each id; 0 to look up each id.
 
-    A list holds whole records, so a page costs as many bytes as single requests for its rows. A few ids are
-    looked up one by one. For more ids the rate limit counts: pages save requests, and they read no more bytes
-    than lookups would. If the list is slow, time counts.
+    A list holds whole records, so a page costs as many bytes as lookups of its rows. A few ids are looked up
+    one by one. For more ids, pages save requests and cost no more bytes than lookups would. If the list is
+    slow, the time decides.
 
     :param ids: how many are not answered yet.
     """
@@ -81,13 +79,10 @@ def rows_to_read(ids: int, history: QueryHistory) -> int:
 
 
 class WantedIds:
-    """The ids that a poll looks for.
-
-    :param history: its finished predictions are reduced to those that the waits need.
-    """
+    """The ids that a poll looks for. It drops finished predictions from the history that no wait needs."""
 
     def __init__(self, service: Service[Any], waits: Sequence[Wait], history: QueryHistory) -> None:
-        # A prediction with a status of fail_on is read each time: the message quotes its record.
+        # A prediction with a status of fail_on is read each time, since the message quotes its record.
         reread = {s for wait in waits for s in (*wait.fail_on, *(wait.waiting_statuses or ()))}
         self._final = service.terminal_statuses - reread
         ids = {id_ for wait in waits for id_ in wait.prediction_ids or ()}
@@ -100,7 +95,7 @@ class WantedIds:
         self.missing = ids - self._finished.keys()
 
     def remove(self, page: Page) -> int:
-        """Remove the ids that a page answers; how many these are."""
+        """Remove the ids that a page answers. Return how many."""
         found = self.missing.intersection(page.by_id)
         for id_ in found:
             if page.by_id[id_].status in self._final:
@@ -112,8 +107,8 @@ class WantedIds:
 class ListPass:
     """The pages that a poll reads.
 
-    :param filters: of the list. Their ``page_size`` bounds each page.
-    :param by_filters: read all that the filters match; or else only as many rows as are worth it.
+    :param filters: of the list. Their ``page_size`` limits each page.
+    :param by_filters: whether to read all that the filters match. Otherwise only as many rows as pay off.
     """
 
     def __init__(
@@ -133,7 +128,7 @@ class ListPass:
         """None while no page is requested."""
 
     def start(self, ids: int) -> bool:
-        """Read the list, if that is worth it for this many ids; whether it is."""
+        """Read the list if that pays off for this many ids. Return whether it does."""
         if self.target is not None:
             rows = rows_to_read(ids, self._history)
             self.target = self.rows_read + rows
@@ -154,7 +149,7 @@ class ListPass:
         self.paginator.list_end = self._history.list_end
 
     def advance(self, answer: Any, size: int, seconds: float, wanted: WantedIds) -> Page:
-        """The records of a page. Removes their ids from ``wanted``.
+        """Return the records of a page, and remove their ids from ``wanted``.
 
         :param size: bytes of the response.
         :param seconds: that it took.
@@ -166,7 +161,7 @@ class ListPass:
         if rows := len(page.predictions):
             history.row_bytes = size / rows
         history.list_end = self.paginator.list_end
-        # A size that failed in a busy moment is tried again, but in a later poll.
+        # A page size that failed in a busy moment is tried again in a later poll.
         if self._may_grow:
             history.largest = min(MAX_ROWS_PER_PAGE, max(history.largest, page_size * 2))
         self._position += max(rows, page_size)
@@ -179,14 +174,14 @@ class ListPass:
     def _plan(self, target: int, found: int, left: int, *, was_known: bool) -> None:
         """Continue, continue with larger pages, or end.
 
-        :param found: how many ids the page answered.
-        :param left: how many no page has answered.
+        :param found: ids that the page answered.
+        :param left: ids that no page has answered.
         :param was_known: whether the size of a record was known before the page.
         """
         size = self.paginator.position.page_size
         answers_many = found > 1 and left > MAX_SINGLE_LOOKUPS and not self._history.is_slow(left)
         if answers_many and not was_known and not self.paginator.position.ended:
-            # The first page was small, because nothing was known.
+            # The first page was small, since the size of a record was unknown.
             self.target = self.rows_read + rows_to_read(left, self._history)
             if (larger := self._page_size()) > size:
                 self._open(larger)
@@ -214,7 +209,7 @@ class ListPass:
             self._open(size)
             return
         if helps and not error.retryable:
-            raise TransientError(f"{error}. The next poll asks for smaller pages", status=error.status)
+            raise TransientError(f"{error}. The next poll requests smaller pages", status=error.status)
         raise error
 
 

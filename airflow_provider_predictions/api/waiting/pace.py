@@ -1,4 +1,4 @@
-"""When a wait polls next, and how many failed polls it takes."""
+"""Decide when a wait polls next, and how many failed polls it tolerates."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from dataclasses import dataclass, field
 from airflow_provider_predictions.api.errors import PredictionsError, RateLimitedError
 from airflow_provider_predictions.api.limits import MAX_FAILURES
 from airflow_provider_predictions.api.waiting.decide import Decision
-from airflow_provider_predictions.api.wording import Log
+from airflow_provider_predictions.api.wording import Log, quoted
 
 GROWTH = 0.1
-"""With ``max_interval``, the interval grows to this share of the age of the wait."""
+"""With ``max_interval``, the interval grows to this share of the wait's age."""
 JITTER = 0.1
 """Up to this share is added to an interval, so that waits that began together poll apart."""
 
 
 @dataclass(frozen=True)
 class Pace:
-    """How long to wait before the next poll; never less than the interval.
+    """How long to wait before the next poll.
 
-    :param interval: seconds.
-    :param max_interval: seconds up to which the interval grows with the age of the wait; None for no growth.
+    :param interval: seconds, at least.
+    :param max_interval: seconds up to which the interval grows with the wait's age; None for no growth.
     """
 
     interval: float
@@ -42,8 +42,7 @@ class Pace:
 class FailureCounter:
     """Counts the failed polls of one wait, and logs what changes from poll to poll.
 
-    :param log: of the task.
-    :param limit: the failed poll in a row with this number ends the wait.
+    :param limit: this many failed polls in a row end the wait.
     """
 
     log: Log
@@ -57,7 +56,7 @@ class FailureCounter:
         self.failures += not isinstance(error, RateLimitedError)
         continues = error.retryable and self.failures < self.limit
         if continues:
-            self.log.warning("%s. The wait goes on.", error)
+            self.log.warning("%s. The wait continues.", error)
         else:
             self.failures = 0
         return continues
@@ -69,5 +68,8 @@ class FailureCounter:
             self.log.info(decision.message)
             self._last_message = decision.message
         for status in set(decision.unknown) - self._warned:
-            self.log.warning("The status %r is not known; it is waited for (see waiting_statuses)", status)
+            self.log.warning(
+                "The status %s is not known; the wait takes it as unfinished (see waiting_statuses)",
+                quoted([status]),
+            )
         self._warned |= set(decision.unknown)

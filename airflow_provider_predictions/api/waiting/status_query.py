@@ -1,4 +1,4 @@
-"""The requests of one poll. They answer all waits of a connection at once."""
+"""Choose the requests of one poll, which answers all waits of a connection."""
 
 from __future__ import annotations
 
@@ -55,12 +55,12 @@ class SingleLookups:
 class StatusQuery:
     """One poll for many waits.
 
-    A few ids are looked up one by one. For more ids, pages of the list come first, while each page answers
-    more than one id and costs no more bytes than lookups. All waits by filters share one pass over the list,
-    with filters that are wide enough for each. If the list fails or is slow, ids are looked up one by one.
+    A few ids are looked up one by one. For more ids, the poll reads pages of the list first, while each page
+    answers more than one id and costs no more bytes than lookups. All waits by filters share one pass over
+    the list, with filters wide enough for each. If the list fails or is slow, ids are looked up one by one.
 
-    :param waits: which differ from each other.
-    :param history: of the polls before; this one adds to it.
+    :param waits: no two are equal.
+    :param history: of the polls before. This one adds to it.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class StatusQuery:
         self.service = service
         self.history = history or QueryHistory()
         self.stopped_by: PredictionsError | None = None
-        """Why this poll ended early: the service asked for a pause."""
+        """The error by which the service asked for a pause and ended this poll early."""
         self._wanted = WantedIds(service, waits, self.history)
         self._lookups = SingleLookups()
         self._list_error: PredictionsError | None = None
@@ -192,9 +192,9 @@ def is_of_all(error: PredictionsError) -> bool:
 
 
 def widened(service: Service[Any], filters: Sequence[Filters]) -> Filters:
-    """The narrowest filters that match everything these match.
+    """The narrowest filters that match whatever any of these matches.
 
-    :param filters: of one list, as :func:`list_of` says.
+    :param filters: of waits with the same :func:`list_of`.
     """
     first, *others = filters
     if all(other == first for other in others):
@@ -211,9 +211,9 @@ def widened(service: Service[Any], filters: Sequence[Filters]) -> Filters:
 def list_of(service: Service[Any], wait: Wait) -> ListKey:
     """A key that is equal for waits that one pass over the list can answer.
 
-    A filter that the service applies and the order make another list. So does ``max_predictions``: which
-    predictions come first depends on where the pass begins. All other filters are applied here. Waits by ids
-    need the whole list.
+    Filters that the service applies, and the order, make another list. So does ``max_predictions``, since the
+    first predictions depend on where the pass begins. All other filters are applied here. Waits by ids need
+    the whole list.
     """
     filters = wait.filters if wait.prediction_ids is None else {}
     if filters.get("max_predictions") is not None:

@@ -43,7 +43,7 @@ def test_all_members_of_a_gzip_body_are_unpacked() -> None:
         body_of(packed, encoding="gzip", most=len(TEXT) - 1)
     with pytest.raises(MalformedAnswerError, match="without its end"):
         body_of(packed[:-1], encoding="gzip")
-    with pytest.raises(MalformedAnswerError, match="is no gzip"):
+    with pytest.raises(MalformedAnswerError, match="is not gzip"):
         body_of(packed + b"more", encoding="gzip")
 
 
@@ -53,15 +53,15 @@ def test_zeros_behind_a_packed_body_are_padding() -> None:
     for size in (1, 7, len(packed)):
         chunks = [packed[at : at + size] for at in range(0, len(packed), size)]
         assert body_of(*chunks, encoding="gzip") == TEXT
-    with pytest.raises(MalformedAnswerError, match="is no gzip"):
+    with pytest.raises(MalformedAnswerError, match="is not gzip"):
         body_of(bytes(3) + packed, encoding="gzip")
-    with pytest.raises(MalformedAnswerError, match="is no gzip"):
+    with pytest.raises(MalformedAnswerError, match="is not gzip"):
         body_of(packed + b"more", encoding="gzip")
 
 
 @pytest.mark.parametrize("encoding", ["br", "deflate", "gzip, gzip", "zstd"])
 def test_a_coding_that_was_not_requested_is_refused(encoding: str) -> None:
-    with pytest.raises(MalformedAnswerError, match="Cradl sent a body in a coding that was not asked for"):
+    with pytest.raises(MalformedAnswerError, match="Cradl sent a body in an encoding that was not requested"):
         Body("Cradl", encoding, 1)
 
 
@@ -74,13 +74,13 @@ def test_a_response_that_is_too_large_says_what_to_do(encoding: str) -> None:
         with pytest.raises(AnswerTooLargeError) as raised:
             body_of(*chunks, encoding=encoding, most=len(TEXT) - 1)
         assert str(raised.value) == (
-            f"Cradl sent an answer of more than {len(TEXT) - 1} bytes. Ask for fewer rows a page "
+            f"Cradl sent a response of more than {len(TEXT) - 1} bytes. Request fewer rows a page "
             "(page_size), or raise extra max_response_bytes of the connection"
         )
 
 
 def test_a_body_that_cannot_be_unpacked_is_an_error() -> None:
-    with pytest.raises(MalformedAnswerError, match="Cradl sent a body that is no gzip"):
+    with pytest.raises(MalformedAnswerError, match="Cradl sent a body that is not gzip"):
         body_of(TEXT, encoding="gzip")
     with pytest.raises(MalformedAnswerError, match="Cradl sent a gzip body without its end"):
         body_of(gzip.compress(TEXT)[:-1], encoding="gzip")

@@ -80,7 +80,7 @@ def test_the_format_is_asked_for_where_it_is_known_and_the_host_is_ours(url, con
     ],
 )
 def test_what_is_no_whole_url_is_not_opened(url: str) -> None:
-    with pytest.raises(InvalidRequestError, match="Cradl names a fileUrl that is no URL; it was not opened"):
+    with pytest.raises(InvalidRequestError, match="names a fileUrl that is not a URL; it was not opened"):
         asked(fileUrl=url)
 
 

@@ -13,7 +13,7 @@ import pytest
 from airflow_provider_predictions.api.errors import ConfigurationError
 from airflow_provider_predictions.api.http.auth import BearerAuth
 from airflow_provider_predictions.api.http.client import AsyncClient, Client
-from airflow_provider_predictions.api.http.proxies import Proxies
+from airflow_provider_predictions.api.http.transport import Proxies
 from airflow_provider_predictions.api.models import PageRequest
 from airflow_provider_predictions.api.vlmrun import VlmRun
 from airflow_provider_predictions.sandbox.server import Sandbox

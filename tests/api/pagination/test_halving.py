@@ -110,7 +110,7 @@ def test_a_page_that_is_small_is_asked_for_as_often_as_any(
     record_store.fill(20)
     too_much(sandbox, service.name, 0, status=status)
 
-    with pytest.raises(error, match=f"It was a page of {MIN_PAGE_SIZE} rows; see page_size") as caught:
+    with pytest.raises(error, match=f"The page had {MIN_PAGE_SIZE} rows; see page_size") as caught:
         shell.all(service, page_size=50)
 
     assert sizes(sandbox, service.name) == [50, 25, 12, *[MIN_PAGE_SIZE] * asked]
@@ -144,4 +144,4 @@ def test_the_log_says_what_size_was_too_much(service, record_store, shell, sandb
 
     shell.all(service, page_size=50)
 
-    assert "Asking for 25 rows a page instead of 50 (page_size)" in caplog.text
+    assert "Requesting 25 rows a page instead of 50 (page_size)" in caplog.text

@@ -246,7 +246,7 @@ def test_a_list_out_of_order_is_read_whole_for_a_window(how: str, caplog: pytest
 
     assert sorted(listed, key=int) == wanted
     assert archive.asked >= 20
-    assert "does not come in the order of creation" in caplog.text
+    assert "is not in the order of creation" in caplog.text
 
 
 def test_an_order_that_breaks_in_front_of_the_window_is_noticed_by_the_search() -> None:

@@ -72,7 +72,7 @@ def test_a_missing_id_keeps_the_wait_going_until_missing_timeout() -> None:
     assert decision(page, prediction_ids=["a", "b"], missing_timeout=60, age=59).state == "waiting"
     late = decision(page, prediction_ids=["a", "b"], missing_timeout=60, age=60)
     assert late.state == "failed"
-    assert late.message.startswith("prediction_ids: VLM Run has not known b for 60 s")
+    assert late.message.startswith("prediction_ids: VLM Run does not know b after 60 s")
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_failures_are_grouped_by_reason() -> None:
     message = decision(page).message
 
     assert "a, c are failed: no pages; b is failed: no credits. " in message
-    assert message.endswith("fail_on=() waits only")
+    assert message.endswith("with fail_on=() they do not")
 
 
 def of_pages(age: float = 0, pages: tuple[dict[str, str], ...] = ({},), **wait: Any) -> Decision:
@@ -133,7 +133,7 @@ def test_a_decision_says_what_the_wait_needs() -> None:
     assert found.state == "waiting"
     assert found.message == (
         "VLM Run: 2 of 3 predictions are unfinished; statuses: completed: 1, odd: 1, running: 1"
-        "; 4 are waited for (min_predictions)"
+        "; the wait needs 4 (min_predictions)"
     )
     assert found.statuses == {"completed": 1, "odd": 1, "running": 1}
     assert found.unknown == ("odd",)
@@ -145,9 +145,9 @@ def test_a_decision_names_missing_ids_after_missing_timeout() -> None:
 
     assert (waiting.state, failed.state) == ("waiting", "failed")
     assert waiting.message == (
-        "VLM Run: 0 of 1 predictions are unfinished; statuses: completed: 1; 2 are not there yet"
+        "VLM Run: 0 of 1 predictions are unfinished; statuses: completed: 1; 2 ids not known yet"
     )
-    assert failed.message == "prediction_ids: VLM Run has not known a, c for 600 s (missing_timeout)"
+    assert failed.message == "prediction_ids: VLM Run does not know a, c after 600 s (missing_timeout)"
 
 
 def test_a_decision_names_failures_in_the_services_words() -> None:
@@ -160,13 +160,13 @@ def test_a_decision_names_failures_in_the_services_words() -> None:
     )
 
 
-@pytest.mark.parametrize(("missing", "more"), [(MAX_NAMED, " for"), (MAX_NAMED + 2, " and 2 more for")])
+@pytest.mark.parametrize(("missing", "more"), [(MAX_NAMED, " after"), (MAX_NAMED + 2, " and 2 more after")])
 def test_a_decision_names_a_few_ids_and_counts_the_others(missing: int, more: str) -> None:
     ids = [f"id-{number:02}" for number in range(missing)]
 
     found = of_pages(600, prediction_ids=ids, missing_timeout=600)
 
-    assert f"has not known {', '.join(ids[:MAX_NAMED])}{more} 600 s" in found.message
+    assert f"does not know {', '.join(ids[:MAX_NAMED])}{more} 600 s" in found.message
 
 
 def test_max_predictions_bounds_the_count_over_all_pages() -> None:

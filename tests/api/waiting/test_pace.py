@@ -129,7 +129,7 @@ def test_a_tolerated_failure_is_logged(caplog: pytest.LogCaptureFixture) -> None
     for _ in range(2):
         failures.tolerates(ServerError("VLM Run answered 500"))
 
-    assert caplog.messages == ["VLM Run answered 500. The wait goes on."]
+    assert caplog.messages == ["VLM Run answered 500. The wait continues."]
 
 
 def test_an_unknown_status_is_logged_once_however_often_it_comes_and_goes(
