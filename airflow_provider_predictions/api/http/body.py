@@ -21,7 +21,6 @@ class Body:
     It never unpacks more than ``most``, since a few kilobytes can hold gigabytes. It accepts only the
     encoding that was requested (RFC 9110, section 8.4.1.3).
 
-    :param title: the service's name.
     :param encoding: the header ``Content-Encoding``, empty if there is none.
     :param most: bytes, unpacked.
     :param is_page: whether it is a page of a list, whose ``page_size`` can be smaller.

@@ -32,10 +32,7 @@ T = TypeVar("T")
 
 
 class Client(BaseClient):
-    """Sends and waits in the calling thread. A context manager.
-
-    :param attempts: how often to send a request at most.
-    """
+    """A context manager that sends each request in the calling thread, at most ``attempts`` times."""
 
     _http: httpx.Client
 
@@ -171,10 +168,7 @@ class Client(BaseClient):
 
 
 class AsyncClient(BaseClient):
-    """Sends and waits on the event loop. An asynchronous context manager.
-
-    :param attempts: how often to send a request at most.
-    """
+    """An async context manager that sends each request on the event loop, at most ``attempts`` times."""
 
     _http: httpx.AsyncClient
 

@@ -40,7 +40,6 @@ _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 def file_request(title: str, url: str, *, anonymous: bool = False) -> PageRequest:
     """Make the request for a file. No message quotes its query, which may hold a signature.
 
-    :param title: the service's name.
     :raises UnusableFileError: if it is not an absolute URL.
     """
     try:

@@ -13,10 +13,8 @@ T = TypeVar("T")
 
 
 class Prefetch(Generic[T]):
-    """Requests in flight.
+    """Requests in flight, each sent by ``get`` in a thread of the pool.
 
-    :param get: sends a request and reads its response.
-    :param pool: has ``most`` threads.
     :param most: how many at once; 0 to send each in the calling thread when it is needed.
     """
 

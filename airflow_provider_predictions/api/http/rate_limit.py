@@ -79,11 +79,10 @@ class RateLimiter:
             return reservation
 
     def refused(self, reservation: Reservation, now: float, seconds: float | None) -> float:
-        """Slow down all requests after the service refused one.
+        """Slow down all requests after the service refused one. Return the seconds until the next turn.
 
         :param now: monotonic seconds.
         :param seconds: the pause that the service asks for; None to wait for its window.
-        :return: seconds until the next turn.
         """
         with self._lock:
             if reservation in self._reservations:

@@ -69,10 +69,7 @@ class Position(Versioned, kw_only=True):
 
 @dataclass
 class EndlessGuard:
-    """Rejects a list that never ends.
-
-    :param parameter: the parameter of a request that chooses the page.
-    """
+    """Rejects a list that never ends. ``parameter`` is what chooses the page in a request."""
 
     title: str
     parameter: str

@@ -67,11 +67,9 @@ class FinishedEvents(Versioned):
     ) -> tuple[list[Prediction], FinishedEvents]:
         """Return the predictions to report now, and the state after that.
 
-        :param terminal: final statuses.
         :param statuses: only these are reported; None for all final ones.
         :param max_age: unfinished predictions older than this are given up.
         :param lookback: how long after its creation a prediction may appear in the list.
-        :param clock: the service's time when it sent the rows.
         """
         if clock.is_to_come(self.watermark):
             watermark = earlier(clock.earliest, lookback)

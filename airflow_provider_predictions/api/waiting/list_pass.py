@@ -149,11 +149,7 @@ class ListPass:
         self.paginator.list_end = self._history.list_end
 
     def advance(self, answer: Any, size: int, seconds: float, wanted: WantedIds) -> Page:
-        """Return the records of a page, and remove their ids from ``wanted``.
-
-        :param size: bytes of the response.
-        :param seconds: that it took.
-        """
+        """Return the records of a page of ``size`` bytes, and remove their ids from ``wanted``."""
         history, was_known = self._history, self._history.row_bytes or self._history.record_bytes
         page: Page = self.paginator.advance(answer)
         page_size = self.paginator.position.page_size
@@ -189,11 +185,7 @@ class ListPass:
             self.paginator.position.ended = True
 
     def on_error(self, error: PredictionsError, seconds: float, ids: int) -> None:
-        """Continue in another way after a page failed, or raise the error.
-
-        :param seconds: that the request took.
-        :param ids: how many are not answered yet.
-        """
+        """Continue in another way after a page failed with ``ids`` not answered yet, or raise the error."""
         if not error.asks_for_less:
             with suppress(PredictionsError):
                 self.paginator.on_error(error)

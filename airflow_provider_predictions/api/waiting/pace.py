@@ -28,11 +28,7 @@ class Pace:
     max_interval: float | None = None
 
     def seconds(self, age: float, error: PredictionsError | None = None) -> float:
-        """Seconds until the next poll.
-
-        :param age: seconds since the wait began.
-        :param error: of the last poll, if it failed.
-        """
+        """Seconds until the next poll of a wait that began ``age`` seconds ago; ``error`` ended the last."""
         grown = min(age * GROWTH, self.max_interval or 0)
         requested = (error.retry_after or 0) if error else 0
         return max(self.interval, grown, requested) * (1 + random.uniform(0, JITTER))
