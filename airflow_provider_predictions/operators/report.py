@@ -46,6 +46,7 @@ from airflow_provider_predictions.operators.report_arguments import (
 from airflow_provider_predictions.operators.report_record import instance_of, push_record
 from airflow_provider_predictions.report.options import Options
 from airflow_provider_predictions.report.source import landings
+from airflow_provider_predictions.report.tables import csv_names
 from airflow_provider_predictions.report.targets import count_missed
 from airflow_provider_predictions.report.window import make_window
 from airflow_provider_predictions.storage.log import LOG
@@ -187,7 +188,7 @@ class PredictionsReportOperator(ArgumentsTask):
             "logo",
             "str | ObjectStoragePath | Ref | None",
             StoragePath,
-            "an SVG or PNG file of at most 100 kB, as a path or URL; it becomes part of the page",
+            "an SVG or PNG file of at most 50 kB, as a path or URL; it becomes part of the page",
             example='"s3://aws_default@bucket/logo.svg"',
         ),
         Templated(
@@ -341,6 +342,9 @@ def _commit(
     summary = content.summary
     prepare(path)
     remove(path / MANIFEST)
+    for name in names(path):
+        if name in csv_names() - {file.name for file in files}:  # of a report that this one replaces
+            remove(path / name)
     for file in files:
         put_file(file, path / file.name)
     report: Report = {

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import base64
 import math
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from airflow_provider_predictions.api.coercion import BRACKETS, shown
 from airflow_provider_predictions.api.errors import ConfigurationError
 from airflow_provider_predictions.report.measures import MEASURES
 
 LONGEST_TITLE = 120
-LARGEST_LOGO = 100_000
+LARGEST_LOGO = 50_000
 """Bytes, since the logo is part of the page."""
 _PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -49,7 +50,7 @@ def checked_group(group_by: Any) -> str:
 
 def checked_currency(currency: Any) -> str:
     """Check a code of ISO 4217."""
-    if not (isinstance(currency, str) and len(currency) == 3 and currency.isascii() and currency.isupper()):
+    if not (isinstance(currency, str) and re.fullmatch("[A-Z]{3}", currency)):
         raise ValueError("must be a code of three letters, such as EUR")
     return currency
 
@@ -58,7 +59,16 @@ def checked_url(url: Any) -> str:
     """Check the URL of a prediction, with ``{id}`` in the place of its id."""
     if not isinstance(url, str) or not url.startswith(("https://", "http://")) or "{id}" not in url:
         raise ValueError("must be a URL with {id} in the place of the prediction's id")
+    if "@" in url.split("/")[2]:
+        raise ValueError("must not hold a user or a password, since readers of the report see it")
     return url
+
+
+def checked_number(given: Any) -> Any:
+    """Refuse True and False, which Python takes for numbers."""
+    if isinstance(given, bool):
+        raise ValueError("must be a number")
+    return given
 
 
 def as_data_url(content: bytes) -> str:
@@ -94,14 +104,23 @@ def _bounds(name: str, bounds: Any) -> dict[str, float]:
         raise _wrong(f"{name} names no group after the colon")
     if not isinstance(bounds, Mapping) or not bounds or not bounds.keys() <= {"min", "max"}:
         raise _wrong(f"{name} needs min, max or both, and nothing else")
-    for bound in bounds.values():
-        if isinstance(bound, bool) or not isinstance(bound, int | float) or not math.isfinite(bound):
-            raise _wrong(f"the bounds of {name} must be numbers")
-        if MEASURES[measure].format == "share" and not 0 <= bound <= 1:
-            raise _wrong(f"{name} is a share of 0 to 1: 0.05 is 5 %")
-    if bounds.get("min", -math.inf) > bounds.get("max", math.inf):
+    found = {key: _bound(name, bound) for key, bound in bounds.items()}
+    if MEASURES[measure].format == "share" and not all(0 <= bound <= 1 for bound in found.values()):
+        raise _wrong(f"{name} is a share of 0 to 1: 0.05 is 5 %")
+    if found.get("min", -math.inf) > found.get("max", math.inf):
         raise _wrong(f"the min of {name} is over its max")
-    return dict(bounds)
+    return found
+
+
+def _bound(name: str, given: Any) -> float:
+    """A number, or the text of one, as a template renders it."""
+    try:
+        found = math.nan if isinstance(given, bool) else float(given)
+    except (TypeError, ValueError, OverflowError):
+        found = math.nan
+    if not math.isfinite(found):
+        raise _wrong(f"the bounds of {name} must be numbers")
+    return found
 
 
 def _wrong(what: str) -> ConfigurationError:
@@ -113,4 +132,4 @@ ReportGroup = Annotated[Any, AfterValidator(checked_group)]
 ReportTargets = Annotated[Any, AfterValidator(checked_targets)]
 ReportTitle = Annotated[Any, AfterValidator(checked_title)]
 PredictionUrl = Annotated[Any, AfterValidator(checked_url)]
-Price = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Price = Annotated[float, BeforeValidator(checked_number), Field(ge=0, le=1e9, allow_inf_nan=False)]

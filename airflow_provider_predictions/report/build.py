@@ -5,24 +5,21 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cached_property
 from pathlib import Path
 
-from airflow_provider_predictions.api.errors import ConfigurationError
 from airflow_provider_predictions.api.filters import utc
-from airflow_provider_predictions.api.models import as_time
 from airflow_provider_predictions.report import page
+from airflow_provider_predictions.report.coverage import Sources, notes_of
 from airflow_provider_predictions.report.database import Database
 from airflow_provider_predictions.report.measures import MEASURES, Measure, measures_of
 from airflow_provider_predictions.report.options import DEFAULTS, Options
 from airflow_provider_predictions.report.source import Landed
 from airflow_provider_predictions.report.subjects import SUBJECTS
 from airflow_provider_predictions.report.summary import VERSION, Change, Content, History, Number, Summary
-from airflow_provider_predictions.report.targets import count_missed, judged, verdict
-from airflow_provider_predictions.report.window import Window, in_zone
-from airflow_provider_predictions.report.words import change, clean, number
+from airflow_provider_predictions.report.targets import Facts, count_missed, judged, verdict
+from airflow_provider_predictions.report.window import Window
+from airflow_provider_predictions.report.words import change, clean, listed, number
 
 PAGE, SUMMARY = "report.html", "summary.json"
 MAX_ROWS = 50
@@ -30,85 +27,6 @@ MAX_ROWS = 50
 MAX_GROUPS = 10
 MAX_CHANGES = 10
 """The most groups, and the most changes, in the summary."""
-
-
-@dataclass(frozen=True)
-class Sources:
-    """The landings of a report, and which periods they cover."""
-
-    landings: Sequence[Landed]
-    window: Window
-
-    @cached_property
-    def read(self) -> list[Landed]:
-        """The landings that may hold predictions of the window."""
-        return [landed for landed in self.landings if not landed.outside(self.window)]
-
-    @cached_property
-    def services(self) -> list[str]:
-        """The services of the landings, in alphabetical order.
-
-        :raises ConfigurationError: if a service has no reports.
-        """
-        found = sorted({landed.manifest["service"] for landed in self.landings})
-        if unknown := set(found) - set(SUBJECTS):
-            raise ConfigurationError(
-                f"source: holds landings of {_listed(sorted(unknown))}; there are reports of "
-                f"{_listed(sorted(SUBJECTS))} only"
-            )
-        return found
-
-    @cached_property
-    def oldest(self) -> datetime | None:
-        """The earliest creation time from which the sources are known to be complete."""
-        times = [as_time(landed.manifest["created_min"]) for landed in self.landings]
-        # An incremental path holds what was finished before, though its older landings may not be listed.
-        times += [
-            as_time(landed.manifest.get("committed_at"))
-            for landed in self.landings
-            if "incremental" in landed.manifest
-        ]
-        return min(filter(None, times), default=None)
-
-    def is_whole(self, age: int) -> bool:
-        """Whether the sources cover a period. The period before counts if they cover a part of it."""
-        starts = self.window.starts
-        return age == 0 or (
-            self.oldest is not None and self.oldest <= starts[age] if age > 1 else self._reaches_before
-        )
-
-    @property
-    def _reaches_before(self) -> bool:
-        return self.oldest is not None and self.oldest < self.window.start
-
-    def restricted(self, age: int) -> list[Landed]:
-        """The landings with a filter on statuses that were committed after a period began."""
-        start = self.window.starts[age]
-        return [
-            landed
-            for landed in self.read
-            if landed.statuses is not None
-            and (as_time(landed.manifest.get("committed_at")) or self.window.end) > start
-        ]
-
-    @cached_property
-    def missing(self) -> list[set[str]]:
-        """For each age, the states that a filter on statuses left out in whole or in part."""
-        return [
-            {
-                state
-                for landed in self.restricted(age)
-                for state, words in SUBJECTS[landed.manifest["service"]].states.items()
-                if not words <= (landed.statuses or set())
-            }
-            for age in range(len(self.window.starts))
-        ]
-
-    @property
-    def narrowed(self) -> str:
-        """The statuses that the landings were limited to, in words."""
-        asked = {landed.statuses for landed in self.restricted(1)}
-        return " or only ".join(sorted(_listed(sorted(words)) for words in asked if words is not None))
 
 
 def build(
@@ -176,9 +94,13 @@ def _summary(sources: Sources, database: Database, measures: Sequence[Measure], 
         judged(name, bounds, *_value(name, sources, totals, groups, measures))
         for name, bounds in options.targets.items()
     ]
-    judgement = verdict(targets, changes, totals, groups, currency)
+    overall: list[Change] = [
+        {"measure": measure, "group": None, "now": now, "before": before, "score": score}
+        for measure, now, before, score in database.overall()
+    ]
+    judgement = verdict(targets, Facts(totals, groups, changes, overall, currency, not sources.ended))
     services = [SUBJECTS[service].service.title for service in sources.services]
-    title = options.title or f"{_listed(services)}, {window.title}"
+    title = options.title or f"{listed(services)}, {window.title}"
     statuses = database.pairs("SELECT status, count(*) FROM record WHERE age = 0 GROUP BY ALL ORDER BY ALL")
     left_out = database.pairs(
         "SELECT reason, sum(count) FROM left_out_of GROUP BY ALL HAVING sum(count) > 0 ORDER BY ALL"
@@ -204,7 +126,7 @@ def _summary(sources: Sources, database: Database, measures: Sequence[Measure], 
         "verdict": judgement,
         "late": database.pairs("SELECT 'late', coalesce(sum(predictions), 0) FROM shown_late")["late"],
         "left_out": left_out,
-        "notes": _notes(sources),
+        "notes": notes_of(sources),
         "text": " ".join(
             filter(
                 None, [f"{title}: {_counts(totals)}.", judgement["text"], _sentence(count_missed(targets))]
@@ -267,7 +189,7 @@ def _value(
     """The value of a target's measure, and the reason if it is None."""
     measure, _, group = name.partition(":")
     if MEASURES[measure] not in measures:
-        titles = _listed([SUBJECTS[service].service.title for service in sources.services])
+        titles = listed([SUBJECTS[service].service.title for service in sources.services])
         return None, f"{titles} has no {measure}"
     if not MEASURES[measure].is_known(sources.missing[0]):
         return None, f"only {sources.narrowed} predictions were to land"
@@ -279,7 +201,7 @@ def _value(
 
 def _counts(totals: Mapping[str, Number]) -> str:
     count, share = totals["predictions"], totals["failed_share"]["now"]
-    text = f"{number('count', count['now'])} predictions"
+    text = f"{number('count', count['now'])} prediction{'' if count['now'] == 1 else 's'}"
     if count["before"]:
         text += f" ({change('count', count['now'], count['before'])})"
     return text if share is None else f"{text}, {number('share', share)} of the finished ones failed"
@@ -296,32 +218,3 @@ def _unread(landings: Sequence[Landed], window: Window) -> Counter[tuple[str, st
         if outside := landed.outside(window):
             counts[outside, str(landed.root)] += landed.manifest["count"]
     return counts
-
-
-def _listed(words: Sequence[str]) -> str:
-    return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
-
-
-def _notes(sources: Sources) -> list[str]:
-    """What a reader needs to know about the sources."""
-    notes, window = [], sources.window
-    missing = [state for state in ("succeeded", "failed", "waiting") if state in sources.missing[0]]
-    if missing:
-        share = "" if missing == ["waiting"] else ", and no share that failed"
-        which = "Only" if len({landed.statuses for landed in sources.read}) == 1 else "Of some landings only"
-        notes.append(
-            f"{which} {sources.narrowed} predictions were to land, so there is no number of "
-            f"{_listed(missing)} ones here{share}."
-        )
-    if sources.oldest and sources.oldest > window.before:
-        moment = f"{in_zone(sources.oldest, window.zone):%Y-%m-%d %H:%M}"
-        notes.append(
-            f"The sources hold nothing created before {moment}, so the period before may not be whole. Give "
-            "the report earlier landings, too, to compare with it."
-        )
-    notes.extend(
-        f"Records may be missing from {landed.path}: {landed.manifest['inconsistency']}"
-        for landed in sources.read
-        if landed.manifest["inconsistency"] and landed.manifest["consistent"] is not None
-    )
-    return notes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -127,7 +128,7 @@ class Database:
             UNION ALL SELECT NULL, -1, {columns} FROM {table} WHERE FALSE""",
             [] if groups is None else [sorted(groups)],
         ).fetchall()
-        return {(group, age): list(numbers) for group, age, *numbers in found}
+        return {(group, age): [_finite(x) for x in numbers] for group, age, *numbers in found}
 
     def largest(self, measure: Measure, most: int) -> list[str]:
         """The groups with most rows in the period and in the one before."""
@@ -136,6 +137,11 @@ class Database:
             GROUP BY ALL ORDER BY count(*) DESC, {measure.by} LIMIT {most}"""
         ).fetchall()
         return [name for (name,) in found]
+
+    def overall(self) -> list[tuple[Any, ...]]:
+        """Each measure of all predictions together that can be compared: now, before and the score."""
+        query = "SELECT measure, now, before, coalesce(score, 0) FROM compared WHERE is_total ORDER BY ALL"
+        return self._db.execute(query).fetchall()
 
     def define(self, measures: Sequence[Measure], missing: Sequence[Collection[str]]) -> list[Table]:
         """Create the tables of the report.
@@ -155,7 +161,7 @@ class Database:
         columns["field"] = columns["field"] or "count(*) AS fields, NULL::DOUBLE AS share_under_70"
         self._db.execute(Template(_sql("tables")).substitute(columns, amounts=amounts))
         views = self._db.execute(
-            "SELECT view_name, comment FROM duckdb_views() WHERE NOT internal ORDER BY view_oid"
+            "SELECT view_name, comment FROM duckdb_views() WHERE comment IS NOT NULL ORDER BY view_oid"
         ).fetchall()
         found = []
         for name, comment in views:
@@ -212,7 +218,10 @@ class Database:
         columns = [(quoted(name), kind) for name, kind, *_ in described if name != "row"]
         safe = ", ".join(f"plain({name}) AS {name}" if kind == "VARCHAR" else name for name, kind in columns)
         query = f"SELECT {safe} FROM shown_{table.name} ORDER BY row"
-        self._db.execute(f"COPY ({query}) TO {text(file)} (FORMAT csv, HEADER)")
+        # A spreadsheet that separates by semicolons would split a text without quotes there.
+        texts = ", ".join(name for name, kind in columns if kind == "VARCHAR")
+        quote = f", FORCE_QUOTE ({texts})" if texts else ""
+        self._db.execute(f"COPY ({query}) TO {text(file)} (FORMAT csv, HEADER{quote})")
 
     def _read(self, file: Path, subject: Subject) -> int:
         """Read a part into the table ``raw``, and return its number of records."""
@@ -340,6 +349,11 @@ def exactly(file: Path) -> str:
 
 def _at(moment: datetime) -> str:
     return f"TIMESTAMPTZ '{moment.isoformat()}'"
+
+
+def _finite(x: float | None) -> float | None:
+    """A number, or None if it is more than a double holds, which JSON has no word for."""
+    return x if x is None or math.isfinite(x) else None
 
 
 def _sql(name: str) -> str:

@@ -28,7 +28,7 @@ CREATE MACRO texts(json) AS
     CASE json_type(json) WHEN 'ARRAY' THEN from_json(json, '["VARCHAR"]') ELSE [words(json)] END;
 -- A spreadsheet would take such text for a formula.
 CREATE MACRO plain(text) AS
-    CASE WHEN regexp_matches(text, '^[=+\-@\t\r]') THEN '''' || text ELSE text END;
+    CASE WHEN regexp_matches(text, '^[\s\x{A0}\x{2028}\x{FEFF}]*[=+\-@＝＋－＠]') THEN '''' || text ELSE text END;
 -- An id that is a hash was made for a Parquet file, of a record that has none.
 CREATE MACRO given_id(text) AS
     CASE WHEN text <> '' AND NOT regexp_full_match(text, 'sha256:[0-9a-f]{64}') THEN text END;

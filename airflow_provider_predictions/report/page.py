@@ -194,7 +194,9 @@ def _card(name: str, values: History, summary: Summary) -> Card:
         label=measure.words,
         value=told(now),
         detail=_detail(name, summary),
-        delta=f"+{told(now)}" if before == 0 and now else change(measure.format, now, before),
+        delta=f"+{told(now)}"
+        if before == 0 and now and measure.format != "share"
+        else change(measure.format, now, before),
         was="" if before is None else f"from {told(before)}",
         tone=tone,
         is_bad=any(target["state"] == "missed" for target in targets)

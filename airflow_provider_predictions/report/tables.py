@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from importlib.resources import files
 from typing import Literal
 
 Chart = Literal["stack", "range", "heat"]
@@ -29,3 +31,9 @@ class Table:
     drawn: tuple[str, ...] = ()
     state: str | None = None
     services: tuple[str, ...] = ()
+
+
+def csv_names() -> frozenset[str]:
+    """The names of all CSV files that a report may write."""
+    queries = files(__package__).joinpath("tables.sql").read_text("utf-8")
+    return frozenset(f"{name}.csv" for name in re.findall(r"^COMMENT ON VIEW (\w+)", queries, re.MULTILINE))

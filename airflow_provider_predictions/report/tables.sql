@@ -7,24 +7,27 @@
 -- mean is that of both periods together. n, s and q are how many, their sum and the sum of their squares, of
 -- the period (1) and of the one before (0). A change of two standard deviations is hardly one of chance; a
 -- mean of fewer than five says nothing.
-CREATE VIEW changes AS
+CREATE VIEW compared AS
 WITH amount AS ($amounts), pair AS (
-    SELECT measure, kind, "group",
+    SELECT measure, kind, "group", grouping("group") = 1 AS is_total,
         coalesce(sum(n) FILTER (age = 0), 0) AS n1, coalesce(sum(n) FILTER (age = 1), 0) AS n0,
         coalesce(sum(s) FILTER (age = 0), 0) AS s1, coalesce(sum(s) FILTER (age = 1), 0) AS s0,
         coalesce(sum(q) FILTER (age = 0), 0) AS q1, coalesce(sum(q) FILTER (age = 1), 0) AS q0
-    FROM amount GROUP BY ALL
+    FROM amount GROUP BY GROUPING SETS ((measure, kind, "group"), (measure, kind))
 ), scored AS (
-    SELECT measure, "group", s1 AS now, s0 AS before, (s1 - s0) / nullif(sqrt(q1 + q0), 0) AS score
+    SELECT measure, "group", is_total, s1 AS now, s0 AS before,
+        (s1 - s0) / nullif(sqrt(q1 + q0), 0) AS score
     FROM pair WHERE kind = 'sum'
     UNION ALL
-    SELECT measure, "group", s1 / n1, s0 / n0, (s1 / n1 - s0 / n0) / nullif(sqrt(
+    SELECT measure, "group", is_total, s1 / n1, s0 / n0, (s1 / n1 - s0 / n0) / nullif(sqrt(
         greatest(0, (q1 + q0) / (n1 + n0) - ((s1 + s0) / (n1 + n0)) ** 2) * (1 / n1 + 1 / n0)), 0)
     FROM pair WHERE kind = 'mean' AND n1 >= 5 AND n0 >= 5
 )
-SELECT measure, "group", round(now, 9) AS now, round(before, 9) AS before, round(score, 6) AS score
-FROM scored
-WHERE abs(score) >= 2 AND (SELECT count(*) FROM record WHERE age = 1) > 0
+SELECT measure, "group", is_total, round(now, 9) AS now, round(before, 9) AS before, round(score, 6) AS score
+FROM scored WHERE isfinite(now) AND isfinite(before) AND (SELECT count(*) FROM record WHERE age = 1) > 0;
+
+CREATE VIEW changes AS
+SELECT measure, "group", now, before, score FROM compared WHERE NOT is_total AND abs(score) >= 2
 ORDER BY abs(score) DESC, measure, "group";
 COMMENT ON VIEW changes IS '{"title": "What changed",
     "meaning": "What differs from the period before by more than chance, the least likely first."}';

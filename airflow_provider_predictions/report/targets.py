@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from airflow_provider_predictions.api.wording import counted
 from airflow_provider_predictions.report.measures import MEASURES, Measure
@@ -35,41 +36,64 @@ def judged(name: str, bounds: Mapping[str, float], value: float | None, why_not:
     }
 
 
-def verdict(
-    targets: Sequence[Target],
-    changes: Sequence[Change],
-    measures: Mapping[str, Number],
-    groups: Mapping[str, Mapping[str, Number]],
-    currency: str | None,
-) -> Verdict:
+@dataclass(frozen=True)
+class Facts:
+    """What a verdict is decided from.
+
+    :param changes: of groups, the least likely first.
+    :param overall: each measure of all predictions together that could be compared, whatever its score.
+    :param is_covered: whether the landings reach to the end of the period.
+    """
+
+    totals: Mapping[str, Number]
+    groups: Mapping[str, Mapping[str, Number]]
+    changes: Sequence[Change]
+    overall: Sequence[Change]
+    currency: str | None
+    is_covered: bool
+
+
+def verdict(targets: Sequence[Target], facts: Facts) -> Verdict:
     """Decide whether to look, and at what: first a missed target, then what got much worse.
 
-    :param changes: the least likely first.
+    It is normal only if failures were compared, or a target on them is met.
     """
-    worse = [change for change in changes if _is_alarming(change)]
+    worse = sorted(filter(_is_alarming, [*facts.changes, *facts.overall]), key=lambda one: -abs(one["score"]))
     missed = [target for target in targets if target["state"] == "missed"]
-    if missed:
-        found: Target | Change = missed[0]
-        same = [change for change in worse if change["measure"] == found["measure"]]
-        if found["group"] is None and same:  # the group that is behind it
-            found = same[0]
-    elif worse:
-        found = worse[0]
-    elif not measures["predictions"]["now"]:
-        return _unknown("No predictions were created in this period.")
-    elif measures["failed_share"]["now"] is None:
-        return _unknown("Failures are not known.")
-    elif not (measures["predictions"]["before"] or targets):
-        return _unknown("There is nothing to compare with yet.")
-    else:
-        return {"state": "normal", "text": "Normal.", "measure": None, "group": None}
+    if not (missed or worse):
+        return _calm(targets, facts)
+    found: Target | Change = (missed or worse)[0]
+    behind = [one for one in worse if one["measure"] == found["measure"] and one not in facts.overall]
+    if found["group"] is None and behind:
+        found = behind[0]
     measure, group = MEASURES[found["measure"]], found["group"]
-    numbers = groups.get(group, {}) if group else measures
+    numbers = facts.groups.get(group, {}) if group else facts.totals
     before = numbers[measure.name]["before"] if measure.name in numbers else None
     text = f"Look at {clean(group)[:LONGEST]}: {measure.phrase}" if group else f"Look at {measure.phrase}:"
-    now = number(measure.format, found["now"], currency)
-    came = f"{number(measure.format, before, currency)} to {now}" if before is not None else now
+    now = number(measure.format, found["now"], facts.currency)
+    came = f"{number(measure.format, before, facts.currency)} to {now}" if before is not None else now
     return {"state": "look", "text": f"{text} {came}.", "measure": measure.name, "group": group}
+
+
+def _calm(targets: Sequence[Target], facts: Facts) -> Verdict:
+    """The verdict if no target is missed and nothing got much worse."""
+    totals = facts.totals
+    is_judged = any(one["measure"] == "failed_share" for one in facts.overall) or any(
+        target["measure"] in ("failed", "failed_share")
+        and (target["group"], target["state"]) == (None, "met")
+        for target in targets
+    )
+    if not totals["predictions"]["now"]:
+        if facts.is_covered:
+            return _unknown("No predictions were created in this period.")
+        return _unknown("No predictions of this period have landed yet.")
+    if is_judged:
+        return {"state": "normal", "text": "Normal.", "measure": None, "group": None}
+    if totals["failed_share"]["now"] is None and totals["failed"]["now"] is None:
+        return _unknown("Failures are not known.")
+    if not totals["predictions"]["before"]:
+        return _unknown("There is nothing to compare with yet.")
+    return _unknown("Too few finished predictions have landed to compare.")
 
 
 def count_missed(targets: Sequence[Target]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from airflow_provider_predictions.report.measures import Format
@@ -14,6 +15,11 @@ CURRENCIES = {"EUR": "€", "USD": "$", "GBP": "£", "JPY": "¥"}
 UNKNOWN = "\u2013"
 MINUS = "\u2212"
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def listed(words: Sequence[str]) -> str:
+    """Join words with commas and a final "and"."""
+    return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
 
 
 def clean(cell: Any) -> Any:

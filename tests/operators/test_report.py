@@ -202,6 +202,27 @@ def test_templates_are_checked_once_they_are_rendered(tmp_path: Path) -> None:
     assert operator.execute({})["count"] == 5
 
 
+def test_a_report_leaves_no_table_of_the_one_that_it_replaces(tmp_path: Path) -> None:
+    for service in ("vlmrun", "cradl"):
+        land(service, tmp_path / "landed" / service, made(service, START, END, 5))
+    path, files = f"file://{tmp_path}/report", tmp_path / "report"
+    make(source=str(tmp_path / "landed"), path=path, period=(START, END)).execute({})
+    files.joinpath("own.csv").write_text("not of a report")
+
+    found = make(source=str(tmp_path / "landed/vlmrun"), path=path, period=(START, END)).execute({})
+
+    assert {file.stem for file in files.glob("*.csv")} == {*found["tables"], "own"}
+
+
+def test_the_bound_of_a_target_is_a_template_too(tmp_path: Path) -> None:
+    operator = breached(tmp_path, targets={"failed": {"max": "{{ params.most }}"}})
+    operator.render_template_fields({"params": {"most": 0}})
+
+    (target,) = operator.execute({})["summary"]["targets"]
+
+    assert (target["max"], target["state"]) == (0, "missed")
+
+
 TARGETS = {
     "failed_share": {"max": 0.0},
     "predictions": {"min": 1},
@@ -213,7 +234,7 @@ TARGETS = {
 def breached(tmp_path: Path, **arguments: Any) -> PredictionsReportOperator:
     land("vlmrun", tmp_path / "landed", made("vlmrun", EARLIER, END, 200))
     paths = {"source": str(tmp_path / "landed"), "path": f"file://{tmp_path}/report"}
-    return make(**paths, period=(START, END), targets=TARGETS, **arguments)
+    return make(**{**paths, "period": (START, END), "targets": TARGETS, **arguments})
 
 
 def test_each_target_is_met_missed_or_unknown_with_the_reason(tmp_path: Path) -> None:
@@ -330,6 +351,10 @@ def test_what_is_no_logo_is_named(content: bytes, named: str, tmp_path: Path) ->
         ({"title": "a\nb"}, "title: .*one line"),
         ({"prediction_url": "https://app.example.com"}, "prediction_url: .*{id}"),
         ({"prediction_url": "javascript:{id}"}, "prediction_url: "),
+        ({"prediction_url": "https://user:pw@app.example.com/{id}"}, "prediction_url: .*password"),
+        ({"targets": {"credits": {"max": 10**400}}}, "targets: the bounds of credits must be numbers"),
+        ({"price_per_credit": True, "currency": "EUR"}, "price_per_credit: "),
+        ({"price_per_credit": 1, "currency": "A1B"}, "currency: .*EUR"),
     ],
 )
 def test_a_wrong_choice_is_named_while_the_dag_is_parsed(arguments: dict[str, Any], named: str) -> None:

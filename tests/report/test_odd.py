@@ -9,6 +9,8 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from airflow_provider_predictions.report.window import make_window
 from tests.report.landed import land, left_out, report, table
 from tests.report.records import made
@@ -47,6 +49,41 @@ def cradl(n: int, **members: Any) -> bytes:
         "modelId": "m",
     }
     return json.dumps(given | members).encode()
+
+
+def test_a_spreadsheet_takes_no_text_of_a_csv_for_a_formula(tmp_path: Path) -> None:
+    texts = [
+        "=1+1",
+        "x;=1+1",
+        "\n=1",
+        " =1",
+        "\u00a0=1",
+        "\ufeff=1",
+        "\uff1d1",
+        "+1",
+        "-1",
+        "@x",
+        "\t=1",
+        "plain",
+    ]
+    records = [vlmrun(n, domain=text) for n, text in enumerate(texts)]
+    land("vlmrun", tmp_path / "landed", records)
+
+    report(str(tmp_path / "landed"), WINDOW, tmp_path / "files")
+
+    lines = (tmp_path / "files/by_group.csv").read_text().split("\n", 1)[1]
+    found = {row[0] for row in table(tmp_path / "files", "by_group")}
+    assert {text for text in found if not text.startswith("'")} == {"plain", "x;=1+1"}
+    assert '"x;=1+1",' in lines  # in quotes, so that one that separates by semicolons does not split it
+
+
+def test_numbers_that_no_double_holds_are_not_known(tmp_path: Path) -> None:
+    land("vlmrun", tmp_path / "landed", [vlmrun(n, usage={"credits_used": 1e308}) for n in range(2)])
+
+    summary = report(str(tmp_path / "landed"), WINDOW, tmp_path / "files")
+
+    assert summary["measures"]["credits"]["now"] is None
+    json.loads((tmp_path / "files/summary.json").read_text(), parse_constant=pytest.fail)
 
 
 class Elements(HTMLParser):
