@@ -35,6 +35,7 @@ from airflow_provider_predictions.api.models import (
 )
 from airflow_provider_predictions.api.pagination.cursor import CursorPage, CursorPaginator
 from airflow_provider_predictions.api.service import Service, reading
+from airflow_provider_predictions.api.values import Values, fields
 
 CradlStatus = Literal["pending", "succeeded", "failed"]
 """The statuses of the specification. Cradl may add others."""
@@ -129,6 +130,11 @@ class _Row(msgspec.Struct, rename="camel", gc=False):
     postprocess_config: msgspec.Raw = _NULL
 
 
+class _Extracted(msgspec.Struct, rename="camel", gc=False):
+    values: msgspec.Raw = msgspec.field(name="predictions", default=_NULL)
+    document: str | None = msgspec.field(name="documentId", default=None)
+
+
 def _fits_in_url(token: str) -> bool:
     """Whether a token can be sent back. The specification allows 4,096 characters."""
     try:
@@ -175,6 +181,8 @@ class Cradl(Service[CradlFilters]):
         Column("errors", "json"),
         Column("error", "text"),
     )
+    extracted = _Extracted
+    group_name = "model_id"
     # The specification sets no limit to maxResults. The vendor's own clients request at most 100.
     default_page_size = 100
     rate_limit_window = 1  # by cradl-sdk-python, "Too Many Requests" is a limit per second
@@ -191,6 +199,10 @@ class Cradl(Service[CradlFilters]):
         values = (envelope.predictions, envelope.inference_time)
         finished = envelope.file_url or any(map(_is_given, values))
         return envelope.status or ("succeeded" if finished else "pending")
+
+    @override
+    def add_values(self, values: Values, extracted: Any) -> None:
+        fields(values, extracted)
 
     def page(self, body: bytes) -> CursorPage:
         """Read a page and the token of the next one, None on the last page."""

@@ -85,6 +85,8 @@ class CradlPredictionsToObjectStorageOperator(CradlTask, PredictionsToObjectStor
             page_size: int | str | Ref | None = None,
             retry_policy: RetryPolicy | None = RETRY_POLICY,
             file_format: Literal["jsonl", "parquet"] = "jsonl",
+            shape: Literal["records", "values"] = "records",
+            paths: str | Collection[str | Ref] | Ref | None = None,
             compression: Literal["gzip", "zstd"] | None = None,
             records_per_part: int = 100000,
             prefetch: int = 1,

@@ -10,7 +10,7 @@ from airflow.providers.common.compat.sdk import BaseHook, BaseOperatorLink, Cont
 
 from airflow_provider_predictions._compat import AIRFLOW_V_3_0_PLUS
 from airflow_provider_predictions.storage.console import console_url, plain_url
-from airflow_provider_predictions.storage.manifest import Manifest
+from airflow_provider_predictions.storage.manifest import Manifest, rows_of
 
 if TYPE_CHECKING:
     from airflow.providers.openlineage.extractors import OperatorLineage
@@ -74,7 +74,7 @@ def facets(base_url: str, manifest: Manifest) -> OperatorLineage[Any, Any]:
 
     service = urlsplit(base_url)
     statistics = OutputStatisticsOutputDatasetFacet(
-        rowCount=manifest["count"],
+        rowCount=rows_of(manifest),
         size=sum(part["bytes"] for part in manifest["parts"]),
         fileCount=len(manifest["parts"]),
     )

@@ -24,7 +24,7 @@ from airflow_provider_predictions.storage import checkpoint
 from airflow_provider_predictions.storage.attempt import Attempt
 from airflow_provider_predictions.storage.checkpoint import Progress
 from airflow_provider_predictions.storage.errors import warning_only
-from airflow_provider_predictions.storage.formats import Format
+from airflow_provider_predictions.storage.formats import RECORDS, Format
 from airflow_provider_predictions.storage.local import sha256_of
 from airflow_provider_predictions.storage.manifest import REJECTED, Manifest, Part, manifest
 from airflow_provider_predictions.storage.objects import get_file, put_file
@@ -130,6 +130,8 @@ class Landing:
             rejected = self.attempt.path(REJECTED)
             put_file(progress.rejected.path, rejected)
         self._take_over()
+        if self.form.shape != RECORDS:
+            facts |= {"shape": self.form.shape, "rows": sum(part.rows or 0 for part in progress.parts)}
         return manifest(self.attempt.directory, progress.parts, progress.totals, rejected, **facts)
 
     def identities(self) -> Iterator[tuple[str, datetime | None]]:
@@ -151,16 +153,16 @@ class Landing:
         spool.close()
         content = self.form.convert(spool.path, self._directory / "converted")
         sha256 = spool.sha256 if content == spool.path else sha256_of(content)
-        part = self._put_part(content, spool.count, sha256, len(progress.parts))
+        part = self._put_part(content, spool.count, sha256, len(progress.parts), self.form.rows(content))
         self._take_over()
         progress.parts.append(part)
         progress.spool = Spool.new(self._directory / f"part-{len(progress.parts)}")
         return spool.path
 
-    def _put_part(self, file: Path, count: int, sha256: str, number: int) -> Part:
+    def _put_part(self, file: Path, count: int, sha256: str, number: int, rows: int | None) -> Part:
         target = self.attempt.path(f"part-{number:05}", self.form.suffix)
         put_file(file, target)
-        return Part(target.name, count, file.stat().st_size, sha256)
+        return Part(target.name, count, file.stat().st_size, sha256, rows)
 
     def _resumed(self) -> Progress | None:
         """Continue what an earlier attempt has written, copied to names of this one.
@@ -203,7 +205,7 @@ class Landing:
         get_file(source, copy, part.bytes)
         if sha256_of(copy) != part.sha256:
             raise ValueError(f"{part.name} is not what an earlier attempt has written")
-        return self._put_part(copy, part.count, part.sha256, number)
+        return self._put_part(copy, part.count, part.sha256, number, part.rows)
 
 
 def forget(attempt: Attempt) -> None:

@@ -19,6 +19,7 @@ from airflow_provider_predictions.api.limits import MAX_NAMED
 from airflow_provider_predictions.api.models import Observed, Page
 from airflow_provider_predictions.api.state import VERSION
 from airflow_provider_predictions.storage.console import plain_url
+from airflow_provider_predictions.storage.formats import RECORDS
 from airflow_provider_predictions.storage.objects import read
 
 MANIFEST = "_manifest.json"
@@ -39,6 +40,7 @@ class PartFacts(TypedDict):
     count: int
     bytes: int
     sha256: str
+    rows: NotRequired[int]
 
 
 class Manifest(TypedDict):
@@ -49,7 +51,8 @@ class Manifest(TypedDict):
     record is missing, False where something was seen to be wrong, and None where the service gives no way to
     know; ``inconsistency`` says why it is not True. ``looked_at`` counts the records that were read, before
     filters dropped some. ``filters`` are those that narrow what lands:
-    ``statuses``, None for all, and of the others those that were given.
+    ``statuses``, None for all, and of the others those that were given. ``shape`` is what a row of a part is,
+    and ``rows`` their number. Both are missing where each row is a record, as are the ``rows`` of each part.
     """
 
     version: int
@@ -70,6 +73,8 @@ class Manifest(TypedDict):
     requests: int
     service: str
     format: str
+    shape: NotRequired[str]
+    rows: NotRequired[int]
     compression: str | None
     ordered: bool
     consistent: bool | None
@@ -88,12 +93,14 @@ class Part(msgspec.Struct, frozen=True):
     :param name: relative to the landing's directory.
     :param bytes: of the object as stored.
     :param sha256: of the object as stored, in hex.
+    :param rows: None where each record is a row.
     """
 
     name: Annotated[str, msgspec.Meta(pattern=rf"^{_PART}\Z")]
     count: int
     bytes: int
     sha256: str
+    rows: int | None = None
 
 
 class Totals(msgspec.Struct):
@@ -207,8 +214,19 @@ def manifest(
 def _facts(directory: ObjectStoragePath, part: Part) -> PartFacts:
     """A part as a manifest names it."""
     target = directory / part.name
-    return {"uri": str(target), "url": plain_url(target), "count": part.count, "bytes": part.bytes,
-            "sha256": part.sha256}  # fmt: skip
+    facts: PartFacts = {"uri": str(target), "url": plain_url(target), "count": part.count,
+                        "bytes": part.bytes, "sha256": part.sha256}  # fmt: skip
+    return facts if part.rows is None else {**facts, "rows": part.rows}
+
+
+def shape_of(content: Manifest) -> str:
+    """What a row of a part is."""
+    return content.get("shape", RECORDS)
+
+
+def rows_of(content: Manifest) -> int:
+    """The number of rows in all parts."""
+    return content.get("rows", content["count"])
 
 
 def as_json(content: Manifest) -> bytes:

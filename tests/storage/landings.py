@@ -26,6 +26,7 @@ KINDS: list[Any] = [
     pytest.param("cradl", {"compression": "gzip"}, id="gzip"),
     pytest.param("vlmrun", {"compression": "zstd", "prefetch": 0}, id="zstd"),
     pytest.param("vlmrun", {"file_format": "parquet"}, id="parquet"),
+    pytest.param("vlmrun", {"file_format": "parquet", "shape": "values"}, id="values"),
     pytest.param("cradl", {"file_format": "parquet", "records_per_part": 1000}, id="one large part"),
     pytest.param("vlmrun", WINDOW, id="window"),
     pytest.param("cradl", {"statuses": "failed", "records_per_part": 7}, id="statuses"),
