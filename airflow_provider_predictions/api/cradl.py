@@ -225,13 +225,6 @@ class Cradl(Service[CradlFilters]):
 
     @override
     def values_request(self, prediction: Prediction) -> PageRequest | None:
-        try:
-            return self._values_request(prediction)
-        except RecursionError:
-            # A thread with a shorter stack split it.
-            raise UnusableFileError(f"{self.title} nests a record too deeply to find its fileUrl") from None
-
-    def _values_request(self, prediction: Prediction) -> PageRequest | None:
         row = json_slices.fields(prediction.raw, _Row)
         if row is None or _is_given(row.predictions):
             return None
@@ -241,7 +234,7 @@ class Cradl(Service[CradlFilters]):
             raise UnusableFileError(f"{self.title} names no fileUrl, though the prediction has succeeded")
         request = file_request(self.title, row.file_url)
         # cradl-sdk-python also requests the format in which the prediction was made.
-        config = json_slices.value(bytes(row.postprocess_config))
+        config = json_slices.value_or_text(bytes(row.postprocess_config))
         output_format = config.get("outputFormat") if isinstance(config, dict) else None
         # The signature of a foreign URL may cover its query.
         if isinstance(output_format, str) and self.trusts(row.file_url):

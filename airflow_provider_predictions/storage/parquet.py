@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from airflow_provider_predictions.api.json_slices import joined, members, value
+from airflow_provider_predictions.api.json_slices import joined, members, value_or_text
 from airflow_provider_predictions.api.models import Column, as_time
 from airflow_provider_predictions.storage.formats import Format
 
@@ -108,12 +108,12 @@ def _typed(column: Column, text: bytes) -> Any:
         return None
     if column.kind == "json":
         return _text(text)
-    found = value(text)
+    found = value_or_text(text)
     if column.kind == "time":
         return as_time(found)
     if column.kind == "number":
         return _exactly(found)
-    return found if isinstance(found, str) else None
+    return found if isinstance(found, str) and text.startswith(b'"') else None
 
 
 def _exactly(found: Any) -> float | None:
