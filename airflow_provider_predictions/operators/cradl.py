@@ -89,6 +89,7 @@ class CradlPredictionsToObjectStorageOperator(CradlTask, PredictionsToObjectStor
             paths: str | Collection[str | Ref] | Ref | None = None,
             compression: Literal["gzip", "zstd"] | None = None,
             records_per_part: int = 100000,
+            partition_by: Literal["created_date"] | None = None,
             prefetch: int = 1,
             incremental: bool = False,
             max_age: timedelta | float | None = None,

@@ -194,6 +194,7 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
                 attempt,
                 form,
                 records_per_part=self.records_per_part,
+                partition_by=self.partition_by,
                 arguments=arguments,
                 asked=expected_words(wanted),
                 restore=partial(self._restore, paginator, cursor),
@@ -260,7 +261,7 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
             "run": [attempt.task.run, attempt.task.started, attempt.generation],
             "url": service.base_url,
             "format": [self.file_format, self.compression, self.records_per_part, self.fetch_values],
-            "shape": [form.shape, form.paths],
+            "shape": [form.shape, form.paths, self.partition_by],
             "filters": filters.model_dump(mode="json"),
             "incremental": self.incremental and [str(self.max_age), str(self.lookback)],
         }

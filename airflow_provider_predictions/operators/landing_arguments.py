@@ -70,6 +70,14 @@ LANDING = declare(
         default=100_000,
     ),
     Argument(
+        "partition_by",
+        'Literal["created_date"] | None',
+        Literal[None, "created_date"],
+        "``created_date`` writes parts into directories by day of creation, such as "
+        "``created_date=2026-11-01/``",
+        example='"created_date"',
+    ),
+    Argument(
         "prefetch",
         "int",
         Annotated[int, Field(ge=0, le=MAX_PREFETCH)],

@@ -71,7 +71,7 @@ class Landed:
                 f"{argument}: {self.path} holds rows of the shape {short(shape)}, which cannot be read here. "
                 f'Give a landing with shape="{RECORDS}"'
             )
-        target = self.path / name_of(facts["uri"])
+        target = self.path / name_of(facts["uri"], is_partitioned="partition_by" in self.manifest)
         file = directory / target.name
         try:
             if is_local(target):

@@ -21,6 +21,7 @@ from airflow_provider_predictions.api.state import VERSION
 from airflow_provider_predictions.storage.console import plain_url
 from airflow_provider_predictions.storage.formats import RECORDS
 from airflow_provider_predictions.storage.objects import read
+from airflow_provider_predictions.storage.partitions import FOLDER
 
 MANIFEST = "_manifest.json"
 REJECTED = "_rejected"
@@ -53,6 +54,7 @@ class Manifest(TypedDict):
     filters dropped some. ``filters`` are those that narrow what lands:
     ``statuses``, None for all, and of the others those that were given. ``shape`` is what a row of a part is,
     and ``rows`` their number. Both are missing where each row is a record, as are the ``rows`` of each part.
+    ``partition_by`` is ``created_date`` where each part lies in the directory of a day, and else missing.
     """
 
     version: int
@@ -75,6 +77,7 @@ class Manifest(TypedDict):
     format: str
     shape: NotRequired[str]
     rows: NotRequired[int]
+    partition_by: NotRequired[str]
     compression: str | None
     ordered: bool
     consistent: bool | None
@@ -96,7 +99,7 @@ class Part(msgspec.Struct, frozen=True):
     :param rows: None where each record is a row.
     """
 
-    name: Annotated[str, msgspec.Meta(pattern=rf"^{_PART}\Z")]
+    name: Annotated[str, msgspec.Meta(pattern=rf"^({FOLDER}/)?{_PART}\Z")]
     count: int
     bytes: int
     sha256: str
@@ -158,13 +161,14 @@ def _count(counts: dict[str, int], words: list[str]) -> None:
         counts[word] = counts.get(word, 0) + number
 
 
-def name_of(uri: str) -> str:
-    """The name of a part, which lies beside its manifest, wherever the URL points.
+def name_of(uri: str, *, is_partitioned: bool = False) -> str:
+    """The name of a part, which lies beside its manifest or in a directory there, wherever the URL points.
 
+    :param is_partitioned: whether it lies in the directory of a day.
     :raises ValueError: if landings give no such name. So no name leads out of the directory.
     """
-    name = PurePosixPath(uri).name
-    if not re.fullmatch(_PART, name):
+    name = "/".join(PurePosixPath(uri).parts[-2 if is_partitioned else -1 :])
+    if not re.fullmatch(f"{FOLDER}/{_PART}" if is_partitioned else _PART, name):
         raise ValueError("a part has another name than landings give")
     return name
 
@@ -184,7 +188,11 @@ def parts_of(content: Manifest) -> list[Part]:
 
     :raises ValueError: if it names what is no part.
     """
-    return [msgspec.convert({**part, "name": name_of(part["uri"])}, Part) for part in content["parts"]]
+    names = [name_of(part["uri"], is_partitioned="partition_by" in content) for part in content["parts"]]
+    return [
+        msgspec.convert({**part, "name": name}, Part)
+        for part, name in zip(content["parts"], names, strict=True)
+    ]
 
 
 def manifest(
