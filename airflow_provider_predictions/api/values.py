@@ -7,47 +7,19 @@ letters, digits, ``_`` and ``-``. A label is the path without positions: ``lines
 from __future__ import annotations
 
 import json
-import math
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection
 from fnmatch import fnmatchcase
 from typing import Any
 
-import msgspec
-
 from airflow_provider_predictions.api.limits import MAX_REMEMBERED_NAMES, MAX_VALUE_DEPTH
+from airflow_provider_predictions.api.spelled_json import Digits, as_json, as_number
 
 _PLAIN = re.compile(r"[\w-]+")
 _METADATA = "_metadata"
 _OF_METADATA = frozenset({"confidence", "bboxes", "bbox", "page", "content"})
-_MINUS_ZERO = re.compile(rb"-0[\],}\s]")
 _POSITION = re.compile(r"\[(?:[0-9]*|\*)\]")
 _INT32 = 2**31
-_EXACT = 2**53
-"""Up to here, a double holds every integer."""
-
-
-class Digits(str):
-    """A number, spelled as the service spelled it."""
-
-    __slots__ = ()
-
-
-_decode = msgspec.json.Decoder(float_hook=Digits).decode
-
-
-def spelled(text: bytes) -> Any:
-    """Decode a JSON value. Numbers keep their spelling; of two equal names in an object, the last counts.
-
-    :raises RecursionError: if it is nested more deeply than Python reads.
-    """
-    if not _MINUS_ZERO.search(text):  # an integer, which would lose its sign
-        try:
-            return _decode(text)
-        except (ValueError, msgspec.DecodeError):  # such as NaN, half of a surrogate pair, 5,000 digits
-            pass
-    characters = text.decode("utf-8-sig", "surrogateescape")
-    return json.loads(characters, parse_int=Digits, parse_float=Digits, parse_constant=Digits)
 
 
 class Choice(dict[str, bool]):
@@ -111,15 +83,18 @@ class Values:
     def __len__(self) -> int:
         return len(self.records)
 
-    def add(self, path: str, label: str, value: Any, facts: _Facts = _NO_FACTS) -> None:
-        """Add a value, if its label is chosen."""
+    def add(self, path: str, label: str, value: Any, facts: _Facts = _NO_FACTS) -> bool:
+        """Add a value, if its label is chosen.
+
+        :return: whether it is.
+        """
         if not self._choice[label]:
-            return
+            return False
         kind, number = type(value), None
         if kind is Digits or kind is int:
-            value, number = str(value), _number(value)
+            value, number = str(value), as_number(value)
         elif kind is not str and value is not None:
-            value = _as_json(value)
+            value = as_json(value)
         self.records.append(self.record)
         self.paths.append(path)
         self.labels.append(label)
@@ -129,11 +104,12 @@ class Values:
         self.confidences.append(confidence)
         self.levels.append(level)
         self.pages.append(page)
+        return True
 
-    def add_text(self, text: str) -> None:
-        """Add JSON that is too deep to be read, as one value."""
-        self.deep.append(self.record)
-        self.add("", "", text)
+    def add_deep(self, path: str, label: str, value: Any, facts: _Facts = _NO_FACTS) -> None:
+        """Add what is nested too deeply as one value, which is its JSON text."""
+        if self.add(path, label, value, facts):
+            self.deep.append(self.record)
 
 
 def leaves(values: Values, found: Any) -> None:
@@ -152,8 +128,7 @@ def _add_leaves(values: Values, found: Any, path: str, label: str, facts: _Facts
     if not found or (kind is not dict and kind is not list):
         values.add(path, label, found, facts)
     elif not levels:
-        values.deep.append(values.record)
-        values.add(path, label, found, facts)
+        values.add_deep(path, label, found, facts)
     elif kind is dict:
         for name, member in found.items():
             if name.endswith(_METADATA) and _is_metadata(name, member, found):
@@ -258,60 +233,12 @@ class _Steps(dict[str, str]):
 _STEPS = _Steps()
 
 
-def _number(value: Any) -> float | None:
-    """A JSON number as a double. None if it is none, or if a double cannot hold it."""
-    if type(value) is int:
-        return float(value) if -_EXACT <= value <= _EXACT else None
-    if type(value) is Digits:
-        number = float(value)
-        is_exact = abs(number) <= _EXACT or not value.lstrip("-").isdigit()
-        return number if math.isfinite(number) and is_exact else None
-    return None
-
-
 def _confidence(value: Any) -> tuple[float | None, str | None]:
     """A confidence as a number, or as a word, as it was sent."""
-    return _number(value), value if type(value) is str else None
+    return as_number(value), value if type(value) is str else None
 
 
 def _page(value: Any) -> int | None:
-    number = _number(value)
+    number = as_number(value)
     is_page = number is not None and number.is_integer() and -_INT32 <= number < _INT32
     return int(number) if is_page and number is not None else None
-
-
-def _as_json(value: Any) -> str:
-    """JSON text, without recursion, and with numbers as they were spelled."""
-    written: list[str] = []
-    left: list[Iterator[Any]] = [iter([value])]
-    ends = [""]
-    while left:
-        for each in left[-1]:
-            if type(each) is _Text:
-                written.append(each.text)
-            elif type(each) is dict:
-                written.append("{")
-                left.append(_parts([(json.dumps(name) + ":", member) for name, member in each.items()]))
-                ends.append("}")
-                break
-            elif type(each) is list:
-                written.append("[")
-                left.append(_parts([("", element) for element in each]))
-                ends.append("]")
-                break
-            else:
-                written.append(each if type(each) is Digits else json.dumps(each))
-        else:
-            left.pop()
-            written.append(ends.pop())
-    return "".join(written)
-
-
-class _Text(msgspec.Struct):
-    text: str
-
-
-def _parts(members: Sequence[tuple[str, Any]]) -> Iterator[Any]:
-    for number, (name, value) in enumerate(members):
-        yield _Text(f",{name}" if number else name)
-        yield value

@@ -17,7 +17,8 @@ from airflow_provider_predictions.api import json_slices
 from airflow_provider_predictions.api.coercion import short
 from airflow_provider_predictions.api.limits import MAX_NAMED, MAX_VALUE_DEPTH
 from airflow_provider_predictions.api.models import Prediction
-from airflow_provider_predictions.api.values import Choice, Values, spelled
+from airflow_provider_predictions.api.spelled_json import spelled
+from airflow_provider_predictions.api.values import Choice, Values
 from airflow_provider_predictions.api.wording import counted, listed
 from airflow_provider_predictions.storage.formats import VALUES
 from airflow_provider_predictions.storage.parquet import ParquetFormat, clean
@@ -115,7 +116,7 @@ class ParquetValues(ParquetFormat):
         try:
             extracted = spelled(text)
         except RecursionError:
-            values.add_text(text.decode("utf-8", "backslashreplace"))
+            values.add_deep("", "", text.decode("utf-8", "backslashreplace"))
         else:
             self.service.add_values(values, extracted)
 

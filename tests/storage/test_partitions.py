@@ -168,6 +168,29 @@ def test_a_later_landing_removes_the_days_of_the_one_before(
 
 
 @pytest.mark.parametrize("service_name", ["vlmrun"])
+@pytest.mark.parametrize("incremental", [False, True])
+def test_another_run_removes_the_days_of_an_attempt_that_was_killed(
+    land, interrupted, record_store: RecordStore, file_store: ObjectStoragePath, machine: Machine, incremental
+) -> None:
+    record_store.fill(200, days=5)
+    arguments = ARGUMENTS | {"incremental": incremental}
+    interrupted(after=7, **arguments)
+    root = Path(file_store.path)
+    left = set(root.rglob("created_date=*/part-*"))
+    unfinished = next(iter(left)).with_suffix(".jsonl.0123456789abcdef.new")
+    unfinished.write_bytes(b"cut short")
+    record_store.clear()
+    record_store.fill(10, days=2)
+
+    manifest = land(context_of("another run"), **arguments)
+
+    assert left
+    assert {str(path) for path in root.rglob("part-*")} == {part["url"] for part in manifest["parts"]}
+    days_left = {path.name for path in root.rglob("created_date=*")}
+    assert days_left == {folder(part, manifest) for part in manifest["parts"]}
+
+
+@pytest.mark.parametrize("service_name", ["vlmrun"])
 def test_each_store_holds_the_days_and_is_swept(land, record_store: RecordStore, store) -> None:
     path = store / "landed"
     record_store.fill(30, days=3)

@@ -17,7 +17,10 @@ import pyarrow.parquet as pq
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
+from airflow_provider_predictions.api.errors import ConfigurationError
+from airflow_provider_predictions.api.http.auth import BearerAuth
 from airflow_provider_predictions.api.limits import MAX_VALUE_DEPTH
+from airflow_provider_predictions.api.vlmrun import VlmRun
 from airflow_provider_predictions.sandbox.server import Sandbox
 from airflow_provider_predictions.sandbox.store import RecordStore
 from airflow_provider_predictions.storage.formats import make_format
@@ -180,6 +183,7 @@ def test_a_path_leads_to_each_leaf(of_response: Convert) -> None:
 def test_a_response_may_be_any_json(of_response: Convert) -> None:
     assert of_response('"text"') == [("", "text")]
     assert of_response("0") == [("", "0")]
+    assert of_response("-0") == [("", "-0")]
     assert of_response('[1, {"a": 2}]') == [("[0]", "1"), ("[1].a", "2")]
 
 
@@ -357,6 +361,15 @@ def test_what_is_nested_too_deeply_is_one_value(
     assert "'p-1'" in caplog.text
 
 
+def test_what_is_nested_too_deeply_is_chosen_by_its_label_too(
+    of_response: Convert, caplog: pytest.LogCaptureFixture
+) -> None:
+    deep = '{"a":' * 200 + "1" + "}" * 200
+
+    assert of_response(deep, paths=("a.a",)) == []
+    assert caplog.text == ""
+
+
 def test_row_groups_are_bounded_and_end_with_a_record(tmp_path: Path) -> None:
     lines, count = tmp_path / "lines", ROWS_PER_GROUP // 30
     response = {f"n{number}": number for number in range(40)}
@@ -383,6 +396,15 @@ def test_values_have_at_least_a_fifth_of_the_speed_of_records(service: str, tmp_
             seconds.append(time.process_time() - start)
 
     assert min(took["values"]) <= 5 * min(took["records"])
+
+
+def test_a_service_that_does_not_say_where_its_values_are_has_none() -> None:
+    class Acme(VlmRun):
+        title = "Acme"
+        extracted = None
+
+    with pytest.raises(ConfigurationError, match="shape: it is not known where Acme puts the values"):
+        make_format("parquet", None, Acme("https://acme.test", BearerAuth("key")), "values")
 
 
 # --- landings ----------------------------------------------------------------------------------------
