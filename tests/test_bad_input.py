@@ -25,6 +25,7 @@ WATCHER = "VlmRunPredictionsEventTrigger({})"
 NO_WATCHERS = (
     "VlmRunPredictionsEventTrigger: asset watchers need Airflow 3.0 or newer; wait with a sensor instead"
 )
+VALUES = "file_format='parquet', shape='values'"
 FIRST = "created_after='2026-02-01', created_before='2026-01-01'"
 
 DAG = """
@@ -67,6 +68,13 @@ WRONG = {
         "file_format='csv'": "file_format: Input should be 'jsonl' or 'parquet'; found 'csv'",
         "compression='rar'": "compression: Input should be None, 'gzip' or 'zstd'; found 'rar'",
         "max_age=7": "max_age: goes with incremental=True only",
+        "shape='rows'": "shape: Input should be 'records' or 'values'; found 'rows'",
+        "shape='values'": 'shape: values goes with file_format="parquet" only',
+        "paths='total'": 'paths: goes with shape="values" only',
+        f"{VALUES}, paths=[]": "paths: is empty, and would choose no value",
+        f"{VALUES}, paths='lines[3].amount'": "lines[3].amount holds a position, and no label does",
+        f"{VALUES}, paths=['[*].a']": "[*].a holds a position, and no label does; write a",
+        f"{VALUES}, paths=7": "paths: Input should be a valid tuple; found 7",
         "records_per_part='9'": "records_per_part: Input should be a valid integer; found '9'",
         "incremental='no'": "incremental: Input should be a valid boolean; found 'no'",
         "incremental=True, max_age='7d'": "max_age: Input should be a valid number; found '7d'",

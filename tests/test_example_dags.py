@@ -215,3 +215,14 @@ def test_what_lands_is_added_to_a_table_that_duckdb_reads(
     assert [xcoms["add"]["count"] for xcoms in (first, second)] == landed
     assert sum(second["summarise"].values()) == sum(landed)
     assert {*second["summarise"]} == {row.group for row in connections.vlmrun.rows}
+
+
+def test_values_land_and_become_a_table(airflow_db: None, connections: Sandbox, landing: Path) -> None:
+    pytest.importorskip("pyiceberg", reason="the extra iceberg is for the newest Airflow here")
+    connections.cradl.fill(40)
+
+    xcoms = run("example_values", landing)
+
+    assert 0 < xcoms["land"]["count"] <= 40 < xcoms["land"]["rows"]
+    assert xcoms["add"]["count"] == xcoms["land"]["count"]
+    assert set(xcoms["uncertain"]) <= {"total_amount", "line_items.amount", "currency"}

@@ -35,6 +35,7 @@ from airflow_provider_predictions.api.models import (
 )
 from airflow_provider_predictions.api.pagination.cursor import CursorPage, CursorPaginator
 from airflow_provider_predictions.api.service import Service, reading
+from airflow_provider_predictions.api.values import Values, fields
 
 CradlStatus = Literal["pending", "succeeded", "failed"]
 """The statuses of the specification. Cradl may add others."""
@@ -129,6 +130,11 @@ class _Row(msgspec.Struct, rename="camel", gc=False):
     postprocess_config: msgspec.Raw = _NULL
 
 
+class _Extracted(msgspec.Struct, rename="camel", gc=False):
+    values: msgspec.Raw = msgspec.field(name="predictions", default=_NULL)
+    document: str | None = msgspec.field(name="documentId", default=None)
+
+
 def _fits_in_url(token: str) -> bool:
     """Whether a token can be sent back. The specification allows 4,096 characters."""
     try:
@@ -175,6 +181,8 @@ class Cradl(Service[CradlFilters]):
         Column("errors", "json"),
         Column("error", "text"),
     )
+    extracted = _Extracted
+    group_name = "model_id"
     # The specification sets no limit to maxResults. The vendor's own clients request at most 100.
     default_page_size = 100
     rate_limit_window = 1  # by cradl-sdk-python, "Too Many Requests" is a limit per second
@@ -191,6 +199,10 @@ class Cradl(Service[CradlFilters]):
         values = (envelope.predictions, envelope.inference_time)
         finished = envelope.file_url or any(map(_is_given, values))
         return envelope.status or ("succeeded" if finished else "pending")
+
+    @override
+    def add_values(self, values: Values, extracted: Any) -> None:
+        fields(values, extracted)
 
     def page(self, body: bytes) -> CursorPage:
         """Read a page and the token of the next one, None on the last page."""
@@ -213,13 +225,6 @@ class Cradl(Service[CradlFilters]):
 
     @override
     def values_request(self, prediction: Prediction) -> PageRequest | None:
-        try:
-            return self._values_request(prediction)
-        except RecursionError:
-            # A thread with a shorter stack split it.
-            raise UnusableFileError(f"{self.title} nests a record too deeply to find its fileUrl") from None
-
-    def _values_request(self, prediction: Prediction) -> PageRequest | None:
         row = json_slices.fields(prediction.raw, _Row)
         if row is None or _is_given(row.predictions):
             return None
@@ -229,7 +234,7 @@ class Cradl(Service[CradlFilters]):
             raise UnusableFileError(f"{self.title} names no fileUrl, though the prediction has succeeded")
         request = file_request(self.title, row.file_url)
         # cradl-sdk-python also requests the format in which the prediction was made.
-        config = json_slices.value(bytes(row.postprocess_config))
+        config = json_slices.value_or_text(bytes(row.postprocess_config))
         output_format = config.get("outputFormat") if isinstance(config, dict) else None
         # The signature of a foreign URL may cover its query.
         if isinstance(output_format, str) and self.trusts(row.file_url):

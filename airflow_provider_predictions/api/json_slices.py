@@ -3,7 +3,8 @@
 Every function raises ValueError for text that is not the expected JSON.
 
 msgspec is fast, but rejects a page for one ``NaN``, one escaped half of a surrogate pair or a byte order
-mark. The standard library splits such a page, element by element, into the same slices.
+mark. The standard library splits such a page, element by element, into the same slices. What is nested more
+deeply than both read is split by its brackets.
 """
 
 from __future__ import annotations
@@ -22,10 +23,13 @@ _Shape = TypeVar("_Shape", bound=msgspec.Struct)
 
 # Splitting needs no numbers, and Python rejects very long ones.
 _STANDARD = json.JSONDecoder(parse_int=bool, parse_float=bool)
-_REFUSED = (msgspec.DecodeError, UnicodeDecodeError)
+_REFUSED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _SPACE = re.compile(r"[ \t\n\r]*")
 # Possessive, because backtracking took 137 bytes of memory for each byte of a string.
 _TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[^" \t\n\r]++')
+_BRACKET = re.compile(r'"(?:[^"\\]++|\\.)*+"|[][}{]', re.DOTALL)
+"""A bracket, or a string, which may hold some."""
+_CLOSING = {"[": "]", "{": "}"}
 AROUND = codecs.BOM_UTF8 + b" \t\n\r"
 _decoder = cache(msgspec.json.Decoder)
 _KINDS = {"[": "array", '"': "string", "n": "null", "t": "boolean", "f": "boolean"}
@@ -83,6 +87,14 @@ def value(text: bytes) -> Any:
             return thread.submit(_loaded, text).result()
 
 
+def value_or_text(text: bytes) -> Any:
+    """Decode a JSON value. One that is nested more deeply than Python reads stays text."""
+    try:
+        return value(text)
+    except RecursionError:
+        return text.decode("utf-8", "surrogateescape")
+
+
 def _loaded(text: bytes, constant: Callable[[str], Any] | None = None) -> Any:
     characters = text.decode("utf-8-sig", "surrogateescape")
     return json.loads(characters, parse_int=_integer, parse_constant=constant)
@@ -116,7 +128,7 @@ def fields(text: bytes, shape: type[_Shape]) -> _Shape | None:
         return fast
     except _REFUSED:
         if not text.lstrip(AROUND).startswith(b"{"):
-            value(text)
+            value_or_text(text)
             return None
     found = members(text)
     given: dict[str, Any] = {}
@@ -129,7 +141,7 @@ def fields(text: bytes, shape: type[_Shape]) -> _Shape | None:
 
 def _text(text: bytes) -> str | None:
     """A string; the JSON of any other value."""
-    found = value(text)
+    found = value_or_text(text)
     is_other = not (found is None or isinstance(found, str))
     return text.decode("utf-8", "surrogateescape") if is_other else found
 
@@ -172,7 +184,7 @@ def _slices(body: bytes, opening: str, closing: str) -> Iterator[tuple[str, byte
                 raise ValueError(f"a name is no string at character {at}")
             name = value(text[at:end].encode("latin-1"))
             at = _after(text, _skip(text, end), ":")
-        end = _STANDARD.raw_decode(text, at)[1]
+        end = _end(text, at)
         yield name, text[at:end].encode("latin-1")
         at = _skip(text, end)
         if text[at : at + 1] == closing:
@@ -180,6 +192,24 @@ def _slices(body: bytes, opening: str, closing: str) -> Iterator[tuple[str, byte
         at = _after(text, at, ",")
     if at + 1 != len(text.rstrip(" \t\n\r")):
         raise ValueError(f"there is more behind the {closing}")
+
+
+def _end(text: str, at: int) -> int:
+    """Where a value ends. Of one that is nested too deeply to be read, only the brackets are checked."""
+    try:
+        return _STANDARD.raw_decode(text, at)[1]
+    except RecursionError:
+        open_brackets: list[str] = []
+    for token in _BRACKET.finditer(text, at):
+        sign = token[0]
+        if sign in _CLOSING:
+            open_brackets.append(_CLOSING[sign])
+        elif sign in _CLOSING.values():
+            if open_brackets.pop() != sign:
+                break
+            if not open_brackets:
+                return token.end()
+    raise ValueError(f"brackets do not match after character {at}")
 
 
 def _skip(text: str, at: int) -> int:

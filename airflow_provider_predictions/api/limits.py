@@ -88,6 +88,13 @@ MAX_OBSERVED_LENGTH = 200
 MAX_COUNTED = 100
 """Predictions that the test of a connection counts. A person waits for the result."""
 
+# Values
+
+MAX_VALUE_DEPTH = 100
+"""Levels of nesting below which a value is JSON text. A path names each of them."""
+MAX_REMEMBERED_NAMES = 10_000
+"""Names and labels of values that stay in memory. A document may have any number of them."""
+
 # Lists
 
 MAX_PAGE_SIZE = 1000

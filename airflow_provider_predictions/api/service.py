@@ -26,6 +26,7 @@ from airflow_provider_predictions.api.limits import MAX_MESSAGE_LENGTH, MAX_RESP
 from airflow_provider_predictions.api.models import Column, PageRequest, Prediction, as_time, id_by_content
 from airflow_provider_predictions.api.pagination.base import Paginator
 from airflow_provider_predictions.api.urls import is_private_url, is_safe_url, origin
+from airflow_provider_predictions.api.values import Values, leaves
 
 F = TypeVar("F", bound=Filters)
 BASE_URL = "Base URL (host)"
@@ -62,6 +63,10 @@ class Service(ABC, Generic[F]):
     envelope: ClassVar[type[msgspec.Struct]]
     """The fields of a record that the client reads, at least id, status, created_at and group."""
     columns: ClassVar[tuple[Column, ...]]
+    extracted: ClassVar[type[msgspec.Struct] | None] = None
+    """What a record says about its document: ``values``, which is ``Raw``, and ``document``, text or None."""
+    group_name: ClassVar[str] = "group"
+    """What ``Prediction.group`` is called as a column of values."""
     list_path: ClassVar[str] = "predictions"
     """The path of the list, relative to the base URL. A prediction is at ``list_path/id``."""
     default_page_size: ClassVar[int]
@@ -156,6 +161,13 @@ class Service(ABC, Generic[F]):
     def with_values(self, prediction: Prediction, body: bytes) -> Prediction:
         """Put the response to ``values_request`` into its record."""
         return prediction
+
+    def add_values(self, values: Values, extracted: Any) -> None:
+        """Add the values of a record one by one; by default, each leaf.
+
+        :param extracted: the decoded ``values`` of ``extracted``.
+        """
+        leaves(values, extracted)
 
     def url(self, request: PageRequest) -> str:
         """The full URL of a request.

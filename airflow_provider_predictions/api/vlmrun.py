@@ -88,6 +88,11 @@ class _Row(msgspec.Struct, gc=False):
     group: str | None = msgspec.field(name="domain", default=None)
 
 
+class _Extracted(msgspec.Struct, gc=False):
+    values: msgspec.Raw = msgspec.field(name="response", default=msgspec.Raw(b"null"))
+    document: None = None  # the specification of a record names none
+
+
 @dataclass(frozen=True)
 class VlmRun(Service[VlmRunFilters]):
     """Pages by offset of a bare list, without filter, order, total or cursor."""
@@ -113,6 +118,8 @@ class VlmRun(Service[VlmRunFilters]):
         Column("response", "json"),
         Column("usage", "json"),
     )
+    extracted = _Extracted
+    group_name = "domain"
     default_page_size = 1000
     rate_limit_window = 60  # docs.vlm.run/rate-limits: requests per minute
 

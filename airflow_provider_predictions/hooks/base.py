@@ -18,7 +18,7 @@ from airflow_provider_predictions.api.errors import ConfigurationError, Predicti
 from airflow_provider_predictions.api.filters import Filters, checked, checked_conn_id
 from airflow_provider_predictions.api.http.auth import Auth
 from airflow_provider_predictions.api.http.client import AsyncClient, Client
-from airflow_provider_predictions.api.json_slices import value
+from airflow_provider_predictions.api.json_slices import members, value_or_text
 from airflow_provider_predictions.api.limits import MAX_ATTEMPTS, MAX_COUNTED
 from airflow_provider_predictions.api.models import Page, Prediction
 from airflow_provider_predictions.api.service import Service
@@ -193,8 +193,9 @@ class PredictionsHook(BaseHook, Generic[R]):
         try:
             return record.model_validate_json(prediction.raw)
         except ValidationError:
-            # Half a surrogate pair, or a number that pydantic does not read.
-            return record.model_validate(value(prediction.raw))
+            # Half a surrogate pair, a number that pydantic does not read, or too many levels.
+            given = members(prediction.raw)
+            return record.model_validate({name: value_or_text(text) for name, text in given.items()})
 
     def test_connection(self) -> tuple[bool, str]:
         """Read the start of the list, and count its predictions.

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from airflow_provider_predictions.api.errors import ConfigurationError, DamagedLandingError
 from airflow_provider_predictions.iceberg.landing import CommittedLanding
 from airflow_provider_predictions.storage.formats import SUFFIXES
-from airflow_provider_predictions.storage.parquet import ROWS_PER_GROUP, Parquet
+from airflow_provider_predictions.storage.parquet import ROWS_PER_GROUP
 
 if TYPE_CHECKING:
     from pyiceberg.table import Table
@@ -26,7 +26,7 @@ GROUP_BYTES = 16 << 20
 """Bytes in memory that become one row group."""
 FILE_BYTES = 256 << 20
 """Bytes as stored after which a day gets another data file."""
-WRITTEN = (pa.string(), pa.float64(), pa.timestamp("us", tz="UTC"))
+WRITTEN = (pa.string(), pa.float64(), pa.int32(), pa.timestamp("us", tz="UTC"))
 """The types of a landing's columns."""
 
 
@@ -38,16 +38,17 @@ def schema_of(landing: CommittedLanding, parts: list[Path]) -> pa.Schema:
         have, if the creation time is missing, or if a part holds more or fewer rows than its manifest says.
     """
     if landing.manifest["format"] == "jsonl":
-        return Parquet(landing.service).schema
+        return landing.form.schema
     fields: dict[str, tuple[pa.DataType, str]] = {
-        field.name: (field.type, "landings") for field in Parquet(landing.service).schema
+        field.name: (field.type, "landings") for field in landing.form.schema
     }
     found = {}
     for file, facts in zip(parts, landing.manifest["parts"], strict=True):
         footer = pq.read_metadata(file)
-        if footer.num_rows != facts["count"]:
+        rows = facts.get("rows", facts["count"])
+        if footer.num_rows != rows:
             raise DamagedLandingError(
-                f"manifest: {file.name} holds {footer.num_rows} rows, and the manifest says {facts['count']}"
+                f"manifest: {file.name} holds {footer.num_rows} rows, and the manifest says {rows}"
             )
         for field in footer.schema.to_arrow_schema():
             kind, where = fields.setdefault(field.name, (field.type, file.name))
@@ -72,7 +73,7 @@ def batches(landing: CommittedLanding, part: Path, workspace: Path) -> Iterator[
         lines, rows = workspace / "lines", workspace / "rows.parquet"
         made = [lines, rows]
         _decompress(part, lines, landing.manifest["compression"])
-        part = Parquet(landing.service).convert(lines, rows)
+        part = landing.form.convert(lines, rows)
     try:
         with pq.ParquetFile(part) as file:
             yield from file.iter_batches(ROWS_PER_GROUP)

@@ -15,9 +15,19 @@ from airflow_provider_predictions.api.errors import ConfigurationError, DamagedL
 from airflow_provider_predictions.api.service import Service
 from airflow_provider_predictions.api.vlmrun import VlmRun
 from airflow_provider_predictions.storage.errors import named
+from airflow_provider_predictions.storage.formats import RECORDS, VALUES
 from airflow_provider_predictions.storage.landed import Landed, as_manifest
 from airflow_provider_predictions.storage.log import Entry, Log
-from airflow_provider_predictions.storage.manifest import MANIFEST, Manifest, parts_of, read_manifest
+from airflow_provider_predictions.storage.manifest import (
+    MANIFEST,
+    Manifest,
+    parts_of,
+    read_manifest,
+    rows_of,
+    shape_of,
+)
+from airflow_provider_predictions.storage.parquet import Parquet, ParquetFormat
+from airflow_provider_predictions.storage.values import ParquetValues
 
 SERVICES: dict[str, type[Service[Any]]] = {service.name: service for service in (VlmRun, Cradl)}
 _INCREMENT = re.compile(r"(?P<root>.+)/[0-9]{8,}/[0-9a-f]{8}-[0-9a-f]{8}/?")
@@ -32,6 +42,7 @@ class CommittedLanding(Landed):
     """
 
     mark: str
+    shapes = frozenset({RECORDS, VALUES})
 
     @property
     def service(self) -> Service[Any]:
@@ -39,13 +50,28 @@ class CommittedLanding(Landed):
         return SERVICES[self.manifest["service"]](base_url="", auth=cast("Any", None))
 
     @property
+    def shape(self) -> str:
+        """What a row is."""
+        return shape_of(self.manifest)
+
+    @property
+    def rows(self) -> int:
+        """The number of rows in all parts."""
+        return rows_of(self.manifest)
+
+    @property
+    def form(self) -> ParquetFormat:
+        """The columns of its rows, whatever the format of its parts."""
+        return ParquetValues(self.service) if self.shape == VALUES else Parquet(self.service)
+
+    @property
     def created(self) -> str:
         """The column of the creation time."""
-        return next(column.name for column in self.service.columns if column.envelope == "created_at")
+        return self.form.created
 
 
 def committed(given: object) -> CommittedLanding | None:
-    """The landing of a manifest. None if it holds no records.
+    """The landing of a manifest. None if it holds no rows.
 
     :param given: the manifest, or the URL of one.
     :raises ConfigurationError: if it is no manifest, or was not committed.
@@ -62,13 +88,13 @@ def committed(given: object) -> CommittedLanding | None:
         landed = log.landed(entry)
         if entry.manifest.get("committed_at") != content["committed_at"]:
             raise _uncommitted(directory)
-        facts = ("parts", "count", "service", "format", "compression")
+        facts = ("parts", "count", "service", "format", "compression", "shape", "rows")
         if _essence(content, facts) != _essence(landed, facts):
             raise DamagedLandingError(
                 f"manifest: is not what was committed as {log.name(entry.generation)}. Give the manifest as "
                 "the landing task returned it"
             )
-        if not landed["count"]:
+        if not rows_of(landed):
             return None
         return CommittedLanding(log.directory(entry), landed, log.root, _mark(entry))
 
@@ -107,9 +133,7 @@ def _entry(content: Manifest, directory: ObjectStoragePath) -> tuple[Log, Entry]
 
 def _essence(content: Manifest, names: tuple[str, ...]) -> dict[str, Any]:
     """The facts that do not depend on where the landing lies."""
-    return {name: content[name] for name in names if name != "parts"} | {  # type: ignore[literal-required]
-        "parts": parts_of(content)
-    }
+    return {name: content.get(name) for name in names if name != "parts"} | {"parts": parts_of(content)}
 
 
 def _mark(entry: Entry) -> str:

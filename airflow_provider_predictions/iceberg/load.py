@@ -36,7 +36,7 @@ def add(
     :param manifest: the manifest, or the URL of one.
     :param name: of the table, with its namespace.
     :param catalog: the id of an Iceberg connection, or pyiceberg's properties.
-    :return: an ``IcebergCommit``; the landing, None if it holds no records; and the table, None if there is
+    :return: an ``IcebergCommit``; the landing, None if it holds no rows; and the table, None if there is
         none.
     :raises ConfigurationError: if the table cannot take the landing; nothing is written.
     :raises DamagedLandingError: if the landing is not what its manifest says; nothing is written.
@@ -44,7 +44,7 @@ def add(
     """
     landing, opened, added = committed(manifest), _opened(catalog), False
     if landing is None:
-        log.info("The landing holds no records; there is nothing to add to %s", name)
+        log.info("The landing holds no rows; there is nothing to add to %s", name)
         table = existing(opened, name)
     else:
         if not landing.manifest["consistent"]:
@@ -85,16 +85,15 @@ def _load(catalog: Catalog, name: str, landing: CommittedLanding, workspace: Pat
     :param workspace: an empty directory. It takes the landing's parts and as much again.
     :return: the table, and whether this call has added the landing.
     """
-    service, created = landing.manifest["service"], landing.created
     with explained(f"read the table {name}"):
-        table = find(catalog, name, service, created)
+        table = find(catalog, name, landing)
         if table and holds(table, landing.mark):
             log.info("The table %s has this landing already", name)
             return table, False
     with worker_disk():
         days, schema = _spooled(landing, table, name, workspace)
     with explained(f"make or widen the table {name}"):
-        table = table or make(catalog, name, service, created, schema)
+        table = table or make(catalog, name, landing, schema)
         table = widened(catalog, table, name, schema)
     return _written(catalog, table, name, landing, days)
 
@@ -132,7 +131,7 @@ def _written(
             remove(table, files)
             raise
     facts = {
-        "predictions.rows": str(landing.manifest["count"]),
+        "predictions.rows": str(landing.rows),
         "predictions.path": landing.manifest["path"],
         "predictions.generation": str(landing.manifest["generation"]),
     }
@@ -142,8 +141,8 @@ def _written(
 
 def _compare(rows: int, landing: CommittedLanding) -> None:
     """Refuse fewer or more rows than the manifest says."""
-    if rows != landing.manifest["count"]:
+    if rows != landing.rows:
         raise DamagedLandingError(
-            f"manifest: its parts hold {rows} rows, and it says {landing.manifest['count']}. Nothing is "
-            "committed; land these records again"
+            f"manifest: its parts hold {rows} rows, and it says {landing.rows}. Nothing is committed; land "
+            "these records again"
         )

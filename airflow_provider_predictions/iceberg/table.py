@@ -18,24 +18,30 @@ from pyiceberg.exceptions import (
 from pyiceberg.partitioning import PartitionField, PartitionSpec
 from pyiceberg.schema import Schema
 from pyiceberg.transforms import DayTransform, MonthTransform, VoidTransform, YearTransform
-from pyiceberg.types import DoubleType, NestedField, PrimitiveType, StringType, TimestamptzType
+from pyiceberg.types import DoubleType, IntegerType, NestedField, PrimitiveType, StringType, TimestamptzType
 from sqlalchemy.exc import IntegrityError
 
 from airflow_provider_predictions.api.errors import ConfigurationError, ConflictError
 from airflow_provider_predictions.iceberg.files import MARK
+from airflow_provider_predictions.storage.formats import RECORDS
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
     from pyiceberg.table import Table
 
+    from airflow_provider_predictions.iceberg.landing import CommittedLanding
+
 log = logging.getLogger(__name__)
 
 SERVICE = "predictions.service"
 """The property of a table that says whose predictions it holds."""
+SHAPE = "predictions.shape"
+"""The property of a table that says what its rows are. One without it holds records."""
 TRIES = 10
 _TYPES: dict[pa.DataType, PrimitiveType] = {
     pa.string(): StringType(),
     pa.float64(): DoubleType(),
+    pa.int32(): IntegerType(),
     pa.timestamp("us", tz="UTC"): TimestamptzType(),
 }
 _COARSE = (DayTransform, MonthTransform, YearTransform, VoidTransform)
@@ -50,12 +56,13 @@ def existing(catalog: Catalog, name: str) -> Table | None:
     return None
 
 
-def find(catalog: Catalog, name: str, service: str, created: str) -> Table | None:
-    """The table of a service's predictions. None if there is none.
+def find(catalog: Catalog, name: str, landing: CommittedLanding) -> Table | None:
+    """The table for a landing. None if there is none.
 
-    :param created: the column of their creation time.
-    :raises ConfigurationError: if it has another owner, or is not partitioned by time.
+    :raises ConfigurationError: if it has another owner, holds rows of another shape, or is not partitioned by
+        time.
     """
+    service, shape = landing.manifest["service"], landing.shape
     table = existing(catalog, name)
     if table is None:
         return None
@@ -66,7 +73,9 @@ def find(catalog: Catalog, name: str, service: str, created: str) -> Table | Non
             f"table: {name} {whose}. Name another table for {service}, or, if this one is meant, set its "
             f"property {SERVICE} to {service}"
         )
-    _check_partitions(table, name, created)
+    if (held := table.properties.get(SHAPE, RECORDS)) != shape:
+        raise ConfigurationError(f"table: {name} holds {held}, and the landing {shape}. Name another table")
+    _check_partitions(table, name, landing.created)
     return table
 
 
@@ -95,24 +104,25 @@ def check_fits(table: Table, name: str, schema: pa.Schema) -> None:
         )
 
 
-def make(catalog: Catalog, name: str, service: str, created: str, schema: pa.Schema) -> Table:
-    """Make the table, or find the one that another attempt has just made.
+def make(catalog: Catalog, name: str, landing: CommittedLanding, schema: pa.Schema) -> Table:
+    """Make the table for a landing, or find the one that another attempt has just made.
 
-    :param created: the column by whose days it is partitioned.
     :raises ConfigurationError: if somebody else has made another table.
     """
-    columns = _iceberg(_with_mark(schema))
+    columns, created = _iceberg(_with_mark(schema)), landing.created
     day = PartitionField(columns.find_field(created).field_id, 1000, DayTransform(), f"{created}_day")
     # If two attempts make the namespace at once, one meets an error of the catalog's database.
     with suppress(NamespaceAlreadyExistsError, IntegrityError):
         catalog.create_namespace_if_not_exists(name.rpartition(".")[0])
     with suppress(TableAlreadyExistsError, IntegrityError):
         # Without merging, a manifest for each run of some years makes every plan slow.
-        properties = {"commit.manifest-merge.enabled": "true", SERVICE: service}
+        properties = {"commit.manifest-merge.enabled": "true", SERVICE: landing.manifest["service"]}
+        if landing.shape != RECORDS:
+            properties[SHAPE] = landing.shape
         table = catalog.create_table(name, columns, partition_spec=PartitionSpec(day), properties=properties)
         log.info("Made the table %s in %s", name, table.location())
         return table
-    table_of_other = find(catalog, name, service, created)
+    table_of_other = find(catalog, name, landing)
     if table_of_other is None:
         raise ConflictError(f"table: {name} was removed while it was made; a retry makes it")
     check_fits(table_of_other, name, schema)

@@ -31,9 +31,9 @@ class IcebergCommit(TypedDict):
     """Where a landing is in the table.
 
     DuckDB, Polars, BigQuery and Snowflake read the table by its ``metadata_location``. This, ``location`` and
-    ``snapshot_id`` are None if the landing holds no records and there is no table. ``count`` is the number of
+    ``snapshot_id`` are None if the landing holds no rows and there is no table. ``count`` is the number of
     records in the landing, and ``path`` its directory. ``added`` is False if the table had the landing
-    before, or if the landing holds no records.
+    before, or if the landing holds no rows.
     """
 
     table: str
@@ -52,8 +52,8 @@ class PredictionsToIcebergOperator(ArgumentsTask):
 
     Makes the table if it is missing, partitioned by the day of creation in UTC, and adds columns that the
     landing has and the table lacks. The table has the columns of a landing in Parquet, whatever the format of
-    the landing, and the column ``landing``, which is the same for all rows of a landing. Needs the extra
-    ``iceberg``.
+    the landing, and the column ``landing``, which is the same for all rows of a landing. A landing with
+    ``shape="values"`` needs a table of its own. Needs the extra ``iceberg``.
     """
 
     arguments = declare(
@@ -150,9 +150,7 @@ def _facets(name: str, landing: CommittedLanding, table: Table) -> OperatorLinea
                 namespace,
                 where.path.lstrip("/") if where.netloc else where.path,
                 facets={"symlinks": SymlinksDatasetFacet(identifiers=[symlink])},
-                outputFacets={
-                    "outputStatistics": OutputStatisticsOutputDatasetFacet(rowCount=landing.manifest["count"])
-                },
+                outputFacets={"outputStatistics": OutputStatisticsOutputDatasetFacet(rowCount=landing.rows)},
             )
         ],
     )

@@ -26,7 +26,7 @@ from airflow_provider_predictions.api.service import Service
 from airflow_provider_predictions.api.wording import counted, listed
 from airflow_provider_predictions.operators.arguments import path_of
 from airflow_provider_predictions.operators.increment import cursor_of, narrowing, tell
-from airflow_provider_predictions.operators.landing_arguments import LANDING, NOT_INCREMENTAL
+from airflow_provider_predictions.operators.landing_arguments import LANDING, NOT_INCREMENTAL, check_shape
 from airflow_provider_predictions.operators.lineage import ManifestLink, landing_facets, tell_link
 from airflow_provider_predictions.operators.outcome import end_empty, judge_rejected, judge_values
 from airflow_provider_predictions.operators.outlets import check_partitions, tell_outlets
@@ -35,7 +35,7 @@ from airflow_provider_predictions.operators.xcom import storable
 from airflow_provider_predictions.storage.attempt import TaskRun
 from airflow_provider_predictions.storage.commit import LandingPath
 from airflow_provider_predictions.storage.errors import worker_disk
-from airflow_provider_predictions.storage.formats import make_format
+from airflow_provider_predictions.storage.formats import RECORDS, Format, make_format
 from airflow_provider_predictions.storage.landing import Landing, forget
 from airflow_provider_predictions.storage.manifest import MANIFEST, Manifest
 from airflow_provider_predictions.storage.objects import prepare
@@ -51,8 +51,10 @@ SMALL = (
     "path",
     "service",
     "format",
+    "shape",
     "compression",
     "count",
+    "rows",
     "statuses",
     "created_min",
     "created_max",
@@ -72,7 +74,7 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
     operator_extra_links = (DashboardLink(), ManifestLink())
     fetch_values = False
     max_values_missing: int | None = None
-    _committed: tuple[Service[Any], ObjectStoragePath, Manifest] | None = None
+    _committed: tuple[Format, ObjectStoragePath, Manifest] | None = None
     _observed: Observed | None = None
 
     @classmethod
@@ -81,6 +83,7 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
         super().check_together(values)
         check_partitions(values.partition_keys, values.outlets)
         known, unfinished = cls.known(values), cls.hook_class.service_class.waiting_statuses
+        check_shape(known, has_paths=cls._stands(values, "paths"))
         if known.incremental and known.statuses and unfinished.issuperset(known.statuses):
             raise ConfigurationError(
                 "statuses: incremental lands finished predictions only, and these are not: "
@@ -103,11 +106,14 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
             path = path_of(given.path, self.log)
             with self.hook.get_conn() as client:
                 prepare(path)
-                landed = self._land(client, filters, path, task_run(context))
+                form = make_format(
+                    self.file_format, self.compression, client.service, self.shape, given.paths
+                )
+                landed = self._land(client, filters, path, task_run(context), form)
             content = cast("Manifest", storable(landed, Counter()))
             if content["consistent"] is False:
                 self.log.warning("Predictions may be missing: %s", content["inconsistency"])
-            self._committed = client.service, path, content
+            self._committed = form, path, content
             if content["parts"] or not self.incremental:
                 tell_link(self, context, ObjectStoragePath(content["path"]) / MANIFEST)
             judge_rejected(content, self.max_rejected)
@@ -120,7 +126,7 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
                 # Of an earlier attempt that committed, only this number is known.
                 observed = self._observed or Observed(content.get("looked_at", 0))
                 end_empty(self, context, content, no_match(observed))
-            facts = {name: content[name] for name in SMALL}  # type: ignore[literal-required]
+            facts = {name: content[name] for name in SMALL if name in content}  # type: ignore[literal-required]
             tell_outlets(context, self.outlets, content["path"], facts, given.partition_keys)
         return content
 
@@ -128,19 +134,26 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
         """What was read and written, for OpenLineage; None if nothing has landed."""
         return landing_facets(*self._committed) if self._committed else None
 
-    def _land(self, client: Client, filters: Filters, path: ObjectStoragePath, task: TaskRun) -> Manifest:
+    def _land(
+        self,
+        client: Client,
+        filters: Filters,
+        path: ObjectStoragePath,
+        task: TaskRun,
+        form: Format,
+    ) -> Manifest:
         """Land what finished since the last run, or replace the landing with all that matches."""
-        kind = self._kind(client.service, filters) if self.incremental else None
+        kind = self._kind(client.service, filters, form) if self.incremental else None
         target = LandingPath(path, task, kind)
         if earlier := target.earlier():
             self.log.info("An earlier attempt of this run has committed; its manifest is returned")
             forget(target.attempt)
             return earlier
-        state, arguments = target.state, self._arguments(client.service, filters, target)
+        state, arguments = target.state, self._arguments(client.service, filters, target, form)
         cursor = cursor_of(self, client, filters, state) if self.incremental else None
         if cursor:
             filters = filters.model_copy(update={"statuses": None, "created_after": cursor.start})
-        with self._landed(client, filters, target, arguments, cursor) as (content, landing):
+        with self._landed(client, filters, target, arguments, cursor, form) as (content, landing):
             if cursor is None:
                 return target.commit(content)
             content["incremental"] = cursor.facts()
@@ -165,12 +178,12 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
         target: LandingPath,
         arguments: str,
         cursor: IncrementalCursor | None,
+        form: Format,
     ) -> Iterator[tuple[Manifest, Landing]]:
         """Write all parts. The ``with`` block commits them. What no retry can resume is removed."""
         service, attempt = client.service, target.attempt
         paginator = service.paginator(filters)
         target.begin()
-        form = make_format(self.file_format, self.compression, service)
         wanted = filters.model_copy(update={"statuses": cursor.statuses}) if cursor else filters
         with (
             _abandoned(target),
@@ -179,12 +192,13 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
                 attempt,
                 form,
                 records_per_part=self.records_per_part,
+                partition_by=self.partition_by,
                 arguments=arguments,
                 asked=expected_words(wanted),
                 restore=partial(self._restore, paginator, cursor),
             ) as landing,
         ):
-            earlier = landing.progress.requests
+            earlier, is_resumed = landing.progress.requests, bool(landing.progress.parts)
             progress = Progress(self.log.info, service.name, filters)
             for page in self._pages(client, paginator, cursor):
                 position = {"paginator": paginator.state(), "cursor": cursor and cursor.state()}
@@ -205,6 +219,9 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
             self._observed = landing.progress.totals.observed
             if text := unmatched_filters(service, wanted, self._observed):
                 self.log.warning("%s", text)
+            # What the parts of an earlier attempt have matched is not known.
+            if content["count"] and not is_resumed and (lacking := form.unmatched()):
+                self.log.warning("paths: no value has the label %s", listed(lacking))
             yield content, landing
 
     @staticmethod
@@ -235,22 +252,25 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
                 page = replace(page, predictions=tuple(filled))
             yield page
 
-    def _arguments(self, service: Service[Any], filters: Filters, target: LandingPath) -> str:
+    def _arguments(self, service: Service[Any], filters: Filters, target: LandingPath, form: Format) -> str:
         """A hash of the run and of all that decides what lands. Progress with another hash is not resumed."""
         attempt = target.attempt
         given = {
             "run": [attempt.task.run, attempt.task.started, attempt.generation],
             "url": service.base_url,
             "format": [self.file_format, self.compression, self.records_per_part, self.fetch_values],
+            "shape": [form.shape, form.paths, self.partition_by],
             "filters": filters.model_dump(mode="json"),
             "incremental": self.incremental and [str(self.max_age), str(self.lookback)],
         }
         return hashlib.sha256(json.dumps(given, sort_keys=True).encode()).hexdigest()
 
     @staticmethod
-    def _kind(service: Service[Any], filters: Filters) -> str:
-        """Which predictions an incremental path holds."""
+    def _kind(service: Service[Any], filters: Filters, form: Format) -> str:
+        """Which predictions an incremental path holds, and as what."""
         given = filters.model_dump(mode="json", exclude=NOT_OF_A_KIND, exclude_none=True)
+        if form.shape != RECORDS:
+            given["shape"] = form.shape
         return " ".join([service.name, *(f"{name}={value}" for name, value in sorted(given.items()))])
 
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
+from airflow_provider_predictions.api.errors import ConfigurationError
 from airflow_provider_predictions.api.filters import Lookback, Names, Seconds
 from airflow_provider_predictions.api.incremental import LOOKBACK
+from airflow_provider_predictions.api.values import check_patterns
 from airflow_provider_predictions.operators.arguments import A_PATH, StoragePath
 from airflow_provider_predictions.operators.outcome import OnEmpty
+from airflow_provider_predictions.storage.formats import RECORDS, VALUES
 from airflow_provider_predictions.tasks.arguments import REQUIRED, Argument, Templated, declare
 
 MAX_PREFETCH = 32
+Paths = Annotated[Names, AfterValidator(check_patterns)]
 NOT_INCREMENTAL = ("created_before", "max_predictions")
 LANDING = declare(
     Templated(
@@ -34,6 +38,24 @@ LANDING = declare(
         example='"parquet"',
     ),
     Argument(
+        "shape",
+        'Literal["records", "values"]',
+        Literal["records", "values"],
+        'what a row of a part is: ``records``, or with ``file_format="parquet"`` ``values``, one row for '
+        "each extracted value",
+        default="records",
+        example='"values"',
+    ),
+    Templated(
+        "paths",
+        "str | Collection[str | Ref] | Ref | None",
+        Paths | None,
+        'with ``shape="values"``, which values land, by their labels, such as ``lines.amount``. ``*`` stands '
+        "for any characters, dots too, and ``?`` for one; by default all values land",
+        needed="give a label",
+        example='["total", "lines.*"]',
+    ),
+    Argument(
         "compression",
         'Literal["gzip", "zstd"] | None',
         Literal[None, "gzip", "zstd"],
@@ -46,6 +68,14 @@ LANDING = declare(
         Annotated[int, Field(ge=1)],
         "maximum number of records per object",
         default=100_000,
+    ),
+    Argument(
+        "partition_by",
+        'Literal["created_date"] | None',
+        Literal[None, "created_date"],
+        "``created_date`` writes parts into directories by day of creation, such as "
+        "``created_date=2026-11-01/``",
+        example='"created_date"',
     ),
     Argument(
         "prefetch",
@@ -114,3 +144,15 @@ LANDING = declare(
         example='"skip"',
     ),
 )
+
+
+def check_shape(known: Any, *, has_paths: bool) -> None:
+    """Refuse a shape that the format does not have, and a choice of values if whole records land.
+
+    :param known: the arguments as their types; None for a reference.
+    :raises ConfigurationError: naming both arguments.
+    """
+    if known.shape == VALUES and known.file_format not in (None, "parquet"):
+        raise ConfigurationError(f'shape: {VALUES} goes with file_format="parquet" only')
+    if known.shape == RECORDS and has_paths:
+        raise ConfigurationError('paths: goes with shape="values" only')

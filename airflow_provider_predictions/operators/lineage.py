@@ -10,10 +10,9 @@ from urllib.parse import urlsplit
 from airflow.providers.common.compat.sdk import BaseHook, BaseOperatorLink, Context, ObjectStoragePath, XCom
 
 from airflow_provider_predictions._compat import AIRFLOW_V_3_0_PLUS
-from airflow_provider_predictions.api.service import Service
 from airflow_provider_predictions.storage.console import console_url, plain_url
-from airflow_provider_predictions.storage.formats import make_format
-from airflow_provider_predictions.storage.manifest import Manifest
+from airflow_provider_predictions.storage.formats import Format
+from airflow_provider_predictions.storage.manifest import Manifest, rows_of
 
 if TYPE_CHECKING:
     from airflow.providers.openlineage.extractors import OperatorLineage
@@ -66,11 +65,10 @@ def console_link(target: ObjectStoragePath) -> str | None:
     return console_url(target, template)
 
 
-def landing_facets(
-    service: Service[Any], path: ObjectStoragePath, manifest: Manifest
-) -> OperatorLineage[Any, Any]:
+def landing_facets(form: Format, path: ObjectStoragePath, manifest: Manifest) -> OperatorLineage[Any, Any]:
     """A landing: it reads the service's list and writes the dataset at ``path``.
 
+    :param form: of the parts.
     :param path: what the landing task was given. All incremental landings under it are one dataset.
     """
     from airflow.providers.common.compat.openlineage.facet import (
@@ -82,14 +80,14 @@ def landing_facets(
     )
     from airflow.providers.openlineage.extractors import OperatorLineage
 
-    source = urlsplit(service.base_url)
+    source = urlsplit(form.service.base_url)
     statistics = OutputStatisticsOutputDatasetFacet(
-        rowCount=manifest["count"],
+        rowCount=rows_of(manifest),
         size=sum(part["bytes"] for part in manifest["parts"]),
         fileCount=len(manifest["parts"]),
     )
-    columns = make_format(manifest["format"], manifest["compression"], service).columns
-    schema = SchemaDatasetFacet(fields=[SchemaDatasetFacetFields(name, kind) for name, kind in columns])
+    columns = [SchemaDatasetFacetFields(name, kind) for name, kind in form.columns]
+    schema = SchemaDatasetFacet(fields=columns)
     return OperatorLineage(
         inputs=[InputDataset(f"{source.scheme}://{source.netloc}", f"{source.path}/predictions")],
         outputs=[

@@ -14,12 +14,16 @@ import msgspec
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 from airflow_provider_predictions.storage.objects import is_local, names, remove_files
+from airflow_provider_predictions.storage.partitions import FOLDER
 
 _ATTEMPT = r"(?P<run>[0-9a-f]{8})-(?P<nonce>[0-9a-f]{8})"
+_FOLDER = re.compile(FOLDER)
 _OWN = re.compile(rf"(?P<generation>[0-9]{{8,}})/{_ATTEMPT}/.+")
 """An object in the directory of an attempt."""
-_TAGGED = re.compile(rf"(part|_[a-z]+)(-[0-9]{{5,}})?\.(?P<generation>[0-9]{{8,}})-{_ATTEMPT}(\.[a-z0-9.]+)?")
-"""An object of an attempt right under the path."""
+_TAGGED = re.compile(
+    rf"({FOLDER}/)?(part|_[a-z]+)(-[0-9]{{5,}})?\.(?P<generation>[0-9]{{8,}})-{_ATTEMPT}(\.[a-z0-9.]+)?"
+)
+"""An object of an attempt right under the path, or in the directory of a day there."""
 _NUMBERED = re.compile(r"([0-9]{8,})-[0-9a-f]{8,}(\.[a-z]+)?")
 """An object of an attempt in a folder that all attempts share."""
 
@@ -102,7 +106,7 @@ class Attempt:
     def name(self, stem: str, suffix: str = "") -> str:
         """The name of an object, relative to the path.
 
-        :param stem: such as ``part-00000``.
+        :param stem: such as ``part-00000``, with the directory of its day if it has one.
         """
         return f"{stem}.{self.tag}{suffix}" if self.shared else f"{self.tag}/{stem}{suffix}"
 
@@ -160,7 +164,10 @@ def tagged(
     :param shared: see ``Attempt``.
     """
     if shared:
-        found = [(name, _TAGGED.fullmatch(name)) for name in names(root)]
+        listed = names(root)
+        if any(map(_FOLDER.fullmatch, listed)):
+            listed = names(root, deep=True)
+        found = [(name, _TAGGED.fullmatch(name)) for name in listed]
     else:
         top = f"{generation:08}"
         below = [f"{top}/{name}" for name in names(root / top, deep=True)]

@@ -67,7 +67,7 @@ def named(argument: str) -> Iterator[None]:
     """Let errors name another argument than ``path``, if another one names the landing."""
     try:
         yield
-    except (ConfigurationError, ConflictError) as error:
+    except (ConfigurationError, ConflictError, StorageError) as error:
         raise type(error)(re.sub("^path:", f"{argument}:", str(error))) from None
 
 
@@ -117,7 +117,7 @@ def _explain(error: Exception, what: str) -> PredictionsError:
         return ConfigurationError(
             f"{what}. Let the connection in path, or the worker's user, list, read, write and delete there"
         )
-    return StorageError(f"{what}. A retry goes on from what has landed")
+    return StorageError(f"{what}. A retry may succeed")
 
 
 def _words(error: Exception) -> str:

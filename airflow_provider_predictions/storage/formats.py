@@ -11,9 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, ClassVar, cast
 
+from airflow_provider_predictions.api.errors import ConfigurationError
 from airflow_provider_predictions.api.service import Service
 from airflow_provider_predictions.storage.errors import extra
 
+RECORDS, VALUES = "records", "values"
+"""What a row of a part is."""
 SUFFIXES = {None: "", "gzip": ".gz", "zstd": ".zst"}
 GZIP_LEVEL = 6
 JSON_TYPES = {"text": "string", "time": "string", "number": "number", "json": "json"}
@@ -24,12 +27,15 @@ class Format(ABC):
     """One way to write records.
 
     :param compression: None, ``gzip`` or ``zstd``.
+    :param paths: with the shape ``values``, the labels of the values that land. None for all.
     """
 
     name: ClassVar[str]
+    shape: ClassVar[str] = RECORDS
 
     service: Service[Any]
     compression: str | None = None
+    paths: tuple[str, ...] | None = None
 
     @property
     @abstractmethod
@@ -46,6 +52,14 @@ class Format(ABC):
 
         :return: the target, or the lines themselves if there is nothing to convert.
         """
+
+    def rows(self, part: Path) -> int | None:
+        """The rows in a part. None if each record is a row."""
+        return None
+
+    def unmatched(self) -> list[str]:
+        """The ``paths`` that nothing has matched so far."""
+        return []
 
 
 class JsonLines(Format):
@@ -65,16 +79,30 @@ class JsonLines(Format):
         return target
 
 
-def make_format(name: str, compression: str | None, service: Service[Any]) -> Format:
+def make_format(
+    name: str,
+    compression: str | None,
+    service: Service[Any],
+    shape: str = RECORDS,
+    paths: tuple[str, ...] | None = None,
+) -> Format:
     """The format of a landing.
 
-    :raises ConfigurationError: if a library that it needs is not installed.
+    :param shape: what a row is.
+    :param paths: which values land, with the shape ``values``. None for all.
+    :raises ConfigurationError: if a library that it needs is not installed, or the service has no such shape.
     """
+    if shape == VALUES and service.extracted is None:
+        raise ConfigurationError(f"shape: it is not known where {service.title} puts the values of a record")
     with extra("parquet", "zstd", argument="file_format: "):
         if compression == "zstd":
             import zstandard  # noqa: F401  (a missing library is reported now, not after the first part)
         if name == "jsonl":
             return JsonLines(service, compression)
+        if shape == VALUES:
+            from airflow_provider_predictions.storage.values import ParquetValues
+
+            return ParquetValues(service, compression, paths)
         from airflow_provider_predictions.storage.parquet import Parquet
 
         return Parquet(service, compression)

@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import ClassVar, cast
 
 import msgspec
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 
+from airflow_provider_predictions.api.coercion import short
 from airflow_provider_predictions.api.errors import ConfigurationError, DamagedLandingError, StorageError
 from airflow_provider_predictions.api.state import VERSION
+from airflow_provider_predictions.storage.formats import RECORDS
 from airflow_provider_predictions.storage.local import sha256_of
 from airflow_provider_predictions.storage.log import Log
-from airflow_provider_predictions.storage.manifest import Manifest, PartFacts, name_of, parts_of
+from airflow_provider_predictions.storage.manifest import Manifest, PartFacts, name_of, parts_of, shape_of
 from airflow_provider_predictions.storage.objects import get_file, is_local
 
 
@@ -34,10 +36,11 @@ def as_manifest(content: object, where: object, argument: str) -> Manifest:
         raise ConfigurationError(f"{argument}: {where} is no manifest of a landing")
     manifest = cast("Manifest", dict(content))
     try:
-        count = sum(part.count for part in parts_of(manifest))
+        parts = parts_of(manifest)
+        counts = sum(part.count for part in parts), sum(part.rows or 0 for part in parts)
     except ValueError:
-        count = -1
-    if count != manifest["count"]:
+        counts = -1, 0
+    if counts != (manifest["count"], manifest.get("rows", 0)):
         raise DamagedLandingError(
             f"{argument}: its parts are not those of a landing, so it was changed. Land these records again"
         )
@@ -51,16 +54,24 @@ class Landed:
     path: ObjectStoragePath
     manifest: Manifest
     root: ObjectStoragePath
+    shapes: ClassVar[frozenset[str]] = frozenset({RECORDS})
+    """What a row of a part may be, for whoever reads it."""
 
     def fetch(self, facts: PartFacts, directory: Path, argument: str) -> Path:
         """Copy a part to a directory of this machine, or link to it if it lies on this machine already.
 
         :param facts: what the manifest says about the part.
         :param argument: that named the landing, for the message.
+        :raises ConfigurationError: if its rows are not what the reader reads.
         :raises DamagedLandingError: if the part is missing, or not what the manifest says.
         :raises StorageError: if another landing has replaced it meanwhile.
         """
-        target = self.path / name_of(facts["uri"])
+        if (shape := shape_of(self.manifest)) not in self.shapes:
+            raise ConfigurationError(
+                f"{argument}: {self.path} holds rows of the shape {short(shape)}, which cannot be read here. "
+                f'Give a landing with shape="{RECORDS}"'
+            )
+        target = self.path / name_of(facts["uri"], is_partitioned="partition_by" in self.manifest)
         file = directory / target.name
         try:
             if is_local(target):

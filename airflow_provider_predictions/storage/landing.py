@@ -24,10 +24,11 @@ from airflow_provider_predictions.storage import checkpoint
 from airflow_provider_predictions.storage.attempt import Attempt
 from airflow_provider_predictions.storage.checkpoint import Progress
 from airflow_provider_predictions.storage.errors import warning_only
-from airflow_provider_predictions.storage.formats import Format
+from airflow_provider_predictions.storage.formats import RECORDS, Format
 from airflow_provider_predictions.storage.local import sha256_of
 from airflow_provider_predictions.storage.manifest import REJECTED, Manifest, Part, manifest
 from airflow_provider_predictions.storage.objects import get_file, put_file
+from airflow_provider_predictions.storage.partitions import PARTS_PER_BATCH, Piece, split
 from airflow_provider_predictions.storage.scratch_dir import Workspace
 from airflow_provider_predictions.storage.spool import Spool
 
@@ -40,6 +41,7 @@ class Landing:
     :param attempt: under whose names it writes.
     :param form: of the parts.
     :param records_per_part: the last part holds the rest.
+    :param partition_by: None, or ``created_date`` for parts in directories of days.
     :param arguments: a hash of all that decides what lands.
     :param asked: the words of the filters.
     :param restore: continues the pass over the list from a position that was given to ``take``. Raises
@@ -53,12 +55,15 @@ class Landing:
         *,
         records_per_part: int,
         arguments: str,
+        partition_by: str | None = None,
         asked: Collection[str] = (),
         restore: Callable[[Landing, dict[str, Any]], None] | None = None,
     ) -> None:
         self.attempt = attempt
         self.form = form
         self.records_per_part = records_per_part
+        self.partition_by = partition_by
+        self._batch = records_per_part * (PARTS_PER_BATCH if partition_by else 1)
         self.arguments = arguments
         self.asked = asked
         self._restore = restore
@@ -101,11 +106,11 @@ class Landing:
         done = len(progress.parts)
         old = []
         while records:
-            room = self.records_per_part - progress.spool.count
+            room = self._batch - progress.spool.count
             progress.spool.write(records[:room])
             records = records[room:]
-            if progress.spool.count == self.records_per_part:
-                old.append(self._close_part())
+            if progress.spool.count == self._batch:
+                old.append(self._close_batch())
         progress.flush()
         progress.position, progress.requests = position, requests
         closed = len(progress.parts) > done
@@ -124,12 +129,16 @@ class Landing:
         progress, rejected = self.progress, None
         progress.flush()
         if progress.spool.count:
-            self._close_part()
+            self._close_batch()
             checkpoint.save_here(progress, self._directory, anew=True)
         if progress.rejected.count:
             rejected = self.attempt.path(REJECTED)
             put_file(progress.rejected.path, rejected)
         self._take_over()
+        if self.form.shape != RECORDS:
+            facts |= {"shape": self.form.shape, "rows": sum(part.rows or 0 for part in progress.parts)}
+        if self.partition_by:
+            facts["partition_by"] = self.partition_by
         return manifest(self.attempt.directory, progress.parts, progress.totals, rejected, **facts)
 
     def identities(self) -> Iterator[tuple[str, datetime | None]]:
@@ -145,22 +154,36 @@ class Landing:
         with self.progress.rejected.path.open("rb") as lines:
             yield from (id_by_content(line.removesuffix(b"\n")) for line in lines)
 
-    def _close_part(self) -> Path:
-        """Write the spool as a part, and begin the next one. The file stays until the checkpoint is saved."""
+    def _close_batch(self) -> Path:
+        """Write the spool as a part, or as parts by day, and begin the next one.
+
+        The file stays until the checkpoint is saved.
+        """
         progress, spool = self.progress, self.progress.spool
         spool.close()
-        content = self.form.convert(spool.path, self._directory / "converted")
-        sha256 = spool.sha256 if content == spool.path else sha256_of(content)
-        part = self._put_part(content, spool.count, sha256, len(progress.parts))
+        pieces = [Piece("", spool.path, spool.count)]
+        if self.partition_by:
+            pieces = split(spool.path, self.form.service, self.records_per_part, self._directory)
+        parts = []
+        for number, piece in enumerate(pieces, len(progress.parts)):
+            content = self.form.convert(piece.lines, self._directory / "converted")
+            sha256 = spool.sha256 if content == spool.path else sha256_of(content)
+            rows = self.form.rows(content)
+            parts.append(self._put_part(piece.folder, content, piece.count, sha256, number, rows))
+            if piece.lines != spool.path:
+                piece.lines.unlink()
         self._take_over()
-        progress.parts.append(part)
+        progress.parts += parts
         progress.spool = Spool.new(self._directory / f"part-{len(progress.parts)}")
         return spool.path
 
-    def _put_part(self, file: Path, count: int, sha256: str, number: int) -> Part:
-        target = self.attempt.path(f"part-{number:05}", self.form.suffix)
+    def _put_part(
+        self, folder: str, file: Path, count: int, sha256: str, number: int, rows: int | None
+    ) -> Part:
+        target = self.attempt.path(f"{folder}/part-{number:05}".lstrip("/"), self.form.suffix)
         put_file(file, target)
-        return Part(target.name, count, file.stat().st_size, sha256)
+        name = f"{folder}/{target.name}".lstrip("/")
+        return Part(name, count, file.stat().st_size, sha256, rows)
 
     def _resumed(self) -> Progress | None:
         """Continue what an earlier attempt has written, copied to names of this one.
@@ -203,7 +226,8 @@ class Landing:
         get_file(source, copy, part.bytes)
         if sha256_of(copy) != part.sha256:
             raise ValueError(f"{part.name} is not what an earlier attempt has written")
-        return self._put_part(copy, part.count, part.sha256, number)
+        folder, _, _ = part.name.rpartition("/")
+        return self._put_part(folder, copy, part.count, part.sha256, number, part.rows)
 
 
 def forget(attempt: Attempt) -> None:

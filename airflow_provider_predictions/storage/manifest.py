@@ -19,7 +19,9 @@ from airflow_provider_predictions.api.limits import MAX_NAMED
 from airflow_provider_predictions.api.models import Observed, Page
 from airflow_provider_predictions.api.state import VERSION
 from airflow_provider_predictions.storage.console import plain_url
+from airflow_provider_predictions.storage.formats import RECORDS
 from airflow_provider_predictions.storage.objects import read
+from airflow_provider_predictions.storage.partitions import FOLDER
 
 MANIFEST = "_manifest.json"
 REJECTED = "_rejected"
@@ -39,6 +41,7 @@ class PartFacts(TypedDict):
     count: int
     bytes: int
     sha256: str
+    rows: NotRequired[int]
 
 
 class Manifest(TypedDict):
@@ -49,7 +52,9 @@ class Manifest(TypedDict):
     record is missing, False where something was seen to be wrong, and None where the service gives no way to
     know; ``inconsistency`` says why it is not True. ``looked_at`` counts the records that were read, before
     filters dropped some. ``filters`` are those that narrow what lands:
-    ``statuses``, None for all, and of the others those that were given.
+    ``statuses``, None for all, and of the others those that were given. ``shape`` is what a row of a part is,
+    and ``rows`` their number. Both are missing where each row is a record, as are the ``rows`` of each part.
+    ``partition_by`` is ``created_date`` where each part lies in the directory of a day, and else missing.
     """
 
     version: int
@@ -70,6 +75,9 @@ class Manifest(TypedDict):
     requests: int
     service: str
     format: str
+    shape: NotRequired[str]
+    rows: NotRequired[int]
+    partition_by: NotRequired[str]
     compression: str | None
     ordered: bool
     consistent: bool | None
@@ -88,12 +96,14 @@ class Part(msgspec.Struct, frozen=True):
     :param name: relative to the landing's directory.
     :param bytes: of the object as stored.
     :param sha256: of the object as stored, in hex.
+    :param rows: None where each record is a row.
     """
 
-    name: Annotated[str, msgspec.Meta(pattern=rf"^{_PART}\Z")]
+    name: Annotated[str, msgspec.Meta(pattern=rf"^({FOLDER}/)?{_PART}\Z")]
     count: int
     bytes: int
     sha256: str
+    rows: int | None = None
 
 
 class Totals(msgspec.Struct):
@@ -151,13 +161,14 @@ def _count(counts: dict[str, int], words: list[str]) -> None:
         counts[word] = counts.get(word, 0) + number
 
 
-def name_of(uri: str) -> str:
-    """The name of a part, which lies beside its manifest, wherever the URL points.
+def name_of(uri: str, *, is_partitioned: bool = False) -> str:
+    """The name of a part, which lies beside its manifest or in a directory there, wherever the URL points.
 
+    :param is_partitioned: whether it lies in the directory of a day.
     :raises ValueError: if landings give no such name. So no name leads out of the directory.
     """
-    name = PurePosixPath(uri).name
-    if not re.fullmatch(_PART, name):
+    name = "/".join(PurePosixPath(uri).parts[-2 if is_partitioned else -1 :])
+    if not re.fullmatch(f"{FOLDER}/{_PART}" if is_partitioned else _PART, name):
         raise ValueError("a part has another name than landings give")
     return name
 
@@ -177,7 +188,11 @@ def parts_of(content: Manifest) -> list[Part]:
 
     :raises ValueError: if it names what is no part.
     """
-    return [msgspec.convert({**part, "name": name_of(part["uri"])}, Part) for part in content["parts"]]
+    names = [name_of(part["uri"], is_partitioned="partition_by" in content) for part in content["parts"]]
+    return [
+        msgspec.convert({**part, "name": name}, Part)
+        for part, name in zip(content["parts"], names, strict=True)
+    ]
 
 
 def manifest(
@@ -207,8 +222,19 @@ def manifest(
 def _facts(directory: ObjectStoragePath, part: Part) -> PartFacts:
     """A part as a manifest names it."""
     target = directory / part.name
-    return {"uri": str(target), "url": plain_url(target), "count": part.count, "bytes": part.bytes,
-            "sha256": part.sha256}  # fmt: skip
+    facts: PartFacts = {"uri": str(target), "url": plain_url(target), "count": part.count,
+                        "bytes": part.bytes, "sha256": part.sha256}  # fmt: skip
+    return facts if part.rows is None else {**facts, "rows": part.rows}
+
+
+def shape_of(content: Manifest) -> str:
+    """What a row of a part is."""
+    return content.get("shape", RECORDS)
+
+
+def rows_of(content: Manifest) -> int:
+    """The number of rows in all parts."""
+    return content.get("rows", content["count"])
 
 
 def as_json(content: Manifest) -> bytes:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import math
 import re
+from abc import abstractmethod
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from airflow_provider_predictions.api.json_slices import joined, members, value
+from airflow_provider_predictions.api.json_slices import joined, members, value_or_text
 from airflow_provider_predictions.api.models import Column, as_time
 from airflow_provider_predictions.storage.formats import Format
 
@@ -29,8 +31,8 @@ _FINER = re.compile(rb"\.[0-9]{6}0*[1-9]")
 """A time with more digits than its column holds. Its text is kept, too."""
 
 
-class Parquet(Format):
-    """One row a record."""
+class ParquetFormat(Format):
+    """Rows of one schema."""
 
     name = "parquet"
 
@@ -39,10 +41,18 @@ class Parquet(Format):
         return ".parquet"
 
     @property
+    @abstractmethod
     def schema(self) -> pa.Schema:
         """The columns, the same in every part."""
-        columns = [(column.name, _TYPES[column.kind]) for column in self.service.columns]
-        return pa.schema([*columns, (OTHER, pa.string())])
+
+    @property
+    @abstractmethod
+    def created(self) -> str:
+        """The column of the creation time."""
+
+    @abstractmethod
+    def groups(self, lines: BinaryIO) -> Iterator[pa.Table]:
+        """The rows of these lines, in tables that each become a row group."""
 
     @property
     def columns(self) -> list[tuple[str, str]]:
@@ -59,10 +69,27 @@ class Parquet(Format):
             lines.open("rb") as source,
             pq.ParquetWriter(target, self.schema, compression=codec) as writer,
         ):
-            while group := list(islice(source, ROWS_PER_GROUP)):
-                rows = [self._row(line.rstrip(b"\n")) for line in group]
-                writer.write_table(pa.Table.from_pylist(rows, self.schema))
+            for group in self.groups(source):
+                writer.write_table(group)
         return target
+
+
+class Parquet(ParquetFormat):
+    """One row a record."""
+
+    @property
+    def schema(self) -> pa.Schema:
+        columns = [(column.name, _TYPES[column.kind]) for column in self.service.columns]
+        return pa.schema([*columns, (OTHER, pa.string())])
+
+    @property
+    def created(self) -> str:
+        return next(column.name for column in self.service.columns if column.envelope == "created_at")
+
+    def groups(self, lines: BinaryIO) -> Iterator[pa.Table]:
+        while group := list(islice(lines, ROWS_PER_GROUP)):
+            rows = [self._row(line.rstrip(b"\n")) for line in group]
+            yield pa.Table.from_pylist(rows, self.schema)
 
     def _row(self, raw: bytes) -> dict[str, Any]:
         envelope = self.service.row(raw)
@@ -71,7 +98,7 @@ class Parquet(Format):
         for column in self.service.columns:
             text = given.get(column.name, b"null")
             found = getattr(envelope, column.envelope) if column.envelope else _typed(column, text)
-            row[column.name] = _clean(found)
+            row[column.name] = clean(found)
             is_finer = column.kind == "time" and _FINER.search(text)
             if text == b"null" or (found is not None and not is_finer):
                 given.pop(column.name, None)
@@ -85,12 +112,12 @@ def _typed(column: Column, text: bytes) -> Any:
         return None
     if column.kind == "json":
         return _text(text)
-    found = value(text)
+    found = value_or_text(text)
     if column.kind == "time":
         return as_time(found)
     if column.kind == "number":
         return _exactly(found)
-    return found if isinstance(found, str) else None
+    return found if isinstance(found, str) and text.startswith(b'"') else None
 
 
 def _exactly(found: Any) -> float | None:
@@ -105,6 +132,6 @@ def _text(raw: bytes) -> str:
     return raw.decode("utf-8", "backslashreplace")
 
 
-def _clean(found: Any) -> Any:
+def clean(found: Any) -> Any:
     """Text that UTF-8 can hold."""
     return found.encode("utf-8", "backslashreplace").decode() if isinstance(found, str) else found

@@ -55,10 +55,10 @@ class Case:
 
 
 SECOND = r"part-00001\."
-FAILS = r"cannot be written: InternalError of the test. A retry goes on from what has landed"
+FAILS = r"cannot be written: InternalError of the test. A retry may succeed"
 COMMIT = "_log/"
 UNKNOWN = r"it is unknown whether .* was written: .* A retry finds out"
-LOST = r"cannot be written: .*A retry goes on"
+LOST = r"cannot be written: .*A retry may succeed"
 SLOWLY: dict[str, Any] = {"seconds": 20, "slow": True}
 MIDWAY: dict[str, Any] = {"asked": 9, "again": 2}
 """Of a landing that ends at its second part."""
@@ -76,7 +76,7 @@ CASES = [
     Case(
         "the storage stalls",
         (StoreFault("PUT", SECOND, "stall"),),
-        r"cannot be written: Read timeout .*A retry goes on",
+        r"cannot be written: Read timeout .*A retry may succeed",
         **SLOWLY,
         **MIDWAY,
         modes=("plain",),
@@ -84,7 +84,7 @@ CASES = [
     Case(
         "the storage goes away between two parts",
         (StoreFault("PUT", SECOND, "away"),),
-        r"cannot be written: Could not connect .*A retry goes on",
+        r"cannot be written: Could not connect .*A retry may succeed",
         **SLOWLY,
         **MIDWAY,
     ),

@@ -114,7 +114,7 @@ def test_a_put_that_nobody_takes_ends(proxy: Proxy, store: Store, tmp_path: Path
         put_file(file, patient / "part-00000.jsonl", longest=1)
 
     assert seconds() - begin < 5
-    assert_says(caught.value, patient, r"cannot be written: no answer in time. A retry goes on")
+    assert_says(caught.value, patient, r"cannot be written: no answer in time. A retry may succeed")
     assert store.objects() == {}
 
 

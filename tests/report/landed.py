@@ -54,6 +54,7 @@ def land(
     incremental: bool = False,
     at: datetime | None = None,
     statuses: Sequence[str] | None = None,
+    shape: str = "records",
     **facts: Any,
 ) -> Manifest:
     """Land records, as the operator does with what a service answers.
@@ -69,7 +70,7 @@ def land(
     rows = service.rows(b"[" + b",".join(records) + b"]")
     fine = tuple(row for row in rows if row.fault is None)
     page = Page(fine, rejected=tuple(row for row in rows if row.fault))
-    made = make_format(form, codec, service)
+    made = make_format(form, codec, service, shape)
     with Landing(target.attempt, made, records_per_part=records_per_part, arguments="") as landing:
         landing.take(page, {}, 1)
         given: dict[str, Any] = {

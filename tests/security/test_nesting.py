@@ -1,6 +1,7 @@
-"""Records that are nested as deeply as a page is split: nothing that reads one ends in a RecursionError.
+"""Records that are nested deeply: nothing that reads one ends in a RecursionError.
 
-A page may be split by a thread with a short stack, and what reads its records may stand on a long one.
+A page may be split by a thread with a short stack, and what reads its records may stand on a long one. No
+parser goes as deep as the last of the depths.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from airflow_provider_predictions.operators.xcom import WRITTEN, stored
 from airflow_provider_predictions.storage.formats import make_format
 from tests.api.services import CRADL, VLMRUN
 
-DEPTHS = (800, 900, 950)
+DEPTHS = (800, 900, 950, 10_000)
 FRAMES = 80
 """Of a task under Airflow."""
 SHAPES = {
@@ -103,3 +104,46 @@ def test_parquet_keeps_it(shape: Callable[[int], bytes], depth: int, tmp_path: P
     below(FRAMES, lambda: form.convert(lines, tmp_path / "part"))
 
     assert pq.read_table(tmp_path / "part")["response"].to_pylist() == [inner.decode()]
+
+
+@pytest.mark.parametrize("depth", DEPTHS)
+def test_values_hold_it_as_text_and_name_the_prediction(
+    shape: Callable[[int], bytes], depth: int, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    lines = tmp_path / "lines"
+    fine = b'{"id": "fine", "response": {"total": 1}}\n'
+    lines.write_bytes(b'%s{"id": "deep", "response": %s}\n%s' % (fine, shape(depth), fine))
+    form = make_format("parquet", None, VLMRUN, "values")
+
+    below(FRAMES, lambda: form.convert(lines, tmp_path / "part"))
+
+    rows = pq.read_table(tmp_path / "part").to_pylist()
+    assert [row["prediction_id"] for row in rows] == ["fine", "deep", "fine"]
+    assert rows[1]["value"].encode() in shape(depth)
+    assert "'deep'" in caplog.text
+
+
+@pytest.mark.parametrize("depth", DEPTHS)
+@pytest.mark.parametrize("where", ["response", "id", "created_at", "completed_at", "domain", "status"])
+def test_a_page_is_split_around_it(
+    shape: Callable[[int], bytes], depth: int, where: str, tmp_path: Path
+) -> None:
+    fine, deep = b'{"id": "fine"}', b'{"%s": %s, "x": "]}\\"", "y": 1}' % (where.encode(), shape(depth))
+
+    rows = VLMRUN.rows(b"[%s, %s, %s, %s]" % (fine, deep, shape(depth), fine))
+
+    fine_row = VLMRUN.row(fine)
+    assert [row.raw for row in rows] == [fine, deep, shape(depth), fine]
+    assert (rows[0], rows[3]) == (fine_row, fine_row)
+    assert [bool(row.fault) for row in rows] == [False, False, shape(depth)[:1] == b"[", False]
+    (tmp_path / "lines").write_bytes(deep + b"\n")
+    for kind in ("records", "values"):
+        form = make_format("parquet", None, VLMRUN, kind)
+        assert form.convert(tmp_path / "lines", tmp_path / "part").exists()
+    assert VlmRunHook.record(rows[1]).model_fields_set
+
+
+@pytest.mark.parametrize("end", [b"]" * 9_999, b"]" * 9_999 + b"}", b""])
+def test_brackets_that_do_not_match_are_refused(end: bytes) -> None:
+    with pytest.raises(ValueError, match="brackets do not match"):
+        VLMRUN.rows(b'[{"response": ' + b"[" * 10_000 + end + b"}]")

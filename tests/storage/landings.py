@@ -26,6 +26,8 @@ KINDS: list[Any] = [
     pytest.param("cradl", {"compression": "gzip"}, id="gzip"),
     pytest.param("vlmrun", {"compression": "zstd", "prefetch": 0}, id="zstd"),
     pytest.param("vlmrun", {"file_format": "parquet"}, id="parquet"),
+    pytest.param("vlmrun", {"file_format": "parquet", "shape": "values"}, id="values"),
+    pytest.param("vlmrun", {"partition_by": "created_date", "records_per_part": 7}, id="partitions"),
     pytest.param("cradl", {"file_format": "parquet", "records_per_part": 1000}, id="one large part"),
     pytest.param("vlmrun", WINDOW, id="window"),
     pytest.param("cradl", {"statuses": "failed", "records_per_part": 7}, id="statuses"),
@@ -106,7 +108,7 @@ def assert_landed(path: ObjectStoragePath, manifest: dict[str, Any], reference: 
     assert essence(manifest) == essence(reference)
     assert stored(manifest) == stored(reference)
     assert json.loads((path / "_manifest.json").read_bytes()) == manifest
-    parts = [untagged(part["uri"].rsplit("/", 1)[-1]) for part in manifest["parts"]]
+    parts = [untagged(part["uri"].removeprefix(f"{manifest['path']}/")) for part in manifest["parts"]]
     assert names(path) == sorted(["_manifest.json", *parts])
 
 

@@ -34,6 +34,8 @@ BESIDE = {
     "max_age": {"incremental": True},
     "max_values_missing": {"fetch_values": True},
     "partition_keys": {"outlets": [Asset("asset")]},
+    "shape": {"file_format": "parquet"},
+    "paths": {"file_format": "parquet", "shape": "values"},
     "price_per_credit": {"currency": "EUR"},
     "currency": {"price_per_credit": 0.01},
 }
@@ -51,7 +53,16 @@ OWN = {
     "manifest": MANIFEST,
     "catalog": "c",
 }
-LISTS = ("statuses", "domains", "fields", "fail_on", "waiting_statuses", "prediction_ids", "partition_keys")
+LISTS = (
+    "statuses",
+    "domains",
+    "fields",
+    "fail_on",
+    "waiting_statuses",
+    "prediction_ids",
+    "partition_keys",
+    "paths",
+)
 NOTHING = (None, "None", "", " ", "null", '""', "' '")
 ALL = [
     (made, argument)

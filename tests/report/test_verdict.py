@@ -1,0 +1,150 @@
+"""The verdict says Normal only of what it has compared."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_provider_predictions.report.summary import Summary
+from airflow_provider_predictions.report.window import make_window
+from tests.report.landed import land, report
+
+START, END = datetime(2026, 11, 2, tzinfo=UTC), datetime(2026, 11, 3, tzinfo=UTC)
+WINDOW = make_window((START, END), "UTC", END)
+DAY = timedelta(days=1)
+Predictions = Iterable[tuple[str, str]]
+"""A status and a domain each."""
+
+
+def records(start: datetime, predictions: Predictions) -> list[bytes]:
+    created = (start + timedelta(minutes=10)).isoformat()
+    return [
+        json.dumps(
+            {"id": f"{start:%d}-{n}", "status": status, "domain": domain, "created_at": created}
+        ).encode()
+        for n, (status, domain) in enumerate(predictions)
+    ]
+
+
+def compared(tmp_path: Path, before: Predictions, now: Predictions, **options: Any) -> Summary:
+    at = END + timedelta(hours=1)
+    land("vlmrun", tmp_path / "before", records(START - DAY, before), at=START + timedelta(hours=1))
+    land("vlmrun", tmp_path / "now", records(START, now), at=at)
+    return report(f"file://{tmp_path}", WINDOW, tmp_path / "files", **options)
+
+
+def of(status: str, count: int, groups: int = 1) -> list[tuple[str, str]]:
+    return [(status, f"domain {n % groups}") for n in range(count)]
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "said"),
+    [
+        (of("completed", 400, 100), of("failed", 400, 100), "Look at failures: 0.0 % to 100.0 %."),
+        (
+            of("failed", 60, 60) + of("completed", 240, 60),
+            of("failed", 180, 60) + of("completed", 120, 60),
+            "Look at failures: 20.0 % to 60.0 %.",
+        ),
+        (
+            of("completed", 100),
+            of("completed", 100) + [("failed", "new")] * 100,
+            "Look at failures: 0.0 % to 50.0 %.",
+        ),
+    ],
+)
+def test_all_failures_together_are_compared_too(
+    tmp_path: Path, before: Predictions, now: Predictions, said: str
+) -> None:
+    verdict = compared(tmp_path, before, now)["verdict"]
+
+    assert (verdict["state"], verdict["text"].replace("\u202f", " ")) == ("look", said)
+    assert verdict["group"] is None
+
+
+def test_the_group_that_is_behind_it_is_named(tmp_path: Path) -> None:
+    before = of("completed", 200, 2)
+
+    verdict = compared(tmp_path, before, of("completed", 100) + [("failed", "domain 1")] * 100)["verdict"]
+
+    assert verdict["text"].startswith("Look at domain 1: failures 0.0")
+
+
+@pytest.mark.parametrize(
+    ("before", "now"),
+    [
+        ([], of("failed", 100)),
+        (of("completed", 4), of("failed", 100)),
+        (of("cancelled", 100), of("failed", 100)),
+        (of("completed", 100), of("pending", 999) + of("completed", 1)),
+        (of("completed", 100), of("completed", 4)),
+    ],
+)
+@pytest.mark.parametrize("targets", [{}, {"predictions": {"min": 1}}, {"failed_share:nobody": {"max": 0.05}}])
+def test_nothing_is_normal_if_failures_were_neither_compared_nor_judged(
+    tmp_path: Path, before: Predictions, now: Predictions, targets: Any
+) -> None:
+    verdict = compared(tmp_path, before, now, targets=targets)["verdict"]
+
+    assert verdict["state"] == "unknown"
+    assert verdict["text"].endswith((" to compare with yet.", " to compare."))
+
+
+def test_failures_that_were_not_landed_before_are_not_compared(tmp_path: Path) -> None:
+    land("vlmrun", tmp_path / "a", records(START - DAY, of("completed", 100)), statuses=["completed"])
+    land("vlmrun", tmp_path / "b", records(START, of("failed", 100)))
+
+    verdict = report(f"file://{tmp_path}", WINDOW, tmp_path / "files")["verdict"]
+
+    assert verdict["state"] == "unknown"
+
+
+@pytest.mark.parametrize("targets", [{"failed_share": {"max": 0.5}}, {"failed": {"max": 50}}])
+def test_a_target_on_failures_that_is_met_is_enough(tmp_path: Path, targets: Any) -> None:
+    verdict = compared(tmp_path, [], of("completed", 9) + of("failed", 1), targets=targets)["verdict"]
+
+    assert verdict["state"] == "normal"
+
+
+def test_what_stayed_the_same_is_normal(tmp_path: Path) -> None:
+    assert compared(tmp_path, of("completed", 9), of("completed", 9))["verdict"]["text"] == "Normal."
+
+
+@pytest.mark.parametrize(("hour", "notes"), [(-1, 1), (12, 1), (24, 0), (25, 0)])
+def test_landings_that_end_before_the_period_does_are_named(tmp_path: Path, hour: int, notes: int) -> None:
+    land("vlmrun", tmp_path / "a", records(START - DAY, of("completed", 9)), at=START + timedelta(hours=hour))
+
+    summary = report(f"file://{tmp_path}", WINDOW, tmp_path / "files")
+
+    found = [note for note in summary["notes"] if note.startswith("The newest landing ")]
+    assert len(found) == notes
+    assert summary["verdict"]["state"] == "unknown"
+    if notes:
+        assert summary["verdict"]["text"] == "No predictions of this period have landed yet."
+
+
+@pytest.mark.parametrize(
+    ("filters", "named"),
+    [
+        ({"max_predictions": 24}, "max_predictions"),
+        ({"domains": ["domain 0"]}, "domains"),
+        ({"created_before": (START + timedelta(hours=12)).isoformat()}, "created_before"),
+        ({"created_after": (START + timedelta(hours=12)).isoformat()}, "created_after"),
+        ({"created_after": START.isoformat(), "created_before": END.isoformat()}, None),
+        ({}, None),
+    ],
+)
+def test_landings_that_other_filters_limit_are_named(
+    tmp_path: Path, filters: dict[str, Any], named: str | None
+) -> None:
+    land("vlmrun", tmp_path / "a", records(START, of("completed", 9)), filters={"statuses": None} | filters)
+
+    notes = report(f"file://{tmp_path}", WINDOW, tmp_path / "files")["notes"]
+
+    found = [note for note in notes if note.startswith("The landings were limited by ")]
+    assert [named in note for note in found] == ([True] if named else [])
