@@ -59,9 +59,9 @@ def names_in(dags: Block) -> list[str]:
     return re.findall(r"^@dag.*\n^def (\w+)", dags.code, re.MULTILINE)
 
 
-NEEDS_MORE = re.compile("AssetWatcher|triggering_asset_events|…")
+NEEDS_MORE = re.compile("AssetWatcher|triggering_asset_events|min_predictions|…")
 RUNNABLE = [name for block in DAGS if not NEEDS_MORE.search(block.code) for name in names_in(block)]
-"""Not those that wait for an asset's event, or for an id that is left open."""
+"""Not those that wait for an asset's event, for new predictions, or for an id that is left open."""
 RUN_DAGS = """
 import json, sys
 from pathlib import Path
