@@ -124,6 +124,20 @@ def test_the_reference_names_every_member_of_a_manifest(parsed: dict[str, Any]) 
     assert named == {*members - {"incremental"}, *parts, *filters, *incremental}
 
 
+WATCHING = [block for block in DAGS if "AssetWatcher" in block.code]
+
+
+@pytest.mark.parametrize("block", WATCHING, ids=lambda block: block.place)
+def test_a_watching_dag_has_a_trigger_that_airflow_can_store(block: Block) -> None:
+    given: dict[str, Any] = {}
+    exec(block.code, given)
+
+    (trigger,) = [value.trigger for value in given.values() if type(value).__name__ == "AssetWatcher"]
+    path, arguments = trigger.serialize()
+    assert path.endswith("PredictionsEventTrigger")
+    assert type(trigger)(**arguments).serialize() == (path, arguments)
+
+
 def test_the_watching_dag_is_scheduled_by_its_asset() -> None:
     given: dict[str, Any] = {}
     exec(next(block.code for block in DAGS if "def invoices()" in block.code), given)
