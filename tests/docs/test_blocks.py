@@ -59,6 +59,8 @@ def is_understood(line: str) -> bool:
             path, given = re.fullmatch(r"([^\[]*)(?:\[(.*)\])?", package).groups()
             is_pinned = not constraint or CONSTRAINTS.fullmatch(" ".join(constraint))
             return path == "." and set((given or "").split(",")) - {""} <= extras and bool(is_pinned)
+        case ["docker", "compose", "-f", file, "up", "--build"]:
+            return ROOT.joinpath(file).is_file()
         case ["python", "-m", module]:
             return ROOT.joinpath(*module.split("."), "__main__.py").exists()
         case ["python" | ".venv/bin/python", script]:
