@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -11,26 +12,42 @@ from typing import Any
 # mkdocs runs from its own folder; the pages are of the package beside them.
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from airflow_provider_predictions.tasks.arguments import REQUIRED, Argument
+from airflow_provider_predictions.tasks.arguments import REQUIRED, Argument, ArgumentsTask
 
-MARK = re.compile(r"^<!-- arguments of ([\w.]+)\.(\w+) -->$", re.MULTILINE)
+NAME = r"airflow_provider_predictions\.[\w.]+"
+MARK = re.compile(rf"^<!-- arguments of ({NAME}(?: and {NAME})*) -->$", re.MULTILINE)
 HEAD = "| argument | type | default | templated | |\n|---|---|---|---|---|\n"
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
     """Put a table in the place of each mark."""
-    return MARK.sub(lambda mark: table(getattr(import_module(mark[1]), mark[2]).declared), markdown)
+    return MARK.sub(lambda mark: table([*map(named, mark[1].split(" and "))]), markdown)
 
 
-def table(declared: dict[str, Argument]) -> str:
-    return HEAD + "".join(map(row, declared.values()))
+def named(path: str) -> type[ArgumentsTask]:
+    module, name = path.rsplit(".", 1)
+    found: type[ArgumentsTask] = getattr(import_module(module), name)
+    return found
 
 
-def row(argument: Argument) -> str:
+def table(classes: Sequence[type[ArgumentsTask]]) -> str:
+    """The arguments of all classes. Those that only one service has say so."""
+    rows = dict.fromkeys((name, made) for cls in classes for name, made in cls.declared.items())
+    return HEAD + "".join(
+        row(made, [cls for cls in classes if cls.declared.get(name) == made], classes) for name, made in rows
+    )
+
+
+def row(
+    argument: Argument, has: Sequence[type[ArgumentsTask]], classes: Sequence[type[ArgumentsTask]]
+) -> str:
+    name = f"`{argument.name}`"
+    if len(has) < len(classes):
+        name += f" ({has[0].hook_class.hook_name})"  # type: ignore[attr-defined]
     default = "required" if argument.default is REQUIRED else f"`{argument.default_text}`"
     doc = argument.doc.replace("``", "`")
     example = f" Example: `{argument.example}`" if argument.example else ""
     return (
-        f"| `{argument.name}` | `{argument.type}` | {default} | {'yes' if argument.templated else 'no'} "
+        f"| {name} | `{argument.type}` | {default} | {'yes' if argument.templated else 'no'} "
         f"| {doc[0].upper()}{doc[1:]}.{example} |\n"
     )

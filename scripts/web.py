@@ -7,18 +7,16 @@ from __future__ import annotations
 
 import shutil
 import signal
-import time
 from contextlib import suppress
 from pathlib import Path
 
+from incoming import receive
 from stack import Airflow, add_examples
 
 from airflow_provider_predictions.sandbox.server import Sandbox
 
 ROOT = Path(__file__).resolve().parent.parent
 HOME = ROOT / ".airflow" / "web"
-EVERY = 20
-"""Seconds from one batch of new predictions to the next."""
 
 
 def main() -> None:
@@ -46,9 +44,7 @@ def serve() -> None:
         airflow.connect(sandbox)
         airflow.until("parsed", lambda: len(airflow.get("/dags")["dags"]) >= count, 120)
         print(guide(airflow.url, sandbox), flush=True)
-        while True:
-            sandbox.receive(4)
-            time.sleep(EVERY)
+        receive(sandbox)
 
 
 def guide(url: str, sandbox: Sandbox) -> str:

@@ -45,7 +45,9 @@ def blocks_of(page: Path) -> Iterator[Block]:
 
 PAGES = [ROOT / "README.md", *sorted(ROOT.joinpath("docs").rglob("*.md"))]
 BLOCKS = [block for page in PAGES for block in blocks_of(page)]
-PYTHON = [block for block in BLOCKS if block.language == "python"]
+PYTHON = [block for block in BLOCKS if block.language == "python" and block.title != "before"]
+BEFORE = [block for block in BLOCKS if block.title == "before"]
+"""What a page tells the reader to replace. It needs packages that Airflow's pins do not go together with."""
 DAGS = [block for block in PYTHON if "@dag" in block.code]
 QUERIES = [block for block in BLOCKS if block.title.endswith("acme.sql")]
 MODULES = [block for block in PYTHON if block.title.endswith("acme.py")]

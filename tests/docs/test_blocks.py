@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.blocks import BLOCKS, COMMANDS, JSON, MODULES, QUERIES, ROOT, Block
+from tests.docs.blocks import BEFORE, BLOCKS, COMMANDS, JSON, MODULES, QUERIES, ROOT, Block
 from tests.given import HOOK
 
 PINNED = ROOT.joinpath("constraints/airflow-3.3.txt").read_text()
@@ -59,6 +59,8 @@ def is_understood(line: str) -> bool:
             path, given = re.fullmatch(r"([^\[]*)(?:\[(.*)\])?", package).groups()
             is_pinned = not constraint or CONSTRAINTS.fullmatch(" ".join(constraint))
             return path == "." and set((given or "").split(",")) - {""} <= extras and bool(is_pinned)
+        case ["docker", "compose", "-f", file, "up", "--build"]:
+            return ROOT.joinpath(file).is_file()
         case ["python", "-m", module]:
             return ROOT.joinpath(*module.split("."), "__main__.py").exists()
         case ["python" | ".venv/bin/python", script]:
@@ -85,6 +87,17 @@ def is_setting(name: str, value: str) -> bool:
 
 def test_every_command_is_understood() -> None:
     assert not [(place, line) for place, line in COMMANDS if not is_understood(line)]
+
+
+def test_what_is_replaced_calls_the_sdks_as_the_tests_of_the_sandbox_do() -> None:
+    tried = "".join(script.read_text() for script in ROOT.joinpath("tests/clients/scripts").glob("*.py"))
+    tried += ROOT.joinpath("benchmarks/contenders/http_operator.py").read_text()
+    calls = r"\bclient\.[\w.]+\(|pagination_function|from (?:vlmrun|cradl)\S* import \w+"
+
+    assert len(BEFORE) == 3
+    for block in BEFORE:
+        compile(block.code, block.place, "exec")
+        assert not [call for call in re.findall(calls, block.code) if call not in tried]
 
 
 @pytest.mark.parametrize("block", JSON, ids=lambda block: block.place)

@@ -8,13 +8,13 @@ import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from airflow_provider_predictions.sandbox.server import Sandbox
 from tests.conftest import SERVICES
-from tests.docs.blocks import BLOCKS, COMMANDS, LANDED, looks_like
+from tests.docs.blocks import BLOCKS, COMMANDS, LANDED, ROOT, looks_like
 
 pytestmark = pytest.mark.docs
 
@@ -46,43 +46,50 @@ for command in sys.argv[1:]:  # in one process, since each takes seconds to star
 """
 
 
-def test_the_sandbox_prints_what_the_tutorial_shows() -> None:
-    (block,) = [block for block in BLOCKS if block.language == "bash" and block.output]
-    *_, module = block.code.split()
-    shown = (block.output or "").replace("8765", "…")
-
+@pytest.fixture
+def incoming() -> Iterator[list[str]]:
+    """What the tutorial's sandbox prints. It ends after the test."""
+    (block,) = [block for block in BLOCKS if block.language == "bash" and "incoming.py" in block.code]
+    *_, script = block.code.split()
+    shown = (block.output or "").strip()
     with subprocess.Popen(
-        [sys.executable, "-m", module, "--port", "0"], stdout=subprocess.PIPE, text=True
+        [sys.executable, ROOT / script, "--port", "0"], stdout=subprocess.PIPE, text=True
     ) as server:
         assert server.stdout
-        printed = "".join(server.stdout.readline() for _ in shown.strip().splitlines())
+        printed = [server.stdout.readline().rstrip("\n") for _ in shown.splitlines()]
+        assert looks_like(shown.replace("8765", "…")).fullmatch("\n".join(printed))
+        yield printed
         server.terminate()
 
-    assert looks_like(shown).fullmatch(printed.strip())
 
-
-def test_the_tutorial_works_as_written(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_the_tutorial_works_as_written(incoming: list[str], tmp_path: Path) -> None:
     """In a shell that knows nothing of Airflow; the sandbox stands in for the account, too."""
-    sandbox.vlmrun.fill(20)
     blocks = [block for block in BLOCKS if block.place.startswith("docs/tutorial.md")]
     (dag,) = [block for block in blocks if block.language == "python"]
-    before, run, look, account = [
-        block.code for block in blocks
-        if block.language == "bash" and not re.search("make|-m |standalone", block.code)
+    before, run, look, page, account = [
+        block for block in blocks
+        if block.language == "bash" and not re.search(r"make|incoming\.py|standalone", block.code)
     ]  # fmt: skip
-    exports = [f"export {name}={shlex.quote(value)}" for name, value in sandbox.environment().items()]
-    account = account.replace("--conn-type", f"--conn-host {sandbox.url}/vlmrun/v1 --conn-type")
+    exports = [line for line in incoming if line.startswith("export")]
+    given = dict(shlex.split(line)[1].split("=", 1) for line in exports)
+    connection = json.loads(given["AIRFLOW_CONN_VLMRUN_DEFAULT"])
+    real = account.code.replace("--conn-type", f"--conn-host {connection['host']} --conn-type")
     tmp_path.joinpath(".venv").symlink_to(sys.prefix)
     save = f"cat >{dag.title} <<'END'\n{dag.code}END\n"
-    script = "\n".join(["set -e", before, *exports, save, run, look, account])
+    script = "\n".join(["set -e", before.code, *exports, save, run.code, look.code, page.code, real])
     unset = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
-    key = json.loads(sandbox.environment()["AIRFLOW_CONN_VLMRUN_DEFAULT"])["password"]
 
     done = subprocess.run(
-        ["bash", "-c", script.replace(LANDED, f"{tmp_path}/landed")],
-        cwd=tmp_path, env=unset | {"VLMRUN_API_KEY": key}, capture_output=True, text=True, timeout=900,
+        ["bash", "-c", script.replace(LANDED, f"{tmp_path}/seen")],
+        cwd=tmp_path, env=unset | {"VLMRUN_API_KEY": connection["password"]},
+        capture_output=True, text=True, timeout=900,
     )  # fmt: skip
 
     assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
+    polls = re.findall(r"VLM Run: \d+ of \d+ predictions are unfinished.*", done.stdout + done.stderr)
+    assert len(polls) > 1  # it has waited
+    assert looks_like(f"…{run.output}…").fullmatch(done.stdout + done.stderr)
     assert '"complete": true' in done.stdout
+    assert "<title>VLM Run, " in tmp_path.joinpath("seen/report/report.html").read_text()
+    assert {"report.html", "summary.json"} <= set(done.stdout.split())
     assert "Connection success!" in done.stdout

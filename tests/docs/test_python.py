@@ -59,9 +59,9 @@ def names_in(dags: Block) -> list[str]:
     return re.findall(r"^@dag.*\n^def (\w+)", dags.code, re.MULTILINE)
 
 
-NEEDS_MORE = re.compile("AssetWatcher|triggering_asset_events|…")
+NEEDS_MORE = re.compile("AssetWatcher|triggering_asset_events|min_predictions|…")
 RUNNABLE = [name for block in DAGS if not NEEDS_MORE.search(block.code) for name in names_in(block)]
-"""Not those that wait for an asset's event, or for an id that is left open."""
+"""Not those that wait for an asset's event, for new predictions, or for an id that is left open."""
 RUN_DAGS = """
 import json, sys
 from pathlib import Path
@@ -122,6 +122,20 @@ def test_the_reference_names_every_member_of_a_manifest(parsed: dict[str, Any]) 
     filters = {f"filters.{name}" for name in landed["filters"]}
     incremental = {f"incremental.{name}" for name in landed["incremental"]}
     assert named == {*members - {"incremental"}, *parts, *filters, *incremental}
+
+
+WATCHING = [block for block in DAGS if "AssetWatcher" in block.code]
+
+
+@pytest.mark.parametrize("block", WATCHING, ids=lambda block: block.place)
+def test_a_watching_dag_has_a_trigger_that_airflow_can_store(block: Block) -> None:
+    given: dict[str, Any] = {}
+    exec(block.code, given)
+
+    (trigger,) = [value.trigger for value in given.values() if type(value).__name__ == "AssetWatcher"]
+    path, arguments = trigger.serialize()
+    assert path.endswith("PredictionsEventTrigger")
+    assert type(trigger)(**arguments).serialize() == (path, arguments)
 
 
 def test_the_watching_dag_is_scheduled_by_its_asset() -> None:

@@ -6,17 +6,21 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from html.parser import HTMLParser
 from importlib import import_module
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser, expect
 
 from airflow_provider_predictions.get_provider_info import get_provider_info
 from tests.docs.blocks import ROOT
+from tests.ui.conftest import chromium
 
 pytestmark = pytest.mark.docs
 
+PHONE = 390
 ELSEWHERE = re.compile(r"^(https?:)?//")
 
 
@@ -85,3 +89,32 @@ def test_every_public_class_is_in_the_reference(site: Path) -> None:
     }
 
     assert public | records | set(info["extra-links"]) <= anchors
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as browser:
+        yield browser
+
+
+def test_the_search_works_from_disk(site: Path, browser: Browser) -> None:
+    page = browser.new_page()
+    page.goto(f"{site.as_uri()}/guides/wait.html")
+
+    page.get_by_placeholder("Search").click()
+    page.keyboard.type("max_values_missing")
+
+    found = page.locator(".md-search-result__link")
+    expect(found.first).to_be_visible()
+    assert any("guides/land.html" in (link.get_attribute("href") or "") for link in found.all())
+
+
+def test_no_page_is_wider_than_a_phone(site: Path, browser: Browser) -> None:
+    page = browser.new_page(viewport={"width": PHONE, "height": 844})
+    wide = {}
+    for file in sorted(site.rglob("*.html")):
+        page.goto(file.as_uri())
+        if (width := page.evaluate("document.documentElement.scrollWidth")) > PHONE:
+            wide[file.name] = width
+
+    assert not wide

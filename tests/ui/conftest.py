@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -24,19 +25,25 @@ PATIENCE = 60_000
 OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking"]
 
 
-# Not for the session: while it is open, no other test can run an event loop of its own.
-@pytest.fixture(scope="package")
-def browser() -> Iterator[Browser]:
-    needs(3, 3, "the web UI that is clicked through")
-    chromium = shutil.which("chromium")
-    if chromium is None:
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """A browser. While it is open, no other test can run an event loop of its own."""
+    program = shutil.which("chromium")
+    if program is None:
         tell = pytest.fail if "REQUIRE_BROWSER" in os.environ else pytest.skip
         tell("There is no chromium; on Debian: apt-get install chromium")
     expect.set_options(timeout=PATIENCE)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=OPTIONS)
+        browser = playwright.chromium.launch(executable_path=program, args=OPTIONS)
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="package")
+def browser() -> Iterator[Browser]:
+    needs(3, 3, "the web UI that is clicked through")
+    with chromium() as browser:
+        yield browser
 
 
 @pytest.fixture(scope="package")
