@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Iterable, Sequence
+from functools import cache
 from typing import Any
 
 from airflow_provider_predictions.api.errors import (
@@ -204,7 +205,7 @@ def widened(service: Service[Any], filters: Sequence[Filters]) -> Filters:
     return service.filters(
         created_after=None if None in starts else min(time for time in starts if time),
         created_before=None if None in ends else max(time for time in ends if time),
-        **{name: getattr(first, name) for name in _of_list(service)},
+        **{name: getattr(first, name) for name in _of_list(type(service))},
     )
 
 
@@ -218,8 +219,9 @@ def list_of(service: Service[Any], wait: Wait) -> ListKey:
     filters = wait.filters if wait.prediction_ids is None else {}
     if filters.get("max_predictions") is not None:
         return (wait.model_dump_json(include={"filters"}),)
-    return tuple(filters.get(name) for name in _of_list(service))
+    return tuple(filters.get(name) for name in _of_list(type(service)))
 
 
-def _of_list(service: Service[Any]) -> list[str]:
+@cache
+def _of_list(service: type[Service[Any]]) -> list[str]:
     return [name for name in (*service.server_filters, "order") if name in service.filters.model_fields]
