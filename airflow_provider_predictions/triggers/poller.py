@@ -47,8 +47,9 @@ class Subscription(Generic[T]):
     began: float
     earliest: float
     due: float
+    last: T | None = None
+    """The tally that was delivered last. If the next poll finds it again, nothing changed."""
     _newest: asyncio.Queue[T | PredictionsError] = field(default_factory=lambda: asyncio.Queue(1))
-    _last: T | PredictionsError | None = None
 
     @property
     def key(self) -> Key:
@@ -61,10 +62,8 @@ class Subscription(Generic[T]):
         return await self._newest.get()
 
     def deliver(self, outcome: T | PredictionsError) -> None:
-        """Replace the newest outcome. The one of the poll before wakes nobody again."""
-        if outcome is self._last:
-            return
-        self._last = outcome
+        """Replace the newest outcome, and wake the subscriber."""
+        self.last = None if isinstance(outcome, PredictionsError) else outcome
         with suppress(asyncio.QueueEmpty):
             self._newest.get_nowait()
         self._newest.put_nowait(outcome)
@@ -171,8 +170,9 @@ class Poller:
             now = self._loop.time()
             for subscription in keys:
                 subscription.reschedule(now)
-            async for subscription in _in_batches(keys):
-                subscription.deliver(outcomes[keys[subscription]])
+            news = {one: outcomes[key] for one, key in keys.items() if one.last is not outcomes[key]}
+            async for subscription in _in_batches(news):
+                subscription.deliver(news[subscription])
 
     def _failure(self, error: BaseException) -> PredictionsError:
         if not isinstance(error, PredictionsError):

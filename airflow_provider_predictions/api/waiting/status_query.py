@@ -178,6 +178,8 @@ class StatusQuery:
         if isinstance(self._list_error, NotFoundError) and not self._has_answers:
             return self._list_error
         failed, missing = self._lookups.failed, self._wanted.missing
+        if not failed:
+            return None
         return next((failed[id_] for id_ in wait.prediction_ids if id_ in failed and id_ in missing), None)
 
 
@@ -216,10 +218,12 @@ def list_of(service: Service[Any], wait: Wait) -> ListKey:
     predictions come first depends on where the pass begins. All other filters are applied here. Waits by ids
     need the whole list.
     """
-    filters = wait.filters if wait.prediction_ids is None else {}
-    if filters.get("max_predictions") is not None:
+    names = _of_list(type(service))
+    if wait.prediction_ids is not None:
+        return (None,) * len(names)
+    if wait.filters.get("max_predictions") is not None:
         return (wait.model_dump_json(include={"filters"}),)
-    return tuple(filters.get(name) for name in _of_list(type(service)))
+    return tuple(wait.filters.get(name) for name in names)
 
 
 @cache
