@@ -21,6 +21,7 @@ from airflow_provider_predictions.api.waiting.status_query import (
     is_of_connection,
     list_of,
 )
+from airflow_provider_predictions.api.waiting.tallies import Key, Outcomes, Tallies
 from airflow_provider_predictions.hooks.base import PredictionsHook
 
 BATCH = 50
@@ -28,8 +29,6 @@ BATCH = 50
 
 Item = TypeVar("Item")
 T = TypeVar("T", bound=Tally)
-Key = tuple[type[Tally], str]
-Outcomes = dict[Key, Tally | PredictionsError]
 
 
 @dataclass(eq=False)
@@ -48,20 +47,23 @@ class Subscription(Generic[T]):
     began: float
     earliest: float
     due: float
+    last: T | None = None
+    """The tally that was delivered last. If the next poll finds it again, nothing changed."""
     _newest: asyncio.Queue[T | PredictionsError] = field(default_factory=lambda: asyncio.Queue(1))
 
     @property
     def key(self) -> Key:
         """Equal for subscriptions that share their outcomes."""
-        return self.tally_class, self.wait.model_dump_json()
+        return self.tally_class, self.wait.text
 
     async def outcome(self) -> T | PredictionsError:
-        """The outcome of the newest poll. A slow subscriber misses the ones before it."""
+        """The newest outcome that differs from the last one. A slow subscriber misses the ones before it."""
         await asyncio.sleep(self.earliest - asyncio.get_running_loop().time())
         return await self._newest.get()
 
     def deliver(self, outcome: T | PredictionsError) -> None:
-        """Replace the newest outcome."""
+        """Replace the newest outcome, and wake the subscriber."""
+        self.last = None if isinstance(outcome, PredictionsError) else outcome
         with suppress(asyncio.QueueEmpty):
             self._newest.get_nowait()
         self._newest.put_nowait(outcome)
@@ -108,6 +110,8 @@ class Poller:
         self._changed = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._rotation = Rotation()
+        self._tallies: dict[ListKey, Tallies] = {}
+        """Of the last poll, of each list that it could read."""
         self._not_before = 0.0
 
     @classmethod
@@ -166,8 +170,9 @@ class Poller:
             now = self._loop.time()
             for subscription in keys:
                 subscription.reschedule(now)
-            async for subscription in _in_batches(keys):
-                subscription.deliver(outcomes[keys[subscription]])
+            news = {one: outcomes[key] for one, key in keys.items() if one.last is not outcomes[key]}
+            async for subscription in _in_batches(news):
+                subscription.deliver(news[subscription])
 
     def _failure(self, error: BaseException) -> PredictionsError:
         if not isinstance(error, PredictionsError):
@@ -193,9 +198,9 @@ class Poller:
             lists: dict[ListKey, dict[Key, Wait]] = {}
             for key, wait in waits.items():
                 lists.setdefault(list_of(client.service, wait), {})[key] = wait
-            is_first = True
+            is_first, before, self._tallies = True, self._tallies, {}
             for name in self._rotation.order(lists):
-                found, stopped = await self._read_list(client, name, lists[name])
+                found, stopped = await self._read_list(client, name, lists[name], before.get(name))
                 outcomes |= found
                 if is_first or not stopped:
                     self._rotation.last = name
@@ -206,22 +211,23 @@ class Poller:
         return outcomes
 
     async def _read_list(
-        self, client: AsyncClient, name: ListKey, waits: Mapping[Key, Wait]
+        self, client: AsyncClient, name: ListKey, waits: Mapping[Key, Wait], before: Tallies | None
     ) -> tuple[Outcomes, PredictionsError | None]:
         """The outcomes of the waits for one list, and the error that also stops the other lists."""
         query = StatusQuery(client.service, [*waits.values()], self._rotation.histories[name])
-        tallies = {key: key[0](wait, client.service) for key, wait in waits.items()}
-        error: PredictionsError | None = None
+        tallies = Tallies(waits, client.service, before)
         try:
-            await _count(query.known, tallies.values())
+            await _count(query.known, tallies)
             async for page in client.pages(query):
-                await _count(page, tallies.values())
-        except PredictionsError as failure:
-            error = failure
-        for tally in tallies.values():
+                await _count(page, tallies)
+        except PredictionsError as error:
+            return dict.fromkeys(waits, error), query.stopped_by or (
+                error if is_of_connection(error) else None
+            )
+        for tally in tallies.counted.values():
             tally.clock = client.service_clock
-        found = {key: error or query.error_of(wait) or tallies[key] for key, wait in waits.items()}
-        return found, query.stopped_by or (error if error and is_of_connection(error) else None)
+        self._tallies[name] = tallies
+        return tallies.end(query.error_of), query.stopped_by
 
     async def _client(self) -> AsyncClient:
         hook = self.hook_class(self.conn_id, attempts=1)
@@ -235,8 +241,8 @@ class Poller:
             raise TransientError(f"{hook.conn_name_attr}: {text}") from None
 
 
-async def _count(page: Page, tallies: Iterable[Tally]) -> None:
-    async for tally in _in_batches(tallies):
+async def _count(page: Page, tallies: Tallies) -> None:
+    async for tally in _in_batches(tallies.begin(page)):
         tally.add(page)
 
 

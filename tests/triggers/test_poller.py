@@ -322,21 +322,54 @@ def test_a_slow_subscriber_receives_only_the_newest_outcome(
     id_ = moving(record_store, DONE[service_name], 3600)
     ends_with(connections, service_name, request=4)
 
-    async def run() -> tuple[str, float]:
+    async def run() -> str:
         poller = Poller.of(TRIGGER[service_name].hook_class, f"{service_name}_default")
         async with poller.subscribe(Wait(prediction_ids=[id_]), Tally, Pace(INTERVAL)) as subscription:
             await asyncio.sleep(8 * INTERVAL)
-            before = time.time()
             outcome = await subscription.outcome()
             assert isinstance(outcome, Tally)
-            for _ in range(2):  # one may have been under way
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(subscription.outcome(), 3 * INTERVAL)
+            return decide(outcome, 0).state
+
+    assert asyncio.run(run()) == "done"
+
+
+def test_a_poll_counts_and_wakes_only_the_waits_for_what_changed(
+    connections, record_store, service_name: str
+) -> None:
+    ids = [moving(record_store, DONE[service_name], 3600) for _ in range(60)]
+    counted: Counter[str] = Counter()
+    woken: Counter[str] = Counter()
+
+    class CountedTally(Tally):
+        def __init__(self, wait: Wait, service: Any) -> None:
+            super().__init__(wait, service)
+            counted.update(wait.prediction_ids or ["by filters"])
+
+    async def follow(poller: Poller, wait: Wait) -> None:
+        async with poller.subscribe(wait, CountedTally, Pace(INTERVAL)) as subscription:
+            while True:
                 await subscription.outcome()
-            return decide(outcome, 0).state, time.time() - before
+                woken.update(wait.prediction_ids or ["by filters"])
 
-    state, seconds = asyncio.run(run())
+    async def run() -> None:
+        poller = Poller.of(TRIGGER[service_name].hook_class, f"{service_name}_default")
+        waits = [Wait(prediction_ids=[id_]) for id_ in ids] + [Wait(fail_on=())]
+        following = [asyncio.create_task(follow(poller, wait)) for wait in waits]
+        await asyncio.sleep(4 * INTERVAL)
+        assert {*counted.values()} - {counted["by filters"]} == {*woken.values()} == {1}
+        record_store.find(ids[7]).work = 0
+        await asyncio.sleep(4 * INTERVAL)
+        for one in following:
+            one.cancel()
+        await asyncio.gather(*following, return_exceptions=True)
 
-    assert state == "done"
-    assert seconds >= INTERVAL, "the third outcome is of a new poll"
+    asyncio.run(run())
+
+    twice = {ids[7]: 2, "by filters": 2}
+    assert woken == dict.fromkeys(ids, 1) | twice
+    assert counted == dict.fromkeys(ids, 1) | twice | {"by filters": counted["by filters"]}
 
 
 def test_a_wait_that_changes_during_a_poll_brings_no_poll_forward(

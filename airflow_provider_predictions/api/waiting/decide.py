@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -44,7 +45,12 @@ class Wait(BaseModel):
     min_predictions: MinPredictions = 0
     missing_timeout: MissingTimeout = MAX_MISSING_SECONDS
 
-    @property
+    @cached_property
+    def text(self) -> str:
+        """The wait as JSON, which is equal for equal waits."""
+        return self.model_dump_json()
+
+    @cached_property
     def words(self) -> frozenset[str]:
         """The statuses and domains that the user gave."""
         given = (self.filters.get(name) for name in ("statuses", "domains"))
@@ -120,6 +126,20 @@ class Tally:
                 message = self.service.message(prediction)
                 what = f"{prediction.status}{message and f': {message}'}"
                 self.failed.setdefault(what, []).append(prediction.id)
+
+    @property
+    def lasts(self) -> bool:
+        """Whether its decision stays the same while no status changes.
+
+        While ids are missing, the age of the wait counts. A failure is counted anew, because its message
+        quotes the record.
+        """
+        return not self.missing and not self.failed
+
+    def repeats(self, before: Tally) -> bool:
+        """Whether the poll found for the wait what the poll before found."""
+        is_same = self.statuses == before.statuses and self.observed == before.observed
+        return is_same and self.lasts and before.lasts
 
     def _chosen(self, page: Page) -> Sequence[Prediction]:
         if self._filters is None:

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
+from typing_extensions import override
 
 from airflow_provider_predictions.api.clock import ServiceClock, earlier
 from airflow_provider_predictions.api.filters import utc
@@ -35,6 +36,11 @@ class Rows(Tally):
     def since(self) -> datetime:
         """The creation time up to which the poll read back."""
         return (self._filters and self._filters.created_after) or datetime.min.replace(tzinfo=UTC)
+
+    @override
+    def repeats(self, before: Tally) -> bool:
+        """Never: a watcher needs the rows of each poll."""
+        return False
 
     def _chosen(self, page: Page) -> list[Prediction]:
         chosen = list(super()._chosen(page))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Iterable, Sequence
+from functools import cache
 from typing import Any
 
 from airflow_provider_predictions.api.errors import (
@@ -177,6 +178,8 @@ class StatusQuery:
         if isinstance(self._list_error, NotFoundError) and not self._has_answers:
             return self._list_error
         failed, missing = self._lookups.failed, self._wanted.missing
+        if not failed:
+            return None
         return next((failed[id_] for id_ in wait.prediction_ids if id_ in failed and id_ in missing), None)
 
 
@@ -204,7 +207,7 @@ def widened(service: Service[Any], filters: Sequence[Filters]) -> Filters:
     return service.filters(
         created_after=None if None in starts else min(time for time in starts if time),
         created_before=None if None in ends else max(time for time in ends if time),
-        **{name: getattr(first, name) for name in _of_list(service)},
+        **{name: getattr(first, name) for name in _of_list(type(service))},
     )
 
 
@@ -215,11 +218,14 @@ def list_of(service: Service[Any], wait: Wait) -> ListKey:
     first predictions depend on where the pass begins. All other filters are applied here. Waits by ids need
     the whole list.
     """
-    filters = wait.filters if wait.prediction_ids is None else {}
-    if filters.get("max_predictions") is not None:
+    names = _of_list(type(service))
+    if wait.prediction_ids is not None:
+        return (None,) * len(names)
+    if wait.filters.get("max_predictions") is not None:
         return (wait.model_dump_json(include={"filters"}),)
-    return tuple(filters.get(name) for name in _of_list(service))
+    return tuple(wait.filters.get(name) for name in names)
 
 
-def _of_list(service: Service[Any]) -> list[str]:
+@cache
+def _of_list(service: type[Service[Any]]) -> list[str]:
     return [name for name in (*service.server_filters, "order") if name in service.filters.model_fields]
