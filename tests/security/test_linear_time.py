@@ -34,7 +34,7 @@ from airflow_provider_predictions.api.http.redaction import without, without_val
 from airflow_provider_predictions.api.models import PageRequest, Prediction
 from airflow_provider_predictions.api.vlmrun import VlmRunPrediction
 from airflow_provider_predictions.api.waiting.decide import Wait
-from airflow_provider_predictions.operators import xcom
+from airflow_provider_predictions.operators import arguments, xcom
 from airflow_provider_predictions.operators.outlets import identity
 from airflow_provider_predictions.report import source, words
 from airflow_provider_predictions.storage import attempt, errors, manifest, objects, parquet
@@ -218,7 +218,7 @@ WORK: dict[str, Callable[[str], object]] = {
     "a finer time": lambda text: parquet._FINER.search(as_bytes(text)),
     "an entry below a source": source._ENTRY.fullmatch,
     "a manifest below a source": source._MANIFEST.fullmatch,
-    "what a source consists of": lambda text: list(source.each(text)),
+    "what a source consists of": arguments._checked_source,
     "a text of the report": words.clean,
     "a state": stored(State),
     "an entry of the log": stored(Entry),
