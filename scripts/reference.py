@@ -16,7 +16,8 @@ from airflow_provider_predictions.tasks.arguments import REQUIRED, Argument, Arg
 
 NAME = r"airflow_provider_predictions\.[\w.]+"
 MARK = re.compile(rf"^<!-- arguments of ({NAME}(?: and {NAME})*) -->$", re.MULTILINE)
-HEAD = "| argument | type | default | templated | |\n|---|---|---|---|---|\n"
+HEAD = "| argument | what it does |\n|---|---|\n"
+"""Two columns, so that a phone shows both."""
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
@@ -44,10 +45,10 @@ def row(
     name = f"`{argument.name}`"
     if len(has) < len(classes):
         name += f" ({has[0].hook_class.hook_name})"  # type: ignore[attr-defined]
-    default = "required" if argument.default is REQUIRED else f"`{argument.default_text}`"
     doc = argument.doc.replace("``", "`")
     example = f" Example: `{argument.example}`" if argument.example else ""
+    default = "Required" if argument.default is REQUIRED else f"Default: `{argument.default_text}`"
+    templated = " Templated." if argument.templated else ""
     return (
-        f"| {name} | `{argument.type}` | {default} | {'yes' if argument.templated else 'no'} "
-        f"| {doc[0].upper()}{doc[1:]}.{example} |\n"
+        f"| {name} | {doc[0].upper()}{doc[1:]}.{example}<br>{default}.{templated} Type: `{argument.type}` |\n"
     )

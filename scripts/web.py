@@ -48,21 +48,30 @@ def serve() -> None:
 
 
 def guide(url: str, sandbox: Sandbox) -> str:
-    """What to look at, and what to type into the form of a connection."""
+    """A visitor's path of six clicks, and what to type into the form of a connection."""
     vlmrun, cradl = sandbox.connection("vlmrun"), sandbox.connection("cradl")
     return f"""
 Airflow is at {url}; there is no login. Both services are a sandbox, which gets new predictions all the time.
 
-  connections     {url}/connections
-                  the pulse tests one, the pencil opens its form, Add Connection shows both types:
-                  VLM Run: host {vlmrun["host"]}, API key {vlmrun["password"]}
-                  Cradl: host {cradl["host"]}, client id {cradl["login"]},
-                  client secret {cradl["password"]}, auth_url {cradl["extra"]["auth_url"]}
-  waiting         {url}/dags/example_vlmrun
-                  Trigger starts it; the task "wait" is deferred for some seconds, then "land" runs
-  what landed     the task "land", Storage, XCom: the manifest; Details: the links
-  event-driven    {url}/dags/example_events
-                  unpause it: it runs whenever predictions have finished
+  1. Test a connection    {url}/connections
+     The pulse beside vlmrun_default tests it: a message says how much its list has. The pencil opens a form.
+  2. Wait                 {url}/dags/example_vlmrun
+     Trigger starts a run. The task "wait" is deferred until nothing is unfinished. No worker waits.
+  3. See what landed      the task "land" of this run
+     XCom has the manifest: the files, their counts and their hashes. Details has links to the service.
+  4. Read a report        {url}/dags/example_report_vlmrun
+     Trigger, then open the task "report". The tab Prediction report shows the page about yesterday.
+  5. See all reports      the menu Browse, Prediction reports
+     The list has the newest report of each task, with its verdict.
+  6. React to events      {url}/dags/example_events
+     Switch it on. A run starts by itself whenever predictions finish, and its XCom has their ids.
+
+To add a connection of your own to the sandbox, type this into the form of Add Connection:
+
+  VLM Run: host {vlmrun["host"]}, port {sandbox.port}, API key {vlmrun["password"]}
+  Cradl: host {cradl["host"]}, port {sandbox.port}, client id {cradl["login"]},
+         client secret {cradl["password"]}, auth_url {cradl["extra"]["auth_url"]},
+         file_hosts {cradl["extra"]["file_hosts"]}
 
 What lands is in {HOME.relative_to(ROOT)}/landed. Ctrl-C stops everything."""
 

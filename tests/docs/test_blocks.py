@@ -12,7 +12,9 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
+from web import guide
 
+from airflow_provider_predictions.sandbox.server import Sandbox
 from tests.docs.blocks import BEFORE, BLOCKS, COMMANDS, JSON, MODULES, QUERIES, ROOT, Block
 from tests.given import HOOK
 
@@ -98,6 +100,18 @@ def test_what_is_replaced_calls_the_sdks_as_the_tests_of_the_sandbox_do() -> Non
     for block in BEFORE:
         compile(block.code, block.place, "exec")
         assert not [call for call in re.findall(calls, block.code) if call not in tried]
+
+
+def test_the_tour_has_the_clicks_that_make_airflow_prints(sandbox: Sandbox) -> None:
+    printed = guide("http://airflow", sandbox)
+    page = ROOT.joinpath("docs/tour.md").read_text()
+
+    clicks = re.findall(r"^  (\d\. .*?)  ", printed, re.MULTILINE)
+
+    assert len(clicks) == 6
+    assert clicks == re.findall(r"^## (\d\. .*)$", page, re.MULTILINE)
+    for dag in re.findall(r"/dags/(\w+)", printed):
+        assert f"`{dag}`" in page
 
 
 @pytest.mark.parametrize("block", JSON, ids=lambda block: block.place)
