@@ -1,4 +1,4 @@
-"""Wait for Cradl without holding a worker, land succeeded predictions with values, and summarise them.
+"""Wait for Cradl without holding a worker, land all predictions with values, and summarise them.
 
 Needs the connection ``cradl_default``. The parameters of the run set where the files go, and how many
 predictions to land at most.
@@ -11,7 +11,7 @@ from collections import defaultdict
 from datetime import UTC, datetime
 from statistics import mean
 
-from airflow.providers.common.compat.sdk import DAG, ObjectStoragePath, task
+from airflow.providers.common.compat.sdk import DAG, ObjectStoragePath, Param, task
 
 from airflow_provider_predictions.operators.cradl import CradlPredictionsToObjectStorageOperator
 from airflow_provider_predictions.sensors.cradl import CradlPredictionsSensor
@@ -21,7 +21,15 @@ with DAG(
     schedule="@daily",
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
-    params={"path": "file:///tmp/predictions", "max_predictions": 200},
+    params={
+        "path": Param("file:///tmp/predictions", description="Where the files go, as a URL."),
+        "max_predictions": Param(
+            200,
+            type="integer",
+            minimum=1,
+            description="How many predictions to wait for and to land at most.",
+        ),
+    },
     tags=["predictions", "example"],
     doc_md=__doc__,
 ):

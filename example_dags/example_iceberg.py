@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from airflow.providers.common.compat.sdk import DAG, Asset, task
+from airflow.providers.common.compat.sdk import DAG, Asset, Param, task
 
 from airflow_provider_predictions.operators.iceberg import PredictionsToIcebergOperator
 from airflow_provider_predictions.operators.vlmrun import VlmRunPredictionsToObjectStorageOperator
@@ -27,7 +27,7 @@ with DAG(
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
     max_active_runs=1,
-    params={"path": "file:///tmp/predictions"},
+    params={"path": Param("file:///tmp/predictions", description="Where the files go, as a URL.")},
     tags=["predictions", "example"],
     doc_md=__doc__,
 ):

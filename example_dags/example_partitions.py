@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
 
-from airflow.providers.common.compat.sdk import DAG, Asset, task
+from airflow.providers.common.compat.sdk import DAG, Asset, Param, task
 from airflow.sdk import PartitionedAssetTimetable, PartitionedAtRuntime
 
 from airflow_provider_predictions.operators.vlmrun import VlmRunPredictionsToObjectStorageOperator
@@ -20,7 +20,10 @@ with DAG(
     schedule=PartitionedAtRuntime(),
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
-    params={"path": "file:///tmp/predictions", "days": ["2026-11-21", "2026-11-22"]},
+    params={
+        "path": Param("file:///tmp/predictions", description="Where the files go, as a URL."),
+        "days": Param(["2026-11-21", "2026-11-22"], description="The days to land, one partition each."),
+    },
     tags=["predictions", "example"],
     doc_md=__doc__,
 ):

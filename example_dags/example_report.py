@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from airflow.providers.common.compat.sdk import DAG, Asset, task
+from airflow.providers.common.compat.sdk import DAG, Asset, Param, task
 
 from airflow_provider_predictions.operators.cradl import CradlPredictionsToObjectStorageOperator
 from airflow_provider_predictions.operators.report import PredictionsReportOperator
@@ -26,7 +26,7 @@ SETTINGS: dict[str, Any] = {
     "start_date": datetime(2026, 1, 1, tzinfo=ZoneInfo(TIMEZONE)),
     "catchup": False,
     "max_active_runs": 1,
-    "params": {"path": "file:///tmp/predictions"},
+    "params": {"path": Param("file:///tmp/predictions", description="Where the files go, as a URL.")},
     "tags": ["predictions", "example"],
     "doc_md": __doc__,
 }

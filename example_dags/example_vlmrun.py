@@ -1,4 +1,4 @@
-"""Wait for VLM Run without holding a worker, land the completed predictions, and summarise them.
+"""Wait for VLM Run without holding a worker, land all predictions, and summarise them.
 
 Needs the connection ``vlmrun_default``. The parameters of the run set where the files go, and how many
 predictions to land at most.
@@ -10,7 +10,7 @@ import json
 from collections import Counter
 from datetime import UTC, datetime
 
-from airflow.providers.common.compat.sdk import DAG, ObjectStoragePath, task
+from airflow.providers.common.compat.sdk import DAG, ObjectStoragePath, Param, task
 
 from airflow_provider_predictions.operators.vlmrun import VlmRunPredictionsToObjectStorageOperator
 from airflow_provider_predictions.sensors.vlmrun import VlmRunPredictionsSensor
@@ -20,7 +20,15 @@ with DAG(
     schedule="@daily",
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
-    params={"path": "file:///tmp/predictions", "max_predictions": 200},
+    params={
+        "path": Param("file:///tmp/predictions", description="Where the files go, as a URL."),
+        "max_predictions": Param(
+            200,
+            type="integer",
+            minimum=1,
+            description="How many predictions to wait for and to land at most.",
+        ),
+    },
     tags=["predictions", "example"],
     doc_md=__doc__,
 ):

@@ -56,6 +56,15 @@ def deferred(sandbox: Sandbox, record_store: RecordStore) -> Iterator[None]:
     assert looks() == 3, "the worker, the trigger and the landing look once each"
 
 
+def test_every_parameter_has_a_description() -> None:
+    dags = DagBag(str(EXAMPLES)).dags.values()
+
+    assert len(dags) > 5
+    for dag in dags:
+        for name in dag.params:
+            assert dag.params.get_param(name).description, (dag.dag_id, name)
+
+
 @pytest.fixture
 def landing(tmp_path: Path) -> Path:
     return tmp_path / "landed"
