@@ -15,15 +15,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException, Context, O
 
 from airflow_provider_predictions.api.errors import ConfigurationError
 from airflow_provider_predictions.api.wording import counted
-from airflow_provider_predictions.operators.arguments import (
-    A_PATH,
-    ReportPeriod,
-    Source,
-    StoragePath,
-    Timezone,
-    path_of,
-    storage_path,
-)
+from airflow_provider_predictions.operators.arguments import path_of, storage_path
 from airflow_provider_predictions.operators.lineage import (
     CONSOLE,
     ReportLink,
@@ -34,12 +26,7 @@ from airflow_provider_predictions.operators.lineage import (
 from airflow_provider_predictions.operators.outlets import tell_outlets
 from airflow_provider_predictions.operators.report_arguments import (
     LARGEST_LOGO,
-    PredictionUrl,
-    Price,
-    ReportCurrency,
-    ReportGroup,
-    ReportTargets,
-    ReportTitle,
+    REPORT,
     as_data_url,
     check_together,
 )
@@ -52,7 +39,7 @@ from airflow_provider_predictions.report.window import make_window
 from airflow_provider_predictions.storage.log import LOG
 from airflow_provider_predictions.storage.manifest import MANIFEST
 from airflow_provider_predictions.storage.objects import names, prepare, put, put_file, read, remove
-from airflow_provider_predictions.tasks.arguments import REQUIRED, Argument, ArgumentsTask, Templated, declare
+from airflow_provider_predictions.tasks.arguments import ArgumentsTask
 from airflow_provider_predictions.tasks.references import is_reference
 from airflow_provider_predictions.tasks.retry import airflow_errors
 
@@ -98,107 +85,7 @@ class PredictionsReportOperator(ArgumentsTask):
     ``_manifest.json``. Needs the extra ``report``.
     """
 
-    arguments = declare(
-        Templated(
-            "source",
-            "str | ObjectStoragePath | Mapping[str, Any] | Collection[Any] | Ref",
-            Source,
-            "what to read: the path of landings, a directory above several, a manifest, its URL, or a list "
-            "of these; also the output of landing tasks. Of an incremental path only the landings are "
-            "looked up that can hold predictions of the period and of the one before",
-            default=REQUIRED,
-            needed=f"give a manifest, or a URL such as {A_PATH}",
-            example=f'"{A_PATH}"',
-        ),
-        Templated(
-            "path",
-            "str | ObjectStoragePath | Ref",
-            StoragePath,
-            "a directory of its own, as an ``ObjectStoragePath`` URL. A later report replaces what lies "
-            "there",
-            default=REQUIRED,
-            needed=f"give a URL such as {A_PATH}",
-            example='"s3://aws_default@bucket/reports/{{ ds }}"',
-        ),
-        Templated(
-            "period",
-            "str | Sequence[datetime | date | str | Ref] | Ref",
-            ReportPeriod,
-            "which predictions, by their creation: those of the last whole ``day``, ``week`` (from Monday) "
-            "or ``month`` before the run, or those from a start up to an end, as a pair of datetimes or ISO "
-            "8601 texts, in ``timezone`` where they have no offset",
-            default="day",
-            example='("2026-11-01", "2026-12-01")',
-        ),
-        Templated(
-            "timezone",
-            "str | Ref",
-            Timezone,
-            "where days begin",
-            default="UTC",
-            example='"Europe/Oslo"',
-        ),
-        Templated(
-            "targets",
-            "Mapping[str, Mapping[str, float]] | Ref | None",
-            ReportTargets,
-            "what to judge the numbers by: the least and the most that a measure may be, or a measure of a "
-            "group, as ``measure:group``. The names are those of ``summary.json``",
-            example='{"failed_share": {"max": 0.05}, "predictions": {"min": 1}}',
-        ),
-        Argument(
-            "on_breach",
-            'Literal["report", "fail"]',
-            Literal["report", "fail"],
-            "what a missed target does: the report says so, or the task also fails once it is written",
-            default="report",
-            example='"fail"',
-            goes_with="targets",
-        ),
-        Templated(
-            "group_by",
-            "str | Ref | None",
-            ReportGroup,
-            "what predictions are grouped by: a member of the record, or a path of members; by default the "
-            "domain of VLM Run and the model of Cradl",
-            example='"metadata.customer"',
-        ),
-        Templated(
-            "price_per_credit",
-            "float | str | Ref | None",
-            Price,
-            "what a credit of VLM Run costs, in ``currency``",
-            example="0.01",
-        ),
-        Templated(
-            "currency",
-            "str | Ref | None",
-            ReportCurrency,
-            "the currency of ``price_per_credit``, as a code of ISO 4217",
-            example='"EUR"',
-        ),
-        Templated(
-            "title",
-            "str | Ref | None",
-            ReportTitle,
-            "the title of the page; by default the services and the period",
-            example='"Invoices of the north"',
-        ),
-        Templated(
-            "logo",
-            "str | ObjectStoragePath | Ref | None",
-            StoragePath,
-            "an SVG or PNG file of at most 50 kB, as a path or URL; it becomes part of the page",
-            example='"s3://aws_default@bucket/logo.svg"',
-        ),
-        Templated(
-            "prediction_url",
-            "str | Ref | None",
-            PredictionUrl,
-            "where a person can open a prediction: a URL with ``{id}`` in the place of its id",
-            example='"https://app.example.com/predictions/{id}"',
-        ),
-    )
+    arguments = REPORT
     operator_extra_links = (ReportLink(),)
     ui_color = "#e4ecf7"
     _written: tuple[list[ObjectStoragePath], ObjectStoragePath, int] | None = None

@@ -6,13 +6,21 @@ import base64
 import math
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from airflow_provider_predictions.api.coercion import BRACKETS, shown
 from airflow_provider_predictions.api.errors import ConfigurationError
+from airflow_provider_predictions.operators.arguments import (
+    A_PATH,
+    ReportPeriod,
+    Source,
+    StoragePath,
+    Timezone,
+)
 from airflow_provider_predictions.report.measures import MEASURES
+from airflow_provider_predictions.tasks.arguments import REQUIRED, Argument, Templated, declare
 
 LONGEST_TITLE = 120
 LARGEST_LOGO = 50_000
@@ -133,3 +141,102 @@ ReportTargets = Annotated[Any, AfterValidator(checked_targets)]
 ReportTitle = Annotated[Any, AfterValidator(checked_title)]
 PredictionUrl = Annotated[Any, AfterValidator(checked_url)]
 Price = Annotated[float, BeforeValidator(checked_number), Field(ge=0, le=1e9, allow_inf_nan=False)]
+REPORT = declare(
+    Templated(
+        "source",
+        "str | ObjectStoragePath | Mapping[str, Any] | Collection[Any] | Ref",
+        Source,
+        "what to read: the path of landings, a directory above several, a manifest, its URL, the output of "
+        "landing tasks, or a list of these",
+        default=REQUIRED,
+        needed=f"give a manifest, or a URL such as {A_PATH}",
+        example=f'"{A_PATH}"',
+    ),
+    Templated(
+        "path",
+        "str | ObjectStoragePath | Ref",
+        StoragePath,
+        "a directory for this report, as an ``ObjectStoragePath`` URL. A later report replaces it",
+        default=REQUIRED,
+        needed=f"give a URL such as {A_PATH}",
+        example='"s3://aws_default@bucket/reports/{{ ds }}"',
+    ),
+    Templated(
+        "period",
+        "str | Sequence[datetime | date | str | Ref] | Ref",
+        ReportPeriod,
+        "which predictions, by their creation: the last whole ``day``, ``week`` (from Monday) or ``month`` "
+        "before the run, or a start and an end, as datetimes or ISO 8601 texts, in ``timezone`` if they have "
+        "no offset",
+        default="day",
+        example='("2026-11-01", "2026-12-01")',
+    ),
+    Templated(
+        "timezone",
+        "str | Ref",
+        Timezone,
+        "the time zone in which days begin",
+        default="UTC",
+        example='"Europe/Oslo"',
+    ),
+    Templated(
+        "targets",
+        "Mapping[str, Mapping[str, float]] | Ref | None",
+        ReportTargets,
+        "the least and the most that a measure may be, or the measure of a group: ``measure:group``. The "
+        "names are those of ``summary.json``",
+        example='{"failed_share": {"max": 0.05}, "predictions": {"min": 1}}',
+    ),
+    Argument(
+        "on_breach",
+        'Literal["report", "fail"]',
+        Literal["report", "fail"],
+        "what happens if a target is missed: ``report`` says so, ``fail`` also fails the task after writing",
+        default="report",
+        example='"fail"',
+        goes_with="targets",
+    ),
+    Templated(
+        "group_by",
+        "str | Ref | None",
+        ReportGroup,
+        "the member of a record to group by, or a path of members; by default the domain of VLM Run and the "
+        "model of Cradl",
+        example='"metadata.customer"',
+    ),
+    Templated(
+        "price_per_credit",
+        "float | str | Ref | None",
+        Price,
+        "what a credit of VLM Run costs, in ``currency``",
+        example="0.01",
+    ),
+    Templated(
+        "currency",
+        "str | Ref | None",
+        ReportCurrency,
+        "the currency of ``price_per_credit``, as a code of ISO 4217",
+        example='"EUR"',
+    ),
+    Templated(
+        "title",
+        "str | Ref | None",
+        ReportTitle,
+        "the title of the page; by default the services and the period",
+        example='"Invoices of the north"',
+    ),
+    Templated(
+        "logo",
+        "str | ObjectStoragePath | Ref | None",
+        StoragePath,
+        "an SVG or PNG file of at most 50 kB, as a path or URL; it becomes part of the page",
+        example='"s3://aws_default@bucket/logo.svg"',
+    ),
+    Templated(
+        "prediction_url",
+        "str | Ref | None",
+        PredictionUrl,
+        "the page of a prediction: a URL with ``{id}`` in the place of its id",
+        example='"https://app.example.com/predictions/{id}"',
+    ),
+)
