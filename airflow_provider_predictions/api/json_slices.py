@@ -19,6 +19,8 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from airflow_provider_predictions.api.spelled_json import as_json
+
 _Shape = TypeVar("_Shape", bound=msgspec.Struct)
 
 # Splitting needs no numbers, and Python rejects very long ones.
@@ -148,7 +150,12 @@ def _text(text: bytes) -> str | None:
 
 def as_text(value: object) -> str | None:
     """Text; the JSON of any other value."""
-    return value if value is None or isinstance(value, str) else json.dumps(value)
+    if value is None or isinstance(value, str):
+        return value
+    try:
+        return json.dumps(value)
+    except RecursionError:  # deeper on this stack than on the one where it was read
+        return as_json(value)
 
 
 def kind(text: bytes) -> str:

@@ -65,8 +65,9 @@ def is_understood(line: str) -> bool:
             return ROOT.joinpath(file).is_file()
         case ["python", "-m", module]:
             return ROOT.joinpath(*module.split("."), "__main__.py").exists()
-        case ["python" | ".venv/bin/python", script]:
-            return ROOT.joinpath(script).exists()
+        case ["python" | ".venv/bin/python", script, *words]:
+            file = ROOT.joinpath(script)
+            return file.exists() and all(f'"{word}"' in file.read_text() for word in words)
         case ["export", setting]:
             return is_setting(*setting.split("=", 1))
     return False

@@ -33,6 +33,7 @@ NAMES = [
     "https://127.0.0.1:1/part-00000.jsonl",
 ]
 """Each ends like a part; beside the manifest there is none that fits it."""
+REFUSED = r"is no (manifest|commit) of a landing|its parts are not those of a landing"
 NO_PARTS = [
     "",
     ".",
@@ -131,7 +132,7 @@ def test_a_report_refuses_a_manifest_that_names_what_is_no_part(
         change_manifest(path, given, uri_in(outside, uri), "parts", 0, "uri")
         with (
             subtests.test(uri=ascii(uri)),
-            pytest.raises(AirflowFailException, match=r"is no (manifest|commit) of a landing"),
+            pytest.raises(AirflowFailException, match=REFUSED),
         ):
             report_on(as_given(path, given), outside)
 
@@ -145,7 +146,7 @@ def test_a_report_refuses_parts_that_are_none(outside: Path, subtests: pytest.Su
         change_manifest(path, "directory", parts, "parts")
         with (
             subtests.test(parts=parts),
-            pytest.raises(AirflowFailException, match=r"is no (manifest|commit) of a landing"),
+            pytest.raises(AirflowFailException, match=REFUSED),
         ):
             report_on(str(path), outside)
 
