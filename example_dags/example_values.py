@@ -48,6 +48,8 @@ with DAG(
         """How many values of each label have a confidence below 0.7."""
         import duckdb
 
+        if not manifest["parts"]:  # nothing new has finished
+            return {}
         rows = duckdb.read_parquet([part["url"] for part in manifest["parts"]])
         return dict(rows.filter("confidence < 0.7").aggregate("label, count(*)").order("label").fetchall())
 

@@ -183,7 +183,10 @@ def _add_fields(values: Values, found: Any, path: str, label: str, levels: int) 
             _add_leaves(values, found, path, label, _NO_FACTS, levels)
         return
     counts: dict[str, int] = {}
-    for field in found:
+    for position, field in enumerate(found):
+        if not _is_field(field):  # it has no label, so that only ``paths`` for all values choose it
+            values.add(f"{path}[{position}]", "", field)
+            continue
         name = field["label"]
         step = _STEPS[name] if path else _STEPS[name].removeprefix(".")
         count = counts[name] = counts.get(name, -1) + 1
@@ -200,12 +203,12 @@ def _add_fields(values: Values, found: Any, path: str, label: str, levels: int) 
 
 
 def _is_row(found: Any) -> bool:
-    """Whether it is a list of fields."""
-    return (
-        type(found) is list
-        and bool(found)
-        and all(type(each) is dict and type(each.get("label")) is str for each in found)
-    )
+    """Whether it is a list with fields."""
+    return type(found) is list and any(map(_is_field, found))
+
+
+def _is_field(found: Any) -> bool:
+    return type(found) is dict and type(found.get("label")) is str
 
 
 def _listed(by_label: dict[str, Any]) -> list[Any]:

@@ -143,7 +143,7 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
         form: Format,
     ) -> Manifest:
         """Land what finished since the last run, or replace the landing with all that matches."""
-        kind = self._kind(client.service, filters, form) if self.incremental else None
+        kind = self._kind(client.service, filters, form, self.partition_by) if self.incremental else None
         target = LandingPath(path, task, kind)
         if earlier := target.earlier():
             self.log.info("An earlier attempt of this run has committed; its manifest is returned")
@@ -222,6 +222,8 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
             # What the parts of an earlier attempt have matched is not known.
             if content["count"] and not is_resumed and (lacking := form.unmatched()):
                 self.log.warning("paths: no value has the label %s", listed(lacking))
+            elif content["count"] and content.get("rows") == 0:
+                self.log.warning("shape: none of %s has values", counted(content["count"], "prediction"))
             yield content, landing
 
     @staticmethod
@@ -266,11 +268,13 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
         return hashlib.sha256(json.dumps(given, sort_keys=True).encode()).hexdigest()
 
     @staticmethod
-    def _kind(service: Service[Any], filters: Filters, form: Format) -> str:
+    def _kind(service: Service[Any], filters: Filters, form: Format, partition_by: str | None) -> str:
         """Which predictions an incremental path holds, and as what."""
         given = filters.model_dump(mode="json", exclude=NOT_OF_A_KIND, exclude_none=True)
         if form.shape != RECORDS:
             given["shape"] = form.shape
+        if partition_by:  # engines read no directories of days beside parts without one
+            given["partition_by"] = partition_by
         return " ".join([service.name, *(f"{name}={value}" for name, value in sorted(given.items()))])
 
 
@@ -299,4 +303,5 @@ def _abandoned(target: LandingPath) -> Iterator[None]:
     except PredictionsError as error:
         if not error.retryable or target.attempt.task.is_last:
             target.abandon()
+            forget(target.attempt)
         raise

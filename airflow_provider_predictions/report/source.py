@@ -96,6 +96,7 @@ def landings(
     for given in source:
         with named("source"):
             for landed in _landings(given, make_path, window):
+                landed.check_shape("source")  # also of those that are not read
                 found.setdefault(landed.key, landed)
     return sorted(found.values(), key=attrgetter("order"))
 

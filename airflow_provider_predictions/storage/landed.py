@@ -57,6 +57,18 @@ class Landed:
     shapes: ClassVar[frozenset[str]] = frozenset({RECORDS})
     """What a row of a part may be, for whoever reads it."""
 
+    def check_shape(self, argument: str) -> None:
+        """Refuse rows that the reader does not read.
+
+        :param argument: that named the landing, for the message.
+        :raises ConfigurationError: if the landing has another shape.
+        """
+        if (shape := shape_of(self.manifest)) not in self.shapes:
+            raise ConfigurationError(
+                f"{argument}: {self.path} holds rows of the shape {short(shape)}, which cannot be read here. "
+                f'Give a landing with shape="{RECORDS}"'
+            )
+
     def fetch(self, facts: PartFacts, directory: Path, argument: str) -> Path:
         """Copy a part to a directory of this machine, or link to it if it lies on this machine already.
 
@@ -66,11 +78,7 @@ class Landed:
         :raises DamagedLandingError: if the part is missing, or not what the manifest says.
         :raises StorageError: if another landing has replaced it meanwhile.
         """
-        if (shape := shape_of(self.manifest)) not in self.shapes:
-            raise ConfigurationError(
-                f"{argument}: {self.path} holds rows of the shape {short(shape)}, which cannot be read here. "
-                f'Give a landing with shape="{RECORDS}"'
-            )
+        self.check_shape(argument)
         target = self.path / name_of(facts["uri"], is_partitioned="partition_by" in self.manifest)
         file = directory / target.name
         try:

@@ -231,7 +231,7 @@ class Landing:
 
 
 def forget(attempt: Attempt) -> None:
-    """Remove what an earlier attempt of the same run, which has committed, left on this machine."""
+    """Remove what an attempt of this run, which has committed or failed for good, left on this machine."""
     _workspace(attempt).close(keep=False)
 
 

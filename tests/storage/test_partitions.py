@@ -11,7 +11,7 @@ from typing import Any
 
 import duckdb
 import pytest
-from airflow.providers.common.compat.sdk import ObjectStoragePath
+from airflow.providers.common.compat.sdk import AirflowFailException, ObjectStoragePath
 
 from airflow_provider_predictions.sandbox.store import RecordStore
 from airflow_provider_predictions.storage.manifest import moved
@@ -274,3 +274,17 @@ def test_a_report_and_a_table_read_the_parts_in_their_directories(
         period=(now - timedelta(days=10), now + timedelta(days=1)),
     )
     assert report.execute({})["count"] == 60
+
+
+@pytest.mark.parametrize("service_name", ["vlmrun"])
+@pytest.mark.parametrize(("first", "second"), [({}, ARGUMENTS), (ARGUMENTS, {})])
+def test_an_incremental_path_keeps_its_layout(
+    land, record_store: RecordStore, first: dict[str, Any], second: dict[str, Any]
+) -> None:
+    """Engines read no directories of days beside parts without one."""
+    record_store.fill(5)
+    land(context_of("run 1"), incremental=True, **first)
+    record_store.fill(5)
+
+    with pytest.raises(AirflowFailException, match=r"path: .* holds predictions of vlmrun"):
+        land(context_of("run 2"), incremental=True, **second)

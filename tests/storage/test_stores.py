@@ -35,7 +35,7 @@ from airflow_provider_predictions.storage.objects import (
 from tests.faults import Fault
 from tests.given import ARGUMENTS, LAND, context_of, on_machine
 from tests.storage.conftest import STORES
-from tests.storage.landings import down, names
+from tests.storage.landings import Machine, down, names
 
 PIECES = (("_checkpoint", ""), ("part", ".jsonl"))
 """Of a landing under way: what its objects are called."""
@@ -174,7 +174,7 @@ def test_an_empty_list_replaces_what_landed_before(land, record_store: RecordSto
 
 
 def test_a_landing_that_fails_for_good_leaves_nothing(
-    land, connections: Sandbox, record_store: RecordStore, store, service_name
+    land, connections: Sandbox, record_store: RecordStore, store, service_name, machine: Machine
 ) -> None:
     record_store.fill(40)
     break_off(connections, service_name, after=2)
@@ -183,6 +183,7 @@ def test_a_landing_that_fails_for_good_leaves_nothing(
         land(store / "x", page_size=10, records_per_part=5)
 
     assert names(store / "x") == []
+    assert machine.left() == []
 
 
 def test_a_list_that_breaks_off_is_gone_on_with(

@@ -287,9 +287,24 @@ ODD_FIELDS: dict[str, tuple[Any, list[tuple[str, str | None]]]] = {
     "items in one level": ([field("lines", [field("amount", "1")])], [("lines[0].amount", "1")]),
     "no value": ([{"label": "total"}], [("total", None)]),
     "no label": ([{"value": "1"}], [("[0].value", "1")]),
+    "one without a label": (
+        [field("total", "1"), {"value": "Kari", "confidence": 1}, None, field("net_value", "2")],
+        [("total", "1"), ("[1]", '{"value":"Kari","confidence":1}'), ("[2]", None), ("net_value", "2")],
+    ),
     "a label with a dot": ([field("a.b", "1")], [('["a.b"]', "1")]),
     "text": ("text", [("", "text")]),
 }
+
+
+def test_what_has_no_label_is_chosen_by_no_name(tmp_path: Path) -> None:
+    odd = {"value": "Kari", "confidence": 1}
+    record = {"predictionId": "a", "predictions": [field("net_value", "2"), odd]}
+    lines = tmp_path / "lines"
+    lines.write_text(json.dumps(record) + "\n")
+
+    make_format("parquet", None, CRADL, "values", ("*value",)).convert(lines, tmp_path / "part")
+
+    assert [row["value"] for row in pq.read_table(tmp_path / "part").to_pylist()] == ["2"]
 
 
 def test_fields_that_the_specification_does_not_have_are_kept(of_fields: Convert, subtests: Any) -> None:
@@ -501,9 +516,11 @@ def test_an_incremental_path_holds_one_shape(
     assert (first["count"], second["count"]) == (5, 1)
 
 
+@pytest.mark.parametrize("days", [-10, 0, 10])
 def test_a_report_refuses_values_by_name(
-    land: Callable[..., dict[str, Any]], connections: Sandbox, tmp_path: Path
+    land: Callable[..., dict[str, Any]], connections: Sandbox, tmp_path: Path, days: int
 ) -> None:
+    """Also if they are all older or newer than its period, so that it would read none."""
     pytest.importorskip("duckdb")
     from airflow_provider_predictions.operators.report import PredictionsReportOperator
 
@@ -514,7 +531,7 @@ def test_a_report_refuses_values_by_name(
         task_id="report",
         path=f"file://{tmp_path}/report",
         source=manifest,
-        period=(datetime.now(UTC) - timedelta(days=2), datetime.now(UTC)),
+        period=(datetime.now(UTC) + timedelta(days - 2), datetime.now(UTC) + timedelta(days)),
     )
     with pytest.raises(AirflowFailException, match=r"source: .*landed holds rows of the shape 'values'"):
         report.execute(context_of("report"))
