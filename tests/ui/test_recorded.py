@@ -419,10 +419,10 @@ def test_reports_are_read_below_their_roots(
 
 
 def test_a_link_does_not_lead_out_of_a_root(reports: Reports, get, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AIRFLOW__PREDICTIONS__REPORT_ROOTS", f"file://{reports.folder}/root")
+    monkeypatch.setenv("AIRFLOW__PREDICTIONS__REPORT_ROOTS", f"file://{reports.folder}/allowed")
     path = reports.write()["path"].removeprefix("file://")
-    reports.folder.joinpath("root").mkdir()
-    reports.folder.joinpath("root/link").symlink_to(path)
-    reports.record(reports.write(run_id="linked") | {"path": f"file://{reports.folder}/root/link"})
+    reports.folder.joinpath("allowed").mkdir()
+    reports.folder.joinpath("allowed/link").symlink_to(path)
+    reports.record(reports.write(run_id="linked") | {"path": f"file://{reports.folder}/allowed/link"})
 
     refused(get(url()), 409, "outside of the setting report_roots")
