@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
-from importlib.resources import files
 from pathlib import Path
 from string import Template
 from typing import Any, Self
@@ -19,6 +17,15 @@ from airflow_provider_predictions.api.limits import MAX_MESSAGE_LENGTH
 from airflow_provider_predictions.api.models import as_time
 from airflow_provider_predictions.report.measures import Measure
 from airflow_provider_predictions.report.source import Landed
+from airflow_provider_predictions.report.sql import (
+    amounts_of,
+    json_source,
+    moment,
+    parquet_source,
+    quoted,
+    statements,
+    text,
+)
 from airflow_provider_predictions.report.subjects import SUBJECTS, Subject
 from airflow_provider_predictions.report.summary import Filled
 from airflow_provider_predictions.report.tables import MOST, Table
@@ -26,7 +33,6 @@ from airflow_provider_predictions.report.window import Window, days_of
 
 MEMORY = "400MB"
 """What DuckDB keeps in memory; what is more goes to files."""
-COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
 LONGEST_RECORDS = (16 << 20, 256 << 20)
 """Bytes, tried one after the other: DuckDB reserves several times as many."""
 _SETTINGS = """
@@ -66,10 +72,10 @@ class Database:
         )
         spilled = text(directory / "spilled")
         self._db.execute(_SETTINGS.format(memory=MEMORY, spilled=spilled, longest=MAX_MESSAGE_LENGTH))
-        self._db.execute(_sql("engine"))
+        self._db.execute(statements("engine"))
         self._db.execute(
             f"SET VARIABLE price = {'NULL' if price is None else price}::DOUBLE; "
-            f'SET VARIABLE start = {_at(window.start)}; SET VARIABLE "end" = {_at(window.end)}'
+            f'SET VARIABLE start = {moment(window.start)}; SET VARIABLE "end" = {moment(window.end)}'
         )
         starts = [*enumerate(window.buckets)]
         self._fill("bucket", [(number, bucket.label, bucket.start) for number, bucket in starts])
@@ -78,7 +84,7 @@ class Database:
         for service in services:
             columns = ", ".join(f"{quoted(name)} {kind}" for name, kind in SUBJECTS[service].members.items())
             self._db.execute(f"CREATE OR REPLACE TEMP TABLE raw (row BIGINT, {columns}, grouped VARCHAR)")
-            self._db.execute(_sql(service))
+            self._db.execute(statements(service))
 
     def __enter__(self) -> Self:
         return self
@@ -110,7 +116,7 @@ class Database:
 
     def keep(self) -> None:
         """Keep the latest record of each prediction, and assign it to its period."""
-        self._db.execute(_sql("keep"))
+        self._db.execute(statements("keep"))
         self._name_days()
 
     def measured(
@@ -157,9 +163,9 @@ class Database:
             for table in ("record", "field")
         }
         either = {*missing[0], *missing[1]}
-        amounts = _amounts([one for one in measures if one.kind and one.is_known(either)])
+        amounts = amounts_of([one for one in measures if one.kind and one.is_known(either)])
         columns["field"] = columns["field"] or "count(*) AS fields, NULL::DOUBLE AS share_under_70"
-        self._db.execute(Template(_sql("tables")).substitute(columns, amounts=amounts))
+        self._db.execute(Template(statements("tables")).substitute(columns, amounts=amounts))
         views = self._db.execute(
             "SELECT view_name, comment FROM duckdb_views() WHERE comment IS NOT NULL ORDER BY view_oid"
         ).fetchall()
@@ -237,12 +243,12 @@ class Database:
             if members[root] == "VARCHAR":
                 grouped = "NULL" if below else quoted(root)
         columns = ", ".join(map(quoted, subject.members))
-        source = _parquet(file, subject, members) if file.suffix == ".parquet" else None
+        source = parquet_source(file, subject, members) if file.suffix == ".parquet" else None
         for size in LONGEST_RECORDS:
             try:
                 self._db.execute(f"""CREATE OR REPLACE TEMP TABLE raw AS
                     SELECT nextval('row_number') AS row, {columns}, {grouped} AS grouped
-                    FROM {source or _json(file, members, size)}""")
+                    FROM {source or json_source(file, members, size)}""")
                 break
             except duckdb.InvalidInputException as error:
                 if "maximum_object_size" not in str(error):
@@ -294,70 +300,9 @@ class Database:
         self._fill("late_day", days_of([day for (day,) in found], self.window.zone))
 
 
-def _json(file: Path, members: Mapping[str, str], longest: int) -> str:
-    columns = ", ".join(f"{quoted(name)}: '{kind}'" for name, kind in members.items())
-    return (
-        f"read_json({exactly(file)}, hive_partitioning = false, format = 'newline_delimited', "
-        f"compression = '{COMPRESSIONS.get(file.suffix, 'uncompressed')}', ignore_errors = true, "
-        f"maximum_object_size = {longest}, columns = {{{columns}}})"
-    )
-
-
-def _parquet(file: Path, subject: Subject, members: Mapping[str, str]) -> str:
-    """Select the members of records from a Parquet part. Those without a column are in ``other``."""
-    columns = {column.name: column.kind for column in subject.service.columns}
-    texts = [name for name, kind in columns.items() if kind == "json" and name in members]
-    whole = " AND ".join(
-        f"({quoted(name)} IS NULL OR json_valid({quoted(name)}))" for name in [*texts, "other"]
-    )
-    found = []
-    for name, kind in members.items():
-        pointer = f"/{name.replace('~', '~0').replace('/', '~1')}"
-        other = f"other->{'>' if kind == 'VARCHAR' else ''}{text(pointer)}"
-        own = f"to_json({quoted(name)})" if columns.get(name) != "json" and kind == "JSON" else ""
-        own = own or f"{quoted(name)}::{kind}"
-        given = f"coalesce({own}, {other})" if name in columns else other
-        found.append(f"CASE WHEN {whole} THEN {given} END AS {quoted(name)}")
-    return f"(SELECT {', '.join(found)} FROM read_parquet({exactly(file)}, hive_partitioning = false))"
-
-
-def _amounts(measures: Sequence[Measure]) -> str:
-    """Count, sum and sum of squares of each measure, by group and period."""
-    return " UNION ALL ".join(
-        f"""SELECT '{measure.name}' AS measure, '{measure.kind}' AS kind, "group", age,
-            count(x) AS n, coalesce(sum(x), 0) AS s, coalesce(sum(x * x), 0) AS q
-            FROM (SELECT {measure.by} AS "group", age, ({measure.value})::DOUBLE AS x
-                FROM {measure.table} WHERE age <= 1) GROUP BY ALL"""
-        for measure in measures
-    )
-
-
-def quoted(name: str) -> str:
-    """Quote an identifier for SQL."""
-    return '"' + name.replace('"', '""') + '"'
-
-
-def text(path: Path | str) -> str:
-    """Quote a text for SQL."""
-    return "'" + str(path).replace("'", "''") + "'"
-
-
-def exactly(file: Path) -> str:
-    """Quote a path for SQL so that DuckDB reads no character as a pattern."""
-    return text(re.sub(r"[*?\[]", r"[\g<0>]", str(file)))
-
-
-def _at(moment: datetime) -> str:
-    return f"TIMESTAMPTZ '{moment.isoformat()}'"
-
-
 def _finite(x: float | None) -> float | None:
     """A number, or None if it is more than a double holds, which JSON has no word for."""
     return x if x is None or math.isfinite(x) else None
-
-
-def _sql(name: str) -> str:
-    return files(__package__).joinpath(f"{name}.sql").read_text("utf-8")
 
 
 def _frozen(value: Any) -> Any:

@@ -1,0 +1,81 @@
+"""The parts of SQL that depend on a report: quoted names and texts, the sources of records, the measures."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from importlib.resources import files
+from pathlib import Path
+
+from airflow_provider_predictions.report.measures import Measure
+from airflow_provider_predictions.report.subjects import Subject
+
+COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
+
+
+def statements(name: str) -> str:
+    """Read a file of SQL of this package."""
+    return files(__package__).joinpath(f"{name}.sql").read_text("utf-8")
+
+
+def quoted(name: str) -> str:
+    """Quote an identifier for SQL."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def text(path: Path | str) -> str:
+    """Quote a text for SQL."""
+    return "'" + str(path).replace("'", "''") + "'"
+
+
+def exactly(file: Path) -> str:
+    """Quote a path for SQL so that DuckDB reads no character as a pattern."""
+    return text(re.sub(r"[*?\[]", r"[\g<0>]", str(file)))
+
+
+def moment(time: datetime) -> str:
+    """Write a moment in SQL."""
+    return f"TIMESTAMPTZ '{time.isoformat()}'"
+
+
+def json_source(file: Path, members: Mapping[str, str], longest: int) -> str:
+    """Select the members of records from a part in JSON Lines.
+
+    :param longest: bytes of the longest record.
+    """
+    columns = ", ".join(f"{quoted(name)}: '{kind}'" for name, kind in members.items())
+    return (
+        f"read_json({exactly(file)}, hive_partitioning = false, format = 'newline_delimited', "
+        f"compression = '{COMPRESSIONS.get(file.suffix, 'uncompressed')}', ignore_errors = true, "
+        f"maximum_object_size = {longest}, columns = {{{columns}}})"
+    )
+
+
+def parquet_source(file: Path, subject: Subject, members: Mapping[str, str]) -> str:
+    """Select the members of records from a Parquet part. Those without a column are in ``other``."""
+    columns = {column.name: column.kind for column in subject.service.columns}
+    texts = [name for name, kind in columns.items() if kind == "json" and name in members]
+    whole = " AND ".join(
+        f"({quoted(name)} IS NULL OR json_valid({quoted(name)}))" for name in [*texts, "other"]
+    )
+    found = []
+    for name, kind in members.items():
+        pointer = f"/{name.replace('~', '~0').replace('/', '~1')}"
+        other = f"other->{'>' if kind == 'VARCHAR' else ''}{text(pointer)}"
+        own = f"to_json({quoted(name)})" if columns.get(name) != "json" and kind == "JSON" else ""
+        own = own or f"{quoted(name)}::{kind}"
+        given = f"coalesce({own}, {other})" if name in columns else other
+        found.append(f"CASE WHEN {whole} THEN {given} END AS {quoted(name)}")
+    return f"(SELECT {', '.join(found)} FROM read_parquet({exactly(file)}, hive_partitioning = false))"
+
+
+def amounts_of(measures: Sequence[Measure]) -> str:
+    """Count, sum and sum of squares of each measure, by group and period."""
+    return " UNION ALL ".join(
+        f"""SELECT '{measure.name}' AS measure, '{measure.kind}' AS kind, "group", age,
+            count(x) AS n, coalesce(sum(x), 0) AS s, coalesce(sum(x * x), 0) AS q
+            FROM (SELECT {measure.by} AS "group", age, ({measure.value})::DOUBLE AS x
+                FROM {measure.table} WHERE age <= 1) GROUP BY ALL"""
+        for measure in measures
+    )
