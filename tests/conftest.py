@@ -44,7 +44,8 @@ from airflow_provider_predictions.api.http.auth import BearerAuth, ClientCredent
 from airflow_provider_predictions.api.http.base_client import rate_limiters  # noqa: E402
 from airflow_provider_predictions.api.http.client import AsyncClient, Client  # noqa: E402
 from airflow_provider_predictions.api.limits import MAX_ATTEMPTS  # noqa: E402
-from airflow_provider_predictions.api.models import Page, PageRequest, Prediction  # noqa: E402
+from airflow_provider_predictions.api.models import PageRequest, Prediction  # noqa: E402
+from airflow_provider_predictions.api.page import Page  # noqa: E402
 from airflow_provider_predictions.api.pagination.base import RequestFlow  # noqa: E402
 from airflow_provider_predictions.api.service import Service  # noqa: E402
 from airflow_provider_predictions.api.vlmrun import VlmRun  # noqa: E402

@@ -34,6 +34,7 @@ from airflow_provider_predictions.api.models import (
     as_time,
 )
 from airflow_provider_predictions.api.pagination.cursor import CursorPage, CursorPaginator
+from airflow_provider_predictions.api.record_batch import RecordBatch, read_usual
 from airflow_provider_predictions.api.service import Service, reading
 from airflow_provider_predictions.api.values import Values, fields
 
@@ -130,6 +131,11 @@ class _Row(msgspec.Struct, rename="camel", gc=False):
     postprocess_config: msgspec.Raw = _NULL
 
 
+class _UsualPage(msgspec.Struct, rename="camel"):
+    predictions: Literal["cut out"]
+    next_token: str | None = None
+
+
 class _Extracted(msgspec.Struct, rename="camel", gc=False):
     values: msgspec.Raw = msgspec.field(name="predictions", default=_NULL)
     document: str | None = msgspec.field(name="documentId", default=None)
@@ -141,6 +147,17 @@ def _fits_in_url(token: str) -> bool:
         return len(token) <= MAX_URL_LENGTH and len(quote(token, safe="")) <= 3 * MAX_URL_LENGTH
     except UnicodeEncodeError:
         return False
+
+
+def _usual_page(body: bytes) -> CursorPage | None:
+    """Read the records between the first ``[{`` and the last ``}]``; None if these are not the list."""
+    start, end = body.find(b"[{"), body.rfind(b"}]") + 2
+    try:
+        page = msgspec.json.decode(body[:start] + b'"cut out"' + body[end:], type=_UsualPage)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    rows = read_usual(body, start, end, _Row)
+    return (rows, page.next_token) if rows else None
 
 
 def _is_given(value: msgspec.Raw) -> bool:
@@ -207,13 +224,16 @@ class Cradl(Service[CradlFilters]):
     def page(self, body: bytes) -> CursorPage:
         """Read a page and the token of the next one, None on the last page."""
         with reading(self.title, body):
-            given = json_slices.members(body)
-            token = json_slices.value(given.get("nextToken", b"null"))
+            rows, token = _usual_page(body) or self._page(body)
             if not (token is None or isinstance(token, str)):
                 raise ValueError("nextToken is no string")
             if token and not _fits_in_url(token):
                 raise ValueError("it holds a nextToken that no URL can hold")
-            return self.rows(given["predictions"]), token or None
+            return rows, token or None
+
+    def _page(self, body: bytes) -> tuple[RecordBatch, Any]:
+        given = json_slices.members(body)
+        return self.rows(given["predictions"]), json_slices.value(given.get("nextToken", b"null"))
 
     @override
     def refusal(self, status: int, message: str) -> type[PredictionsError] | None:

@@ -21,6 +21,7 @@ from airflow_provider_predictions.api.coercion import given, ids, number, short,
 from airflow_provider_predictions.api.errors import ConfigurationError
 from airflow_provider_predictions.api.limits import MAX_PAGE_SIZE
 from airflow_provider_predictions.api.models import Prediction, as_time
+from airflow_provider_predictions.api.record_batch import RecordBatch
 
 _Model = TypeVar("_Model", bound=BaseModel)
 
@@ -107,16 +108,17 @@ class Filters(BaseModel):
             )
         return self
 
-    def choose(self, rows: Sequence[Prediction]) -> Sequence[Prediction]:
+    def choose(self, rows: Sequence[Prediction]) -> RecordBatch:
         """The records that match. A record without a creation time is in every time window."""
-        statuses, after, before = self.statuses, self.created_after, self.created_before
+        batch, statuses = RecordBatch.of(rows), self.statuses
+        after, before = self.created_after, self.created_before
         if statuses is not None:
-            rows = [row for row in rows if row.status in statuses]
+            batch = batch.select([status in statuses for status in batch.statuses])
         if after:
-            rows = [row for row in rows if row.created_at is None or row.created_at >= after]
+            batch = batch.select([time is None or time >= after for time in batch.times])
         if before:
-            rows = [row for row in rows if row.created_at is None or row.created_at < before]
-        return rows
+            batch = batch.select([time is None or time < before for time in batch.times])
+        return batch
 
     def is_past(self, created: datetime, *, newest_first: bool) -> bool:
         """Whether no row after one of this creation time can match, in a list of this order."""

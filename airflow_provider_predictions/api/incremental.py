@@ -17,7 +17,9 @@ import msgspec
 from airflow_provider_predictions.api.clock import ServiceClock, earlier
 from airflow_provider_predictions.api.filters import utc
 from airflow_provider_predictions.api.limits import MAX_CLOCK_SKEW, MAX_NAMED
-from airflow_provider_predictions.api.models import Page, Prediction
+from airflow_provider_predictions.api.models import Prediction
+from airflow_provider_predictions.api.page import Page
+from airflow_provider_predictions.api.record_batch import RecordBatch
 from airflow_provider_predictions.api.state import Versioned, dump, load
 
 LOOKBACK = timedelta(hours=1)
@@ -102,11 +104,21 @@ class IncrementalCursor:
         """The page without rows that do not land now, and without rejected rows that were reported before."""
         now = self.clock.latest + MAX_CLOCK_SKEW
         give_up_before = earlier(self.clock.earliest, self.max_age) if self.max_age else None
-        return replace(
-            page,
-            predictions=tuple(row for row in page.predictions if self._lands(row, now, give_up_before)),
-            rejected=tuple(row for row in page.rejected if row.id not in self.rejected),
-        )
+        rows = page.records
+        if not self._all_land(rows, now):
+            rows = rows.select([self._lands(row, now, give_up_before) for row in rows])
+        rejected = tuple(row for row in page.rejected if row.id not in self.rejected)
+        return replace(page, predictions=rows, rejected=rejected)
+
+    def _all_land(self, rows: RecordBatch, now: datetime) -> bool:
+        """The common case, fast: all are finished, none has landed, and none is dated ahead."""
+        landing = {*self.terminal} if self.statuses is None else {*self.terminal} & {*self.statuses}
+        if not (rows.span and None not in rows.times and rows.span[1] <= now):
+            return False
+        if not (landing >= {*rows.statuses} and self.memory.landed.keys().isdisjoint(rows.ids)):
+            return False
+        self.noted.newest = max(self.noted.newest or rows.span[1], rows.span[1])
+        return True
 
     def _lands(self, row: Prediction, now: datetime, give_up_before: datetime | None) -> bool:
         created, noted, counts = row.created_at, self.noted, self.noted.counts

@@ -109,20 +109,6 @@ def _integer(text: str) -> int | str:
         return text  # longer than Python converts
 
 
-def records(page: bytes, shape: type[_Shape]) -> Iterator[tuple[_Shape | None, bytes]]:
-    """Some fields of each element of an array, or None if it is not an object, and the element on one line.
-
-    :param shape: a Struct whose fields are text or ``Raw``. Text also holds the JSON of other values.
-    """
-    slices = elements(page)
-    try:
-        found: list[_Shape | None] = _decoder(list[shape]).decode(page)  # type: ignore[valid-type]
-    except _REFUSED:
-        found = [fields(text, shape) for text in slices]
-    # The whole page is checked once, because hardly any record spans lines.
-    return zip(found, map(one_line, slices) if _spans_lines(page) else slices, strict=True)
-
-
 def fields(text: bytes, shape: type[_Shape]) -> _Shape | None:
     """Some fields of a record; None if it is not an object."""
     try:

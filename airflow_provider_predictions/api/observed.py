@@ -7,7 +7,7 @@ from typing import Any
 
 from airflow_provider_predictions.api.filters import Filters
 from airflow_provider_predictions.api.limits import MAX_OBSERVED_LENGTH
-from airflow_provider_predictions.api.models import Observed
+from airflow_provider_predictions.api.page import Observed
 from airflow_provider_predictions.api.service import Service
 from airflow_provider_predictions.api.wording import counted, listed, quoted
 

@@ -25,6 +25,7 @@ from airflow_provider_predictions.api.http.auth import Auth
 from airflow_provider_predictions.api.limits import MAX_MESSAGE_LENGTH, MAX_RESPONSE_BYTES, TIMEOUT_SECONDS
 from airflow_provider_predictions.api.models import Column, PageRequest, Prediction, as_time, id_by_content
 from airflow_provider_predictions.api.pagination.base import Paginator
+from airflow_provider_predictions.api.record_batch import RecordBatch, read_usual
 from airflow_provider_predictions.api.urls import is_private_url, is_safe_url, origin
 from airflow_provider_predictions.api.values import Values, leaves
 
@@ -101,15 +102,13 @@ class Service(ABC, Generic[F]):
         envelope, line = json_slices.fields(raw, self.envelope), json_slices.one_line(raw)
         return self.prediction(envelope, line) if envelope else _rejected(line)
 
-    def rows(self, page: bytes) -> list[Prediction]:
+    def rows(self, page: bytes) -> RecordBatch:
         """Read the rows of a JSON array.
 
         :raises ValueError: if the page is not a JSON array.
         """
-        return [
-            self.prediction(envelope, raw) if envelope else _rejected(raw)
-            for envelope, raw in json_slices.records(page, self.envelope)
-        ]
+        usual = read_usual(page, 0, len(page), self.envelope)
+        return usual or RecordBatch(list(map(self.row, json_slices.elements(page))))
 
     def read_one(self, body: bytes, prediction_id: str | None = None) -> Prediction:
         """Read the response to ``one``.

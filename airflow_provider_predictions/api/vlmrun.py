@@ -18,6 +18,7 @@ from airflow_provider_predictions.api.filters import Filters, Words
 from airflow_provider_predictions.api.json_slices import as_text
 from airflow_provider_predictions.api.models import Column, ListEndpoint, Prediction, Record, as_time
 from airflow_provider_predictions.api.pagination.offset import OffsetPaginator
+from airflow_provider_predictions.api.record_batch import RecordBatch
 from airflow_provider_predictions.api.service import Service, reading
 
 VlmRunStatus = Literal["pending", "enqueued", "running", "completed", "failed", "paused"]
@@ -75,10 +76,11 @@ class VlmRunFilters(Filters):
     domains: Words | None = None
 
     @override
-    def choose(self, rows: Sequence[Prediction]) -> Sequence[Prediction]:
-        if self.domains is not None:
-            rows = [row for row in rows if row.group in self.domains]
-        return super().choose(rows)
+    def choose(self, rows: Sequence[Prediction]) -> RecordBatch:
+        batch, domains = RecordBatch.of(rows), self.domains
+        if domains is not None:
+            batch = batch.select([group in domains for group in batch.groups])
+        return super().choose(batch)
 
 
 class _Row(msgspec.Struct, gc=False):
@@ -128,7 +130,7 @@ class VlmRun(Service[VlmRunFilters]):
         endpoint = ListEndpoint(self.title, self.list_path, self.default_page_size, self.split)
         return OffsetPaginator(endpoint, filters)
 
-    def split(self, body: bytes) -> list[Prediction]:
+    def split(self, body: bytes) -> RecordBatch:
         """Read a bare list."""
         with reading(self.title, body):
             return self.rows(body)

@@ -20,7 +20,8 @@ from airflow_provider_predictions.api.http.auth import Auth
 from airflow_provider_predictions.api.http.client import AsyncClient, Client
 from airflow_provider_predictions.api.json_slices import members, value_or_text
 from airflow_provider_predictions.api.limits import MAX_ATTEMPTS, MAX_COUNTED
-from airflow_provider_predictions.api.models import Page, Prediction
+from airflow_provider_predictions.api.models import Prediction
+from airflow_provider_predictions.api.page import Page
 from airflow_provider_predictions.api.service import Service
 from airflow_provider_predictions.hooks import legacy_form
 from airflow_provider_predictions.hooks.connection_settings import Settings, base_url, extras

@@ -19,8 +19,8 @@ from airflow_provider_predictions.api.errors import ConfigurationError, Predicti
 from airflow_provider_predictions.api.filters import Filters, utc
 from airflow_provider_predictions.api.http.client import Client
 from airflow_provider_predictions.api.incremental import IncrementalCursor
-from airflow_provider_predictions.api.models import Observed, Page
 from airflow_provider_predictions.api.observed import expected_words, no_match, unmatched_filters
+from airflow_provider_predictions.api.page import Observed, Page
 from airflow_provider_predictions.api.pagination.base import Paginator
 from airflow_provider_predictions.api.service import Service
 from airflow_provider_predictions.api.wording import counted, listed

@@ -14,13 +14,14 @@ from airflow_provider_predictions.api.errors import ConfigurationError
 from airflow_provider_predictions.api.filters import Filters, Names
 from airflow_provider_predictions.api.json_slices import joined, members
 from airflow_provider_predictions.api.limits import MAX_OBSERVED
-from airflow_provider_predictions.api.models import Observed, Page, Prediction
+from airflow_provider_predictions.api.models import Prediction
 from airflow_provider_predictions.api.observed import (
     expected_words,
     no_match,
     unmatched_filters,
     unmatched_words,
 )
+from airflow_provider_predictions.api.page import Observed, Page
 from airflow_provider_predictions.api.service import Service
 from airflow_provider_predictions.api.wording import counted
 from airflow_provider_predictions.operators.outcome import OnEmpty, end_empty

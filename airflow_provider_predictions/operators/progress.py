@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from airflow.providers.common.compat.sdk import Stats
 
 from airflow_provider_predictions.api.filters import Filters
-from airflow_provider_predictions.api.models import Page
+from airflow_provider_predictions.api.page import Page
 from airflow_provider_predictions.api.wording import counted
 
 INTERVAL = 10.0
@@ -48,8 +48,8 @@ class Progress:
         """Count a page that has landed."""
         self._records += len(page.predictions)
         self._pages += 1
-        if page.span:
-            oldest, newest = page.span
+        if span := page.records.span:
+            oldest, newest = span
             self._oldest = min(self._oldest or oldest, oldest)
             self._newest = max(self._newest or newest, newest)
         if self._clock() - self._said >= INTERVAL:

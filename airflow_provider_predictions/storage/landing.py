@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -18,7 +18,9 @@ from typing import Any, Self
 import msgspec
 
 from airflow_provider_predictions.api.filters import utc
-from airflow_provider_predictions.api.models import Page, Prediction, as_time, id_by_content
+from airflow_provider_predictions.api.models import as_time, id_by_content
+from airflow_provider_predictions.api.page import Page
+from airflow_provider_predictions.api.record_batch import RecordBatch
 from airflow_provider_predictions.api.wording import counted
 from airflow_provider_predictions.storage import checkpoint
 from airflow_provider_predictions.storage.attempt import Attempt
@@ -100,15 +102,15 @@ class Landing:
         """
         progress = self.progress
         progress.totals.add(page, self.asked)
-        progress.rejected.write([row.raw for row in page.rejected])
-        progress.ids.write([_ids(page.predictions)] if page.predictions else [])
-        records = [row.raw for row in page.predictions]
-        done = len(progress.parts)
-        old = []
+        records, rejected, done, old = page.records, RecordBatch(page.rejected), len(progress.parts), []
+        if rejected:
+            progress.rejected.write(rejected.text, len(rejected))
+        if records:
+            progress.ids.write(_ids(records), 1)
         while records:
-            room = self._batch - progress.spool.count
-            progress.spool.write(records[:room])
-            records = records[room:]
+            fitting = records[: self._batch - progress.spool.count]
+            progress.spool.write(fitting.text, len(fitting))
+            records = records[len(fitting) :]
             if progress.spool.count == self._batch:
                 old.append(self._close_batch())
         progress.flush()
@@ -146,7 +148,8 @@ class Landing:
         self.progress.ids.flush()
         with self.progress.ids.path.open("rb") as lines:
             for line in lines:
-                yield from ((id_, as_time(created)) for id_, created in json.loads(line))
+                ids, times = json.loads(line)
+                yield from zip(ids, map(as_time, times), strict=True)
 
     def rejected_ids(self) -> Iterator[str]:
         """Hashes of the rows so far that are no records."""
@@ -240,10 +243,9 @@ def _workspace(attempt: Attempt) -> Workspace:
     return Workspace(hashlib.sha256(key.encode()).hexdigest()[:32])
 
 
-def _ids(records: Sequence[Prediction]) -> bytes:
+def _ids(records: RecordBatch) -> bytes:
     """Ids and creation times of records, in one line of JSON."""
-    pairs = [(row.id, row.created_at) for row in records]
     try:
-        return msgspec.json.encode(pairs)
+        return msgspec.json.encode((records.ids, records.times))
     except UnicodeEncodeError:  # half a surrogate pair
-        return json.dumps([(id_, created and utc(created)) for id_, created in pairs]).encode()
+        return json.dumps((records.ids, [time and utc(time) for time in records.times])).encode()

@@ -16,7 +16,7 @@ from airflow.providers.common.compat.sdk import ObjectStoragePath
 from airflow_provider_predictions.api.errors import ConfigurationError
 from airflow_provider_predictions.api.filters import utc
 from airflow_provider_predictions.api.limits import MAX_NAMED
-from airflow_provider_predictions.api.models import Observed, Page
+from airflow_provider_predictions.api.page import Observed, Page
 from airflow_provider_predictions.api.state import VERSION
 from airflow_provider_predictions.storage.console import plain_url
 from airflow_provider_predictions.storage.formats import RECORDS
@@ -128,12 +128,12 @@ class Totals(msgspec.Struct):
         self.count += len(page.predictions)
         self.duplicates += page.duplicates
         _count(self.rejected, [row.fault or "" for row in page.rejected])
-        _count(self.statuses, [prediction.status for prediction in page.predictions])
-        lacking = page.without_values
+        _count(self.statuses, page.records.statuses)
+        lacking = page.records.without_values
         _count(self.values_missing, [row.lacks_values or "" for row in lacking])
         self.values_missing_ids = [*self.values_missing_ids, *(row.id for row in lacking)][:MAX_NAMED]
-        if page.span:
-            oldest, newest = page.span
+        if span := page.records.span:
+            oldest, newest = span
             self.created_min = min(self.created_min or oldest, oldest)
             self.created_max = max(self.created_max or newest, newest)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
@@ -44,11 +43,16 @@ class Spool(msgspec.Struct, dict=True):
             raise ValueError(f"{self.name} does not hold what was written to it")
         self.path, self.name, self._file = path, path.name, path.open("ab")
 
-    def write(self, records: Sequence[bytes]) -> None:
-        content = b"\n".join((*records, b""))
-        self._file.write(content)
-        self._hash.update(content)
-        self.count, self.size = self.count + len(records), self.size + len(content)
+    def write(self, records: bytes | memoryview, count: int) -> None:
+        """Append records.
+
+        :param records: with line breaks between them.
+        """
+        for content in (records, b"\n"):
+            self._file.write(content)
+            self._hash.update(content)
+            self.size += len(content)
+        self.count += count
         self.sha256 = self._hash.hexdigest()
 
     def flush(self) -> None:

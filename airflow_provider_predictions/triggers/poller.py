@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 from airflow_provider_predictions.api.errors import PredictionsError, TransientError
 from airflow_provider_predictions.api.http.client import AsyncClient
-from airflow_provider_predictions.api.models import Page
+from airflow_provider_predictions.api.page import Page
 from airflow_provider_predictions.api.waiting.decide import Tally, Wait
 from airflow_provider_predictions.api.waiting.list_pass import QueryHistory
 from airflow_provider_predictions.api.waiting.pace import Pace

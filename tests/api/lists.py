@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 import pytest
 from hypothesis import strategies as st
 
-from airflow_provider_predictions.api.models import Page, PageRequest
+from airflow_provider_predictions.api.models import PageRequest
+from airflow_provider_predictions.api.page import Page
 from airflow_provider_predictions.api.pagination.base import Paginator
 from airflow_provider_predictions.api.service import Service
 

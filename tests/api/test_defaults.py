@@ -11,7 +11,8 @@ from pydantic import ValidationError
 from airflow_provider_predictions.api.cradl import Cradl, CradlFilters, CradlPrediction, CradlValue
 from airflow_provider_predictions.api.errors import InvalidRequestError, MalformedAnswerError
 from airflow_provider_predictions.api.http.auth import BearerAuth, ClientCredentialsAuth
-from airflow_provider_predictions.api.models import Column, Page, PageRequest
+from airflow_provider_predictions.api.models import Column, PageRequest
+from airflow_provider_predictions.api.page import Page
 from airflow_provider_predictions.api.service import Service
 from airflow_provider_predictions.api.vlmrun import VlmRun, VlmRunPrediction, VlmRunUsage
 from airflow_provider_predictions.api.waiting.decide import Wait

@@ -12,7 +12,8 @@ import pytest
 from airflow_provider_predictions.api.clock import ServiceClock, earlier
 from airflow_provider_predictions.api.incremental import LOOKBACK, IncrementalCursor, Memory
 from airflow_provider_predictions.api.limits import MAX_EVENT_BYTES, MAX_NAMED
-from airflow_provider_predictions.api.models import Page, Prediction
+from airflow_provider_predictions.api.models import Prediction
+from airflow_provider_predictions.api.page import Page
 from airflow_provider_predictions.api.state import dump, load
 from airflow_provider_predictions.api.waiting.finished_events import FinishedEvents, events
 

@@ -8,8 +8,9 @@ from typing import Any
 import msgspec
 
 from airflow_provider_predictions.api.limits import MAX_OBSERVED
-from airflow_provider_predictions.api.models import Observed, Page, Prediction
+from airflow_provider_predictions.api.models import Prediction
 from airflow_provider_predictions.api.observed import expected_words, unmatched_filters, unmatched_words
+from airflow_provider_predictions.api.page import Observed, Page
 from airflow_provider_predictions.api.service import Service
 from airflow_provider_predictions.api.wording import counted, listed, shown
 from airflow_provider_predictions.storage.manifest import Totals

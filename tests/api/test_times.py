@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from airflow_provider_predictions.api.models import Page, Prediction, as_time
+from airflow_provider_predictions.api.models import Prediction, as_time
+from airflow_provider_predictions.api.page import Page
 
 pytestmark = pytest.mark.usefixtures("tokyo")
 
@@ -46,7 +47,7 @@ def test_a_page_spans_the_times_that_its_records_tell() -> None:
         times = [hour and NOON.replace(hour=hour) for hour in hours]
         return Page(tuple(Prediction(f"{n}", "done", found, None, b"{}") for n, found in enumerate(times)))
 
-    assert page(3, None, 1, 2).span == (NOON.replace(hour=1), NOON.replace(hour=3))
-    assert page(None).span is None
-    assert page().span is None
+    assert page(3, None, 1, 2).records.span == (NOON.replace(hour=1), NOON.replace(hour=3))
+    assert page(None).records.span is None
+    assert page().records.span is None
     assert list(page(1, 2).by_id) == ["0", "1"]

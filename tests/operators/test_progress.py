@@ -9,7 +9,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from airflow_provider_predictions.api.filters import Filters
-from airflow_provider_predictions.api.models import Page, Prediction
+from airflow_provider_predictions.api.models import Prediction
+from airflow_provider_predictions.api.page import Page
 from airflow_provider_predictions.operators.progress import Progress
 from airflow_provider_predictions.operators.vlmrun import VlmRunPredictionsToObjectStorageOperator
 from tests.compat import NoStatsLogger, stats_go_to

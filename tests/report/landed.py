@@ -17,7 +17,7 @@ from pydantic import TypeAdapter
 
 from airflow_provider_predictions.api.cradl import Cradl
 from airflow_provider_predictions.api.http.auth import BearerAuth
-from airflow_provider_predictions.api.models import Page
+from airflow_provider_predictions.api.page import Page
 from airflow_provider_predictions.api.service import Service
 from airflow_provider_predictions.api.vlmrun import VlmRun
 from airflow_provider_predictions.operators.arguments import Source

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 
-from airflow_provider_predictions.api.models import Page, id_by_content
+from airflow_provider_predictions.api.models import id_by_content
+from airflow_provider_predictions.api.page import Page
 from tests.storage.test_landing import NOON, SERVICE, landing
 
 ODD = b'{ "status": "completed", "created_at": "2026-11-01T12:00:00" }'

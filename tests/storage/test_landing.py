@@ -14,7 +14,8 @@ import pytest
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 from airflow_provider_predictions.api.http.auth import BearerAuth
-from airflow_provider_predictions.api.models import Page, Prediction
+from airflow_provider_predictions.api.models import Prediction
+from airflow_provider_predictions.api.page import Page
 from airflow_provider_predictions.api.vlmrun import VlmRun
 from airflow_provider_predictions.storage.attempt import Attempt, TaskRun, new_nonce
 from airflow_provider_predictions.storage.formats import make_format

@@ -12,7 +12,8 @@ from airflow.providers.common.compat.sdk import ObjectStoragePath
 from msgspec.structs import replace
 
 from airflow_provider_predictions.api.errors import PredictionsError, StorageError
-from airflow_provider_predictions.api.models import Observed, Page, Prediction
+from airflow_provider_predictions.api.models import Prediction
+from airflow_provider_predictions.api.page import Observed, Page
 from airflow_provider_predictions.api.state import Versioned
 from airflow_provider_predictions.storage import objects
 from airflow_provider_predictions.storage.attempt import Attempt, TaskRun, new_nonce

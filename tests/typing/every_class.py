@@ -11,7 +11,7 @@ from airflow.sdk import AssetWatcher, task
 
 from airflow_provider_predictions.api.cradl import CradlPrediction
 from airflow_provider_predictions.api.errors import PredictionsError
-from airflow_provider_predictions.api.models import Page
+from airflow_provider_predictions.api.page import Page
 from airflow_provider_predictions.api.vlmrun import VlmRunPrediction
 from airflow_provider_predictions.hooks.cradl import CradlHook
 from airflow_provider_predictions.hooks.vlmrun import VlmRunHook

@@ -24,7 +24,8 @@ from airflow_provider_predictions.api.http.files import MissingFiles, naming, re
 from airflow_provider_predictions.api.http.prefetch import Prefetch
 from airflow_provider_predictions.api.http.transport import AsyncTransport, Transport
 from airflow_provider_predictions.api.limits import MAX_ATTEMPTS, MAX_TIMEOUTS
-from airflow_provider_predictions.api.models import Page, PageRequest, Prediction
+from airflow_provider_predictions.api.models import PageRequest, Prediction
+from airflow_provider_predictions.api.page import Page
 from airflow_provider_predictions.api.pagination.base import RequestFlow
 from airflow_provider_predictions.api.service import Service
 

@@ -15,7 +15,8 @@ from typing_extensions import override
 from airflow_provider_predictions.api.errors import MalformedAnswerError, PredictionsError
 from airflow_provider_predictions.api.filters import Filters
 from airflow_provider_predictions.api.limits import MAX_PAGES_WITHOUT_NEW_ROWS, MIN_PAGE_SIZE
-from airflow_provider_predictions.api.models import ListEndpoint, Observed, Page, PageRequest, Prediction
+from airflow_provider_predictions.api.models import ListEndpoint, PageRequest, Prediction
+from airflow_provider_predictions.api.page import Observed, Page
 from airflow_provider_predictions.api.pagination.seen import SeenRows
 from airflow_provider_predictions.api.state import Versioned, dump, load
 from airflow_provider_predictions.api.wording import counted
@@ -171,15 +172,14 @@ class Paginator(RequestFlow):
                         self.endpoint.title)  # fmt: skip
         return is_broken
 
-    def new_rows(self, rows: list[Prediction]) -> Page:
+    def new_rows(self, rows: Sequence[Prediction]) -> Page:
         """Return the rows of a response that are new and match the filters."""
         at = self.position
         fresh = at.seen.drop_known(rows)
-        duplicates = len(rows) - len(fresh)
+        rejected, duplicates = fresh.rejected, len(rows) - len(fresh)
         self._guard.count_rows(new=len(fresh), known=duplicates)
-        rejected = tuple(row for row in fresh if row.fault is not None)
         records = fresh[: len(fresh) - len(rejected)]
-        wanted = tuple(self.filters.choose(records))[: at.left]
+        wanted = self.filters.choose(records)[: at.left]
         if rejected:
             count = counted(len(rejected), "row")
             log.warning("%s: a page has %s without a valid record", self.endpoint.title, count)

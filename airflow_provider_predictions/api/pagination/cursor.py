@@ -16,14 +16,16 @@ from airflow_provider_predictions.api.errors import (
     RateLimitedError,
 )
 from airflow_provider_predictions.api.filters import Filters
-from airflow_provider_predictions.api.models import ListEndpoint, Page, PageRequest, Prediction
+from airflow_provider_predictions.api.models import ListEndpoint, PageRequest
+from airflow_provider_predictions.api.page import Page
 from airflow_provider_predictions.api.pagination.base import Paginator, Position, Proof
 from airflow_provider_predictions.api.pagination.seen import SeenRows
+from airflow_provider_predictions.api.record_batch import RecordBatch
 
 log = logging.getLogger(__name__)
 
 _UNKNOWN = Proof(None, "Cradl's page tokens cannot show a missed row")
-CursorPage = tuple[list[Prediction], str | None]
+CursorPage = tuple[RecordBatch, str | None]
 """The rows of a page, and the token of the next page; None at the end."""
 
 
@@ -91,7 +93,7 @@ class CursorPaginator(Paginator):
             raise MalformedAnswerError(f"{self.endpoint.title} sent a nextToken again: its pages are a loop")
         at.token, at.ended = token, token is None
         self._tokens.add(hash(token))
-        times = [row.created_at for row in rows if row.fault is None]
+        times = rows.times_of_records
         self.check_order([at.above, *times] if at.above else times)
         if times:
             at.above = times[-1]
@@ -136,10 +138,10 @@ class CursorPaginator(Paginator):
         seen, before = self.position.seen, self.filters.created_before
         return bool(seen.ordered and seen.last and before and seen.last >= before)
 
-    def _compare_ends(self, rows: list[Prediction]) -> None:
+    def _compare_ends(self, rows: RecordBatch) -> None:
         """Turn to the other end if its row is nearer to the time window than the page."""
         self.position.probes = False
-        oldest = rows[0].created_at if rows else None
+        oldest = rows.times[0] if rows else None
         last, after, before = self.position.seen.last, self.filters.created_after, self.filters.created_before
         if oldest and last and after and before and after - oldest < last - before:
             self._read_oldest_first()

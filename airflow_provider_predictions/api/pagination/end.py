@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from airflow_provider_predictions.api.models import Prediction
+from airflow_provider_predictions.api.record_batch import RecordBatch
 from airflow_provider_predictions.api.state import Versioned
 
 NO_ROWS = "[]"
 """Stands for the id of the last row of an empty list."""
 
 
-def last_id(rows: list[Prediction]) -> str:
-    return rows[-1].id if rows else NO_ROWS
+def last_id(rows: RecordBatch) -> str:
+    return rows.ids[-1] if rows else NO_ROWS
 
 
 class ListEnd(Versioned):
@@ -30,7 +30,7 @@ class ListEnd(Versioned):
     stop: str | None = None
     is_near: bool = False
 
-    def is_at(self, rows: list[Prediction], page_size: int, known_end: str, *, repeats: bool) -> bool:
+    def is_at(self, rows: RecordBatch, page_size: int, known_end: str, *, repeats: bool) -> bool:
         """Take a response. Return whether the list ends with it.
 
         :param known_end: id of the list's last row, as an earlier pass found it.

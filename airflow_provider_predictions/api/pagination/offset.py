@@ -8,10 +8,12 @@ from dataclasses import replace
 from typing_extensions import override
 
 from airflow_provider_predictions.api.filters import Filters
-from airflow_provider_predictions.api.models import ListEndpoint, Page, PageRequest, Prediction
+from airflow_provider_predictions.api.models import ListEndpoint, PageRequest, Prediction
+from airflow_provider_predictions.api.page import Page
 from airflow_provider_predictions.api.pagination.base import Paginator, Position, Proof
 from airflow_provider_predictions.api.pagination.end import ListEnd, last_id
 from airflow_provider_predictions.api.pagination.search import WindowSearch, WindowStart
+from airflow_provider_predictions.api.record_batch import RecordBatch
 from airflow_provider_predictions.api.state import Versioned
 
 _BLIND = Proof(None, "the list came with one row a page, so a removed row may have hidden another")
@@ -35,9 +37,9 @@ class Overlap(Versioned):
     shifted: bool = False
     blind: bool = False
 
-    def joins(self, rows: list[Prediction], is_passed: Callable[[Prediction], bool]) -> bool:
+    def joins(self, rows: RecordBatch, is_passed: Callable[[Prediction], bool]) -> bool:
         """Whether no row can be missing between the page before and these rows."""
-        if rows and rows[0].id == self.row_id:
+        if rows and rows.ids[0] == self.row_id:
             return True
         self.shifted = self.shifted or bool(self.row_id)
         first = next((row for row in rows if row.fault is None), None)
@@ -70,7 +72,7 @@ class OffsetPaginator(Paginator):
     parameter = "skip"
     position: OffsetPosition
 
-    def __init__(self, endpoint: ListEndpoint[list[Prediction]], filters: Filters) -> None:
+    def __init__(self, endpoint: ListEndpoint[RecordBatch], filters: Filters) -> None:
         left = filters.max_predictions
         # Pages must overlap, so they need two rows, unless only one record is wanted.
         page_size = max(filters.page_size or endpoint.page_size, 1 if left == 1 else 2)
@@ -99,7 +101,7 @@ class OffsetPaginator(Paginator):
         return [self._page_request({"skip": skip, "limit": at.page_size}) for skip in starts]
 
     @override
-    def advance(self, response: list[Prediction]) -> Page:
+    def advance(self, response: RecordBatch) -> Page:
         at = self.position
         if search := at.start.search:
             self._look(search, response)
@@ -140,7 +142,7 @@ class OffsetPaginator(Paginator):
         is_untouched = at.skip == 0 and at.seen.last is None and at.start.searches_left > 0
         return is_untouched and before is not None and at.seen.ordered
 
-    def _look(self, search: WindowSearch, rows: list[Prediction]) -> None:
+    def _look(self, search: WindowSearch, rows: RecordBatch) -> None:
         if not self.position.start.look(search, rows):
             self.check_order([None])
             self._begin_at(0)
@@ -153,7 +155,7 @@ class OffsetPaginator(Paginator):
         at.start = WindowStart(skip, searches_left=0)
         self._guard.expect_again(at.seen.count)
 
-    def _joins(self, rows: list[Prediction]) -> bool:
+    def _joins(self, rows: RecordBatch) -> bool:
         """Whether no row can be missing between the rows yielded so far and these."""
         at = self.position
         if at.skip == 0:
@@ -177,29 +179,27 @@ class OffsetPaginator(Paginator):
         at.start.index = min(at.start.index, at.skip)
         at.end.stop, at.end.is_near = None, False
 
-    def _breaks_order(self, rows: list[Prediction]) -> bool:
-        times = [row.created_at for row in rows if row.fault is None]
-        if not self._shared_rows and self.position.seen.last:
-            times.insert(0, self.position.seen.last)
-        return self.check_order(times)
+    def _breaks_order(self, rows: RecordBatch) -> bool:
+        times, last = rows.times_of_records, self.position.seen.last
+        return self.check_order([last, *times] if last and not self._shared_rows else times)
 
-    def _read_on(self, rows: list[Prediction]) -> Page:
+    def _read_on(self, rows: RecordBatch) -> Page:
         at, overlap, end = self.position, self.position.overlap, self.position.end
         first = self._shared_rows if at.skip else 0
         end.largest = max(end.largest, len(rows))
         # The next page should start with a record, since rejected rows may look the same.
         size = len(rows)
-        while size and rows[size - 1].fault is not None:
+        while rows.rejected and size and rows[size - 1].fault is not None:
             size -= 1
         if size <= self._shared_rows:
             size = len(rows)
         page = self.new_rows(rows[first:size])
         is_new = page.duplicates < size - first
         # New rows in front may have shifted known rows into a response that the server capped.
-        is_whole = not rows or rows[0].id == overlap.row_id or len(rows) < end.largest
+        is_whole = not rows or rows.ids[0] == overlap.row_id or len(rows) < end.largest
         is_end = end.is_at(rows, at.page_size, self.list_end, repeats=is_whole and not is_new)
         at.skip += max(0, size - self._shared_rows)
-        overlap.step, overlap.row_id = end.size, rows[size - 1].id if rows else ""
+        overlap.step, overlap.row_id = end.size, rows.ids[size - 1] if rows else ""
         is_back = not self._shared_rows and not is_new and at.skip == overlap.left_at
         if is_end or is_back:
             at.ended, self.list_end = True, last_id(rows)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from airflow_provider_predictions.api.limits import MAX_SEARCHES
-from airflow_provider_predictions.api.models import Prediction
+from airflow_provider_predictions.api.record_batch import RecordBatch
 from airflow_provider_predictions.api.state import Versioned
 
 
@@ -58,16 +58,16 @@ class WindowStart(Versioned):
     search: WindowSearch | None = None
     searches_left: int = MAX_SEARCHES
 
-    def begin_search(self, rows: list[Prediction], before: datetime | None, precision: int) -> bool:
+    def begin_search(self, rows: RecordBatch, before: datetime | None, precision: int) -> bool:
         """Start a search if all rows of the first page are newer than the window."""
-        oldest = rows[-1].created_at if rows else None
+        oldest = rows.times[-1] if rows else None
         if before and oldest and oldest >= before:
             self.search = WindowSearch(before=before, low=len(rows) - 1, newer=oldest, precision=precision)
         return self.search is not None
 
-    def look(self, search: WindowSearch, rows: list[Prediction]) -> bool:
+    def look(self, search: WindowSearch, rows: RecordBatch) -> bool:
         """Take the response to a step of the search. False if the list is not in order."""
-        created = rows[0].created_at if rows else None
+        created = rows.times[0] if rows else None
         if (not rows or created) and search.look(created):
             return True
         self.search, self.searches_left = None, self.searches_left - 1

@@ -18,6 +18,7 @@ import msgspec
 
 from airflow_provider_predictions.api.limits import MAX_RECENT_PAGES, MAX_SPOOLED_BYTES, MAX_TIES
 from airflow_provider_predictions.api.models import Prediction
+from airflow_provider_predictions.api.record_batch import RecordBatch
 from airflow_provider_predictions.api.state import Versioned
 
 
@@ -110,25 +111,26 @@ class SeenRows(Versioned, dict=True):
             self._ids = Index(chain(map(hash, self.earlier()), self._ids))
         return row.id in self._ids
 
-    def drop_known(self, rows: list[Prediction]) -> list[Prediction]:
+    def drop_known(self, rows: Sequence[Prediction]) -> RecordBatch:
         """Return the rows of a response that are new, and remember them."""
-        fresh = rows if self._all_pass(rows) else self._pass_each(rows)
+        batch = RecordBatch.of(rows)
+        fresh = batch if self._all_pass(batch) else self._pass_each(batch)
         self.count += len(fresh)
         return fresh
 
-    def _all_pass(self, rows: list[Prediction]) -> bool:
+    def _all_pass(self, rows: RecordBatch) -> bool:
         """The common case, fast: each row has its own creation time, and all come in order."""
-        times = [row.created_at for row in rows if row.created_at]
+        times = [time for time in rows.times if time]
         if not self.ordered or not times or len(times) < len(rows):
             return False
         neighbours = ([self.last, *times], times) if self.last else (times, times[1:])
         if not all(map(self._is_behind, *neighbours)):
             return False
-        self.last, self.ties = times[-1], {rows[-1].id}
-        self._note([row.id for row in rows])
+        self.last, self.ties = times[-1], {rows.ids[-1]}
+        self._note(rows.ids)
         return True
 
-    def _pass_each(self, rows: list[Prediction]) -> list[Prediction]:
+    def _pass_each(self, rows: RecordBatch) -> RecordBatch:
         """Check row by row. A rejected row has no id, so it is a repeat if a known row follows it."""
         fresh: dict[str, Prediction] = {}
         rejected: list[Prediction] = []
@@ -141,7 +143,8 @@ class SeenRows(Versioned, dict=True):
                 fresh[row.id] = row
                 self._pass(row)
         self._note(fresh)
-        return [*fresh.values(), *rejected]
+        found = [*fresh.values(), *rejected]
+        return rows if len(found) == len(rows) and not rejected else RecordBatch(found)
 
     def _pass(self, row: Prediction) -> None:
         """Move on to a row, unless it lies before the last one."""

@@ -13,8 +13,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from airflow_provider_predictions.api.clock import ServiceClock
 from airflow_provider_predictions.api.filters import Filters, Ids, Number, Words, checked
 from airflow_provider_predictions.api.limits import MAX_MISSING_SECONDS, MAX_NAMED
-from airflow_provider_predictions.api.models import Observed, Page, Prediction
+from airflow_provider_predictions.api.models import Prediction
 from airflow_provider_predictions.api.observed import unmatched_filters
+from airflow_provider_predictions.api.page import Observed, Page
 from airflow_provider_predictions.api.service import Service
 from airflow_provider_predictions.api.wording import counted, counts
 

@@ -17,7 +17,8 @@ from airflow_provider_predictions.api.clock import ServiceClock, earlier
 from airflow_provider_predictions.api.filters import utc
 from airflow_provider_predictions.api.incremental import LOOKBACK, IncrementalCursor, Memory
 from airflow_provider_predictions.api.limits import MAX_EVENT_BYTES
-from airflow_provider_predictions.api.models import Page, Prediction
+from airflow_provider_predictions.api.models import Prediction
+from airflow_provider_predictions.api.page import Page
 from airflow_provider_predictions.api.service import Service
 from airflow_provider_predictions.api.state import Versioned
 from airflow_provider_predictions.api.waiting.decide import Tally, Wait

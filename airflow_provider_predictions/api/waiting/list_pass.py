@@ -12,7 +12,8 @@ import msgspec
 from airflow_provider_predictions.api.errors import NoAnswerError, PredictionsError, TransientError
 from airflow_provider_predictions.api.filters import Filters
 from airflow_provider_predictions.api.limits import MAX_PAGE_BYTES, MAX_ROWS_PER_PAGE, MAX_SINGLE_LOOKUPS
-from airflow_provider_predictions.api.models import Page, Prediction
+from airflow_provider_predictions.api.models import Prediction
+from airflow_provider_predictions.api.page import Page
 from airflow_provider_predictions.api.service import Service
 from airflow_provider_predictions.api.waiting.decide import Wait
 

@@ -18,7 +18,8 @@ from airflow_provider_predictions.api.errors import (
 )
 from airflow_provider_predictions.api.filters import Filters
 from airflow_provider_predictions.api.limits import MAX_FAILED_LOOKUPS
-from airflow_provider_predictions.api.models import Page, PageRequest
+from airflow_provider_predictions.api.models import PageRequest
+from airflow_provider_predictions.api.page import Page
 from airflow_provider_predictions.api.service import Service
 from airflow_provider_predictions.api.waiting.decide import Wait
 from airflow_provider_predictions.api.waiting.list_pass import SLOW_PAGE, ListPass, QueryHistory, WantedIds

@@ -8,7 +8,8 @@ from typing import Any
 import msgspec
 
 from airflow_provider_predictions.api.errors import PredictionsError
-from airflow_provider_predictions.api.models import Page, Prediction
+from airflow_provider_predictions.api.models import Prediction
+from airflow_provider_predictions.api.page import Page
 from airflow_provider_predictions.api.service import Service
 from airflow_provider_predictions.api.waiting.decide import Tally, Wait
 

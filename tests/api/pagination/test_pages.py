@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from airflow_provider_predictions.api.errors import MalformedAnswerError
-from airflow_provider_predictions.api.models import Page, PageRequest
+from airflow_provider_predictions.api.models import PageRequest
+from airflow_provider_predictions.api.page import Page
 from airflow_provider_predictions.api.pagination.base import RequestFlow
 from airflow_provider_predictions.api.service import Service
 from airflow_provider_predictions.api.waiting.decide import Tally, Wait

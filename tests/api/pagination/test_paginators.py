@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_predictions.api.models import Page
+from airflow_provider_predictions.api.page import Page
 from airflow_provider_predictions.api.pagination.base import Paginator
 from airflow_provider_predictions.api.service import Service
 from tests.api.lists import (

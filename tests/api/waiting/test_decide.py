@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_predictions.api.limits import MAX_NAMED
-from airflow_provider_predictions.api.models import Page
+from airflow_provider_predictions.api.page import Page
 from airflow_provider_predictions.api.service import Service
 from airflow_provider_predictions.api.waiting.decide import ADVICE, Decision, Tally, Wait, decide
 from tests.api.services import CRADL, SERVICES, VLMRUN

@@ -7,7 +7,8 @@ import random
 import pytest
 
 from airflow_provider_predictions.api.errors import PredictionsError, TransientError
-from airflow_provider_predictions.api.models import Observed, Page, Prediction
+from airflow_provider_predictions.api.models import Prediction
+from airflow_provider_predictions.api.page import Observed, Page
 from airflow_provider_predictions.api.waiting.decide import Tally, Wait, decide
 from airflow_provider_predictions.api.waiting.tallies import Key, Tallies
 from tests.api.services import VLMRUN

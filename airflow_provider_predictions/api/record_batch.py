@@ -1,0 +1,195 @@
+"""The rows of a page by column, so that the usual page lands without an object for each row."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from functools import cache, cached_property
+from itertools import compress, repeat
+from typing import Any, overload
+
+import msgspec
+from typing_extensions import override
+
+from airflow_provider_predictions.api.models import WITHOUT_OFFSET, Prediction
+
+
+class RecordBatch(Sequence[Prediction]):
+    """Rows of a page: a sequence of predictions, and a column for each of their fields."""
+
+    def __init__(self, rows: Sequence[Prediction]) -> None:
+        self._given = rows
+
+    @classmethod
+    def of(cls, rows: Sequence[Prediction]) -> RecordBatch:
+        """The rows themselves if they are a batch; else a batch of them."""
+        return rows if isinstance(rows, RecordBatch) else cls(rows)
+
+    @property
+    def _rows(self) -> Sequence[Prediction]:
+        return self._given
+
+    @cached_property
+    def ids(self) -> list[str]:
+        """The column ``id``."""
+        return [row.id for row in self._rows]
+
+    @cached_property
+    def statuses(self) -> list[str]:
+        """The column ``status``."""
+        return [row.status for row in self._rows]
+
+    @cached_property
+    def times(self) -> list[datetime | None]:
+        """The column ``created_at``."""
+        return [row.created_at for row in self._rows]
+
+    @cached_property
+    def groups(self) -> list[str | None]:
+        """The column ``group``."""
+        return [row.group for row in self._rows]
+
+    @property
+    def text(self) -> bytes | memoryview:
+        """The records, with line breaks between them."""
+        return b"\n".join([row.raw for row in self._rows])
+
+    @cached_property
+    def rejected(self) -> tuple[Prediction, ...]:
+        """The rows that are not records."""
+        return tuple(row for row in self._rows if row.fault is not None)
+
+    @property
+    def times_of_records(self) -> list[datetime | None]:
+        """Creation times, without those of rejected rows."""
+        return [row.created_at for row in self._rows if row.fault is None] if self.rejected else self.times
+
+    @cached_property
+    def without_values(self) -> tuple[Prediction, ...]:
+        """The records whose values could not be fetched."""
+        return tuple(row for row in self._rows if row.lacks_values is not None)
+
+    @cached_property
+    def span(self) -> tuple[datetime, datetime] | None:
+        """The oldest and the newest creation time; None if no record has one."""
+        times = [time for time in self.times if time]
+        return (min(times), max(times)) if times else None
+
+    def select(self, mask: Sequence[bool]) -> RecordBatch:
+        """The rows for which the mask is true."""
+        return self if all(mask) else RecordBatch(tuple(compress(self, mask)))
+
+    @override
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @overload
+    def __getitem__(self, at: int) -> Prediction: ...
+    @overload
+    def __getitem__(self, at: slice) -> RecordBatch: ...
+    @override
+    def __getitem__(self, at: int | slice) -> Prediction | RecordBatch:
+        if isinstance(at, int):
+            return self._rows[at]
+        start, stop, _ = at.indices(len(self))
+        if start >= stop:
+            return RecordBatch(())
+        return self if stop - start == len(self) else self._slice(start, stop)
+
+    def _slice(self, start: int, stop: int) -> RecordBatch:
+        return RecordBatch(self._rows[start:stop])
+
+    @override
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and [*self] == [*other]
+
+    __hash__ = None  # type: ignore[assignment]  # as of a list
+
+
+class ColumnBatch(RecordBatch):
+    """Records that were read by column. The predictions are made when one is asked for.
+
+    :param columns: id, status, aware creation time and group of each record.
+    :param text: holds the records, with line breaks between them, from ``start`` to ``end``.
+    """
+
+    rejected = without_values = ()
+
+    def __init__(self, columns: Sequence[list[Any]], text: bytes, start: int, end: int) -> None:
+        # Each of these replaces the property that would compute it.
+        vars(self).update(zip(("ids", "statuses", "times", "groups"), columns, strict=True))
+        self._columns, self._text, self._start, self._end = columns, text, start, end
+
+    @cached_property
+    @override
+    def _rows(self) -> Sequence[Prediction]:
+        return list(map(Prediction, *self._columns, bytes(self.text).split(b"\n")))
+
+    @property
+    @override
+    def text(self) -> memoryview:
+        return memoryview(self._text)[self._start : self._end]
+
+    @override
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @override
+    def _slice(self, start: int, stop: int) -> ColumnBatch:
+        first = self._after_lines(self._start, start)
+        end = self._after_lines(first, stop - start) - 1 if stop < len(self) else self._end
+        return ColumnBatch([column[start:stop] for column in self._columns], self._text, first, end)
+
+    def _after_lines(self, at: int, lines: int) -> int:
+        for _ in range(lines):
+            at = self._text.index(b"\n", at) + 1
+        return at
+
+
+def read_usual(body: bytes, start: int, end: int, envelope: type[msgspec.Struct]) -> ColumnBatch | None:
+    """Read the records of a JSON array by column; None if anything is unusual.
+
+    The commas between records become line breaks, so what is decoded is what is written. The body had no
+    line break before, and each line is decoded as one object. Cut anywhere else, brackets would not match.
+
+    Unusual are records that begin with different members, other white space between them, an id, a status
+    or a creation time that is missing, empty or no text, a time that is not in UTC, and what msgspec refuses.
+
+    :param body: holds the array, from ``start`` to ``end``.
+    :param envelope: see ``Service.envelope``.
+    """
+    if body[start : start + 2] != b"[{" or body[end - 2 : end] != b"}]" or b"\n" in body or b"\r" in body:
+        return None
+    try:
+        colon = body.index(b":", start) + 1
+        head, space = body[start + 1 : colon], b" " if body[colon : colon + 1] == b" " else b""
+        text = body.replace(b"}," + space + head, b"}\n" + head)
+        end += len(text) - len(body)
+        rows = _decoder(envelope).decode_lines(memoryview(text)[start + 1 : end - 1])
+        ids, statuses, created, groups = (list(map(column, rows)) for column in _COLUMNS)
+        times = _times(created)
+    except (msgspec.DecodeError, ValueError, RecursionError):
+        return None
+    is_usual = all(ids) and all(statuses) and set(map(operator.attrgetter("tzinfo"), times)) == {UTC}
+    return ColumnBatch((ids, statuses, times, groups), text, start + 1, end - 1) if is_usual else None
+
+
+_COLUMNS = tuple(map(operator.attrgetter, ("id", "status", "created_at", "group")))
+
+
+@cache
+def _decoder(envelope: type[msgspec.Struct]) -> msgspec.json.Decoder[Any]:
+    """Decodes the fields of an envelope that make a column. All but the group are required."""
+    names = dict(zip(envelope.__struct_fields__, envelope.__struct_encode_fields__, strict=True))
+    fields: list[Any] = [
+        (name, str, msgspec.field(name=names[name])) for name in ("id", "status", "created_at")
+    ]
+    fields.append(("group", str | None, msgspec.field(name=names["group"], default=None)))
+    return msgspec.json.Decoder(msgspec.defstruct("UsualRecord", fields, gc=False))
+
+
+def _times(created: list[str]) -> list[datetime]:
+    if set(map(len, created)).issubset(WITHOUT_OFFSET):
+        return list(map(datetime.fromisoformat, map(operator.add, created, repeat("Z"))))
+    return list(map(datetime.fromisoformat, created))
