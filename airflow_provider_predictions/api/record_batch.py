@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import cache, cached_property
 from itertools import compress, repeat
+from operator import add, attrgetter
 from typing import Any, overload
 
 import msgspec
@@ -14,9 +14,21 @@ from typing_extensions import override
 
 from airflow_provider_predictions.api.models import WITHOUT_OFFSET, Prediction
 
+_FIELDS = ("id", "status", "created_at", "group")
+"""The fields of a prediction that make a column."""
+
+
+def _column(field: str) -> cached_property[list[Any]]:
+    return cached_property(lambda batch: [getattr(row, field) for row in batch._rows])
+
 
 class RecordBatch(Sequence[Prediction]):
     """Rows of a page: a sequence of predictions, and a column for each of their fields."""
+
+    ids: cached_property[list[str]] = _column("id")
+    statuses: cached_property[list[str]] = _column("status")
+    times: cached_property[list[datetime | None]] = _column("created_at")
+    groups: cached_property[list[str | None]] = _column("group")
 
     def __init__(self, rows: Sequence[Prediction]) -> None:
         self._given = rows
@@ -30,26 +42,6 @@ class RecordBatch(Sequence[Prediction]):
     def _rows(self) -> Sequence[Prediction]:
         return self._given
 
-    @cached_property
-    def ids(self) -> list[str]:
-        """The column ``id``."""
-        return [row.id for row in self._rows]
-
-    @cached_property
-    def statuses(self) -> list[str]:
-        """The column ``status``."""
-        return [row.status for row in self._rows]
-
-    @cached_property
-    def times(self) -> list[datetime | None]:
-        """The column ``created_at``."""
-        return [row.created_at for row in self._rows]
-
-    @cached_property
-    def groups(self) -> list[str | None]:
-        """The column ``group``."""
-        return [row.group for row in self._rows]
-
     @property
     def text(self) -> bytes | memoryview:
         """The records, with line breaks between them."""
@@ -60,15 +52,15 @@ class RecordBatch(Sequence[Prediction]):
         """The rows that are not records."""
         return tuple(row for row in self._rows if row.fault is not None)
 
-    @property
-    def times_of_records(self) -> list[datetime | None]:
-        """Creation times, without those of rejected rows."""
-        return [row.created_at for row in self._rows if row.fault is None] if self.rejected else self.times
-
     @cached_property
     def without_values(self) -> tuple[Prediction, ...]:
         """The records whose values could not be fetched."""
         return tuple(row for row in self._rows if row.lacks_values is not None)
+
+    @property
+    def times_of_records(self) -> list[datetime | None]:
+        """Creation times, without those of rejected rows."""
+        return [row.created_at for row in self._rows if row.fault is None] if self.rejected else self.times
 
     @cached_property
     def span(self) -> tuple[datetime, datetime] | None:
@@ -110,14 +102,14 @@ class RecordBatch(Sequence[Prediction]):
 class ColumnBatch(RecordBatch):
     """Records that were read by column. The predictions are made when one is asked for.
 
-    :param columns: id, status, aware creation time and group of each record.
+    :param columns: one for each of ``_FIELDS``.
     :param text: holds the records, with line breaks between them, from ``start`` to ``end``.
     """
 
     rejected = without_values = ()
 
     def __init__(self, columns: Sequence[list[Any]], text: bytes, start: int, end: int) -> None:
-        # Each of these replaces the property that would compute it.
+        # Each of these stands before the property that would compute it.
         vars(self).update(zip(("ids", "statuses", "times", "groups"), columns, strict=True))
         self._columns, self._text, self._start, self._end = columns, text, start, end
 
@@ -167,29 +159,19 @@ def read_usual(body: bytes, start: int, end: int, envelope: type[msgspec.Struct]
         text = body.replace(b"}," + space + head, b"}\n" + head)
         end += len(text) - len(body)
         rows = _decoder(envelope).decode_lines(memoryview(text)[start + 1 : end - 1])
-        ids, statuses, created, groups = (list(map(column, rows)) for column in _COLUMNS)
-        times = _times(created)
+        ids, statuses, created, groups = (list(map(attrgetter(field), rows)) for field in _FIELDS)
+        is_naive = set(map(len, created)).issubset(WITHOUT_OFFSET)
+        times = list(map(datetime.fromisoformat, map(add, created, repeat("Z")) if is_naive else created))
     except (msgspec.DecodeError, ValueError, RecursionError):
         return None
-    is_usual = all(ids) and all(statuses) and set(map(operator.attrgetter("tzinfo"), times)) == {UTC}
+    is_usual = all(ids) and all(statuses) and set(map(attrgetter("tzinfo"), times)) == {UTC}
     return ColumnBatch((ids, statuses, times, groups), text, start + 1, end - 1) if is_usual else None
-
-
-_COLUMNS = tuple(map(operator.attrgetter, ("id", "status", "created_at", "group")))
 
 
 @cache
 def _decoder(envelope: type[msgspec.Struct]) -> msgspec.json.Decoder[Any]:
-    """Decodes the fields of an envelope that make a column. All but the group are required."""
+    """Decodes the fields of an envelope that make a column. Only the group may be missing."""
     names = dict(zip(envelope.__struct_fields__, envelope.__struct_encode_fields__, strict=True))
-    fields: list[Any] = [
-        (name, str, msgspec.field(name=names[name])) for name in ("id", "status", "created_at")
-    ]
+    fields: list[Any] = [(field, str, msgspec.field(name=names[field])) for field in _FIELDS[:-1]]
     fields.append(("group", str | None, msgspec.field(name=names["group"], default=None)))
     return msgspec.json.Decoder(msgspec.defstruct("UsualRecord", fields, gc=False))
-
-
-def _times(created: list[str]) -> list[datetime]:
-    if set(map(len, created)).issubset(WITHOUT_OFFSET):
-        return list(map(datetime.fromisoformat, map(operator.add, created, repeat("Z"))))
-    return list(map(datetime.fromisoformat, created))

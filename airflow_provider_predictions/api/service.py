@@ -25,7 +25,7 @@ from airflow_provider_predictions.api.http.auth import Auth
 from airflow_provider_predictions.api.limits import MAX_MESSAGE_LENGTH, MAX_RESPONSE_BYTES, TIMEOUT_SECONDS
 from airflow_provider_predictions.api.models import Column, PageRequest, Prediction, as_time, id_by_content
 from airflow_provider_predictions.api.pagination.base import Paginator
-from airflow_provider_predictions.api.record_batch import RecordBatch, read_usual
+from airflow_provider_predictions.api.record_batch import RecordBatch
 from airflow_provider_predictions.api.urls import is_private_url, is_safe_url, origin
 from airflow_provider_predictions.api.values import Values, leaves
 
@@ -103,12 +103,11 @@ class Service(ABC, Generic[F]):
         return self.prediction(envelope, line) if envelope else _rejected(line)
 
     def rows(self, page: bytes) -> RecordBatch:
-        """Read the rows of a JSON array.
+        """Read the rows of any JSON array, one by one.
 
         :raises ValueError: if the page is not a JSON array.
         """
-        usual = read_usual(page, 0, len(page), self.envelope)
-        return usual or RecordBatch(list(map(self.row, json_slices.elements(page))))
+        return RecordBatch(list(map(self.row, json_slices.elements(page))))
 
     def read_one(self, body: bytes, prediction_id: str | None = None) -> Prediction:
         """Read the response to ``one``.

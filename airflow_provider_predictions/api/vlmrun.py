@@ -18,7 +18,7 @@ from airflow_provider_predictions.api.filters import Filters, Words
 from airflow_provider_predictions.api.json_slices import as_text
 from airflow_provider_predictions.api.models import Column, ListEndpoint, Prediction, Record, as_time
 from airflow_provider_predictions.api.pagination.offset import OffsetPaginator
-from airflow_provider_predictions.api.record_batch import RecordBatch
+from airflow_provider_predictions.api.record_batch import RecordBatch, read_usual
 from airflow_provider_predictions.api.service import Service, reading
 
 VlmRunStatus = Literal["pending", "enqueued", "running", "completed", "failed", "paused"]
@@ -133,4 +133,4 @@ class VlmRun(Service[VlmRunFilters]):
     def split(self, body: bytes) -> RecordBatch:
         """Read a bare list."""
         with reading(self.title, body):
-            return self.rows(body)
+            return read_usual(body, 0, len(body), _Row) or self.rows(body)
