@@ -25,7 +25,7 @@ from tests.server_model import NOW, Habits, ModelClient, ServerModel
 
 SERVICES = {"vlmrun": VLMRUN, "cradl": CRADL}
 NAMES = {"vlmrun": ("id", "created_at", "domain"), "cradl": ("predictionId", "createdTime", "modelId")}
-SEPARATORS = [(",", ":"), (", ", ": "), (" , ", " : ")]
+SEPARATORS = [(",", ":"), (", ", ": "), (" , ", " : "), (",\r", ":"), (",\t", ":")]
 TIMES = [
     "2026-01-01T00:00:00.123456", "2026-01-01T00:00:00", "2026-01-01T00:00:00Z", "2026-01-01T00:00:00.5Z",
     "2026-01-01T02:00:00+02:00", "2026-01-01 00:00:00.000001", "2026-01-01T00:00:00.0000009",
@@ -76,6 +76,10 @@ class Pages:
         page = rows if self.service is VLMRUN else self._envelope(rows)
         text = json.dumps(page, separators=self.separators, ensure_ascii=self.rng.random() < 0.5)
         body = text.encode("utf-8", "surrogatepass")
+        if self.rng.random() < self.oddity:
+            edge = self.rng.choice([b"[{", b"}]", b"},", b'{"', b'":'])
+            space = self.rng.choice([b" ", b"\t", b"\r"])
+            body = body.replace(edge, edge[:1] + space + edge[1:], self.rng.choice([1, -1]))
         if self.rng.random() < self.oddity:
             at = self.rng.randrange(len(body) + 1)
             body = (
@@ -129,14 +133,22 @@ def test_each_page_gives_the_same_rows_by_column_as_row_by_row(service: Service[
     assert by_column > len(seeds) / 4
 
 
-def usual_rows(service: Service[Any], count: int) -> RecordBatch:
+def usual_rows(service: Service[Any], count: int, separators: tuple[str, str] = SEPARATORS[0]) -> RecordBatch:
     pages = Pages(service, 0)
     pages.oddity = 0
     rows = [pages.record(number) for number in range(count)]
-    body = json.dumps(rows if service is VLMRUN else {"predictions": rows}, separators=(",", ":")).encode()
-    found, _ = read(service, body)
+    page = rows if service is VLMRUN else {"predictions": rows, "nextToken": "token"}
+    found, token = read(service, json.dumps(page, separators=separators).encode())
     assert isinstance(found, ColumnBatch)
+    assert token == (None if service is VLMRUN else "token")
     return found
+
+
+@pytest.mark.parametrize("separators", SEPARATORS[:2], ids=["compact", "as json.dumps writes it"])
+def test_a_usual_page_is_read_by_column(service: Service[Any], separators: tuple[str, str]) -> None:
+    rows = usual_rows(service, 3, separators)
+
+    assert bytes(rows.text).split(b"\n") == [row.raw for row in rows]
 
 
 @pytest.mark.parametrize(
@@ -144,6 +156,7 @@ def usual_rows(service: Service[Any], count: int) -> RecordBatch:
     [
         {"status": None},
         {"status": ""},
+        {"id": "", "predictionId": ""},
         {"domain": 5, "modelId": 5},
         {"first": 1},
         {"x": float("nan")},
