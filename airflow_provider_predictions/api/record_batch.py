@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import cache, cached_property
 from itertools import compress, repeat
-from operator import add, attrgetter
+from operator import add, attrgetter, gt, lt
 from typing import Any, overload
 
 import msgspec
@@ -57,9 +57,21 @@ class RecordBatch(Sequence[Prediction]):
         """The records whose values could not be fetched."""
         return tuple(row for row in self._rows if row.lacks_values is not None)
 
+    @cached_property
+    def order(self) -> Callable[[Any, Any], bool] | None:
+        """How each creation time compares with the next: ``gt``, ``lt``, or None without a strict order."""
+        times: list[Any] = self.times
+        try:
+            in_order = (order for order in (gt, lt) if all(map(order, times, times[1:])))
+            return next(in_order, None) if len(times) > 1 else None
+        except TypeError:  # one is missing
+            return None
+
     @property
-    def times_of_records(self) -> list[datetime | None]:
-        """Creation times, without those of rejected rows."""
+    def turns(self) -> list[datetime | None]:
+        """The creation times of the records that tell whether these are in order."""
+        if self.order:
+            return [self.times[0], self.times[-1]]
         return [row.created_at for row in self._rows if row.fault is None] if self.rejected else self.times
 
     @cached_property

@@ -93,7 +93,7 @@ class CursorPaginator(Paginator):
             raise MalformedAnswerError(f"{self.endpoint.title} sent a nextToken again: its pages are a loop")
         at.token, at.ended = token, token is None
         self._tokens.add(hash(token))
-        times = rows.times_of_records
+        times = rows.turns
         self.check_order([at.above, *times] if at.above else times)
         if times:
             at.above = times[-1]

@@ -10,7 +10,7 @@ import operator
 import tempfile
 from array import array
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import chain
 
@@ -120,13 +120,12 @@ class SeenRows(Versioned, dict=True):
 
     def _all_pass(self, rows: RecordBatch) -> bool:
         """The common case, fast: each row has its own creation time, and all come in order."""
-        times = [time for time in rows.times if time]
-        if not self.ordered or not times or len(times) < len(rows):
+        if not (self.ordered and rows.order is self._is_behind):
             return False
-        neighbours = ([self.last, *times], times) if self.last else (times, times[1:])
-        if not all(map(self._is_behind, *neighbours)):
+        first, last = rows.turns
+        if not first or (self.last and not self._is_behind(self.last, first)):
             return False
-        self.last, self.ties = times[-1], {rows.ids[-1]}
+        self.last, self.ties = last, {rows.ids[-1]}
         self._note(rows.ids)
         return True
 
@@ -160,7 +159,7 @@ class SeenRows(Versioned, dict=True):
         last, created = self.last, row.created_at
         return last is None or created is None or self._is_behind(last, created)
 
-    def _note(self, ids: Iterable[str]) -> None:
+    def _note(self, ids: Collection[str]) -> None:
         known = set(ids)
-        self._ids.add(map(hash, known))
+        self._ids.add(map(hash, ids))
         self._recent.append(known)
