@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections import Counter
 from collections.abc import Collection
 from datetime import datetime
 from pathlib import PurePosixPath
@@ -16,7 +15,7 @@ from airflow.providers.common.compat.sdk import ObjectStoragePath
 from airflow_provider_predictions.api.errors import ConfigurationError
 from airflow_provider_predictions.api.filters import utc
 from airflow_provider_predictions.api.limits import MAX_NAMED
-from airflow_provider_predictions.api.page import Observed, Page
+from airflow_provider_predictions.api.page import Observed, Page, count
 from airflow_provider_predictions.api.state import VERSION
 from airflow_provider_predictions.storage.console import plain_url
 from airflow_provider_predictions.storage.formats import RECORDS
@@ -157,7 +156,7 @@ class Totals(msgspec.Struct):
 
 
 def _count(counts: dict[str, int], words: list[str]) -> None:
-    for word, number in Counter(words).items():
+    for word, number in count(words).items():
         counts[word] = counts.get(word, 0) + number
 
 
