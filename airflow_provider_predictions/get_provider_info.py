@@ -7,22 +7,22 @@ def get_provider_info() -> "dict[str, object]":
         "timeout": {
             "label": "Timeout (s)",
             "description": "Seconds for connecting, and for each read. Default 60. "
-            "All of an answer may take five times as long.",
+            "A whole response may take five times as long.",
             "schema": {"type": ["number", "null"], "minimum": 1, "maximum": 3600},
         },
         "requests_per_minute": {
             "label": "Requests per minute",
-            "description": "What all tasks of a process may send together. Empty: no limit.",
+            "description": "The most requests that all tasks of a process send together. Empty: no limit.",
             "schema": {"type": ["integer", "null"], "minimum": 1},
         },
         "max_response_bytes": {
-            "label": "Largest answer (bytes)",
-            "description": "A larger answer is refused. Default 268435456.",
+            "label": "Largest response (bytes)",
+            "description": "Unpacked. A larger response is an error. Default 268435456.",
             "schema": {"type": ["integer", "null"], "minimum": 1},
         },
         "dashboard_url": {
             "label": "Dashboard URL",
-            "description": "Where the link of a task leads. Empty: the service's own dashboard.",
+            "description": "The target of a task's link. Empty: the service's own dashboard.",
             "schema": {"type": ["string", "null"], "format": "url"},
         },
     }

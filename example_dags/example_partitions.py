@@ -42,7 +42,10 @@ with DAG(
         ]
 
     VlmRunPredictionsToObjectStorageOperator.partial(
-        task_id="land", outlets=[days], max_active_tis_per_dagrun=1
+        task_id="land",
+        outlets=[days],
+        max_active_tis_per_dagrun=1,
+        map_index_template="{{ task.partition_keys }}",  # the UI shows the day instead of a number
     ).expand_kwargs(windows())
 
 with DAG(

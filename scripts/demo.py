@@ -18,6 +18,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
+from airflow_provider_predictions.api.wording import counted
 from airflow_provider_predictions.sandbox.server import Sandbox
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -35,7 +36,7 @@ def main() -> None:
     started = time.monotonic()
     shutil.rmtree(HOME, ignore_errors=True)
     HOME.mkdir(parents=True)
-    print("Making a throw-away Airflow database ...", flush=True)
+    print("Creating a temporary Airflow database ...", flush=True)
     logged("db-migrate", "-m", "airflow", "db", "migrate")
     missing = [name for name in CONNECTIONS if not os.environ.get(name)]
     if missing:
@@ -49,8 +50,8 @@ def main() -> None:
     print("\n=== reports ===")
     for report in results["reports"]:
         print(f"{report['text']}\n  {report['report']}")
-    print(f"\nDone in {time.monotonic() - started:.0f} s. What landed is in {LANDED.relative_to(ROOT)},")
-    print(f"what Airflow logged in {HOME.relative_to(ROOT)}/run.log.")
+    print(f"\nDone in {time.monotonic() - started:.0f} s. What landed is in {LANDED.relative_to(ROOT)}.")
+    print(f"Airflow's log is {HOME.relative_to(ROOT)}/run.log.")
 
 
 def logged(name: str, *command: str) -> None:
@@ -138,7 +139,8 @@ def show(tasks: list[dict[str, Any]]) -> None:
         print(f"wait       until none of {waited['count']} predictions is unfinished:")
         print(indented(polls(xcoms["land"][0]["service"])))
     for manifest in xcoms["land"]:
-        print(f"land       {manifest['count']} predictions in {manifest['requests']} requests")
+        landed, requests = counted(manifest["count"], "prediction"), counted(manifest["requests"], "request")
+        print(f"land       {landed} in {requests}")
     print("           the manifest of the last:" if len(xcoms["land"]) > 1 else "           the manifest:")
     print(indented(json.dumps(manifest, indent=2)))
     print("           the first rows:")
@@ -156,7 +158,7 @@ def polls(service: str) -> str:
             rf"(\d\d:\d\d:\d\d)\S* .*?({title}: \d+ of \d+ predictions are unfinished)", line
         ):
             told.append(
-                f"{poll[1]}  {poll[2]}  ({'asked by the trigger' if told else 'asked by the worker'})"
+                f"{poll[1]}  {poll[2]}  ({'polled by the trigger' if told else 'polled by the worker'})"
             )
     return "\n".join(told)
 

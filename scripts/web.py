@@ -54,17 +54,17 @@ def guide(url: str, sandbox: Sandbox) -> str:
 Airflow is at {url}; there is no login. Both services are a sandbox, which gets new predictions all the time.
 
   1. Test a connection    {url}/connections
-     The pulse beside vlmrun_default tests it: a message says how much its list has. The pencil opens a form.
+     The pulse beside vlmrun_default tests it: a message says how many predictions the list shows.
   2. Wait                 {url}/dags/example_vlmrun
-     Trigger starts a run. The task "wait" is deferred until nothing is unfinished. No worker waits.
+     Trigger, twice, starts a run. The task "wait" is deferred until nothing is unfinished. No worker waits.
   3. See what landed      the task "land" of this run
-     XCom has the manifest: the files, their counts and their hashes. Details has links to the service.
+     Storage, XCom has the manifest: the files, their counts and hashes. Details has a link to the service.
   4. Read a report        {url}/dags/example_report_vlmrun
      Trigger, then open the task "report". The tab Prediction report shows the page about yesterday.
   5. See all reports      the menu Browse, Prediction reports
      The list has the newest report of each task, with its verdict.
   6. React to events      {url}/dags/example_events
-     Switch it on. A run starts by itself whenever predictions finish, and its XCom has their ids.
+     Switch it on. A run starts by itself whenever predictions finish. The XCom of its task has their ids.
 
 To add a connection of your own to the sandbox, type this into the form of Add Connection:
 

@@ -22,7 +22,7 @@
         ├── StorageError            the storage, or the worker's own disk, failed
         └── ConflictError           another run landed under the same path meanwhile
 
-Programs read ``retryable`` of a class.
+``retryable`` of a class says whether a retry may help.
 """
 
 from __future__ import annotations
