@@ -1,8 +1,8 @@
 """Land newly finished predictions, add them to an Iceberg table, and query the table with DuckDB.
 
-Needs the connection ``vlmrun_default``, the extras ``iceberg`` and ``report`` (for DuckDB), and Airflow 3.
-The catalog is a file, which suits a single machine. Elsewhere, give the id of an Iceberg connection:
-``catalog="lake"``.
+Needs the connection ``vlmrun_default``, the extras ``iceberg`` and ``report`` (for DuckDB), and Airflow
+3.1 or newer. The catalog is a file, which suits a single machine. Elsewhere, give the id of an Iceberg
+connection: ``catalog="lake"``.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Land the values of Cradl's predictions as rows, and count the uncertain ones with DuckDB.
 
-Needs the connection ``cradl_default``, the extras ``iceberg`` and ``report`` (for DuckDB), and Airflow 3.
-Only amounts and the currency land. The names in a document stay out.
+Needs the connection ``cradl_default``, the extras ``iceberg`` and ``report`` (for DuckDB), and Airflow
+3.1 or newer. Only amounts and the currency land. The names in a document stay out.
 """
 
 from __future__ import annotations
