@@ -65,6 +65,14 @@ def test_every_parameter_has_a_description() -> None:
             assert dag.params.get_param(name).description, (dag.dag_id, name)
 
 
+def test_every_instance_of_a_mapped_task_has_a_name() -> None:
+    tasks = [task for dag in DagBag(str(EXAMPLES)).dags.values() for task in dag.tasks]
+    mapped = [task.partial_kwargs for task in tasks if hasattr(task, "partial_kwargs")]
+
+    assert mapped
+    assert all(arguments.get("map_index_template") for arguments in mapped)
+
+
 @pytest.fixture
 def landing(tmp_path: Path) -> Path:
     return tmp_path / "landed"
