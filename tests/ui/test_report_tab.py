@@ -62,12 +62,13 @@ def add_plugin(home: Path) -> None:
 
 
 @pytest.fixture
-def picture_of() -> Callable[[Page, str], None]:
-    """Take a picture for the documentation, if that is wanted."""
+def picture_of() -> Callable[..., None]:
+    """Take a picture of the top of a page for the documentation, if that is wanted."""
 
-    def take(page: Page, name: str) -> None:
+    def take(page: Page, name: str, height: int = HEIGHT) -> None:
         if folder := os.environ.get("SCREENSHOTS"):
-            page.screenshot(path=Path(folder, f"{name}.png"), animations="disabled")
+            clip = {"x": 0, "y": 0, "width": WIDTH, "height": height}
+            page.screenshot(path=Path(folder, f"{name}.png"), clip=clip, animations="disabled")
 
     return take
 
@@ -196,7 +197,7 @@ def test_the_list_of_reports_holds_those_that_the_user_may_see(visit, airflow: A
         inside = page.frame_locator("iframe")
         expect(inside.get_by_role("link", name="open_report · report", exact=True)).to_be_visible()
         expect(inside.get_by_role("link", name="secret_report · report")).to_have_count(int(has_secret))
-    picture_of(page, "reports-in-airflow")
+    picture_of(page, "reports-in-airflow", height=360)
     inside.get_by_role("link", name="open_report · report", exact=True).click()
     expect(inside.get_by_text("VLM Run").first).to_be_visible()
 
