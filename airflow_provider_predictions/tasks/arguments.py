@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from difflib import get_close_matches
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -22,7 +23,9 @@ from airflow_provider_predictions.tasks.declaration import (
 from airflow_provider_predictions.tasks.references import is_reference
 
 __all__ = ["REQUIRED", "Argument", "ArgumentsTask", "Templated", "declare", "naming"]
-_OF_AIRFLOW = frozenset(inspect.signature(BaseOperator.__init__).parameters)
+_OF_AIRFLOW, _OF_SENSORS = (
+    frozenset(inspect.signature(base.__init__).parameters) for base in (BaseOperator, BaseSensorOperator)
+)
 
 
 class ArgumentsTask(BaseOperator):
@@ -87,6 +90,20 @@ class ArgumentsTask(BaseOperator):
             name: value for given in reversed(defaults) for name, value in (given or {}).items()
         }
         return checked.checked()
+
+    @classmethod
+    def check_names(cls, names: Iterable[str]) -> None:
+        """Refuse names that no argument has. Airflow's own error would show their values.
+
+        :raises ConfigurationError: with the name that was probably meant.
+        """
+        of_airflow = _OF_SENSORS if issubclass(cls, BaseSensorOperator) else frozenset()
+        known = {*_OF_AIRFLOW, *of_airflow, *cls.declared}
+        for name in names:
+            if name not in known and not name.startswith("_"):  # Airflow's own, for mapped tasks
+                similar = get_close_matches(name, sorted(known), 1)
+                hint = f"; did you mean {similar[0]}?" if similar else ""
+                raise ConfigurationError(f"{name}: is not an argument of {cls.__name__}{hint}")
 
     @classmethod
     def check_together(cls, values: Any) -> None:
@@ -160,6 +177,8 @@ def _initializer(cls: type[ArgumentsTask]) -> Callable[..., None]:
     """
 
     def __init__(self: ArgumentsTask, **kwargs: Any) -> None:  # noqa: N807
+        with naming(str(kwargs.get("task_id"))):
+            self.check_names(kwargs)
         # What an author's __init__ has set before it calls this one also counts.
         own = {
             name: kwargs.pop(name, vars(self).get(name, self.default(made)))

@@ -289,6 +289,24 @@ def test_a_wrong_type_is_refused_by_name_with_the_task(subtests: pytest.Subtests
                 assert len(str(raised.value)) < 500
 
 
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (
+            {"statusses": ["x"]},
+            r"statusses: is not an argument of \w+; did you mean statuses\? \(task task\)",
+        ),
+        ({"retry": 3}, r"retry: is not an argument of \w+; did you mean retries\? \(task task\)"),
+        ({"qqqqq": "s3cret"}, r"qqqqq: is not an argument of \w+ \(task task\)"),
+    ],
+    ids=["ours", "of Airflow", "like no other"],
+)
+def test_a_name_that_no_argument_has_is_refused_without_its_value(given: dict[str, Any], said: str) -> None:
+    for made in (*LIST.values(), *LAND.values(), *WAIT.values()):
+        with pytest.raises(ConfigurationError, match=f"^{said}$"):
+            made(task_id="task", **NEEDED[made], **given)
+
+
 UNRESOLVABLE: dict[str, tuple[Callable[[], Any], str]] = {
     "path": (lambda: pathlib.PurePosixPath("/x") / "{{ run_id }}", "PosixPath with a template"),
     "path in a list": (lambda: [pathlib.PurePosixPath("/{{ run_id }}")], "Path with a template"),
