@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -92,18 +92,19 @@ class ArgumentsTask(BaseOperator):
         return checked.checked()
 
     @classmethod
-    def check_names(cls, names: Iterable[str]) -> None:
+    def check_names(cls, given: Mapping[str, Any]) -> None:
         """Refuse names that no argument has. Airflow's own error would show their values.
 
-        :raises ConfigurationError: with the name that was probably meant.
+        :raises TypeError: with the name that was probably meant.
         """
         of_airflow = _OF_SENSORS if issubclass(cls, BaseSensorOperator) else frozenset()
         known = {*_OF_AIRFLOW, *of_airflow, *cls.declared}
-        for name in names:
+        for name in given:
             if name not in known and not name.startswith("_"):  # Airflow's own, for mapped tasks
                 similar = get_close_matches(name, sorted(known), 1)
                 hint = f"; did you mean {similar[0]}?" if similar else ""
-                raise ConfigurationError(f"{name}: is not an argument of {cls.__name__}{hint}")
+                task = given.get("task_id")
+                raise TypeError(f"{name}: is not an argument of {cls.__name__}{hint} (task {task})")
 
     @classmethod
     def check_together(cls, values: Any) -> None:
@@ -177,8 +178,7 @@ def _initializer(cls: type[ArgumentsTask]) -> Callable[..., None]:
     """
 
     def __init__(self: ArgumentsTask, **kwargs: Any) -> None:  # noqa: N807
-        with naming(str(kwargs.get("task_id"))):
-            self.check_names(kwargs)
+        self.check_names(kwargs)
         # What an author's __init__ has set before it calls this one also counts.
         own = {
             name: kwargs.pop(name, vars(self).get(name, self.default(made)))

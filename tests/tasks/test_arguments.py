@@ -303,7 +303,7 @@ def test_a_wrong_type_is_refused_by_name_with_the_task(subtests: pytest.Subtests
 )
 def test_a_name_that_no_argument_has_is_refused_without_its_value(given: dict[str, Any], said: str) -> None:
     for made in (*LIST.values(), *LAND.values(), *WAIT.values()):
-        with pytest.raises(ConfigurationError, match=f"^{said}$"):
+        with pytest.raises(TypeError, match=f"^{said}$"):
             made(task_id="task", **NEEDED[made], **given)
 
 
