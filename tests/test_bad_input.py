@@ -49,7 +49,7 @@ WRONG = {
     VLMRUN_LIST: {
         "page_size=1001": "page_size: Input should be less than or equal to 1000; found 1001",
         "max_xcom_bytes=0": "max_xcom_bytes: Input should be greater than or equal to 1; found 0",
-        "colour='red'": "**kwargs: {'colour': 'red'}",
+        "colour='red'": "colour: is not an argument of VlmRunListPredictionsOperator (task t)",
         "created_after=20261101": "created_after: Input should be a valid datetime; found 20261101",
         "created_after='1700000000'": "created_after: Input should be a valid datetime; found '17",
         "vlmrun_conn_id=None": "vlmrun_conn_id: must be the id of an Airflow connection; found None",
@@ -92,7 +92,7 @@ WRONG = {
         "max_interval=10": "max_interval: must be at least poke_interval, 60 s; found 10 s",
         "poke_interval=-1": "`poke_interval` must be timedelta object or a non-negative number",
         "mode='nap'": "The mode must be one of ['poke', 'reschedule'],'wrong .t'; received 'nap'",
-        "domains='a'": "**kwargs: {'domains': 'a'}",
+        "domains='a'": "domains: is not an argument of CradlPredictionsSensor (task t)",
         "deferrable='false'": "deferrable: Input should be a valid boolean; found 'false'",
         "max_interval='10'": "max_interval: Input should be a valid number; found '10'",
     },
