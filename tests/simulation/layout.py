@@ -19,6 +19,7 @@ MANIFEST = "_manifest.json"
 LOG = "_log/"
 STATE = "_state.json"
 STATES = "_states/"
+DAY = "created_date="
 
 _AUTHOR = re.compile(r"(?:^|[/.])([0-9]{8,})[-/](?:[0-9a-f]{8}-)?([0-9a-f]{8})\b")
 
@@ -145,9 +146,20 @@ def _of(manifest: Any, *, incremental: bool) -> set[str]:
     uris = [part["uri"] for part in manifest["parts"]]
     uris += [manifest["rejected_uri"]] * bool(manifest["rejected_uri"])
     if not incremental:
-        return {uri.rpartition("/")[2] for uri in uris}
-    found = {"/".join(uri.split("/")[-3:]) for uri in uris}
-    return found | {name.rpartition("/")[0] + f"/{MANIFEST}" for name in found}
+        return {_in_landing(uri) for uri in uris}
+    return {f"{_directory(uri)}/{name}" for uri in uris for name in (_in_landing(uri), MANIFEST)}
+
+
+def _in_landing(uri: str) -> str:
+    """The name of an object in its landing: with the directory of its day, where it has one."""
+    above, _, name = uri.rpartition("/")
+    day = above.rpartition("/")[2]
+    return f"{day}/{name}" if day.startswith(DAY) else name
+
+
+def _directory(uri: str) -> str:
+    """The directories of the generation and of the attempt, relative to the path."""
+    return "/".join(uri.removesuffix(_in_landing(uri)).split("/")[-3:-1])
 
 
 @lru_cache(maxsize=256)
@@ -157,10 +169,10 @@ def sha256(content: bytes) -> str:
 
 
 def _commit(manifest: Any, *, name: str | None = None, run: str | None = None, nonce: str = "") -> Commit:
-    if name is None:  # the directories of the generation and of the attempt, above the parts
-        name = "/".join(manifest["parts"][0]["uri"].split("/")[-3:-1]) if manifest["parts"] else ""
+    if name is None:
+        name = _directory(manifest["parts"][0]["uri"]) if manifest["parts"] else ""
     prefix = f"{name}/" if name else ""
-    parts = ((prefix + part["uri"].rpartition("/")[2], part["sha256"]) for part in manifest["parts"])
+    parts = ((prefix + _in_landing(part["uri"]), part["sha256"]) for part in manifest["parts"])
     return Commit(name, tuple(parts), run, nonce)
 
 

@@ -53,6 +53,8 @@ class Arguments:
     statuses: tuple[str, ...] | None = None
     max_age: float | None = None
     compression: str | None = None
+    partition_by: str | None = None
+    records_per_part: int = RECORDS_PER_PART
 
     def wants(self, row: Mapping[str, Any]) -> bool:
         """Whether a prediction lands."""
@@ -165,7 +167,6 @@ def _operator(incremental: bool, arguments: Arguments) -> _Operator:
         incremental=incremental,
         **asdict(arguments),
         page_size=PAGE_SIZE,
-        records_per_part=RECORDS_PER_PART,
         prefetch=0,
     )
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from tests.simulation.listing import DOMAINS, Arguments
 
 RUNS = ("a", "b")
+BY_DAY = Arguments(partition_by="created_date", records_per_part=1)
+"""Ten parts are written at once, which is about the whole list."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,9 @@ SCENARIOS = {
     "anew, made anew": Scenario(incremental=False, freedoms={"again", "clear"}),
     "anew, made anew, no ids": Scenario(incremental=False, freedoms={"again", "clear"}, has_ids=False),
     "incremental, dates ahead": Scenario(incremental=True, freedoms={"ahead"}),
+    "incremental, by day": Scenario(incremental=True, arguments=(BY_DAY,)),
+    "anew, by day": Scenario(incremental=False, arguments=(BY_DAY,)),
+    "anew, by day, local": Scenario(incremental=False, local=True, arguments=(BY_DAY,)),
     "incremental, no room": Scenario(incremental=True, freedoms={"full"}),
     "anew, no room": Scenario(incremental=False, freedoms={"full"}),
 }

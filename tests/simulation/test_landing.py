@@ -34,10 +34,13 @@ HISTORIES = {
     "anew, made anew": 20,
     "anew, made anew, no ids": 15,
     "incremental, dates ahead": 20,
+    "incremental, by day": 15,
+    "anew, by day": 15,
+    "anew, by day, local": 10,
     "incremental, no room": 15,
     "anew, no room": 15,
 }
-"""500 in all; the quick tests play a fifth of them."""
+"""540 in all; the quick tests play a fifth of them."""
 PLAYED = pytest.mark.parametrize(
     ("begin", "end"),
     [pytest.param(0, 0.2, id="few"), pytest.param(0.2, 1, id="many", marks=pytest.mark.slow)],
