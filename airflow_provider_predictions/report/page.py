@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
+from functools import cache, partial
 from importlib.resources import files
 from typing import Any
 from urllib.parse import quote
@@ -79,7 +79,9 @@ def mail(content: Content) -> str:
     return _fill("mail.html.j2", content)
 
 
-def _fill(template: str, content: Content) -> str:
+@cache
+def _environment() -> jinja2.Environment:
+    """Keep the templates, which take longer to compile than a page takes to render."""
     environment = jinja2.Environment(
         loader=jinja2.FunctionLoader(lambda name: files(__package__).joinpath(name).read_text("utf-8")),
         autoescape=True,
@@ -87,9 +89,13 @@ def _fill(template: str, content: Content) -> str:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    summary, window = content.summary, content.window
     environment.filters |= {"clip": clip, "place": place, "breakable": breakable}
-    return environment.get_template(template).render(
+    return environment
+
+
+def _fill(template: str, content: Content) -> str:
+    summary, window = content.summary, content.window
+    return _environment().get_template(template).render(
         content=content,
         summary=summary,
         verdict=summary["verdict"],
