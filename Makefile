@@ -5,6 +5,7 @@
 # make test-all        both, so every test, on the newest Airflow
 # make test-matrix     what depends on versions: older Airflow, the lowest versions, newer Python; writes a table in
 #                      docs/versions.md. VERSIONS="2.11 python3.13" runs these alone
+# make environments    install what test-marked and test-matrix need; with --jobs, all at the same time
 # make durations       write how long each part of the tests took in its last run into docs/test-durations.md
 # make docs            build the documentation into site/
 # make docs-serve      show the documentation in a browser, and build what changes
@@ -38,10 +39,12 @@ export PYTHONDONTWRITEBYTECODE :=
 interpreter = $(shell for found in $(if $(filter python%,$(1)),$(1) "$$(pyenv root 2>/dev/null)"/versions/$(1:python%=%).*/bin/python,$(PYTHON)); do \
 	"$$found" -c 'import venv' 2>/dev/null && echo "$$found" && break; done)
 
+MATRIX := $(foreach version,$(VERSIONS),$(if $(call interpreter,$(version)),.venv-$(version)/ready))
+
 # An environment whose Python is gone is made anew.
 $(foreach made,$(wildcard .venv*/ready),$(if $(shell $(dir $(made))bin/python -c 'print(1)' 2>&1 | grep -x 1),,$(shell rm -f $(made))))
 
-.PHONY: help demo airflow test test-marked test-all test-matrix durations docs docs-serve benchmark reliability soak mutation cluster-demo clean
+.PHONY: help demo airflow test test-marked test-all test-matrix environments durations docs docs-serve benchmark reliability soak mutation cluster-demo clean
 
 help:
 	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
@@ -65,8 +68,10 @@ test-all: test test-marked
 test-marked: .venv/azurite/ready .venv-clients/ready
 	$(PYTEST) -n 3 -m "$(MARKED)" --junitxml=.venv/marked.xml
 
-test-matrix: .venv/azurite/ready $(foreach version,$(VERSIONS),$(if $(call interpreter,$(version)),.venv-$(version)/ready))
+test-matrix: .venv/azurite/ready $(MATRIX)
 	$(BIN)/python scripts/matrix.py $(VERSIONS)
+
+environments: .venv/azurite/ready .venv-clients/ready $(MATRIX)
 
 durations: .venv/ready
 	$(BIN)/python scripts/durations.py

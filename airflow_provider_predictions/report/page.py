@@ -80,8 +80,8 @@ def mail(content: Content) -> str:
 
 
 @cache
-def _environment() -> jinja2.Environment:
-    """Keep the templates, which take longer to compile than a page takes to render."""
+def _template(name: str) -> jinja2.Template:
+    """Compile a template once in a process, since that takes longer than to render it."""
     environment = jinja2.Environment(
         loader=jinja2.FunctionLoader(lambda name: files(__package__).joinpath(name).read_text("utf-8")),
         autoescape=True,
@@ -90,12 +90,12 @@ def _environment() -> jinja2.Environment:
         undefined=jinja2.StrictUndefined,
     )
     environment.filters |= {"clip": clip, "place": place, "breakable": breakable}
-    return environment
+    return environment.get_template(name)
 
 
 def _fill(template: str, content: Content) -> str:
     summary, window = content.summary, content.window
-    return _environment().get_template(template).render(
+    return _template(template).render(
         content=content,
         summary=summary,
         verdict=summary["verdict"],

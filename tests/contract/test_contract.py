@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,8 +24,8 @@ PAGE = 2
 """Rows a request, so that there are about as many answers as were made."""
 
 
-FEW, MANY = 30, 2000
-"""Answers of a service."""
+FEW, MANY = 30, int(os.environ.get("ANSWERS", "400"))
+"""Answers of a service; ``ANSWERS=2000 pytest -m slow tests/contract`` takes minutes."""
 
 
 @pytest.fixture(scope="module", params=[FEW, pytest.param(MANY, marks=pytest.mark.slow)])

@@ -37,13 +37,13 @@ def _no_pause_between_retries(monkeypatch: pytest.MonkeyPatch) -> None:
 def proxy(s3_url: str, monkeypatch: pytest.MonkeyPatch, _no_pause_between_retries: None) -> Iterator[Proxy]:  # noqa: F811
     """The faulty way to S3, behind two connections: ``patient`` has the timeouts that come with the library.
 
-    ``direct`` goes past it.
+    ``direct`` goes past it; a client of S3 takes a while to be made, so that there is one for all tests.
     """
     with Proxy(urlsplit(s3_url).port or 0) as proxy:
         faulty = f"http://127.0.0.1:{proxy.port}"
         for name, url, bounds in (
-            ("faulty", faulty, BOUNDS),
-            ("patient", faulty, {}),
+            (f"faulty_{proxy.port}", faulty, BOUNDS),
+            (f"patient_{proxy.port}", faulty, {}),
             ("direct", s3_url, {}),
         ):
             connection = {
@@ -52,7 +52,7 @@ def proxy(s3_url: str, monkeypatch: pytest.MonkeyPatch, _no_pause_between_retrie
                 "password": SECRET_KEY,
                 "extra": {"endpoint_url": url, "region_name": "us-east-1", "config_kwargs": bounds},
             }
-            connect(monkeypatch, connection, f"{name}_{proxy.port}")
+            connect(monkeypatch, connection, name)
         yield proxy
 
 
@@ -62,7 +62,7 @@ class Store:
     def __init__(self, proxy: Proxy) -> None:
         bucket = f"bucket-{uuid.uuid4().hex}"
         self.path = ObjectStoragePath(f"s3://faulty_{proxy.port}@{bucket}/predictions")
-        self._base = ObjectStoragePath(f"s3://direct_{proxy.port}@{bucket}")
+        self._base = ObjectStoragePath(f"s3://direct@{bucket}")
         self._base.fs.mkdir(bucket)
 
     def objects(self) -> dict[str, bytes]:
