@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect, sync_playwright
 from stack import Airflow, add_examples
 
 from airflow_provider_predictions.sandbox.server import Sandbox
@@ -22,6 +22,8 @@ from tests.storage.servers import amazon_ca
 WIDTH, HEIGHT = 1400, 1000
 PATIENCE = 60_000
 """Milliseconds: a busy machine shows a page late."""
+PARSED_ONCE = {"AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "3600"}
+"""No watcher waits for its DAG to be parsed again, which takes most of what a whole Airflow takes."""
 OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking"]
 
 
@@ -56,16 +58,18 @@ def server() -> Iterator[Sandbox]:
 def airflow(browser: Browser, server: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Airflow]:
     home = tmp_path_factory.mktemp("airflow")
     add_examples(home)
-    with Airflow(home, {"AWS_CA_BUNDLE": amazon_ca()}) as running:
+    with Airflow(home, PARSED_ONCE | {"AWS_CA_BUNDLE": amazon_ca()}) as running:
         running.connect(server)
         yield running
 
 
-@pytest.fixture
-def page(browser: Browser, airflow: Airflow) -> Iterator[Page]:
-    """A page of a person who speaks English and likes it light; the UI may not throw an error."""
+def person(browser: Browser, url: str) -> BrowserContext:
+    """The browser of a person who speaks English and likes it light.
+
+    It keeps the scripts of the UI, which take seconds to be read, from page to page.
+    """
     context = browser.new_context(
-        base_url=airflow.url,
+        base_url=url,
         viewport={"width": WIDTH, "height": HEIGHT},
         locale="en-US",
         timezone_id="UTC",
@@ -73,11 +77,24 @@ def page(browser: Browser, airflow: Airflow) -> Iterator[Page]:
         reduced_motion="reduce",
     )
     context.set_default_timeout(PATIENCE)
-    page = context.new_page()
+    return context
+
+
+@pytest.fixture(scope="package")
+def anybody(browser: Browser, airflow: Airflow) -> Iterator[BrowserContext]:
+    """The browser of a person, who need not sign in."""
+    with person(browser, airflow.url) as context:
+        yield context
+
+
+@pytest.fixture
+def page(anybody: BrowserContext) -> Iterator[Page]:
+    """A page of a person; the UI may not throw an error."""
+    page = anybody.new_page()
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))
     yield page
-    context.close()
+    page.close()
     assert not errors
 
 

@@ -120,18 +120,17 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize(("service", "changes", "words"), WRONG)
-def test_the_test_of_a_wrong_connection_names_the_field(
-    page, airflow, server, request, service: str, changes: dict, words: str
-) -> None:
-    conn_id = f"wrong_{request.node.callspec.indices['words']}"
-    body = body_of(server, service, connection_id=conn_id, port=server.port, **changes)
-    airflow.post("/connections", {key: at(server.url, value) for key, value in body.items()})
+def test_the_test_of_a_wrong_connection_names_the_field(page, airflow, server, subtests) -> None:
+    for number, (service, changes, _) in enumerate(WRONG):
+        body = body_of(server, service, connection_id=f"wrong_{number}", port=server.port, **changes)
+        airflow.post("/connections", {key: at(server.url, value) for key, value in body.items()})
 
-    toast = told(page, conn_id, "Failed")
+    for number, (service, changes, words) in enumerate(WRONG):
+        with subtests.test(service=service, changes=changes):
+            toast = told(page, f"wrong_{number}", "Failed")
 
-    expect(toast).to_contain_text(words)
-    expect(toast).not_to_contain_text("wrong-one")
+            expect(toast).to_contain_text(words)
+            expect(toast).not_to_contain_text("wrong-one")
 
 
 def at(url: str, value: object) -> object:

@@ -20,7 +20,7 @@ from airflow_provider_predictions.operators.report_record import KEY
 from tests.report.landed import land
 from tests.report.records import made
 from tests.storage.servers import s3_server
-from tests.ui.conftest import HEIGHT, PATIENCE, WIDTH
+from tests.ui.conftest import HEIGHT, PARSED_ONCE, WIDTH, person
 
 pytestmark = [pytest.mark.airflow, pytest.mark.browser]
 
@@ -103,7 +103,7 @@ def airflow(
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(home / "passwords.json"),
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "admin:admin,viewer:viewer",
         "PYTHONPATH": str(ROOT),
-    }
+    } | PARSED_ONCE
     with Airflow(home, settings, port) as running:
         running.url = address
         running.headers = {"Authorization": f"Bearer {token(running, 'admin')}"}
@@ -122,31 +122,38 @@ def token(airflow: Airflow, user: str) -> str:
     return str(answer.json()["access_token"])
 
 
+@pytest.fixture(scope="module")
+def signed_in(browser: Browser, airflow: Airflow) -> Iterator[dict[str, BrowserContext]]:
+    """A browser for each user."""
+    with person(browser, airflow.url) as admin, person(browser, airflow.url) as viewer:
+        browsers = {"admin": admin, "viewer": viewer}
+        for user, context in browsers.items():
+            context.add_cookies([{"name": "_token", "value": token(airflow, user), "url": airflow.url}])
+        yield browsers
+
+
 @pytest.fixture
-def visit(browser: Browser, airflow: Airflow) -> Iterator[Callable[..., Page]]:
+def visit(signed_in: dict[str, BrowserContext], airflow: Airflow) -> Iterator[Callable[..., Page]]:
     """Open a page as a user who has signed in. A request that reaches another host is an error."""
-    contexts: list[BrowserContext] = []
     reached: list[str] = []
 
     def note(route: Route) -> None:
         reached.append(route.request.url)
         route.abort()
 
-    def visit(path: str, user: str = "viewer") -> Page:
-        context = browser.new_context(
-            viewport={"width": WIDTH, "height": HEIGHT}, locale="en-US", timezone_id="UTC"
-        )
-        contexts.append(context)
-        context.set_default_timeout(PATIENCE)
-        context.add_cookies([{"name": "_token", "value": token(airflow, user), "url": airflow.url}])
+    for context in signed_in.values():
         context.route("https://evil.test/**", note)
-        page = context.new_page()
+
+    def visit(path: str, user: str = "viewer") -> Page:
+        page = signed_in[user].new_page()
         page.goto(f"{airflow.url}{path}")
         return page
 
     yield visit
-    for context in contexts:
-        context.close()
+    for context in signed_in.values():
+        for page in context.pages:
+            page.close()
+        context.unroute("https://evil.test/**", note)
     assert reached == []
 
 
