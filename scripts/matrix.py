@@ -50,8 +50,8 @@ def selection(version: str) -> list[str]:
 def main(versions: list[str]) -> None:
     # Backwards: a Python and the lowest versions take longest, and none of them is to run alone at the end.
     versions = sorted(versions, reverse=True)
-    # Two more than there are cores: a whole Airflow waits for much of its time; both Pythons end together.
-    with ThreadPoolExecutor((os.cpu_count() or 1) + 2) as pool:
+    # One more than there are cores: a whole Airflow waits for much of its time.
+    with ThreadPoolExecutor((os.cpu_count() or 1) + 1) as pool:
         codes = list(pool.map(run, versions))
     write_table(ROOT / "docs" / "versions.md", "make test-matrix", COLUMNS, rows())
     failed = [version for version, code in zip(versions, codes, strict=True) if code]

@@ -24,8 +24,8 @@ PAGE = 2
 """Rows a request, so that there are about as many answers as were made."""
 
 
-FEW, MANY = 30, int(os.environ.get("ANSWERS", "400"))
-"""Answers of a service; ``ANSWERS=2000 pytest -m slow tests/contract`` takes minutes."""
+FEW, MANY = 30, int(os.environ.get("ANSWERS", "1000"))
+"""Answers of a service; ``ANSWERS=2000 pytest -m slow tests/contract`` takes longer."""
 
 
 @pytest.fixture(scope="module", params=[FEW, pytest.param(MANY, marks=pytest.mark.slow)])
