@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pyiceberg.catalog import load_catalog
 
 from airflow_provider_predictions.api.errors import ConflictError
-from airflow_provider_predictions.iceberg.commit import ATTEMPT, LANDING, TRIES
+from airflow_provider_predictions.iceberg.commit import ATTEMPT, LANDING, TRIES, commit
 from tests.clock import SimulatedTime
 from tests.iceberg.catalogs import TABLE, Catalog, some
 from tests.iceberg.rest import LONGEST, RestCatalog
@@ -197,6 +198,24 @@ def test_a_landing_is_known_when_its_snapshot_has_expired(
     again = catalog.add(manifest)
 
     assert (again["added"], again["snapshot_id"]) == (False, None)
+    assert ids(catalog) == expected(44)
+
+
+def test_an_attempt_finds_what_another_has_committed_meanwhile_though_the_snapshot_has_expired(
+    catalog: Catalog, landed: Callable[..., Any], tmp_path: Path
+) -> None:
+    mark = catalog.add(landed())["landing"]
+    catalog.add(landed(some(4, first=40), name="other"))
+    table = catalog.load()
+    table.maintenance.expire_snapshots().by_id(table.metadata.snapshots[0].snapshot_id).commit()
+    own = tmp_path / "written by the second attempt.parquet"
+    own.touch()
+
+    opened = load_catalog("default", **catalog.properties)
+    _, is_added = commit(opened, TABLE, [f"file://{own}"], mark, "the second attempt", {})
+
+    assert not is_added
+    assert not own.exists()
     assert ids(catalog) == expected(44)
 
 
