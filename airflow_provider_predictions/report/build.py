@@ -45,13 +45,10 @@ def build(
     """
     sources = Sources(landings, window)
     measures = measures_of(sources.services, priced=options.price_per_credit is not None)
-    with Database(
-        sources.services, window, workspace, options.group_by, options.price_per_credit
-    ) as database:
+    with Database(sources.services, window, workspace, options.price_per_credit) as database:
         for (outside, root), count in _unread(landings, window).items():
             database.leave_out(f"in landings of {outside} predictions only, which were not read", count, root)
-        for landed in sources.read:
-            database.load(landed)
+        database.load(sources.read, options.group_by)
         database.keep()
         tables = database.define(measures, sources.missing)
         for table in tables:
@@ -83,21 +80,18 @@ def group_word(services: Sequence[str], group_by: str | None) -> str:
 
 def _summary(sources: Sources, database: Database, measures: Sequence[Measure], options: Options) -> Summary:
     window, currency = sources.window, options.currency
-    changes: list[Change] = [
-        {"measure": measure, "group": clean(group), "now": now, "before": before, "score": score}
-        for measure, group, now, before, score in database.rows("changes", MAX_CHANGES)[1]
-    ]
+    changes = [_change(*row) for row in database.rows("changes", MAX_CHANGES)[1]]
     totals = _totals(sources, database, measures)
-    named = {name.partition(":")[2] for name in options.targets} | {change["group"] for change in changes}
+    named = {name.partition(":")[2] for name in options.targets} | {one["group"] for one in changes}
     groups = _groups(sources, database, measures, {name for name in named if name})
+    shown: dict[str, dict[str, Number]] = {}
+    for name, numbers in groups.items():  # of those that look alike, the first is the largest
+        shown.setdefault(clean(name), numbers)
     targets = [
         judged(name, bounds, *_value(name, sources, totals, groups, measures))
         for name, bounds in options.targets.items()
     ]
-    overall: list[Change] = [
-        {"measure": measure, "group": None, "now": now, "before": before, "score": score}
-        for measure, now, before, score in database.overall()
-    ]
+    overall = [_change(measure, None, *numbers) for measure, *numbers in database.overall()]
     judgement = verdict(targets, Facts(totals, groups, changes, overall, currency, not sources.ended))
     services = [SUBJECTS[service].service.title for service in sources.services]
     title = options.title or f"{listed(services)}, {window.title}"
@@ -119,10 +113,10 @@ def _summary(sources: Sources, database: Database, measures: Sequence[Measure], 
         "price_per_credit": options.price_per_credit,
         "count": int(totals["predictions"]["now"] or 0),
         "measures": totals,
-        "groups": groups,
+        "groups": shown,
         "statuses": {clean(status): count for status, count in statuses.items()},
         "targets": targets,
-        "changes": changes,
+        "changes": [{**one, "group": clean(one["group"])} for one in changes],
         "verdict": judgement,
         "late": database.pairs("SELECT 'late', coalesce(sum(predictions), 0) FROM shown_late")["late"],
         "left_out": left_out,
@@ -133,6 +127,10 @@ def _summary(sources: Sources, database: Database, measures: Sequence[Measure], 
             )
         ),
     }
+
+
+def _change(measure: str, group: str | None, now: float, before: float, score: float) -> Change:
+    return {"measure": measure, "group": group, "now": now, "before": before, "score": score}
 
 
 def _totals(sources: Sources, database: Database, measures: Sequence[Measure]) -> dict[str, History]:
@@ -161,8 +159,7 @@ def _groups(
         largest = database.largest(of_table[0], MAX_GROUPS) if of_table[0].table != "problem" else []
         numbers = database.measured(of_table, {*largest, *named})
         seen = {group for group, _ in numbers}
-        names = {clean(group): group for group in [*sorted(named), *reversed(largest)] if group in seen}
-        for name, group in reversed(names.items()):
+        for group in (name for name in dict.fromkeys([*largest, *sorted(named)]) if name in seen):
             for place, measure in enumerate(of_table):
                 now, before = (
                     numbers.get((group, age), numbers[None, -1])[place]
@@ -170,7 +167,7 @@ def _groups(
                     else None
                     for age in (0, 1)
                 )
-                found.setdefault(name, {})[measure.name] = {"now": now, "before": before}
+                found.setdefault(group, {})[measure.name] = {"now": now, "before": before}
     return found
 
 
@@ -193,9 +190,9 @@ def _value(
         return None, f"{titles} has no {measure}"
     if not MEASURES[measure].is_known(sources.missing[0]):
         return None, f"only {sources.narrowed} predictions were to land"
-    if group and measure not in groups.get(clean(group), {}):
+    if group and measure not in groups.get(group, {}):
         return None, f"there is no {clean(group)} in this period or in the one before"
-    value = (groups[clean(group)] if group else totals)[measure]["now"]
+    value = (groups[group] if group else totals)[measure]["now"]
     return value, "this period has nothing to compute it from"
 
 

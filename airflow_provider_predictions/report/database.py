@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from string import Template
@@ -12,34 +12,23 @@ from typing import Any, Self
 
 import duckdb
 
-from airflow_provider_predictions.api.errors import ConfigurationError, DamagedLandingError
 from airflow_provider_predictions.api.limits import MAX_MESSAGE_LENGTH
 from airflow_provider_predictions.api.models import as_time
+from airflow_provider_predictions.report.loading import Loader, leave_out
 from airflow_provider_predictions.report.measures import Measure
 from airflow_provider_predictions.report.source import Landed
-from airflow_provider_predictions.report.sql import (
-    amounts_of,
-    json_source,
-    moment,
-    parquet_source,
-    quoted,
-    statements,
-    text,
-)
-from airflow_provider_predictions.report.subjects import SUBJECTS, Subject
+from airflow_provider_predictions.report.sql import amounts_of, moment, quoted, statements, text
 from airflow_provider_predictions.report.summary import Filled
 from airflow_provider_predictions.report.tables import MOST, Table
 from airflow_provider_predictions.report.window import Window, days_of
 
-MEMORY = "400MB"
+MEMORY = "600MB"
 """What DuckDB keeps in memory; what is more goes to files."""
-LONGEST_RECORDS = (16 << 20, 256 << 20)
-"""Bytes, tried one after the other: DuckDB reserves several times as many."""
 _SETTINGS = """
-    SET threads = 2; SET memory_limit = '{memory}'; SET temp_directory = {spilled};
-    SET preserve_insertion_order = false; SET TimeZone = 'UTC';
+    SET threads = 2; SET memory_limit = '{memory}'; SET temp_directory = {spilled}; SET TimeZone = 'UTC';
     SET autoinstall_known_extensions = false; SET autoload_known_extensions = false;
-    SET VARIABLE longest_message = {longest};
+    SET VARIABLE longest_message = {longest}; SET VARIABLE price = {price}::DOUBLE;
+    SET VARIABLE start = {start}; SET VARIABLE "end" = {end}; SET VARIABLE ends = [{ends}];
 """
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _GETS_NULL: Any = "special"
@@ -50,7 +39,6 @@ class Database:
 
     :param services: the services of the landings.
     :param directory: where its files are.
-    :param group_by: the path of a member to group by; None for the domain or the model.
     :param price: of a credit; None if none is given.
     """
 
@@ -59,32 +47,28 @@ class Database:
         services: Collection[str],
         window: Window,
         directory: Path,
-        group_by: str | None = None,
         price: float | None = None,
     ) -> None:
         self.services = services
         self.window = window
         self.directory = directory
-        self.group_by = group_by.split(".") if group_by else []
-        self._db = duckdb.connect(str(directory / "records.duckdb"))
+        self._db = duckdb.connect()
         self._db.create_function(
             "as_microseconds", _microseconds, ["VARCHAR"], "BIGINT", null_handling=_GETS_NULL
         )
-        spilled = text(directory / "spilled")
-        self._db.execute(_SETTINGS.format(memory=MEMORY, spilled=spilled, longest=MAX_MESSAGE_LENGTH))
+        spans = [moment(start) for start in window.starts]
+        settings = {
+            "memory": MEMORY,
+            "spilled": text(directory / "spilled"),
+            "longest": MAX_MESSAGE_LENGTH,
+            "price": "NULL" if price is None else price,
+            "start": spans[0],
+            "end": moment(window.end),
+            "ends": ", ".join([moment(window.end), *spans[:-1]]),
+        }
+        self._db.execute(_SETTINGS.format_map(settings))
         self._db.execute(statements("engine"))
-        self._db.execute(
-            f"SET VARIABLE price = {'NULL' if price is None else price}::DOUBLE; "
-            f'SET VARIABLE start = {moment(window.start)}; SET VARIABLE "end" = {moment(window.end)}'
-        )
-        starts = [*enumerate(window.buckets)]
-        self._fill("bucket", [(number, bucket.label, bucket.start) for number, bucket in starts])
-        ends = (window.end, *window.starts)
-        self._fill("span", [(age, start, ends[age]) for age, start in enumerate(window.starts)])
-        for service in services:
-            columns = ", ".join(f"{quoted(name)} {kind}" for name, kind in SUBJECTS[service].members.items())
-            self._db.execute(f"CREATE OR REPLACE TEMP TABLE raw (row BIGINT, {columns}, grouped VARCHAR)")
-            self._db.execute(statements(service))
+        self._fill("bucket", [(number, bucket.label) for number, bucket in enumerate(window.buckets)])
 
     def __enter__(self) -> Self:
         return self
@@ -92,30 +76,20 @@ class Database:
     def __exit__(self, *_: object) -> None:
         self._db.close()
 
-    def leave_out(self, reason: str, count: int, detail: str = "") -> None:
-        """Add to what the report leaves out."""
-        self._db.execute("INSERT INTO left_out_of VALUES (?, ?, ?)", [reason, count, detail])
+    def load(self, landings: Iterable[Landed], group_by: str | None = None) -> None:
+        """Read the parts of landings, in their order.
 
-    def load(self, landed: Landed) -> None:
-        """Read the parts of a landing.
-
+        :param group_by: the path of a member to group by; None for the domain or the model.
         :raises DamagedLandingError: if a part is not what the manifest says.
         """
-        subject = SUBJECTS[landed.manifest["service"]]
-        for facts in landed.manifest["parts"]:
-            with landed.part(facts, self.directory) as file:
-                count = self._read(file, subject)
-            if count != facts["count"]:
-                raise DamagedLandingError(
-                    f"source: {landed.path} holds {count} records in {file.name}, and its manifest says "
-                    f"{facts['count']}. Land it again"
-                )
-            self._take(subject, f"{landed.path}/{file.name}")
-        for reason, count in landed.manifest["rejected_reasons"].items():
-            self.leave_out(f"rows that are no records: {reason}", count, str(landed.path))
+        Loader(self._db, self.window, self.directory, group_by).load(landings)
+
+    def leave_out(self, reason: str, count: int, detail: str = "") -> None:
+        """Add to what the report leaves out."""
+        leave_out(self._db, reason, count, detail)
 
     def keep(self) -> None:
-        """Keep the latest record of each prediction, and assign it to its period."""
+        """Keep the latest record of each prediction."""
         self._db.execute(statements("keep"))
         self._name_days()
 
@@ -164,7 +138,7 @@ class Database:
         }
         either = {*missing[0], *missing[1]}
         amounts = amounts_of([one for one in measures if one.kind and one.is_known(either)])
-        columns["field"] = columns["field"] or "count(*) AS fields, NULL::DOUBLE AS share_under_70"
+        columns["field"] = columns["field"] or "sum(fields) AS fields, NULL::DOUBLE AS share_under_70"
         self._db.execute(Template(statements("tables")).substitute(columns, amounts=amounts))
         views = self._db.execute(
             "SELECT view_name, comment FROM duckdb_views() WHERE comment IS NOT NULL ORDER BY view_oid"
@@ -228,62 +202,6 @@ class Database:
         texts = ", ".join(name for name, kind in columns if kind == "VARCHAR")
         quote = f", FORCE_QUOTE ({texts})" if texts else ""
         self._db.execute(f"COPY ({query}) TO {text(file)} (FORMAT csv, HEADER{quote})")
-
-    def _read(self, file: Path, subject: Subject) -> int:
-        """Read a part into the table ``raw``, and return its number of records."""
-        members = dict(subject.members)
-        grouped = "NULL::VARCHAR"
-        if self.group_by:
-            root, *below = self.group_by
-            if other := next((name for name in members if name != root and name.lower() == root.lower()), ""):
-                raise ConfigurationError(f"group_by: records have {other}, not {root}")
-            members.setdefault(root, "JSON")
-            pointer = "".join(f"/{part.replace('~', '~0').replace('/', '~1')}" for part in below)
-            grouped = f"json_extract_string({quoted(root)}, {text(pointer)})"
-            if members[root] == "VARCHAR":
-                grouped = "NULL" if below else quoted(root)
-        columns = ", ".join(map(quoted, subject.members))
-        source = parquet_source(file, subject, members) if file.suffix == ".parquet" else None
-        for size in LONGEST_RECORDS:
-            try:
-                self._db.execute(f"""CREATE OR REPLACE TEMP TABLE raw AS
-                    SELECT nextval('row_number') AS row, {columns}, {grouped} AS grouped
-                    FROM {source or json_source(file, members, size)}""")
-                break
-            except duckdb.InvalidInputException as error:
-                if "maximum_object_size" not in str(error):
-                    raise
-        else:
-            raise ConfigurationError(
-                f"source: {file.name} holds a record of more than {LONGEST_RECORDS[-1] >> 20} MiB, which is "
-                "the longest that a report reads"
-            )
-        (count,) = self._db.execute("SELECT count(*) FROM raw").fetchone() or (0,)
-        return int(count)
-
-    def _take(self, subject: Subject, where: str) -> None:
-        """Copy what the report needs out of ``raw``."""
-        service, db = subject.service.name, self._db
-        empty = " AND ".join(f"{quoted(name)} IS NULL" for name in subject.members)
-        (unread,) = db.execute(f"SELECT count(*) FROM raw WHERE {empty}").fetchone() or (0,)
-        self.leave_out(
-            "records that are no JSON that DuckDB reads, or have none of the fields", unread, where
-        )
-        db.execute(f"DELETE FROM raw WHERE {empty}")
-        others = "'failed', 'cancelled'"
-        terminal = str(sorted(subject.service.terminal_statuses))[1:-1]
-        replaced = ' REPLACE (grouped AS "group")' if self.group_by else ""
-        joined = " JOIN (SELECT row, grouped FROM raw) USING (row)" if self.group_by else ""
-        db.execute(f"""INSERT INTO staged BY NAME SELECT * {"EXCLUDE (grouped)" if joined else ""}{replaced},
-            '{service}' AS service, CASE WHEN status IN ({others}) THEN status
-            WHEN status IN ({terminal}) THEN 'succeeded' ELSE 'waiting' END AS state
-            FROM {service}_record(){joined}""")
-        if subject.details:
-            db.execute(f"CREATE OR REPLACE TEMP TABLE items AS FROM {service}_items()")
-            for name in ("field", "problem"):
-                db.execute(f"INSERT INTO staged_{name} BY NAME FROM {service}_{name}()")
-            for reason, count in db.execute(f"FROM {service}_odd()").fetchall():
-                self.leave_out(reason, count, where)
 
     def _fill(self, table: str, rows: Sequence[Sequence[Any]]) -> None:
         if rows:

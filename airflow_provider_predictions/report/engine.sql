@@ -1,20 +1,24 @@
 -- What every report's database has: functions, and tables that are filled as parts are read.
 
-CREATE SEQUENCE row_number;
 CREATE TABLE left_out_of (reason VARCHAR, count BIGINT, detail VARCHAR);
-CREATE TABLE bucket (bucket INTEGER, label VARCHAR, start TIMESTAMPTZ);
--- Age 0 is the period, age 1 the one before, and so on.
-CREATE TABLE span (age INTEGER, start TIMESTAMPTZ, period_end TIMESTAMPTZ);
-CREATE TABLE staged (
-    row BIGINT, service VARCHAR, id VARCHAR, status VARCHAR, state VARCHAR, "group" VARCHAR,
-    created TIMESTAMPTZ, finished TIMESTAMPTZ, seconds DOUBLE, message VARCHAR, document VARCHAR,
-    credits DOUBLE, elements DOUBLE, element_type VARCHAR
+CREATE TABLE bucket (bucket INTEGER, label VARCHAR);
+CREATE TYPE state AS ENUM ('succeeded', 'failed', 'cancelled', 'waiting');
+-- The rowid is the order in which records came. Age 0 is the period, age 1 the one before, and so on. Of Cradl:
+-- fields, what Cradl said of the record and of each field, and how much was not counted because of its shape.
+CREATE TABLE record (
+    part INTEGER, service VARCHAR, id VARCHAR, status VARCHAR, state state, "group" VARCHAR, age INTEGER,
+    bucket INTEGER, created TIMESTAMPTZ, finished TIMESTAMPTZ, seconds DOUBLE, message VARCHAR,
+    document VARCHAR, credits DOUBLE, elements DOUBLE, element_type VARCHAR,
+    fields STRUCT(confidence DOUBLE, label VARCHAR)[],
+    said STRUCT(field VARCHAR, errors JSON, warnings JSON)[],
+    is_unread BOOLEAN, has_no_list BOOLEAN, blanks INTEGER, odd_rows INTEGER, nested INTEGER
 );
-CREATE TABLE staged_field (row BIGINT, label VARCHAR, confidence DOUBLE);
-CREATE TABLE staged_problem (row BIGINT, kind VARCHAR, field VARCHAR, message VARCHAR);
 
--- A time is read as it is where records land, whatever DuckDB takes for one.
-CREATE MACRO instant(text) AS make_timestamptz(as_microseconds(text));
+-- A time is read as it is where records land, whatever DuckDB takes for one. Python reads the unusual ones.
+CREATE MACRO usual_time() AS '[12]\d{3}-\d\d-\d\d[T ]([01]\d|2[0-3]):[0-5]\d:[0-5]\d'
+    || '(\.\d{3}(\d{3})?)?(Z|[+-](0\d|1[0-4])(:[0-5]\d)?)?';
+CREATE MACRO instant(text) AS CASE WHEN regexp_full_match(text, usual_time())
+    THEN try_cast(text AS TIMESTAMPTZ) ELSE make_timestamptz(as_microseconds(text)) END;
 CREATE MACRO number(text) AS
     CASE WHEN isfinite(try_cast(text AS DOUBLE)) THEN try_cast(text AS DOUBLE) END;
 CREATE MACRO one_line(text) AS
@@ -30,6 +34,21 @@ CREATE MACRO texts(json) AS
 CREATE MACRO plain(text) AS
     CASE WHEN regexp_matches(text, '^[\s\x{A0}\x{2028}\x{FEFF}]*[=+\-@＝＋－＠]') THEN '''' || text ELSE text END;
 -- An id that is a hash was made for a Parquet file, of a record that has none.
-CREATE MACRO given_id(text) AS
-    CASE WHEN text <> '' AND NOT regexp_full_match(text, 'sha256:[0-9a-f]{64}') THEN text END;
+CREATE MACRO given_id(text) AS CASE WHEN text <> ''
+    AND NOT (starts_with(text, 'sha256:') AND regexp_full_match(text, 'sha256:[0-9a-f]{64}')) THEN text END;
 CREATE MACRO iso(moment) AS strftime(timezone('UTC', moment), '%Y-%m-%dT%H:%M:%SZ');
+-- Parquet holds a time in another form than it was sent in.
+CREATE MACRO moment_of(text) AS coalesce(replace(
+    strftime(timezone('UTC', instant(text)), '%Y-%m-%dT%H:%M:%S.%fZ'), '.000000Z', 'Z'), text);
+CREATE MACRO end_of(age) AS list_extract(getvariable('ends'), age + 1);
+
+-- Members with members of their own, of files that hold them as JSON, in the types of report/subjects.py.
+CREATE MACRO vlmrun_usage(json) AS from_json(json,
+    '{"credits_used":"VARCHAR","elements_processed":"VARCHAR","element_type":"VARCHAR","message":"JSON"}');
+CREATE MACRO item_of() AS
+    '{"label":"VARCHAR","value":"JSON","confidence":"VARCHAR","warnings":"JSON","errors":"JSON"}';
+-- Results as read_json reads them, but where a field has nothing else than a value, its label is no NULL.
+CREATE MACRO cradl_predictions(json) AS list_transform(from_json(json, '[' || item_of() || ']'), lambda item: {
+    label: CASE WHEN starts_with(item.value, '[') IS FALSE THEN coalesce(item.label, '') ELSE item.label END,
+    value: CASE WHEN starts_with(item.value, '[') THEN from_json(item.value, '[[' || item_of() || ']]') END,
+    confidence: item.confidence, warnings: item.warnings, errors: item.errors});

@@ -1,27 +1,34 @@
--- Each prediction once, in its latest shape and its period, and what is not counted.
+-- Each prediction once, in its latest shape, and what is not counted. Hashes find the few that may come twice.
 
-CREATE TABLE record AS
-WITH latest AS (
-    SELECT * FROM staged QUALIFY row_number() OVER (
-        PARTITION BY service, id, CASE WHEN id IS NULL THEN row END
-        ORDER BY state = 'waiting', row DESC) = 1
-)
-SELECT latest.*, CASE WHEN created < getvariable('end') THEN age END AS age, period_end, bucket.bucket
-FROM latest ASOF LEFT JOIN span ON latest.created >= span.start
-ASOF LEFT JOIN bucket ON latest.created >= bucket.start;
+BEGIN TRANSACTION;
+CREATE TEMP TABLE older AS
+SELECT rowid AS row FROM record
+WHERE id IS NOT NULL AND hash(id) IN (SELECT hash(id) FROM record GROUP BY ALL HAVING count(*) > 1)
+QUALIFY row_number() OVER (PARTITION BY service, id ORDER BY state = 'waiting', rowid DESC) > 1;
+DELETE FROM record WHERE rowid IN (FROM older);
+COMMIT;
 
 CREATE TABLE field AS
-SELECT detail.*, age, bucket, "group" FROM staged_field AS detail JOIN record USING (row) WHERE age IS NOT NULL;
+SELECT age, bucket, label, count(*) AS fields, count(confidence) AS known, sum(confidence) AS total,
+    sum(confidence * confidence) AS squares, count(*) FILTER (confidence < 0.7) AS under_70,
+    count(*) FILTER (confidence < 0.9) AS under_90
+FROM (SELECT age, bucket, unnest(fields, recursive := true) FROM record WHERE age IS NOT NULL) GROUP BY ALL;
+
 CREATE TABLE problem AS
-SELECT detail.*, age, bucket, "group" FROM staged_problem AS detail JOIN record USING (row) WHERE age IS NOT NULL;
+WITH said AS (
+    SELECT rowid AS row, age, unnest(said, recursive := true) FROM record WHERE age IS NOT NULL
+), each AS (
+    SELECT row, age, 'error' AS kind, field, unnest(texts(errors)) AS message FROM said
+    UNION ALL SELECT row, age, 'warning', field, unnest(texts(warnings)) FROM said
+)
+SELECT * REPLACE (one_line(message) AS message) FROM each WHERE one_line(message) IS NOT NULL;
 
 INSERT INTO left_out_of
-SELECT 'the same prediction in an earlier landing, or unfinished in a later one',
-    (SELECT count(*) FROM staged) - (SELECT count(*) FROM record), ''
+SELECT 'the same prediction in an earlier landing, or unfinished in a later one', count(*), '' FROM older
 UNION ALL
 SELECT 'no creation time that can be read', count(*), '' FROM record WHERE created IS NULL
 UNION ALL
 SELECT 'created after the period', count(*), '' FROM record WHERE created >= getvariable('end')
 UNION ALL
 SELECT 'created before the oldest period', count(*), '' FROM record
-WHERE created < (SELECT min(start) FROM span);
+WHERE age IS NULL AND created < getvariable('end');

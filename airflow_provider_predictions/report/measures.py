@@ -26,7 +26,7 @@ class Measure:
     :param table: where it is computed from: ``record``, ``field`` or ``problem``.
     :param states: it is known only if all predictions of these states have landed.
     :param kind: how two periods are compared: as a ``sum`` or a ``mean``; None if they are not compared.
-    :param value: SQL over ``table``: what is summed or averaged. NULL is left out.
+    :param amount: SQL over ``table``: the count, the sum and the sum of squares of what is compared.
     """
 
     name: str
@@ -38,7 +38,7 @@ class Measure:
     table: Literal["record", "field", "problem"] = "record"
     states: tuple[str, ...] = ()
     kind: Literal["sum", "mean"] | None = None
-    value: str = ""
+    amount: tuple[str, str, str] = ("", "", "")
 
     @property
     def phrase(self) -> str:
@@ -57,7 +57,7 @@ class Measure:
 
 _FAILED = "CASE state WHEN 'failed' THEN 1 WHEN 'succeeded' THEN 0 END"
 _PAGES = "CASE WHEN element_type = 'page' THEN elements END"
-_WAITED = "epoch(max(period_end) - min(created) FILTER (state = 'waiting'))"
+_WAITED = "epoch(end_of(max(age)) - min(created) FILTER (state = 'waiting'))"
 _COST = "coalesce(round(sum(credits) * getvariable('price'), 9), 0 * getvariable('price'))"
 
 
@@ -65,19 +65,19 @@ def _count(name: str, words: str, condition: str, **others: Any) -> Measure:
     return Measure(name, words, f"count(*) FILTER ({condition})", **others)
 
 
+def _amount(value: str) -> tuple[str, str, str]:
+    x = f"({value})::DOUBLE"
+    return f"count({x})", f"sum({x})", f"sum({x} * {x})"
+
+
 def _sum(name: str, words: str, value: str, **others: Any) -> Measure:
     aggregate = f"coalesce(round(sum({value}), 9), 0)"
-    return Measure(name, words, aggregate, kind="sum", value=value, **others)
-
-
-def _mean(name: str, words: str, value: str, form: Format, better: Better, **others: Any) -> Measure:
-    aggregate = f"round(avg({value}), {12 if form == 'share' else 9})"
-    return Measure(name, words, aggregate, form, better, kind="mean", value=value, **others)
+    return Measure(name, words, aggregate, kind="sum", amount=_amount(value), **others)
 
 
 # docs.cradl.ai, "Predictions": a confidence under 0.7 is uncertain, one over 0.9 is good.
 def _under(limit: int) -> Measure:
-    share = f"count(*) FILTER (confidence < 0.{limit // 10}) / nullif(count(confidence), 0)"
+    share = f"sum(under_{limit}) / nullif(sum(known), 0)"
     words = f"Fields under {limit} % confidence"
     return Measure(f"share_under_{limit}", words, share, "share", "down", **_OF_FIELDS)
 
@@ -109,20 +109,37 @@ _ALL = (
         "down",
         states=_ENDED,
         kind="mean",
-        value=_FAILED,
+        amount=_amount(_FAILED),
     ),
     _sum("credits", "Credits", "credits", format="credits", services=_VLMRUN),
     Measure("cost", "Cost", _COST, "money", services=_VLMRUN),
     _sum("pages", "Pages", _PAGES, services=_VLMRUN),
-    _mean("mean_seconds", "Mean time to complete", "seconds", "seconds", "down"),
+    Measure(
+        "mean_seconds",
+        "Mean time to complete",
+        "round(avg(seconds), 9)",
+        "seconds",
+        "down",
+        kind="mean",
+        amount=_amount("seconds"),
+    ),
     Measure("median_seconds", "50 % finished within", "quantile_cont(seconds, 0.5)", "seconds", "down"),
     Measure("p95_seconds", "95 % finished within", "quantile_cont(seconds, 0.95)", "seconds", "down"),
     Measure("longest_seconds", "Longest time to complete", "max(seconds)", "seconds", "down"),
     Measure(
         "oldest_waiting_seconds", "Oldest waiting prediction", _WAITED, "seconds", "down", states=_WAITING
     ),
-    Measure("fields", "Fields", "count(*)", **_OF_FIELDS),
-    _mean("mean_confidence", "Mean confidence", "confidence", "share", "up", **_OF_FIELDS),
+    Measure("fields", "Fields", "coalesce(sum(fields), 0)::BIGINT", **_OF_FIELDS),
+    Measure(
+        "mean_confidence",
+        "Mean confidence",
+        "round(sum(total) / nullif(sum(known), 0), 12)",
+        "share",
+        "up",
+        kind="mean",
+        amount=("sum(known)", "sum(total)", "sum(squares)"),
+        **_OF_FIELDS,
+    ),
     _under(70),
     _under(90),
     _said("error"),

@@ -19,7 +19,7 @@ from airflow_provider_predictions.report.charts import columns, labels
 from airflow_provider_predictions.report.measures import MEASURES, Format
 from airflow_provider_predictions.report.summary import Change, Content, Filled, History, Summary, Target
 from airflow_provider_predictions.report.window import in_words, in_zone
-from airflow_provider_predictions.report.words import change, clean, number
+from airflow_provider_predictions.report.words import change, clean, digits, number
 
 MAX_CELL, MAX_MESSAGE = 60, 120
 """Characters of a name, and of a sentence."""
@@ -115,6 +115,7 @@ def _fill(template: str, content: Content) -> str:
         shown=shown,
         change=change,
         counted=counted,
+        digits_of=digits_of,
         MEASURES=MEASURES,
     )
 
@@ -135,8 +136,17 @@ def place(x: float) -> str:
     return f"{x:.2f}".rstrip("0").rstrip(".")
 
 
-def say(name: str, value: float | None, currency: str | None = None) -> str:
-    """Format a number as its measure or its column requires."""
+def digits_of(target: Target) -> int:
+    """How many digits more than usual tell a target from the number that misses it."""
+    bounds = (target["min"], target["max"]) if target["state"] == "missed" else ()
+    return digits(MEASURES[target["measure"]].format, target["now"], bounds)
+
+
+def say(name: str, value: float | None, more: int = 0, currency: str | None = None) -> str:
+    """Format a number as its measure or its column requires.
+
+    :param more: digits than usual.
+    """
     form: Format = "count"
     if name in MEASURES:
         form = MEASURES[name].format
@@ -144,13 +154,13 @@ def say(name: str, value: float | None, currency: str | None = None) -> str:
         form = "share"
     elif "seconds" in name:
         form = "seconds"
-    return number(form, value, currency)
+    return number(form, value, currency, more)
 
 
 def cell(content: Content, name: str, value: Any) -> str:
     """Format a cell of a table: a number, a time in the report's zone, or a shortened text."""
     if value is None or isinstance(value, int | float):
-        return say(name, value, content.summary["currency"])
+        return say(name, value, currency=content.summary["currency"])
     if name == "created":
         try:
             moment = in_zone(datetime.fromisoformat(value), content.window.zone)
@@ -198,7 +208,7 @@ def _card(name: str, values: History, summary: Summary) -> Card:
     told = partial(say, name, currency=summary["currency"])
     return Card(
         label=measure.words,
-        value=told(now),
+        value=told(now, max(map(digits_of, targets), default=0)),
         detail=_detail(name, summary),
         delta=f"+{told(now)}"
         if before == 0 and now and measure.format != "share"

@@ -29,9 +29,9 @@ def text(path: Path | str) -> str:
     return "'" + str(path).replace("'", "''") + "'"
 
 
-def exactly(file: Path) -> str:
-    """Quote a path for SQL so that DuckDB reads no character as a pattern."""
-    return text(re.sub(r"[*?\[]", r"[\g<0>]", str(file)))
+def exactly(files: Sequence[Path]) -> str:
+    """Quote paths for SQL so that DuckDB reads no character as a pattern."""
+    return "[" + ", ".join(text(re.sub(r"[*?\[]", r"[\g<0>]", str(file))) for file in files) + "]"
 
 
 def moment(time: datetime) -> str:
@@ -39,27 +39,36 @@ def moment(time: datetime) -> str:
     return f"TIMESTAMPTZ '{time.isoformat()}'"
 
 
-def json_source(file: Path, members: Mapping[str, str], longest: int) -> str:
-    """Select the members of records from a part in JSON Lines.
+def place(moments: Sequence[datetime], first: int = 0) -> str:
+    """SQL for the index of the last of ascending moments that is not after ``created``."""
+    middle = len(moments) // 2
+    if not middle:
+        return str(first)
+    below, above = place(moments[:middle], first), place(moments[middle:], first + middle)
+    return f"CASE WHEN created < {moment(moments[middle])} THEN {below} ELSE {above} END"
+
+
+def json_source(files: Sequence[Path], members: Mapping[str, str], longest: int) -> str:
+    """Select the members of records from parts in JSON Lines.
 
     :param longest: bytes of the longest record.
     """
     columns = ", ".join(f"{quoted(name)}: '{kind}'" for name, kind in members.items())
     return (
-        f"read_json({exactly(file)}, hive_partitioning = false, format = 'newline_delimited', "
-        f"compression = '{COMPRESSIONS.get(file.suffix, 'uncompressed')}', ignore_errors = true, "
+        f"read_json({exactly(files)}, hive_partitioning = false, format = 'newline_delimited', "
+        f"compression = '{COMPRESSIONS.get(files[0].suffix, 'uncompressed')}', ignore_errors = true, "
         f"maximum_object_size = {longest}, columns = {{{columns}}})"
     )
 
 
-def parquet_source(file: Path, subject: Subject, members: Mapping[str, str]) -> str:
-    """Select the members of records from a Parquet part. Those without a column are in ``other``."""
+def parquet_source(files: Sequence[Path], subject: Subject, members: Mapping[str, str]) -> str:
+    """Select the members of records from Parquet parts. Those without a column are in ``other``."""
     columns = {column.name: column.kind for column in subject.service.columns}
     texts = [name for name, kind in columns.items() if kind == "json" and name in members]
     whole = " AND ".join(
         f"({quoted(name)} IS NULL OR json_valid({quoted(name)}))" for name in [*texts, "other"]
     )
-    found = []
+    found = ["file_index"]
     for name, kind in members.items():
         pointer = f"/{name.replace('~', '~0').replace('/', '~1')}"
         other = f"other->{'>' if kind == 'VARCHAR' else ''}{text(pointer)}"
@@ -67,15 +76,21 @@ def parquet_source(file: Path, subject: Subject, members: Mapping[str, str]) -> 
         own = own or f"{quoted(name)}::{kind}"
         given = f"coalesce({own}, {other})" if name in columns else other
         found.append(f"CASE WHEN {whole} THEN {given} END AS {quoted(name)}")
-    return f"(SELECT {', '.join(found)} FROM read_parquet({exactly(file)}, hive_partitioning = false))"
+    return f"(SELECT {', '.join(found)} FROM read_parquet({exactly(files)}, hive_partitioning = false))"
 
 
 def amounts_of(measures: Sequence[Measure]) -> str:
     """Count, sum and sum of squares of each measure, by group and period."""
-    return " UNION ALL ".join(
-        f"""SELECT '{measure.name}' AS measure, '{measure.kind}' AS kind, "group", age,
-            count(x) AS n, coalesce(sum(x), 0) AS s, coalesce(sum(x * x), 0) AS q
-            FROM (SELECT {measure.by} AS "group", age, ({measure.value})::DOUBLE AS x
-                FROM {measure.table} WHERE age <= 1) GROUP BY ALL"""
-        for measure in measures
-    )
+    found = []
+    for table, by in dict.fromkeys((one.table, one.by) for one in measures):
+        amounts = ", ".join(
+            f"{{measure: '{one.name}', kind: '{one.kind}', n: {n}, s: {s}, q: {q}}}"
+            for one in measures
+            if one.table == table
+            for n, s, q in [one.amount]
+        )
+        found.append(
+            f"""SELECT unnest(amounts, recursive := true), "group", age FROM (SELECT [{amounts}] AS amounts,
+            {by} AS "group", age FROM {table} WHERE age <= 1 GROUP BY {by}, age)"""
+        )
+    return " UNION ALL ".join(found)

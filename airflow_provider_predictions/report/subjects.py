@@ -15,15 +15,16 @@ from airflow_provider_predictions.api.vlmrun import VlmRun
 class Subject:
     """What a report reads from the records of one service.
 
-    :param group: the word for its groups: domain or model.
-    :param members: the members of a record, and the type of each in DuckDB: VARCHAR or JSON.
-    :param details: whether records have fields and problems.
+    :param group: the word for its groups.
+    :param member: of a record: the name of its group.
+    :param members: the members of a record, and the type of each in DuckDB. For each with members of its own
+        the SQL file of the service has a macro that makes it of JSON, for files that hold it as text.
     """
 
     service: type[Service[Any]]
     group: str
+    member: str
     members: Mapping[str, str]
-    details: bool = False
 
     @property
     def states(self) -> dict[str, frozenset[str]]:
@@ -33,26 +34,34 @@ class Subject:
         return {"succeeded": succeeded, "failed": failed, "waiting": self.service.waiting_statuses}
 
 
-def _members(texts: str, objects: str) -> dict[str, str]:
-    return dict.fromkeys(texts.split(), "VARCHAR") | dict.fromkeys(objects.split(), "JSON")
+def _members(texts: str, objects: str, **nested: str) -> dict[str, str]:
+    return dict.fromkeys(texts.split(), "VARCHAR") | dict.fromkeys(objects.split(), "JSON") | nested
 
 
+_FIELD = "STRUCT(label VARCHAR, value {}, confidence VARCHAR, warnings JSON, errors JSON)[]"
 SUBJECTS = {
     subject.service.name: subject
     for subject in (
         Subject(
             VlmRun,
             "domain",
-            _members("id status created_at completed_at domain", "message error usage"),
+            "domain",
+            _members(
+                "id status created_at completed_at domain",
+                "message error",
+                usage="STRUCT(credits_used VARCHAR, elements_processed VARCHAR, element_type VARCHAR, "
+                "message JSON)",
+            ),
         ),
         Subject(
             Cradl,
             "model",
+            "modelId",
             _members(
                 "predictionId status createdTime updatedTime modelId documentId inferenceTime fileUrl",
-                "error errors warnings predictions",
+                "error errors warnings",
+                predictions=_FIELD.format(_FIELD.format("JSON") + "[]"),
             ),
-            details=True,
         ),
     )
 }

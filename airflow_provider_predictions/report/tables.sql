@@ -7,7 +7,7 @@
 -- mean is that of both periods together. n, s and q are how many, their sum and the sum of their squares, of
 -- the period (1) and of the one before (0). A change of two standard deviations is hardly one of chance; a
 -- mean of fewer than five says nothing.
-CREATE VIEW compared AS
+CREATE TABLE compared AS
 WITH amount AS ($amounts), pair AS (
     SELECT measure, kind, "group", grouping("group") = 1 AS is_total,
         coalesce(sum(n) FILTER (age = 0), 0) AS n1, coalesce(sum(n) FILTER (age = 1), 0) AS n0,
@@ -84,16 +84,14 @@ COMMENT ON VIEW confidence_by_time IS '{"title": "Uncertain fields in each {unit
     "drawn": ["time", "field", "share_under_70"]}';
 
 CREATE VIEW least_confident AS
-WITH sure AS (
-    SELECT row, min(confidence) AS confidence, count(*) FILTER (confidence < 0.7) AS fields_under_70
-    FROM field WHERE age = 0 AND confidence IS NOT NULL GROUP BY row
-), least AS (
-    SELECT sure.*, document, id FROM sure JOIN record USING (row) ORDER BY confidence, document, id LIMIT 1000
+WITH least AS (
+    SELECT document, id, fields, list_min(list_transform(fields, lambda field: field.confidence)) AS confidence
+    FROM record WHERE age = 0 AND len(fields) > 0 ORDER BY confidence NULLS LAST, document, id LIMIT 1000
 )
-SELECT document, id, min(label) AS field, least.confidence, fields_under_70
-FROM least JOIN field ON field.row = least.row AND field.confidence = least.confidence
-GROUP BY least.row, document, id, least.confidence, fields_under_70
-ORDER BY least.confidence, document, id;
+SELECT document, id, list_min(list_transform(list_filter(fields, lambda field:
+        field.confidence = least.confidence), lambda field: field.label)) AS field,
+    confidence, len(list_filter(fields, lambda field: field.confidence < 0.7)) AS fields_under_70
+FROM least WHERE confidence IS NOT NULL ORDER BY least.confidence, document, id;
 COMMENT ON VIEW least_confident IS '{"title": "Least certain documents", "services": ["cradl"],
     "meaning": "Documents with the field that the model was least sure of, and how many of their fields are under 70 %. At most 1,000."}';
 
@@ -116,7 +114,7 @@ COMMENT ON VIEW failures IS '{"title": "Failed predictions", "state": "failed",
     "meaning": "Each failed prediction, the newest first."}';
 
 CREATE VIEW waiting AS
-SELECT id, "group", status, iso(created) AS created, epoch(period_end - record.created) AS age_seconds
+SELECT id, "group", status, iso(created) AS created, epoch(getvariable('end') - record.created) AS age_seconds
 FROM record WHERE age = 0 AND state = 'waiting' ORDER BY record.created, id, service;
 COMMENT ON VIEW waiting IS '{"title": "Still waiting", "state": "waiting",
     "meaning": "Predictions that were not finished when they landed, the oldest first. The age is that at the end of the period."}';

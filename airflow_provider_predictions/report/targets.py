@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from airflow_provider_predictions.api.wording import counted
 from airflow_provider_predictions.report.measures import MEASURES, Measure
 from airflow_provider_predictions.report.summary import Change, Number, Target, Verdict
-from airflow_provider_predictions.report.words import clean, number
+from airflow_provider_predictions.report.words import clean, digits, number
 
 LONGEST = 80
 """Characters of the name of a group in the verdict."""
@@ -70,9 +70,11 @@ def verdict(targets: Sequence[Target], facts: Facts) -> Verdict:
     numbers = facts.groups.get(group, {}) if group else facts.totals
     before = numbers[measure.name]["before"] if measure.name in numbers else None
     text = f"Look at {clean(group)[:LONGEST]}: {measure.phrase}" if group else f"Look at {measure.phrase}:"
-    now = number(measure.format, found["now"], facts.currency)
-    came = f"{number(measure.format, before, facts.currency)} to {now}" if before is not None else now
-    return {"state": "look", "text": f"{text} {came}.", "measure": measure.name, "group": group}
+    bounds = [target[end] for target in missed[:1] if target is found for end in ("min", "max")]
+    more = digits(measure.format, found["now"], bounds)
+    now = number(measure.format, found["now"], facts.currency, more)
+    came = f"{number(measure.format, before, facts.currency, more)} to {now}" if before is not None else now
+    return {"state": "look", "text": f"{text} {came}.", "measure": measure.name, "group": clean(group)}
 
 
 def _calm(targets: Sequence[Target], facts: Facts) -> Verdict:

@@ -27,21 +27,37 @@ def clean(cell: Any) -> Any:
     return _CONTROL.sub("\ufffd", cell) if isinstance(cell, str) else cell
 
 
-def number(form: Format, value: float | None, currency: str | None = None) -> str:
+def number(form: Format, value: float | None, currency: str | None = None, more: int = 0) -> str:
     """Format a number with its unit; a dash if it is None.
 
     :param currency: of an amount of money.
+    :param more: digits than usual.
     """
     if value is None or not math.isfinite(value):
         return UNKNOWN
     if form == "share":
-        return f"{100 * value:.1f}{NARROW}%"
+        return f"{100 * value:.{1 + more}f}{NARROW}%"
     if form == "seconds":
-        return duration(value)
+        return f"{value:,.{more}f}{NARROW}s" if more else duration(value)
     if form == "money":
-        return f"{CURRENCIES.get(currency or '', currency or '')}{NARROW}{value:,.2f}"
-    whole = float(value).is_integer() or abs(value) >= 1000
-    return f"{value:,.0f}" if whole else f"{value:,.1f}" if abs(value) >= 1 else f"{value:.2g}"
+        return f"{CURRENCIES.get(currency or '', currency or '')}{NARROW}{value:,.{2 + more}f}"
+    whole = float(value).is_integer() or (abs(value) >= 1000 and not more)
+    return (
+        f"{value:,.0f}" if whole else f"{value:,.{1 + more}f}" if abs(value) >= 1 else f"{value:.{2 + more}g}"
+    )
+
+
+def digits(form: Format, value: float | None, bounds: Sequence[float | None]) -> int:
+    """How many digits more than usual tell a number from its bounds; 0 if nothing is to be told."""
+    others = [bound for bound in bounds if bound is not None and bound != value]
+    if value is None:
+        return 0
+    told = (
+        more
+        for more in range(13)
+        if all(number(form, value, None, more) != number(form, one, None, more) for one in others)
+    )
+    return next(told, 0)
 
 
 def duration(seconds: float) -> str:

@@ -16,6 +16,7 @@ from airflow_provider_predictions.api.errors import ConfigurationError
 from airflow_provider_predictions.operators.lineage import ReportLink
 from airflow_provider_predictions.operators.report import PredictionsReportOperator, moment_of
 from airflow_provider_predictions.operators.report_record import KEY
+from airflow_provider_predictions.operators.reports_ui import is_shown
 from airflow_provider_predictions.sandbox.server import Sandbox
 from tests.compat import OutletEventAccessors, needs
 from tests.operators.test_operators import LAND
@@ -53,6 +54,19 @@ def test_a_run_reports_on_the_day_before_its_moment(tmp_path: Path) -> None:
     period = operator.execute({"logical_date": END})["summary"]["period"]
 
     assert [period["start"], period["end"]] == ["2026-11-02T00:00:00Z", "2026-11-03T00:00:00Z"]
+
+
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [("True", True), ("yes", True), ("On", True), ("no", False), ("off  # for now", False), ("flase", False)],
+)
+def test_a_person_may_turn_reports_in_the_ui_off_in_any_words(
+    written: str, shown: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    needs(3, 2, "reports in the UI")
+    monkeypatch.setenv("AIRFLOW__PREDICTIONS__REPORTS_UI", written)
+
+    assert is_shown() is shown
 
 
 def test_a_run_without_a_date_reports_before_now() -> None:

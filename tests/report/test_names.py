@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+import random
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from airflow_provider_predictions.api.models import as_time
 from airflow_provider_predictions.report.window import make_window
-from tests.report.landed import FORMS, land, left_out, report
+from tests.report.landed import FORMS, land, left_out, report, table
 from tests.report.records import changed, made
 
 START, END = datetime(2026, 11, 2, tzinfo=UTC), datetime(2026, 11, 3, tzinfo=UTC)
 WINDOW = make_window((START, END), "UTC", END)
+SHARPNESS = ("seconds", "milliseconds", "microseconds")
 NAMES = [
     "status=running/x",
     "id=7",
@@ -112,6 +115,69 @@ def test_every_format_reads_the_same_times(service_name: str, tmp_path: Path) ->
         assert left_out(tmp_path / "files") == {
             "no creation time that can be read": len(TIMES) - sum(TIMES.values())
         }
+
+
+def test_usual_times_are_read_as_where_they_land(tmp_path: Path) -> None:
+    rng = random.Random(4)
+    texts = ["2026-02-30T10:00:00", "2026-11-02T10:00:00+14:59", "2026-11-02T10:00:00-14:59"]
+    for _ in range(400):
+        moment = START + (END - START) * rng.random()
+        text = moment.replace(tzinfo=None).isoformat(rng.choice("T "), rng.choice(SHARPNESS))
+        sign, hours, minutes = rng.choice("+-"), rng.randrange(24), rng.choice((0, 30, 45))
+        offsets = (
+            "",
+            "Z",
+            f"{sign}{hours:02}",
+            f"{sign}{hours:02}:{minutes:02}",
+            f"{sign}{hours:02}{minutes}",
+        )
+        texts.append(text + rng.choice(offsets))
+    records = [
+        json.dumps({"id": str(n), "status": "failed", "created_at": text}).encode()
+        for n, text in enumerate(texts)
+    ]
+    land("vlmrun", tmp_path / "landed", records)
+
+    report(str(tmp_path / "landed"), WINDOW, tmp_path / "files")
+
+    times = {str(n): as_time(text) for n, text in enumerate(texts)}
+    expected = {
+        id_: f"{time:%Y-%m-%dT%H:%M:%SZ}" for id_, time in times.items() if time and START <= time < END
+    }
+    assert len(expected) > 200
+    assert {row[0]: row[2] for row in table(tmp_path / "files", "failures")} == expected
+
+
+@pytest.mark.parametrize("form", ["jsonl", "parquet"])
+def test_groups_by_a_time_are_the_same_in_every_format(form: str, tmp_path: Path) -> None:
+    times = [
+        "2026-11-02T10:00:00Z",
+        "2026-11-02T10:00:00",
+        "2026-11-02T11:00:00+01:00",
+        "2026-11-02T12:00:00.5Z",
+    ]
+    records = [dated("vlmrun", n, time) for n, time in enumerate(times)]
+    land("vlmrun", tmp_path / "landed", records, form)
+
+    report(str(tmp_path / "landed"), WINDOW, tmp_path / "files", group_by="created_at")
+
+    groups = [row[:2] for row in table(tmp_path / "files", "by_group")]
+    assert groups == [["2026-11-02T10:00:00Z", "3"], ["2026-11-02T12:00:00.500000Z", "1"]]
+
+
+def test_groups_that_look_alike_have_targets_of_their_own(tmp_path: Path) -> None:
+    names = ["a\x01", "a\x01", "a\x02"]
+    records = [
+        json.dumps({"id": str(n), "status": "completed", "domain": name, "created_at": START.isoformat()})
+        for n, name in enumerate(names)
+    ]
+    land("vlmrun", tmp_path / "landed", [record.encode() for record in records])
+    targets = {f"predictions:{name}": {"min": 2} for name in names}
+
+    summary = report(str(tmp_path / "landed"), WINDOW, tmp_path / "files", targets=targets)
+
+    assert [target["now"] for target in summary["targets"]] == [2, 1]
+    assert summary["groups"]["a\ufffd"]["predictions"]["now"] == 2
 
 
 def dated(service: str, n: int, time: Any) -> bytes:

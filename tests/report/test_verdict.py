@@ -148,3 +148,16 @@ def test_landings_that_other_filters_limit_are_named(
 
     found = [note for note in notes if note.startswith("The landings were limited by ")]
     assert [named in note for note in found] == ([True] if named else [])
+
+
+@pytest.mark.parametrize(("most", "said"), [(0.05, "5.01 %, at most 5.00 %"), (0.04, "5.0 %, at most 4.0 %")])
+def test_a_missed_target_and_its_number_differ_as_written(tmp_path: Path, most: float, said: str) -> None:
+    now = of("completed", 9499) + of("failed", 501)
+
+    summary = compared(tmp_path, [], now, targets={"failed_share": {"max": most}})
+
+    number, bound = said.split(", ")
+    page = (tmp_path / "files/report.html").read_text().replace("\u202f", " ")
+    assert summary["verdict"]["text"].replace("\u202f", " ") == f"Look at failures: {number}."
+    assert f'<span class="value">{number} <small>501 of 10,000</small>' in page
+    assert f"Target missed: {bound}<" in page
