@@ -152,11 +152,12 @@ def _fits_in_url(token: str) -> bool:
 def _usual_page(body: bytes) -> CursorPage | None:
     """Read the records between the first ``[{`` and the last ``}]``; None if these are not the list."""
     start, end = body.find(b"[{"), body.rfind(b"}]") + 2
+    around = (body[:start], body[end:])
     try:
-        page = msgspec.json.decode(body[:start] + b'"cut out"' + body[end:], type=_UsualPage)
+        page = msgspec.json.decode(b'"cut out"'.join(around), type=_UsualPage)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
-    rows = read_usual(body, start, end, _Row)
+    rows = None if b"cut out" in b"".join(around) else read_usual(body, start, end, _Row)
     return (rows, page.next_token) if rows else None
 
 

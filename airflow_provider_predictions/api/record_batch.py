@@ -12,6 +12,7 @@ from typing import Any, overload
 import msgspec
 from typing_extensions import override
 
+from airflow_provider_predictions.api.limits import MAX_COLUMN_BYTES
 from airflow_provider_predictions.api.models import WITHOUT_OFFSET, Prediction
 
 _FIELDS = ("id", "status", "created_at", "group")
@@ -96,9 +97,9 @@ class RecordBatch(Sequence[Prediction]):
     def __getitem__(self, at: int | slice) -> Prediction | RecordBatch:
         if isinstance(at, int):
             return self._rows[at]
-        start, stop, _ = at.indices(len(self))
-        if start >= stop:
-            return RecordBatch(())
+        start, stop, step = at.indices(len(self))
+        if step != 1 or start >= stop:
+            return RecordBatch(self._rows[at])
         return self if stop - start == len(self) else self._slice(start, stop)
 
     def _slice(self, start: int, stop: int) -> RecordBatch:
@@ -128,7 +129,8 @@ class ColumnBatch(RecordBatch):
     @cached_property
     @override
     def _rows(self) -> Sequence[Prediction]:
-        return list(map(Prediction, *self._columns, bytes(self.text).split(b"\n")))
+        rows = zip(*self._columns, bytes(self.text).split(b"\n"), strict=True)
+        return [Prediction(*row) for row in rows]
 
     @property
     @override
@@ -155,15 +157,18 @@ def read_usual(body: bytes, start: int, end: int, envelope: type[msgspec.Struct]
     """Read the records of a JSON array by column; None if anything is unusual.
 
     The commas between records become line breaks, so what is decoded is what is written. The body had no
-    line break before, and each line is decoded as one object. Cut anywhere else, brackets would not match.
+    line break before, and there are as many lines as objects. Cut within a record, brackets would not match.
 
     Unusual are records that begin with different members, other white space between them, an id, a status
     or a creation time that is missing, empty or no text, a time that is not in UTC, and what msgspec refuses.
+    So is a page of more than ``MAX_COLUMN_BYTES``, since it would be in memory twice.
 
     :param body: holds the array, from ``start`` to ``end``.
     :param envelope: see ``Service.envelope``.
     """
-    if body[start : start + 2] != b"[{" or body[end - 2 : end] != b"}]" or b"\n" in body or b"\r" in body:
+    if len(body) > MAX_COLUMN_BYTES or b"\n" in body or b"\r" in body:
+        return None
+    if body[start : start + 2] != b"[{" or body[end - 2 : end] != b"}]":
         return None
     try:
         colon = body.index(b":", start) + 1
@@ -176,7 +181,8 @@ def read_usual(body: bytes, start: int, end: int, envelope: type[msgspec.Struct]
         times = list(map(datetime.fromisoformat, map(add, created, repeat("Z")) if is_naive else created))
     except (msgspec.DecodeError, ValueError, RecursionError):
         return None
-    is_usual = all(ids) and all(statuses) and set(map(attrgetter("tzinfo"), times)) == {UTC}
+    is_cut = text.count(b"\n", start, end) == len(rows) - 1
+    is_usual = is_cut and all(ids) and all(statuses) and set(map(attrgetter("tzinfo"), times)) == {UTC}
     return ColumnBatch((ids, statuses, times, groups), text, start + 1, end - 1) if is_usual else None
 
 

@@ -76,6 +76,8 @@ class Pages:
         page = rows if self.service is VLMRUN else self._envelope(rows)
         text = json.dumps(page, separators=self.separators, ensure_ascii=self.rng.random() < 0.5)
         body = text.encode("utf-8", "surrogatepass")
+        if self.rng.random() < 0.1:  # a comma is missing, and nothing else is odd
+            body = body.replace(b"},", self.rng.choice([b"}", b"} "]), self.rng.choice([1, -1]))
         if self.rng.random() < self.oddity:
             edge = self.rng.choice([b"[{", b"}]", b"},", b'{"', b'":'])
             space = self.rng.choice([b" ", b"\t", b"\r"])
@@ -261,3 +263,25 @@ def test_a_history_is_the_same_whether_pages_are_read_by_column_or_row_by_row(
         assert not slow.by_column
         by_column += fast.by_column
     assert by_column > 2 * len(seeds)
+
+
+def test_records_without_a_comma_between_them_are_no_page(service: Service[Any]) -> None:
+    lines = [row.raw for row in usual_rows(service, 4)]
+    for first in (b"%s%s" % (lines[0], lines[1]), b"%s %s" % (lines[0], lines[1])):
+        array = b"[%s]" % b",".join([first, *lines[2:]])
+        body = array if service is VLMRUN else b'{"predictions":%s}' % array
+
+        assert read(service, body) == (MalformedAnswerError, None)
+
+
+def test_slices_with_a_step_are_those_of_a_list(service: Service[Any]) -> None:
+    rows = usual_rows(service, 7)
+    for at in (slice(None, None, 2), slice(None, None, -1), slice(5, 0, -2), slice(-2, None), slice(3, 1)):
+        assert rows[at] == RecordBatch([*rows])[at] == [*rows][at]
+        assert rows[at].ids == [row.id for row in [*rows][at]]
+
+
+def test_a_page_of_cradl_whose_list_is_the_text_that_stands_for_a_list_is_refused() -> None:
+    line = usual_rows(CRADL, 1)[0].raw
+
+    assert read(CRADL, b'{"predictions":"cut out","other":[%s]}' % line) == (MalformedAnswerError, None)
