@@ -233,8 +233,8 @@ class Cradl(Service[CradlFilters]):
             return rows, token or None
 
     def _page(self, body: bytes) -> tuple[RecordBatch, Any]:
-        given = json_slices.members(body)
-        return self.rows(given["predictions"]), json_slices.value(given.get("nextToken", b"null"))
+        given = json_slices.views(body)  # a copy of the list would be as large as the page
+        return self.rows(given["predictions"]), json_slices.value(bytes(given.get("nextToken", b"null")))
 
     @override
     def refusal(self, status: int, message: str) -> type[PredictionsError] | None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import codecs
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import Any, TypeVar
@@ -37,18 +37,24 @@ _decoder = cache(msgspec.json.Decoder)
 _KINDS = {"[": "array", '"': "string", "n": "null", "t": "boolean", "f": "boolean"}
 
 
-def elements(text: bytes) -> list[bytes]:
+def elements(text: bytes | msgspec.Raw) -> list[bytes]:
     """Split an array into its elements, byte for byte."""
     try:
         return list(map(bytes, _decoder(list[msgspec.Raw]).decode(text)))
     except _REFUSED:
-        return [element for _, element in _slices(text, "[", "]")]
+        return [element for _, element in _slices(bytes(text), "[", "]")]
 
 
 def members(text: bytes) -> dict[str, bytes]:
     """Split an object into its members, byte for byte."""
+    return {name: bytes(value) for name, value in views(text).items()}
+
+
+def views(text: bytes) -> Mapping[str, bytes | msgspec.Raw]:
+    """Split an object into its members, without a copy of them where that is possible."""
     try:
-        return {name: bytes(value) for name, value in _decoder(dict[str, msgspec.Raw]).decode(text).items()}
+        found: dict[str, msgspec.Raw] = _decoder(dict[str, msgspec.Raw]).decode(text)
+        return found
     except _REFUSED:
         return dict(_slices(text, "{", "}"))
 

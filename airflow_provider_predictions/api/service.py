@@ -102,7 +102,7 @@ class Service(ABC, Generic[F]):
         envelope, line = json_slices.fields(raw, self.envelope), json_slices.one_line(raw)
         return self.prediction(envelope, line) if envelope else _rejected(line)
 
-    def rows(self, page: bytes) -> RecordBatch:
+    def rows(self, page: bytes | msgspec.Raw) -> RecordBatch:
         """Read the rows of any JSON array, one by one.
 
         :raises ValueError: if the page is not a JSON array.
