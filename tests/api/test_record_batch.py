@@ -285,3 +285,12 @@ def test_a_page_of_cradl_whose_list_is_the_text_that_stands_for_a_list_is_refuse
     line = usual_rows(CRADL, 1)[0].raw
 
     assert read(CRADL, b'{"predictions":"cut out","other":[%s]}' % line) == (MalformedAnswerError, None)
+
+
+def test_what_a_landing_does_with_usual_pages_makes_no_predictions(service: Service[Any]) -> None:
+    rows = usual_rows(service, 6)
+    Observed.of(rows)
+    for part in (rows, rows[1:], rows[:4], rows[6:], rows.select([True] * 6), service.filters().choose(rows)):
+        assert (part.ids, part.span, bool(part.text), part.rejected, part.without_values)
+        assert "_rows" not in vars(part)
+    assert "_rows" not in vars(rows)
