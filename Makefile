@@ -9,7 +9,7 @@
 # make durations       write how long each part of the tests took in its last run into docs/test-durations.md
 # make docs            build the documentation into site/
 # make docs-serve      show the documentation in a browser, and build what changes
-# make benchmark       measure landing beside other tools, in a quarter of an hour
+# make benchmark       measure landing, waits and reports beside other tools, in ten minutes; writes docs/benchmarks.md
 # make reliability     let the services and the storage fail in every way; writes tables in docs/reliability.md
 # make soak            land, wait and run many tasks at once while requests fail, for two hours; PARTS=waits runs one
 #                      part; writes tables in docs/reliability.md

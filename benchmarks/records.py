@@ -85,13 +85,18 @@ CRADL: dict[str, Any] = {
 }
 
 
-def rows_of(template: dict[str, Any]) -> Callable[[range], bytes]:
-    """A function that makes the rows with the given numbers, as JSON with commas in between."""
+def rows_of(template: dict[str, Any]) -> Callable[..., bytes]:
+    """A function that makes the rows with the given numbers, as JSON with commas in between.
+
+    Its second argument is the length to which a row is filled up.
+    """
     text = json.dumps(template, ensure_ascii=False, separators=(",", ":")).replace("%", "%%")
     form = text.replace(ID, "%012x").replace(CREATED, "2026-11-01T12:00:00.%06d").encode()
 
-    def rows(numbers: range) -> bytes:
-        return b",".join([form % ((n + 1) * SPREAD % 2**48, MOST - 1 - n) for n in numbers])
+    def rows(numbers: range, length: int = 0) -> bytes:
+        padding = b',"padding":"%s"}' % (b"x" * (length - len(form % (0, 0)) - len(',"padding":""')))
+        padded = form[:-1] + padding if length else form
+        return b",".join([padded % ((n + 1) * SPREAD % 2**48, MOST - 1 - n) for n in numbers])
 
     return rows
 

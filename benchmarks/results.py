@@ -1,62 +1,33 @@
-"""Turn measurements into tables, and compare them with the bars."""
+"""Rounds of measurements, the tables that show them, and the bars that they are held against."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from statistics import median
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from job import Job
-from page import markdown
-
-LIMIT = "limit"
-MEMORY_BAR_MB = 64
-TIME_BAR = 0.10
-IMPORT_BAR_MS = 150
+from environments import measured
+from tables import markdown
 
 
 @dataclass
-class Measured:
-    """All runs of one job.
+class Row:
+    """One row of a table.
 
-    :param label: how a table names it.
-    :param runs: what ``measure`` left, one of each round.
+    :param order: the arguments of ``measured``.
+    :param once: in the first round only, where it takes long and no bar is near.
+    :param runs: what ``measure.py`` found, one of each round.
     """
 
     label: str
-    job: Job
-    runs: list[dict[str, float]] = field(default_factory=list)
+    order: Sequence[object]
+    peers: bool = False
+    once: bool = False
+    runs: list[dict[str, Any]] = field(default_factory=list)
 
-    @property
-    def rates(self) -> list[float]:
-        """Records a second."""
-        return [self.job.count / run["seconds"] for run in self.runs]
-
-    @property
-    def rate(self) -> float:
-        return median(self.rates)
-
-    @property
-    def peak_mb(self) -> float:
-        return median(run["peak_mb"] for run in self.runs)
-
-    @property
-    def before_mb(self) -> float:
-        return median(run["before_mb"] for run in self.runs)
-
-    @property
-    def microseconds(self) -> float:
-        """Of one record."""
-        return 1e6 / self.rate
-
-    @property
-    def lost(self) -> str:
-        """What is wrong with the rows that came; empty where nothing is."""
-        for run in self.runs:
-            if (run["rows"], run["distinct"]) != (self.job.count, self.job.count):
-                return f"lost rows: {run['distinct']:,.0f} of {self.job.count:,} in {run['rows']:,.0f}"
-        return ""
+    def found(self, name: str) -> list[float]:
+        return [run[name] for run in self.runs]
 
 
 class Bar(NamedTuple):
@@ -67,78 +38,50 @@ class Bar(NamedTuple):
     holds: bool
 
 
-def speed_table(rows: Sequence[Measured], ours: str) -> str:
-    """One server, one service, one latency.
+class Part(NamedTuple):
+    """What a part of the benchmarks writes into a page, and what it has to hold."""
 
-    :param ours: the label of the row that the last column compares with the others.
-    """
-    by_label = {row.label: row for row in rows}
-    limit, best = by_label[LIMIT], by_label[ours]
-    speeds = ("records/s, median (min - max)", "of the limit", f"`{ours}` is")
-    columns = ("", *speeds, "peak RSS, MB", "of it before, MB")
-    lines = []
-    for row in rows:
-        speed = row.lost or spread(row.rates, ",.0f")
-        compared = "" if row is best else f"{best.rate / row.rate:.2f} x"
-        share = f"{row.rate / limit.rate:.2f}"
-        lines.append((row.label, speed, share, compared, f"{row.peak_mb:.0f}", f"{row.before_mb:.0f}"))
-    return markdown(columns, lines, figures=True)
+    tables: str
+    bars: Sequence[Bar]
+
+    @property
+    def text(self) -> str:
+        lines = [(bar.wanted, bar.found, "holds" if bar.holds else "**missed**") for bar in self.bars]
+        return f"{self.tables}\n{markdown(('bar', 'found', ''), lines, figures=True)}".lstrip()
 
 
-def memory_table(rows: Iterable[Measured]) -> str:
-    columns = ("records", "peak RSS, MB, median (min - max)", "µs a record, median (min - max)")
-    lines = []
-    for row in rows:
-        peak = row.lost or spread([run["peak_mb"] for run in row.runs], ".1f")
-        lines.append((f"{row.job.count:,}", peak, spread([1e6 / rate for rate in row.rates], ".1f")))
-    return markdown(columns, lines, figures=True)
+def run_all(rows: Sequence[Row], rounds: int) -> None:
+    """Round by round, so that a slow minute of the machine does not fall on one row only."""
+    for number in range(rounds):
+        for row in rows:
+            if number and row.once:
+                continue
+            row.runs.append(measured(*row.order, peers=row.peers))
+            numbers = {name: round(value, 3) for name, value in row.runs[-1].items() if name != "totals"}
+            print(f"round {number + 1}/{rounds}  {row.label}  {numbers}", flush=True)
 
 
-def spread(values: Sequence[float], form: str) -> str:
-    """Return the median of measurements, with the lowest and the highest.
+def ratios(name: str, over: Row, under: Row) -> list[float]:
+    """What one row found as a multiple of what the other found, in each round that measured both."""
+    return [mine / other for mine, other in zip(over.found(name), under.found(name), strict=False)]
+
+
+def spread(values: Sequence[float], form: str = ".2f") -> str:
+    """The median, with the lowest and the highest value where they differ.
 
     :param form: of a number, as ``format`` takes it.
     """
-    return f"{median(values):{form}} ({min(values):{form}} - {max(values):{form}})"
+    middle, low, high = (format(number, form) for number in (median(values), min(values), max(values)))
+    return middle if low == high else f"{middle} ({low} - {high})"
 
 
-def speed_bars(rows: Sequence[Measured], ours: str, least: Callable[[str], float | None]) -> list[Bar]:
-    """How many times as fast as each other row ours has to be.
+def at_least(about: str, least: float, unit: str, values: Sequence[float], form: str = ".2f") -> Bar:
+    """The median has to be at least this.
 
-    :param least: the factor for a label; None where there is no bar.
+    :param about: what is measured.
     """
-    by_label = {row.label: row for row in rows}
-    latency = by_label[ours].job.latency
-    bars = []
-    for label, row in by_label.items():
-        factor = least(label)
-        if factor is not None and label != ours:
-            ratio = by_label[ours].rate / row.rate
-            wanted = f"{latency} ms: {ours} at least {factor:g} x {label}"
-            bars.append(Bar(wanted, f"{ratio:.2f} x", ratio >= factor))
-    return bars
+    return Bar(f"{about}: at least {least:,g} {unit}", spread(values, form), median(values) >= least)
 
 
-def memory_bars(small: Measured, large: Measured) -> list[Bar]:
-    more = large.peak_mb - small.peak_mb
-    change = large.microseconds / small.microseconds - 1
-    sizes = f"{large.job.count:,} records against {small.job.count:,}"
-    return [
-        Bar(f"{sizes}: at most {MEMORY_BAR_MB} MB more", f"{more:.1f} MB more", more <= MEMORY_BAR_MB),
-        Bar(f"{sizes}: at most {TIME_BAR:.0%} more time a record", f"{change:+.1%}", change <= TIME_BAR),
-    ]
-
-
-def import_bar(seconds: Sequence[float]) -> Bar:
-    found = [1000 * second for second in seconds]
-    holds = median(found) <= IMPORT_BAR_MS
-    return Bar(f"import of the operators: at most {IMPORT_BAR_MS} ms", f"{spread(found, '.0f')} ms", holds)
-
-
-def lost_bars(rows: Iterable[Measured]) -> list[Bar]:
-    return [Bar(f"{row.label}: every record, once", row.lost, False) for row in rows if row.lost]
-
-
-def bars_table(bars: Iterable[Bar]) -> str:
-    lines = [(bar.wanted, bar.found, "holds" if bar.holds else "**missed**") for bar in bars]
-    return markdown(("bar", "found", ""), lines, figures=True)
+def at_most(about: str, most: float, unit: str, values: Sequence[float], form: str = ".2f") -> Bar:
+    return Bar(f"{about}: at most {most:,g} {unit}", spread(values, form), median(values) <= most)

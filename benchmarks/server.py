@@ -1,7 +1,8 @@
 """Both services on 127.0.0.1, as fast as Python serves them, in a process of their own.
 
-The base URL says which list is meant: ``/50000/100/vlmrun/v1`` is a list of 50,000 predictions of VLM Run,
-each page of which comes 100 ms late. ``serving`` starts the process; as a script, this module is the process.
+The base URL says which list is meant: ``/50000/100/0/vlmrun/v1`` is a list of 50,000 predictions of VLM Run,
+each page of which takes 100 ms. The third number is the length to which records are filled up; 0 for none.
+``serving`` starts the process; as a script, this module is the process.
 """
 
 from __future__ import annotations
@@ -41,10 +42,10 @@ KEYS = {"vlmrun": API_KEY, "cradl": ACCESS_TOKEN}
 
 
 @contextmanager
-def serving(kept: int, environment: dict[str, str]) -> Iterator[str]:
+def serving(kept: int = 0) -> Iterator[str]:
     """Serve until the block ends; gives the URL.
 
-    :param kept: the pages of the list of this length are made once.
+    :param kept: the pages of lists up to this length are made once, and kept in memory.
     """
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
@@ -52,7 +53,6 @@ def serving(kept: int, environment: dict[str, str]) -> Iterator[str]:
             [sys.executable, __file__, str(listener.fileno()), str(kept)],
             stdin=subprocess.PIPE,
             pass_fds=[listener.fileno()],
-            env=environment,
         )
     # Also when this process is killed, the server sees its stdin end, and goes.
     try:
@@ -66,28 +66,19 @@ def serving(kept: int, environment: dict[str, str]) -> Iterator[str]:
 # --- the process -------------------------------------------------------------------------------------
 
 
-def vlmrun_page(count: int, query: dict[str, str]) -> bytes:
-    skip, limit = int(query.get("skip", "0")), int(query.get("limit", "10"))
-    return b"[" + vlmrun_rows(range(count)[skip : skip + limit]) + b"]"
+ASKED = {"vlmrun": (("skip", "0"), ("limit", "10")), "cradl": (("nextToken", "0"), ("maxResults", "100"))}
+"""The first row and the number of rows. A token of Cradl's is simply the number of a row."""
 
 
-def cradl_page(count: int, query: dict[str, str]) -> bytes:
-    """The token of a page is simply the number of its first row."""
-    start, size = int(query.get("nextToken", "0")), int(query.get("maxResults", "100"))
-    rows = range(count)[start : start + size]
-    token = f'"{rows.stop}"' if rows.stop < count else "null"
-    return b'{"predictions":[' + cradl_rows(rows) + b'],"nextToken":' + token.encode() + b"}"
-
-
-PAGES = {"vlmrun": vlmrun_page, "cradl": cradl_page}
-
-
-def make(service: str, count: int, query: bytes) -> bytes:
-    return PAGES[service](count, dict(parse_qsl(query.decode())))
+def make(service: str, rows: range, length: int, has_next: bool) -> bytes:
+    if service == "vlmrun":
+        return b"[" + vlmrun_rows(rows, length) + b"]"
+    token = b'"%d"' % rows.stop if has_next else b"null"
+    return b'{"predictions":[' + cradl_rows(rows, length) + b'],"nextToken":' + token + b"}"
 
 
 # Enough for the pages that every contender asks for, those that overlap included.
-keep = lru_cache(maxsize=400)(make)
+keep = lru_cache(maxsize=2000)(make)
 
 
 class App:
@@ -103,21 +94,26 @@ class App:
         await send({"type": "http.response.body", "body": body})
 
     async def answer(self, scope: Message) -> tuple[int, bytes]:
-        path: str = scope["path"]
+        loop, path = asyncio.get_running_loop(), scope["path"]
+        began = loop.time()
         if path == TOKEN_PATH:
             token = {"access_token": ACCESS_TOKEN, "expires_in": 86400, "token_type": "bearer"}
             return 200, json.dumps(token).encode()
         if path.endswith("/vlmrun/v1/health"):
             return 200, b'{"status":"ok"}'
-        _, count, latency, service, version, name = path.split("/")
+        _, count, latency, length, service, version, name = path.split("/")
         if (version, name) != ("v1", "predictions"):
             return 404, b'{"message":"Not found"}'
         if dict(scope["headers"]).get(b"authorization") != f"Bearer {KEYS[service]}".encode():
             return 401, b'{"message":"Unauthorized"}'
+        query = dict(parse_qsl(scope["query_string"].decode()))
+        start, limit = (int(query.get(*asked)) for asked in ASKED[service])
+        rows = range(int(count))[start : start + limit]
+        source = keep if int(count) <= self.kept else make
+        body = source(service, rows, int(length), rows.stop < int(count))
         if int(latency):
-            await asyncio.sleep(int(latency) / 1000)
-        source = keep if int(count) == self.kept else make
-        return 200, source(service, int(count), scope["query_string"])
+            await asyncio.sleep(began + int(latency) / 1000 - loop.time())
+        return 200, body
 
 
 def leave_with_the_parent() -> None:

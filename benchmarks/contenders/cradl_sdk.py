@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 from cradl.client import Client
 from cradl.credentials import Credentials
 from job import Job
 from server import TOKEN_PATH
+
+WRITES = "rows.jsonl"
 
 
 def read(job: Job, url: str, count: int, folder: Path) -> None:
@@ -23,9 +24,3 @@ def read(job: Job, url: str, count: int, folder: Path) -> None:
             token = page["nextToken"]
             if not token:
                 return
-
-
-def ids(_: None, folder: Path) -> Iterator[str]:
-    with (folder / "rows.jsonl").open() as lines:
-        for row in map(json.loads, lines):
-            yield row["predictionId"]

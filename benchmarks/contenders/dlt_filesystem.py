@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +16,8 @@ import dlt  # noqa: E402
 from dlt.sources.rest_api import rest_api_source  # noqa: E402
 from job import Job  # noqa: E402
 from server import API_KEY  # noqa: E402
+
+WRITES = "landed/benchmark/predictions/*.jsonl"
 
 
 def read(job: Job, url: str, count: int, folder: Path) -> None:
@@ -47,10 +47,3 @@ def _config(job: Job, url: str) -> Any:
         },
         "resources": ["predictions"],
     }
-
-
-def ids(_: None, folder: Path) -> Iterator[str]:
-    for file in (folder / "landed" / "benchmark" / "predictions").glob("*.jsonl"):
-        with file.open() as lines:
-            for row in map(json.loads, lines):
-                yield row["id"]

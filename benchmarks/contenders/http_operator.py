@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,8 @@ from airflow.providers.http.operators.http import HttpOperator
 from job import Job
 from requests import Response
 from server import API_KEY
+
+WRITES = ""
 
 
 def read(job: Job, url: str, count: int, folder: Path) -> list[str]:
@@ -34,8 +35,3 @@ def read(job: Job, url: str, count: int, folder: Path) -> list[str]:
     )
     pages: list[str] = operator.execute({})
     return pages
-
-
-def ids(pages: list[str], _: Path) -> Iterator[str]:
-    for page in pages:
-        yield from (row["id"] for row in json.loads(page))

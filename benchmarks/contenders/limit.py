@@ -5,13 +5,13 @@ Nothing that lands one page after the other can be faster; what looks into the p
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 from job import Job
 from server import KEYS
+
+WRITES = "pages"
 
 
 def read(job: Job, url: str, count: int, folder: Path) -> None:
@@ -30,10 +30,3 @@ def _query(job: Job, start: int) -> dict[str, int]:
         return {"skip": start, "limit": job.page_size}
     # A token of the benchmark's server is the number of a row, so no page need be read to know the next.
     return {"nextToken": start, "maxResults": job.page_size}
-
-
-def ids(_: None, folder: Path) -> Iterator[str]:
-    with (folder / "pages").open() as pages:
-        for page in map(json.loads, pages):
-            rows = page if isinstance(page, list) else page["predictions"]
-            yield from (row.get("id") or row["predictionId"] for row in rows)

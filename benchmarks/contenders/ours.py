@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from server import API_KEY, TOKEN_PATH
 from airflow_provider_predictions.operators.cradl import CradlPredictionsToObjectStorageOperator
 from airflow_provider_predictions.operators.vlmrun import VlmRunPredictionsToObjectStorageOperator
 
+WRITES = "part-*"
 OPERATORS: dict[str, Any] = {
     "vlmrun": VlmRunPredictionsToObjectStorageOperator,
     "cradl": CradlPredictionsToObjectStorageOperator,
@@ -41,10 +41,3 @@ def _connection(job: Job, url: str) -> dict[str, Any]:
         "password": "benchmark-secret",
         "extra": {"auth_url": job.server + TOKEN_PATH},
     }
-
-
-def ids(manifest: dict[str, Any], _: Path) -> Iterator[str]:
-    for part in manifest["parts"]:
-        with Path(part["uri"].removeprefix("file://")).open() as lines:
-            for row in map(json.loads, lines):
-                yield row.get("id") or row["predictionId"]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,8 @@ from singer_sdk import RESTStream, Stream, Tap
 from singer_sdk import typing as th
 from singer_sdk.authenticators import BearerTokenAuthenticator
 from singer_sdk.pagination import OffsetPaginator
+
+WRITES = "messages.jsonl"
 
 
 class Offsets(OffsetPaginator):
@@ -66,10 +66,3 @@ class TapPredictions(Tap):
 def read(job: Job, url: str, count: int, folder: Path) -> None:
     with (folder / "messages.jsonl").open("w") as out, redirect_stdout(out):
         TapPredictions(config={"url": url, "page_size": job.page_size}).sync_all()
-
-
-def ids(_: None, folder: Path) -> Iterator[str]:
-    with (folder / "messages.jsonl").open() as lines:
-        for message in map(json.loads, lines):
-            if message["type"] == "RECORD":
-                yield message["record"]["id"]

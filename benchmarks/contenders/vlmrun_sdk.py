@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
 from pathlib import Path
 
 from job import Job
 from server import API_KEY
 from vlmrun.client import VLMRun
+
+WRITES = "rows.jsonl"
 
 
 def read(job: Job, url: str, count: int, folder: Path) -> None:
@@ -19,9 +19,3 @@ def read(job: Job, url: str, count: int, folder: Path) -> None:
             for row in page:
                 out.write(row.model_dump_json() + "\n")
             skip += len(page)
-
-
-def ids(_: None, folder: Path) -> Iterator[str]:
-    with (folder / "rows.jsonl").open() as lines:
-        for row in map(json.loads, lines):
-            yield row["id"]

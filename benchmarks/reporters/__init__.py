@@ -1,1 +1,1 @@
-"""Ways to compute the numbers of a report: each has ``report(directory)``, which answers the totals."""
+"""Ways to read what a report reads: each has ``report(directory)``, which returns its numbers."""

@@ -13,7 +13,7 @@ def report(directory: Path) -> dict[str, dict[str, float]]:
     operator = PredictionsReportOperator(
         task_id="report",
         source=f"file://{directory}",
-        path=f"file://{directory.parent / 'report'}",
+        path=f"file://{Path.cwd()}/report",
         period=PERIOD,
     )
     return operator.execute({})["summary"]["measures"]

@@ -1,1 +1,1 @@
-"""Who waits: each module has ``wait(url, key, ids, seconds)``, which polls for what never finishes."""
+"""Who waits: each module has ``wait(url, key, ids, interval)``, which polls until the server ends it."""

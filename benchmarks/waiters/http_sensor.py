@@ -9,13 +9,8 @@ from airflow.providers.http.triggers.http import HttpSensorTrigger
 
 from waiters.loop import run_all
 
-INTERVAL = 5.0
 
-
-def wait(url: str, key: str, ids: list[str], seconds: float) -> None:
+def wait(url: str, key: str, ids: list[str], interval: float) -> None:
     connection = {"conn_type": "http", "host": url, "extra": {"Authorization": f"Bearer {key}"}}
     os.environ["AIRFLOW_CONN_HTTP_DEFAULT"] = json.dumps(connection)
-    run_all(
-        (HttpSensorTrigger(endpoint=f"predictions/not-{id_}", poke_interval=INTERVAL) for id_ in ids),
-        seconds,
-    )
+    run_all(HttpSensorTrigger(endpoint=f"predictions/not-{id_}", poke_interval=interval) for id_ in ids)

@@ -1,4 +1,4 @@
-"""What a triggerer does with triggers, for a while."""
+"""What a triggerer does with triggers, until all have ended."""
 
 from __future__ import annotations
 
@@ -7,14 +7,10 @@ from collections.abc import Iterable
 from typing import Any
 
 
-def run_all(triggers: Iterable[Any], seconds: float) -> None:
-    """Run triggers in one event loop until the time is up."""
+def run_all(triggers: Iterable[Any]) -> None:
+    """Run triggers in one event loop. Each ends when it has its answer or is refused."""
 
     async def run() -> None:
-        waits = [asyncio.create_task(anext(trigger.run())) for trigger in triggers]
-        await asyncio.wait(waits, timeout=seconds)
-        for wait in waits:
-            wait.cancel()
-        await asyncio.gather(*waits, return_exceptions=True)
+        await asyncio.gather(*(anext(trigger.run()) for trigger in triggers), return_exceptions=True)
 
     asyncio.run(run())

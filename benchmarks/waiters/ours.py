@@ -9,19 +9,14 @@ from airflow_provider_predictions.triggers.poller import Poller
 from airflow_provider_predictions.triggers.vlmrun import VlmRunPredictionsTrigger
 from waiters.loop import run_all
 
-INTERVAL = 5.0
 
-
-def wait(url: str, key: str, ids: list[str], seconds: float, interval: float = INTERVAL) -> None:
+def wait(url: str, key: str, ids: list[str], interval: float) -> None:
     Poller.shortest_interval = interval
     connection = {"conn_type": "vlmrun", "host": url, "password": key}
     os.environ["AIRFLOW_CONN_VLMRUN_DEFAULT"] = json.dumps(connection)
     run_all(
-        (
-            VlmRunPredictionsTrigger(
-                conn_id="vlmrun_default", poke_interval=interval, wait={"prediction_ids": [id_]}
-            )
-            for id_ in ids
-        ),
-        seconds,
+        VlmRunPredictionsTrigger(
+            conn_id="vlmrun_default", poke_interval=interval, wait={"prediction_ids": [id_]}
+        )
+        for id_ in ids
     )

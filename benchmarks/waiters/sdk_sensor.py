@@ -6,14 +6,11 @@ import time
 
 from vlmrun.client import VLMRun
 
-INTERVAL = 5.0
 
-
-def wait(url: str, key: str, ids: list[str], seconds: float) -> None:
-    end = time.monotonic() + seconds
+def wait(url: str, key: str, ids: list[str], interval: float) -> None:
     client = VLMRun(api_key=key, base_url=url)
-    while (start := time.monotonic()) < end:
+    while True:
         for id_ in ids:
             if client.predictions.get(id_).status == "completed":
                 return
-        time.sleep(max(0.0, min(start + INTERVAL, end) - time.monotonic()))
+        time.sleep(interval)
