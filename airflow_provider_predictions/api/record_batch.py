@@ -69,8 +69,8 @@ class RecordBatch(Sequence[Prediction]):
             return None
 
     @property
-    def turns(self) -> list[datetime | None]:
-        """The creation times of the records that tell whether these are in order."""
+    def times_to_compare(self) -> list[datetime | None]:
+        """Creation times that show whether the records are in order: if they are, the first and last."""
         if self.order:
             return [self.times[0], self.times[-1]]
         return [row.created_at for row in self._rows if row.fault is None] if self.rejected else self.times

@@ -93,7 +93,7 @@ class CursorPaginator(Paginator):
             raise MalformedAnswerError(f"{self.endpoint.title} sent a nextToken again: its pages are a loop")
         at.token, at.ended = token, token is None
         self._tokens.add(hash(token))
-        times = rows.turns
+        times = rows.times_to_compare
         self.check_order([at.above, *times] if at.above else times)
         if times:
             at.above = times[-1]

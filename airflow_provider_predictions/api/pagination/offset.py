@@ -180,7 +180,7 @@ class OffsetPaginator(Paginator):
         at.end.stop, at.end.is_near = None, False
 
     def _breaks_order(self, rows: RecordBatch) -> bool:
-        times, last = rows.turns, self.position.seen.last
+        times, last = rows.times_to_compare, self.position.seen.last
         return self.check_order([last, *times] if last and not self._shared_rows else times)
 
     def _read_on(self, rows: RecordBatch) -> Page:

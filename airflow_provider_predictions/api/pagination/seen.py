@@ -122,7 +122,7 @@ class SeenRows(Versioned, dict=True):
         """The common case, fast: each row has its own creation time, and all come in order."""
         if not (self.ordered and rows.order is self._is_behind):
             return False
-        first, last = rows.turns
+        first, last = rows.times_to_compare
         if not first or (self.last and not self._is_behind(self.last, first)):
             return False
         self.last, self.ties = last, {rows.ids[-1]}
