@@ -4,7 +4,7 @@
 # make test-marked     the other tests: a whole Airflow, browser, storage servers, kills, documentation
 # make test-all        both, so every test, on the newest Airflow
 # make test-matrix     what depends on versions: older Airflow, the lowest versions, newer Python; writes a table in
-#                      docs/versions.md. VERSIONS="2.11 python3.13" runs these alone
+#                      docs/versions.md. VERSIONS="2.11 python3.13" runs these alone, VERSIONS=prerelease the next Airflow
 # make environments    install what test-marked and test-matrix need; with --jobs, all at the same time
 # make durations       write how long each part of the tests took in its last run into docs/test-durations.md
 # make docs            build the documentation into site/

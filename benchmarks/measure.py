@@ -116,7 +116,7 @@ def convert(service: str, parts: Sequence[int], shape: str, paths: list[str] | N
     from airflow_provider_predictions.api.cradl import Cradl
     from airflow_provider_predictions.api.http.auth import BearerAuth
     from airflow_provider_predictions.api.vlmrun import VlmRun
-    from airflow_provider_predictions.storage.formats import make_format
+    from airflow_provider_predictions.storage.formats.factory import make_format
 
     kind, make = {"vlmrun": (VlmRun, records.vlmrun_rows), "cradl": (Cradl, records.cradl_rows)}[service]
     form = make_format(

@@ -1,8 +1,8 @@
 """Run the tests that depend on versions on each of them, some at a time, and write docs/versions.md.
 
-A version is a release of Airflow, such as ``2.11``; ``lowest``, the lowest versions that ``pyproject.toml``
-lets in; or a Python, such as ``python3.13``, with the newest Airflow. The row of the newest shows what
-``make test-all`` has left.
+A version is a release of Airflow, such as ``2.11``; ``prerelease``, the next one; ``lowest``, the lowest
+versions that ``pyproject.toml`` lets in; or a Python, such as ``python3.13``, with the newest Airflow. The row
+of the newest shows what ``make test-all`` has left.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from xml.etree import ElementTree
 from tables import write_table
 
 ROOT = Path(__file__).parent.parent
-VERSIONS = ("2.11", "3.0", "lowest", "python3.12", "python3.13")
+VERSIONS = ("2.11", "3.0", "lowest", "prerelease", "python3.12", "python3.13")
 COLUMNS = ("Airflow", "Python", "passed", "skipped", "failed", "missing features (available from)")
 LACKING = re.compile(r"(.*): from Airflow (\S+) on")
 """How a test says that it is skipped because Airflow lacks something; see ``tests/compat.py``."""

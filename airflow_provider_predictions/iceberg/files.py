@@ -14,8 +14,8 @@ import pyarrow.parquet as pq
 
 from airflow_provider_predictions.api.errors import ConfigurationError, DamagedLandingError
 from airflow_provider_predictions.iceberg.landing import CommittedLanding
-from airflow_provider_predictions.storage.formats import SUFFIXES
-from airflow_provider_predictions.storage.parquet import ROWS_PER_GROUP
+from airflow_provider_predictions.storage.formats.base import SUFFIXES
+from airflow_provider_predictions.storage.formats.parquet import ROWS_PER_GROUP
 
 if TYPE_CHECKING:
     from pyiceberg.table import Table

@@ -15,7 +15,9 @@ from airflow_provider_predictions.api.errors import ConfigurationError, DamagedL
 from airflow_provider_predictions.api.service import Service
 from airflow_provider_predictions.api.vlmrun import VlmRun
 from airflow_provider_predictions.storage.errors import named
-from airflow_provider_predictions.storage.formats import RECORDS, VALUES
+from airflow_provider_predictions.storage.formats.base import RECORDS, VALUES
+from airflow_provider_predictions.storage.formats.parquet import Parquet, ParquetFormat
+from airflow_provider_predictions.storage.formats.parquet_values import ParquetValues
 from airflow_provider_predictions.storage.landed import Landed, as_manifest
 from airflow_provider_predictions.storage.log import Entry, Log
 from airflow_provider_predictions.storage.manifest import (
@@ -26,8 +28,6 @@ from airflow_provider_predictions.storage.manifest import (
     rows_of,
     shape_of,
 )
-from airflow_provider_predictions.storage.parquet import Parquet, ParquetFormat
-from airflow_provider_predictions.storage.values import ParquetValues
 
 SERVICES: dict[str, type[Service[Any]]] = {service.name: service for service in (VlmRun, Cradl)}
 _INCREMENT = re.compile(r"(?P<root>.+)/[0-9]{8,}/[0-9a-f]{8}-[0-9a-f]{8}/?")

@@ -23,7 +23,7 @@ from sqlalchemy.exc import IntegrityError
 
 from airflow_provider_predictions.api.errors import ConfigurationError, ConflictError
 from airflow_provider_predictions.iceberg.files import MARK
-from airflow_provider_predictions.storage.formats import RECORDS
+from airflow_provider_predictions.storage.formats.base import RECORDS
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog

@@ -35,7 +35,8 @@ from airflow_provider_predictions.operators.xcom import storable
 from airflow_provider_predictions.storage.attempt import TaskRun
 from airflow_provider_predictions.storage.commit import LandingPath
 from airflow_provider_predictions.storage.errors import worker_disk
-from airflow_provider_predictions.storage.formats import RECORDS, Format, make_format
+from airflow_provider_predictions.storage.formats.base import RECORDS, Format
+from airflow_provider_predictions.storage.formats.factory import make_format
 from airflow_provider_predictions.storage.landing import Landing, forget
 from airflow_provider_predictions.storage.manifest import MANIFEST, Manifest
 from airflow_provider_predictions.storage.objects import prepare

@@ -12,7 +12,7 @@ from airflow_provider_predictions.api.incremental import LOOKBACK
 from airflow_provider_predictions.api.values import check_patterns
 from airflow_provider_predictions.operators.arguments import A_PATH, StoragePath
 from airflow_provider_predictions.operators.outcome import OnEmpty
-from airflow_provider_predictions.storage.formats import RECORDS, VALUES
+from airflow_provider_predictions.storage.formats.base import RECORDS, VALUES
 from airflow_provider_predictions.tasks.arguments import REQUIRED, Argument, Templated, declare
 
 MAX_PREFETCH = 32

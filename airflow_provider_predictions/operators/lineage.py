@@ -11,7 +11,7 @@ from airflow.providers.common.compat.sdk import BaseHook, BaseOperatorLink, Cont
 
 from airflow_provider_predictions._compat import AIRFLOW_V_3_0_PLUS
 from airflow_provider_predictions.storage.console import console_url, plain_url
-from airflow_provider_predictions.storage.formats import Format
+from airflow_provider_predictions.storage.formats.base import Format
 from airflow_provider_predictions.storage.manifest import Manifest, rows_of
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from airflow.providers.common.compat.sdk import ObjectStoragePath
 from airflow_provider_predictions.api.coercion import short
 from airflow_provider_predictions.api.errors import ConfigurationError, DamagedLandingError, StorageError
 from airflow_provider_predictions.api.state import VERSION
-from airflow_provider_predictions.storage.formats import RECORDS
+from airflow_provider_predictions.storage.formats.base import RECORDS
 from airflow_provider_predictions.storage.local import sha256_of
 from airflow_provider_predictions.storage.log import Log
 from airflow_provider_predictions.storage.manifest import Manifest, PartFacts, name_of, parts_of, shape_of

@@ -26,7 +26,7 @@ from airflow_provider_predictions.storage import checkpoint
 from airflow_provider_predictions.storage.attempt import Attempt
 from airflow_provider_predictions.storage.checkpoint import Progress
 from airflow_provider_predictions.storage.errors import warning_only
-from airflow_provider_predictions.storage.formats import RECORDS, Format
+from airflow_provider_predictions.storage.formats.base import RECORDS, Format
 from airflow_provider_predictions.storage.local import sha256_of
 from airflow_provider_predictions.storage.manifest import REJECTED, Manifest, Part, manifest
 from airflow_provider_predictions.storage.objects import get_file, put_file

@@ -18,7 +18,7 @@ from airflow_provider_predictions.api.limits import MAX_NAMED
 from airflow_provider_predictions.api.page import Observed, Page, count
 from airflow_provider_predictions.api.state import VERSION
 from airflow_provider_predictions.storage.console import plain_url
-from airflow_provider_predictions.storage.formats import RECORDS
+from airflow_provider_predictions.storage.formats.base import RECORDS
 from airflow_provider_predictions.storage.objects import read
 from airflow_provider_predictions.storage.partitions import FOLDER
 

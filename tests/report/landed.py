@@ -28,7 +28,7 @@ from airflow_provider_predictions.report.summary import Summary
 from airflow_provider_predictions.report.window import Window
 from airflow_provider_predictions.storage.attempt import TaskRun
 from airflow_provider_predictions.storage.commit import LandingPath
-from airflow_provider_predictions.storage.formats import make_format
+from airflow_provider_predictions.storage.formats.factory import make_format
 from airflow_provider_predictions.storage.landing import Landing
 from airflow_provider_predictions.storage.manifest import Manifest
 from airflow_provider_predictions.storage.objects import prepare

@@ -22,7 +22,7 @@ from airflow_provider_predictions.api.models import PageRequest, Prediction
 from airflow_provider_predictions.hooks.cradl import CradlHook
 from airflow_provider_predictions.hooks.vlmrun import VlmRunHook
 from airflow_provider_predictions.operators.xcom import WRITTEN, stored
-from airflow_provider_predictions.storage.formats import make_format
+from airflow_provider_predictions.storage.formats.factory import make_format
 from tests.api.services import CRADL, VLMRUN
 
 DEPTHS = (800, 900, 950, 10_000)

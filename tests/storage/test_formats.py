@@ -25,8 +25,8 @@ from airflow_provider_predictions.api.service import Service
 from airflow_provider_predictions.sandbox.data import Record
 from airflow_provider_predictions.sandbox.server import Sandbox
 from airflow_provider_predictions.sandbox.store import RecordStore
-from airflow_provider_predictions.storage.formats import make_format
-from airflow_provider_predictions.storage.parquet import ROWS_PER_GROUP
+from airflow_provider_predictions.storage.formats.factory import make_format
+from airflow_provider_predictions.storage.formats.parquet import ROWS_PER_GROUP
 from tests.faults import Fault
 from tests.given import LAND
 

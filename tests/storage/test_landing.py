@@ -18,7 +18,7 @@ from airflow_provider_predictions.api.models import Prediction
 from airflow_provider_predictions.api.page import Page
 from airflow_provider_predictions.api.vlmrun import VlmRun
 from airflow_provider_predictions.storage.attempt import Attempt, TaskRun, new_nonce
-from airflow_provider_predictions.storage.formats import make_format
+from airflow_provider_predictions.storage.formats.factory import make_format
 from airflow_provider_predictions.storage.landing import Landing
 from airflow_provider_predictions.storage.scratch_dir import LIFETIME, Workspace
 from tests.given import untagged

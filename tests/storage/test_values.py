@@ -23,8 +23,8 @@ from airflow_provider_predictions.api.limits import MAX_VALUE_DEPTH
 from airflow_provider_predictions.api.vlmrun import VlmRun
 from airflow_provider_predictions.sandbox.server import Sandbox
 from airflow_provider_predictions.sandbox.store import RecordStore
-from airflow_provider_predictions.storage.formats import make_format
-from airflow_provider_predictions.storage.values import ROWS_PER_GROUP
+from airflow_provider_predictions.storage.formats.factory import make_format
+from airflow_provider_predictions.storage.formats.parquet_values import ROWS_PER_GROUP
 from benchmarks import records
 from tests.api.services import CRADL, VLMRUN
 from tests.given import DONE, LAND, context_of

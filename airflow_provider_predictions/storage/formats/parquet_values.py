@@ -20,8 +20,8 @@ from airflow_provider_predictions.api.models import Prediction
 from airflow_provider_predictions.api.spelled_json import spelled
 from airflow_provider_predictions.api.values import Choice, Values
 from airflow_provider_predictions.api.wording import counted, listed
-from airflow_provider_predictions.storage.formats import VALUES
-from airflow_provider_predictions.storage.parquet import ParquetFormat, clean
+from airflow_provider_predictions.storage.formats.base import VALUES
+from airflow_provider_predictions.storage.formats.parquet import ParquetFormat, clean
 
 log = logging.getLogger(__name__)
 

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from airflow_provider_predictions.api.json_slices import joined, members, value_or_text
 from airflow_provider_predictions.api.models import Column, as_time
-from airflow_provider_predictions.storage.formats import Format
+from airflow_provider_predictions.storage.formats.base import Format
 
 ROWS_PER_GROUP = 5_000
 OTHER = "other"

@@ -1,0 +1,1 @@
+"""The formats of parts: JSON Lines, Parquet of records, Parquet of values."""
