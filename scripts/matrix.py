@@ -1,8 +1,8 @@
 """Run the tests that depend on versions on each of them, some at a time, and write docs/versions.md.
 
 A version is a release of Airflow, such as ``2.11``; ``prerelease``, the next one; ``lowest``, the lowest
-versions that ``pyproject.toml`` lets in; or a Python, such as ``python3.13``, with the newest Airflow. The row
-of the newest shows what ``make test-all`` has left.
+versions that ``pyproject.toml`` lets in; or a Python, such as ``python3.13``, with the newest Airflow. The
+row of the newest shows what ``make test-all`` has left.
 """
 
 from __future__ import annotations

@@ -131,7 +131,7 @@ MAX_ROWS_PER_PAGE = 1000
 MAX_PAGE_BYTES = 8 << 20
 """Bytes of a page of a poll, as far as the size of a record is known. Reading a page holds the event loop."""
 MAX_COLUMN_BYTES = 8 << 20
-"""Bytes of a page that is read by column. It is in memory twice; a larger page is read row by row."""
+"""Bytes of records that are in memory twice. A larger page is read row by row, and written in pieces."""
 MAX_SINGLE_LOOKUPS = 5
 """Ids that a poll looks up one by one. VLM Run's standard plan allows ten requests a minute."""
 MAX_FAILED_LOOKUPS = 3

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import cache, cached_property
 from itertools import compress, repeat
@@ -44,9 +44,20 @@ class RecordBatch(Sequence[Prediction]):
         return self._given
 
     @property
-    def text(self) -> bytes | memoryview:
-        """The records, with line breaks between them."""
-        return b"\n".join([row.raw for row in self._rows])
+    def texts(self) -> Iterator[tuple[bytes | memoryview, int]]:
+        """The records in pieces, with line breaks between them, and how many a piece holds.
+
+        A piece is a copy, so a large page is not joined as a whole.
+        """
+        lines, size = [], 0
+        for row in self._rows:
+            lines.append(row.raw)
+            size += len(row.raw)
+            if size >= MAX_COLUMN_BYTES:
+                yield b"\n".join(lines), len(lines)
+                lines, size = [], 0
+        if lines:
+            yield b"\n".join(lines), len(lines)
 
     @cached_property
     def rejected(self) -> tuple[Prediction, ...]:
@@ -131,12 +142,16 @@ class ColumnBatch(RecordBatch):
     @cached_property
     @override
     def _rows(self) -> Sequence[Prediction]:
-        rows = zip(*self._columns, bytes(self.text).split(b"\n"), strict=True)
+        rows = zip(*self._columns, bytes(self._view).split(b"\n"), strict=True)
         return [Prediction(*row) for row in rows]
 
     @property
     @override
-    def text(self) -> memoryview:
+    def texts(self) -> Iterator[tuple[memoryview, int]]:
+        yield self._view, len(self)
+
+    @property
+    def _view(self) -> memoryview:
         return memoryview(self._text)[self._start : self._end]
 
     @override

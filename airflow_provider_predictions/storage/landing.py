@@ -103,13 +103,14 @@ class Landing:
         progress = self.progress
         progress.totals.add(page, self.asked)
         records, rejected, done, old = page.records, RecordBatch(page.rejected), len(progress.parts), []
-        if rejected:
-            progress.rejected.write(rejected.text, len(rejected))
+        for text, count in rejected.texts:
+            progress.rejected.write(text, count)
         if records:
             progress.ids.write(_ids(records), 1)
         while records:
             fitting = records[: self._batch - progress.spool.count]
-            progress.spool.write(fitting.text, len(fitting))
+            for text, count in fitting.texts:
+                progress.spool.write(text, count)
             records = records[len(fitting) :]
             if progress.spool.count == self._batch:
                 old.append(self._close_batch())

@@ -13,8 +13,10 @@ from typing import Any
 from zlib import crc32
 
 import pytest
+from msgspec import structs
 
 from airflow_provider_predictions.api.errors import MalformedAnswerError
+from airflow_provider_predictions.api.limits import MAX_COLUMN_BYTES
 from airflow_provider_predictions.api.models import Prediction
 from airflow_provider_predictions.api.page import Observed, Page
 from airflow_provider_predictions.api.pagination.base import Paginator
@@ -131,8 +133,15 @@ def test_each_page_gives_the_same_rows_by_column_as_row_by_row(service: Service[
             assert (rows.ids, rows.statuses, rows.times, rows.groups) == (
                 wanted.ids, wanted.statuses, wanted.times, wanted.groups
             ), f"seed {seed}"  # fmt: skip
-            assert bytes(rows.text) == wanted.text
+            assert text_of(rows) == text_of(wanted)
     assert by_column > len(seeds) / 4
+
+
+def text_of(batch: RecordBatch) -> bytes:
+    """What is written of a batch, but for its last line break."""
+    pieces = [bytes(text) for text, _ in batch.texts]
+    assert sum(count for _, count in batch.texts) == len(batch)
+    return b"\n".join(pieces)
 
 
 def usual_rows(service: Service[Any], count: int, separators: tuple[str, str] = SEPARATORS[0]) -> RecordBatch:
@@ -150,7 +159,7 @@ def usual_rows(service: Service[Any], count: int, separators: tuple[str, str] = 
 def test_a_usual_page_is_read_by_column(service: Service[Any], separators: tuple[str, str]) -> None:
     rows = usual_rows(service, 3, separators)
 
-    assert bytes(rows.text).split(b"\n") == [row.raw for row in rows]
+    assert text_of(rows).split(b"\n") == [row.raw for row in rows]
 
 
 @pytest.mark.parametrize(
@@ -184,9 +193,9 @@ def test_a_slice_holds_the_columns_and_the_text_of_its_rows(
     part, wanted = rows[start:stop], [*rows][start:stop]
 
     assert part == wanted
-    assert bytes(part.text) == b"\n".join(row.raw for row in wanted)
+    assert text_of(part) == b"\n".join(row.raw for row in wanted)
     assert part[1:].ids == [row.id for row in wanted[1:]]
-    assert bytes(part[1:].text) == b"\n".join(row.raw for row in wanted[1:])
+    assert text_of(part[1:]) == b"\n".join(row.raw for row in wanted[1:])
     assert Observed.of(part) == Observed.of(wanted)
 
 
@@ -291,8 +300,17 @@ def test_what_a_landing_does_with_usual_pages_makes_no_predictions(service: Serv
     rows = usual_rows(service, 6)
     Observed.of(rows)
     for part in (rows, rows[1:], rows[:4], rows[6:], rows.select([True] * 6)):
-        columns = (part.ids, part.span, part.text, part.rejected, part.without_values)
+        columns = (part.ids, part.span, [*part.texts], part.rejected, part.without_values)
         assert len(columns) == 5
         assert "_rows" not in vars(part)
     assert service.filters().choose(rows) is rows
     assert "_rows" not in vars(rows)
+
+
+def test_a_large_page_is_written_in_pieces(service: Service[Any]) -> None:
+    row = usual_rows(service, 1)[0]
+    large = structs.replace(row, raw=row.raw.ljust(MAX_COLUMN_BYTES // 3))
+    pieces = [*RecordBatch([large] * 10).texts]
+
+    assert [count for _, count in pieces] == [4, 4, 2]
+    assert b"\n".join(bytes(text) for text, _ in pieces) == b"\n".join([large.raw] * 10)
