@@ -47,8 +47,7 @@ def judge_values(content: Manifest, most: int | None) -> str:
     :param most: how many are allowed; None for any number.
     :raises MissingValuesError: for more.
     """
-    # An earlier attempt with an older version of this package did not count them.
-    if not (missing := content.get("values_missing", 0)):
+    if not (missing := content["values_missing"]):
         return ""
     named = content["values_missing_ids"]
     ids = ", ".join(id_[:MAX_MESSAGE_LENGTH] for id_ in named) + (", …" if missing > len(named) else "")
