@@ -17,7 +17,10 @@ BATCH = 4
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, default=8765)
-    with Sandbox(port=parser.parse_args().port, count=250) as sandbox, suppress(KeyboardInterrupt):
+    with (
+        Sandbox(port=parser.parse_args().port, count=250, moving=BATCH) as sandbox,
+        suppress(KeyboardInterrupt),
+    ):
         print(f"Serving VLM Run and Cradl at {sandbox.url}; stop with Ctrl-C.")
         print(f"Every {EVERY} seconds, {BATCH} new predictions come in. For Airflow, set")
         print()
@@ -30,10 +33,10 @@ def main() -> None:
 
 
 def receive(sandbox: Sandbox) -> None:
-    """Let predictions come in, without an end."""
+    """Let more predictions come in, without an end."""
     while True:
-        sandbox.receive(BATCH)
         time.sleep(EVERY)
+        sandbox.receive(BATCH)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import signal
 from contextlib import suppress
 from pathlib import Path
 
-from incoming import receive
+from incoming import BATCH, receive
 from stack import Airflow, add_examples
 
 from airflow_provider_predictions.sandbox.server import Sandbox
@@ -40,7 +40,7 @@ def serve() -> None:
     shutil.rmtree(HOME, ignore_errors=True)
     count = add_examples(HOME)
     print("Starting a whole Airflow; this takes about a minute ...", flush=True)
-    with Sandbox(count=250) as sandbox, Airflow(HOME) as airflow:
+    with Sandbox(count=250, moving=BATCH) as sandbox, Airflow(HOME) as airflow:
         airflow.connect(sandbox)
         airflow.until("parsed", lambda: len(airflow.get("/dags")["dags"]) >= count, 120)
         print(guide(airflow.url, sandbox), flush=True)

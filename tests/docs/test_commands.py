@@ -11,10 +11,12 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
-from tests.conftest import SERVICES
+from tests.conftest import SERVICES, on_request
 from tests.docs.blocks import BLOCKS, COMMANDS, LANDED, ROOT, looks_like
+from tests.faults import FaultySandbox
 
 pytestmark = pytest.mark.docs
 
@@ -62,17 +64,33 @@ def incoming() -> Iterator[list[str]]:
         server.terminate()
 
 
-def test_the_tutorial_works_as_written(incoming: list[str], tmp_path: Path) -> None:
-    """In a shell that knows nothing of Airflow; the sandbox stands in for the account, too."""
+def test_predictions_come_in_at_the_sandbox_of_the_tutorial(incoming: list[str]) -> None:
+    (export,) = [line for line in incoming if "AIRFLOW_CONN_VLMRUN_DEFAULT" in line]
+    connection = json.loads(shlex.split(export)[1].split("=", 1)[1])
+
+    listed = httpx.get(
+        f"{connection['host']}/predictions",
+        params={"limit": 1000}, headers={"Authorization": f"Bearer {connection['password']}"},
+    )  # fmt: skip
+
+    assert len(listed.json()) >= 250 + 4
+
+
+def test_the_tutorial_works_as_written(sandbox: FaultySandbox, tmp_path: Path) -> None:
+    """In a shell that knows nothing of Airflow. The sandbox stands in for the account, too.
+
+    Predictions come in at the first poll, however late that is, so the tutorial waits for them.
+    """
+    sandbox.vlmrun.fill(250)
+    on_request(sandbox, "vlmrun", 1, lambda: sandbox.receive(4))
     blocks = [block for block in BLOCKS if block.place.startswith("docs/tutorial.md")]
     (dag,) = [block for block in blocks if block.language == "python"]
     before, run, look, page, account = [
         block for block in blocks
         if block.language == "bash" and not re.search(r"make|incoming\.py|standalone", block.code)
     ]  # fmt: skip
-    exports = [line for line in incoming if line.startswith("export")]
-    given = dict(shlex.split(line)[1].split("=", 1) for line in exports)
-    connection = json.loads(given["AIRFLOW_CONN_VLMRUN_DEFAULT"])
+    exports = [f"export {name}={shlex.quote(value)}" for name, value in sandbox.environment().items()]
+    connection = sandbox.connection("vlmrun")
     real = account.code.replace("--conn-type", f"--conn-host {connection['host']} --conn-type")
     tmp_path.joinpath(".venv").symlink_to(sys.prefix)
     save = f"cat >{dag.title} <<'END'\n{dag.code}END\n"
