@@ -37,8 +37,9 @@ from airflow_provider_predictions.api.waiting.decide import Wait
 from airflow_provider_predictions.operators import arguments, xcom
 from airflow_provider_predictions.operators.outlets import identity
 from airflow_provider_predictions.report import source, words
-from airflow_provider_predictions.storage import attempt, errors, manifest, objects, parquet
+from airflow_provider_predictions.storage import attempt, errors, manifest, objects
 from airflow_provider_predictions.storage.checkpoint import Progress
+from airflow_provider_predictions.storage.formats import parquet
 from airflow_provider_predictions.storage.log import Entry
 from airflow_provider_predictions.storage.state import Index, State
 from airflow_provider_predictions.storage.stored import decode
