@@ -35,11 +35,13 @@ class Memory(Versioned):
     :ivar landed: id -> creation time of landed predictions that are not older.
     :ivar unmet: id -> since when the list lacks it, for those in ``landed`` whose creation time does not tell
         when to forget them.
+    :ivar begin: the ``created_after`` of the first run. What is older never lands.
     """
 
     watermark: datetime | None = None
     landed: dict[str, datetime | None] = msgspec.field(default_factory=dict)
     unmet: dict[str, datetime] = msgspec.field(default_factory=dict)
+    begin: datetime | None = None
 
 
 class Counts(msgspec.Struct):
@@ -80,6 +82,8 @@ class IncrementalCursor:
     :param max_age: unfinished predictions older than this are given up; None to wait for ever.
     :param rejected: id -> time of the report, for rows that are not records and that earlier runs reported.
     :param lookback: how far the watermark stays behind the newest row and the service's clock.
+    :param created_after: where the first run begins. Later runs continue from their memory: a template may
+        move this past what is unfinished.
     """
 
     terminal: Collection[str]
@@ -96,9 +100,19 @@ class IncrementalCursor:
     _saw_all: bool = field(default=True, compare=False)
 
     @property
+    def begin(self) -> datetime | None:
+        """Where the first run begins, or has begun."""
+        return self.memory.begin if self.memory.watermark else self.created_after
+
+    @property
+    def _is_to_begin(self) -> bool:
+        """Whether the landings begin in the future, so that a later run will be the first."""
+        return self.begin is not None and self.clock.is_to_come(self.begin)
+
+    @property
     def start(self) -> datetime | None:
         """Rows older than this are not read. None reads the whole list."""
-        return max((time for time in (self.memory.watermark, self.created_after) if time), default=None)
+        return max((time for time in (self.memory.watermark, self.begin) if time), default=None)
 
     def keep(self, page: Page) -> Page:
         """The page without rows that do not land now, and without rejected rows that were reported before."""
@@ -162,7 +176,10 @@ class IncrementalCursor:
     def has_moved(self) -> bool:
         """Whether the watermark has moved far enough to commit a run that lands nothing."""
         start, reached = self.start, self.next_watermark
-        return reached is not None and (start is None or reached - start >= STEP)
+        if reached is None or self._is_to_begin:
+            return False
+        # The second run must know where the first one began.
+        return self.memory.watermark is None or start is None or reached - start >= STEP
 
     def next_memory(self, keys: Iterable[tuple[str, datetime | None]], *, complete: bool = True) -> Memory:
         """What the next run must know.
@@ -183,7 +200,7 @@ class IncrementalCursor:
             for id_, since in before.unmet.items()
             if id_ in before.landed and id_ not in self._observed
         }
-        return Memory(watermark, landed, unmet | gone)
+        return Memory(watermark, landed, unmet | gone, None if self._is_to_begin else self.begin)
 
     def next_rejected(self, ids: Iterable[str]) -> dict[str, datetime]:
         """Id -> time of the report, for rejected rows that the next run must not report again.

@@ -117,11 +117,31 @@ def test_the_first_and_the_last_moment_that_there_are_end_nothing() -> None:
 
 
 def test_a_window_that_begins_in_the_future_moves_no_watermark_there() -> None:
-    run = cursor(watermark=NOON - 2 * HOUR, created_after=NOON + YEARS, clock=at(NOON))
+    run = cursor(created_after=NOON + YEARS, clock=at(NOON))
 
     assert run.start == NOON + YEARS
+    assert not run.has_moved
     assert kept(run, row("a", created=END)) == ["a"]
     assert run.next_watermark == NOON - HOUR
+    assert run.next_memory([("a", END)]).begin is None
+
+
+def test_only_the_first_run_decides_where_the_landings_begin() -> None:
+    """A template moves ``created_after`` from run to run, past what is unfinished."""
+    for rows in [(row("a", "running", NOON - 2 * HOUR),), (row("n", created=None),), ()]:
+        first = cursor(created_after=NOON - 3 * HOUR, clock=at(NOON))
+        kept(first, *rows)
+        assert first.has_moved
+        memory = first.next_memory([])
+        for later in (NOON - 9 * HOUR, NOON, None):
+            then = replace(cursor(created_after=later, clock=at(NOON + HOUR)), memory=memory)
+            assert then.start == NOON - 3 * HOUR
+            assert then.next_memory([]).begin == NOON - 3 * HOUR
+
+    start = cursor(created_after=NOON, clock=at(NOON))
+    kept(start, row("a"))
+    then = replace(cursor(clock=at(NOON + HOUR / 2)), memory=start.next_memory([("a", NOON)]))
+    assert (then.memory.watermark, then.start) == (NOON - HOUR, NOON)
 
 
 def runs_until_forgotten(landed: dict[str, datetime | None], others: list[Prediction], **given: Any) -> int:
@@ -156,7 +176,7 @@ def test_what_a_run_may_have_missed_is_remembered() -> None:
     """A list in order is not read to its end, where a row without a creation time may lie."""
     assert runs_until_forgotten({"n": None}, []) == 100
     assert runs_until_forgotten({"a": END}, [], complete=False) == 100
-    assert runs_until_forgotten({"a": NOON + YEARS}, [], created_after=END) == 100
+    assert runs_until_forgotten({"a": NOON + YEARS}, [], begin=END) == 100
 
 
 def test_a_row_that_was_gone_for_less_than_the_look_back_does_not_land_again() -> None:

@@ -123,6 +123,21 @@ def test_every_prediction_lands_once_whatever_happens_between_the_runs(
     assert sorted(runs.landed()) == ids(record_store.rows)
 
 
+def test_a_start_that_moves_with_the_runs_leaves_nothing_out(runs: Runs, record_store: RecordStore) -> None:
+    """As ``created_after="{{ data_interval_start }}"`` moves it."""
+    start = datetime.now(UTC) - timedelta(days=5)
+    record_store.add(created=start - timedelta(days=1))
+    assert runs(created_after=start)["count"] == 0
+    late = record_store.add(created=start + timedelta(hours=1), work=ENDLESS)
+    assert runs(created_after=start + timedelta(days=1))["incremental"]["unfinished"] == 1
+    record_store.add(created=start + timedelta(days=2))
+    runs(created_after=start + timedelta(days=2))
+    finish(late)
+
+    assert runs(created_after=start + timedelta(days=3))["count"] == 1
+    assert sorted(runs.landed()) == ids(record_store.rows[:-1])
+
+
 def test_rows_in_no_order_land_once(runs: Runs, record_store: RecordStore) -> None:
     record_store.fill(40, days=5)
     random.Random(3).shuffle(record_store.rows)
