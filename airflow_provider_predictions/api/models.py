@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -14,6 +15,10 @@ from pydantic import BaseModel, ValidationError, ValidatorFunctionWrapHandler, f
 
 T = TypeVar("T")
 _parse = datetime.fromisoformat
+_SPELLED = re.compile(
+    r"(\d{4})-?(\d\d)-?(\d\d)[T ]?(\d\d):?(\d\d):?(\d\d)(\.\d{1,6})?(Z|[+-]\d\d:?\d\d)", re.ASCII
+)
+"""How Cradl may write a time. Python does not read all of it."""
 # Converting year 1 or 9999 to UTC can overflow.
 _UNREADABLE = (ValueError, OverflowError)
 WITHOUT_OFFSET = (len("2026-01-01T00:00:00"), len("2026-01-01T00:00:00.000000"))
@@ -119,17 +124,23 @@ class ListEndpoint(Generic[T]):
 def as_time(value: object) -> datetime | None:
     """Read a timestamp. Without an offset it is UTC. An unreadable one is None.
 
-    VLM Run documents UTC and sends ``created_at`` without an offset. Cradl's pattern allows a space for the
-    T, and offsets without a colon.
+    VLM Run documents UTC and sends ``created_at`` without an offset. In Cradl's pattern, each separator may
+    be missing, and a space may stand for the T.
     """
     if not isinstance(value, str):
         return None
+    # Python 3.11 reads 20261101120000Z as midnight: it takes any character for the T.
+    has_separator = not (value[8:9].isdigit() and value[10:11].isdigit())
     try:
-        return _parse(f"{value}Z") if len(value) in WITHOUT_OFFSET else _as_utc(_parse(value))
+        if has_separator:
+            return _parse(f"{value}Z") if len(value) in WITHOUT_OFFSET else _as_utc(_parse(value))
     except _UNREADABLE:
         pass
     try:
-        return _as_utc(_parse(value))  # it may have an offset, but the length of one without
+        if spelled := _SPELLED.fullmatch(value):
+            return _as_utc(_parse(spelled.expand(r"\1-\2-\3T\4:\5:\6\7\8")))
+        # It may have an offset, but the length of one without.
+        return _as_utc(_parse(value)) if has_separator else None
     except _UNREADABLE:
         return None
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import cache, cached_property
 from itertools import compress, repeat
-from operator import add, attrgetter, gt, lt
+from operator import add, attrgetter, gt, itemgetter, lt
 from typing import Any, overload
 
 import msgspec
@@ -179,8 +179,9 @@ def read_usual(body: bytes, start: int, end: int, envelope: type[msgspec.Struct]
     line break before, and there are as many lines as objects. Cut within a record, brackets would not match.
 
     Unusual are records that begin with different members, other white space between them, an id, a status
-    or a creation time that is missing, empty or no text, a time that is not in UTC, and what msgspec refuses.
-    So is a page of more than ``MAX_COLUMN_BYTES``, since it would be in memory twice.
+    or a creation time that is missing, empty or no text, a time that is not in UTC or has neither T nor space
+    behind its date, and what msgspec refuses. So is a page of more than
+    ``MAX_COLUMN_BYTES``, since it would be in memory twice.
 
     :param body: holds the array, from ``start`` to ``end``.
     :param envelope: see ``Service.envelope``.
@@ -199,9 +200,11 @@ def read_usual(body: bytes, start: int, end: int, envelope: type[msgspec.Struct]
         is_naive = set(map(len, created)).issubset(WITHOUT_OFFSET)
         times = list(map(datetime.fromisoformat, map(add, created, repeat("Z")) if is_naive else created))
         is_cut = text.find(b"\n", _after_lines(text, start, len(rows) - 1), end) < 0
-    except (msgspec.DecodeError, ValueError, RecursionError):
+        has_usual_times = {"T", " "}.issuperset(map(itemgetter(10), created))
+        has_usual_times &= set(map(attrgetter("tzinfo"), times)) == {UTC}
+    except (msgspec.DecodeError, ValueError, IndexError, RecursionError):
         return None
-    is_usual = is_cut and all(ids) and all(statuses) and set(map(attrgetter("tzinfo"), times)) == {UTC}
+    is_usual = is_cut and has_usual_times and all(ids) and all(statuses)
     return ColumnBatch((ids, statuses, times, groups), text, start + 1, end - 1) if is_usual else None
 
 

@@ -35,6 +35,8 @@ TIMES = [
     None, 1767225600, True, ["2026-01-01T00:00:00"],
 ]  # fmt: skip
 WORDS = ["completed", "succeeded", "failed", "pending", "new \u00e9", "", None, 7, {"a": 1}, "\ud800"]
+SPELLINGS = [*["2026-01-01T00:{:02}:{:02}"] * 4, "2026010100{:02}{:02}Z", "2026-01-0100{:02}{:02}+00:00"]
+"""Of all times of a page."""
 NESTED = [
     '},{"id":', '"}, {"id": ', [{"id": 1}, {"id": 2}], {"predictions": [{"id": 1}, {"id": 2}]}, "line\nbreak",
     "\\", "}]", "[{", [[]], 1e400, 10**30, {"predictionId": "x"},
@@ -53,6 +55,7 @@ class Pages:
         self.rng = random.Random(seed)
         self.service = service
         self.oddity = self.rng.choice([0, 0, 0.02, 0.3])
+        self.spelling = self.rng.choice(SPELLINGS) if seed else SPELLINGS[0]
         self.separators = self.rng.choice(SEPARATORS if self.oddity else SEPARATORS[:2])
 
     def _some(self, usual: Any, odd: list[Any]) -> Any:
@@ -62,7 +65,7 @@ class Pages:
         id_, created, group = NAMES[self.service.name]
         record = {
             id_: self._some(f"id-{number:04}", ["", None, 5, "id-0001", "\ud800", "a\nb"]),
-            created: self._some(f"2026-01-01T00:{number // 60:02}:{number % 60:02}", TIMES),
+            created: self._some(self.spelling.format(*divmod(number, 60)), TIMES),
             "status": self._some("completed", WORDS),
             group: self._some("a", [None, "b", 3]),
             "response": self._some({"n": number}, NESTED),

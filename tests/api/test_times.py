@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from datetime import UTC, datetime
 
 import pytest
@@ -35,8 +36,17 @@ def test_a_time_is_read_in_utc_however_it_is_written(text: str) -> None:
     assert found.tzinfo is UTC
 
 
+def test_each_spelling_that_the_pattern_of_cradl_allows_is_read() -> None:
+    marks = ["-", ""], ["-", ""], [" ", "T", ""], [":", ""], [":", ""], ["", ".0", ".000000"]
+    offsets = ["Z", "+00:00", "+0000"]
+
+    for year, month, gap, hour, minute, fraction, offset in itertools.product(*marks, offsets):
+        text = f"2026{year}11{month}01{gap}12{hour}00{minute}00{fraction}{offset}"
+        assert as_time(text) == NOON, text
+
+
 @pytest.mark.parametrize(
-    "value", ["", "soon", "2026-13-01T12:00:00", "9999-12-31T23:59:59-01:00", None, 7, NOON]
+    "value", ["", "soon", "2026-13-01T12:00:00", "9999-12-31T23:59:59-01:00", "2026110112000Z", None, 7, NOON]
 )
 def test_what_is_no_text_of_a_time_is_none(value: object) -> None:
     assert as_time(value) is None
