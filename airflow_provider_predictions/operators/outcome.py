@@ -14,6 +14,7 @@ from airflow.providers.common.compat.sdk import (
 
 from airflow_provider_predictions.api.errors import MissingValuesError, RejectedRowsError
 from airflow_provider_predictions.api.limits import MAX_MESSAGE_LENGTH
+from airflow_provider_predictions.api.wording import counted
 from airflow_provider_predictions.storage.manifest import Manifest
 
 OnEmpty = Literal["warn", "skip", "fail", "ignore"]
@@ -71,10 +72,10 @@ def judge_rejected(content: Manifest, most: int | None) -> None:
     """
     if most is not None and content["rejected"] > most:
         raise RejectedRowsError(
-            f"max_rejected: {content['rejected']} rows are no records "
-            f"({_counted(content['rejected_reasons'])}); they are kept in {content['rejected_uri']}. "
-            f"The other {content['count']} have landed. To let such rows pass, raise max_rejected or set it "
-            "to None"
+            f"max_rejected: found {counted(content['rejected'], 'row')} without a record "
+            f"({_counted(content['rejected_reasons'])}), kept in {content['rejected_uri']}. "
+            f"Landed {counted(content['count'], 'record')}. To let such rows pass, raise max_rejected or set "
+            "it to None"
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import re
 from collections.abc import Callable, Iterator
@@ -20,6 +21,8 @@ from airflow_provider_predictions.api.limits import MAX_MESSAGE_LENGTH
 log = logging.getLogger(__name__)
 
 _QUERY = re.compile(r"\?\S*")
+_OF_THE_PATH = (errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP, errno.EROFS)
+"""A local path that no retry can write to."""
 
 
 def explained(done: str, target: ObjectStoragePath, *but: type[Exception]) -> AbstractContextManager[None]:
@@ -117,6 +120,8 @@ def _explain(error: Exception, what: str) -> PredictionsError:
         return ConfigurationError(
             f"{what}. Let the connection in path, or the worker's user, list, read, write and delete there"
         )
+    if isinstance(error, OSError) and error.errno in _OF_THE_PATH:
+        return ConfigurationError(f"{what}. Correct path, or what lies there")
     return StorageError(f"{what}. A retry may succeed")
 
 

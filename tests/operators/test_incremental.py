@@ -234,7 +234,7 @@ def test_a_row_that_is_no_record_is_told_of_once_though_its_run_was_interrupted(
     with pytest.raises(PredictionsError):
         runs(context_of("monday", 1), page_size=20)
     connections.wire.clear()
-    with pytest.raises(AirflowFailException, match="max_rejected: 1 rows"):
+    with pytest.raises(AirflowFailException, match="max_rejected: found 1 row "):
         runs(context_of("monday", 2), page_size=20)
 
     assert runs(context_of("tuesday"), page_size=20)["rejected"] == 0
@@ -341,7 +341,7 @@ def test_a_row_that_is_no_record_fails_one_run_and_no_other(
         replace(record_store.kind, show=lambda row, *how: b"5" if row.id == odd else show(row, *how)),
     )
 
-    with pytest.raises(AirflowFailException, match=r"max_rejected: 1 rows are no records .*_rejected"):
+    with pytest.raises(AirflowFailException, match=r"max_rejected: found 1 row without a record .*_rejected"):
         runs(context_of("monday"))
     again = runs(context_of("tuesday"))
     record_store.add()

@@ -85,6 +85,8 @@ def test_a_status_is_found_in_the_errors_of_each_library(error: Exception | None
         (botocore(403), ConfigurationError, "Let the connection in path"),
         (botocore(500), StorageError, "A retry may succeed"),
         (OSError(errno.ENOSPC, "No space left"), StorageError, "No space left. A retry may succeed"),
+        (NotADirectoryError(errno.ENOTDIR, "Not a directory"), ConfigurationError, "Correct path"),
+        (OSError(errno.EROFS, "Read-only file system"), ConfigurationError, "Correct path"),
         (LibraryError("MAX"), StorageError, "MAX. A retry may succeed"),
         (TimeoutError(), StorageError, "no answer in time. A retry may succeed"),
         (LibraryError("GET /key?signature=x failed.\n<Body/>"), StorageError, "GET /key failed. A retry"),

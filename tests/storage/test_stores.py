@@ -270,7 +270,7 @@ def test_too_many_rejected_rows_fail_the_task_once_all_has_landed(
     record_store.fill(20)
     show(ROWS)
 
-    with pytest.raises(AirflowFailException, match=r"max_rejected: 4 .*_rejected"):
+    with pytest.raises(AirflowFailException, match=r"max_rejected: found 4 rows .*_rejected"):
         land(store / "x", max_rejected=0)
 
     assert (committed(store / "x")["count"], committed(store / "x")["rejected"]) == (16, 4)
