@@ -180,8 +180,8 @@ def read_usual(body: bytes, start: int, end: int, envelope: type[msgspec.Struct]
 
     Unusual are records that begin with different members, other white space between them, an id, a status
     or a creation time that is missing, empty or no text, a time that is not in UTC or has neither T nor space
-    behind its date, and what msgspec refuses. So is a page of more than
-    ``MAX_COLUMN_BYTES``, since it would be in memory twice.
+    behind its date, and what msgspec refuses. So is a page of more than ``MAX_COLUMN_BYTES``, since it would
+    be in memory twice.
 
     :param body: holds the array, from ``start`` to ``end``.
     :param envelope: see ``Service.envelope``.
