@@ -20,7 +20,7 @@ from airflow_provider_predictions.tasks.declaration import (
     naming,
     parameters,
 )
-from airflow_provider_predictions.tasks.references import is_reference
+from airflow_provider_predictions.tasks.references import MappedValue, is_reference
 
 __all__ = ["REQUIRED", "Argument", "ArgumentsTask", "Templated", "declare", "naming"]
 _OF_AIRFLOW, _OF_SENSORS = (
@@ -179,13 +179,16 @@ def _initializer(cls: type[ArgumentsTask]) -> Callable[..., None]:
 
     def __init__(self: ArgumentsTask, **kwargs: Any) -> None:  # noqa: N807
         self.check_names(kwargs)
+        passed = kwargs.keys() if self._BaseOperator__from_mapped else ()
+        # Airflow resolves mapped values before it creates an instance: None is what one came to.
+        nothing = {name: MappedValue() for name in passed if name in self.declared and kwargs[name] is None}
         # What an author's __init__ has set before it calls this one also counts.
         own = {
             name: kwargs.pop(name, vars(self).get(name, self.default(made)))
             for name, made in self.declared.items()
         }
         of_airflow = {name: value for name, value in own.items() if name in _OF_AIRFLOW}
-        self._given = own
+        self._given = own | nothing
         super(ArgumentsTask, self).__init__(**kwargs, **of_airflow)
         for name in own.keys() - of_airflow.keys():
             setattr(self, name, own[name])

@@ -12,12 +12,7 @@ from typing_extensions import override
 from airflow_provider_predictions._compat import OperatorPartial
 from airflow_provider_predictions.api.errors import ConfigurationError
 from airflow_provider_predictions.tasks.declaration import REQUIRED, Argument, naming
-
-
-class _Mapped:
-    """Looks like a reference, in place of an argument that differs between the instances of a mapped task."""
-
-    iter_references = resolve = None
+from airflow_provider_predictions.tasks.references import MappedValue
 
 
 class CheckedPartial(OperatorPartial):
@@ -34,7 +29,7 @@ class CheckedPartial(OperatorPartial):
     def expand(self, **mapped: Any) -> Any:
         self._expand_called = True  # an error is no reason to warn that nothing was mapped
         self._require(mapped)
-        others = dict.fromkeys(mapped, _Mapped())
+        others = dict.fromkeys(mapped, MappedValue())
         self._check_together(others)
         for name, values in mapped.items():
             if isinstance(values, Mapping):
@@ -69,6 +64,8 @@ class CheckedPartial(OperatorPartial):
         with naming(self.kwargs["task_id"]):
             for name in given.keys() & checked.keys():
                 checked[name].check_given(given[name])
+                if given[name] is None:
+                    checked[name].rendered(None, MappedValue())
 
     def _check_together(self, given: Mapping[str, Any]) -> None:
         made = self.operator_class

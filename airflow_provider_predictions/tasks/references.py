@@ -18,6 +18,15 @@ _TEXT_OF_REFERENCE = re.compile(r"<airflow\.|<Task\(|XComArg\(<|MappedArgument\(
 """The text of a reference in an f-string."""
 
 
+class MappedValue:
+    """Looks like a reference. It stands for an argument that differs between the instances of a mapped task."""
+
+    iter_references = resolve = None
+
+    def __repr__(self) -> str:
+        return "the value of this mapped instance"
+
+
 def is_resolvable(value: object) -> bool:
     """Whether it is a reference object of Airflow. Each version keeps that class elsewhere."""
     return hasattr(value, "iter_references") and hasattr(value, "resolve")

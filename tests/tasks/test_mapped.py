@@ -71,3 +71,37 @@ def test_right_arguments_of_mapped_tasks_are_taken_and_serialized() -> None:
         )
 
     assert len(DagSerialization.to_dict(made)["dag"]["tasks"]) == 7
+
+
+@pytest.mark.parametrize("nothing", [None, "None", "", " "])
+def test_ids_of_one_instance_that_came_to_nothing_are_an_error(nothing: str | None) -> None:
+    with dag():
+        up = LIST["vlmrun"](task_id="up").output
+        mapped = WAIT["vlmrun"].partial(task_id="task").expand(prediction_ids=up)
+    with pytest.raises(ConfigurationError, match=r"^prediction_ids: .*give ids, or leave .*\(task task\)$"):
+        running(mapped, prediction_ids=nothing)
+
+
+def test_a_filter_of_one_instance_that_came_to_nothing_is_no_filter() -> None:
+    with dag():
+        up = LIST["vlmrun"](task_id="up").output
+        mapped = WAIT["vlmrun"].partial(task_id="task").expand(statuses=up)
+
+    assert running(mapped, statuses=None).statuses is None
+    assert running(mapped, statuses=None).prediction_ids is None
+
+
+def test_ids_that_are_none_in_a_list_are_refused_while_the_dag_is_parsed() -> None:
+    made = WAIT["vlmrun"]
+    for make in (
+        lambda: made.partial(task_id="task").expand(prediction_ids=[["a"], None]),
+        lambda: made.partial(task_id="task").expand_kwargs([{"prediction_ids": None}]),
+        lambda: made.partial(task_id="task", prediction_ids=None),
+    ):
+        with dag(), pytest.raises(ConfigurationError, match=r"^prediction_ids: .*came to nothing"):
+            make()
+
+
+def running(mapped: Any, **given: Any) -> Any:
+    """The rendered arguments of an instance, as a worker makes it."""
+    return mapped.unmap(given).rendered()
