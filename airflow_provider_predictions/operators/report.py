@@ -36,6 +36,7 @@ from airflow_provider_predictions.report.source import landings
 from airflow_provider_predictions.report.tables import csv_names
 from airflow_provider_predictions.report.targets import count_missed
 from airflow_provider_predictions.report.window import make_window
+from airflow_provider_predictions.storage.attempt import taken
 from airflow_provider_predictions.storage.log import LOG
 from airflow_provider_predictions.storage.manifest import MANIFEST
 from airflow_provider_predictions.storage.objects import names, prepare, put, put_file, read, remove
@@ -116,7 +117,7 @@ class PredictionsReportOperator(ArgumentsTask):
             window = make_window(given.period, given.timezone, moment_of(context))
             path = path_of(given.path, self.log)
             found = landings(given.source, partial(storage_path, argument="source"), window)
-            _require_own(path)
+            _require_own(path, instance_of(context))
             number = counted(len(found), "landing")
             self.log.info("Reporting on %s (%s) from %s", window.title, given.timezone, number)
             with tempfile.TemporaryDirectory(prefix="predictions-report-") as directory:
@@ -196,16 +197,24 @@ def moment_of(context: Context) -> datetime:
     return next(moment for moment in given if moment is not None)
 
 
-def _require_own(path: ObjectStoragePath) -> None:
-    """Refuse a directory that holds a landing, because the report would replace its manifest."""
+def _require_own(path: ObjectStoragePath, instance: list[Any] | None) -> None:
+    """Refuse a directory that holds a landing, or the report of another instance of a mapped task.
+
+    The report would replace it.
+    """
     if LOG in names(path):
         raise ConfigurationError(f"path: {path} holds landed predictions; give the report another directory")
     try:
         content = json.loads(read(path / MANIFEST))
     except (FileNotFoundError, ValueError, RecursionError):
         return
-    if isinstance(content, dict) and "parts" in content:
+    if not isinstance(content, dict):
+        return
+    if "parts" in content:
         raise ConfigurationError(f"path: {path} holds landed predictions; give the report another directory")
+    author = content.get("recorded_by")
+    if instance and isinstance(author, list) and author[:-1] == instance[:-1] and author != instance:
+        raise taken(path)
 
 
 def _content(path: str) -> bytes:

@@ -13,6 +13,7 @@ from uuid import uuid4
 import msgspec
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 
+from airflow_provider_predictions.api.errors import ConfigurationError
 from airflow_provider_predictions.storage.objects import is_local, names, remove_files
 from airflow_provider_predictions.storage.partitions import FOLDER
 
@@ -26,6 +27,14 @@ _TAGGED = re.compile(
 """An object of an attempt right under the path, or in the directory of a day there."""
 _NUMBERED = re.compile(r"([0-9]{8,})-[0-9a-f]{8,}(\.[a-z]+)?")
 """An object of an attempt in a folder that all attempts share."""
+
+
+def taken(path: ObjectStoragePath) -> ConfigurationError:
+    """The error of an instance of a mapped task whose path is that of another instance."""
+    return ConfigurationError(
+        f"path: {path} holds what another instance of this mapped task has written in this run. Give each "
+        "instance a path of its own, such as one with {{ ti.map_index }} in it"
+    )
 
 
 class TaskRun(msgspec.Struct, frozen=True):
@@ -69,6 +78,18 @@ class TaskRun(msgspec.Struct, frozen=True):
         # id of the task instance, as in Airflow 2, it may also be one attempt that was started twice.
         is_twin = bool(knows_start) and not (self.ti and other.ti)
         return self.number != other.number or is_twin
+
+    def is_sibling_of(self, other: TaskRun) -> bool:
+        """Whether both are instances of one mapped task, in one run."""
+        (task, _, index), (others_task, _, others) = (one.run.rpartition(" ") for one in (self, other))
+        is_one_run = not (self.started and other.started) or self.started == other.started
+        return self.is_mapped and is_one_run and task == others_task and index != others
+
+    @property
+    def is_mapped(self) -> bool:
+        """Whether the task is an instance of a mapped one: DAG, run and task, then a map index."""
+        words = self.run.split(" ")
+        return len(words) > 3 and words[-1].isdigit()
 
     def is_retry_of(self, other: TaskRun) -> bool:
         """Whether both are attempts of one run, and the task was not cleared between them."""

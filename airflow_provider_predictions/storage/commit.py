@@ -24,6 +24,7 @@ from airflow_provider_predictions.storage.attempt import (
     remove_numbered,
     remove_unfinished,
     tagged,
+    taken,
 )
 from airflow_provider_predictions.storage.checkpoint import CHECKPOINT
 from airflow_provider_predictions.storage.errors import warning_only
@@ -91,7 +92,13 @@ class LandingPath:
 
         On an incremental path, later commits of other runs do not matter. On any other path, only a retry
         gets the manifest. A task that was cleared lands anew.
+
+        :raises ConfigurationError: if another instance of this mapped task has landed here in this run.
         """
+        head = self.state.generation if self.attempt.task.is_mapped else 0
+        newest = self.state.recent if self.kind else [self.log.read(head)] if head else []
+        if any(entry and self.attempt.task.is_sibling_of(entry.task) for entry in newest):
+            raise taken(self.root)
         entry = self._of_run(_commits(self.state, self.attempt)) if self.kind else self._retried()
         if entry is None:
             return None

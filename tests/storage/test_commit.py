@@ -245,3 +245,20 @@ def test_a_manifest_that_is_shown_late_has_its_parts(file_store: ObjectStoragePa
     third = replace_all(file_store, "wednesday")
     assert third["unsettled"] == [2]
     assert [is_whole(content) for content in (first, second, third)] == [False, True, True]
+
+
+def test_two_instances_of_a_mapped_task_do_not_land_under_one_path(file_store: ObjectStoragePath) -> None:
+    for kind in (None, "vlmrun"):
+        path = file_store / str(kind)
+        first = LandingPath(path, TaskRun("dag monday land 0", started="2026"), kind)
+        content = write(first.attempt)
+        first.commit(content, first.state if kind else None)
+
+        for number in (1, 2):
+            sibling = TaskRun("dag monday land 1", number=number, started="2026")
+            with pytest.raises(ConfigurationError, match=r"another instance of .* \{\{ ti\.map_index \}\}"):
+                LandingPath(path, sibling, kind).earlier()
+        for other in ("dag tuesday land 1", "dag monday other 1", "dag monday land -1"):
+            assert LandingPath(path, TaskRun(other, started="2026"), kind).earlier() is None
+        retried = TaskRun("dag monday land 0", number=2, started="2026")
+        assert LandingPath(path, retried, kind).earlier() == content
