@@ -100,8 +100,9 @@ WRONG = {
         "max_age='1d'": "max_age: Input should be a valid number; found '1d'",
         "poke_interval=0": "poke_interval: Input should be greater than 0; found 0",
         "statuses='{{ x }}'": "statuses: is not templated in a watcher; found '{{ x }}'",
+        "statuses='running'": "statuses: a watcher reports finished predictions only",
         "domains=['{{ x }}']": "domains: is not templated in a watcher; found ['{{ x }}']",
-        "model_id='a'": "model_id: unknown; known are created_after, created_before, domains",
+        "model_id='a'": "model_id: unknown; known are domains, lookback, max_age, page_size",
     },
 }
 """Of a task, its arguments and what Airflow says of them."""

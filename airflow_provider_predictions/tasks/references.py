@@ -19,7 +19,7 @@ _TEXT_OF_REFERENCE = re.compile(r"<airflow\.|<Task\(|XComArg\(<|MappedArgument\(
 
 
 class MappedValue:
-    """Looks like a reference. It stands for an argument that differs between the instances of a mapped task."""
+    """Looks like a reference, in place of an argument that differs between instances of a mapped task."""
 
     iter_references = resolve = None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Hashable
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
@@ -27,6 +28,8 @@ from airflow_provider_predictions.api.filters import (
 )
 from airflow_provider_predictions.api.incremental import LOOKBACK
 from airflow_provider_predictions.api.limits import MAX_CLOCK_SKEW
+from airflow_provider_predictions.api.observed import unmatched_words
+from airflow_provider_predictions.api.page import Observed
 from airflow_provider_predictions.api.waiting.decide import decide
 from airflow_provider_predictions.api.waiting.finished_events import FinishedEvents, events
 from airflow_provider_predictions.api.waiting.pace import FailureCounter
@@ -66,6 +69,7 @@ class PredictionsEventTrigger(BaseEventTrigger):
     runs.
 
     :param statuses: report only predictions with these statuses; by default all finished ones.
+    :param page_size: rows per request, 1 to 1000.
     :param poke_interval: time between polls, a timedelta or seconds; at least 5 seconds.
     :param max_age: how long to wait for an unfinished prediction, a timedelta or seconds; by default a day.
     :param lookback: how long after its creation a prediction may first appear in the list, a timedelta or
@@ -75,10 +79,24 @@ class PredictionsEventTrigger(BaseEventTrigger):
 
     hook_class: ClassVar[type[PredictionsHook[Any]]]
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Show the shared arguments in the signature and the docstring of a class that adds ``WatchArgs``."""
+        super().__init_subclass__(**kwargs)
+        own = inspect.signature(cls.__init__).parameters
+        if "watch" in own:
+            shared = inspect.signature(PredictionsEventTrigger.__init__).parameters
+            given = {**own, **{name: shared[name] for name in WatchArgs.__annotations__}}
+            del given["watch"]
+            cls.__init__.__signature__ = inspect.Signature([*given.values()])  # type: ignore[attr-defined]
+            # After the first ":param", each of which the docstring of a service's class has, too.
+            _, _, parameters = inspect.cleandoc(PredictionsEventTrigger.__doc__ or "").partition("\n:param")
+            cls.__doc__ = f"{inspect.cleandoc(cls.__doc__ or cls.__name__)}\n:param{parameters}"
+
     def __init__(
         self,
         *,
         statuses: Collection[str] | str | None = None,
+        page_size: int | None = None,
         poke_interval: timedelta | float = 60,
         max_age: timedelta | float = DAY,
         lookback: timedelta | float = LOOKBACK,
@@ -86,16 +104,20 @@ class PredictionsEventTrigger(BaseEventTrigger):
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         given = {"poke_interval": poke_interval, "max_age": max_age, "lookback": lookback}
-        for name, value in {"statuses": statuses, **given, **arguments}.items():
+        for name, value in {"statuses": statuses, "page_size": page_size, **given, **arguments}.items():
             if is_template(value) or hasattr(value, "iter_references"):
                 raise ConfigurationError(f"{name}: is not templated in a watcher; found {short(value)}")
+        known = inspect.signature(type(self)).parameters
+        if unknown := arguments.keys() - {*known, *OF_A_LIST}:
+            raise ConfigurationError(f"{min(unknown)}: unknown; known are {', '.join(sorted(known))}")
         self.conn_id: str = arguments.pop(self.hook_class.conn_name_attr)
         checked_conn_id(self.hook_class.conn_name_attr, self.conn_id)
         self.poke_interval = checked(_Spans, given).poke_interval
         self.max_age, self.lookback = timedelta_of(max_age), timedelta_of(lookback)
-        self._filters = self._checked_filters(statuses=statuses, **arguments)
+        self._filters = self._checked_filters(statuses=statuses, page_size=page_size, **arguments)
         self._failures = FailureCounter(self.log)
         self._state = AssetState(earlier(datetime.now(UTC), self.max_age), self._warn)
+        self._has_warned = False
         self._open: AsyncGenerator[Any, None] | None = None
 
     def _checked_filters(self, **filters: Any) -> Filters:
@@ -107,6 +129,12 @@ class PredictionsEventTrigger(BaseEventTrigger):
                 )
             if value == ():
                 raise ConfigurationError(f"{name}: is an empty list, so the watcher would never fire")
+        waiting = self.hook_class.service_class.waiting_statuses
+        if found.statuses and waiting.issuperset(found.statuses):
+            raise ConfigurationError(
+                "statuses: a watcher reports finished predictions only, and these are not: "
+                f"{', '.join(found.statuses)}"
+            )
         return found
 
     @override
@@ -205,6 +233,7 @@ class PredictionsEventTrigger(BaseEventTrigger):
         if rows is None:
             return []
         self._failures.record_success(decide(rows, age=0))
+        self._warn_of_words(rows.observed)
         beginning = earlier(rows.clock.earliest, self.max_age)
         if state.is_new and beginning < state.finished.watermark - MAX_CLOCK_SKEW:
             # This machine's clock is ahead of the service's, so the next poll goes back further.
@@ -221,6 +250,16 @@ class PredictionsEventTrigger(BaseEventTrigger):
         # Predictions that finished before the watcher started are ignored.
         is_first, state.is_new = state.is_new, False
         return [] if is_first else list(events(service.name, fresh))
+
+    def _warn_of_words(self, observed: Observed) -> None:
+        """Warn once about statuses that look like typos, because the watcher would never fire for them."""
+        if self._has_warned or not observed.looked_at:
+            return
+        self._has_warned, service = True, self.hook_class.service_class
+        known = service.terminal_statuses | service.waiting_statuses
+        statuses, looked_at = self._filters.statuses, observed.looked_at
+        if text := unmatched_words("statuses", statuses, observed.statuses, looked_at, known=known):
+            self.log.warning("%s", text)
 
     async def _confirm(self, stored: list[dict[str, Any]]) -> None:
         self._state.unconfirmed = [event for event in self._state.unconfirmed if event not in stored]

@@ -47,6 +47,17 @@ def test_only_requested_statuses_are_reported(
     assert ids_of(watched(3, store, statuses="failed")) == [failed]
 
 
+def test_a_status_that_looks_like_a_typo_is_named_once(
+    connections, record_store: RecordStore, service_name: str, store: Store, watched, capsys, caplog
+) -> None:
+    record_store.fill(20)
+
+    assert not watched(3, store, statuses=["fail", "failed"])
+
+    logged = capsys.readouterr().out + caplog.text
+    assert logged.count("statuses: 'fail' was not met in 20 records; met: ") == 1
+
+
 @pytest.mark.parametrize(
     "fault",
     [

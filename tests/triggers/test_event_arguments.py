@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -78,3 +79,29 @@ def test_a_connection_is_named_by_its_id(service_name: str) -> None:
     for wrong in (None, "", 5, "https://user:pass@host"):
         with pytest.raises(ConfigurationError, match=f"^{name}: must be the id of an Airflow connection"):
             WATCH[service_name](**{name: wrong})
+
+
+def test_the_signature_and_the_help_show_all_arguments(service_name: str) -> None:
+    made = WATCH[service_name]
+    shared = {"statuses", "page_size", "poke_interval", "max_age", "lookback"}
+    expected = {*shared, HOOK[service_name].conn_name_attr, GROUP[service_name]}
+
+    parameters = inspect.signature(made).parameters
+
+    assert {*parameters} - {"order"} == expected
+    assert parameters["poke_interval"].default == 60
+    assert all(f":param {name}: " in str(inspect.getdoc(made)) for name in parameters)
+
+
+def test_an_unknown_argument_is_refused_with_the_known_ones(service_name: str) -> None:
+    known = sorted(inspect.signature(WATCH[service_name]).parameters)
+
+    with pytest.raises(ConfigurationError, match=f"^statusses: unknown; known are {', '.join(known)}$"):
+        WATCH[service_name](statusses="failed")
+
+
+def test_statuses_that_never_finish_are_refused(service_name: str) -> None:
+    for statuses in ("pending", ["pending"], "['pending']"):
+        with pytest.raises(ConfigurationError, match=r"^statuses: a watcher reports finished .*: pending$"):
+            WATCH[service_name](statuses=statuses)
+    WATCH[service_name](statuses=["pending", "failed"])
