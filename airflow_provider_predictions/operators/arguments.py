@@ -25,6 +25,9 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _CONNECTION = re.compile(r"^[^/@]*@")
 """The connection in a local URL."""
 _URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<rest>.*)", re.DOTALL)
+_LAST_IS_TEMPLATE = re.compile(r"/\{\{[^{}]*\}\}\s*\Z")
+_ONE_BRACE = re.compile(r"(?<!\{)\{[A-Za-z_][\w.]*\}(?!\})")
+_SEVERAL = re.compile(r"""[\[({]\s*['"]""")
 _TABLE = re.compile(r"[^.\s]+(\.[^.\s]+)+")
 EXTRAS = {
     "s3": (("s3", "s3a", "s3n"), "s3fs", "airflow.providers.amazon"),
@@ -175,14 +178,32 @@ ReportPeriod = Annotated[Any, AfterValidator(_checked_period)]
 Timezone = Annotated[Any, AfterValidator(make_zone), AfterValidator(str)]
 
 
-def path_of(path: str, log: Log) -> ObjectStoragePath:
-    """A path in a storage that can be opened here. A directory named None is worth a warning.
+def path_of(path: str, log: Log, before: object = "") -> ObjectStoragePath:
+    """A path in a storage that can be opened here. One that looks like a mistake is worth a warning.
 
+    :param before: the path in the DAG, before rendering.
     :raises ConfigurationError: if the storage cannot be opened.
     """
-    if "None" in path.split("/"):
-        log.warning("path: %s holds a directory named None; a template in it may have come to nothing", path)
+    if doubt := _doubt(path, str(before)):
+        log.warning("path: %s holds %s", path, doubt)
     return storage_path(path)
+
+
+def _doubt(path: str, before: str) -> str:
+    """What in a path looks like a template that came to nothing, or was never rendered."""
+    _, _, rest = path.rpartition("://")
+    nothing = "a template in it may have come to nothing"
+    parts = [part.rpartition("=")[2] for part in rest.split("/")]  # team=None, as Hive names directories
+    for word in {"None", "null"}.intersection(parts):
+        return f"a directory named {word}; {nothing}"
+    is_cut = rest.endswith("/") and _LAST_IS_TEMPLATE.search(before)
+    if is_cut or (before != path and ("//" in rest or "=/" in f"{rest}/")):
+        return f"a directory without a name; {nothing}"
+    if braces := _ONE_BRACE.search(rest):
+        return f"{braces[0]}, which is no template; write two braces on each side"
+    if _SEVERAL.search(rest):
+        return "the text of a list or a dict; a template in it may have come to more than one value"
+    return ""
 
 
 def storage_path(path: str, argument: str = "path") -> ObjectStoragePath:

@@ -104,7 +104,7 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
         with airflow_errors():
             given = self.rendered()
             filters = self.filters(given)
-            path = path_of(given.path, self.log)
+            path = path_of(given.path, self.log, self._given.get("path"))
             with self.hook.get_conn() as client:
                 prepare(path)
                 form = make_format(

@@ -115,7 +115,7 @@ class PredictionsReportOperator(ArgumentsTask):
             given = self.rendered()
             build = _builder()
             window = make_window(given.period, given.timezone, moment_of(context))
-            path = path_of(given.path, self.log)
+            path = path_of(given.path, self.log, self._given.get("path"))
             found = landings(given.source, partial(storage_path, argument="source"), window)
             _require_own(path, instance_of(context))
             number = counted(len(found), "landing")

@@ -427,3 +427,33 @@ def test_a_directory_named_none_is_warned_of(landing, connections, tmp_path, cap
     make(landing, path=f"{tmp_path}/None/x", max_predictions=1).execute({})
 
     assert "holds a directory named None" in capsys.readouterr().out + caplog.text
+
+
+@pytest.mark.parametrize(
+    ("path", "given", "said"),
+    [
+        ("/{{ params.x }}/land", None, "a directory named None"),
+        ("/team={{ params.x }}/land", None, "a directory named None"),
+        ("/{{ params.x }}/land", "null", "a directory named null"),
+        ("/{{ params.x }}/land", "", "a directory without a name"),
+        ("/team={{ params.x }}", "", "a directory without a name"),
+        ("/a/{{ params.x }}", " ", "a directory without a name"),
+        ("/{ds}/land", "", "{ds}, which is no template; write two braces on each side"),
+        ("/${run_id}", "", "{run_id}, which is no template"),
+        ("/{{ params.x }}", ["a", "b"], "the text of a list or a dict"),
+        ("/{{ params.x }}", {"a": 1}, "the text of a list or a dict"),
+        ("/{{ params.x }}/land", "a", ""),
+        ("{{ params.x }}", "/a/", ""),
+        ("//a/b/", "", ""),
+        ("/{{ '{{' }}/{a b}/[1]", "", ""),
+    ],
+)
+def test_a_path_that_looks_like_a_mistake_is_warned_of(
+    landing, connections, tmp_path, capsys, caplog, path: str, given: object, said: str
+) -> None:
+    running = make(landing, path=f"{tmp_path}{path}", max_predictions=1).prepare_for_execution()
+    running.render_template_fields({"params": {"x": given}})
+    running.execute({})
+
+    logged = capsys.readouterr().out + caplog.text
+    assert (f" holds {said}" in logged) if said else (" holds " not in logged)
