@@ -29,6 +29,12 @@ _PAIR = re.compile(
     (?: \\?"[^"]*" | \\?'[^']*' | (?!(?:bearer|basic)\b) [^\s'",;&}\])]+ )"""
 )
 """The name of a secret with its value, in any notation."""
+_KEY = re.compile(
+    r"(?<![A-Za-z0-9]) (?: [0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
+    r" | (?=[A-Za-z]*[0-9])(?=[0-9]*[A-Za-z])[A-Za-z0-9]{16,} ) (?![A-Za-z0-9])",
+    re.VERBOSE,
+)
+"""A UUID, or many letters and digits without a break, which no name of a connection is."""
 _OBJECT = re.compile(r"<[^<>]* at 0x[0-9a-fA-F]+>|^\s*(?:dict_\w+|deque|frozenset|set|range|array)\(")
 
 
@@ -163,6 +169,11 @@ def short(value: object, longest: int = MAX_QUOTED_LENGTH) -> str:
     found = _URL_OR_WORD.sub(_without_user, repr(value)[:MAX_REPR_LENGTH])
     found = _PAIR.sub(r"\1***", _HEADER.sub(r"\1 ***", found))
     return found if len(found) <= longest else f"{found[: longest - 1]}…"
+
+
+def short_conn_id(value: object) -> str:
+    """Quote the id of a connection in a message. A key may have been given in its place."""
+    return _KEY.sub("***", short(value))
 
 
 def _without_user(word: re.Match[str]) -> str:

@@ -17,7 +17,7 @@ from pydantic import (
     model_validator,
 )
 
-from airflow_provider_predictions.api.coercion import given, ids, number, short, text, words
+from airflow_provider_predictions.api.coercion import given, ids, number, short, short_conn_id, text, words
 from airflow_provider_predictions.api.errors import ConfigurationError
 from airflow_provider_predictions.api.limits import MAX_PAGE_SIZE
 from airflow_provider_predictions.api.models import Prediction, as_time
@@ -155,7 +155,7 @@ def checked_conn_id(name: str, value: object) -> None:
     try:
         _conn_id(value)
     except ValueError as error:
-        raise ConfigurationError(f"{name}: {error}; found {short(value)}") from None
+        raise ConfigurationError(f"{name}: {error}; found {short_conn_id(value)}") from None
 
 
 ConnId = Annotated[Any, AfterValidator(_conn_id)]

@@ -43,5 +43,7 @@ def listed(words: Iterable[str]) -> str:
 
 
 def quoted(words: Iterable[str]) -> str:
-    """Words in quotes."""
-    return ", ".join(f"'{shown(word)}'" for word in words)
+    """Words in quotes. Escapes follow one that may look like another word."""
+    return ", ".join(
+        f"'{shown(word)}'" + ("" if word.isascii() else f" ({shown(ascii(word)[1:-1])})") for word in words
+    )

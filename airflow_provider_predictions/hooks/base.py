@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Generic, TypeVar, cast
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook, Connection
 from pydantic import BaseModel, ValidationError
 
-from airflow_provider_predictions.api.coercion import short
+from airflow_provider_predictions.api.coercion import short_conn_id
 from airflow_provider_predictions.api.errors import ConfigurationError, PredictionsError
 from airflow_provider_predictions.api.filters import Filters, checked, checked_conn_id
 from airflow_provider_predictions.api.http.auth import Auth
@@ -119,6 +119,7 @@ class PredictionsHook(BaseHook, Generic[R]):
         """
         with self._naming_connection():
             conn = self.get_connection(self.conn_id)
+        self._require_type(conn)
         return Client(self.service(conn), attempts=self.attempts)
 
     async def aget_conn(self) -> AsyncClient:
@@ -131,7 +132,17 @@ class PredictionsHook(BaseHook, Generic[R]):
             except AirflowNotFoundException:
                 # `airflow dags test` cannot read the metadata database asynchronously.
                 conn = await asyncio.to_thread(self.get_connection, self.conn_id)
+        self._require_type(conn)
         return AsyncClient(self.service(conn), attempts=self.attempts)
+
+    def _require_type(self, conn: Connection) -> None:
+        """Refuse a connection of another type. Without a host, its credentials would go to this service."""
+        if conn.conn_type and conn.conn_type != self.conn_type:
+            name, found = self.conn_name_attr, short_conn_id(self.conn_id)
+            raise ConfigurationError(
+                f"{name}: {found} is a connection of the type {conn.conn_type}; "
+                f"give one of the type {self.conn_type}"
+            )
 
     @contextmanager
     def _naming_connection(self) -> Iterator[None]:
@@ -140,7 +151,7 @@ class PredictionsHook(BaseHook, Generic[R]):
             yield
         except AirflowNotFoundException:
             raise AirflowNotFoundException(
-                f"{self.conn_name_attr}: there is no connection {short(self.conn_id)}; "
+                f"{self.conn_name_attr}: there is no connection {short_conn_id(self.conn_id)}; "
                 f"create one of the type {self.conn_type}"
             ) from None  # Airflow's own message shows the whole text
 

@@ -12,7 +12,7 @@ from uuid import uuid4
 from airflow.providers.common.compat.sdk import AirflowNotFoundException
 from pyiceberg.catalog import Catalog, load_catalog
 
-from airflow_provider_predictions.api.coercion import short
+from airflow_provider_predictions.api.coercion import short_conn_id
 from airflow_provider_predictions.api.errors import ConfigurationError, DamagedLandingError
 from airflow_provider_predictions.iceberg.commit import commit, holds, remove, snapshot_of
 from airflow_provider_predictions.iceberg.errors import explained
@@ -74,7 +74,9 @@ def _opened(catalog: str | Mapping[str, Any]) -> Catalog:
             try:
                 return IcebergHook(catalog).catalog
             except AirflowNotFoundException:
-                raise ConfigurationError(f"catalog: there is no connection {short(catalog)}") from None
+                raise ConfigurationError(
+                    f"catalog: there is no connection {short_conn_id(catalog)}"
+                ) from None
         properties = {key: str(value) for key, value in catalog.items()}
         return load_catalog(properties.pop("name", "default"), **properties)
 

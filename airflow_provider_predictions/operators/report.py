@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -37,6 +37,7 @@ from airflow_provider_predictions.report.tables import csv_names
 from airflow_provider_predictions.report.targets import count_missed
 from airflow_provider_predictions.report.window import make_window
 from airflow_provider_predictions.storage.attempt import taken
+from airflow_provider_predictions.storage.errors import explained, named
 from airflow_provider_predictions.storage.log import LOG
 from airflow_provider_predictions.storage.manifest import MANIFEST
 from airflow_provider_predictions.storage.objects import names, prepare, put, put_file, read, remove
@@ -136,6 +137,8 @@ class PredictionsReportOperator(ArgumentsTask):
             if page := push_record(context, report["path"], written, report["summary"]):
                 setattr(self, CONSOLE, page)
             self.log.info("%s The page is %s", report["text"], report["report"])
+            for doubt in _doubts(report["summary"], given.group_by):
+                self.log.warning("%s", doubt)
             if given.on_breach == "fail" and (missed := count_missed(report["summary"]["targets"])):
                 raise AirflowFailException(
                     f"{missed}. {report['summary']['verdict']['text']} The page is {report['report']}"
@@ -217,10 +220,22 @@ def _require_own(path: ObjectStoragePath, instance: list[Any] | None) -> None:
         raise taken(path)
 
 
+def _doubts(summary: Summary, group_by: str | None) -> Iterator[str]:
+    """What was given and matched nothing: it may be a typo."""
+    for target in summary["targets"]:
+        if target["state"] == "unknown":
+            name = ":".join(filter(None, (target["measure"], target["group"])))
+            yield f"targets: {name} is unknown, and not missed: {target['why']}"
+    is_grouped = any("predictions" in numbers for numbers in summary["groups"].values())
+    if group_by and summary["count"] and not is_grouped:
+        yield f"group_by: none of {counted(summary['count'], 'prediction')} has {group_by}"
+
+
 def _content(path: str) -> bytes:
     """Read the logo, at most as much as a page takes."""
     try:
-        with storage_path(path, "logo").open("rb") as file:
+        target = storage_path(path, "logo")
+        with named("logo"), explained("read", target, FileNotFoundError), target.open("rb") as file:
             return bytes(file.read(LARGEST_LOGO + 1))
     except FileNotFoundError:
         raise ConfigurationError(f"logo: there is no {path}") from None

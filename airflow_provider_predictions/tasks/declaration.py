@@ -108,6 +108,7 @@ class Argument:
     def wrong(self, what: str, *found: object) -> ConfigurationError:
         """The error that says what is wrong, and what was found."""
         shown = "" if self.private else "".join(f"; found {short(value)}" for value in found)
+        what = what.removesuffix(shown) if shown else what
         example = f". Example: {self.name}={self.example}" if self.example else ""
         return ConfigurationError(f"{self.name}: {what}{shown}{example}")
 

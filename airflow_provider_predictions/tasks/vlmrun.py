@@ -19,6 +19,7 @@ class VlmRunTask(PredictionsTask):
             "str | Collection[str | Ref] | Ref | None",
             Words,
             "read only predictions of these domains, as a list or comma-separated text",
+            when_empty="nothing matches",
             example='["document.invoice"]',
         ),
     )

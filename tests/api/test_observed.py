@@ -120,3 +120,11 @@ def test_without_words_nothing_is_unmatched() -> None:
 def test_numbers_have_their_plural_and_long_lists_an_end() -> None:
     assert [counted(n, "page") for n in (0, 1, 2)] == ["0 pages", "1 page", "2 pages"]
     assert listed(f"{n:02}" for n in range(25)).endswith("18, 19 and 5 more")
+
+
+def test_a_word_that_only_looks_like_another_is_shown_with_escapes() -> None:
+    for word, escaped in {"failed\u200b": "failed\\u200b", "f\u0430iled": "f\\u0430iled"}.items():
+        text = unmatched_words("statuses", [word], ["failed"], 7)
+
+        assert f" ({escaped}) was not met in 7 records; met: failed" in text
+    assert "'fail' was not met" in unmatched_words("statuses", ["fail"], ["failed"], 7)

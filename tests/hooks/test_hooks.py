@@ -494,3 +494,37 @@ def test_a_no_proxy_of_any_form_is_obeyed(
     monkeypatch.setenv("NO_PROXY", f"127.0.0.1,::1,{entry},localhost")
 
     assert hook.test_connection()[0]
+
+
+@pytest.mark.parametrize("other", ["cradl", "vlmrun", "aws"])
+def test_a_connection_of_another_type_is_refused_before_any_request(
+    hook, service_name: str, connections, monkeypatch: pytest.MonkeyPatch, other: str
+) -> None:
+    """Without a host, the credentials of another service would go to this one."""
+    if other == service_name:
+        return
+    monkeypatch.setenv("AIRFLOW_CONN_OTHER", json.dumps({"conn_type": other, "password": "secret"}))
+    wrong = type(hook)("other")
+    name = f"{service_name}_conn_id"
+    expected = f"{name}: 'other' is a connection of the type {other}; give one of the type {service_name}"
+
+    with pytest.raises(ConfigurationError, match=expected):
+        wrong.get_conn()
+    with pytest.raises(ConfigurationError, match=expected):
+        asyncio.run(wrong.aget_conn())
+    assert wrong.test_connection() == (False, expected)
+    assert not connections.wire.seen
+
+
+@pytest.mark.parametrize(
+    "key", ["sk-live-51H8xkq2eZvKYlo2C", "c021fa1b-c31e-4b97-89d0-4ce533b893a5", "AKIAIOSFODNN7EXAMPLE"]
+)
+def test_a_key_in_place_of_a_connection_id_is_not_shown(hook, key: str) -> None:
+    with pytest.raises(AirflowNotFoundException) as raised:
+        type(hook)(key).get_conn()
+
+    assert key[-12:] not in str(raised.value)
+    assert "***" in str(raised.value)
+    for name in ("team_north_production_account", "cradl-2026-eu-west-1"):
+        with pytest.raises(AirflowNotFoundException, match=f"there is no connection '{name}'"):
+            type(hook)(name).get_conn()

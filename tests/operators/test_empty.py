@@ -66,6 +66,13 @@ def test_an_empty_list_is_told_from_one_that_was_filtered(task: Task, record_sto
     assert "statuses met" not in log
 
 
+def test_an_empty_list_of_a_filter_is_named(task: Task, service_name: str) -> None:
+    for name in {"vlmrun": ("statuses", "domains"), "cradl": ("statuses",)}[service_name]:
+        task(**{name: []})
+
+        assert f"{name}: is an empty list, so nothing matches" in task.log()
+
+
 def test_a_task_that_matches_something_says_nothing_of_it(task: Task, record_store: RecordStore) -> None:
     record_store.fill(3)
 

@@ -439,3 +439,44 @@ def test_a_report_that_breaches_a_target_is_recorded_before_the_task_fails(tmp_p
     assert (record["state"], record["title"]) == ("look", "Invoices")
     assert record["verdict"].startswith("Look at ")
     assert ReportLink().get_link(operator, ti_key=ti).endswith("/report.html")
+
+
+def test_targets_and_groups_that_match_nothing_are_named_in_the_log(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    land("vlmrun", tmp_path / "landed", made("vlmrun", START, END, 10))
+    given = {"source": str(tmp_path / "landed"), "path": f"file://{tmp_path}/report"}
+    typos = {
+        "targets": {"failed_share:Invoice": {"max": 0}},
+        "on_breach": "fail",
+        "group_by": "metdata.customer",
+    }
+
+    make(**given, **typos).execute({"logical_date": END})
+
+    logged = capsys.readouterr().out + caplog.text
+    assert "targets: failed_share:Invoice is unknown, and not missed: there is no Invoice" in logged
+    assert "group_by: none of 10 predictions has metdata.customer" in logged
+    make(**given, group_by="status").execute({"logical_date": END})
+    assert "group_by: " not in capsys.readouterr().out + caplog.text.partition("metdata.customer")[2]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"logo": ""}, "^logo: .* cannot be read: Is a directory"),
+        ({"logo": "/file/x.svg"}, "^logo: .* cannot be read: Not a directory"),
+        ({"path": "/file/x"}, "^path: .* cannot be .*: Not a directory"),
+    ],
+    ids=["a directory as logo", "a logo below a file", "a path below a file"],
+)
+def test_a_file_in_place_of_a_directory_fails_without_a_retry(
+    tmp_path: Path, arguments: dict[str, str], said: str
+) -> None:
+    land("vlmrun", tmp_path / "landed", made("vlmrun", START, END, 10))
+    tmp_path.joinpath("file").touch()
+    given = {"source": str(tmp_path / "landed"), "path": f"file://{tmp_path}/report"}
+    given |= {name: f"{tmp_path}{value}" for name, value in arguments.items()}
+
+    with pytest.raises(AirflowFailException, match=said):
+        make(**given).execute({"logical_date": END})

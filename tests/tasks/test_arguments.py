@@ -480,3 +480,8 @@ def test_the_text_of_properties_and_of_a_manifest_is_what_it_shows() -> None:
         argument = made.declared[name]
         for form in ("{{ x }}", "{{ x | json }}"):
             assert rendered(make(made, argument, form), argument, x={"uri": "y"}) == {"uri": "y"}
+
+
+def test_what_was_found_is_said_once() -> None:
+    with pytest.raises(ConfigurationError, match=r"^page_size: must be a number; found True\. Example"):
+        LIST["vlmrun"](task_id="task", page_size=True)
