@@ -17,7 +17,7 @@ NOTHING = ("", "None", "null")
 """What a template renders for no value: empty text, None, and None with ``tojson``."""
 BRACKETS = ("[", "(", "{")
 QUOTES = ("'", '"')
-MARKS = ("{{", "{%", "{#")
+_MARK = re.compile(r"\{[{%#]")
 """Each starts a template of Jinja."""
 _URL_OR_WORD = re.compile(r"[^\s'\"]+")
 _HEADER = re.compile(r"(?i)\b(bearer|basic)\s+[^\s'\",;}]+")
@@ -54,9 +54,9 @@ def given(value: object) -> Any:
 
 def is_template(value: object) -> bool:
     """Whether a text, or any text in a collection, is a template."""
-    if isinstance(value, list | tuple | set | frozenset):
-        return any(map(is_template, value))
-    return isinstance(value, str) and any(mark in value for mark in MARKS)
+    if isinstance(value, str):
+        return bool(_MARK.search(value))
+    return isinstance(value, list | tuple | set | frozenset) and any(map(is_template, value))
 
 
 def shown(text: str, otherwise: Any = None) -> Any:
@@ -114,12 +114,12 @@ def _split(text: str) -> Any:
 
 def _word(item: object, number: int) -> str:
     found = _listed(given(item))
+    if isinstance(found, str):
+        return found
     if _is_id(found):
         return str(found)
-    if not isinstance(found, str):
-        kind = "nothing" if found is None else type(found).__name__
-        raise ValueError(f"item {number} must be text; found {kind}")
-    return found
+    kind = "nothing" if found is None else type(found).__name__
+    raise ValueError(f"item {number} must be text; found {kind}")
 
 
 def _listed(item: object) -> Any:
