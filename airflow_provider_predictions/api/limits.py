@@ -103,7 +103,7 @@ MIN_PAGE_SIZE = 10
 """Rows to which a page is halved that is too large or too slow (504, a timeout). A smaller one is no faster.
 Change: ``page_size``."""
 MAX_PAGES_WITHOUT_NEW_ROWS = 100
-"""Pages in a row without a new row; of empty pages, ten times as many. Such a list has no end."""
+"""Pages in a row without a new record; of empty pages, ten times as many. Such a list has no end."""
 MAX_SEARCHES = 2
 """Searches for the start of a time window. A list that outgrows two of them is read from its start."""
 MAX_RECENT_PAGES = 2

@@ -91,14 +91,14 @@ class EndlessGuard:
             self.count_page(1 if known else 1 / EMPTY_PAGES_AS_ONE)
 
     def count_page(self, weight: float = 1) -> None:
-        """Count a response without a new row.
+        """Count a response without a new record.
 
         :raises MalformedAnswerError: after too many in a row.
         """
         self._pages += weight
         if self._pages >= MAX_PAGES_WITHOUT_NEW_ROWS:
             raise MalformedAnswerError(
-                f"{self.title} sent {MAX_PAGES_WITHOUT_NEW_ROWS} pages or more without a new row: "
+                f"{self.title} sent {MAX_PAGES_WITHOUT_NEW_ROWS} pages or more without a new record: "
                 f"it ignores {self.parameter}, or the list changes faster than it can be read"
             )
 
@@ -177,8 +177,9 @@ class Paginator(RequestFlow):
         at = self.position
         fresh = at.seen.drop_known(rows)
         rejected, duplicates = fresh.rejected, len(rows) - len(fresh)
-        self._guard.count_rows(new=len(fresh), known=duplicates)
         records = fresh[: len(fresh) - len(rejected)]
+        # Rejected rows have no ids, so nothing tells new ones from those that came before.
+        self._guard.count_rows(new=len(records), known=duplicates + len(rejected))
         wanted = self.filters.choose(records)[: at.left]
         if rejected:
             count = counted(len(rejected), "row")

@@ -135,6 +135,27 @@ def test_ever_new_tokens_with_the_same_page_are_no_list(count: int, most: int) -
         list(pages(paginator_of(CRADL), listing, most=most))
 
 
+@pytest.mark.parametrize("junk", ["null", "n"], ids=["the same", "ever new"])
+@pytest.mark.parametrize("count", [1, 5])
+@pytest.mark.parametrize("service", [VLMRUN, CRADL], ids=["vlmrun", "cradl"])
+def test_ever_more_rows_that_are_no_records_are_no_list(
+    service: Service[Any], count: int, junk: str
+) -> None:
+    listing = newest_first(0)
+
+    def body(_: PageRequest) -> bytes:
+        number = len(listing.asked)
+        rows = ",".join(junk if junk == "null" else str(number * count + n) for n in range(count))
+        if service is VLMRUN:
+            return f"[{rows}]".encode()
+        return f'{{"predictions": [{rows}], "nextToken": "token {number}"}}'.encode()
+
+    answering(listing, body)
+
+    with pytest.raises(MalformedAnswerError, match="without a new record"):
+        list(pages(paginator_of(service), listing, most=EMPTY_PAGES_AS_ONE * MAX_PAGES_WITHOUT_NEW_ROWS + 2))
+
+
 def test_a_long_list_that_is_read_again_is_none_without_an_end() -> None:
     """The pages that were read before its token was refused bring no new row."""
     listing = told(range(400, 0, -1)).listing
