@@ -185,14 +185,22 @@ def message_in(body: bytes) -> str:
         found = msgspec.json.decode(body)
     except (ValueError, RecursionError):
         return ""
+    return text_in(found)
+
+
+def text_in(found: Any) -> str:
+    """The text of a message: the value itself, a member of it, or the members of its list. May be empty."""
     while isinstance(found, dict):
         found = next((found[k] for k in ("detail", "message", "Message", "error") if k in found), None)
     if isinstance(found, list):
-        found = "; ".join(_invalid(item) for item in found if isinstance(item, dict))
+        found = "; ".join(filter(None, map(_item, found)))
     return " ".join(found.split()) if isinstance(found, str) else ""
 
 
-def _invalid(item: dict[str, Any]) -> str:
-    where = item.get("loc")
+def _item(item: Any) -> str:
+    """A text, or an error of validation. A row of a list, in a response that is no error, is neither."""
+    if not isinstance(item, dict):
+        return item if isinstance(item, str) else ""
+    where, message = item.get("loc"), item.get("msg")
     path = ".".join(map(str, where)) if isinstance(where, list) else where
-    return f"{path}: {item.get('msg')}"
+    return f"{path}: {message}" if isinstance(message, str) else ""

@@ -19,10 +19,12 @@ from airflow_provider_predictions.api.errors import (
     MalformedAnswerError,
     PredictionsError,
     UnusableFileError,
+    text_in,
 )
 from airflow_provider_predictions.api.filters import Filters, checked_id
 from airflow_provider_predictions.api.http.auth import Auth
-from airflow_provider_predictions.api.limits import MAX_MESSAGE_LENGTH, MAX_RESPONSE_BYTES, TIMEOUT_SECONDS
+from airflow_provider_predictions.api.http.redaction import quotable
+from airflow_provider_predictions.api.limits import MAX_RESPONSE_BYTES, TIMEOUT_SECONDS
 from airflow_provider_predictions.api.models import Column, PageRequest, Prediction, as_time, id_by_content
 from airflow_provider_predictions.api.pagination.base import Paginator
 from airflow_provider_predictions.api.record_batch import RecordBatch
@@ -129,8 +131,7 @@ class Service(ABC, Generic[F]):
         try:
             for path in self.messages:
                 if found := reduce(_member, path, json_slices.value(prediction.raw)):
-                    text = "; ".join(map(str, found)) if isinstance(found, list) else str(found)
-                    return " ".join(text.split())[:MAX_MESSAGE_LENGTH]
+                    return quotable(text_in(found) or str(found), self.auth.redact)
         except RecursionError:
             pass  # a thread with a shorter stack split it
         return ""

@@ -79,6 +79,8 @@ SHAPES = {
     "slashes": "/",
     "percent": "%",
     "angles": "<",
+    "ends of schemes": "://",
+    "users of URLs": "://@",
     "stars": "*",
     "minus": "-",
     "characters of other planes": "\U0001f600",

@@ -106,7 +106,7 @@ class ClientCredentialsAuth(Credentials, Auth):
 
     @override
     def redact(self, text: str) -> str:
-        return without(text, self.client_secret)
+        return without(text, self.client_secret, self._source.value)
 
 
 class _TokenSource:
@@ -120,6 +120,12 @@ class _TokenSource:
         self._accepted = False
         self._replaced_at = -math.inf
         self._in_vain_until: dict[int, float] = {}
+
+    @property
+    def value(self) -> str:
+        """The token, if there is one; else an empty text."""
+        token = self._token
+        return token.value if token else ""
 
     def fetch(self) -> Future[str]:
         """Return the running fetch, a finished one whose token is fresh, or start one in a thread."""

@@ -19,6 +19,7 @@ from airflow_provider_predictions import __version__
 from airflow_provider_predictions.api.clock import ServiceClock
 from airflow_provider_predictions.api.errors import (
     AuthenticationError,
+    ConfigurationError,
     InvalidRequestError,
     MalformedAnswerError,
     NoAnswerError,
@@ -34,14 +35,10 @@ from airflow_provider_predictions.api.errors import (
 from airflow_provider_predictions.api.http.auth import Auth
 from airflow_provider_predictions.api.http.body import Body
 from airflow_provider_predictions.api.http.rate_limit import RateLimiter, Reservation
-from airflow_provider_predictions.api.http.redaction import without, without_values
+from airflow_provider_predictions.api.http.redaction import quotable, without, without_values
 from airflow_provider_predictions.api.http.retry import policy, retry_after
-from airflow_provider_predictions.api.limits import (
-    MAX_MESSAGE_LENGTH,
-    MAX_RATE_LIMIT_WAIT,
-    MAX_SERVICE_TEXT,
-    MAX_TIMEOUTS,
-)
+from airflow_provider_predictions.api.http.transport import Proxies
+from airflow_provider_predictions.api.limits import MAX_RATE_LIMIT_WAIT, MAX_TIMEOUTS
 from airflow_provider_predictions.api.models import PageRequest
 from airflow_provider_predictions.api.service import BASE_URL, Service
 
@@ -195,13 +192,10 @@ class BaseClient:
         return InvalidRequestError if issubclass(found, AuthenticationError) and not call.trusted else found
 
     def _quoted(self, call: Call, message: str) -> str:
-        """Shorten a service's message and hide secrets, so that an error can quote it."""
-        found = without_values(without(message[:MAX_SERVICE_TEXT], call.token), *call.request.hidden)
-        found = self.service.auth.redact(found)
-        if len(message) > MAX_SERVICE_TEXT:
-            # The cut may have halved a secret. As others shrank to ***, its first half could be quoted.
-            found = found[: max(0, len(found) - MAX_SERVICE_TEXT // 2)]
-        return found[:MAX_MESSAGE_LENGTH]
+        def redact(text: str) -> str:
+            return self.service.auth.redact(without_values(without(text, call.token), *call.request.hidden))
+
+        return quotable(message, redact)
 
     @contextmanager
     def wire(self, call: Call) -> Iterator[None]:
@@ -230,15 +224,24 @@ class BaseClient:
         if isinstance(error, httpx.RemoteProtocolError) and "Content-Length" in str(error):
             text = f"{self.service.title} sent a response whose Content-Length is not a number"
             return MalformedAnswerError(text)
-        # Other errors may quote the request.
-        why = f": {error}" if isinstance(error, httpx.ConnectError) else ""
         url, seconds = error.request.url, self.service.timeout
+        variable, why = Proxies.of_environment().variable(url), ""
+        if isinstance(error, httpx.ProxyError):
+            # Its text is the status, and a reason in the proxy's words.
+            status = str(error)[:3]
+            if status == "407":
+                return ConfigurationError(f"{variable}: the proxy refuses its credentials (407)")
+            why = f": the proxy answered {status}" if status.isdigit() else ""
+        elif isinstance(error, httpx.ConnectError) and str(error):
+            why = f": {error}"  # other errors may quote the request
         text = f"{self.service.title} did not answer at {url.netloc.decode()}: {type(error).__name__}{why}"
         if isinstance(error, httpx.TimeoutException):
             text += f" (extra timeout: {seconds:g} s a step, {seconds * MAX_TIMEOUTS:g} s in all)"
         if "CERTIFICATE_VERIFY_FAILED" in why:
             text += ". If you trust its authority, name it in the environment variable SSL_CERT_FILE"
-        is_base = url.host == urlsplit(self.service.base_url).hostname
-        if is_base and isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
-            text += f". Check {BASE_URL} of the connection"
+        if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.ProxyError):
+            is_base = url.host == urlsplit(self.service.base_url).hostname
+            check = [f"the environment variable {variable}"] if variable else []
+            check += [f"{BASE_URL} of the connection"] if is_base else []
+            text += f". Check {', and '.join(check)}" if check else ""
         return NoAnswerError(text, timed_out=isinstance(error, httpx.ReadTimeout))

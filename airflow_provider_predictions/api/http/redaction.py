@@ -7,11 +7,16 @@ import html
 import json
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from urllib.parse import quote, quote_plus
 
-from airflow_provider_predictions.api.limits import MIN_SECRET_LENGTH, MIN_VALUE_LENGTH
+from airflow_provider_predictions.api.limits import (
+    MAX_MESSAGE_LENGTH,
+    MAX_SERVICE_TEXT,
+    MIN_SECRET_LENGTH,
+    MIN_VALUE_LENGTH,
+)
 
 WITH_URLS = (
     "httpcore.http11",
@@ -25,6 +30,8 @@ WITH_URLS = (
 WITH_TOKENS = "requests_oauthlib.oauth2_session"
 """At DEBUG, logs the client secret and the token."""
 _QUERY = re.compile(r"\?\S+")
+_URL = re.compile(r"://[^\s\"'<>]+")
+"""A URL, from the end of its scheme on."""
 # Matches whole words. A pattern for a part of a word would start again at each letter.
 _WORD = re.compile(r"[\w+/=-]+")
 
@@ -38,6 +45,27 @@ def without(text: str, *secrets: str) -> str:
             if core in text:
                 text = _WORD.sub(partial(_hidden, core), text)
     return text
+
+
+def quotable(text: str, redact: Callable[[str], str]) -> str:
+    """Shorten a text that a service sent, so that a message can quote it.
+
+    Secrets are hidden, and so are the credentials and queries of URLs, which may be signed.
+
+    :param redact: hides the secrets of the connection and of the request.
+    """
+    found = _URL.sub(_without_credentials, redact(text[:MAX_SERVICE_TEXT]))
+    if len(text) > MAX_SERVICE_TEXT:
+        # The cut may have halved a secret. As others shrank to ***, its first half could be quoted.
+        found = found[: max(0, len(found) - MAX_SERVICE_TEXT // 2)]
+    printable = "".join(letter if letter.isprintable() else " " for letter in found[:MAX_MESSAGE_LENGTH])
+    return " ".join(printable.split())
+
+
+def _without_credentials(url: re.Match[str]) -> str:
+    address, mark, _ = url[0].partition("?")
+    host, slash, path = address.removeprefix("://").partition("/")
+    return f"://{host.rpartition('@')[2]}{slash}{path}{mark and '?***'}"
 
 
 def without_values(text: str, *values: str) -> str:

@@ -23,6 +23,7 @@ from typing_extensions import override
 
 from airflow_provider_predictions.api.errors import ConfigurationError
 from airflow_provider_predictions.api.limits import MAX_IDLE_CONNECTIONS, MAX_TIMEOUTS
+from airflow_provider_predictions.api.urls import split_url
 
 if TYPE_CHECKING:
     import httpcore
@@ -45,6 +46,8 @@ class _Routes(Generic[T]):
         for scheme, proxy in self._proxies.by_scheme.items():
             name = f"{scheme.upper()}_PROXY"
             try:
+                if not split_url(proxy).hostname:
+                    raise ValueError("has no host")
                 self.all[proxy] = make(verify=tls, limits=limits, proxy=proxy)
             except (httpx.InvalidURL, ValueError):
                 raise ConfigurationError(
@@ -151,8 +154,17 @@ class Proxies:
 
     def of(self, url: httpx.URL) -> str | None:
         """The proxy for a URL; None to connect directly."""
-        proxy = self.by_scheme.get(url.scheme) or self.by_scheme.get("all")
-        return None if proxy is None or any(_matches(entry, url) for entry in self.exempt) else proxy
+        return self.by_scheme.get(self._scheme(url))
+
+    def variable(self, url: httpx.URL) -> str:
+        """The environment variable that names the proxy for a URL; empty without a proxy."""
+        scheme = self._scheme(url)
+        return f"{scheme.upper()}_PROXY" if scheme else ""
+
+    def _scheme(self, url: httpx.URL) -> str:
+        """The key in ``by_scheme`` for a URL; empty to connect directly."""
+        found = next((scheme for scheme in (url.scheme, "all") if scheme in self.by_scheme), "")
+        return "" if any(_matches(entry, url) for entry in self.exempt) else found
 
 
 def _matches(entry: str, url: httpx.URL) -> bool:

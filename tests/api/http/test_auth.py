@@ -97,6 +97,13 @@ def test_on_token_gets_each_token_once_and_equal_credentials_share_it(fresh: San
         client_credentials(fresh, client_secret="wrong").token()
 
 
+def test_neither_the_secret_nor_the_token_is_in_a_redacted_text(fresh: Sandbox) -> None:
+    credentials = client_credentials(fresh)
+
+    assert credentials.redact(f"bad {app.CLIENT_SECRET}") == "bad ***"
+    assert credentials.redact(f"bad {credentials.token()}") == "bad ***"
+
+
 @pytest.mark.parametrize("ask", ["token", "atoken"])
 def test_a_fetch_that_takes_too_long_fails_and_the_next_request_starts_another(
     fresh: Sandbox, simulated_time: SimulatedTime, ask: str

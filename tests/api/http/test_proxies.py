@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import httpx
 import pytest
 
-from airflow_provider_predictions.api.errors import ConfigurationError
+from airflow_provider_predictions.api.errors import ConfigurationError, NoAnswerError
 from airflow_provider_predictions.api.http.auth import BearerAuth
 from airflow_provider_predictions.api.http.client import AsyncClient, Client
 from airflow_provider_predictions.api.http.transport import Proxies
@@ -129,7 +129,16 @@ def test_a_connection_works_whatever_form_its_exemption_has(
     assert asyncio.run(pages())
 
 
-@pytest.mark.parametrize("url", ["http://[::1", "gopher://proxy.test", "http://proxy.test:port"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://[::1",
+        "gopher://proxy.test",
+        "http://proxy.test:port",
+        "http://proxy.test:99999",
+        "http://a:b@",
+    ],
+)
 @pytest.mark.parametrize("kind", [Client, AsyncClient])
 def test_a_variable_that_holds_no_proxy_is_named(
     kind: type[Client | AsyncClient], url: str, monkeypatch: pytest.MonkeyPatch
@@ -152,6 +161,10 @@ def asked() -> Iterator[tuple[str, list[str]]]:
             self.send_header("Content-Length", "2")
             self.end_headers()
             self.wfile.write(b"[]")
+
+        def do_CONNECT(self) -> None:
+            self.send_response(int(self.path.partition(".")[0]), "no entry for a:pass-word")
+            self.end_headers()
 
         def log_message(self, *_: object) -> None:
             """Say nothing."""
@@ -198,3 +211,43 @@ def test_a_request_goes_through_the_proxy_or_straight_to_the_server(
 
     assert shell.once(VlmRun(f"http://{server}/v1", BearerAuth("key")), LIST) == b"[]"
     assert lines == ["/v1/predictions" if is_exempt else f"http://{server}/v1/predictions"]
+
+
+@pytest.mark.parametrize("variable", ["HTTPS_PROXY", "ALL_PROXY"])
+def test_a_proxy_that_refuses_its_credentials_is_named(
+    shell: Shell, asked: tuple[str, list[str]], variable: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, f"http://a:pass-word@{asked[0]}")
+
+    with pytest.raises(ConfigurationError) as caught:
+        shell.once(VlmRun("https://407.test/v1", BearerAuth("key")), LIST)
+
+    assert str(caught.value) == f"{variable}: the proxy refuses its credentials (407)"
+
+
+@pytest.mark.parametrize(
+    ("status", "why"), [(403, ": the proxy answered 403"), (502, ": the proxy answered 502")]
+)
+def test_a_proxy_that_does_not_connect_is_named(
+    shell: Shell, asked: tuple[str, list[str]], status: int, why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", f"http://a:pass-word@{asked[0]}")
+
+    with pytest.raises(NoAnswerError) as caught:
+        shell.once(VlmRun(f"https://{status}.test/v1", BearerAuth("key")), LIST)
+
+    assert str(caught.value) == (
+        f"VLM Run did not answer at {status}.test: ProxyError{why}. "
+        "Check the environment variable HTTPS_PROXY, and Base URL (host) of the connection"
+    )
+
+
+def test_a_proxy_that_is_not_there_is_named(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://a:pass-word@127.0.0.1:1")
+
+    with pytest.raises(
+        NoAnswerError, match=r"ConnectError.*Check the environment variable HTTPS_PROXY, and Base"
+    ) as caught:
+        shell.once(VlmRun("https://api.test/v1", BearerAuth("key")), LIST)
+
+    assert "pass-word" not in str(caught.value)

@@ -96,6 +96,24 @@ def test_what_a_request_hides_is_not_quoted(sandbox: Sandbox) -> None:
     assert str(error) == "VLM Run answered 400 to GET /vlmrun/v1/predictions: *** is unknown"
 
 
+@pytest.mark.parametrize(
+    ("body", "quoted"),
+    [
+        (
+            b'{"detail": "cannot open https://files.test/a?sig=0123 now"}',
+            ": cannot open https://files.test/a?*** now",
+        ),
+        (b'{"detail": [{"loc": ["limit"], "msg": "too large"}, {"id": "a"}]}', ": limit: too large"),
+        (b'[{"id": "a", "status": "completed"}]', ""),
+    ],
+    ids=["a signed URL", "an error of validation", "rows of the list"],
+)
+def test_of_a_response_only_its_message_is_quoted(sandbox: Sandbox, body: bytes, quoted: str) -> None:
+    error = error_of(sandbox, LIST, status=400, body=body)
+
+    assert str(error) == f"VLM Run answered 400 to GET /vlmrun/v1/predictions{quoted}"
+
+
 def test_a_connection_that_breaks_is_named_and_its_query_is_not(sandbox: Sandbox) -> None:
     error = error_of(sandbox, LIST, how="reset")
 

@@ -138,9 +138,7 @@ def test_ever_new_tokens_with_the_same_page_are_no_list(count: int, most: int) -
 @pytest.mark.parametrize("junk", ["null", "n"], ids=["the same", "ever new"])
 @pytest.mark.parametrize("count", [1, 5])
 @pytest.mark.parametrize("service", [VLMRUN, CRADL], ids=["vlmrun", "cradl"])
-def test_ever_more_rows_that_are_no_records_are_no_list(
-    service: Service[Any], count: int, junk: str
-) -> None:
+def test_ever_more_rows_that_are_no_records_are_no_list(service: Service[Any], count: int, junk: str) -> None:
     listing = newest_first(0)
 
     def body(_: PageRequest) -> bytes:

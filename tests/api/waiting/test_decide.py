@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from airflow_provider_predictions.api.http.auth import BearerAuth
 from airflow_provider_predictions.api.limits import MAX_NAMED
 from airflow_provider_predictions.api.page import Page
 from airflow_provider_predictions.api.service import Service
@@ -84,12 +86,35 @@ def test_a_missing_id_keeps_the_wait_going_until_missing_timeout() -> None:
         (VLMRUN, {"id": "a", "usage": None}, "a is failed"),
         (CRADL, {"predictionId": "a", "error": "no model"}, "a is failed: no model"),
         (CRADL, {"predictionId": "a", "errors": ["one", "two"]}, "a is failed: one; two"),
+        (VLMRUN, {"id": "a", "error": {"message": "no pages", "code": 7}}, "a is failed: no pages"),
+        (VLMRUN, {"id": "a", "message": 7}, "a is failed: 7"),
     ],
 )
 def test_a_failure_is_reported_in_the_services_words(service, record: dict[str, Any], text: str) -> None:
     page = Page((service.row(json.dumps(record | {"status": "failed"}).encode()),))
 
     assert decision(page, service=service).message.endswith(f"1 of 1 predictions: {text}. {ADVICE}")
+
+
+SIGNED = "https://bucket.test/a.pdf?X-Amz-Signature=0123456789abcdef"
+
+
+@pytest.mark.parametrize(
+    ("reason", "told"),
+    [
+        ("no document for sk-very-secret here", "no document for *** here"),
+        (f"cannot open {SIGNED} now", "cannot open https://bucket.test/a.pdf?*** now"),
+        ("https://user:pass-word@files.test/a", "https://files.test/a"),
+        ("red\x1b[31m and\u2028 forged", "red [31m and forged"),
+    ],
+)
+@SERVICES
+def test_a_reason_shows_no_secret_and_no_signature(service: Service[Any], reason: str, told: str) -> None:
+    service = replace(service, auth=BearerAuth("sk-very-secret"))
+    name, field = ("id", "message") if service.name == "vlmrun" else ("predictionId", "error")
+    page = Page((service.row(json.dumps({name: "a", "status": "failed", field: reason}).encode()),))
+
+    assert f"a is failed: {told}. " in decision(page, service=service).message
 
 
 def test_a_long_message_is_cut() -> None:
