@@ -10,6 +10,7 @@ from functools import partial
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import tenacity
 
 from airflow_provider_predictions.api.errors import (
@@ -24,6 +25,7 @@ from airflow_provider_predictions.api.errors import (
     TransientError,
 )
 from airflow_provider_predictions.api.http.retry import policy, retry_after
+from airflow_provider_predictions.api.http.transport import Proxies
 from airflow_provider_predictions.api.limits import (
     MAX_TOKEN_ATTEMPTS,
     MAX_TOKEN_RESPONSE_BYTES,
@@ -88,6 +90,9 @@ def _fetch_once(credentials: Credentials) -> Token:
 
     asked = time.monotonic()
     lifetimes: list[object] = []
+    proxies, url = Proxies.of_environment(), httpx.URL(credentials.auth_url)
+    # requests reads NO_PROXY in other ways than the clients. An empty text keeps it from doing so.
+    proxy = proxies.of(url) or ""
     try:
         with OAuth2Session(client=BackendApplicationClient(client_id=credentials.client_id)) as session:
             session.stream = True
@@ -98,6 +103,7 @@ def _fetch_once(credentials: Credentials) -> Token:
                 include_client_id=True,
                 audience=credentials.audience,
                 timeout=credentials.timeout,
+                proxies={"http": proxy, "https": proxy},
             )
     except PredictionsError:
         raise
@@ -113,6 +119,8 @@ def _fetch_once(credentials: Credentials) -> Token:
                 ". Check the URL. If you trust its certificate authority, "
                 "name it in the environment variable REQUESTS_CA_BUNDLE"
             )
+        elif isinstance(error, requests.exceptions.ProxyError):
+            text += f". Check the environment variable {proxies.variable(url)}"
         raise NoAnswerError(text) from None
     # The last three come from JSON that is not an object or is nested too deeply.
     except (OAuth2Error, ValueError, TypeError, AttributeError, RecursionError) as error:

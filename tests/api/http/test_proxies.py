@@ -17,7 +17,7 @@ from airflow_provider_predictions.api.http.transport import Proxies
 from airflow_provider_predictions.api.models import PageRequest
 from airflow_provider_predictions.api.vlmrun import VlmRun
 from airflow_provider_predictions.sandbox.server import Sandbox
-from tests.conftest import Shell
+from tests.conftest import Shell, client_credentials
 from tests.given import HOOK, connect
 
 PROXY = "http://proxy.test:3128"
@@ -110,7 +110,7 @@ def test_the_variable_of_a_scheme_comes_before_that_of_all(monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize(
-    "no_proxy", ["127.0.0.1,fd00::/8", "fd00::/8,127.0.0.0/8", "*", "[::1],127.0.0.1:1,127.*"]
+    "no_proxy", ["127.0.0.1,fd00::/8", "fd00::/8 127.0.0.0/8", "*", "[::1],127.0.0.1:1,127.*"]
 )
 @pytest.mark.parametrize("proxy", [None, "http://127.0.0.1:1"])
 def test_a_connection_works_whatever_form_its_exemption_has(
@@ -118,7 +118,7 @@ def test_a_connection_works_whatever_form_its_exemption_has(
 ) -> None:
     connect(monkeypatch, sandbox.connection(service_name))
     monkeypatch.setenv("NO_PROXY", no_proxy)
-    if proxy and service_name == "vlmrun":  # the token endpoint is asked by requests, with rules of its own
+    if proxy:
         monkeypatch.setenv("HTTP_PROXY", proxy)
     hook = HOOK[service_name]("mine")
 
@@ -251,3 +251,15 @@ def test_a_proxy_that_is_not_there_is_named(shell: Shell, monkeypatch: pytest.Mo
         shell.once(VlmRun("https://api.test/v1", BearerAuth("key")), LIST)
 
     assert "pass-word" not in str(caught.value)
+
+
+def test_a_proxy_that_the_token_endpoint_needs_is_named(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ALL_PROXY", "http://a:pass-word@127.0.0.1:1")
+
+    with pytest.raises(NoAnswerError) as caught:
+        client_credentials(sandbox).token()
+
+    told = "did not answer: ProxyError. Check the environment variable ALL_PROXY"
+    assert str(caught.value) == f"The token endpoint (extra auth_url) {told}"
