@@ -33,13 +33,15 @@ class Memory(Versioned):
 
     :ivar watermark: all that is older is settled; None before the first run.
     :ivar landed: id -> creation time of landed predictions that are not older.
-    :ivar unmet: id -> since when the list lacks it, for those in ``landed`` whose creation time does not tell
-        when to forget them.
+    :ivar unfinished: id -> creation time of predictions that a later run may land.
+    :ivar unmet: id -> since when the list lacks it, for those in ``unfinished`` and those in ``landed`` whose
+        creation time does not tell when to forget them.
     :ivar begin: the ``created_after`` of the first run. What is older never lands.
     """
 
     watermark: datetime | None = None
     landed: dict[str, datetime | None] = msgspec.field(default_factory=dict)
+    unfinished: dict[str, datetime] = msgspec.field(default_factory=dict)
     unmet: dict[str, datetime] = msgspec.field(default_factory=dict)
     begin: datetime | None = None
 
@@ -96,6 +98,7 @@ class IncrementalCursor:
     created_after: datetime | None = None
     noted: CursorState = field(default_factory=CursorState)
     _observed: set[str] = field(default_factory=set, compare=False)
+    _unfinished: dict[str, datetime] = field(default_factory=dict, compare=False)
     _meets_undated: bool = field(default=False, compare=False)
     _saw_all: bool = field(default=True, compare=False)
 
@@ -129,7 +132,11 @@ class IncrementalCursor:
         landing = {*self.terminal} if self.statuses is None else {*self.terminal} & {*self.statuses}
         if not (rows.span and None not in rows.times and rows.span[1] <= now):
             return False
-        if not (landing >= {*rows.statuses} and self.memory.landed.keys().isdisjoint(rows.ids)):
+        if not landing >= {*rows.statuses}:
+            return False
+        if not all(
+            known.isdisjoint(rows.ids) for known in (self.memory.landed.keys(), self.memory.unfinished.keys())
+        ):
             return False
         self.noted.newest = max(self.noted.newest or rows.span[1], rows.span[1])
         return True
@@ -141,6 +148,8 @@ class IncrementalCursor:
             self._meets_undated = True
         elif not is_ahead:
             noted.newest = max(noted.newest or created, created)
+        if row.id in self.memory.unfinished:
+            self._observed.add(row.id)
         if row.status in self.terminal:
             if row.id in self.memory.landed:
                 self._observed.add(row.id)
@@ -156,6 +165,7 @@ class IncrementalCursor:
         else:
             counts.unfinished += 1
             if created:
+                self._unfinished[row.id] = created
                 noted.oldest_unfinished = min(noted.oldest_unfinished or created, created)
         return False
 
@@ -166,6 +176,7 @@ class IncrementalCursor:
         if self.noted.newest:
             settled = earlier(self.noted.newest, self.lookback)
             settled = min(settled, self.noted.oldest_unfinished or settled)
+            settled = min([settled, *(self.memory.unfinished[id_] for id_ in self._hidden())])
             reached = max(reached or settled, settled)
         if reached is None:
             return None
@@ -187,11 +198,11 @@ class IncrementalCursor:
         :param keys: id and creation time of what this run landed.
         :param complete: False if the run may have missed a row.
         """
-        before, watermark, now = self.memory, self.next_watermark, self.clock.earliest
-        gone = self._gone(complete=complete)
+        before, watermark, now, new = self.memory, self.next_watermark, self.clock.earliest, dict(keys)
+        gone, hidden = self._gone(complete=complete), self._hidden()
         landed = {
             id_: created
-            for id_, created in (before.landed | dict(keys)).items()
+            for id_, created in (before.landed | new).items()
             if watermark is None
             or (created if self._tells(created, now) else gone.get(id_, watermark)) >= watermark
         }
@@ -200,7 +211,10 @@ class IncrementalCursor:
             for id_, since in before.unmet.items()
             if id_ in before.landed and id_ not in self._observed
         }
-        return Memory(watermark, landed, unmet | gone, None if self._is_to_begin else self.begin)
+        waiting = {id_: before.unfinished[id_] for id_ in hidden} | self._unfinished
+        unfinished = {id_: created for id_, created in waiting.items() if id_ not in new}
+        begin = None if self._is_to_begin else self.begin
+        return Memory(watermark, landed, unfinished, unmet | gone | hidden, begin)
 
     def next_rejected(self, ids: Iterable[str]) -> dict[str, datetime]:
         """Id -> time of the report, for rejected rows that the next run must not report again.
@@ -213,6 +227,17 @@ class IncrementalCursor:
     def _tells(created: datetime | None, now: datetime) -> TypeGuard[datetime]:
         """Whether a creation time tells when to forget a row. One ahead of the clock does not."""
         return created is not None and created <= now
+
+    def _hidden(self) -> dict[str, datetime]:
+        """Id -> since when the list lacks it, for what was unfinished and may come back."""
+        now, memory = self.clock.earliest, self.memory
+        give_up_before = earlier(now, self.max_age) if self.max_age else None
+        return {
+            id_: since
+            for id_, created in memory.unfinished.items()
+            if id_ not in self._observed and not (give_up_before and created < give_up_before)
+            and (since := memory.unmet.get(id_, now)) >= earlier(now, self.lookback)
+        }  # fmt: skip
 
     def _gone(self, *, complete: bool) -> dict[str, datetime]:
         """Id -> since when the list lacks it, for landed rows whose creation time does not tell.

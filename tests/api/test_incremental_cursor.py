@@ -32,6 +32,10 @@ def cursor(**changes: Any) -> IncrementalCursor:
     return replace(IncrementalCursor({"completed", "failed"}, None, memory), **changes)
 
 
+def fields(memory: Memory) -> dict[str, Any]:
+    return {name: getattr(memory, name) for name in Memory.__struct_fields__ if name != "version"}
+
+
 def crossed(told: FinishedEvents) -> FinishedEvents:
     """As another process loads it from JSON."""
     return load(json.loads(json.dumps(dump(told))), FinishedEvents)
@@ -191,6 +195,42 @@ def test_a_row_that_was_gone_for_less_than_the_look_back_does_not_land_again() -
     assert then.next_memory([]).unmet == {}
 
 
+def test_what_is_unfinished_and_hidden_for_less_than_the_look_back_still_lands() -> None:
+    """A page token that is an offset hides a row when others are removed in front of it."""
+    created, memory, starts = NOON - 5 * HOUR, Memory(), []
+    for number, status in enumerate(("running", None, "completed")):
+        now = NOON + number * HOUR / 4
+        run = cursor(**fields(memory), clock=at(now))
+        rows = [row(f"new-{number}", created=now), *([row("a", status, created)] if status else [])]
+        landed = kept(run, *rows)
+        memory = run.next_memory((one.id, one.created_at) for one in rows if one.id in landed)
+        starts.append(run.start)
+
+    assert starts == [None, created, created]
+    assert landed == ["new-2", "a"]
+    assert (memory.watermark, memory.unfinished, memory.unmet) == (NOON - HOUR / 2, {}, {})
+
+
+def test_what_is_unfinished_and_hidden_for_longer_holds_the_watermark_no_more() -> None:
+    created, memory = NOON - 5 * HOUR, Memory(NOON - 6 * HOUR, unfinished={"a": NOON - 5 * HOUR})
+    reached = []
+    for hours in range(3):
+        run = cursor(**fields(memory), clock=at(NOON + hours * HOUR))
+        kept(run, row("b", created=NOON + hours * HOUR))
+        memory = run.next_memory([])
+        reached.append(memory.watermark)
+
+    assert reached == [created, created, NOON + HOUR]
+    assert memory.unfinished == memory.unmet == {}
+
+
+def test_what_is_unfinished_and_hidden_is_given_up_like_any_other() -> None:
+    run = cursor(unfinished={"a": NOON - 5 * HOUR}, max_age=4 * HOUR, clock=at(NOON))
+    kept(run, row("b"))
+
+    assert run.next_watermark == NOON - HOUR
+
+
 def test_what_a_retry_has_not_read_itself_is_remembered() -> None:
     run = cursor(watermark=NOON - HOUR, landed={"a": END}, unmet={"a": NOON - 9 * HOUR}, clock=at(NOON))
     run.restore(cursor(clock=at(NOON)).state())
@@ -254,9 +294,20 @@ def test_a_watcher_reports_each_finished_prediction_once_also_after_a_restart() 
     later, last = then.news(rows, **arguments)
 
     assert [each.id for each in fresh] == ["a", "c"]
-    assert then == FinishedEvents(NOON - HOUR, {"a": NOON, "c": None})
+    assert then == FinishedEvents(NOON - HOUR, {"a": NOON, "c": None}, unfinished={"b": NOON})
     assert [each.id for each in later] == ["b"]
     assert last.told.keys() == {"a", "b", "c"}
+
+
+def test_a_watcher_reports_what_one_poll_did_not_show() -> None:
+    given = {"terminal": {"completed"}, "statuses": None, "max_age": 24 * HOUR, "clock": at(NOON)}
+    old, told = NOON - 5 * HOUR, FinishedEvents(NOON - 6 * HOUR)
+    for shown in ([row("a", "running", old)], [], [row("a", created=old)]):
+        assert told.watermark <= old
+        fresh, told = crossed(told).news([row("b"), *shown], **given)
+
+    assert [each.id for each in fresh] == ["a"]
+    assert told.watermark == NOON - HOUR
 
 
 def test_a_watcher_gives_up_what_is_unfinished_and_too_old() -> None:

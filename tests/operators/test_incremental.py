@@ -96,6 +96,25 @@ def test_a_prediction_that_finishes_after_weeks_still_lands(runs: Runs, record_s
     assert sorted(runs.landed()) == ids(record_store.rows)
 
 
+def test_an_unfinished_prediction_that_one_run_does_not_see_still_lands(
+    runs: Runs, record_store: RecordStore
+) -> None:
+    record_store.fill(30)
+    late = record_store.add(created=datetime.now(UTC) - timedelta(hours=5), work=ENDLESS)
+    record_store.rows.sort(key=lambda row: row.created, reverse=True)
+    runs()
+    rows = list(record_store.rows)
+    record_store.rows.remove(late)
+    record_store.add()
+    added = record_store.rows[0]
+    runs()
+    finish(late)
+    record_store.rows[:] = [added, *rows]
+
+    assert runs()["count"] == 1
+    assert sorted(runs.landed()) == ids(record_store.rows)
+
+
 @pytest.mark.parametrize(
     "seed", [0, 1, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(2, 8))]
 )

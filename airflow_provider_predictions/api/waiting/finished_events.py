@@ -54,12 +54,14 @@ class FinishedEvents(Versioned):
 
     :ivar watermark: older predictions are ignored.
     :ivar told: id -> creation time, of the reported predictions that are not older.
-    :ivar unmet: id -> since when the list lacks it, for those in ``told`` whose creation time does not tell
-        when to forget them.
+    :ivar unfinished: id -> creation time of predictions that may be reported later.
+    :ivar unmet: id -> since when the list lacks it, for those in ``unfinished`` and those in ``told`` whose
+        creation time does not tell when to forget them.
     """
 
     watermark: datetime
     told: dict[str, datetime | None] = msgspec.field(default_factory=dict)
+    unfinished: dict[str, datetime] = msgspec.field(default_factory=dict)
     unmet: dict[str, datetime] = msgspec.field(default_factory=dict)
 
     def news(
@@ -85,13 +87,14 @@ class FinishedEvents(Versioned):
                 "again what has finished since then", utc(self.watermark), utc(watermark),
             )  # fmt: skip
             return [], msgspec.structs.replace(self, watermark=watermark)
-        memory = Memory(self.watermark, self.told, self.unmet)
+        memory = Memory(self.watermark, self.told, self.unfinished, self.unmet)
         cursor = IncrementalCursor(terminal, statuses, memory, max_age, lookback=lookback, clock=clock)
         fresh = list(cursor.keep(Page(tuple(rows))).predictions)
         if warning := cursor.warning():
             log.warning("%s", warning)
         memory = cursor.next_memory((row.id, row.created_at) for row in fresh)
-        return fresh, FinishedEvents(memory.watermark or self.watermark, memory.landed, memory.unmet)
+        watermark = memory.watermark or self.watermark
+        return fresh, FinishedEvents(watermark, memory.landed, memory.unfinished, memory.unmet)
 
 
 def events(service: str, rows: Sequence[Prediction]) -> Iterator[dict[str, Any]]:
