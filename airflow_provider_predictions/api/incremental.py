@@ -96,6 +96,8 @@ class IncrementalCursor:
     lookback: timedelta = LOOKBACK
     clock: ServiceClock = field(default_factory=ServiceClock)
     created_after: datetime | None = None
+    is_complete: bool = True
+    """False once it is known that the run may have missed a row. Then the watermark stays."""
     noted: CursorState = field(default_factory=CursorState)
     _observed: set[str] = field(default_factory=set, compare=False)
     _unfinished: dict[str, datetime] = field(default_factory=dict, compare=False)
@@ -173,7 +175,7 @@ class IncrementalCursor:
     def next_watermark(self) -> datetime | None:
         """The watermark for the next run; None as long as no row sets one."""
         reached = self.start
-        if self.noted.newest:
+        if self.noted.newest and self.is_complete:
             settled = earlier(self.noted.newest, self.lookback)
             settled = min(settled, self.noted.oldest_unfinished or settled)
             settled = min([settled, *(self.memory.unfinished[id_] for id_ in self._hidden())])
@@ -192,14 +194,13 @@ class IncrementalCursor:
         # The second run must know where the first one began.
         return self.memory.watermark is None or start is None or reached - start >= STEP
 
-    def next_memory(self, keys: Iterable[tuple[str, datetime | None]], *, complete: bool = True) -> Memory:
+    def next_memory(self, keys: Iterable[tuple[str, datetime | None]]) -> Memory:
         """What the next run must know.
 
         :param keys: id and creation time of what this run landed.
-        :param complete: False if the run may have missed a row.
         """
         before, watermark, now, new = self.memory, self.next_watermark, self.clock.earliest, dict(keys)
-        gone, hidden = self._gone(complete=complete), self._hidden()
+        gone, hidden = self._gone(), self._hidden()
         landed = {
             id_: created
             for id_, created in (before.landed | new).items()
@@ -239,13 +240,13 @@ class IncrementalCursor:
             and (since := memory.unmet.get(id_, now)) >= earlier(now, self.lookback)
         }  # fmt: skip
 
-    def _gone(self, *, complete: bool) -> dict[str, datetime]:
+    def _gone(self) -> dict[str, datetime]:
         """Id -> since when the list lacks it, for landed rows whose creation time does not tell.
 
         A list that shows a row without a creation time has no order and is read to its end. In other lists,
         such a row may lie in the part that was not read.
         """
-        if not (complete and self._saw_all):
+        if not (self.is_complete and self._saw_all):
             return {}
         now, start = self.clock.earliest, self.start
         return {

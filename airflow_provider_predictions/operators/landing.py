@@ -157,16 +157,16 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
         with self._landed(client, filters, target, arguments, cursor, form) as (content, landing):
             if cursor is None:
                 return target.commit(content)
+            cursor.is_complete = content["consistent"] is not False
             content["incremental"] = cursor.facts()
             tell(self.log, cursor)
             if not (content["parts"] or content["rejected"] or cursor.has_moved):
                 return target.nothing(content)
-            complete = content["consistent"] is not False
             return target.commit(
                 content,
                 msgspec.structs.replace(
                     state,
-                    **msgspec.structs.asdict(cursor.next_memory(landing.identities(), complete=complete)),
+                    **msgspec.structs.asdict(cursor.next_memory(landing.identities())),
                     rejected=cursor.next_rejected(landing.rejected_ids()),
                 ),
             )

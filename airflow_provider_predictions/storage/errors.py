@@ -116,10 +116,6 @@ def _explain(error: Exception, what: str) -> PredictionsError:
     status = status_of(error)
     if isinstance(error, FileNotFoundError) or status == 404:
         return ConfigurationError(f"{what}. Create its bucket, container or directory, or correct path")
-    if isinstance(error, NotADirectoryError | IsADirectoryError):
-        return ConfigurationError(
-            f"{what}. Name a directory in place of a file, or a file in place of a directory"
-        )
     if isinstance(error, PermissionError) or status in (401, 403):
         return ConfigurationError(
             f"{what}. Let the connection in path, or the worker's user, list, read, write and delete there"

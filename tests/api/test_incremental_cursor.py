@@ -150,16 +150,17 @@ def test_only_the_first_run_decides_where_the_landings_begin() -> None:
 
 def runs_until_forgotten(landed: dict[str, datetime | None], others: list[Prediction], **given: Any) -> int:
     """After how many runs, one an hour and each with a new row, nothing of this is remembered."""
-    complete = given.pop("complete", True)
+    is_complete = given.pop("is_complete", True)
     watermark, unmet, ids = NOON - HOUR, {}, set(landed)
     for number in range(1, 100):
         now = NOON + number * HOUR
         run = cursor(watermark=watermark, landed=landed, unmet=unmet, clock=at(now), **given)
         new = row(f"new-{number}", created=now)
+        run.is_complete = is_complete
         kept(run, new, *others)
-        memory = run.next_memory([(new.id, new.created_at)], complete=complete)
+        memory = run.next_memory([(new.id, new.created_at)])
         watermark, landed, unmet = memory.watermark, memory.landed, memory.unmet
-        assert len(landed) <= len(ids) + 7
+        assert len(landed) <= len(ids) + (7 if is_complete else number)
         if not ids & landed.keys():
             assert not unmet.keys() - landed.keys() - ids
             return number
@@ -179,8 +180,21 @@ def test_what_no_time_settles_is_remembered_until_it_has_been_gone_for_the_look_
 def test_what_a_run_may_have_missed_is_remembered() -> None:
     """A list in order is not read to its end, where a row without a creation time may lie."""
     assert runs_until_forgotten({"n": None}, []) == 100
-    assert runs_until_forgotten({"a": END}, [], complete=False) == 100
+    assert runs_until_forgotten({"a": END}, [], is_complete=False) == 100
     assert runs_until_forgotten({"a": NOON + YEARS}, [], begin=END) == 100
+
+
+def test_a_run_that_may_have_missed_a_row_leaves_the_watermark_for_the_next_to_find_it() -> None:
+    run = cursor(watermark=NOON - 9 * HOUR, clock=at(NOON))
+    first = cursor(created_after=NOON - 9 * HOUR, clock=at(NOON))
+    for each in (run, first):
+        kept(each, row("b"))
+        each.is_complete = False
+        memory = each.next_memory([("b", NOON)])
+        then = replace(cursor(created_after=NOON, clock=at(NOON + HOUR)), memory=memory)
+
+        assert then.start == NOON - 9 * HOUR
+        assert kept(then, row("missed", created=NOON - 8 * HOUR), row("b")) == ["missed"]
 
 
 def test_a_row_that_was_gone_for_less_than_the_look_back_does_not_land_again() -> None:

@@ -11,7 +11,7 @@ import pytest
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 from msgspec.structs import replace
 
-from airflow_provider_predictions.api.errors import PredictionsError, StorageError
+from airflow_provider_predictions.api.errors import ConfigurationError, PredictionsError
 from airflow_provider_predictions.api.models import Prediction
 from airflow_provider_predictions.api.page import Observed, Page
 from airflow_provider_predictions.api.state import Versioned
@@ -184,9 +184,9 @@ def test_what_fails_is_named_and_so_is_what_was_done_to_it(
         objects.put(nowhere, b"1")
     with pytest.raises(PredictionsError, match=rf"path: {nowhere} cannot be written: "):
         objects.put_file(Path(__file__), nowhere)
-    with pytest.raises(StorageError, match=rf"path: {there} cannot be read: Is a directory"):
+    with pytest.raises(ConfigurationError, match=rf"path: {there} cannot be read: Is a directory"):
         objects.read(there)
-    with pytest.raises(StorageError, match=rf"path: {there} cannot be removed"):
+    with pytest.raises(ConfigurationError, match=rf"path: {there} cannot be removed"):
         objects.remove(there)
     with pytest.raises(FileNotFoundError):
         objects.read(file_store / "nothing")
