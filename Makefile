@@ -5,6 +5,7 @@
 # make test-all        both, so every test, on the newest Airflow
 # make test-matrix     what depends on versions: older Airflow, the lowest versions, newer Python; writes a table in
 #                      docs/versions.md. VERSIONS="2.11 python3.13" runs these alone, VERSIONS=prerelease the next Airflow
+# make engines         read landings with Spark, where Java 17 is there
 # make environments    install what test-marked and test-matrix need; with --jobs, all at the same time
 # make durations       write how long each part of the tests took in its last run into docs/test-durations.md
 # make docs            build the documentation into site/
@@ -31,6 +32,7 @@ EXTRAS := s3,azure,parquet,zstd,report,openlineage,sandbox
 # Of the newest Airflow: the older ones hold SQLAlchemy 1.4, with which pyiceberg has no SQL catalog.
 NEWEST := $(EXTRAS),iceberg
 MARKED := airflow or browser or clients or dags or docs or faults or kill or slow or stores
+JAVA := $(if $(JAVA_HOME),$(JAVA_HOME)/bin/)java
 PYTEST := $(BIN)/python -m pytest
 # Each process of a test would compile Airflow anew.
 export PYTHONDONTWRITEBYTECODE :=
@@ -44,7 +46,7 @@ MATRIX := $(foreach version,$(VERSIONS),$(if $(call interpreter,$(version)),.ven
 # An environment whose Python is gone is made anew.
 $(foreach made,$(wildcard .venv*/ready),$(if $(shell $(dir $(made))bin/python -c 'print(1)' 2>&1 | grep -x 1),,$(shell rm -f $(made))))
 
-.PHONY: help demo airflow test test-marked test-all test-matrix environments durations docs docs-serve benchmark reliability soak mutation cluster-demo clean
+.PHONY: help demo airflow test test-marked test-all test-matrix engines environments durations docs docs-serve benchmark reliability soak mutation cluster-demo clean
 
 help:
 	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
@@ -70,6 +72,11 @@ test-marked: .venv/azurite/ready .venv-clients/ready
 
 test-matrix: .venv/azurite/ready $(MATRIX)
 	$(BIN)/python scripts/matrix.py $(VERSIONS)
+
+engines: .venv/ready
+	@$(JAVA) -version 2>&1 | grep -q 'version "17' || { \
+		echo "Skipped: Spark needs Java 17, and $(JAVA) is not. JAVA_HOME=/path/to/java17 names another."; exit 0; }; \
+	$(MAKE) --no-print-directory .venv-engines/ready && $(PYTEST) -m engines tests/docs
 
 environments: .venv/azurite/ready .venv-clients/ready $(MATRIX)
 
@@ -127,6 +134,11 @@ pins = $(if $(filter python%,$(1)),$(PINS),constraints/airflow-$(1).txt)
 .venv-clients/ready: constraints/clients.txt .venv/ready
 	$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-clients
 	@$(call install,$(BIN)/uv pip install --compile-bytecode --python .venv-clients/bin/python --requirement constraints/clients.txt)
+	@touch $@
+
+.venv-engines/ready: constraints/engines.txt .venv/ready
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-engines
+	@$(call install,$(BIN)/uv pip install --python .venv-engines/bin/python --requirement constraints/engines.txt)
 	@touch $@
 
 # Stands in for Azure in the tests.

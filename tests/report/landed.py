@@ -55,6 +55,7 @@ def land(
     at: datetime | None = None,
     statuses: Sequence[str] | None = None,
     shape: str = "records",
+    partition_by: str | None = None,
     **facts: Any,
 ) -> Manifest:
     """Land records, as the operator does with what a service answers.
@@ -71,7 +72,9 @@ def land(
     fine = tuple(row for row in rows if row.fault is None)
     page = Page(fine, rejected=tuple(row for row in rows if row.fault))
     made = make_format(form, codec, service, shape)
-    with Landing(target.attempt, made, records_per_part=records_per_part, arguments="") as landing:
+    with Landing(
+        target.attempt, made, records_per_part=records_per_part, arguments="", partition_by=partition_by
+    ) as landing:
         landing.take(page, {}, 1)
         given: dict[str, Any] = {
             "requests": 1,
