@@ -122,12 +122,13 @@ class ListEndpoint(Generic[T]):
 
 
 def as_time(value: object) -> datetime | None:
-    """Read a timestamp. Without an offset it is UTC. An unreadable one is None.
+    """Read a timestamp. Without an offset it is UTC. An unreadable one is None, and so is a number.
 
     VLM Run documents UTC and sends ``created_at`` without an offset. In Cradl's pattern, each separator may
     be missing, and a space may stand for the T.
     """
-    if not isinstance(value, str):
+    # Python reads some numbers of seconds since 1970 as dates without dashes.
+    if not isinstance(value, str) or value.replace(".", "", 1).isdigit():
         return None
     # Python 3.11 reads 20261101120000Z as midnight: it takes any character for the T.
     has_separator = not (value[8:9].isdigit() and value[10:11].isdigit())

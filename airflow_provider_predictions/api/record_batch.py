@@ -197,7 +197,7 @@ def read_usual(body: bytes, start: int, end: int, envelope: type[msgspec.Struct]
         end += len(text) - len(body)
         rows = _decoder(envelope).decode_lines(memoryview(text)[start + 1 : end - 1])
         ids, statuses, created, groups = (list(map(attrgetter(field), rows)) for field in _FIELDS)
-        is_naive = set(map(len, created)).issubset(WITHOUT_OFFSET)
+        is_naive = set(map(len, created)).issubset(WITHOUT_OFFSET) and {text[4] for text in created} == {"-"}
         times = list(map(datetime.fromisoformat, map(add, created, repeat("Z")) if is_naive else created))
         is_cut = text.find(b"\n", _after_lines(text, start, len(rows) - 1), end) < 0
         has_usual_times = {"T", " "}.issuperset(map(itemgetter(10), created))

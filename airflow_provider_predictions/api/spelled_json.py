@@ -6,6 +6,7 @@ import json
 import math
 import re
 from collections.abc import Iterator, Sequence
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -39,13 +40,19 @@ def spelled(text: bytes) -> Any:
 
 
 def as_number(value: Any) -> float | None:
-    """A JSON number as a double. None if it is none, or if a double cannot hold it."""
+    """A JSON number as a double. None if it is none, or if a double cannot hold it.
+
+    A fraction may be rounded. A number beyond the integers that a double holds must not be another one.
+    """
     if type(value) is int:
         return float(value) if -_EXACT <= value <= _EXACT else None
     if type(value) is Digits:
         number = float(value)
-        is_exact = abs(number) <= _EXACT or not value.lstrip("-").isdigit()
-        return number if math.isfinite(number) and is_exact else None
+        if abs(number) < _EXACT:
+            return number
+        is_same = math.isfinite(number) and Decimal(repr(number)) == Decimal(value)
+        is_large = abs(number) > _EXACT and value.lstrip("-").isdigit()
+        return number if is_same and not is_large else None
     return None
 
 

@@ -117,7 +117,7 @@ def leaves(values: Values, found: Any) -> None:
 
     Beside a field ``x``, VLM Run writes ``x_metadata`` with its confidence: recorded outputs in the vendor's
     cookbook, and docs.vlm.run. Words such as ``hi`` are no numbers. Of several boxes, the lowest confidence
-    and the first page count.
+    and the first page count. If ``x_metadata`` has other members, it is a value, too.
     """
     if found not in ({}, [], None):
         _add_leaves(values, found, "", "", _NO_FACTS, MAX_VALUE_DEPTH)
@@ -140,7 +140,7 @@ def _add_leaves(values: Values, found: Any, path: str, label: str, facts: _Facts
                 member,
                 f"{path}{step}" if path else step.removeprefix("."),
                 f"{label}{step}" if label else step.removeprefix("."),
-                _facts_of(about) if type(about) is dict and about.keys() <= _OF_METADATA else _NO_FACTS,
+                _facts_of(about) if type(about) is dict else _NO_FACTS,
                 levels - 1,
             )
     else:
@@ -171,7 +171,8 @@ def fields(values: Values, found: Any) -> None:
 
     Line items are a field whose value is a list of rows of fields (specification: the items of
     ``predictions``). Instead of a list, an object by label is read, too: the vendor's connector for Power
-    Automate declares it. A label that comes again is ``total[1]``.
+    Automate declares it. A label that comes again is ``total[1]``, and line items are counted on, so that no
+    path is given twice.
     """
     if found is not None:
         _add_fields(values, _listed(found) if type(found) is dict else found, "", "", MAX_VALUE_DEPTH)
@@ -188,18 +189,18 @@ def _add_fields(values: Values, found: Any, path: str, label: str, levels: int) 
             values.add(f"{path}[{position}]", "", field)
             continue
         name = field["label"]
-        step = _STEPS[name] if path else _STEPS[name].removeprefix(".")
-        count = counts[name] = counts.get(name, -1) + 1
-        own = f"{path}{step}[{count}]" if count else f"{path}{step}"
+        own = f"{path}{_STEPS[name] if path else _STEPS[name].removeprefix('.')}"
         own_label = f"{label}{_STEPS[name]}" if label else _STEPS[name].removeprefix(".")
-        value = field.get("value")
+        value, count = field.get("value"), counts.get(name, 0)
         if type(value) is list and value and levels:
             rows = [value] if _is_row(value) else value
-            for position, row in enumerate(rows):
-                _add_fields(values, row, f"{own}[{position}]", own_label, levels - 1)
+            for number, row in enumerate(rows, count):
+                _add_fields(values, row, f"{own}[{number}]", own_label, levels - 1)
+            counts[name] = count + len(rows)
         else:
             facts = (*_confidence(field.get("confidence")), _page(field.get("page")))
-            _add_leaves(values, value, own, own_label, facts, levels)
+            _add_leaves(values, value, f"{own}[{count}]" if count else own, own_label, facts, levels)
+            counts[name] = count + 1
 
 
 def _is_row(found: Any) -> bool:

@@ -175,6 +175,7 @@ def test_a_usual_page_is_read_by_column(service: Service[Any], separators: tuple
         {"first": 1},
         {"x": float("nan")},
         {"x": "\ud800"},
+        {"created_at": "1576091531538498159", "createdTime": "1576091531538498159"},
     ],
     ids=str,
 )

@@ -27,6 +27,7 @@ NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
         "2026-11-01T14:00:00+0200",
         "2026-11-01T14:00+02",
         "2026-11-01T12:00",
+        "20261101T120000Z",
     ],
 )
 def test_a_time_is_read_in_utc_however_it_is_written(text: str) -> None:
@@ -49,6 +50,14 @@ def test_each_spelling_that_the_pattern_of_cradl_allows_is_read() -> None:
     "value", ["", "soon", "2026-13-01T12:00:00", "9999-12-31T23:59:59-01:00", "2026110112000Z", None, 7, NOON]
 )
 def test_what_is_no_text_of_a_time_is_none(value: object) -> None:
+    assert as_time(value) is None
+
+
+@pytest.mark.parametrize(
+    "value", ["1838123131221", "1576091531538498159", "182303102065157", "53830612", "52330805.07164533"]
+)
+def test_a_number_of_seconds_since_1970_is_no_time_of_another_year(value: str) -> None:
+    """Each of these is also a date and a time without dashes, as ISO 8601 allows."""
     assert as_time(value) is None
 
 

@@ -207,6 +207,28 @@ def test_each_store_holds_the_days_and_is_swept(land, record_store: RecordStore,
 
 
 @pytest.mark.parametrize("service_name", ["vlmrun"])
+@pytest.mark.parametrize("arguments", [{"incremental": True}, {"file_format": "parquet", "shape": "values"}])
+def test_in_each_store_an_interrupted_landing_by_day_is_continued_elsewhere(
+    land, interrupted, record_store: RecordStore, store, new_machine: Callable[[], Machine], arguments
+) -> None:
+    record_store.fill(200, days=3)
+    given, path = ARGUMENTS | {"page_size": 45} | arguments, store / "landed"
+    whole = land(path=str(store / "whole"), **given)
+
+    new_machine()
+    interrupted(after=whole["requests"] - 1, path=str(path), **given)
+    new_machine()
+    manifest = land(path=str(path), **given)
+
+    assert essence(manifest) == essence(whole)
+    assert stored(manifest) == stored(whole)
+    assert counts(manifest) == days(record_store)
+    path.fs.invalidate_cache()
+    found = {name for name in path.fs.find(path.path) if "/created_date=" in name}
+    assert found == {ObjectStoragePath(part["uri"]).path for part in manifest["parts"]}
+
+
+@pytest.mark.parametrize("service_name", ["vlmrun"])
 @pytest.mark.parametrize(
     "name",
     [

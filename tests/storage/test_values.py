@@ -125,6 +125,11 @@ NUMBERS: dict[str, tuple[str, float | None]] = {
     "-Infinity": ("-Infinity", None),
     "9007199254740992": ("9007199254740992", 2.0**53),
     "9007199254740993": ("9007199254740993", None),
+    "9007199254740993.0": ("9007199254740993.0", None),
+    "9007199254740994.0": ("9007199254740994.0", 2.0**53 + 2),
+    "-1.5E+300": ("-1.5E+300", -1.5e300),
+    "1.7976931348623157e308": ("1.7976931348623157e308", 1.7976931348623157e308),
+    "12345678901234567.5e2": ("12345678901234567.5e2", None),
     "12345678901234567890": ("12345678901234567890", None),
     "9" * 5000: ("9" * 5000, None),
     "true": ("true", None),
@@ -153,6 +158,14 @@ def test_a_value_is_its_text_and_a_number_where_it_is_one(convert: Convert, subt
         with subtests.test(text=text[:30]):
             (row,) = convert("vlmrun", f'{{"id": "a", "response": {{"x": {text}}}}}'.encode())
             assert (row["value"], row["number"]) == wanted
+
+
+def test_a_number_is_the_same_beside_what_is_no_json(convert: Convert, subtests: Any) -> None:
+    """Such as NaN, for which another decoder reads the record."""
+    for text, (_, number) in NUMBERS.items():
+        with subtests.test(text=text[:30]):
+            first, _ = convert("vlmrun", f'{{"id": "a", "response": {{"x": {text}, "y": NaN}}}}'.encode())
+            assert first["number"] == number
 
 
 def test_text_that_utf8_cannot_hold_stays_readable(of_response: Convert) -> None:
@@ -239,8 +252,27 @@ def test_a_field_that_only_looks_like_metadata_is_a_value(of_response: Convert) 
         ("document", "1"),
         ("document_metadata.author", "x"),
     ]
+    assert of_response('{"a": [1], "a_metadata": ["hi"]}') == [("a[0]", "1"), ("a_metadata[0]", "hi")]
     assert of_response('{"scan_metadata": {"page": 1}}') == [("scan_metadata.page", "1")]
     assert of_response('{"a": {"x": 1, "x_metadata": null}}') == [("a.x", "1")]
+
+
+def test_metadata_with_a_member_that_is_not_known_keep_the_confidence_and_land_as_values(
+    convert: Convert,
+) -> None:
+    metadata = {"confidence": "hi", "bboxes": [{"page": 4, "confidence": 0.5}], "source": "ocr"}
+    record = {"id": "a", "response": {"x": "1", "x_metadata": metadata}}
+
+    first, *others = convert("vlmrun", json.dumps(record).encode())
+
+    assert (first["path"], first["confidence"], first["confidence_level"], first["page"]) == (
+        "x",
+        0.5,
+        "hi",
+        4,
+    )
+    assert ("x_metadata.source", "ocr") in [(row["path"], row["value"]) for row in others]
+    assert {row["confidence"] for row in others} == {None}
 
 
 # --- Cradl -------------------------------------------------------------------------------------------
@@ -273,6 +305,27 @@ def test_a_label_that_comes_again_is_counted(of_fields: Convert) -> None:
         ("total[1]", "4"),
         ("lines[0].amount", "1"),
         ("lines[0].amount[1]", "2"),
+    ]
+
+
+def test_a_list_whose_label_comes_again_is_counted_on_so_that_each_path_is_another(
+    of_fields: Convert,
+) -> None:
+    one, two = [field("amount", "1")], [[field("amount", "2")], []]
+
+    assert of_fields([field("of", two), field("of", [one]), field("of", "3"), field("of", ["4", [5]])]) == [
+        ("of[0].amount", "2"),
+        ("of[1]", "[]"),
+        ("of[2].amount", "1"),
+        ("of[3]", "3"),
+        ("of[4]", "4"),
+        ("of[5][0]", "5"),
+    ]
+    assert of_fields([field("of", []), field("of", [one, one]), field("of", {"a": 1})]) == [
+        ("of", "[]"),
+        ("of[1].amount", "1"),
+        ("of[2].amount", "1"),
+        ("of[3].a", "1"),
     ]
 
 
