@@ -7,10 +7,11 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 from airflow.providers.common.compat.sdk import AirflowNotFoundException
-from pyiceberg.catalog import Catalog, load_catalog
+from pyiceberg.catalog import Catalog, MetastoreCatalog, load_catalog
 
 from airflow_provider_predictions.api.coercion import short_conn_id
 from airflow_provider_predictions.api.errors import ConfigurationError, DamagedLandingError
@@ -72,13 +73,31 @@ def _opened(catalog: str | Mapping[str, Any]) -> Catalog:
             with extra("iceberg"):
                 from airflow.providers.apache.iceberg.hooks.iceberg import IcebergHook
             try:
-                return IcebergHook(catalog).catalog
+                return _checked(IcebergHook(catalog).catalog)
             except AirflowNotFoundException:
                 raise ConfigurationError(
                     f"catalog: there is no connection {short_conn_id(catalog)}"
                 ) from None
         properties = {key: str(value) for key, value in catalog.items()}
-        return load_catalog(properties.pop("name", "default"), **properties)
+        return _checked(load_catalog(properties.pop("name", "default"), **properties))
+
+
+def _checked(catalog: Catalog) -> Catalog:
+    """Refuse a warehouse that no other reader finds, nor this task from another directory."""
+    warehouse = str(catalog.properties.get("warehouse") or "")
+    where = urlsplit(warehouse)
+    if where.scheme in ("s3", "s3a", "gs") and "@" in where.netloc:
+        raise ConfigurationError(
+            f"catalog: its warehouse names a connection before {where.hostname}. Give {where.scheme}://bucket/"
+            "path. Credentials are properties of the catalog"
+        )
+    # A REST catalog takes a name.
+    is_path = isinstance(catalog, MetastoreCatalog) and where.scheme in ("", "file")
+    if is_path and warehouse and (where.netloc or not where.path.startswith("/")):
+        raise ConfigurationError(
+            f"catalog: its warehouse {warehouse} is relative. Give file:///absolute/path"
+        )
+    return catalog
 
 
 def _load(catalog: Catalog, name: str, landing: CommittedLanding, workspace: Path) -> tuple[Table, bool]:

@@ -85,7 +85,13 @@ def check_fits(table: Table, name: str, schema: pa.Schema) -> None:
     :raises ConfigurationError: naming the first column of another type.
     """
     held = {field.name: field for field in table.schema().fields}
+    by_lower = {column.lower(): column for column in held}
     for field in _with_mark(schema):
+        if field.name not in held and (other := by_lower.get(field.name.lower())):
+            raise ConfigurationError(
+                f"table: column {other} of {name} differs from {field.name} of the landing in case only. "
+                "Most engines take these for one column; name another table, or rename the column"
+            )
         found = held.pop(field.name, None)
         if found and found.field_type != _TYPES[field.type]:
             raise ConfigurationError(

@@ -180,6 +180,34 @@ def test_a_catalog_that_is_not_there(landed: Callable[..., Any], tmp_path: Path,
             assert "hunter2" not in str(raised.value)
 
 
+@pytest.mark.parametrize(
+    ("warehouse", "words"),
+    [
+        ("file://lake/warehouse", "file://lake/warehouse is relative. Give file:///absolute/path"),
+        ("lake/warehouse", "lake/warehouse is relative"),
+        ("s3://key:hunter2@bucket/warehouse", "names a connection before bucket. Give s3://bucket/path"),
+    ],
+)
+def test_a_warehouse_that_other_readers_do_not_find(
+    catalog: Catalog,
+    landed: Callable[..., Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    warehouse: str,
+    words: str,
+) -> None:
+    """Nor does another worker, whose tasks start in another directory."""
+    manifest = landed()
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    catalog.properties["warehouse"] = warehouse
+
+    with pytest.raises(AirflowFailException, match=f"catalog: its warehouse {words}"):
+        catalog.add(manifest)
+
+    assert [*Path.cwd().iterdir()] == []
+
+
 def existing(
     catalog: Catalog, *fields: NestedField, partition: PartitionSpec | None = None, **owner: str
 ) -> None:
@@ -221,8 +249,12 @@ def test_a_table_of_another_owner(
         ([ID, CREATED, NestedField(3, "team", StringType(), required=True)], "requires column team"),
         ([ID, NestedField(2, "created_at", StringType(), required=False)],
          "column created_at of .* is string, and the landing has timestamptz"),
+        ([NestedField(1, "ID", StringType(), required=False), CREATED],
+         "column ID of .* differs from id of the landing in case only"),
+        ([ID, CREATED, NestedField(3, "Landing", StringType(), required=False)],
+         "column Landing of .* differs from landing of the landing in case only"),
     ],
-    ids=["another type", "required", "required beside", "another creation"],
+    ids=["another type", "required", "required beside", "another creation", "another case", "mark's case"],
 )  # fmt: skip
 def test_a_table_of_another_schema(
     catalog: Catalog, refused: Callable[..., None], landed: Callable[..., Any], fields: Any, words: str
