@@ -197,6 +197,7 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
                 arguments=arguments,
                 asked=expected_words(wanted),
                 restore=partial(self._restore, paginator, cursor),
+                abandon=target.abandon,
             ) as landing,
         ):
             earlier, is_resumed = landing.progress.requests, bool(landing.progress.parts)

@@ -118,7 +118,7 @@ class LandingPath:
 
         :param state: the new state of an incremental path.
         :return: the manifest of this attempt, or of the attempt of this run that was quicker.
-        :raises ConflictError: if another run was quicker on an incremental path.
+        :raises ConflictError: if another run was quicker on an incremental path, or this run after a clear.
         :raises ConfigurationError: if another run was quicker. A retry would replace what it has landed.
         :raises StorageError: if it is unknown who was, or the manifest cannot be written for readers. Nothing
             is removed.
@@ -150,6 +150,8 @@ class LandingPath:
         overtaken = f"path: another run landed under {self.root} while this one did ({winner.task.run})."
         if state:
             raise ConflictError(f"{overtaken} What it landed is committed; a retry lands the rest")
+        if winner.task.run == attempt.task.run:
+            raise ConflictError(f"{overtaken} It has the same name, as after a clear. A retry decides")
         raise ConfigurationError(
             f"{overtaken} Give each run a path of its own, such as one with {{{{ ds }}}} in it, or let one "
             "run at a time land there"

@@ -46,6 +46,7 @@ class Landing:
     :param partition_by: None, or ``created_date`` for parts in directories of days.
     :param arguments: a hash of all that decides what lands.
     :param asked: the words of the filters.
+    :param abandon: removes what the attempt has written, unless that may be committed.
     :param restore: continues the pass over the list from a position that was given to ``take``. Raises
         ValueError if it cannot; then the landing starts anew.
     """
@@ -60,6 +61,7 @@ class Landing:
         partition_by: str | None = None,
         asked: Collection[str] = (),
         restore: Callable[[Landing, dict[str, Any]], None] | None = None,
+        abandon: Callable[[], None] | None = None,
     ) -> None:
         self.attempt = attempt
         self.form = form
@@ -69,10 +71,13 @@ class Landing:
         self.arguments = arguments
         self.asked = asked
         self._restore = restore
+        self._abandon = abandon or self._remove_copies
         self._workspace = _workspace(attempt)
         self._directory = self._workspace.directory
         self.progress: Progress
         self._copies: list[Part] = []
+        self._is_further = False
+        """Whether a checkpoint names a part that this attempt has added to its copies."""
         # The last journal line may be truncated; start a new journal.
         self._anew = True
 
@@ -89,8 +94,8 @@ class Landing:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         try:
             self.progress.close()
-            if kind and issubclass(kind, Exception) and self.progress.nonce != self.attempt.nonce:
-                self._remove_copies()
+            if kind and issubclass(kind, Exception) and self._copies and not self._is_further:
+                self._abandon()
         finally:
             self._workspace.close(keep=kind is not None)
 
@@ -120,7 +125,7 @@ class Landing:
         if closed:
             checkpoint.save_beside(progress, self.attempt)
         checkpoint.save_here(progress, self._directory, anew=closed or self._anew)
-        self._anew = False
+        self._anew, self._is_further = False, self._is_further or closed
         for file in old:
             file.unlink()
 
@@ -134,6 +139,7 @@ class Landing:
         if progress.spool.count:
             self._close_batch()
             checkpoint.save_here(progress, self._directory, anew=True)
+            self._is_further = True
         if progress.rejected.count:
             rejected = self.attempt.path(REJECTED)
             put_file(progress.rejected.path, rejected)

@@ -264,4 +264,20 @@ TAPES = (
     Case("a run lands over another", "anew, store", "neither"),
     Case("two runs land at once in a directory", "anew, local", "changed", tape=(*[0] * 11, 1, 9)),
     Case("two runs land other predictions", "anew, two filters", "changed", tape=(*[0] * 7, 1)),
+    Case(
+        "a retry that has copied all parts finds no room for the state",
+        "incremental, local",
+        "worse",
+        tape=(
+            *(*[0] * 4, 1, 3, *[0] * 3, 1, 0, 1, *[0] * 7, 7, 1, 2, 2, 4, *[0] * 12, 2, 1, 3, 2, *[0] * 5),
+            *(1, 2, *[0] * 3, 1, 2, 0, 1, 2, *[0] * 4, 1, 3, 1, 0, *[1] * 4, *[0] * 4, 3, 1, 2, *[0] * 2),
+            *(1, 1, *[0] * 2, 5),
+        ),
+    ),
+    Case(
+        "an attempt is overtaken by one after a clear",
+        "anew, made anew",
+        "final",
+        tape=(0, 5, *[0] * 25, 13),
+    ),
 )
