@@ -204,15 +204,14 @@ def _card(name: str, values: History, summary: Summary) -> Card:
     targets = [one for one in summary["targets"] if (one["measure"], one["group"]) == (name, None)]
     bounds = [bound for one in targets for bound in (one["max"], one["min"]) if bound is not None]
     known = [value for value in values["history"] if value is not None]
-    tone = _tone(name, values, summary["changes"])
+    delta = change(measure.format, now, before)
+    tone = "" if delta == "unchanged" else _tone(name, values, summary["changes"])
     told = partial(say, name, currency=summary["currency"])
     return Card(
         label=measure.words,
         value=told(now, max(map(digits_of, targets), default=0)),
         detail=_detail(name, summary),
-        delta=f"+{told(now)}"
-        if before == 0 and now and measure.format != "share"
-        else change(measure.format, now, before),
+        delta=f"+{told(now)}" if delta == "new" else delta,
         was="" if before is None else f"from {told(before)}",
         tone=tone,
         is_bad=any(target["state"] == "missed" for target in targets)

@@ -6,14 +6,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from airflow_provider_predictions.api.wording import counted
-from airflow_provider_predictions.report.measures import MEASURES, Measure
+from airflow_provider_predictions.report.measures import MEASURES
 from airflow_provider_predictions.report.summary import Change, Number, Target, Verdict
-from airflow_provider_predictions.report.words import clean, digits, number
+from airflow_provider_predictions.report.words import change, clean, digits, number
 
 LONGEST = 80
 """Characters of the name of a group in the verdict."""
 ALARMING = 3
-"""Standard deviations by which a mean or a share must get worse before the verdict names it."""
+RELEVANT = 1.1
+"""The verdict names a mean or a share that got worse by so many standard deviations, if what is bad in it
+(the failed share, the duration, what a confidence lacks) also grew to so many times what it was."""
 
 
 def judged(name: str, bounds: Mapping[str, float], value: float | None, why_not: str) -> Target:
@@ -108,10 +110,13 @@ def count_missed(targets: Sequence[Target]) -> str:
     )
 
 
-def _is_alarming(change: Change) -> bool:
-    measure: Measure = MEASURES[change["measure"]]
-    worse = change["score"] if measure.better == "down" else -change["score"]
-    return measure.better != "none" and measure.kind == "mean" and worse >= ALARMING
+def _is_alarming(one: Change) -> bool:
+    measure, now, before = MEASURES[one["measure"]], one["now"], one["before"]
+    if measure.kind != "mean" or change(measure.format, now, before) == "unchanged":
+        return False
+    if measure.better == "up":
+        now, before = 1 - now, 1 - before
+    return abs(one["score"]) >= ALARMING and now > before and now >= RELEVANT * before
 
 
 def _unknown(text: str) -> Verdict:

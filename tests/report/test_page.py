@@ -201,6 +201,12 @@ def test_a_number_is_coloured_where_it_changed_by_more_than_chance() -> None:
     assert '<b class="">' in card(page, "Predictions")
 
 
+def test_what_reads_as_unchanged_has_no_colour() -> None:
+    page = render(content({"failed_share": (0.0294, 0.029)}))
+
+    assert '<b class="">unchanged</b>' in card(page, "Failed")
+
+
 def test_the_card_that_the_verdict_is_about_is_red() -> None:
     assert 'class="card bad"' in card(render(content()), "Failed")
     better = render(content({"failed_share": (0.01, 0.029)}))

@@ -161,3 +161,35 @@ def test_a_missed_target_and_its_number_differ_as_written(tmp_path: Path, most: 
     assert summary["verdict"]["text"].replace("\u202f", " ") == f"Look at failures: {number}."
     assert f'<span class="value">{number} <small>501 of 10,000</small>' in page
     assert f"Target missed: {bound}<" in page
+
+
+def lasting(day: datetime, seconds: float, count: int = 400) -> list[bytes]:
+    """Completed predictions that took about so many seconds."""
+    created = day + timedelta(minutes=10)
+    return [
+        json.dumps(
+            {
+                "id": f"{day:%d}-{n}",
+                "status": "completed",
+                "domain": "receipt",
+                "created_at": created.isoformat(),
+                "completed_at": (created + timedelta(seconds=seconds + (n % 3 - 1) * 0.2)).isoformat(),
+            }
+        ).encode()
+        for n in range(count)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("now", "state"), [(20.5, "normal"), (22.3, "normal"), (22.5, "look"), (30, "look"), (10, "normal")]
+)
+def test_a_duration_that_is_surely_but_hardly_longer_is_normal(
+    tmp_path: Path, now: float, state: str
+) -> None:
+    land("vlmrun", tmp_path / "before", lasting(START - DAY, 20.4), at=START + timedelta(hours=1))
+    land("vlmrun", tmp_path / "now", lasting(START, now), at=END + timedelta(hours=1))
+
+    summary = report(f"file://{tmp_path}", WINDOW, tmp_path / "files")
+
+    assert {"mean_seconds"} == {one["measure"] for one in summary["changes"]}
+    assert summary["verdict"]["state"] == state
