@@ -1,20 +1,18 @@
-"""The columns of a chart, the ticks of its axis and its labels."""
+"""The colours of a chart, the ticks of its axis and its labels."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from airflow_provider_predictions.report.window import Window, in_zone
 
-MAX_TIMES = 120
-"""Charts of more columns are not drawn."""
 MAX_LABELS = 16
-SERIES = 8
 STATUSES = {"completed": "ok", "succeeded": "ok", "failed": "bad", "cancelled": "s6"}
 """The colours of statuses, from the bottom up; those of waiting ones are grey."""
+WAITING = ("idle", "s7", "s1", "s5")
+GROUPS = tuple(f"s{number}" for number in range(8))
 
 
 @dataclass(frozen=True)
@@ -30,60 +28,21 @@ class Label:
     is_odd: bool
 
 
-@dataclass(frozen=True)
-class Series:
-    """A name, its colour, and an amount for each label."""
-
-    name: str
-    colour: str
-    points: Sequence[float]
-
-
-@dataclass(frozen=True)
-class Columns:
-    """Stacks of amounts across time, with the ticks of the axis."""
-
-    labels: Sequence[Label]
-    series: Sequence[Series]
-    ticks: Sequence[float]
+def colours(names: Collection[str]) -> dict[str, str]:
+    """The colours of the parts of a stack, from the bottom up."""
+    known = {name: colour for name, colour in STATUSES.items() if name in names}
+    others = [name for name in names if name not in known]
+    palette = WAITING if known else GROUPS
+    return known | {name: palette[at % len(palette)] for at, name in enumerate(others)}
 
 
-def columns(window: Window, drawn: Sequence[tuple[Any, ...]], *, whole: bool) -> Columns | None:
-    """Make columns of rows with a time, a name and an amount.
+def ticks(stack: Iterable[Sequence[float | None]], *, whole: bool = False) -> list[float]:
+    """At most six ticks in steps of 1, 2 or 5, from zero to at least the top of the highest column.
 
+    :param stack: the amounts in each column, by part.
     :param whole: whether amounts are counts.
-    :return: None if there are too many times to draw.
     """
-    if len(window.buckets) > MAX_TIMES:
-        return None
-    amounts: dict[str, dict[str, float]] = {}
-    for time, name, amount in drawn:
-        amounts.setdefault(name, {})[time] = amount if amount and math.isfinite(amount) else 0
-    names = list(amounts)
-    if known := [name for name in STATUSES if name in amounts]:
-        names = [*known, *(name for name in names if name not in STATUSES)]
-    series = [
-        Series(name, _colour(at, name, len(known)), _points(window, amounts[name]))
-        for at, name in enumerate(names)
-    ]
-    highest = max(
-        [sum(map(abs, points)) for points in zip(*(one.points for one in series), strict=True)] or [0]
-    )
-    return Columns(labels(window), series, ticks(highest, whole=whole))
-
-
-def _colour(at: int, name: str, known: int) -> str:
-    if name in STATUSES and known:
-        return STATUSES[name]
-    return ("idle", "s7", "s1", "s5")[(at - known) % 4] if known else f"s{at % SERIES}"
-
-
-def _points(window: Window, amounts: Mapping[str, float]) -> list[float]:
-    return [max(0, amounts.get(bucket.label, 0)) for bucket in window.buckets]
-
-
-def ticks(highest: float, *, whole: bool = False) -> list[float]:
-    """At most six ticks in steps of 1, 2 or 5, from zero to at least the highest amount."""
+    highest = max((sum(filter(None, column)) for column in zip(*stack, strict=True)), default=0)
     if highest <= 0:
         return [0, 1]
     power = 10.0 ** math.floor(math.log10(highest / 4))

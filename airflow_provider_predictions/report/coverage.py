@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -28,6 +29,20 @@ class Sources:
         """The landings that may hold predictions of the window."""
         return [landed for landed in self.landings if not landed.outside(self.window)]
 
+    @property
+    def left_out(self) -> list[tuple[str, int, str]]:
+        """What is not read: the reason, the number of records, and the path they are under."""
+        unread = Counter[tuple[str, str]]()
+        found = []
+        for landed in self.landings:
+            if outside := landed.outside(self.window):
+                reason = f"in landings of {outside} predictions only, which were not read"
+                unread[reason, str(landed.root)] += landed.manifest["count"]
+            else:
+                rejected = landed.manifest["rejected_reasons"].items()
+                found += [(f"rows that are no records: {why}", n, str(landed.path)) for why, n in rejected]
+        return [*found, *((reason, count, root) for (reason, root), count in unread.items())]
+
     @cached_property
     def services(self) -> list[str]:
         """The services of the landings, in alphabetical order.
@@ -41,6 +56,11 @@ class Sources:
                 f"{listed(sorted(SUBJECTS))} only"
             )
         return found
+
+    @property
+    def titles(self) -> list[str]:
+        """The names of the services."""
+        return [SUBJECTS[service].service.title for service in self.services]
 
     @cached_property
     def oldest(self) -> datetime | None:

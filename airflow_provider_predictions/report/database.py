@@ -6,6 +6,8 @@ import json
 import math
 from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 from string import Template
 from typing import Any, Self
@@ -14,13 +16,13 @@ import duckdb
 
 from airflow_provider_predictions.api.limits import MAX_MESSAGE_LENGTH
 from airflow_provider_predictions.api.models import as_time
-from airflow_provider_predictions.report.loading import Loader, leave_out
-from airflow_provider_predictions.report.measures import Measure
+from airflow_provider_predictions.report.loading import Loader
+from airflow_provider_predictions.report.measures import GROUPS, MEASURES, Measure
 from airflow_provider_predictions.report.source import Landed
 from airflow_provider_predictions.report.sql import amounts_of, moment, quoted, statements, text
-from airflow_provider_predictions.report.summary import Filled
-from airflow_provider_predictions.report.tables import MOST, Table
-from airflow_provider_predictions.report.window import Window, days_of
+from airflow_provider_predictions.report.summary import Change
+from airflow_provider_predictions.report.tables import Table
+from airflow_provider_predictions.report.window import Window, in_zone
 
 MEMORY = "600MB"
 """What DuckDB keeps in memory; what is more goes to files."""
@@ -56,6 +58,7 @@ class Database:
         self._db.create_function(
             "as_microseconds", _microseconds, ["VARCHAR"], "BIGINT", null_handling=_GETS_NULL
         )
+        self._db.create_function("day_of", self._day, ["BIGINT"], "VARCHAR")
         spans = [moment(start) for start in window.starts]
         settings = {
             "memory": MEMORY,
@@ -77,56 +80,66 @@ class Database:
         self._db.close()
 
     def load(self, landings: Iterable[Landed], group_by: str | None = None) -> None:
-        """Read the parts of landings, in their order.
+        """Read the parts of landings, in their order, and keep the latest record of each prediction.
 
         :param group_by: the path of a member to group by; None for the domain or the model.
         :raises DamagedLandingError: if a part is not what the manifest says.
         """
         Loader(self._db, self.window, self.directory, group_by).load(landings)
-
-    def leave_out(self, reason: str, count: int, detail: str = "") -> None:
-        """Add to what the report leaves out."""
-        leave_out(self._db, reason, count, detail)
-
-    def keep(self) -> None:
-        """Keep the latest record of each prediction."""
         self._db.execute(statements("keep"))
-        self._name_days()
+
+    def leave_out(self, left_out: Sequence[tuple[str, int, str]]) -> None:
+        """Add to what the report leaves out: reasons, counts and details."""
+        self._fill("left_out_of", left_out)
 
     def measured(
-        self, measures: Sequence[Measure], groups: Collection[str] | None = None
-    ) -> dict[tuple[str | None, int], list[float | None]]:
-        """The measures of one table by group and age. The key (None, -1) has the measures of no rows.
+        self, measures: Iterable[Measure], groups: Collection[str] | None = None
+    ) -> dict[tuple[str | None, int, str], float | None]:
+        """The measures by group, age and name. Those of no rows are not in it.
 
         :param groups: the groups to compute; None for all predictions together, under the group None.
         """
-        table, by = measures[0].table, "NULL" if groups is None else measures[0].by
-        columns = ", ".join(measure.aggregate for measure in measures)
-        wanted = "" if groups is None else f" AND age <= 1 AND {by} IN (SELECT unnest(?))"
-        found = self._db.execute(
-            f"""SELECT {by}::VARCHAR, age, {columns} FROM {table} WHERE age IS NOT NULL{wanted} GROUP BY ALL
-            UNION ALL SELECT NULL, -1, {columns} FROM {table} WHERE FALSE""",
-            [] if groups is None else [sorted(groups)],
-        ).fetchall()
-        return {(group, age): [_finite(x) for x in numbers] for group, age, *numbers in found}
+        found: dict[tuple[str | None, int, str], float | None] = {}
+        for (table, column), found_there in groupby(measures, attrgetter("table", "by")):
+            of_table = list(found_there)
+            by, wanted = (
+                ("NULL", "") if groups is None else (column, f"AND age <= 1 AND {column} IN (FROM wanted)")
+            )
+            rows = self._db.execute(
+                f"""WITH wanted AS (SELECT unnest($1::VARCHAR[]))
+                SELECT {by}::VARCHAR, age, {", ".join(measure.aggregate for measure in of_table)}
+                FROM {table} WHERE age IS NOT NULL {wanted} GROUP BY ALL""",
+                [sorted(groups or ())],
+            ).fetchall()
+            for group, age, *numbers in rows:
+                # More than a double holds is infinite, for which JSON has no word.
+                finite = [x if x is None or math.isfinite(x) else None for x in numbers]
+                found |= {(group, age, one.name): x for one, x in zip(of_table, finite, strict=True)}
+        return found
 
-    def largest(self, measure: Measure, most: int) -> list[str]:
+    def largest(self, table: str, most: int) -> list[str]:
         """The groups with most rows in the period and in the one before."""
+        by = GROUPS[table]
         found = self._db.execute(
-            f"""SELECT {measure.by} FROM {measure.table} WHERE age <= 1 AND {measure.by} IS NOT NULL
-            GROUP BY ALL ORDER BY count(*) DESC, {measure.by} LIMIT {most}"""
+            f"""SELECT {by} FROM {table} WHERE age <= 1 AND {by} IS NOT NULL
+            GROUP BY ALL ORDER BY count(*) DESC, {by} LIMIT {most}"""
         ).fetchall()
         return [name for (name,) in found]
 
-    def overall(self) -> list[tuple[Any, ...]]:
-        """Each measure of all predictions together that can be compared: now, before and the score."""
-        query = "SELECT measure, now, before, coalesce(score, 0) FROM compared WHERE is_total ORDER BY ALL"
-        return self._db.execute(query).fetchall()
+    def changes(self, view: str) -> list[Change]:
+        """The rows of ``changes``, of groups, or of ``overall``, of all predictions together."""
+        return [
+            {"measure": measure, "group": group, "now": now, "before": before, "score": score}
+            for measure, group, now, before, score in self._db.execute(f"FROM {view}").fetchall()
+        ]
 
-    def define(self, measures: Sequence[Measure], missing: Sequence[Collection[str]]) -> list[Table]:
+    def tables(
+        self, measures: Sequence[Measure], missing: Sequence[Collection[str]], most: int
+    ) -> list[Table]:
         """Create the tables of the report.
 
         :param missing: for each age, the states that the landings left out in whole or in part.
+        :param most: rows to read of each.
         """
         columns = {
             table: ", ".join(
@@ -145,86 +158,63 @@ class Database:
         ).fetchall()
         found = []
         for name, comment in views:
-            table = Table(name, **{key: _frozen(value) for key, value in json.loads(comment).items()})
-            if not table.services or {*table.services} & {*self.services}:
-                self._db.execute(
-                    f"CREATE TABLE shown_{name} AS SELECT row_number() OVER () AS row, * FROM {name}"
-                )
-                found.append(table)
+            given = {"services": self.services, "state": None, **json.loads(comment)}
+            is_known = given.pop("state") not in missing[0]
+            if {*given.pop("services")} & {*self.services}:
+                found.append(self._table(name, most, is_known=is_known, **given))
         return found
 
-    def filled(self, table: Table, most: int, missing: Collection[str]) -> Filled:
-        """A table with its first rows.
+    def _table(self, name: str, most: int, *, amount: str = "", **given: Any) -> Table:
+        shown = f"shown_{name}"
+        self._db.execute(f"CREATE TABLE {shown} AS SELECT row_number() OVER () AS row, * FROM {name}")
+        (count,) = self._db.execute(f"SELECT count(*) FROM {shown}").fetchone() or (0,)
+        found = self._db.execute(f"SELECT * EXCLUDE (row) FROM {shown} ORDER BY row LIMIT {most}")
+        columns, rows = [column[0] for column in found.description], found.fetchall()
+        points = self._points(shown, columns[1], amount) if amount else {}
+        return Table(name, columns=columns, rows=rows, count=count, amount=amount, points=points, **given)
 
-        :param missing: the states that the landings left out in whole or in part.
-        """
-        (count,) = self._db.execute(f"SELECT count(*) FROM shown_{table.name}").fetchone() or (0,)
-        names, rows = self.rows(table.name, most)
-        drawn = self._drawn(table) if table.chart else []
-        return Filled(table, names, rows, count, drawn, table.state not in missing)
-
-    def rows(self, name: str, most: int) -> tuple[list[str], list[tuple[Any, ...]]]:
-        """The columns of a table, and its first rows."""
-        found = self._db.execute(f"SELECT * EXCLUDE (row) FROM shown_{name} ORDER BY row LIMIT {most}")
-        return [column[0] for column in found.description], found.fetchall()
-
-    def pairs(self, query: str) -> dict[str, int]:
-        """The result of a query with two columns: names and counts."""
-        return {name: int(count) for name, count in self._db.execute(query).fetchall()}
-
-    def _drawn(self, table: Table) -> list[tuple[Any, ...]]:
-        """The rows of a chart: the largest names and, in a stack, all others together."""
-        shown, most = f"shown_{table.name}", MOST[table.chart or ""]
-        names = [quoted(name) for name in table.drawn]
-        if table.chart == "range":
-            query = f"SELECT {', '.join(names)} FROM {shown} ORDER BY row LIMIT {most}"
-            return self._db.execute(query).fetchall()
-        time, of, amount = names
-        others = "'others'" if table.chart == "stack" else "NULL"
-        return self._db.execute(f"""WITH top AS (
-                SELECT {of} AS name, row_number() OVER (ORDER BY sum({amount}) DESC, {of}) AS place
-                FROM {shown} GROUP BY {of} ORDER BY place LIMIT {most}
+    def _points(self, table: str, by: str, amount: str) -> dict[str, list[float | None]]:
+        """The points of a chart: those of the largest names and, of sums, of all others together."""
+        most, others = (20, "NULL") if MEASURES[amount].format == "share" else (7, "'others'")
+        rows = self._db.execute(f"""WITH top AS (
+                SELECT "{by}" AS name, row_number() OVER (ORDER BY sum({amount}) DESC, "{by}") AS place
+                FROM {table} GROUP BY "{by}" ORDER BY place LIMIT {most}
             ), named AS (
-                SELECT row, {time} AS time, CASE WHEN place IS NULL THEN {others} ELSE {of} END AS name,
-                {amount} AS amount, coalesce(place, {most + 1}) AS place
-                FROM {shown} LEFT JOIN top ON name = {of}
+                SELECT bucket, CASE WHEN place IS NULL THEN {others} ELSE name END AS name,
+                {amount}::DOUBLE AS amount, coalesce(place, {most + 1}) AS place
+                FROM {table} JOIN bucket ON time = label LEFT JOIN top ON name = "{by}"
             )
-            SELECT time, name, sum(amount) FROM named WHERE name IS NOT NULL
-            GROUP BY time, name ORDER BY min(place), min(row)""").fetchall()
+            SELECT name, bucket, CASE WHEN isfinite(sum(amount)) THEN greatest(sum(amount), 0) END
+            FROM named WHERE name IS NOT NULL GROUP BY name, bucket ORDER BY min(place), bucket""").fetchall()
+        points: dict[str, list[float | None]] = {}
+        for name, bucket, point in rows:
+            points.setdefault(name, [None] * len(self.window.buckets))[bucket] = point
+        return points
 
-    def write_csv(self, table: Table, file: Path) -> None:
+    def pairs(self, table: str) -> dict[str, int]:
+        """The rows of a table with two columns: names and counts."""
+        return {name: int(count) for name, count in self._db.execute(f"FROM {table}").fetchall()}
+
+    def write_csv(self, table: str, file: Path) -> None:
         """Write all rows of a table. An apostrophe precedes text that a spreadsheet would execute."""
-        described = self._db.execute(f"DESCRIBE shown_{table.name}").fetchall()
+        described = self._db.execute(f"DESCRIBE shown_{table}").fetchall()
         columns = [(quoted(name), kind) for name, kind, *_ in described if name != "row"]
         safe = ", ".join(f"plain({name}) AS {name}" if kind == "VARCHAR" else name for name, kind in columns)
-        query = f"SELECT {safe} FROM shown_{table.name} ORDER BY row"
+        query = f"SELECT {safe} FROM shown_{table} ORDER BY row"
         # A spreadsheet that separates by semicolons would split a text without quotes there.
         texts = ", ".join(name for name, kind in columns if kind == "VARCHAR")
         quote = f", FORCE_QUOTE ({texts})" if texts else ""
         self._db.execute(f"COPY ({query}) TO {text(file)} (FORMAT csv, HEADER{quote})")
 
+    def _day(self, microseconds: int) -> str:
+        """The day of a moment, by the same time zones as the window's."""
+        moment = _EPOCH + timedelta(microseconds=microseconds)
+        return in_zone(moment, self.window.zone).date().isoformat()
+
     def _fill(self, table: str, rows: Sequence[Sequence[Any]]) -> None:
         if rows:
             marks = ", ".join("?" * len(rows[0]))
             self._db.executemany(f"INSERT INTO {table} VALUES ({marks})", rows)
-
-    def _name_days(self) -> None:
-        """Create the table of days on which late predictions were created, in Python's time zones."""
-        found = self._db.execute(
-            """SELECT DISTINCT date_trunc('day', created) FROM record WHERE created < getvariable('start')
-                AND finished >= getvariable('start') AND finished < getvariable('end')"""
-        ).fetchall()
-        self._db.execute("CREATE TABLE late_day (label VARCHAR, start TIMESTAMPTZ)")
-        self._fill("late_day", days_of([day for (day,) in found], self.window.zone))
-
-
-def _finite(x: float | None) -> float | None:
-    """A number, or None if it is more than a double holds, which JSON has no word for."""
-    return x if x is None or math.isfinite(x) else None
-
-
-def _frozen(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
 
 
 def _microseconds(given: str | None) -> int | None:

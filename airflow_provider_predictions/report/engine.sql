@@ -1,6 +1,7 @@
 -- What every report's database has: functions, and tables that are filled as parts are read.
 
 CREATE TABLE left_out_of (reason VARCHAR, count BIGINT, detail VARCHAR);
+CREATE TABLE part (part INTEGER, place VARCHAR, count BIGINT);
 CREATE TABLE bucket (bucket INTEGER, label VARCHAR);
 CREATE TYPE state AS ENUM ('succeeded', 'failed', 'cancelled', 'waiting');
 -- The rowid is the order in which records came. Age 0 is the period, age 1 the one before, and so on. Of Cradl:

@@ -1,5 +1,15 @@
 -- Each prediction once, in its latest shape, and what is not counted. Hashes find the few that may come twice.
 
+INSERT INTO left_out_of BY NAME
+SELECT unnest([
+    {reason: 'records that are no JSON that DuckDB reads, or have none of the fields', count: sum(is_unread::INTEGER)},
+    {reason: 'records whose predictions are no list; their fields are not counted', count: sum(has_no_list::INTEGER)},
+    {reason: 'fields without a label, a value and a confidence', count: sum(blanks)},
+    {reason: 'line items that are no rows of fields', count: sum(odd_rows)},
+    {reason: 'line items within line items', count: sum(nested)}
+], recursive := true), place AS detail FROM record JOIN part USING (part) GROUP BY part, place;
+DELETE FROM record WHERE is_unread;
+
 BEGIN TRANSACTION;
 CREATE TEMP TABLE older AS
 SELECT rowid AS row FROM record

@@ -3,38 +3,32 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from itertools import count
+from pathlib import Path, PurePath
 
 import duckdb
 
-from airflow_provider_predictions.api.errors import ConfigurationError
-from airflow_provider_predictions.report.source import Landed, Part
+from airflow_provider_predictions.api.errors import ConfigurationError, DamagedLandingError
+from airflow_provider_predictions.report.source import Landed
 from airflow_provider_predictions.report.sql import (
     json_source,
-    moment,
+    latest,
     parquet_source,
-    place,
+    pointer,
     quoted,
     statements,
-    text,
 )
 from airflow_provider_predictions.report.subjects import SUBJECTS, Subject
 from airflow_provider_predictions.report.window import Window
+from airflow_provider_predictions.storage.manifest import PartFacts
 
 LONGEST_RECORDS = (16 << 20, 256 << 20)
 """Bytes, tried one after the other: DuckDB reserves several times as many."""
 _ROWS, _BYTES = 300_000, 512 << 20
 """No part is added to parts of so many records or bytes that are read together."""
-_ODD = {
-    "is_unread": "records that are no JSON that DuckDB reads, or have none of the fields",
-    "has_no_list": "records whose predictions are no list; their fields are not counted",
-    "blanks": "fields without a label, a value and a confidence",
-    "odd_rows": "line items that are no rows of fields",
-    "nested": "line items within line items",
-}
-"""The columns that say what is not counted because of its shape, and the reasons."""
+Part = tuple[Landed, PartFacts]
 
 
 class Loader:
@@ -51,94 +45,88 @@ class Loader:
         self.group_by = group_by.split(".") if group_by else []
         self._db = db
         self._read = 0  # parts, so far
-        starts, count = window.starts, len(window.starts)
-        self._age = f"""CASE WHEN created >= {moment(starts[-1])} AND created < {moment(window.end)}
-            THEN {count - 1} - ({place(starts[::-1])}) END"""
-        self._bucket = f"""CASE WHEN created >= {moment(window.start)} AND created < {moment(window.end)}
-            THEN {place([bucket.start for bucket in window.buckets])} END"""
+        ages, buckets = enumerate(window.starts), reversed(list(enumerate(window.buckets)))
+        self._age = latest(window.end, [(start, age) for age, start in ages])
+        self._bucket = latest(window.end, [(bucket.start, number) for number, bucket in buckets])
 
     def load(self, landings: Iterable[Landed]) -> None:
         """Read the parts of landings, those of each service in their order.
 
         :raises DamagedLandingError: if a part is not what the manifest says.
         """
-        parts: list[Part] = []
-        rows = size = 0
-        for landed in sorted(landings, key=lambda landed: landed.manifest["service"]):
-            for reason, count in landed.manifest["rejected_reasons"].items():
-                leave_out(self._db, f"rows that are no records: {reason}", count, str(landed.path))
-            for part in (Part(landed, facts) for facts in landed.manifest["parts"]):
-                if parts and (rows >= _ROWS or size >= _BYTES or part.kind != parts[0].kind):
-                    self._load(parts)
-                    parts, rows, size = [], 0, 0
-                parts.append(part)
-                rows, size = rows + part.count, size + part.size
-        if parts:
+        for parts in _batches(sorted(landings, key=lambda landed: landed.manifest["service"])):
             self._load(parts)
+        query = """SELECT place, part.count, count(record.part) AS found
+            FROM part LEFT JOIN record USING (part)
+            GROUP BY part, place, part.count HAVING found <> part.count ORDER BY part LIMIT 1"""
+        if wrong := self._db.execute(query).fetchone():
+            directory, _, name = wrong[0].rpartition("/")
+            raise DamagedLandingError(
+                f"source: {directory} holds {wrong[2]} records in {name}, and its manifest says {wrong[1]}. "
+                "Land it again"
+            )
 
     def _load(self, parts: Sequence[Part]) -> None:
         """Read parts of one service and one format together."""
-        service, suffix = parts[0].kind
-        subject, places = SUBJECTS[service], [self.directory / str(number) for number in range(len(parts))]
-        with ThreadPoolExecutor(2) as pool:
-            files = list(pool.map(Part.fetch, parts, places))
         first, self._read = self._read, self._read + len(parts)
-        is_typed = suffix != ".parquet" and self._root(subject) not in _nested(subject)
-        self._insert(files, first, subject, is_typed=is_typed)
-        if is_typed and _lists(subject) and self._is_doubtful(first):
+        with ThreadPoolExecutor(2) as pool:
+            files = list(pool.map(self._fetch, range(first, self._read), parts))
+        self._db.executemany(
+            "INSERT INTO part VALUES (?, ?, ?)",
+            [
+                (number, f"{landed.path}/{file.name}", facts["count"])
+                for number, file, (landed, facts) in zip(count(first), files, parts, strict=False)
+            ],
+        )
+        subject = SUBJECTS[parts[0][0].manifest["service"]]
+        root = self.group_by[0] if self.group_by else subject.member
+        texts = {**subject.members, **dict.fromkeys(subject.nested, "JSON")}
+        is_typed = files[0].suffix != ".parquet" and root not in subject.nested
+        self._insert(files, first, subject, root, subject.members if is_typed else texts)
+        if is_typed and subject.has_lists and self._is_doubtful(first):
             self._db.execute(f"DELETE FROM record WHERE part >= {first}")
-            self._insert(files, first, subject, is_typed=False)
+            self._insert(files, first, subject, root, texts)
         shutil.rmtree(self.directory)
-        odd = ", ".join(f"sum({name}::INTEGER)" for name in _ODD)
-        found = self._db.execute(
-            f"SELECT part, count(*), {odd} FROM record WHERE part >= {first} GROUP BY part"
-        ).fetchall()
-        counts = {part: numbers for part, *numbers in found}
-        for number, part in enumerate(parts, first):
-            count, *numbers = counts.get(number, [0])
-            part.check(count)
-            for reason, left_out in zip(_ODD.values(), numbers, strict=False):
-                if left_out:
-                    leave_out(self._db, reason, left_out, part.where)
-        self._db.execute(f"DELETE FROM record WHERE is_unread AND part >= {first}")
+
+    def _fetch(self, number: int, part: Part) -> Path:
+        landed, facts = part
+        directory = self.directory / str(number)
+        directory.mkdir(parents=True)
+        return landed.fetch(facts, directory, "source")
 
     def _is_doubtful(self, first: int) -> bool:
         """Whether records must be read as JSON to know their shape: typed, what is odd is NULL."""
-        (found,) = self._db.execute(
-            f"""SELECT count(*) FROM record WHERE part >= {first}
-            AND (fields IS NULL AND state = 'succeeded' OR blanks > 0)"""
-        ).fetchone() or (0,)
-        return bool(found)
+        found = self._db.execute(
+            f"""FROM record WHERE part >= {first}
+            AND (fields IS NULL AND state = 'succeeded' OR blanks > 0) LIMIT 1"""
+        )
+        return found.fetchone() is not None
 
-    def _insert(self, files: Sequence[Path], first: int, subject: Subject, *, is_typed: bool) -> None:
+    def _insert(
+        self, files: Sequence[Path], first: int, subject: Subject, root: str, members: Mapping[str, str]
+    ) -> None:
         """Read files into the table ``record``.
 
         :param first: the number of the first one.
-        :param is_typed: whether members that have members are read as such, and not as JSON.
+        :param root: the member that holds the group.
+        :param members: the type to read each as: its own, or JSON for what has members of its own.
         """
-        nested, service = _nested(subject), subject.service.name
-        members = {
-            name: kind if is_typed or name not in nested else "JSON" for name, kind in subject.members.items()
-        }
-        group = self._group(subject, members)
-        columns = [
-            f"{service}_{name}({name}) AS {name}" if name in nested and not is_typed else quoted(name)
-            for name in subject.members
-        ]
-        lists = () if is_typed else _lists(subject)
-        has_no_list = " OR ".join(f"NOT starts_with({name}, '[')" for name in lists) or "NULL"
+        service, read = subject.service.name, {root: "JSON", **members}
+        columns, lists = [], []
+        for name, kind in subject.members.items():
+            is_text = kind != members[name]
+            columns.append(f"{service}_{name}({name}) AS {name}" if is_text else quoted(name))
+            if is_text and kind.endswith("[]"):
+                lists.append(f"NOT starts_with({name}, '[')")
         empty = " AND ".join(f"{quoted(name)} IS NULL" for name in subject.members)
         terminal = str(sorted(subject.service.terminal_statuses))[1:-1]
         for size in LONGEST_RECORDS:
-            source = (
-                parquet_source(files, subject, members)
-                if files[0].suffix == ".parquet"
-                else json_source(files, members, size)
-            )
+            is_parquet = files[0].suffix == ".parquet"
+            source = parquet_source(files, subject, read) if is_parquet else json_source(files, read, size)
             try:
                 self._db.execute(f"""CREATE OR REPLACE TEMP VIEW raw AS SELECT file_index + {first} AS part,
-                    {", ".join(columns)}, {group} AS "group", {empty} AS is_unread,
-                    {has_no_list} AS has_no_list FROM {source}""")
+                    {", ".join(columns)}, {self._group(root, read, subject)} AS "group", {empty} AS is_unread,
+                    {" OR ".join(lists) or "NULL"} AS has_no_list FROM {source}""")
                 self._db.execute(statements(service))
                 self._db.execute(f"""INSERT INTO record BY NAME SELECT *, '{service}' AS service,
                     CASE WHEN status IN ('failed', 'cancelled') THEN status
@@ -153,31 +141,28 @@ class Loader:
             f"{LONGEST_RECORDS[-1] >> 20} MiB, which is the longest that a report reads"
         )
 
-    def _root(self, subject: Subject) -> str:
-        return self.group_by[0] if self.group_by else subject.member
-
-    def _group(self, subject: Subject, members: dict[str, str]) -> str:
-        """SQL for the group of a record. Its member is added to the members that are read."""
-        root, below = self._root(subject), self.group_by[1:]
+    def _group(self, root: str, members: Mapping[str, str], subject: Subject) -> str:
+        """SQL for the group of a record."""
         times = {column.name for column in subject.service.columns if column.kind == "time"}
         if other := next((name for name in members if name != root and name.lower() == root.lower()), ""):
             raise ConfigurationError(f"group_by: records have {other}, not {root}")
-        if members.setdefault(root, "JSON") == "VARCHAR":
+        below = self.group_by[1:]
+        if members[root] == "VARCHAR":
             return "NULL" if below else f"moment_of({quoted(root)})" if root in times else quoted(root)
-        pointer = "".join(f"/{part.replace('~', '~0').replace('/', '~1')}" for part in below)
-        return f"json_extract_string({quoted(root)}, {text(pointer)})"
+        return f"json_extract_string({quoted(root)}, {pointer(*below)})"
 
 
-def leave_out(db: duckdb.DuckDBPyConnection, reason: str, count: int, detail: str) -> None:
-    """Add to what the report leaves out."""
-    db.execute("INSERT INTO left_out_of VALUES (?, ?, ?)", [reason, count, detail])
-
-
-def _nested(subject: Subject) -> set[str]:
-    """The members that have members of their own."""
-    return {name for name, kind in subject.members.items() if "(" in kind}
-
-
-def _lists(subject: Subject) -> list[str]:
-    """The members that are lists."""
-    return [name for name, kind in subject.members.items() if kind.endswith("[]")]
+def _batches(landings: Iterable[Landed]) -> Iterator[list[Part]]:
+    """The parts of one service and one format that are read together."""
+    parts: list[Part] = []
+    kind, rows, size = ("", ""), 0, 0
+    for landed in landings:
+        for facts in landed.manifest["parts"]:
+            last, kind = kind, (landed.manifest["service"], PurePath(facts["uri"]).suffix)
+            if parts and (rows >= _ROWS or size >= _BYTES or kind != last):
+                yield parts
+                parts, rows, size = [], 0, 0
+            parts.append((landed, facts))
+            rows, size = rows + facts["count"], size + facts["bytes"]
+    if parts:
+        yield parts

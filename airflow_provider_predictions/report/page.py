@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from functools import cache, partial
 from importlib.resources import files
+from operator import itemgetter
 from typing import Any
 from urllib.parse import quote
 
@@ -15,12 +15,14 @@ import jinja2
 from markupsafe import Markup, escape
 
 from airflow_provider_predictions.api.wording import counted
-from airflow_provider_predictions.report.charts import columns, labels
+from airflow_provider_predictions.report.charts import colours, labels, ticks
 from airflow_provider_predictions.report.measures import MEASURES, Format
-from airflow_provider_predictions.report.summary import Change, Content, Filled, History, Summary, Target
+from airflow_provider_predictions.report.summary import Change, Content, History, Summary, Target
+from airflow_provider_predictions.report.tables import Table
 from airflow_provider_predictions.report.window import in_words, in_zone
 from airflow_provider_predictions.report.words import change, clean, digits, number
 
+FAILURES = ("failed", "failed_share")
 MAX_CELL, MAX_MESSAGE = 60, 120
 """Characters of a name, and of a sentence."""
 MAX_ROWS = 20
@@ -43,30 +45,6 @@ COMPARED = {"p95_seconds": "mean_seconds"}
 """Measures whose change is judged by another measure."""
 SENTENCES = {"message", "reason", "detail"}
 """Columns that hold sentences."""
-
-
-@dataclass(frozen=True)
-class Card:
-    """A number with the one before, its targets and its history.
-
-    :param detail: how it is composed.
-    :param tone: of the change: good, bad or empty.
-    :param is_bad: whether it misses a target, or the verdict is about it.
-    :param history: of the sparkline; empty if nothing can be drawn. ``spoken`` is the same in words.
-    :param line: the bound of a target, drawn across the sparkline.
-    """
-
-    label: str
-    value: str
-    detail: str
-    delta: str
-    was: str
-    tone: str
-    is_bad: bool
-    targets: Sequence[Target]
-    history: Sequence[float | None]
-    spoken: str
-    line: float | None
 
 
 def render(content: Content) -> str:
@@ -97,21 +75,22 @@ def _fill(template: str, content: Content) -> str:
     summary, window = content.summary, content.window
     return _template(template).render(
         content=content,
+        options=content.options,
         summary=summary,
         verdict=summary["verdict"],
-        tables={filled.table.name: filled for filled in content.tables},
+        tables={table.name: table for table in content.tables},
         cards=cards(summary),
         failing=failing(content),
-        changes=[one for one in summary["changes"] if one["measure"] not in ("failed", "failed_share")],
+        changes=[one for one in summary["changes"] if one["measure"] not in FAILURES],
         period=in_words(window.start, window.end, window.zone),
         compared=in_words(window.before, window.start, window.zone),
         made=f"{in_zone(content.made, window.zone):%Y-%m-%d %H:%M}",
         say=partial(say, currency=summary["currency"]),
         cell=partial(cell, content),
-        link=partial(link, content.prediction_url),
-        columns=partial(columns, window),
+        link=partial(link, content.options.prediction_url),
+        colours=colours,
+        ticks=ticks,
         labels=labels(window),
-        times=[bucket.label for bucket in window.buckets],
         shown=shown,
         change=change,
         counted=counted,
@@ -178,18 +157,18 @@ def link(template: str, name: object) -> str:
     return url if len(url) <= MAX_URL else ""
 
 
-def shown(filled: Filled, hidden: Sequence[str] = ()) -> list[tuple[int, str, bool]]:
+def shown(table: Table, hidden: Collection[str] = ()) -> list[tuple[int, str, bool]]:
     """The columns of a table that are not empty: index, name, and whether they hold numbers."""
-    rows = filled.rows[:MAX_ROWS]
+    rows = table.rows[:MAX_ROWS]
     return [
         (at, name, any(isinstance(row[at], int | float) for row in rows))
-        for at, name in enumerate(filled.names)
+        for at, name in enumerate(table.columns)
         if name not in hidden and any(row[at] is not None for row in rows)
     ]
 
 
-def cards(summary: Summary) -> list[Card]:
-    """The cards of the page, in order."""
+def cards(summary: Summary) -> list[dict[str, Any]]:
+    """The cards of the page, in order: each a number with the one before, its targets and its history."""
     measures = summary["measures"]
     known = [name for name in CARDS if name in measures and measures[name]["now"] is not None]
     if "cost" in known:
@@ -199,7 +178,7 @@ def cards(summary: Summary) -> list[Card]:
     return [_card(name, measures[name], summary) for name in names]
 
 
-def _card(name: str, values: History, summary: Summary) -> Card:
+def _card(name: str, values: History, summary: Summary) -> dict[str, Any]:
     measure, verdict, now, before = MEASURES[name], summary["verdict"], values["now"], values["before"]
     targets = [one for one in summary["targets"] if (one["measure"], one["group"]) == (name, None)]
     bounds = [bound for one in targets for bound in (one["max"], one["min"]) if bound is not None]
@@ -207,23 +186,21 @@ def _card(name: str, values: History, summary: Summary) -> Card:
     delta = change(measure.format, now, before)
     tone = "" if delta == "unchanged" else _tone(name, values, summary["changes"])
     told = partial(say, name, currency=summary["currency"])
-    return Card(
-        label=measure.words,
-        value=told(now, max(map(digits_of, targets), default=0)),
-        detail=_detail(name, summary),
-        delta=f"+{told(now)}" if delta == "new" else delta,
-        was="" if before is None else f"from {told(before)}",
-        tone=tone,
-        is_bad=any(target["state"] == "missed" for target in targets)
-        or (
-            (verdict["state"], verdict["measure"]) == ("look", name)
-            and (verdict["group"] is None or tone == "bad")
-        ),
-        targets=targets,
-        history=values["history"] if len(known) > 1 and min(known) >= 0 else (),
-        spoken=", ".join(map(told, values["history"])),
-        line=bounds[0] if bounds else None,
-    )
+    is_blamed = (verdict["state"], verdict["measure"]) == ("look", name)
+    is_missed = any(target["state"] == "missed" for target in targets)
+    return {
+        "label": measure.words,
+        "value": told(now, max(map(digits_of, targets), default=0)),
+        "detail": _detail(name, summary),
+        "delta": f"+{told(now)}" if delta == "new" else delta,
+        "was": "" if before is None else f"from {told(before)}",
+        "tone": tone,
+        "is_bad": is_missed or (is_blamed and (verdict["group"] is None or tone == "bad")),
+        "targets": targets,
+        "history": values["history"] if len(known) > 1 and min(known) >= 0 else (),
+        "spoken": ", ".join(map(told, values["history"])),
+        "line": bounds[0] if bounds else None,
+    }
 
 
 def _tone(name: str, values: History, changes: Sequence[Change]) -> str:
@@ -240,52 +217,36 @@ def _tone(name: str, values: History, changes: Sequence[Change]) -> str:
 def _detail(name: str, summary: Summary) -> str:
     """How a number is composed."""
     now = {key: values["now"] for key, values in summary["measures"].items()}
-    failed, succeeded = now.get("failed"), now.get("succeeded")
+    failed, succeeded, oldest = map(now.get, ("failed", "succeeded", "oldest_waiting_seconds"))
     if name == "failed_share" and failed is not None and succeeded is not None:
         return f"{say('failed', failed)} of {say('failed', failed + succeeded)}"
     if name == "cost":
         return f"{say('credits', now['credits'])} credits"
-    oldest = now.get("oldest_waiting_seconds")
     return f"the oldest for {say('age_seconds', oldest)}" if name == "waiting" and oldest is not None else ""
 
 
-@dataclass(frozen=True)
-class Failing:
-    """A group with failures: their number, the finished ones, and the share now and before."""
+def failing(content: Content) -> list[dict[str, Any]]:
+    """The groups with failures: the one that the verdict names first, then those with most.
 
-    group: str
-    failed: float
-    finished: float | None
-    now: float | None
-    before: float | None
-    is_bad: bool
-
-
-def failing(content: Content) -> list[Failing]:
-    """The groups with failures: the one that the verdict names first, then those with most."""
+    Of each, the failed and the finished predictions, and the share now and before.
+    """
     summary = content.summary
-    table = next(one for one in content.tables if one.table.name == "by_group")
-    worse = {one["group"] for one in summary["changes"] if _is_failure(one) and one["now"] > one["before"]}
-    worse |= {one["group"] for one in summary["targets"] if _is_failure(one) and one["state"] == "missed"}
-    found = []
-    for row in (dict(zip(table.names, row, strict=True)) for row in table.rows):
+    table = next(one for one in content.tables if one.name == "by_group")
+    rose = [one for one in summary["changes"] if one["now"] > one["before"]]
+    missed = [one for one in summary["targets"] if one["state"] == "missed"]
+    worse = {one["group"] for one in (*rose, *missed) if one["measure"] in FAILURES} - {None}
+    first, found = summary["verdict"]["group"], []
+    for row in (dict(zip(table.columns, row, strict=True)) for row in table.rows):
         if failed := row["failed"]:
-            name = clean(row["group"])
+            name, succeeded = clean(row["group"]), row["succeeded"]
             share = summary["groups"].get(name, {}).get("failed_share")
-            finished = None if row["succeeded"] is None else failed + row["succeeded"]
-            found.append(
-                Failing(
-                    "none" if name is None else clip(name),
-                    failed,
-                    finished,
-                    row["failed_share"],
-                    share["before"] if share else None,
-                    name is not None and name in worse,
-                )
-            )
-    first = summary["verdict"]["group"]
-    return sorted(found, key=lambda one: (first is None or one.group != clip(first), -one.failed))
-
-
-def _is_failure(one: Change | Target) -> bool:
-    return one["measure"] in ("failed", "failed_share") and one["group"] is not None
+            one = {
+                "group": "none" if name is None else clip(name),
+                "failed": failed,
+                "finished": None if succeeded is None else failed + succeeded,
+                "now": row["failed_share"],
+                "before": share and share["before"],
+                "is_bad": name in worse,
+            }
+            found.append((first is None or name is None or clip(name) != clip(first), -failed, one))
+    return [one for *_, one in sorted(found, key=itemgetter(0, 1))]

@@ -8,22 +8,15 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from operator import attrgetter
-from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-from airflow_provider_predictions.api.errors import ConfigurationError, DamagedLandingError
+from airflow_provider_predictions.api.errors import ConfigurationError
 from airflow_provider_predictions.api.models import as_time
 from airflow_provider_predictions.report.window import Window
 from airflow_provider_predictions.storage import landed as storage
 from airflow_provider_predictions.storage.errors import named
 from airflow_provider_predictions.storage.log import Entry, Log
-from airflow_provider_predictions.storage.manifest import (
-    MANIFEST,
-    Manifest,
-    PartFacts,
-    moved,
-    read_manifest,
-)
+from airflow_provider_predictions.storage.manifest import MANIFEST, Manifest, moved, read_manifest
 from airflow_provider_predictions.storage.objects import is_local, names
 from airflow_provider_predictions.storage.state import STATE, State, find, read_index
 
@@ -66,59 +59,6 @@ class Landed(storage.Landed):
         if newest and newest < window.starts[-1]:
             return "older"
         return "newer" if oldest and oldest >= window.end else None
-
-
-@dataclass(frozen=True)
-class Part:
-    """A part of a landing."""
-
-    landed: Landed
-    facts: PartFacts
-
-    @property
-    def kind(self) -> tuple[str, str]:
-        """The service and the suffix: parts of one kind can be read together."""
-        return self.landed.manifest["service"], self._name.suffix
-
-    @property
-    def count(self) -> int:
-        """The number of records that the manifest names."""
-        return self.facts["count"]
-
-    @property
-    def size(self) -> int:
-        """Its bytes."""
-        return self.facts["bytes"]
-
-    @property
-    def where(self) -> str:
-        """Where it is, for a person."""
-        return f"{self.landed.path}/{self._name.name}"
-
-    @property
-    def _name(self) -> PurePath:
-        return PurePath(self.facts["uri"])
-
-    def fetch(self, directory: Path) -> Path:
-        """Fetch it as a local file, and check it.
-
-        :param directory: where the copy or the link is made.
-        :raises DamagedLandingError: if the part is missing, or not what the manifest says.
-        :raises StorageError: if another landing has replaced it meanwhile.
-        """
-        directory.mkdir(parents=True)
-        return self.landed.fetch(self.facts, directory, "source")
-
-    def check(self, count: int) -> None:
-        """Check the number of records that were read.
-
-        :raises DamagedLandingError: if it is not that of the manifest.
-        """
-        if count != self.count:
-            raise DamagedLandingError(
-                f"source: {self.landed.path} holds {count} records in {self._name.name}, and its manifest "
-                f"says {self.count}. Land it again"
-            )
 
 
 def landings(

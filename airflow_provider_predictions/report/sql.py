@@ -39,13 +39,15 @@ def moment(time: datetime) -> str:
     return f"TIMESTAMPTZ '{time.isoformat()}'"
 
 
-def place(moments: Sequence[datetime], first: int = 0) -> str:
-    """SQL for the index of the last of ascending moments that is not after ``created``."""
-    middle = len(moments) // 2
-    if not middle:
-        return str(first)
-    below, above = place(moments[:middle], first), place(moments[middle:], first + middle)
-    return f"CASE WHEN created < {moment(moments[middle])} THEN {below} ELSE {above} END"
+def latest(end: datetime, cuts: Sequence[tuple[datetime, int]]) -> str:
+    """SQL for the number of the first of these moments, the newest first, that is not after ``created``."""
+    found = " ".join(f"WHEN created >= {moment(start)} THEN {number}" for start, number in cuts)
+    return f"CASE WHEN created >= {moment(end)} THEN NULL {found} END"
+
+
+def pointer(*names: str) -> str:
+    """SQL for the place of a member in JSON."""
+    return text("".join(f"/{name.replace('~', '~0').replace('/', '~1')}" for name in names))
 
 
 def json_source(files: Sequence[Path], members: Mapping[str, str], longest: int) -> str:
@@ -70,8 +72,7 @@ def parquet_source(files: Sequence[Path], subject: Subject, members: Mapping[str
     )
     found = ["file_index"]
     for name, kind in members.items():
-        pointer = f"/{name.replace('~', '~0').replace('/', '~1')}"
-        other = f"other->{'>' if kind == 'VARCHAR' else ''}{text(pointer)}"
+        other = f"other->{'>' if kind == 'VARCHAR' else ''}{pointer(name)}"
         own = f"to_json({quoted(name)})" if columns.get(name) != "json" and kind == "JSON" else ""
         own = own or f"{quoted(name)}::{kind}"
         given = f"coalesce({own}, {other})" if name in columns else other

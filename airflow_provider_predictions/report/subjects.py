@@ -27,6 +27,16 @@ class Subject:
     members: Mapping[str, str]
 
     @property
+    def nested(self) -> set[str]:
+        """The members that have members of their own."""
+        return {name for name, kind in self.members.items() if "(" in kind}
+
+    @property
+    def has_lists(self) -> bool:
+        """Whether a member is a list."""
+        return any(kind.endswith("[]") for kind in self.members.values())
+
+    @property
     def states(self) -> dict[str, frozenset[str]]:
         """The statuses of each state that a report counts."""
         failed = frozenset({"failed"})

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal, TypedDict
+from typing import TYPE_CHECKING, Literal, TypedDict
 
 if TYPE_CHECKING:
+    from airflow_provider_predictions.report.options import Options
     from airflow_provider_predictions.report.tables import Table
     from airflow_provider_predictions.report.window import Window
 
@@ -101,45 +102,18 @@ class Summary(TypedDict):
 
 
 @dataclass(frozen=True)
-class Filled:
-    """A table with its first rows.
-
-    :param names: of the columns.
-    :param rows: the first ones. The CSV has all.
-    :param count: of all rows.
-    :param drawn: the rows of its chart: the largest names first, then all others together.
-    :param is_known: whether all predictions that belong to it have landed.
-    """
-
-    table: Table
-    names: Sequence[str]
-    rows: Sequence[tuple[Any, ...]]
-    count: int
-    drawn: Sequence[tuple[Any, ...]] = ()
-    is_known: bool = True
-
-
-@dataclass(frozen=True)
 class Content:
     """The content of the page and the mail: ``page.render(content)`` and ``page.mail(content)``.
 
-    :param tables: in order. ``table.title`` and ``meaning`` have placeholders ``{unit}`` and ``{group}``.
     :param group: one word for what predictions are grouped by: domain, model, or a part of ``group_by``.
-    :param logo: a ``data:`` URL; empty for none.
-    :param prediction_url: the page of a prediction, with ``{id}``; empty if there is none.
-    :param made: when it was made; aware.
-    :param made_by: the task and its DAG, in words; empty outside of Airflow.
     :param landings: how many were read.
-    :param page_url: where the page can be opened, for a mail; empty if that is not known.
+    :param made: when it was made; aware.
     """
 
     summary: Summary
     window: Window
-    tables: Sequence[Filled]
+    tables: Sequence[Table]
     group: str
     landings: int
     made: datetime
-    made_by: str = ""
-    logo: str = ""
-    prediction_url: str = ""
-    page_url: str = ""
+    options: Options

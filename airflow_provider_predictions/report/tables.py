@@ -3,34 +3,35 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib.resources import files
-from typing import Literal
-
-Chart = Literal["stack", "range", "heat"]
-MOST = {"stack": 7, "range": 20, "heat": 20}
-"""The most names in a chart. A stack has one more, for all others together."""
+from typing import Any
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table of the report, read from the comment of its view.
+    """A table with its first rows.
 
-    :param name: of the view, and of the CSV without its suffix.
+    :param name: of its view, and of the CSV without its suffix.
+    :param title: has the placeholders ``{unit}`` and ``{group}``, as ``meaning`` has.
     :param meaning: what a row is and what its numbers mean.
-    :param chart: the kind of its chart; None if it has none.
-    :param drawn: the columns of the chart: time, name and amount; for a range, the name and the points.
-    :param state: it is shown only if all predictions of this state have landed.
-    :param services: the services that have it; empty for all.
+    :param rows: the first ones. The CSV has all.
+    :param count: of all rows.
+    :param is_known: whether all predictions that belong to it have landed.
+    :param amount: the column that its chart shows; empty if it has none.
+    :param points: of its chart: by name, the largest first, the amount in each bucket.
     """
 
     name: str
     title: str
     meaning: str
-    chart: Chart | None = None
-    drawn: tuple[str, ...] = ()
-    state: str | None = None
-    services: tuple[str, ...] = ()
+    columns: Sequence[str]
+    rows: Sequence[tuple[Any, ...]]
+    count: int
+    is_known: bool = True
+    amount: str = ""
+    points: Mapping[str, Sequence[float | None]] = field(default_factory=dict)
 
 
 def csv_names() -> frozenset[str]:

@@ -1,6 +1,6 @@
--- The tables of the page, each also a CSV. The comment says what a person reads above it, how it is drawn
--- (drawn: across, by, how much; of a range, a name and the points), the state of which all predictions must
--- have landed, and whose predictions it is about, if not everybody's.
+-- The tables of the page, each also a CSV. The comment says what a person reads above it, the amount that is
+-- drawn by the first two columns, the state of which all predictions must have landed, and whose predictions it
+-- is about, if not everybody's.
 -- What has a dollar sign is filled in from the measures of report/measures.py.
 
 -- A sum is taken for one of independent amounts, whose variance is the sum of their squares; the variance of a
@@ -36,9 +36,8 @@ CREATE VIEW by_time AS
 SELECT bucket.label AS time, status, count(*) AS predictions
 FROM record JOIN bucket USING (bucket) WHERE age = 0
 GROUP BY bucket, bucket.label, status ORDER BY bucket, status;
-COMMENT ON VIEW by_time IS '{"title": "Each {unit}", "chart": "stack",
-    "meaning": "Predictions by the {unit} they were created in, and their status.",
-    "drawn": ["time", "status", "predictions"]}';
+COMMENT ON VIEW by_time IS '{"title": "Each {unit}", "amount": "predictions",
+    "meaning": "Predictions by the {unit} they were created in, and their status."}';
 
 CREATE VIEW by_group AS
 SELECT "group", $record FROM record WHERE age = 0 GROUP BY "group" ORDER BY predictions DESC, "group";
@@ -49,9 +48,8 @@ CREATE VIEW credits_by_time AS
 SELECT bucket.label AS time, coalesce("group", '') AS "group", coalesce(round(sum(credits), 9), 0) AS credits
 FROM record JOIN bucket USING (bucket) WHERE age = 0 AND service = 'vlmrun'
 GROUP BY bucket, bucket.label, "group" ORDER BY bucket, "group";
-COMMENT ON VIEW credits_by_time IS '{"title": "Credits", "chart": "stack", "services": ["vlmrun"],
-    "meaning": "Credits used by the predictions that were created in each {unit}, by {group}.",
-    "drawn": ["time", "group", "credits"]}';
+COMMENT ON VIEW credits_by_time IS '{"title": "Credits", "amount": "credits", "services": ["vlmrun"],
+    "meaning": "Credits used by the predictions that were created in each {unit}, by {group}."}';
 
 CREATE VIEW processed AS
 SELECT element_type, round(sum(elements), 9) AS elements, count(*) AS predictions
@@ -65,9 +63,8 @@ SELECT "group", count(*) AS predictions, quantile_cont(seconds, 0.5) AS median_s
     quantile_cont(seconds, 0.95) AS p95_seconds, max(seconds) AS longest_seconds
 FROM record WHERE age = 0 AND seconds IS NOT NULL
 GROUP BY "group" ORDER BY p95_seconds DESC, "group";
-COMMENT ON VIEW time_to_complete IS '{"title": "Time to complete", "chart": "range",
-    "meaning": "VLM Run: from creation to completion. Cradl: the inference.",
-    "drawn": ["group", "median_seconds", "p95_seconds", "longest_seconds"]}';
+COMMENT ON VIEW time_to_complete IS '{"title": "Time to complete",
+    "meaning": "VLM Run: from creation to completion. Cradl: the inference."}';
 
 CREATE VIEW confidence AS
 SELECT label AS field, $field FROM field WHERE age = 0
@@ -79,9 +76,8 @@ CREATE VIEW confidence_by_time AS
 SELECT bucket.label AS time, field.label AS field, $field
 FROM field JOIN bucket USING (bucket) WHERE age = 0
 GROUP BY bucket, bucket.label, field.label ORDER BY bucket, field.label;
-COMMENT ON VIEW confidence_by_time IS '{"title": "Uncertain fields in each {unit}", "chart": "heat",
-    "services": ["cradl"], "meaning": "The share of the values of a field with a confidence under 70 %.",
-    "drawn": ["time", "field", "share_under_70"]}';
+COMMENT ON VIEW confidence_by_time IS '{"title": "Uncertain fields in each {unit}", "amount": "share_under_70",
+    "services": ["cradl"], "meaning": "The share of the values of a field with a confidence under 70 %."}';
 
 CREATE VIEW least_confident AS
 WITH least AS (
@@ -119,11 +115,13 @@ FROM record WHERE age = 0 AND state = 'waiting' ORDER BY record.created, id, ser
 COMMENT ON VIEW waiting IS '{"title": "Still waiting", "state": "waiting",
     "meaning": "Predictions that were not finished when they landed, the oldest first. The age is that at the end of the period."}';
 
+CREATE VIEW late_record AS
+SELECT * FROM record
+WHERE finished >= getvariable('start') AND finished < getvariable('end') AND created < getvariable('start');
+
 CREATE VIEW late AS
-SELECT late_day.label AS created_on, "group", status, count(*) AS predictions
-FROM record ASOF JOIN late_day ON record.created >= late_day.start
-WHERE finished >= getvariable('start') AND finished < getvariable('end') AND created < getvariable('start')
-GROUP BY ALL ORDER BY ALL;
+SELECT day_of(epoch_us(created)) AS created_on, "group", status, count(*) AS predictions
+FROM late_record GROUP BY ALL ORDER BY ALL;
 COMMENT ON VIEW late IS '{"title": "Late arrivals",
     "meaning": "Predictions that were created before the period and finished in it. They belong to an earlier period, whose report may have been written without them."}';
 
@@ -131,3 +129,11 @@ CREATE VIEW left_out AS
 SELECT reason, count, detail FROM left_out_of WHERE count > 0 ORDER BY reason, detail;
 COMMENT ON VIEW left_out IS '{"title": "Left out",
     "meaning": "What the sources hold and the numbers do not count, with the reason."}';
+
+-- What only the summary has.
+CREATE VIEW overall AS
+SELECT measure, "group", now, before, coalesce(score, 0) AS score FROM compared WHERE is_total ORDER BY ALL;
+CREATE VIEW by_status AS SELECT status, count(*) FROM record WHERE age = 0 GROUP BY status ORDER BY status;
+CREATE VIEW late_by_status AS SELECT status, count(*) FROM late_record GROUP BY status;
+CREATE VIEW left_out_by_reason AS
+SELECT reason, sum(count) FROM left_out_of GROUP BY reason HAVING sum(count) > 0 ORDER BY reason;

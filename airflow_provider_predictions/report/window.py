@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from calendar import monthrange
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta, tzinfo
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from functools import cached_property
-from itertools import chain
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
@@ -83,17 +83,13 @@ class Window:
         )
 
     def _next(self, moment: datetime) -> datetime:
+        local = moment.astimezone(self.zone)
         if self.unit == "hour":
             # Along the clock on the wall, which in some zones is half an hour off.
-            local = moment.astimezone(self.zone)
-            past = timedelta(minutes=local.minute, seconds=local.second, microseconds=local.microsecond)
-            return moment + timedelta(hours=1) - past
-        day = moment.astimezone(self.zone).date()
-        if self.unit == "day":
-            return _midnight(day + timedelta(days=1), self.zone)
-        if self.unit == "week":
-            return _midnight(day + timedelta(days=7 - day.weekday()), self.zone)
-        return _midnight(_month(day, 1), self.zone)
+            return moment + timedelta(hours=1) - (local - local.replace(minute=0, second=0, microsecond=0))
+        _, length = monthrange(local.year, local.month)
+        days = {"day": 1, "week": 7 - local.weekday(), "month": length + 1 - local.day}[self.unit]
+        return _midnight(local.date() + timedelta(days), self.zone)
 
 
 def make_window(period: Period, timezone: str, reference: datetime) -> Window:
@@ -107,16 +103,16 @@ def make_window(period: Period, timezone: str, reference: datetime) -> Window:
     zone = make_zone(timezone)
     if not isinstance(period, str):
         return _between(period, zone)
-    today = reference.astimezone(zone).date()
-    last = today
+    day = timedelta(days=1)
+    last = reference.astimezone(zone).date()
     if period == "day":
-        first = today - timedelta(days=1)
+        first = last - day
     elif period == "week":
-        last = today - timedelta(days=today.weekday())
-        first = last - timedelta(days=7)
+        last -= last.weekday() * day
+        first = last - 7 * day
     elif period == "month":
-        last = today.replace(day=1)
-        first = _month(last, -1)
+        last = last.replace(day=1)
+        first = (last - day).replace(day=1)
     else:
         raise no_period(period)
     starts = (_midnight(first - age * (last - first), zone) for age in range(MOST_PERIODS))
@@ -126,17 +122,15 @@ def make_window(period: Period, timezone: str, reference: datetime) -> Window:
 def in_words(start: datetime, end: datetime, zone: ZoneInfo) -> str:
     """Write a period in words, such as 14-27 November 2026 with an en dash."""
     first, last = in_zone(start, zone), in_zone(end, zone)
-    if not (_is_midnight(first) and _is_midnight(last)):
+    if {first.time(), last.time()} != {time()}:
         return f"{first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M}"
     last -= timedelta(days=1)
     whole = f"{last.day} {last:%B %Y}"
     if first.date() == last.date():
         return whole
-    if first.year != last.year:
-        return f"{first.day} {first:%B %Y} \u2013 {whole}"
-    return (
-        f"{first.day} {first:%B} \u2013 {whole}" if first.month != last.month else f"{first.day}\u2013{whole}"
-    )
+    if (first.year, first.month) == (last.year, last.month):
+        return f"{first.day}\u2013{whole}"
+    return f"{first.day} {first:%B}{f' {first.year}' if first.year != last.year else ''} \u2013 {whole}"
 
 
 def no_period(found: object) -> ConfigurationError:
@@ -157,16 +151,6 @@ def make_zone(timezone: str | tzinfo) -> ZoneInfo:
         raise ConfigurationError(
             f"timezone: must be a name such as Europe/Oslo; found {short(timezone)}"
         ) from None
-
-
-def days_of(days: Iterable[datetime], zone: ZoneInfo) -> list[tuple[str, datetime]]:
-    """The name and the start of each day in a time zone that overlaps one of these days.
-
-    :param days: the starts of days in UTC.
-    """
-    moments = chain.from_iterable((day, day + timedelta(hours=23, minutes=59)) for day in days)
-    found = {in_zone(moment, zone).date() for moment in moments}
-    return [(day.isoformat(), _midnight(day, zone)) for day in sorted(found)]
 
 
 def in_zone(moment: datetime, zone: tzinfo) -> datetime:
@@ -209,13 +193,3 @@ def _moment(value: object, zone: ZoneInfo) -> datetime:
 
 def _midnight(day: date, zone: ZoneInfo) -> datetime:
     return in_zone(datetime(day.year, day.month, day.day, tzinfo=zone), UTC)
-
-
-def _is_midnight(moment: datetime) -> bool:
-    return (moment.hour, moment.minute, moment.second, moment.microsecond) == (0, 0, 0, 0)
-
-
-def _month(day: date, step: int) -> date:
-    """The first day of another month."""
-    month = day.year * 12 + day.month - 1 + step
-    return date(month // 12, month % 12 + 1, 1)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
 from typing import Any
 
 import pytest
 
-from airflow_provider_predictions.report.charts import columns, labels, ticks
+from airflow_provider_predictions.report.charts import colours, labels, ticks
 from airflow_provider_predictions.report.measures import MEASURES, measures_of
+from airflow_provider_predictions.report.options import Options
 from airflow_provider_predictions.report.page import clip, link, mail, place, render
-from airflow_provider_predictions.report.summary import Content, Filled
+from airflow_provider_predictions.report.summary import Content
 from airflow_provider_predictions.report.tables import Table
 from airflow_provider_predictions.report.window import make_window
 from airflow_provider_predictions.report.words import change, number
@@ -40,11 +42,9 @@ class Elements(HTMLParser):
         self.text += data
 
 
-def filled(name: str, names: str, *rows: tuple[Any, ...], **given: Any) -> Filled:
-    chart, drawn = given.pop("chart", None), given.pop("drawn", ())
-    table = Table(name, name.title(), f"The meaning of {name}.", chart=chart, drawn=drawn)
+def filled(name: str, columns: str, *rows: tuple[Any, ...], **given: Any) -> Table:
     given.setdefault("count", len(rows))
-    return Filled(table, names.split(), rows, drawn=given.pop("points", ()), **given)
+    return Table(name, name.title(), f"The meaning of {name}.", columns.split(), rows, **given)
 
 
 def content(measures: dict[str, Any] | None = None, **given: Any) -> Content:
@@ -93,37 +93,29 @@ def content(measures: dict[str, Any] | None = None, **given: Any) -> Content:
         "text": "",
     } | given.pop("summary", {})
     days = [(day, status, n) for day in DAYS for status, n in (("failed", 2), ("completed", 17))]
+    points = {"completed": [17] * len(DAYS), "failed": [2] * len(DAYS)}
     tables = [
         filled("changes", "measure group now before score", ("credits", group, 849, 994, -2.1)),
-        filled("by_time", "time status predictions", *days, chart="stack",
-               drawn=("time", "status", "predictions"), points=days),
+        filled("by_time", "time status predictions", *days, amount="predictions", points=points),
         filled("by_group", "group predictions succeeded failed failed_share",
                (group, 100, 82, 14, 14 / 96), ("quiet", 10, 10, 0, 0.0)),
         filled("time_to_complete", "group predictions median_seconds p95_seconds longest_seconds",
-               (group, 90, 18, 37.5, 40), chart="range",
-               drawn=("group", "median_seconds", "p95_seconds", "longest_seconds")),
+               (group, 90, 18, 37.5, 40)),
         filled("failure_reasons", "message predictions groups", ("No page", 24, 1)),
         filled("failures", "id group created message",
                ("a/b c", group, "2026-11-27T20:00:00Z", "No page"), count=24),
         filled("waiting", "id group status created age_seconds"),
-        filled("confidence_by_time", "time field share_under_70", ("27", "total", 0.25), chart="heat",
-               drawn=("time", "field", "share_under_70"), points=[(DAYS[-1], "total", 0.25)]),
+        filled("confidence_by_time", "time field share_under_70", ("27", "total", 0.25),
+               amount="share_under_70", points={"total": [*[None] * (len(DAYS) - 1), 0.25]}),
         filled("late", "created_on group status predictions"),
     ]  # fmt: skip
-    given.setdefault("tables", tables)
-    return Content(
-        **{
-            "summary": summary,
-            "window": WINDOW,
-            "group": "domain",
-            "landings": 12,
-            "made": END,
-            "made_by": "the task report of the DAG weekly",
-            "prediction_url": "https://app.example.com/p/{id}",
-            "page_url": "https://airflow.example.com/report.html",
-        }
-        | given
-    )
+    tables = given.pop("tables", tables)
+    options = {
+        "made_by": "the task report of the DAG weekly",
+        "prediction_url": "https://app.example.com/p/{id}",
+        "page_url": "https://airflow.example.com/report.html",
+    }
+    return Content(summary, WINDOW, tables, "domain", 12, END, Options(**options | given))
 
 
 def words(page: str) -> str:
@@ -264,7 +256,7 @@ def test_a_share_by_time_is_tinted_and_written() -> None:
 def test_every_csv_and_the_summary_have_a_link() -> None:
     found = {given.get("href") for tag, given in Elements(render(content())).found if tag == "a"}
 
-    assert found >= {f"{one.table.name}.csv" for one in content().tables} | {"summary.json"}
+    assert found >= {f"{one.name}.csv" for one in content().tables} | {"summary.json"}
 
 
 def test_what_a_service_says_is_text_everywhere() -> None:
@@ -291,10 +283,7 @@ def test_a_page_loads_nothing() -> None:
 
 
 def test_a_page_of_nothing_says_so() -> None:
-    tables = [
-        filled(one.table.name, " ".join(one.names), chart=one.table.chart, drawn=one.table.drawn)
-        for one in content().tables
-    ]
+    tables = [filled(one.name, " ".join(one.columns), amount=one.amount) for one in content().tables]
     verdict = {"state": "unknown", "text": "No predictions were created in this period."}
     nothing = content(
         dict.fromkeys(MEASURES, (None, None)) | {"predictions": (0, None)},
@@ -324,7 +313,7 @@ def test_a_page_and_a_mail_are_bounded() -> None:
     ]
     shown = content().tables
     given = content(
-        tables=[*tables, *(one for one in shown if one.table.name in ("by_time", "time_to_complete"))],
+        tables=[*tables, *(one for one in shown if one.name in ("by_time", "time_to_complete"))],
         group=long,
         made_by=long,
         summary={"notes": [long] * 100, "title": long},
@@ -363,32 +352,23 @@ def test_a_mail_names_a_page_that_has_no_address() -> None:
     ],
 )
 def test_an_axis_has_whole_steps_from_zero(highest: float, whole: bool, expected: list[float]) -> None:
-    assert ticks(highest, whole=whole) == pytest.approx(expected)
+    assert ticks([[highest / 2, 0], [highest / 2, None]], whole=whole) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(
     "highest", [10.0**power * factor for power in range(-6, 13) for factor in (1, 2.3, 9.9)]
 )
 def test_an_axis_reaches_over_the_highest_amount_in_few_steps(highest: float) -> None:
-    found = ticks(highest)
+    found = ticks([[highest]])
 
     assert found[-1] >= highest * (1 - 1e-6)
     assert 2 <= len(found) <= 6
 
 
-def test_columns_have_failed_above_completed_and_waiting_above_both() -> None:
-    rows = [(DAYS[0], "pending", 9), (DAYS[0], "failed", 5), (DAYS[0], "completed", 1)]
+def test_stacks_have_failed_above_completed_and_waiting_above_both() -> None:
+    found = colours(["pending", "failed", "completed"])
 
-    chart = columns(WINDOW, rows, whole=True)
-
-    assert chart
-    assert [(one.name, one.colour) for one in chart.series] == [
-        ("completed", "ok"),
-        ("failed", "bad"),
-        ("pending", "idle"),
-    ]
-    assert chart.ticks[-1] == 15
-    assert all(len(one.points) == 14 for one in chart.series)
+    assert list(found.items()) == [("completed", "ok"), ("failed", "bad"), ("pending", "idle")]
 
 
 def test_labels_name_the_month_where_it_begins() -> None:
@@ -400,8 +380,14 @@ def test_labels_name_the_month_where_it_begins() -> None:
 
 def test_a_chart_of_too_many_times_is_left_out() -> None:
     window = make_window(("1900-01-01", "2026-01-01"), "UTC", END)
+    times = filled("by_time", "time status predictions", ("1900-01", "x", 1), amount="predictions",
+                   points={"x": [1] * len(window.buckets)})  # fmt: skip
+    tables = [times, *(one for one in content().tables if one.name not in ("by_time", "confidence_by_time"))]
 
-    assert columns(window, [(window.buckets[0].label, "x", 1)], whole=True) is None
+    page = render(replace(content(), window=window, tables=tables))
+
+    assert "<figure" not in page
+    assert 'href="by_time.csv"' in page
 
 
 @pytest.mark.parametrize(
