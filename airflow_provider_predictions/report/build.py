@@ -47,9 +47,7 @@ def build(
     with Database(sources.services, window, workspace, options.price_per_credit) as database:
         database.leave_out(sources.left_out)
         database.load(sources.read, options.group_by)
-        tables = database.tables(measures, sources.missing, MAX_ROWS)
-        for table in tables:
-            database.write_csv(table.name, directory / f"{table.name}.csv")
+        tables = database.tables(measures, sources.missing, MAX_ROWS, directory)
         summary = _summary(sources, database, measures, options)
     group = group_word(sources.services, options.group_by)
     content = Content(summary, window, tables, group, len(landings), datetime.now(UTC), options)

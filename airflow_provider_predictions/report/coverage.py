@@ -76,14 +76,9 @@ class Sources:
 
     def is_whole(self, age: int) -> bool:
         """Whether the sources cover a period. The period before counts if they cover a part of it."""
-        starts = self.window.starts
-        return age == 0 or (
-            self.oldest is not None and self.oldest <= starts[age] if age > 1 else self._reaches_before
-        )
-
-    @property
-    def _reaches_before(self) -> bool:
-        return self.oldest is not None and self.oldest < self.window.start
+        if age == 0 or self.oldest is None:
+            return age == 0
+        return self.oldest < self.window.start if age == 1 else self.oldest <= self.window.starts[age]
 
     @cached_property
     def ended(self) -> dict[str, datetime]:

@@ -26,12 +26,6 @@ from airflow_provider_predictions.report.window import Window, in_zone
 
 MEMORY = "600MB"
 """What DuckDB keeps in memory; what is more goes to files."""
-_SETTINGS = """
-    SET threads = 2; SET memory_limit = '{memory}'; SET temp_directory = {spilled}; SET TimeZone = 'UTC';
-    SET autoinstall_known_extensions = false; SET autoload_known_extensions = false;
-    SET VARIABLE longest_message = {longest}; SET VARIABLE price = {price}::DOUBLE;
-    SET VARIABLE start = {start}; SET VARIABLE "end" = {end}; SET VARIABLE ends = [{ends}];
-"""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _GETS_NULL: Any = "special"
 
@@ -59,17 +53,15 @@ class Database:
             "as_microseconds", _microseconds, ["VARCHAR"], "BIGINT", null_handling=_GETS_NULL
         )
         self._db.create_function("day_of", self._day, ["BIGINT"], "VARCHAR")
-        spans = [moment(start) for start in window.starts]
-        settings = {
-            "memory": MEMORY,
-            "spilled": text(directory / "spilled"),
-            "longest": MAX_MESSAGE_LENGTH,
-            "price": "NULL" if price is None else price,
-            "start": spans[0],
-            "end": moment(window.end),
-            "ends": ", ".join([moment(window.end), *spans[:-1]]),
-        }
-        self._db.execute(_SETTINGS.format_map(settings))
+        starts = ", ".join(map(moment, window.starts))
+        self._db.execute(f"""
+            SET autoinstall_known_extensions = false; SET autoload_known_extensions = false;
+            SET threads = 2; SET memory_limit = '{MEMORY}'; SET TimeZone = 'UTC';
+            SET temp_directory = {text(directory / "spilled")};
+            SET VARIABLE price = {"NULL" if price is None else price}::DOUBLE;
+            SET VARIABLE longest_message = {MAX_MESSAGE_LENGTH};
+            SET VARIABLE starts = [{starts}]; SET VARIABLE "end" = {moment(window.end)};
+        """)
         self._db.execute(statements("engine"))
         self._fill("bucket", [(number, bucket.label) for number, bucket in enumerate(window.buckets)])
 
@@ -134,24 +126,24 @@ class Database:
         ]
 
     def tables(
-        self, measures: Sequence[Measure], missing: Sequence[Collection[str]], most: int
+        self, measures: Sequence[Measure], missing: Sequence[Collection[str]], most: int, directory: Path
     ) -> list[Table]:
-        """Create the tables of the report.
+        """Create the tables of the report, and write each as CSV.
 
         :param missing: for each age, the states that the landings left out in whole or in part.
         :param most: rows to read of each.
+        :param directory: where the CSVs are written.
         """
         columns = {
             table: ", ".join(
                 f"{measure.aggregate if measure.is_known(missing[0]) else 'NULL::DOUBLE'} AS {measure.name}"
-                for measure in measures
+                for measure in (measures if table == "record" else MEASURES.values())
                 if measure.table == table
             )
             for table in ("record", "field")
         }
         either = {*missing[0], *missing[1]}
         amounts = amounts_of([one for one in measures if one.kind and one.is_known(either)])
-        columns["field"] = columns["field"] or "sum(fields) AS fields, NULL::DOUBLE AS share_under_70"
         self._db.execute(Template(statements("tables")).substitute(columns, amounts=amounts))
         views = self._db.execute(
             "SELECT view_name, comment FROM duckdb_views() WHERE comment IS NOT NULL ORDER BY view_oid"
@@ -161,15 +153,23 @@ class Database:
             given = {"services": self.services, "state": None, **json.loads(comment)}
             is_known = given.pop("state") not in missing[0]
             if {*given.pop("services")} & {*self.services}:
-                found.append(self._table(name, most, is_known=is_known, **given))
+                found.append(self._table(name, most, directory, is_known=is_known, **given))
         return found
 
-    def _table(self, name: str, most: int, *, amount: str = "", **given: Any) -> Table:
+    def _table(self, name: str, most: int, directory: Path, *, amount: str = "", **given: Any) -> Table:
         shown = f"shown_{name}"
+        described = self._db.execute(f"DESCRIBE {name}").fetchall()
+        columns = [column for column, *_ in described]
         self._db.execute(f"CREATE TABLE {shown} AS SELECT row_number() OVER () AS row, * FROM {name}")
+        # A spreadsheet executes some texts, and splits those without quotes where it separates by semicolons.
+        texts = [quoted(column) for column, kind, *_ in described if kind == "VARCHAR"]
+        safe = ", ".join(f"plain({column}) AS {column}" for column in texts)
+        self._db.execute(
+            f"""COPY (SELECT * EXCLUDE (row) REPLACE ({safe}) FROM {shown} ORDER BY row)
+            TO {text(directory / f"{name}.csv")} (FORMAT csv, HEADER, FORCE_QUOTE ({", ".join(texts)}))"""
+        )
         (count,) = self._db.execute(f"SELECT count(*) FROM {shown}").fetchone() or (0,)
-        found = self._db.execute(f"SELECT * EXCLUDE (row) FROM {shown} ORDER BY row LIMIT {most}")
-        columns, rows = [column[0] for column in found.description], found.fetchall()
+        rows = self._db.execute(f"SELECT * EXCLUDE (row) FROM {shown} ORDER BY row LIMIT {most}").fetchall()
         points = self._points(shown, columns[1], amount) if amount else {}
         return Table(name, columns=columns, rows=rows, count=count, amount=amount, points=points, **given)
 
@@ -194,17 +194,6 @@ class Database:
     def pairs(self, table: str) -> dict[str, int]:
         """The rows of a table with two columns: names and counts."""
         return {name: int(count) for name, count in self._db.execute(f"FROM {table}").fetchall()}
-
-    def write_csv(self, table: str, file: Path) -> None:
-        """Write all rows of a table. An apostrophe precedes text that a spreadsheet would execute."""
-        described = self._db.execute(f"DESCRIBE shown_{table}").fetchall()
-        columns = [(quoted(name), kind) for name, kind, *_ in described if name != "row"]
-        safe = ", ".join(f"plain({name}) AS {name}" if kind == "VARCHAR" else name for name, kind in columns)
-        query = f"SELECT {safe} FROM shown_{table} ORDER BY row"
-        # A spreadsheet that separates by semicolons would split a text without quotes there.
-        texts = ", ".join(name for name, kind in columns if kind == "VARCHAR")
-        quote = f", FORCE_QUOTE ({texts})" if texts else ""
-        self._db.execute(f"COPY ({query}) TO {text(file)} (FORMAT csv, HEADER{quote})")
 
     def _day(self, microseconds: int) -> str:
         """The day of a moment, by the same time zones as the window's."""

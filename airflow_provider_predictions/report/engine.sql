@@ -41,7 +41,8 @@ CREATE MACRO iso(moment) AS strftime(timezone('UTC', moment), '%Y-%m-%dT%H:%M:%S
 -- Parquet holds a time in another form than it was sent in.
 CREATE MACRO moment_of(text) AS coalesce(replace(
     strftime(timezone('UTC', instant(text)), '%Y-%m-%dT%H:%M:%S.%fZ'), '.000000Z', 'Z'), text);
-CREATE MACRO end_of(age) AS list_extract(getvariable('ends'), age + 1);
+CREATE MACRO end_of(age) AS
+    CASE age WHEN 0 THEN getvariable('end') ELSE list_extract(getvariable('starts'), age) END;
 
 -- Members with members of their own, of files that hold them as JSON, in the types of report/subjects.py.
 CREATE MACRO vlmrun_usage(json) AS from_json(json,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from itertools import count
 from pathlib import Path, PurePath
 
 import duckdb
@@ -74,8 +73,8 @@ class Loader:
         self._db.executemany(
             "INSERT INTO part VALUES (?, ?, ?)",
             [
-                (number, f"{landed.path}/{file.name}", facts["count"])
-                for number, file, (landed, facts) in zip(count(first), files, parts, strict=False)
+                (first + at, f"{landed.path}/{file.name}", facts["count"])
+                for at, (file, (landed, facts)) in enumerate(zip(files, parts, strict=True))
             ],
         )
         subject = SUBJECTS[parts[0][0].manifest["service"]]

@@ -10,6 +10,7 @@ from airflow_provider_predictions.report.measures import MEASURES
 from airflow_provider_predictions.report.summary import Change, Number, Target, Verdict
 from airflow_provider_predictions.report.words import change, clean, digits, number
 
+NORMAL = "Normal."
 LONGEST = 80
 """Characters of the name of a group in the verdict."""
 ALARMING = 3
@@ -63,7 +64,13 @@ def verdict(targets: Sequence[Target], facts: Facts) -> Verdict:
     worse = sorted(filter(_is_alarming, [*facts.changes, *facts.overall]), key=lambda one: -abs(one["score"]))
     missed = [target for target in targets if target["state"] == "missed"]
     if not (missed or worse):
-        return _calm(targets, facts)
+        text = _calm(targets, facts)
+        return {
+            "state": "normal" if text == NORMAL else "unknown",
+            "text": text,
+            "measure": None,
+            "group": None,
+        }
     found: Target | Change = (missed or worse)[0]
     behind = [one for one in worse if one["measure"] == found["measure"] and one not in facts.overall]
     if found["group"] is None and behind:
@@ -79,35 +86,30 @@ def verdict(targets: Sequence[Target], facts: Facts) -> Verdict:
     return {"state": "look", "text": f"{text} {came}.", "measure": measure.name, "group": clean(group)}
 
 
-def _calm(targets: Sequence[Target], facts: Facts) -> Verdict:
-    """The verdict if no target is missed and nothing got much worse."""
+def _calm(targets: Sequence[Target], facts: Facts) -> str:
+    """What to say if no target is missed and nothing got much worse."""
     totals = facts.totals
-    is_judged = any(one["measure"] == "failed_share" for one in facts.overall) or any(
-        target["measure"] in ("failed", "failed_share")
-        and (target["group"], target["state"]) == (None, "met")
-        for target in targets
-    )
     if not totals["predictions"]["now"]:
-        if facts.is_covered:
-            return _unknown("No predictions were created in this period.")
-        return _unknown("No predictions of this period have landed yet.")
-    if is_judged:
-        return {"state": "normal", "text": "Normal.", "measure": None, "group": None}
+        return (
+            "No predictions were created in this period."
+            if facts.is_covered
+            else "No predictions of this period have landed yet."
+        )
+    met = {one["measure"] for one in targets if (one["group"], one["state"]) == (None, "met")}
+    if met & {"failed", "failed_share"} or any(one["measure"] == "failed_share" for one in facts.overall):
+        return NORMAL
     if totals["failed_share"]["now"] is None and totals["failed"]["now"] is None:
-        return _unknown("Failures are not known.")
+        return "Failures are not known."
     if not totals["predictions"]["before"]:
-        return _unknown("There is nothing to compare with yet.")
-    return _unknown("Too few finished predictions have landed to compare.")
+        return "There is nothing to compare with yet."
+    return "Too few finished predictions have landed to compare."
 
 
 def count_missed(targets: Sequence[Target]) -> str:
     """The number of missed targets, in words; empty if none is missed."""
     missed = sum(target["state"] == "missed" for target in targets)
-    return (
-        f"{missed} of {counted(len(targets), 'target')} {'is' if missed == 1 else 'are'} missed"
-        if missed
-        else ""
-    )
+    verb = "is" if missed == 1 else "are"
+    return f"{missed} of {counted(len(targets), 'target')} {verb} missed" if missed else ""
 
 
 def _is_alarming(one: Change) -> bool:
@@ -117,7 +119,3 @@ def _is_alarming(one: Change) -> bool:
     if measure.better == "up":
         now, before = 1 - now, 1 - before
     return abs(one["score"]) >= ALARMING and now > before and now >= RELEVANT * before
-
-
-def _unknown(text: str) -> Verdict:
-    return {"state": "unknown", "text": text, "measure": None, "group": None}

@@ -12,6 +12,8 @@ from airflow_provider_predictions.report.measures import Format
 NARROW = "\u202f"
 """The narrow no-break space before a unit."""
 CURRENCIES = {"EUR": "€", "USD": "$", "GBP": "£", "JPY": "¥"}
+UNITS = (("d", 86400, "h", 3600), ("h", 3600, "min", 60), ("min", 60, "s", 1))
+"""Units of time in seconds, with the next smaller one."""
 UNKNOWN = "\u2013"
 MINUS = "\u2212"
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -66,15 +68,10 @@ def duration(seconds: float) -> str:
         return f"{MINUS}{duration(-seconds)}"
     if seconds < 60:
         return f"{seconds:.3g}{NARROW}s"
-    units = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
-    left, parts = round(seconds), list[str]()
-    for unit, size in units:
-        if left >= size and len(parts) < 2:
-            parts.append(f"{left // size}{NARROW}{unit}")
-            left %= size
-        elif parts:
-            break
-    return " ".join(parts)
+    left = round(seconds)
+    unit, size, below, part = next(units for units in UNITS if left >= units[1])
+    rest = left % size // part
+    return f"{left // size}{NARROW}{unit}" + (f" {rest}{NARROW}{below}" if rest else "")
 
 
 def change(form: Format, now: float | None, before: float | None) -> str:
