@@ -67,11 +67,7 @@ class Sources:
         """The earliest creation time from which the sources are known to be complete."""
         times = [as_time(landed.manifest["created_min"]) for landed in self.landings]
         # An incremental path holds what was finished before, though its older landings may not be listed.
-        times += [
-            as_time(landed.manifest.get("committed_at"))
-            for landed in self.landings
-            if "incremental" in landed.manifest
-        ]
+        times += [landed.committed for landed in self.landings if "incremental" in landed.manifest]
         return min(filter(None, times), default=None)
 
     def is_whole(self, age: int) -> bool:
@@ -85,20 +81,22 @@ class Sources:
         """The newest commit of each service whose landings end before the period does."""
         newest: dict[str, datetime] = {}
         for landed in self.landings:
-            committed, service = as_time(landed.manifest.get("committed_at")), landed.manifest["service"]
-            if committed:
-                newest[service] = max(committed, newest.get(service, committed))
+            if landed.committed:
+                service = landed.manifest["service"]
+                newest[service] = max(landed.committed, newest.get(service, landed.committed))
         return {service: moment for service, moment in newest.items() if moment < self.window.end}
 
     @cached_property
     def limits(self) -> list[str]:
         """The filters, besides that on statuses, that may have left out predictions of the period."""
-        found = set()
-        for landed in self.read:
-            for name, value in landed.manifest["filters"].items():
-                if name != "statuses" and value not in (None, [], ()) and not self._covers(name, value):
-                    found.add(name)
-        return sorted(found)
+        return sorted(
+            {
+                name
+                for landed in self.read
+                for name, value in landed.manifest["filters"].items()
+                if name != "statuses" and value not in (None, [], ()) and not self._covers(name, value)
+            }
+        )
 
     def _covers(self, name: str, value: Any) -> bool:
         """Whether a filter on creation times leaves the period whole. Several landings may do so together."""
@@ -111,13 +109,9 @@ class Sources:
 
     def restricted(self, age: int) -> list[Landed]:
         """The landings with a filter on statuses that were committed after a period began."""
-        start = self.window.starts[age]
-        return [
-            landed
-            for landed in self.read
-            if landed.statuses is not None
-            and (as_time(landed.manifest.get("committed_at")) or self.window.end) > start
-        ]
+        start, end = self.window.starts[age], self.window.end
+        given = (landed for landed in self.read if landed.statuses is not None)
+        return [landed for landed in given if (landed.committed or end) > start]
 
     @cached_property
     def missing(self) -> list[set[str]]:

@@ -41,11 +41,15 @@ class Landed(storage.Landed):
         return where, self.manifest["generation"]
 
     @property
+    def committed(self) -> datetime | None:
+        """When it was committed; None if the manifest does not say."""
+        return as_time(self.manifest.get("committed_at"))
+
+    @property
     def order(self) -> tuple[datetime, int, list[str]]:
         """Sorts landings by commit, and those of one moment by content, so that names do not matter."""
-        committed = as_time(self.manifest.get("committed_at")) or datetime.min.replace(tzinfo=UTC)
         sums = [part["sha256"] for part in self.manifest.get("parts", ())]
-        return committed, self.manifest["generation"], sums
+        return self.committed or datetime.min.replace(tzinfo=UTC), self.manifest["generation"], sums
 
     @property
     def statuses(self) -> frozenset[str] | None:

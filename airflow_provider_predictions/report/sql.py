@@ -11,8 +11,6 @@ from pathlib import Path
 from airflow_provider_predictions.report.measures import Measure
 from airflow_provider_predictions.report.subjects import Subject
 
-COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
-
 
 def statements(name: str) -> str:
     """Read a file of SQL of this package."""
@@ -58,8 +56,7 @@ def json_source(files: Sequence[Path], members: Mapping[str, str], longest: int)
     columns = ", ".join(f"{quoted(name)}: '{kind}'" for name, kind in members.items())
     return (
         f"read_json({exactly(files)}, hive_partitioning = false, format = 'newline_delimited', "
-        f"compression = '{COMPRESSIONS.get(files[0].suffix, 'uncompressed')}', ignore_errors = true, "
-        f"maximum_object_size = {longest}, columns = {{{columns}}})"
+        f"ignore_errors = true, maximum_object_size = {longest}, columns = {{{columns}}})"
     )
 
 
