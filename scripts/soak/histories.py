@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import tests.conftest  # noqa: F401  (Airflow's environment, before anything imports Airflow)
 from soak.common import Report
+from tests.simulation.soak import Summary
 from tests.simulation.soak import run as play
 
 
@@ -16,16 +17,17 @@ def run(histories: int = 2_500) -> Report:
     :param histories: of each.
     """
     summaries = play(histories)
-    report = Report(("", *summaries))
-    report.rows = [
-        ("histories", *(f"{one.histories:,}" for one in summaries.values())),
-        ("steps", *(f"{one.steps:,}" for one in summaries.values())),
-        ("seconds of a core", *(f"{one.seconds:,.0f}" for one in summaries.values())),
-    ]
-    kinds = sorted({kind for one in summaries.values() for kind in one.happened})
-    report.rows += [(kind, *(f"{one.happened[kind]:,}" for one in summaries.values())) for kind in kinds]
-    broken = [sum(map(len, one.found.values())) for one in summaries.values()]
-    report.rows.append(("histories that broke an invariant", *broken))
+    report = Report(("scenario", "histories", "steps", "seconds of a core", "broken", "what happened"))
+    report.rows = [row(name, one) for name, one in summaries.items()]
     for name, one in summaries.items():
         report.promise(not one.found, f"{name}: {', '.join(one.found)}; the seeds are printed above")
     return report
+
+
+def row(scenario: str, one: Summary) -> tuple[str, ...]:
+    """What came of the histories of a scenario."""
+    broken, happened = sum(map(len, one.found.values())), sorted(one.happened.items())
+    return (
+        scenario, *(f"{number:,.0f}" for number in (one.histories, one.steps, one.seconds, broken)),
+        ", ".join(f"{kind} {count:,}" for kind, count in happened),
+    )  # fmt: skip

@@ -26,8 +26,7 @@ def test_histories_of_landings_are_counted() -> None:
     report = histories.run(2)
 
     assert report.broken == []
-    assert report.rows[0] == ("histories", *["2"] * len(SIMULATED))
-    assert report.rows[-1] == ("histories that broke an invariant", *[0] * len(SIMULATED))
+    assert [(row[0], row[1], row[4]) for row in report.rows] == [(name, "2", "0") for name in SIMULATED]
 
 
 @pytest.mark.faults
