@@ -51,6 +51,33 @@ def test_a_wait_ends_only_after_all_its_predictions_have_finished(service_name: 
 
 
 @HISTORIES
+@pytest.mark.parametrize("share", [0.2, 1.0], ids=["few ids", "all ids"])
+def test_a_wait_for_ids_ends_only_after_each_has_finished(
+    service_name: str, share: float, seeds: range
+) -> None:
+    ended = 0
+    for seed in seeds:
+        server = a_server(service_name, seed, Habits(), 40)
+        ids = [row.id for row in server.rows[: 1 + int(share * len(server.rows))]]
+        if not ids:
+            continue
+        sensor = modelled(WAIT[service_name], server)(task_id="wait", prediction_ids=ids, fail_on=())
+        is_done = False
+        for _ in range(MOST_POKES):
+            server.began()
+            was_finished = not server.changes
+            if (is_done := sensor.poke({}).is_done) or was_finished:
+                break
+            if not server.changes:
+                server.finish()
+        left = {row.id: row.status for row in server.rows if row.id in ids}
+        assert not is_done or {*left.values()} <= {DONE[service_name]}, f"seed {seed}"
+        assert is_done or left.keys() < {*ids}, f"seed {seed}: the wait does not end"  # one was removed
+        ended += is_done
+    assert ended
+
+
+@HISTORIES
 @pytest.mark.usefixtures("simulated_time", "has_watchers")
 def test_a_watcher_reports_each_finished_prediction_once(service_name: str, seeds: range) -> None:
     for seed in seeds:
