@@ -42,7 +42,7 @@ TIMES: dict[Any, bool] = {
     "2026-11-31T10:00:00Z": False,
     " 2026-11-02T10:00:00Z": False,
     "2026-11-02T10:00:00 UTC": False,
-    20261102: True,
+    20261102: False,
     1793613600: False,
     None: False,
     "epoch": False,
