@@ -253,7 +253,7 @@ def test_a_slow_page_is_better_than_single_requests_that_take_longer(
 def test_a_page_that_times_out_is_asked_for_once_a_poll_where_single_requests_are_fast(
     counted: Counted, states: States, simulated_time: SimulatedTime
 ) -> None:
-    counted.take_time = lambda rows: simulated_time.skip(60 if rows else 0.1)
+    counted.take_time = lambda rows: simulated_time.skip(600 if rows else 0.1)
     counted.refuse = lambda rows: 504
     assert states(*[[f"id-{n}"] for n in range(100)]) == ["done"] * 100
     assert counted.rows == [FIRST_PAGE_ROWS]
