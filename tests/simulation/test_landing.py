@@ -40,11 +40,7 @@ HISTORIES = {
     "incremental, no room": 15,
     "anew, no room": 15,
 }
-"""540 in all; the quick tests play a fifth of them."""
-PLAYED = pytest.mark.parametrize(
-    ("begin", "end"),
-    [pytest.param(0, 0.2, id="few"), pytest.param(0.2, 1, id="many", marks=pytest.mark.slow)],
-)
+"""540 in all."""
 
 
 def known(cases: Iterable[Case]) -> list[Any]:
@@ -64,13 +60,9 @@ def show(history: History) -> None:
         pytest.fail(str(history), pytrace=False)
 
 
-@PLAYED
 @pytest.mark.parametrize("scenario", HISTORIES)
-def test_whatever_happens_a_committed_landing_stays_whole_and_the_next_run_succeeds(
-    scenario: str, begin: float, end: float
-) -> None:
-    count = HISTORIES[scenario]
-    for seed in range(int(begin * count), int(end * count)):
+def test_whatever_happens_a_committed_landing_stays_whole_and_the_next_run_succeeds(scenario: str) -> None:
+    for seed in range(HISTORIES[scenario]):
         history = drawn(scenario, seed)
         if history.violation:
             show(history.shrunk())
