@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import Any, TypeGuard
 
 import msgspec
@@ -25,7 +26,9 @@ from airflow_provider_predictions.api.state import Versioned, dump, load
 LOOKBACK = timedelta(hours=1)
 """A prediction may appear in the list this long after its creation."""
 STEP = timedelta(hours=1)
-"""A run that lands nothing commits only if the watermark has moved this far."""
+"""A run that lands nothing and learns nothing commits only if the watermark has moved this far."""
+MAX_SAVED = 1000
+"""An attempt saves so many unfinished rows for its retry, since it saves them after each page."""
 
 
 class Memory(Versioned):
@@ -66,11 +69,15 @@ class CursorState(Versioned):
 
     :ivar newest: creation time of the newest row that is not dated ahead.
     :ivar oldest_unfinished: creation time of the oldest row that a later run may land.
+    :ivar unfinished: id -> creation time of these rows.
+    :ivar met: ids of rows in ``Memory.unmet`` that the list has again.
     :ivar asked_at: the earliest time of the service's clock in this attempt.
     """
 
     newest: datetime | None = None
     oldest_unfinished: datetime | None = None
+    unfinished: dict[str, datetime] = msgspec.field(default_factory=dict)
+    met: set[str] = msgspec.field(default_factory=set)
     asked_at: datetime | None = None
     counts: Counts = msgspec.field(default_factory=Counts)
 
@@ -100,7 +107,6 @@ class IncrementalCursor:
     """False once it is known that the run may have missed a row. Then the watermark stays."""
     noted: CursorState = field(default_factory=CursorState)
     _observed: set[str] = field(default_factory=set, compare=False)
-    _unfinished: dict[str, datetime] = field(default_factory=dict, compare=False)
     _meets_undated: bool = field(default=False, compare=False)
     _saw_all: bool = field(default=True, compare=False)
 
@@ -150,11 +156,13 @@ class IncrementalCursor:
             self._meets_undated = True
         elif not is_ahead:
             noted.newest = max(noted.newest or created, created)
-        if row.id in self.memory.unfinished:
+        is_landed = row.id in self.memory.landed
+        if is_landed or row.id in self.memory.unfinished:
             self._observed.add(row.id)
+            if row.id in self.memory.unmet:
+                noted.met.add(row.id)
         if row.status in self.terminal:
-            if row.id in self.memory.landed:
-                self._observed.add(row.id)
+            if is_landed:
                 return False
             lands = self.statuses is None or row.status in self.statuses
             if lands and is_ahead:
@@ -167,7 +175,8 @@ class IncrementalCursor:
         else:
             counts.unfinished += 1
             if created:
-                self._unfinished[row.id] = created
+                if not is_ahead:
+                    noted.unfinished[row.id] = created
                 noted.oldest_unfinished = min(noted.oldest_unfinished or created, created)
         return False
 
@@ -191,8 +200,10 @@ class IncrementalCursor:
         start, reached = self.start, self.next_watermark
         if reached is None or self._is_to_begin:
             return False
-        # The second run must know where the first one began.
-        return self.memory.watermark is None or start is None or reached - start >= STEP
+        # The second run must know where the first one began, and each run what the list may hide from it.
+        memory, unfinished = self.memory, self.noted.unfinished.keys()
+        is_news = self.noted.met or not unfinished <= memory.unfinished.keys()
+        return bool(is_news) or memory.watermark is None or start is None or reached - start >= STEP
 
     def next_memory(self, keys: Iterable[tuple[str, datetime | None]]) -> Memory:
         """What the next run must know.
@@ -210,9 +221,9 @@ class IncrementalCursor:
         unmet = {
             id_: since
             for id_, since in before.unmet.items()
-            if id_ in before.landed and id_ not in self._observed
+            if id_ in before.landed and id_ not in self.noted.met
         }
-        waiting = {id_: before.unfinished[id_] for id_ in hidden} | self._unfinished
+        waiting = {id_: before.unfinished[id_] for id_ in hidden} | self.noted.unfinished
         unfinished = {id_: created for id_, created in waiting.items() if id_ not in new}
         begin = None if self._is_to_begin else self.begin
         return Memory(watermark, landed, unfinished, unmet | gone | hidden, begin)
@@ -229,15 +240,19 @@ class IncrementalCursor:
         """Whether a creation time tells when to forget a row. One ahead of the clock does not."""
         return created is not None and created <= now
 
+    def _unmet_since(self, id_: str) -> datetime:
+        now = self.clock.earliest
+        return now if id_ in self.noted.met else self.memory.unmet.get(id_, now)
+
     def _hidden(self) -> dict[str, datetime]:
         """Id -> since when the list lacks it, for what was unfinished and may come back."""
-        now, memory = self.clock.earliest, self.memory
+        now, observed = self.clock.earliest, self._observed | self.noted.unfinished.keys()
         give_up_before = earlier(now, self.max_age) if self.max_age else None
         return {
             id_: since
-            for id_, created in memory.unfinished.items()
-            if id_ not in self._observed and not (give_up_before and created < give_up_before)
-            and (since := memory.unmet.get(id_, now)) >= earlier(now, self.lookback)
+            for id_, created in self.memory.unfinished.items()
+            if id_ not in observed and not (give_up_before and created < give_up_before)
+            and (since := self._unmet_since(id_)) >= earlier(now, self.lookback)
         }  # fmt: skip
 
     def _gone(self) -> dict[str, datetime]:
@@ -250,7 +265,7 @@ class IncrementalCursor:
             return {}
         now, start = self.clock.earliest, self.start
         return {
-            id_: self.memory.unmet.get(id_, now)
+            id_: self._unmet_since(id_)
             for id_, created in self.memory.landed.items()
             if id_ not in self._observed and not self._tells(created, now)
             and (self._meets_undated if created is None else start is None or created >= start)
@@ -264,7 +279,8 @@ class IncrementalCursor:
     def state(self) -> dict[str, Any]:
         """What the attempt has noted so far, as JSON values."""
         self.noted.asked_at = self.clock.earliest
-        return dump(self.noted)
+        saved = dict(islice(self.noted.unfinished.items(), MAX_SAVED))
+        return dump(msgspec.structs.replace(self.noted, unfinished=saved))
 
     def restore(self, state: dict[str, Any] | None) -> None:
         """Continue from the state of an earlier attempt, which has read the newest rows.

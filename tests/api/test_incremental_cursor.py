@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_predictions.api.clock import ServiceClock, earlier
-from airflow_provider_predictions.api.incremental import LOOKBACK, IncrementalCursor, Memory
+from airflow_provider_predictions.api.incremental import LOOKBACK, MAX_SAVED, IncrementalCursor, Memory
 from airflow_provider_predictions.api.limits import MAX_EVENT_BYTES, MAX_NAMED
 from airflow_provider_predictions.api.models import Prediction
 from airflow_provider_predictions.api.page import Page
@@ -223,6 +224,48 @@ def test_what_is_unfinished_and_hidden_for_less_than_the_look_back_still_lands()
     assert starts == [None, created, created]
     assert landed == ["new-2", "a"]
     assert (memory.watermark, memory.unfinished, memory.unmet) == (NOON - HOUR / 2, {}, {})
+
+
+def test_what_a_retry_is_told_stays_small_whatever_is_unfinished() -> None:
+    run = cursor(clock=at(NOON))
+    kept(run, *(row(f"row-{number}", "running") for number in range(MAX_SAVED + 1)))
+
+    assert len(run.state()["unfinished"]) == MAX_SAVED
+    assert len(run.next_memory([]).unfinished) == MAX_SAVED + 1
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_what_one_run_saw_unfinished_lands_though_another_run_does_not_see_it(seed: int) -> None:
+    """Runs follow each other at any distance, are interrupted at any page, and each may miss a row."""
+    rng, now, memory = random.Random(seed), NOON, Memory()
+    rows: dict[str, tuple[datetime, datetime]] = {}
+    seen, landed, missed = set[str](), set[str](), ""
+    for number in range(60):
+        now += HOUR * rng.choice([0.1, 0.5, 3])
+        if number < 50 and rng.random() < 0.7:
+            rows[f"row-{number}"] = (now, now + HOUR * rng.choice([0, 0.5, 6, 30]))
+        run = cursor(**fields(memory), clock=at(now))
+        shown = [id_ for id_ in reversed(rows) if run.start is None or rows[id_][0] >= run.start]
+        missed = rng.choice([id_ for id_ in sorted(seen - landed) if id_ != missed] or [""])
+        new: list[tuple[str, datetime | None]] = []
+        for id_ in shown:
+            if id_ == missed:
+                continue
+            created, finished = rows[id_]
+            new += [(id_, created)] * len(
+                kept(run, row(id_, ["running", "completed"][finished <= now], created))
+            )
+            if rng.random() < 0.2:
+                resumed = cursor(**fields(memory), clock=at(now))
+                resumed.restore(json.loads(json.dumps(run.state())))
+                run = resumed
+            seen.add(id_)
+        if new or run.has_moved:
+            memory = run.next_memory(new)
+        assert landed.isdisjoint(id_ for id_, _ in new)
+        landed |= {id_ for id_, _ in new}
+
+    assert seen - landed <= {id_ for id_, (_, finished) in rows.items() if finished > now - 6 * HOUR}
 
 
 def test_what_is_unfinished_and_hidden_for_longer_holds_the_watermark_no_more() -> None:
