@@ -8,6 +8,7 @@ from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 from uuid import uuid4
 
 import msgspec
@@ -27,6 +28,11 @@ _TAGGED = re.compile(
 """An object of an attempt right under the path, or in the directory of a day there."""
 _NUMBERED = re.compile(r"([0-9]{8,})-[0-9a-f]{8,}(\.[a-z]+)?")
 """An object of an attempt in a folder that all attempts share."""
+
+Nonce = Annotated[str, msgspec.Meta(pattern=r"^([0-9a-f]{8})?\Z")]
+"""Of an attempt; empty where there is none yet. It becomes a part of names, so it holds nothing else."""
+Generation = Annotated[int, msgspec.Meta(ge=0)]
+"""The number of a commit."""
 
 
 def taken(path: ObjectStoragePath) -> ConfigurationError:

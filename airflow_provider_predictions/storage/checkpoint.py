@@ -15,13 +15,12 @@ from typing import Any
 
 import msgspec
 
-from airflow_provider_predictions.api.state import Versioned
-from airflow_provider_predictions.storage.attempt import Attempt
+from airflow_provider_predictions.api.state import Versioned, decode, encode
+from airflow_provider_predictions.storage.attempt import Attempt, Nonce
 from airflow_provider_predictions.storage.manifest import Part, Totals
 from airflow_provider_predictions.storage.objects import put, read
 from airflow_provider_predictions.storage.scratch_dir import LIFETIME
 from airflow_provider_predictions.storage.spool import Spool
-from airflow_provider_predictions.storage.stored import Nonce, decode, encode
 
 log = logging.getLogger(__name__)
 

@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from airflow_provider_predictions.api.errors import ConfigurationError, ConflictError
 from airflow_provider_predictions.api.filters import utc
+from airflow_provider_predictions.api.state import encode
 from airflow_provider_predictions.storage.attempt import (
     Attempt,
     TaskRun,
@@ -45,7 +46,6 @@ from airflow_provider_predictions.storage.state import (
     read_index,
     shown,
 )
-from airflow_provider_predictions.storage.stored import encode
 
 log = logging.getLogger(__name__)
 

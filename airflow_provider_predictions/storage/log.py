@@ -14,11 +14,10 @@ import msgspec
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 from airflow_provider_predictions.api.errors import ConfigurationError
-from airflow_provider_predictions.api.state import Versioned
-from airflow_provider_predictions.storage.attempt import Attempt, TaskRun, on_the_way
+from airflow_provider_predictions.api.state import Versioned, decode, encode
+from airflow_provider_predictions.storage.attempt import Attempt, Generation, Nonce, TaskRun, on_the_way
 from airflow_provider_predictions.storage.manifest import Manifest, moved
 from airflow_provider_predictions.storage.objects import create, read
-from airflow_provider_predictions.storage.stored import Nonce, Number, decode, encode
 
 LOG = "_log"
 
@@ -32,7 +31,7 @@ class Entry(Versioned, kw_only=True):
     :param state_sha256: of that state, in hex. None in the state itself.
     """
 
-    generation: Number
+    generation: Generation
     nonce: Nonce
     task: TaskRun
     committed_at: datetime

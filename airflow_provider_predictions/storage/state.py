@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import json
 import zlib
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from airflow.providers.common.compat.sdk import ObjectStoragePath
@@ -21,12 +22,11 @@ from msgspec.structs import replace
 
 from airflow_provider_predictions.api.errors import ConfigurationError, ConflictError
 from airflow_provider_predictions.api.incremental import Memory
-from airflow_provider_predictions.api.state import StateError, Versioned
-from airflow_provider_predictions.storage.attempt import on_the_way, tagged
+from airflow_provider_predictions.api.state import Versioned, decode, encode
+from airflow_provider_predictions.storage.attempt import Generation, Nonce, on_the_way, tagged
 from airflow_provider_predictions.storage.log import LOG, Entry, Log
 from airflow_provider_predictions.storage.manifest import MANIFEST
 from airflow_provider_predictions.storage.objects import create, names, read
-from airflow_provider_predictions.storage.stored import Nonce, Number, decode, encode
 
 STATE = "_state.json"
 STATES = "_states"
@@ -51,13 +51,13 @@ class State(Memory, kw_only=True):
     :param conditional: whether the storage has refused to create an object that exists.
     """
 
-    generation: Number = 0
+    generation: Generation = 0
     nonce: Nonce = ""
     kind: str = ""
     rejected: dict[str, datetime] = msgspec.field(default_factory=dict)
     recent: list[Entry] = msgspec.field(default_factory=list)
     index: Annotated[str, msgspec.Meta(pattern=r"^[0-9]{8,}-[0-9a-f]{8}\.gz\Z")] | None = None
-    swept: Number = 0
+    swept: Generation = 0
     conditional: bool = False
 
     @property
@@ -127,14 +127,16 @@ def _find(root: ObjectStoragePath) -> tuple[bytes, State] | None:
     raise ConflictError(f"path: other runs commit under {root} all the time; a retry cures this")
 
 
-class Shown(Versioned, kw_only=True, omit_defaults=True):
+class Shown(msgspec.Struct):
     """What the next landing needs from the manifest of a path that each landing replaces.
 
+    :param version: of the manifest, which has more members.
     :param unsettled: generations whose manifest may still be written over a newer one.
     """
 
-    generation: Number
-    unsettled: list[Number] = msgspec.field(default_factory=list)
+    version: Literal[1]
+    generation: Generation
+    unsettled: list[Generation] = msgspec.field(default_factory=list)
 
 
 def shown(root: ObjectStoragePath) -> tuple[int, list[int]]:
@@ -144,10 +146,10 @@ def shown(root: ObjectStoragePath) -> tuple[int, list[int]]:
     """
     target, log = root / MANIFEST, Log(root)
     try:
-        found = decode(read(target), Shown)
+        found = msgspec.convert(json.loads(read(target)), Shown)
     except FileNotFoundError:
-        found = Shown(generation=0)
-    except StateError:
+        found = Shown(version=1, generation=0)
+    except (ValueError, RecursionError):
         raise ConfigurationError(
             f"path: {target} is not what this version of the package writes. Remove it, or land under "
             "another path"

@@ -12,7 +12,7 @@ from airflow_provider_predictions.api.incremental import IncrementalCursor
 from airflow_provider_predictions.api.pagination.base import Position
 from airflow_provider_predictions.api.pagination.seen import SeenRows
 from airflow_provider_predictions.api.service import Service
-from airflow_provider_predictions.api.state import StateError, dump, load
+from airflow_provider_predictions.api.state import StateError, decode, dump, encode, load
 from airflow_provider_predictions.api.waiting.finished_events import FinishedEvents
 from tests.api.lists import paginator_of
 from tests.api.services import SERVICES
@@ -22,7 +22,7 @@ from tests.api.services import SERVICES
 def test_a_state_crosses_json_with_every_time_and_half_a_surrogate_pair(moment: datetime) -> None:
     seen = SeenRows(last=moment.replace(tzinfo=UTC), ties={"b", "a\ud800"})
 
-    assert load(json.loads(json.dumps(dump(seen))), SeenRows) == seen
+    assert load(json.loads(json.dumps(dump(seen))), SeenRows) == decode(encode(seen), SeenRows) == seen
 
 
 def test_equal_states_are_equal_values() -> None:
@@ -36,6 +36,7 @@ WRONG = [
     ("an array", lambda state: [state]),
     ("another version", lambda state: state | {"version": 2}),
     ("no version", lambda state: {name: value for name, value in state.items() if name != "version"}),
+    ("a member more", lambda state: state | {"new": 1}),
     ("a member less", lambda state: dict(list(state.items())[:-1])),
     ("a member of another type", lambda state: state | {list(state)[-1]: {"a": []}}),
 ]
@@ -46,6 +47,8 @@ WRONG = [
 def test_another_shape_is_refused(state: Any, how: str, change: Any) -> None:
     with pytest.raises(StateError, match=f"not a {type(state).__name__} of version 1: "):
         load(change(dump(state)), type(state))
+    with pytest.raises(StateError, match=f"not a {type(state).__name__} of version 1: "):
+        decode(json.dumps(change(dump(state))).encode(), type(state))
 
 
 def test_a_part_that_lacks_a_member_or_has_another_is_refused() -> None:
@@ -56,6 +59,12 @@ def test_a_part_that_lacks_a_member_or_has_another_is_refused() -> None:
         load(state, Position)
     with pytest.raises(StateError, match="other members"):
         load(state | {"seen": dump(SeenRows()) | {"new": 1}}, Position)
+
+
+@pytest.mark.parametrize("text", [b"", b"{", b"\xff", b"[" * 100_000])
+def test_text_that_is_not_json_is_no_state(text: bytes) -> None:
+    with pytest.raises(StateError, match="not a SeenRows of version 1: "):
+        decode(text, SeenRows)
 
 
 @SERVICES

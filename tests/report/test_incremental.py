@@ -17,11 +17,11 @@ from msgspec.structs import replace
 
 from airflow_provider_predictions.api.errors import ConfigurationError
 from airflow_provider_predictions.api.filters import utc
+from airflow_provider_predictions.api.state import encode
 from airflow_provider_predictions.report.window import Window, make_window
 from airflow_provider_predictions.storage.log import Log
 from airflow_provider_predictions.storage.objects import put
 from airflow_provider_predictions.storage.state import INDEX, STATE, State, find, packed
-from airflow_provider_predictions.storage.stored import encode
 from tests.compat import attach
 from tests.report.landed import land, landings_of, left_out, report, table
 from tests.report.records import changed, made

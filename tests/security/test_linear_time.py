@@ -32,6 +32,7 @@ from airflow_provider_predictions.api.http.client import Client
 from airflow_provider_predictions.api.http.rate_limit import RateLimiter
 from airflow_provider_predictions.api.http.redaction import without, without_values
 from airflow_provider_predictions.api.models import PageRequest, Prediction
+from airflow_provider_predictions.api.state import decode
 from airflow_provider_predictions.api.vlmrun import VlmRunPrediction
 from airflow_provider_predictions.api.waiting.decide import Wait
 from airflow_provider_predictions.operators import arguments, xcom
@@ -42,7 +43,6 @@ from airflow_provider_predictions.storage.checkpoint import Progress
 from airflow_provider_predictions.storage.formats import parquet
 from airflow_provider_predictions.storage.log import Entry
 from airflow_provider_predictions.storage.state import Index, State
-from airflow_provider_predictions.storage.stored import decode
 from tests.api.services import CRADL, VLMRUN
 
 MEGABYTE = 1_000_000

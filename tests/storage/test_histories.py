@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from contextlib import suppress
+from operator import itemgetter
 
 import pytest
 from airflow.providers.common.compat.sdk import ObjectStoragePath
@@ -62,4 +63,4 @@ def test_state_index_and_log_agree_whoever_commits(file_store: ObjectStoragePath
     assert [entry.generation for entry in listed] == [*range(1, state.generation + 1)]
     assert all(is_whole(log.landed(entry)) for entry in listed)
     landed = [log.landed(entry) for entry in listed[RECENT - 5 :]]
-    assert sorted(map(str, landed)) == sorted(map(str, attempts.committed.values()))
+    assert landed == sorted(attempts.committed.values(), key=itemgetter("generation"))

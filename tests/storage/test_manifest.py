@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from airflow_provider_predictions.api.errors import ConfigurationError, PredictionsError
 from airflow_provider_predictions.api.models import Prediction
 from airflow_provider_predictions.api.page import Observed, Page
-from airflow_provider_predictions.api.state import Versioned
+from airflow_provider_predictions.api.state import Versioned, decode, encode
 from airflow_provider_predictions.storage import objects
 from airflow_provider_predictions.storage.attempt import Attempt, TaskRun, new_nonce
 from airflow_provider_predictions.storage.manifest import (
@@ -24,7 +24,6 @@ from airflow_provider_predictions.storage.manifest import (
     moved,
     name_of,
 )
-from airflow_provider_predictions.storage.stored import decode, encode
 
 
 class Kept(Versioned, kw_only=True):

@@ -14,11 +14,11 @@ from airflow.providers.common.compat.sdk import ObjectStoragePath
 from msgspec.structs import replace
 
 from airflow_provider_predictions.api.errors import ConfigurationError, ConflictError
+from airflow_provider_predictions.api.state import encode
 from airflow_provider_predictions.storage import state
 from airflow_provider_predictions.storage.commit import LATE
 from airflow_provider_predictions.storage.objects import names
 from airflow_provider_predictions.storage.state import PARTS, RECENT, State, read_index
-from airflow_provider_predictions.storage.stored import encode
 from tests.storage.committing import add, replace_all
 
 NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
