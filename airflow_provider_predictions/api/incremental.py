@@ -17,18 +17,17 @@ import msgspec
 
 from airflow_provider_predictions.api.clock import ServiceClock, earlier
 from airflow_provider_predictions.api.filters import utc
-from airflow_provider_predictions.api.limits import MAX_CLOCK_SKEW, MAX_NAMED
+from airflow_provider_predictions.api.limits import (
+    MAX_CLOCK_SKEW,
+    MAX_LISTING_DELAY,
+    MAX_NAMED,
+    MAX_SAVED_ROWS,
+    MIN_STEP,
+)
 from airflow_provider_predictions.api.models import Prediction
 from airflow_provider_predictions.api.page import Page
 from airflow_provider_predictions.api.record_batch import RecordBatch
 from airflow_provider_predictions.api.state import Versioned, dump, load
-
-LOOKBACK = timedelta(hours=1)
-"""A prediction may appear in the list this long after its creation."""
-STEP = timedelta(hours=1)
-"""A run that lands nothing and learns nothing commits only if the watermark has moved this far."""
-MAX_SAVED = 1000
-"""An attempt saves so many unfinished rows for its retry, since it saves them after each page."""
 
 
 class Memory(Versioned):
@@ -100,7 +99,7 @@ class IncrementalCursor:
     memory: Memory = field(default_factory=Memory)
     max_age: timedelta | None = None
     rejected: Mapping[str, datetime] = field(default_factory=dict)
-    lookback: timedelta = LOOKBACK
+    lookback: timedelta = MAX_LISTING_DELAY
     clock: ServiceClock = field(default_factory=ServiceClock)
     created_after: datetime | None = None
     is_complete: bool = True
@@ -203,7 +202,7 @@ class IncrementalCursor:
         # The second run must know where the first one began, and each run what the list may hide from it.
         memory, unfinished = self.memory, self.noted.unfinished.keys()
         is_news = self.noted.met or not unfinished <= memory.unfinished.keys()
-        return bool(is_news) or memory.watermark is None or start is None or reached - start >= STEP
+        return bool(is_news) or memory.watermark is None or start is None or reached - start >= MIN_STEP
 
     def next_memory(self, keys: Iterable[tuple[str, datetime | None]]) -> Memory:
         """What the next run must know.
@@ -279,7 +278,7 @@ class IncrementalCursor:
     def state(self) -> dict[str, Any]:
         """What the attempt has noted so far, as JSON values."""
         self.noted.asked_at = self.clock.earliest
-        saved = dict(islice(self.noted.unfinished.items(), MAX_SAVED))
+        saved = dict(islice(self.noted.unfinished.items(), MAX_SAVED_ROWS))
         return dump(msgspec.structs.replace(self.noted, unfinished=saved))
 
     def restore(self, state: dict[str, Any] | None) -> None:

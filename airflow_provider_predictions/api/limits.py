@@ -1,4 +1,4 @@
-"""Every bound of the client: what it bounds, why, and where a user changes it.
+"""Every bound of the package: what it bounds, why, and where a user changes it.
 
 ``scripts/bounds.py`` writes the table in ``docs/reliability.md`` from these texts. The first sentence says
 what is bounded and in which unit, the next one why. ``Change:`` names the argument or the extra.
@@ -114,6 +114,8 @@ MAX_SPOOLED_BYTES = 1 << 18
 """Bytes of ids that stay in memory before they go to a file. Memory stays flat however long the list is."""
 MAX_TEXT_LENGTH = 1 << 20
 """Characters of a text that is read as a list of arguments. A parser takes megabytes for more."""
+MAX_LISTING_DELAY = timedelta(hours=1)
+"""Seconds after its creation at which a prediction is listed. A list may lag. Change: ``lookback``."""
 MAX_CLOCK_SKEW = timedelta(minutes=5)
 """Seconds by which the clocks of one service differ. A creation time may be that far ahead."""
 MAX_CLOCK_ERROR = timedelta(days=7)
@@ -126,6 +128,12 @@ MAX_FAILURES = 5
 MAX_MISSING_SECONDS = 600.0
 """Seconds for which a wait allows an id that the service does not know. A new prediction may be listed late.
 Change: ``missing_timeout``."""
+MAX_AGE_SECONDS = 86_400.0
+"""Seconds for which a watcher waits for a prediction. Its state holds all of them. Change: ``max_age``."""
+MIN_POLL_SECONDS = 5.0
+"""Seconds between the polls of a trigger, and to its first. Waits share polls. Change: ``poke_interval``."""
+MAX_FIRST_PAGE_ROWS = 25
+"""Rows of a page of a poll while the size of a record is unknown. At 300 KB each, they are 8 MB."""
 MAX_ROWS_PER_PAGE = 1000
 """Rows of a page of a poll. The services return no more."""
 MAX_PAGE_BYTES = 8 << 20
@@ -136,5 +144,76 @@ MAX_SINGLE_LOOKUPS = 5
 """Ids that a poll looks up one by one. VLM Run's standard plan allows ten requests a minute."""
 MAX_FAILED_LOOKUPS = 3
 """Failed lookups of single ids after which a poll stops. The rest would fail, too."""
+MAX_WAITS_AT_ONCE = 50
+"""Waits that a poll serves before other tasks of the event loop run. Serving takes time."""
 MAX_EVENT_BYTES = 60_000
 """Bytes of an event of a watcher. Airflow keeps events in its database."""
+MAX_ASSET_STATE_SECONDS = 60.0
+"""Seconds that the state store of an asset may take. A watcher goes on without it."""
+
+# Landings
+
+MAX_PREFETCH = 32
+"""Requests of a landing in flight. Each one brings a page to memory. Change: ``prefetch``, by default 1."""
+MIN_STEP = timedelta(hours=1)
+"""Seconds by which the watermark moves until a run without news commits. No commit is ever removed."""
+MAX_SAVED_ROWS = 1000
+"""Unfinished rows that an incremental landing saves for its retry. It saves them after each page."""
+MAX_PARTS_PER_BATCH = 10
+"""Parts of records that a worker collects and splits by day. Fewer would give small files in any other order
+of the list. Change: ``records_per_part``."""
+MAX_GROUP_ROWS = 5_000
+"""Records of a row group of Parquet. A group is in memory as a whole."""
+MAX_VALUE_GROUP_ROWS = 50_000
+"""Values of a row group of Parquet. A group is in memory as a whole."""
+GROUP_BYTES = 16 << 20
+"""Bytes of a row group after which the next one begins. A group is in memory as a whole."""
+MAX_RESUME_SECONDS = 24 * 3600.0
+"""Seconds in which an interrupted landing can resume. After twice as long, a worker removes its files."""
+MIN_LOG_SECONDS = 10.0
+"""Seconds between two lines of the log about the progress of a landing. The log stays readable."""
+
+# Storage
+
+MAX_STORAGE_SECONDS = 300.0
+"""Seconds to read or write an object, or to list a directory. The storage's library retries meanwhile."""
+MIN_BYTES_PER_SECOND = 1 << 20
+"""Bytes of an object for which it gets a second more. A network may be slow. Change: ``records_per_part``."""
+MAX_PIECE_BYTES = 8 << 20
+"""Bytes of a part that are sent to an object store at once. They are in memory; smaller parts go whole."""
+MAX_PUT_ATTEMPTS = 3
+"""Attempts to create an object or its directory. A failed one may have written it, so each is looked up."""
+MAX_STATE_READS = 20
+"""Attempts to find the newest state of a path. Others commit meanwhile; the task's retry cures this."""
+MAX_RECENT_COMMITS = 64
+"""Commits that the state of a path holds. The index has the older ones, so the state stays small."""
+MAX_LISTED_PARTS = 4
+"""Parts of a commit that the state and the index hold. The log has all, so the state stays small."""
+
+# Iceberg tables
+
+MAX_TABLE_COMMITS = 10
+"""Attempts to commit to a table, or to add columns. Others commit meanwhile; the task's retry cures this."""
+FILE_BYTES = 256 << 20
+"""Bytes as stored after which a day gets another data file. Engines plan by file, so few are better."""
+
+# XComs, assets and reports
+
+MAX_XCOM_BYTES = 1 << 20
+"""Bytes of JSON that a list pushes. Airflow keeps it in its database. Change: ``max_xcom_bytes``."""
+MAX_XCOM_DEPTH = 100
+"""Levels of nesting of an XCom, below which it is text. Airflow's encoder recurses once per level."""
+MAX_KEY_LENGTH = 250
+"""Characters of a partition key of an asset. Airflow's database holds no more."""
+MAX_TITLE_LENGTH = 120
+"""Characters of the title of a report. It is one line."""
+MAX_LOGO_BYTES = 50_000
+"""Bytes of the logo of a report. It is part of the page."""
+MAX_SHOWN_BYTES = 8 << 20
+"""Bytes of a file of a report that Airflow's UI shows. The API server holds it in memory."""
+MAX_SHOW_SECONDS = 30.0
+"""Seconds to read a file of a report for Airflow's UI. A person waits for it."""
+MAX_REPORTS = 200
+"""Reports that the list in Airflow's UI shows. The newest are the ones that people look for."""
+MAX_VERDICT_LENGTH = 300
+"""Characters of a title or a verdict in that list. A row stays readable."""

@@ -19,6 +19,7 @@ from pyiceberg.table.update import AssertTableUUID
 from sqlalchemy.exc import DBAPIError
 
 from airflow_provider_predictions.api.errors import ConflictError
+from airflow_provider_predictions.api.limits import MAX_TABLE_COMMITS
 from airflow_provider_predictions.iceberg.files import MARK
 
 if TYPE_CHECKING:
@@ -31,7 +32,6 @@ log = logging.getLogger(__name__)
 LANDING = "predictions.landing"
 ATTEMPT = "predictions.attempt"
 """Properties of a snapshot: the landing that it has added, and the attempt that did so."""
-TRIES = 10
 FIRST_WAIT = 0.1
 """Seconds after the first failure, doubled after each."""
 
@@ -67,7 +67,7 @@ def commit(
     :raises ConflictError: if the outcome is unknown, or others commit all the time.
     """
     failure: Exception | None = None
-    for turn in range(TRIES + 1):
+    for turn in range(MAX_TABLE_COMMITS + 1):
         table = catalog.load_table(name)
         snapshot = snapshot_of(table, mark)
         if snapshot and snapshot.summary and snapshot.summary.additional_properties.get(ATTEMPT) == attempt:
@@ -75,7 +75,7 @@ def commit(
         if snapshot or holds(table, mark):
             remove(table, files)
             return table, False
-        if turn == TRIES:
+        if turn == MAX_TABLE_COMMITS:
             break
         try:
             _try(catalog, table, files, {LANDING: mark, ATTEMPT: attempt, **facts})
@@ -87,8 +87,8 @@ def commit(
                      type(error).__name__)  # fmt: skip
             time.sleep(FIRST_WAIT * 2**turn * random.uniform(0.5, 1))
     raise ConflictError(
-        f"table: {name} took no commit in {TRIES} tries, the last for {type(failure).__name__}. A retry "
-        "finds out what became of them, and adds the landing once"
+        f"table: {name} took no commit in {MAX_TABLE_COMMITS} tries, the last for {type(failure).__name__}. "
+        "A retry finds out what became of them, and adds the landing once"
     )
 
 

@@ -13,19 +13,15 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from airflow_provider_predictions.api.errors import ConfigurationError, DamagedLandingError
+from airflow_provider_predictions.api.limits import FILE_BYTES, GROUP_BYTES, MAX_GROUP_ROWS
 from airflow_provider_predictions.iceberg.landing import CommittedLanding
 from airflow_provider_predictions.storage.formats.base import SUFFIXES
-from airflow_provider_predictions.storage.formats.parquet import ROWS_PER_GROUP
 
 if TYPE_CHECKING:
     from pyiceberg.table import Table
 
 MARK = "landing"
 """The column that holds the mark of the landing."""
-GROUP_BYTES = 16 << 20
-"""Bytes in memory that become one row group."""
-FILE_BYTES = 256 << 20
-"""Bytes as stored after which a day gets another data file."""
 WRITTEN = (pa.string(), pa.float64(), pa.int32(), pa.timestamp("us", tz="UTC"))
 """The types of a landing's columns."""
 
@@ -76,7 +72,7 @@ def batches(landing: CommittedLanding, part: Path, workspace: Path) -> Iterator[
         part = landing.form.convert(lines, rows)
     try:
         with pq.ParquetFile(part) as file:
-            yield from file.iter_batches(ROWS_PER_GROUP)
+            yield from file.iter_batches(MAX_GROUP_ROWS)
     finally:
         for file in made:
             file.unlink(missing_ok=True)

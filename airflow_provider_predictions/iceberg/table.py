@@ -22,6 +22,7 @@ from pyiceberg.types import DoubleType, IntegerType, NestedField, PrimitiveType,
 from sqlalchemy.exc import IntegrityError
 
 from airflow_provider_predictions.api.errors import ConfigurationError, ConflictError
+from airflow_provider_predictions.api.limits import MAX_TABLE_COMMITS
 from airflow_provider_predictions.iceberg.files import MARK
 from airflow_provider_predictions.storage.formats.base import RECORDS
 
@@ -37,7 +38,6 @@ SERVICE = "predictions.service"
 """The property of a table that says whose predictions it holds."""
 SHAPE = "predictions.shape"
 """The property of a table that says what its rows are. One without it holds records."""
-TRIES = 10
 _TYPES: dict[pa.DataType, PrimitiveType] = {
     pa.string(): StringType(),
     pa.float64(): DoubleType(),
@@ -140,7 +140,7 @@ def widened(catalog: Catalog, table: Table, name: str, schema: pa.Schema) -> Tab
 
     :raises ConflictError: if others change the schema all the time.
     """
-    for _ in range(TRIES):
+    for _ in range(MAX_TABLE_COMMITS):
         missing = [
             field.name for field in _with_mark(schema) if field.name not in table.schema().column_names
         ]

@@ -8,14 +8,13 @@ from pydantic import AfterValidator, Field
 
 from airflow_provider_predictions.api.errors import ConfigurationError
 from airflow_provider_predictions.api.filters import Lookback, Names, Seconds
-from airflow_provider_predictions.api.incremental import LOOKBACK
+from airflow_provider_predictions.api.limits import MAX_LISTING_DELAY, MAX_PREFETCH
 from airflow_provider_predictions.api.values import check_patterns
 from airflow_provider_predictions.operators.arguments import A_PATH, StoragePath
 from airflow_provider_predictions.operators.outcome import OnEmpty
 from airflow_provider_predictions.storage.formats.base import RECORDS, VALUES
 from airflow_provider_predictions.tasks.arguments import REQUIRED, Argument, Templated, declare
 
-MAX_PREFETCH = 32
 Paths = Annotated[Names, AfterValidator(check_patterns)]
 NOT_INCREMENTAL = ("created_before", "max_predictions")
 LANDING = declare(
@@ -113,7 +112,7 @@ LANDING = declare(
         "with ``incremental``, how long after its creation a prediction may first appear in the list, a "
         "timedelta or seconds. Each run looks back this far from the newest prediction that the previous "
         "run saw, and at least this far from the service's clock",
-        default=LOOKBACK,
+        default=MAX_LISTING_DELAY,
         example="timedelta(hours=2)",
         goes_with="incremental",
     ),

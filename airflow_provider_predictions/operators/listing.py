@@ -13,7 +13,7 @@ from typing_extensions import override
 from airflow_provider_predictions.api.errors import ConfigurationError
 from airflow_provider_predictions.api.filters import Filters, Names
 from airflow_provider_predictions.api.json_slices import joined, members
-from airflow_provider_predictions.api.limits import MAX_OBSERVED
+from airflow_provider_predictions.api.limits import MAX_OBSERVED, MAX_XCOM_BYTES
 from airflow_provider_predictions.api.models import Prediction
 from airflow_provider_predictions.api.observed import (
     expected_words,
@@ -29,8 +29,6 @@ from airflow_provider_predictions.operators.xcom import stored
 from airflow_provider_predictions.tasks.arguments import Argument, Templated, declare
 from airflow_provider_predictions.tasks.base import PredictionsTask
 from airflow_provider_predictions.tasks.retry import airflow_errors
-
-MEBIBYTE = 1024 * 1024
 
 
 class _Reading:
@@ -88,7 +86,7 @@ class ListPredictionsOperator(PredictionsTask):
             Annotated[int, Field(ge=1)] | None,
             "fail, before anything is pushed, when the JSON is larger than this many bytes, by default a "
             "mebibyte; None for no limit",
-            default=MEBIBYTE,
+            default=MAX_XCOM_BYTES,
         ),
         Argument(
             "on_empty",

@@ -11,12 +11,10 @@ from airflow.providers.common.compat.sdk import Asset, AssetAlias, Context
 from airflow_provider_predictions._compat import AIRFLOW_V_3_3_PLUS, AssetRef
 from airflow_provider_predictions.api.coercion import words
 from airflow_provider_predictions.api.errors import ConfigurationError
+from airflow_provider_predictions.api.limits import MAX_KEY_LENGTH
 from airflow_provider_predictions.api.wording import shown
 from airflow_provider_predictions.tasks.airflow_arguments import items
 from airflow_provider_predictions.tasks.references import is_reference
-
-MAX_KEY_LENGTH = 250
-"""Characters of a partition key that Airflow's database can hold."""
 
 
 def check_partitions(keys: Any, outlets: Any) -> None:

@@ -9,11 +9,10 @@ from datetime import UTC, datetime, timedelta
 from airflow.providers.common.compat.sdk import Stats
 
 from airflow_provider_predictions.api.filters import Filters
+from airflow_provider_predictions.api.limits import MIN_LOG_SECONDS
 from airflow_provider_predictions.api.page import Page
 from airflow_provider_predictions.api.wording import counted
 
-INTERVAL = 10.0
-"""Minimum seconds between two log lines."""
 PREFIX = "predictions.landing"
 
 
@@ -52,7 +51,7 @@ class Progress:
             oldest, newest = span
             self._oldest = min(self._oldest or oldest, oldest)
             self._newest = max(self._newest or newest, newest)
-        if self._clock() - self._said >= INTERVAL:
+        if self._clock() - self._said >= MIN_LOG_SECONDS:
             self._said = self._clock()
             self.say()
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict
 from airflow.providers.common.compat.sdk import AirflowFailException, Context, ObjectStoragePath
 
 from airflow_provider_predictions.api.errors import ConfigurationError
+from airflow_provider_predictions.api.limits import MAX_LOGO_BYTES
 from airflow_provider_predictions.api.wording import counted
 from airflow_provider_predictions.operators.arguments import path_of, storage_path
 from airflow_provider_predictions.operators.lineage import (
@@ -24,12 +25,7 @@ from airflow_provider_predictions.operators.lineage import (
     tell_link,
 )
 from airflow_provider_predictions.operators.outlets import tell_outlets
-from airflow_provider_predictions.operators.report_arguments import (
-    LARGEST_LOGO,
-    REPORT,
-    as_data_url,
-    check_together,
-)
+from airflow_provider_predictions.operators.report_arguments import REPORT, as_data_url, check_together
 from airflow_provider_predictions.operators.report_record import instance_of, push_record
 from airflow_provider_predictions.report.options import Options
 from airflow_provider_predictions.report.source import landings
@@ -236,7 +232,7 @@ def _content(path: str) -> bytes:
     try:
         target = storage_path(path, "logo")
         with named("logo"), explained("read", target, FileNotFoundError), target.open("rb") as file:
-            return bytes(file.read(LARGEST_LOGO + 1))
+            return bytes(file.read(MAX_LOGO_BYTES + 1))
     except FileNotFoundError:
         raise ConfigurationError(f"logo: there is no {path}") from None
 

@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from airflow_provider_predictions.api.coercion import BRACKETS, shown
 from airflow_provider_predictions.api.errors import ConfigurationError
+from airflow_provider_predictions.api.limits import MAX_LOGO_BYTES, MAX_TITLE_LENGTH
 from airflow_provider_predictions.operators.arguments import (
     A_PATH,
     ReportPeriod,
@@ -22,9 +23,6 @@ from airflow_provider_predictions.operators.arguments import (
 from airflow_provider_predictions.report.measures import MEASURES
 from airflow_provider_predictions.tasks.arguments import REQUIRED, Argument, Templated, declare
 
-LONGEST_TITLE = 120
-LARGEST_LOGO = 50_000
-"""Bytes, since the logo is part of the page."""
 _PNG = b"\x89PNG\r\n\x1a\n"
 
 
@@ -44,8 +42,8 @@ def check_together(values: Any) -> None:
 
 def checked_title(title: Any) -> str:
     """Check a title of one line."""
-    if not isinstance(title, str) or len(title) > LONGEST_TITLE or not title.isprintable():
-        raise ValueError(f"must be one line of at most {LONGEST_TITLE} characters")
+    if not isinstance(title, str) or len(title) > MAX_TITLE_LENGTH or not title.isprintable():
+        raise ValueError(f"must be one line of at most {MAX_TITLE_LENGTH} characters")
     return title
 
 
@@ -85,8 +83,8 @@ def as_data_url(content: bytes) -> str:
     :param content: of the file.
     :raises ConfigurationError: if it is neither an SVG nor a PNG, or too large.
     """
-    if len(content) > LARGEST_LOGO:
-        raise ConfigurationError(f"logo: has {len(content):,} bytes; a page takes {LARGEST_LOGO:,}")
+    if len(content) > MAX_LOGO_BYTES:
+        raise ConfigurationError(f"logo: has {len(content):,} bytes; a page takes {MAX_LOGO_BYTES:,}")
     kind = "png" if content.startswith(_PNG) else "svg+xml" if b"<svg" in content[:1000] else ""
     if not kind:
         raise ConfigurationError("logo: is neither an SVG nor a PNG")

@@ -13,12 +13,12 @@ from collections import Counter
 from typing import Any
 
 from airflow_provider_predictions.api.json_slices import members, value
+from airflow_provider_predictions.api.limits import MAX_XCOM_DEPTH
 
 REPLACED = "characters replaced by U+FFFD"
 NULLED = "numbers that are not finite replaced by null"
 SPELLED = "integers of more than 64 bits made text"
 WRITTEN = "values nested too deeply made text"
-MAX_DEPTH = 100
 _INTEGERS = range(-(2**63), 2**64)
 _NO_TEXT = re.compile("[\x00\ud800-\udfff]")
 
@@ -34,7 +34,7 @@ def stored(record: bytes, changed: Counter[str]) -> dict[str, Any]:
 def _member(text: bytes, changed: Counter[str]) -> Any:
     found: Counter[str] = Counter()
     try:
-        member = storable(value(text), found, MAX_DEPTH - 1)
+        member = storable(value(text), found, MAX_XCOM_DEPTH - 1)
     except RecursionError:
         found[WRITTEN] = 1
         member = storable(text.decode("utf-8", "surrogateescape"), found)
@@ -42,7 +42,7 @@ def _member(text: bytes, changed: Counter[str]) -> Any:
     return member
 
 
-def storable(value: Any, changed: Counter[str], levels: int = MAX_DEPTH) -> Any:
+def storable(value: Any, changed: Counter[str], levels: int = MAX_XCOM_DEPTH) -> Any:
     """A JSON value that every XCom backend accepts.
 
     :param changed: counts the changes, by kind.

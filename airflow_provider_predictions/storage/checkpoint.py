@@ -15,11 +15,11 @@ from typing import Any
 
 import msgspec
 
+from airflow_provider_predictions.api.limits import MAX_RESUME_SECONDS
 from airflow_provider_predictions.api.state import Versioned, decode, encode
 from airflow_provider_predictions.storage.attempt import Attempt, Nonce
 from airflow_provider_predictions.storage.manifest import Part, Totals
 from airflow_provider_predictions.storage.objects import put, read
-from airflow_provider_predictions.storage.scratch_dir import LIFETIME
 from airflow_provider_predictions.storage.spool import Spool
 
 log = logging.getLogger(__name__)
@@ -121,8 +121,8 @@ def candidates(arguments: str, directory: Path, attempt: Attempt) -> Iterator[Pr
     for progress in sorted(found, key=lambda progress: progress.reach, reverse=True):
         if progress.arguments != arguments:
             reason = "is of other arguments or of another run, or was overtaken by a commit"
-        elif progress.saved_at < time.time() - LIFETIME:
-            reason = f"is older than {LIFETIME / 3600:.0f} hours"
+        elif progress.saved_at < time.time() - MAX_RESUME_SECONDS:
+            reason = f"is older than {MAX_RESUME_SECONDS / 3600:.0f} hours"
         else:
             yield progress
             continue

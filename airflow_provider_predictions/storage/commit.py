@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from airflow_provider_predictions.api.errors import ConfigurationError, ConflictError
 from airflow_provider_predictions.api.filters import utc
+from airflow_provider_predictions.api.limits import MAX_RECENT_COMMITS
 from airflow_provider_predictions.api.state import encode
 from airflow_provider_predictions.storage.attempt import (
     Attempt,
@@ -35,7 +36,6 @@ from airflow_provider_predictions.storage.manifest import MANIFEST, Manifest, as
 from airflow_provider_predictions.storage.objects import names, put, remove_files, try_to_write
 from airflow_provider_predictions.storage.state import (
     INDEX,
-    RECENT,
     STATE,
     STATES,
     State,
@@ -205,7 +205,7 @@ class LandingPath:
         )
         entry = replace(entry, state=state.name)
         recent = [*state.recent, listed(entry)]
-        if len(recent) >= RECENT:
+        if len(recent) >= MAX_RECENT_COMMITS:
             older, recent = recent[: -LATE - 1], recent[-LATE - 1 :]
             self._put(f"{INDEX}/{state.index_name}", packed(read_index(self.root, state.index) + older))
             state = replace(state, index=state.index_name)

@@ -18,6 +18,7 @@ from typing import Any, Self
 import msgspec
 
 from airflow_provider_predictions.api.filters import utc
+from airflow_provider_predictions.api.limits import MAX_PARTS_PER_BATCH
 from airflow_provider_predictions.api.models import as_time, id_by_content
 from airflow_provider_predictions.api.page import Page
 from airflow_provider_predictions.api.record_batch import RecordBatch
@@ -30,7 +31,7 @@ from airflow_provider_predictions.storage.formats.base import RECORDS, Format
 from airflow_provider_predictions.storage.local import sha256_of
 from airflow_provider_predictions.storage.manifest import REJECTED, Manifest, Part, manifest
 from airflow_provider_predictions.storage.objects import get_file, put_file
-from airflow_provider_predictions.storage.partitions import PARTS_PER_BATCH, Piece, split
+from airflow_provider_predictions.storage.partitions import Piece, split
 from airflow_provider_predictions.storage.scratch_dir import Workspace
 from airflow_provider_predictions.storage.spool import Spool
 
@@ -67,7 +68,7 @@ class Landing:
         self.form = form
         self.records_per_part = records_per_part
         self.partition_by = partition_by
-        self._batch = records_per_part * (PARTS_PER_BATCH if partition_by else 1)
+        self._batch = records_per_part * (MAX_PARTS_PER_BATCH if partition_by else 1)
         self.arguments = arguments
         self.asked = asked
         self._restore = restore

@@ -10,10 +10,10 @@ from pathlib import Path
 from uuid import uuid4
 
 from airflow_provider_predictions.api.errors import StorageError
+from airflow_provider_predictions.api.limits import MAX_PUT_ATTEMPTS
 
 UNFINISHED = ".new"
 """The suffix of a file that is not whole yet."""
-TRIES = 3
 
 
 def sha256_of(file: Path) -> str:
@@ -57,7 +57,7 @@ def _unfinished(target: Path, via: Path | None) -> Iterator[Path]:
     """A temporary file for another one, whose directory is created if it is missing."""
     new = via or target.with_name(f"{target.name}.{uuid4().hex}{UNFINISHED}")
     try:
-        for _ in range(TRIES):
+        for _ in range(MAX_PUT_ATTEMPTS):
             # Another run removes directories that are empty.
             with suppress(FileNotFoundError):
                 target.parent.mkdir(parents=True, exist_ok=True)

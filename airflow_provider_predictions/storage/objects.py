@@ -15,17 +15,15 @@ from airflow.providers.common.compat.sdk import ObjectStoragePath
 from fsspec import AbstractFileSystem
 
 from airflow_provider_predictions.api.errors import ConfigurationError, StorageError
+from airflow_provider_predictions.api.limits import (
+    MAX_PIECE_BYTES,
+    MAX_PUT_ATTEMPTS,
+    MAX_STORAGE_SECONDS,
+    MIN_BYTES_PER_SECOND,
+)
 from airflow_provider_predictions.storage.errors import explained, status_of
 from airflow_provider_predictions.storage.local import create_file, replacing
 
-LONGEST = 300.0
-"""Seconds that reading or writing an object may take, retries of its library included."""
-PIECE = 8 << 20
-"""Bytes of a file that are sent at once, and held in memory."""
-SLOWEST = 1 << 20
-"""Bytes per second. A larger object gets more time."""
-TRIES = 3
-"""Attempts to create an object whose put fails and that is not there."""
 _EXISTS = (409, 412)
 _UNKNOWN = (400, 405, 501)
 """The status of stores that do not know conditional puts."""
@@ -114,7 +112,7 @@ def put(target: ObjectStoragePath, content: bytes, *, via: Path | None = None) -
             _ask(target.fs, "pipe_file", target.path, content, size=len(content))
 
 
-def put_file(file: Path, target: ObjectStoragePath, *, longest: float = LONGEST) -> None:
+def put_file(file: Path, target: ObjectStoragePath, *, longest: float = MAX_STORAGE_SECONDS) -> None:
     """Copy a file of this machine to an object.
 
     :param longest: seconds. A large file gets more.
@@ -132,7 +130,7 @@ def put_file(file: Path, target: ObjectStoragePath, *, longest: float = LONGEST)
 def _in_pieces(fs: Any) -> dict[str, int]:
     """Arguments that send a file piece by piece. Without them, s3fs holds up to 100 MB in memory, twice."""
     known = signature(getattr(fs, "_put_file", fs.put_file)).parameters
-    pieces = {"chunksize": PIECE, "max_concurrency": 1}
+    pieces = {"chunksize": MAX_PIECE_BYTES, "max_concurrency": 1}
     return {name: value for name, value in pieces.items() if name in known}
 
 
@@ -153,7 +151,7 @@ def try_to_write(root: ObjectStoragePath, name: str, *, is_conditional: bool = F
 
 def _is_created_once(target: ObjectStoragePath) -> bool:
     """Whether the storage refuses to create an object that exists."""
-    for _ in range(TRIES):
+    for _ in range(MAX_PUT_ATTEMPTS):
         try:
             _create(target, b"")
         except FileExistsError:
@@ -182,7 +180,7 @@ def create(
     """
     failure: Exception | None = None
     has_no_condition = not is_conditional
-    for _ in range(TRIES):
+    for _ in range(MAX_PUT_ATTEMPTS):
         try:
             _create(target, content, via)
             return content
@@ -259,7 +257,9 @@ def remove_files(root: ObjectStoragePath, names: Sequence[str]) -> None:
                 directory.rmdir()
 
 
-def _ask(fs: Any, method: str, *args: Any, size: int = 0, longest: float = LONGEST, **kwargs: Any) -> Any:
+def _ask(
+    fs: Any, method: str, *args: Any, size: int = 0, longest: float = MAX_STORAGE_SECONDS, **kwargs: Any
+) -> Any:
     """Call a file system with a time limit. One without an event loop has limits of its own.
 
     :param size: bytes to transfer.
@@ -268,5 +268,5 @@ def _ask(fs: Any, method: str, *args: Any, size: int = 0, longest: float = LONGE
         return getattr(fs, method)(*args, **kwargs)
     from fsspec.asyn import sync
 
-    seconds = longest + size / SLOWEST
+    seconds = longest + size / MIN_BYTES_PER_SECOND
     return sync(fs.loop, getattr(fs, f"_{method}"), *args, timeout=seconds, **kwargs)

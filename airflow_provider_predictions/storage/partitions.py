@@ -13,9 +13,6 @@ CREATED_DATE = "created_date"
 UNKNOWN = "__HIVE_DEFAULT_PARTITION__"
 """The day of records without a readable time. Engines read it as null."""
 FOLDER = rf"{CREATED_DATE}=(?:[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}|{UNKNOWN})"
-PARTS_PER_BATCH = 10
-"""So many parts of records are collected on this machine, and then split by day. In whatever order the list
-is, a batch gives a day one small part at most."""
 _CHUNK = 4 << 20
 """Bytes of records that are held in memory while they are split."""
 

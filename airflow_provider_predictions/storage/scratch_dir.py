@@ -11,8 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
-LIFETIME = 24 * 3600.0
-"""Seconds during which an interrupted landing can resume. Older ones start anew."""
+from airflow_provider_predictions.api.limits import MAX_RESUME_SECONDS
 
 
 class Workspace:
@@ -69,6 +68,6 @@ def _sweep(home: Path) -> None:
     for directory in home.iterdir():
         # Another process may remove it first.
         with suppress(OSError):
-            if directory.stat().st_mtime < time.time() - 2 * LIFETIME:
+            if directory.stat().st_mtime < time.time() - 2 * MAX_RESUME_SECONDS:
                 with _hold(directory):
                     shutil.rmtree(directory, ignore_errors=True)

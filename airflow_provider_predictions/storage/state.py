@@ -22,6 +22,7 @@ from msgspec.structs import replace
 
 from airflow_provider_predictions.api.errors import ConfigurationError, ConflictError
 from airflow_provider_predictions.api.incremental import Memory
+from airflow_provider_predictions.api.limits import MAX_LISTED_PARTS, MAX_STATE_READS
 from airflow_provider_predictions.api.state import Versioned, decode, encode
 from airflow_provider_predictions.storage.attempt import Generation, Nonce, on_the_way, tagged
 from airflow_provider_predictions.storage.log import LOG, Entry, Log
@@ -31,12 +32,6 @@ from airflow_provider_predictions.storage.objects import create, names, read
 STATE = "_state.json"
 STATES = "_states"
 INDEX = "_index"
-RECENT = 64
-"""The most commits that the state itself lists."""
-PARTS = 4
-"""A commit with more parts is listed without them. The log has them."""
-LOOKS = 20
-"""Attempts to find the newest state while others commit."""
 
 
 class State(Memory, kw_only=True):
@@ -117,7 +112,7 @@ def _find(root: ObjectStoragePath) -> tuple[bytes, State] | None:
     except FileNotFoundError:
         return None
     state = _decoded(content, target)
-    for _ in range(LOOKS):
+    for _ in range(MAX_STATE_READS):
         head = log.head(state.generation)
         if head == state.generation:
             return content, state
@@ -227,7 +222,7 @@ class Index(Versioned, kw_only=True):
 def listed(entry: Entry) -> Entry:
     """A commit as the state and the index list it."""
     manifest = entry.manifest
-    if len(manifest["parts"]) <= PARTS:
+    if len(manifest["parts"]) <= MAX_LISTED_PARTS:
         return entry
     return replace(entry, manifest={name: fact for name, fact in manifest.items() if name != "parts"})
 

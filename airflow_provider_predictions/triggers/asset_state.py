@@ -8,13 +8,12 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
 
+from airflow_provider_predictions.api.limits import MAX_ASSET_STATE_SECONDS
 from airflow_provider_predictions.api.state import StateError, dump, load
 from airflow_provider_predictions.api.waiting.finished_events import FinishedEvents
 
 STATE = "predictions"
 """The key in the asset's state store."""
-LONGEST_CALL = 60.0
-"""Seconds that the asset's state store may take."""
 
 Event = dict[str, Any]
 
@@ -64,8 +63,8 @@ class AssetState:
     @asynccontextmanager
     async def _warning(self) -> AsyncIterator[None]:
         try:
-            async with asyncio.timeout(LONGEST_CALL) as bound:
+            async with asyncio.timeout(MAX_ASSET_STATE_SECONDS) as bound:
                 yield
         except Exception as error:
-            text = f"The asset's state store did not respond within {LONGEST_CALL:g} s"
+            text = f"The asset's state store did not respond within {MAX_ASSET_STATE_SECONDS:g} s"
             self._warn(TimeoutError(text) if bound.expired() else error)

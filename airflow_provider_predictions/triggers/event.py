@@ -26,8 +26,7 @@ from airflow_provider_predictions.api.filters import (
     checked_conn_id,
     timedelta_of,
 )
-from airflow_provider_predictions.api.incremental import LOOKBACK
-from airflow_provider_predictions.api.limits import MAX_CLOCK_SKEW
+from airflow_provider_predictions.api.limits import MAX_AGE_SECONDS, MAX_CLOCK_SKEW, MAX_LISTING_DELAY
 from airflow_provider_predictions.api.observed import unmatched_words
 from airflow_provider_predictions.api.page import Observed
 from airflow_provider_predictions.api.waiting.decide import decide
@@ -38,7 +37,6 @@ from airflow_provider_predictions.hooks.base import PredictionsHook
 from airflow_provider_predictions.triggers.asset_state import AssetState
 from airflow_provider_predictions.triggers.shared_stream import SharedStream, StreamItem
 
-DAY = 86_400.0
 OF_A_LIST = ("created_after", "created_before", "max_predictions")
 """Filters of one pass over a list, which a watcher chooses itself."""
 
@@ -98,8 +96,8 @@ class PredictionsEventTrigger(BaseEventTrigger):
         statuses: Collection[str] | str | None = None,
         page_size: int | None = None,
         poke_interval: timedelta | float = 60,
-        max_age: timedelta | float = DAY,
-        lookback: timedelta | float = LOOKBACK,
+        max_age: timedelta | float = MAX_AGE_SECONDS,
+        lookback: timedelta | float = MAX_LISTING_DELAY,
         **arguments: Any,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]

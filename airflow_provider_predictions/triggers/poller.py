@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 from airflow_provider_predictions.api.errors import PredictionsError, TransientError
 from airflow_provider_predictions.api.http.client import AsyncClient
+from airflow_provider_predictions.api.limits import MAX_WAITS_AT_ONCE, MIN_POLL_SECONDS
 from airflow_provider_predictions.api.page import Page
 from airflow_provider_predictions.api.waiting.decide import Tally, Wait
 from airflow_provider_predictions.api.waiting.list_pass import QueryHistory
@@ -23,9 +24,6 @@ from airflow_provider_predictions.api.waiting.status_query import (
 )
 from airflow_provider_predictions.api.waiting.tallies import Key, Outcomes, Tallies
 from airflow_provider_predictions.hooks.base import PredictionsHook
-
-BATCH = 50
-"""Waits to serve before other tasks of the event loop run."""
 
 Item = TypeVar("Item")
 T = TypeVar("T", bound=Tally)
@@ -95,7 +93,7 @@ class Poller:
     Each poll reads the connection anew.
     """
 
-    shortest_interval: ClassVar[float] = 5.0
+    shortest_interval: ClassVar[float] = MIN_POLL_SECONDS
     """Seconds. A trigger that fires before the scheduler has seen the task defer can fail it (apache/airflow
     #71580, #72716)."""
     longest_read: ClassVar[float] = 60.0
@@ -250,5 +248,5 @@ async def _in_batches(items: Iterable[Item]) -> AsyncIterator[Item]:
     """The items; between batches, other tasks of the event loop run."""
     for number, item in enumerate(items):
         yield item
-        if number % BATCH == BATCH - 1:
+        if number % MAX_WAITS_AT_ONCE == MAX_WAITS_AT_ONCE - 1:
             await asyncio.sleep(0)

@@ -24,12 +24,10 @@ from fastapi.responses import HTMLResponse
 from sqlalchemy import func, select
 from starlette.exceptions import HTTPException as AnyHTTPException
 
+from airflow_provider_predictions.api.limits import MAX_REPORTS, MAX_VERDICT_LENGTH
 from airflow_provider_predictions.operators.report_record import KEY, page_path
 from airflow_provider_predictions.ui.recorded import Refused, content_of, record_of
 
-MAX_REPORTS = 200
-"""The most that the list shows."""
-MAX_VERDICT = 300
 # allow-same-origin lets the links to the CSV files send the cookie. Without allow-scripts nothing can use it.
 GRANTS = "allow-same-origin allow-downloads allow-popups allow-popups-to-escape-sandbox"
 HEADERS = {
@@ -158,8 +156,8 @@ def _row(found: Any) -> dict[str, Any] | None:
     return {
         "task": f"{found.dag_id} · {found.task_id}{number}",
         "url": f"{page_path(found.dag_id, found.run_id, found.task_id, found.map_index)}/report.html",
-        "title": record.title[:MAX_VERDICT],
+        "title": record.title[:MAX_VERDICT_LENGTH],
         "is_bad": record.state == "look",
-        "verdict": record.verdict[:MAX_VERDICT],
+        "verdict": record.verdict[:MAX_VERDICT_LENGTH],
         "made": f"{found.timestamp:%Y-%m-%d %H:%M} UTC",
     }

@@ -18,13 +18,11 @@ from typing import Any
 import msgspec
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 
+from airflow_provider_predictions.api.limits import MAX_SHOW_SECONDS, MAX_SHOWN_BYTES
 from airflow_provider_predictions.operators.report_record import ReportRecord
 from airflow_provider_predictions.storage.manifest import MANIFEST
 from airflow_provider_predictions.storage.objects import read_start
 
-MAX_BYTES = 8 << 20
-"""The largest file that is shown. The API server holds it in memory."""
-MAX_SECONDS = 30.0
 SCHEMES = frozenset({"", "file", "local", "s3", "s3a", "s3n", "gs", "gcs", "abfs", "abfss", "adl"})
 _NAME = re.compile(r"report\.html|summary\.json|[a-z0-9_]{1,60}\.csv")
 _log = logging.getLogger(__name__)
@@ -64,8 +62,8 @@ def content_of(record: ReportRecord, instance: list[Any], name: str, roots: Sequ
     file = record.files.get(name)
     if file is None or not _NAME.fullmatch(name):
         raise Refused(404, "This report has no such file.")
-    if file.bytes > MAX_BYTES:
-        size, most = round(file.bytes / 2**20), MAX_BYTES >> 20
+    if file.bytes > MAX_SHOWN_BYTES:
+        size, most = round(file.bytes / 2**20), MAX_SHOWN_BYTES >> 20
         raise Refused(413, f"{name} has {size} MB. Airflow shows at most {most} MB. Open it in the storage.")
     _check_url(record.path, roots)
     try:
@@ -109,8 +107,8 @@ def _real(url: str) -> str:
 
 
 def _read(target: ObjectStoragePath) -> bytes:
-    content = read_start(target, MAX_BYTES + 1, MAX_SECONDS)
-    if len(content) > MAX_BYTES:
+    content = read_start(target, MAX_SHOWN_BYTES + 1, MAX_SHOW_SECONDS)
+    if len(content) > MAX_SHOWN_BYTES:
         raise ValueError("it is larger than recorded")
     return content
 

@@ -11,8 +11,13 @@ from typing import Any
 import pytest
 
 from airflow_provider_predictions.api.clock import ServiceClock, earlier
-from airflow_provider_predictions.api.incremental import LOOKBACK, MAX_SAVED, IncrementalCursor, Memory
-from airflow_provider_predictions.api.limits import MAX_EVENT_BYTES, MAX_NAMED
+from airflow_provider_predictions.api.incremental import IncrementalCursor, Memory
+from airflow_provider_predictions.api.limits import (
+    MAX_EVENT_BYTES,
+    MAX_LISTING_DELAY,
+    MAX_NAMED,
+    MAX_SAVED_ROWS,
+)
 from airflow_provider_predictions.api.models import Prediction
 from airflow_provider_predictions.api.page import Page
 from airflow_provider_predictions.api.state import dump, load
@@ -63,11 +68,11 @@ def test_the_watermark_stays_an_hour_behind_the_newest_and_never_passes_what_is_
     assert cursor(watermark=NOON).next_watermark == NOON
     for rows, watermark in [
         ([row("a", created=None)], None),
-        ([row("a")], NOON - LOOKBACK),
+        ([row("a")], NOON - MAX_LISTING_DELAY),
         ([row("a"), row("b", created=NOON + HOUR), row("c", created=NOON - HOUR)], NOON),
         ([row("a"), row("b", "running", NOON - 5 * HOUR), row("c", "running", NOON - HOUR)], NOON - 5 * HOUR),
-        ([row("a"), row("b", "running", NOON)], NOON - LOOKBACK),
-        ([row("a"), row("b", "running", None)], NOON - LOOKBACK),
+        ([row("a"), row("b", "running", NOON)], NOON - MAX_LISTING_DELAY),
+        ([row("a"), row("b", "running", None)], NOON - MAX_LISTING_DELAY),
     ]:
         run = cursor()
         run.keep(Page(tuple(rows)))
@@ -228,10 +233,10 @@ def test_what_is_unfinished_and_hidden_for_less_than_the_look_back_still_lands()
 
 def test_what_a_retry_is_told_stays_small_whatever_is_unfinished() -> None:
     run = cursor(clock=at(NOON))
-    kept(run, *(row(f"row-{number}", "running") for number in range(MAX_SAVED + 1)))
+    kept(run, *(row(f"row-{number}", "running") for number in range(MAX_SAVED_ROWS + 1)))
 
-    assert len(run.state()["unfinished"]) == MAX_SAVED
-    assert len(run.next_memory([]).unfinished) == MAX_SAVED + 1
+    assert len(run.state()["unfinished"]) == MAX_SAVED_ROWS
+    assert len(run.next_memory([]).unfinished) == MAX_SAVED_ROWS + 1
 
 
 @pytest.mark.parametrize("seed", range(40))
@@ -376,7 +381,7 @@ def test_a_watcher_gives_up_what_is_unfinished_and_too_old() -> None:
     _, patient = FinishedEvents(NOON - HOUR).news(rows, **given, max_age=3 * HOUR, lookback=2 * HOUR)
 
     assert waiting.watermark == NOON
-    assert given_up.watermark == NOON + 4 * HOUR - LOOKBACK
+    assert given_up.watermark == NOON + 4 * HOUR - MAX_LISTING_DELAY
     assert patient.watermark == NOON + 2 * HOUR
 
 

@@ -15,7 +15,8 @@ import pytest
 from pyiceberg.catalog import load_catalog
 
 from airflow_provider_predictions.api.errors import ConflictError
-from airflow_provider_predictions.iceberg.commit import ATTEMPT, LANDING, TRIES, commit
+from airflow_provider_predictions.api.limits import MAX_TABLE_COMMITS
+from airflow_provider_predictions.iceberg.commit import ATTEMPT, LANDING, commit
 from tests.clock import SimulatedTime
 from tests.iceberg.catalogs import TABLE, Catalog, some
 from tests.iceberg.rest import LONGEST, RestCatalog
@@ -75,7 +76,7 @@ def test_a_catalog_that_takes_no_commit_is_given_up_and_a_retry_adds_the_landing
     remote: Catalog, rest: RestCatalog, landed: Callable[..., Any], simulated_time: SimulatedTime
 ) -> None:
     manifest = landed()
-    rest.faults = [(503, False)] * TRIES
+    rest.faults = [(503, False)] * MAX_TABLE_COMMITS
 
     with pytest.raises(ConflictError, match=r"table: documents\.predictions took no commit in 10 tries"):
         remote.add(manifest)

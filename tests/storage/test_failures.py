@@ -22,11 +22,10 @@ from airflow_provider_predictions.api.errors import (
     PredictionsError,
     StorageError,
 )
-from airflow_provider_predictions.api.limits import MAX_MESSAGE_LENGTH
+from airflow_provider_predictions.api.limits import MAX_MESSAGE_LENGTH, MAX_PUT_ATTEMPTS
 from airflow_provider_predictions.storage.console import bucket_of, console_url, plain_url
 from airflow_provider_predictions.storage.errors import explained, status_of, worker_disk
 from airflow_provider_predictions.storage.objects import (
-    TRIES,
     _in_pieces,
     create,
     get_file,
@@ -193,7 +192,7 @@ def test_a_store_that_does_not_know_conditions_is_asked_what_lies_there(error: E
 
 
 @pytest.mark.parametrize("error", UNCONDITIONAL)
-@pytest.mark.parametrize("times", range(1, TRIES))
+@pytest.mark.parametrize("times", range(1, MAX_PUT_ATTEMPTS))
 def test_one_odd_answer_does_not_let_an_object_be_written_without_a_condition(
     error: Exception, times: int
 ) -> None:
@@ -233,7 +232,7 @@ def test_an_object_that_cannot_be_created_may_be_there_later() -> None:
     with pytest.raises(StorageError, match=r"unknown whether s3://bucket/key was written: .* A retry finds"):
         create(target, b"mine")
 
-    assert target.puts == TRIES
+    assert target.puts == MAX_PUT_ATTEMPTS
 
 
 def test_a_file_system_that_looks_before_it_writes_has_no_conditions() -> None:

@@ -21,12 +21,12 @@ import zstandard
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 from airflow_provider_predictions.api.errors import ConfigurationError
+from airflow_provider_predictions.api.limits import MAX_GROUP_ROWS
 from airflow_provider_predictions.api.service import Service
 from airflow_provider_predictions.sandbox.data import Record
 from airflow_provider_predictions.sandbox.server import Sandbox
 from airflow_provider_predictions.sandbox.store import RecordStore
 from airflow_provider_predictions.storage.formats.factory import make_format
-from airflow_provider_predictions.storage.formats.parquet import ROWS_PER_GROUP
 from tests.faults import Fault
 from tests.given import LAND
 
@@ -322,13 +322,13 @@ def test_parts_are_one_data_set(land, record_store: RecordStore, service_name, c
 
 
 def test_many_records_make_several_row_groups(land, connections: Sandbox, record_store: RecordStore) -> None:
-    record_store.fill(ROWS_PER_GROUP + 7)
+    record_store.fill(MAX_GROUP_ROWS + 7)
 
     (part,) = stored(land(page_size=1000))
 
     metadata = pq.read_metadata(pa.BufferReader(part))
     sizes = [metadata.row_group(number).num_rows for number in range(metadata.num_row_groups)]
-    assert sizes == [ROWS_PER_GROUP, 7]
+    assert sizes == [MAX_GROUP_ROWS, 7]
 
 
 @pytest.mark.parametrize(

@@ -10,11 +10,12 @@ import pytest
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 from airflow_provider_predictions.api.errors import ConflictError
+from airflow_provider_predictions.api.limits import MAX_RECENT_COMMITS
 from airflow_provider_predictions.storage.attempt import TaskRun
 from airflow_provider_predictions.storage.commit import LandingPath
 from airflow_provider_predictions.storage.log import Log
 from airflow_provider_predictions.storage.manifest import Manifest
-from airflow_provider_predictions.storage.state import RECENT, load, read_index
+from airflow_provider_predictions.storage.state import load, read_index
 from tests.storage.committing import add, is_whole, write
 
 
@@ -48,7 +49,7 @@ class Attempts:
 
 @pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 5))])
 def test_state_index_and_log_agree_whoever_commits(file_store: ObjectStoragePath, seed: int) -> None:
-    for run in range(RECENT - 5):
+    for run in range(MAX_RECENT_COMMITS - 5):
         add(file_store, f"before {run}")
     attempts = Attempts(file_store, seed)
 
@@ -62,5 +63,5 @@ def test_state_index_and_log_agree_whoever_commits(file_store: ObjectStoragePath
     assert state.index
     assert [entry.generation for entry in listed] == [*range(1, state.generation + 1)]
     assert all(is_whole(log.landed(entry)) for entry in listed)
-    landed = [log.landed(entry) for entry in listed[RECENT - 5 :]]
+    landed = [log.landed(entry) for entry in listed[MAX_RECENT_COMMITS - 5 :]]
     assert landed == sorted(attempts.committed.values(), key=itemgetter("generation"))

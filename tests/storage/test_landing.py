@@ -14,13 +14,14 @@ import pytest
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 from airflow_provider_predictions.api.http.auth import BearerAuth
+from airflow_provider_predictions.api.limits import MAX_RESUME_SECONDS
 from airflow_provider_predictions.api.models import Prediction
 from airflow_provider_predictions.api.page import Page
 from airflow_provider_predictions.api.vlmrun import VlmRun
 from airflow_provider_predictions.storage.attempt import Attempt, TaskRun, new_nonce
 from airflow_provider_predictions.storage.formats.factory import make_format
 from airflow_provider_predictions.storage.landing import Landing
-from airflow_provider_predictions.storage.scratch_dir import LIFETIME, Workspace
+from airflow_provider_predictions.storage.scratch_dir import Workspace
 from tests.given import untagged
 from tests.storage.landings import names, only
 
@@ -166,7 +167,7 @@ def test_progress_of_other_arguments_is_not_gone_on_with(file_store: ObjectStora
     assert not goes_on(file_store, "others")
 
 
-@pytest.mark.parametrize(("age", "good"), [(LIFETIME - 60, True), (LIFETIME + 60, False)])
+@pytest.mark.parametrize(("age", "good"), [(MAX_RESUME_SECONDS - 60, True), (MAX_RESUME_SECONDS + 60, False)])
 def test_progress_is_good_for_its_lifetime(
     file_store: ObjectStoragePath, monkeypatch: pytest.MonkeyPatch, age: float, good: bool
 ) -> None:

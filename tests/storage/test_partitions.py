@@ -13,9 +13,10 @@ import duckdb
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, ObjectStoragePath
 
+from airflow_provider_predictions.api.limits import MAX_PARTS_PER_BATCH
 from airflow_provider_predictions.sandbox.store import RecordStore
 from airflow_provider_predictions.storage.manifest import moved
-from airflow_provider_predictions.storage.partitions import PARTS_PER_BATCH, UNKNOWN, split
+from airflow_provider_predictions.storage.partitions import UNKNOWN, split
 from tests.api.services import VLMRUN
 from tests.given import context_of, untagged
 from tests.storage.landings import Machine, essence, names, stored
@@ -109,7 +110,7 @@ def test_a_list_in_any_order_gives_few_parts(land, record_store: RecordStore) ->
 
     manifest = land(**ARGUMENTS)
 
-    batches = 700 / 7 / PARTS_PER_BATCH
+    batches = 700 / 7 / MAX_PARTS_PER_BATCH
     assert len(manifest["parts"]) <= 700 / 7 + batches * len(days(record_store))
     assert counts(manifest) == days(record_store)
 

@@ -97,6 +97,6 @@ def test_airflow_shows_what_a_task_has_recorded_in_any_storage(
     (store / "report/report.html").write_bytes(shown() + b" ")
     with pytest.raises(Refused, match="replaced or changed"):
         shown()
-    monkeypatch.setattr(recorded, "MAX_BYTES", 10)
+    monkeypatch.setattr(recorded, "MAX_SHOWN_BYTES", 10)
     with pytest.raises(Refused, match="Open it in the storage"):
         shown("summary.json")

@@ -14,11 +14,12 @@ from airflow.providers.common.compat.sdk import ObjectStoragePath
 from msgspec.structs import replace
 
 from airflow_provider_predictions.api.errors import ConfigurationError, ConflictError
+from airflow_provider_predictions.api.limits import MAX_LISTED_PARTS, MAX_RECENT_COMMITS
 from airflow_provider_predictions.api.state import encode
 from airflow_provider_predictions.storage import state
 from airflow_provider_predictions.storage.commit import LATE
 from airflow_provider_predictions.storage.objects import names
-from airflow_provider_predictions.storage.state import PARTS, RECENT, State, read_index
+from airflow_provider_predictions.storage.state import State, read_index
 from tests.storage.committing import add, replace_all
 
 NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
@@ -58,7 +59,9 @@ def test_few_states_are_kept(file_store: ObjectStoragePath) -> None:
 
 
 def test_commits_that_are_many_are_kept_in_an_index(file_store: ObjectStoragePath) -> None:
-    manifests = [add(file_store, f"run {run}", parts=run % 7 + 1) for run in range(2 * RECENT + 9)]
+    manifests = [
+        add(file_store, f"run {run}", parts=run % 7 + 1) for run in range(2 * MAX_RECENT_COMMITS + 9)
+    ]
 
     found = state.load(file_store)
     entries = [*read_index(file_store, found.index), *found.recent]
@@ -66,9 +69,9 @@ def test_commits_that_are_many_are_kept_in_an_index(file_store: ObjectStoragePat
     assert [entry.generation for entry in entries] == [*range(1, len(manifests) + 1)]
     assert [entry.manifest["count"] for entry in entries] == [manifest["count"] for manifest in manifests]
     assert [entry.manifest.get("parts") for entry in entries] == [
-        manifest["parts"] if len(manifest["parts"]) <= PARTS else None for manifest in manifests
+        manifest["parts"] if len(manifest["parts"]) <= MAX_LISTED_PARTS else None for manifest in manifests
     ]
-    assert len(found.recent) <= RECENT
+    assert len(found.recent) <= MAX_RECENT_COMMITS
     assert len(names(file_store / "_index")) <= 2
     assert add(file_store, "run 6", number=2) == manifests[6]
 
@@ -188,7 +191,7 @@ def test_a_state_that_no_commit_names_is_refused(file_store: ObjectStoragePath) 
 
 
 def test_an_index_that_is_gone_or_damaged_is_named(file_store: ObjectStoragePath) -> None:
-    for run in range(RECENT):
+    for run in range(MAX_RECENT_COMMITS):
         add(file_store, f"run {run}")
     (name,) = names(file_store / "_index")
     index = file_store / "_index" / name
@@ -204,10 +207,10 @@ def test_an_index_that_is_gone_or_damaged_is_named(file_store: ObjectStoragePath
 
 
 def test_an_index_that_a_newer_one_has_replaced_is_read_by_a_retry(file_store: ObjectStoragePath) -> None:
-    for run in range(RECENT):
+    for run in range(MAX_RECENT_COMMITS):
         add(file_store, f"run {run}")
     slow = state.load(file_store)
-    for run in range(RECENT - LATE - 1):
+    for run in range(MAX_RECENT_COMMITS - LATE - 1):
         add(file_store, f"later run {run}")
     add(file_store, "a run that finds nothing", parts=0)
 

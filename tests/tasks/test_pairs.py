@@ -10,7 +10,7 @@ import pytest
 from airflow.providers.common.compat.sdk import DAG
 
 from airflow_provider_predictions.api.errors import ConfigurationError
-from airflow_provider_predictions.api.incremental import LOOKBACK
+from airflow_provider_predictions.api.limits import MAX_LISTING_DELAY
 from airflow_provider_predictions.operators.report import PredictionsReportOperator
 from tests.compat import DagParam
 from tests.given import DONE, LAND, LIST, WAIT
@@ -52,7 +52,7 @@ MEANINGFUL: list[tuple[dict[str, Any], dict[str, Any]]] = [
     (LAND, INCREMENTAL | {"max_age": HOUR, "lookback": HOUR, "created_after": "2026-01-01"}),
     (LAND, INCREMENTAL | {"statuses": ["failed", "pending", "new word"]}),
     (LAND, INCREMENTAL | {"created_before": None, "max_predictions": ""}),
-    (LAND, {"path": "/x", "lookback": LOOKBACK}),  # the default itself
+    (LAND, {"path": "/x", "lookback": MAX_LISTING_DELAY}),  # the default itself
     (LAND, {"path": "/x", "file_format": "parquet", "compression": "gzip"}),
     (LAND, {"path": "/x", "file_format": "parquet", "shape": "values", "paths": ["a", "b.*"]}),
     (LAND, {"path": "/x", "shape": "records", "paths": None}),

@@ -10,8 +10,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
 
-from airflow_provider_predictions.api.limits import MAX_PAGE_BYTES
-from airflow_provider_predictions.api.waiting.list_pass import FIRST_PAGE_ROWS
+from airflow_provider_predictions.api.limits import MAX_FIRST_PAGE_ROWS, MAX_PAGE_BYTES
 from tests.clock import SimulatedTime
 from tests.given import DONE, WAIT, bare, connect
 from tests.sensors.waiting import make
@@ -149,7 +148,7 @@ def test_a_page_that_is_refused_ends_no_wait(counted: Counted, states: States, s
 def test_a_smaller_page_is_asked_for_where_a_large_one_is_refused(counted: Counted, states: States) -> None:
     counted.refuse = lambda rows: 200 if rows <= 30 else 413
     assert states(*[[f"id-{n}"] for n in range(100)]) == ["done"] * 100
-    assert counted.rows[:3] == [FIRST_PAGE_ROWS, 100, 25]
+    assert counted.rows[:3] == [MAX_FIRST_PAGE_ROWS, 100, 25]
     assert len(counted.requests) < 30
 
 
@@ -256,7 +255,7 @@ def test_a_page_that_times_out_is_asked_for_once_a_poll_where_single_requests_ar
     counted.take_time = lambda rows: simulated_time.skip(600 if rows else 0.1)
     counted.refuse = lambda rows: 504
     assert states(*[[f"id-{n}"] for n in range(100)]) == ["done"] * 100
-    assert counted.rows == [FIRST_PAGE_ROWS]
+    assert counted.rows == [MAX_FIRST_PAGE_ROWS]
 
 
 def test_a_slow_list_is_read_where_single_requests_meet_the_rate_limit(

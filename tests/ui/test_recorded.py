@@ -384,7 +384,7 @@ def test_a_large_file_is_not_read(reports: Reports, get, monkeypatch: pytest.Mon
 def test_a_file_that_is_larger_than_recorded_is_read_no_further(reports: Reports, get) -> None:
     path = Path(reports.write()["path"].removeprefix("file://"))
     with path.joinpath("report.html").open("ab") as page:
-        page.truncate(recorded.MAX_BYTES + 1)
+        page.truncate(recorded.MAX_SHOWN_BYTES + 1)
 
     refused(get(url()), 404, "cannot be read from here")
 

@@ -15,8 +15,8 @@ from typing_extensions import override
 
 from airflow_provider_predictions.api.clock import ServiceClock, earlier
 from airflow_provider_predictions.api.filters import utc
-from airflow_provider_predictions.api.incremental import LOOKBACK, IncrementalCursor, Memory
-from airflow_provider_predictions.api.limits import MAX_EVENT_BYTES
+from airflow_provider_predictions.api.incremental import IncrementalCursor, Memory
+from airflow_provider_predictions.api.limits import MAX_EVENT_BYTES, MAX_LISTING_DELAY
 from airflow_provider_predictions.api.models import Prediction
 from airflow_provider_predictions.api.page import Page
 from airflow_provider_predictions.api.service import Service
@@ -71,7 +71,7 @@ class FinishedEvents(Versioned):
         terminal: Collection[str],
         statuses: Collection[str] | None,
         max_age: timedelta,
-        lookback: timedelta = LOOKBACK,
+        lookback: timedelta = MAX_LISTING_DELAY,
         clock: ServiceClock,
     ) -> tuple[list[Prediction], FinishedEvents]:
         """Return the predictions to report now, and the state after that.

@@ -11,18 +11,20 @@ import msgspec
 
 from airflow_provider_predictions.api.errors import NoAnswerError, PredictionsError, TransientError
 from airflow_provider_predictions.api.filters import Filters
-from airflow_provider_predictions.api.limits import MAX_PAGE_BYTES, MAX_ROWS_PER_PAGE, MAX_SINGLE_LOOKUPS
+from airflow_provider_predictions.api.limits import (
+    MAX_FIRST_PAGE_ROWS,
+    MAX_PAGE_BYTES,
+    MAX_ROWS_PER_PAGE,
+    MAX_SINGLE_LOOKUPS,
+    MIN_POLL_SECONDS,
+)
 from airflow_provider_predictions.api.models import Prediction
 from airflow_provider_predictions.api.page import Page
 from airflow_provider_predictions.api.service import Service
 from airflow_provider_predictions.api.waiting.decide import Wait
 
-FIRST_PAGE_ROWS = 25
-"""Rows of a page while the size of a record is unknown. At 300 KB a record, they fill MAX_PAGE_BYTES."""
 SHRINK_FACTOR = 4
 """After a page fails, the next one has this many times fewer rows."""
-SLOW_PAGE = 5.0
-"""Seconds: the shortest interval of a wait. A faster page is never too slow."""
 FADING = 0.8
 """Each poll that does not read the list shortens the remembered time of a slow page by this factor."""
 
@@ -50,7 +52,7 @@ class QueryHistory:
 
     def is_slow(self, ids: int) -> bool:
         """Whether a page takes longer than this many lookups. Before the first lookup, a slow page does."""
-        return self.page_seconds > SLOW_PAGE and self.page_seconds > ids * self.record_seconds
+        return self.page_seconds > MIN_POLL_SECONDS and self.page_seconds > ids * self.record_seconds
 
     def begin(self, ids: int) -> None:
         """Forget a little, so that a later poll tries a list again that failed or was slow."""
@@ -76,7 +78,7 @@ def rows_to_read(ids: int, history: QueryHistory) -> int:
     if ids <= MAX_SINGLE_LOOKUPS or history.largest <= MAX_SINGLE_LOOKUPS or history.is_slow(ids):
         return 0
     known = history.row_bytes or history.record_bytes
-    return int(ids * (history.record_bytes or known) / known) if known else min(ids, FIRST_PAGE_ROWS)
+    return int(ids * (history.record_bytes or known) / known) if known else min(ids, MAX_FIRST_PAGE_ROWS)
 
 
 class WantedIds:

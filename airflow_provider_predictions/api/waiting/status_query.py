@@ -17,12 +17,12 @@ from airflow_provider_predictions.api.errors import (
     RateLimitedError,
 )
 from airflow_provider_predictions.api.filters import Filters
-from airflow_provider_predictions.api.limits import MAX_FAILED_LOOKUPS
+from airflow_provider_predictions.api.limits import MAX_FAILED_LOOKUPS, MIN_POLL_SECONDS
 from airflow_provider_predictions.api.models import PageRequest
 from airflow_provider_predictions.api.page import Page
 from airflow_provider_predictions.api.service import Service
 from airflow_provider_predictions.api.waiting.decide import Wait
-from airflow_provider_predictions.api.waiting.list_pass import SLOW_PAGE, ListPass, QueryHistory, WantedIds
+from airflow_provider_predictions.api.waiting.list_pass import ListPass, QueryHistory, WantedIds
 
 ListKey = tuple[object, ...]
 
@@ -131,7 +131,7 @@ class StatusQuery:
         self._lookups.has_answers = True
         page = Page((found,), listed=False)
         self._wanted.remove(page)
-        if is_first and self._listing.target is not None and self.history.page_seconds > SLOW_PAGE:
+        if is_first and self._listing.target is not None and self.history.page_seconds > MIN_POLL_SECONDS:
             # The first lookup may show that the slow list is still faster.
             self._listing.start(len(self._wanted.missing))
         return page

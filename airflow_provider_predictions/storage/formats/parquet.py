@@ -15,10 +15,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from airflow_provider_predictions.api.json_slices import joined, members, value_or_text
+from airflow_provider_predictions.api.limits import MAX_GROUP_ROWS
 from airflow_provider_predictions.api.models import Column, as_time
 from airflow_provider_predictions.storage.formats.base import Format
 
-ROWS_PER_GROUP = 5_000
 OTHER = "other"
 """The column of what has none of its own: a JSON object of the remaining members."""
 _TYPES = {
@@ -87,7 +87,7 @@ class Parquet(ParquetFormat):
         return next(column.name for column in self.service.columns if column.envelope == "created_at")
 
     def groups(self, lines: BinaryIO) -> Iterator[pa.Table]:
-        while group := list(islice(lines, ROWS_PER_GROUP)):
+        while group := list(islice(lines, MAX_GROUP_ROWS)):
             rows = [self._row(line.rstrip(b"\n")) for line in group]
             yield pa.Table.from_pylist(rows, self.schema)
 

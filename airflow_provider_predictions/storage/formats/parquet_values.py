@@ -15,7 +15,12 @@ import pyarrow.parquet as pq
 
 from airflow_provider_predictions.api import json_slices
 from airflow_provider_predictions.api.coercion import short
-from airflow_provider_predictions.api.limits import MAX_NAMED, MAX_VALUE_DEPTH
+from airflow_provider_predictions.api.limits import (
+    GROUP_BYTES,
+    MAX_NAMED,
+    MAX_VALUE_DEPTH,
+    MAX_VALUE_GROUP_ROWS,
+)
 from airflow_provider_predictions.api.models import Prediction
 from airflow_provider_predictions.api.spelled_json import spelled
 from airflow_provider_predictions.api.values import Choice, Values
@@ -25,9 +30,6 @@ from airflow_provider_predictions.storage.formats.parquet import ParquetFormat, 
 
 log = logging.getLogger(__name__)
 
-ROWS_PER_GROUP = 50_000
-BYTES_PER_GROUP = 16 << 20
-"""Bytes of records after which a row group ends, so that large values take no more memory."""
 _NUMBER = r"^-?(0|[1-9][0-9]{0,14})(\.[0-9]{1,14})?$"
 _LONGEST_NUMBER = 16
 """Characters. A double holds the 15 digits of such a number exactly enough to show them again."""
@@ -44,7 +46,7 @@ class _Group:
 
     @property
     def is_full(self) -> bool:
-        return len(self.values) >= ROWS_PER_GROUP or self.size >= BYTES_PER_GROUP
+        return len(self.values) >= MAX_VALUE_GROUP_ROWS or self.size >= GROUP_BYTES
 
     @property
     def deep(self) -> list[str]:

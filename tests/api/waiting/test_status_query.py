@@ -15,9 +15,13 @@ from airflow_provider_predictions.api.errors import (
     RateLimitedError,
     ServerError,
 )
-from airflow_provider_predictions.api.limits import MAX_FAILED_LOOKUPS, MAX_SINGLE_LOOKUPS
+from airflow_provider_predictions.api.limits import (
+    MAX_FAILED_LOOKUPS,
+    MAX_FIRST_PAGE_ROWS,
+    MAX_SINGLE_LOOKUPS,
+)
 from airflow_provider_predictions.api.waiting.decide import Wait
-from airflow_provider_predictions.api.waiting.list_pass import FIRST_PAGE_ROWS, QueryHistory, rows_to_read
+from airflow_provider_predictions.api.waiting.list_pass import QueryHistory, rows_to_read
 from airflow_provider_predictions.api.waiting.status_query import StatusQuery, widened
 from tests.api.services import VLMRUN
 
@@ -58,7 +62,7 @@ def test_few_ids_are_looked_up_and_more_are_read_from_the_list() -> None:
     [
         (MAX_SINGLE_LOOKUPS, QueryHistory(), 0),
         (MAX_SINGLE_LOOKUPS + 1, QueryHistory(), MAX_SINGLE_LOOKUPS + 1),
-        (1000, QueryHistory(), FIRST_PAGE_ROWS),
+        (1000, QueryHistory(), MAX_FIRST_PAGE_ROWS),
         (1000, QueryHistory(row_bytes=2000), 1000),
         (1000, QueryHistory(row_bytes=500, record_bytes=1000), 2000),
         (1000, QueryHistory(row_bytes=1000, record_bytes=500), 500),
