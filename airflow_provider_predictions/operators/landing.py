@@ -136,12 +136,7 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
         return landing_facets(*self._committed) if self._committed else None
 
     def _land(
-        self,
-        client: Client,
-        filters: Filters,
-        path: ObjectStoragePath,
-        task: TaskRun,
-        form: Format,
+        self, client: Client, filters: Filters, path: ObjectStoragePath, task: TaskRun, form: Format
     ) -> Manifest:
         """Land what finished since the last run, or replace the landing with all that matches."""
         kind = self._kind(client.service, filters, form, self.partition_by) if self.incremental else None
@@ -150,83 +145,74 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
             self.log.info("An earlier attempt of this run has committed; its manifest is returned")
             forget(target.attempt)
             return earlier
-        state, arguments = target.state, self._arguments(client.service, filters, target, form)
-        cursor = cursor_of(self, client, filters, state) if self.incremental else None
-        if cursor:
-            filters = filters.model_copy(update={"statuses": None, "created_after": cursor.start})
-        with self._landed(client, filters, target, arguments, cursor, form) as (content, landing):
-            if cursor is None:
-                return target.commit(content)
-            cursor.is_complete = content["consistent"] is not False
-            content["incremental"] = cursor.facts()
-            tell(self.log, cursor)
-            if not (content["parts"] or content["rejected"] or cursor.has_moved):
-                return target.nothing(content)
-            return target.commit(
-                content,
-                msgspec.structs.replace(
-                    state,
-                    **msgspec.structs.asdict(cursor.next_memory(landing.identities())),
-                    rejected=cursor.next_rejected(landing.rejected_ids()),
-                ),
-            )
-
-    @contextmanager
-    def _landed(
-        self,
-        client: Client,
-        filters: Filters,
-        target: LandingPath,
-        arguments: str,
-        cursor: IncrementalCursor | None,
-        form: Format,
-    ) -> Iterator[tuple[Manifest, Landing]]:
-        """Write all parts. The ``with`` block commits them. What no retry can resume is removed."""
-        service, attempt = client.service, target.attempt
-        paginator = service.paginator(filters)
+        cursor = cursor_of(self, client, filters, target.state) if self.incremental else None
+        # An incremental landing reads all statuses: what is unfinished may land in a later run.
+        to_read = {"statuses": None, "created_after": cursor.start} if cursor else {}
+        paginator = client.service.paginator(filters.model_copy(update=to_read))
         target.begin()
-        wanted = filters.model_copy(update={"statuses": cursor.statuses}) if cursor else filters
         with (
             _abandoned(target),
             worker_disk(),
             Landing(
-                attempt,
+                target.attempt,
                 form,
                 records_per_part=self.records_per_part,
                 partition_by=self.partition_by,
-                arguments=arguments,
-                asked=expected_words(wanted),
+                arguments=self._arguments(client.service, filters, target, form),
+                asked=expected_words(filters),
                 restore=partial(self._restore, paginator, cursor),
                 abandon=target.abandon,
             ) as landing,
         ):
-            earlier, is_resumed = landing.progress.requests, bool(landing.progress.parts)
-            progress = Progress(self.log.info, service.name, filters)
-            for page in self._pages(client, paginator, cursor):
-                position = {"paginator": paginator.state(), "cursor": cursor and cursor.state()}
-                landing.take(page, position, earlier + client.requests)
-                progress.page(page)
-            content = landing.finish(
-                requests=earlier + client.requests,
-                service=service.name,
-                format=form.name,
-                compression=form.compression,
-                ordered=paginator.position.seen.ordered,
-                consistent=paginator.proof.consistent,
-                inconsistency=paginator.proof.reason,
-                generation=attempt.generation,
-                filters=narrowing(filters, cursor),
-            )
-            progress.say()
-            self._observed = landing.progress.totals.observed
-            if text := unmatched_filters(service, wanted, self._observed):
+            content = self._write(client, paginator, cursor, landing)
+            if text := unmatched_filters(client.service, filters, landing.progress.totals.observed):
                 self.log.warning("%s", text)
-            # What the parts of an earlier attempt have matched is not known.
-            if content["count"] and not is_resumed and (lacking := form.unmatched()):
-                self.log.warning("paths: no value has the label %s", listed(lacking))
-            elif content["count"] and content.get("rows") == 0:
-                self.log.warning("shape: none of %s has values", counted(content["count"], "prediction"))
-            yield content, landing
+            return self._commit(target, cursor, landing, content)
+
+    def _write(
+        self, client: Client, paginator: Paginator, cursor: IncrementalCursor | None, landing: Landing
+    ) -> Manifest:
+        """Write all parts."""
+        form, earlier, is_resumed = landing.form, landing.progress.requests, bool(landing.progress.parts)
+        progress = Progress(self.log.info, client.service.name, paginator.filters)
+        for page in self._pages(client, paginator, cursor):
+            position = {"paginator": paginator.state(), "cursor": cursor and cursor.state()}
+            landing.take(page, position, earlier + client.requests)
+            progress.page(page)
+        content = landing.finish(
+            requests=earlier + client.requests,
+            service=client.service.name,
+            format=form.name,
+            compression=form.compression,
+            ordered=paginator.position.seen.ordered,
+            consistent=paginator.proof.consistent,
+            inconsistency=paginator.proof.reason,
+            generation=landing.attempt.generation,
+            filters=narrowing(paginator.filters, cursor),
+        )
+        progress.say()
+        self._observed = landing.progress.totals.observed
+        # What the parts of an earlier attempt have matched is not known.
+        if content["count"] and not is_resumed and (lacking := form.unmatched()):
+            self.log.warning("paths: no value has the label %s", listed(lacking))
+        elif content["count"] and content.get("rows") == 0:
+            self.log.warning("shape: none of %s has values", counted(content["count"], "prediction"))
+        return content
+
+    def _commit(
+        self, target: LandingPath, cursor: IncrementalCursor | None, landing: Landing, content: Manifest
+    ) -> Manifest:
+        """Commit what was written, unless it is nothing that the next run must know."""
+        if cursor is None:
+            return target.commit(content)
+        cursor.is_complete = content["consistent"] is not False
+        content["incremental"] = cursor.facts()
+        tell(self.log, cursor)
+        if not (content["parts"] or content["rejected"] or cursor.has_moved):
+            return target.nothing(content)
+        memory = msgspec.structs.asdict(cursor.next_memory(landing.identities()))
+        rejected = cursor.next_rejected(landing.rejected_ids())
+        return target.commit(content, msgspec.structs.replace(target.state, **memory, rejected=rejected))
 
     @staticmethod
     def _restore(

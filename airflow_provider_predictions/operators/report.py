@@ -124,11 +124,8 @@ class PredictionsReportOperator(ArgumentsTask):
                 content = build(found, window, files, workspace, self._options(given, context, path))
                 report, written = _commit(path, content, sorted(files.iterdir()), instance_of(context))
             read_from = [landed.root for landed in found if not landed.outside(window)]
-            self._written = (
-                read_from,
-                path / PAGE,
-                next(file["bytes"] for file in written if file["uri"] == report["report"]),
-            )
+            (size,) = (file["bytes"] for file in written if file["uri"] == report["report"])
+            self._written = read_from, path / PAGE, size
             tell_link(self, context, path / PAGE)
             if page := push_record(context, report["path"], written, report["summary"]):
                 setattr(self, CONSOLE, page)

@@ -113,20 +113,26 @@ def _fetch_once(credentials: Credentials) -> Token:
             "(for a server on this machine set OAUTHLIB_INSECURE_TRANSPORT=1)"
         ) from None
     except requests.RequestException as error:
-        text = f"{ENDPOINT} did not answer: {type(error).__name__}"
-        if isinstance(error, requests.exceptions.SSLError):
-            text += (
-                ". Check the URL. If you trust its certificate authority, "
-                "name it in the environment variable REQUESTS_CA_BUNDLE"
-            )
-        elif isinstance(error, requests.exceptions.ProxyError):
-            text += f". Check the environment variable {proxies.variable(url)}"
+        text = f"{ENDPOINT} did not answer: {type(error).__name__}{_hint(error, proxies.variable(url))}"
         raise NoAnswerError(text) from None
     # The last three come from JSON that is not an object or is nested too deeply.
     except (OAuth2Error, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise MalformedAnswerError(f"{ENDPOINT} sent no token: {type(error).__name__}") from None
     lifetime = _lifetime(*lifetimes)
     return Token(_bearer(answer), asked + lifetime - min(TOKEN_LEEWAY_SECONDS, lifetime / 2))
+
+
+def _hint(error: requests.RequestException, variable: str) -> str:
+    """What to check after a failed connection.
+
+    :param variable: of the environment, which names the proxy.
+    """
+    from requests.exceptions import ProxyError, SSLError
+
+    if isinstance(error, SSLError):
+        trust = "If you trust its certificate authority, name it in the environment variable"
+        return f". Check the URL. {trust} REQUESTS_CA_BUNDLE"
+    return f". Check the environment variable {variable}" if isinstance(error, ProxyError) else ""
 
 
 def _bearer(answer: dict[str, Any]) -> str:
