@@ -173,7 +173,11 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
         self, client: Client, paginator: Paginator, cursor: IncrementalCursor | None, landing: Landing
     ) -> Manifest:
         """Write all parts."""
-        form, earlier, is_resumed = landing.form, landing.progress.requests, bool(landing.progress.parts)
+        form, earlier, is_resumed = (
+            landing.writer.form,
+            landing.progress.requests,
+            bool(landing.progress.parts),
+        )
         progress = Progress(self.log.info, client.service.name, paginator.filters)
         for page in self._pages(client, paginator, cursor):
             position = {"paginator": paginator.state(), "cursor": cursor and cursor.state()}

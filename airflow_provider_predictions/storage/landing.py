@@ -10,7 +10,6 @@ import hashlib
 import json
 import logging
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
@@ -18,7 +17,6 @@ from typing import Any, Self
 import msgspec
 
 from airflow_provider_predictions.api.filters import utc
-from airflow_provider_predictions.api.limits import MAX_PARTS_PER_BATCH
 from airflow_provider_predictions.api.models import as_time, id_by_content
 from airflow_provider_predictions.api.page import Page
 from airflow_provider_predictions.api.record_batch import RecordBatch
@@ -28,10 +26,9 @@ from airflow_provider_predictions.storage.attempt import Attempt
 from airflow_provider_predictions.storage.checkpoint import Progress
 from airflow_provider_predictions.storage.errors import warning_only
 from airflow_provider_predictions.storage.formats.base import RECORDS, Format
-from airflow_provider_predictions.storage.local import sha256_of
 from airflow_provider_predictions.storage.manifest import REJECTED, Manifest, Part, manifest
-from airflow_provider_predictions.storage.objects import get_file, put_file
-from airflow_provider_predictions.storage.partitions import Piece, split
+from airflow_provider_predictions.storage.objects import put_file
+from airflow_provider_predictions.storage.parts import PartWriter
 from airflow_provider_predictions.storage.scratch_dir import Workspace
 from airflow_provider_predictions.storage.spool import Spool
 
@@ -65,16 +62,12 @@ class Landing:
         abandon: Callable[[], None] | None = None,
     ) -> None:
         self.attempt = attempt
-        self.form = form
-        self.records_per_part = records_per_part
-        self.partition_by = partition_by
-        self._batch = records_per_part * (MAX_PARTS_PER_BATCH if partition_by else 1)
+        self._workspace = _workspace(attempt)
+        self.writer = PartWriter(attempt, form, records_per_part, partition_by, self._workspace.directory)
         self.arguments = arguments
         self.asked = asked
         self._restore = restore
         self._abandon = abandon or self._remove_copies
-        self._workspace = _workspace(attempt)
-        self._directory = self._workspace.directory
         self.progress: Progress
         self._copies: list[Part] = []
         self._is_further = False
@@ -85,7 +78,7 @@ class Landing:
     def __enter__(self) -> Self:
         try:
             resumed = self._resumed()
-            self.progress = resumed or Progress.new(self.arguments, self.attempt.nonce, self._directory)
+            self.progress = resumed or Progress.new(self.arguments, self.attempt.nonce, self.writer.directory)
         except Exception:
             self._remove_copies()
             self._workspace.close(keep=True)
@@ -114,18 +107,18 @@ class Landing:
         if records:
             progress.ids.write(_ids(records), 1)
         while records:
-            fitting = records[: self._batch - progress.spool.count]
+            fitting = records[: self.writer.batch - progress.spool.count]
             for text, count in fitting.texts:
                 progress.spool.write(text, count)
             records = records[len(fitting) :]
-            if progress.spool.count == self._batch:
+            if progress.spool.count == self.writer.batch:
                 old.append(self._close_batch())
         progress.flush()
         progress.position, progress.requests = position, requests
         closed = len(progress.parts) > done
         if closed:
             checkpoint.save_beside(progress, self.attempt)
-        checkpoint.save_here(progress, self._directory, anew=closed or self._anew)
+        checkpoint.save_here(progress, self.writer.directory, anew=closed or self._anew)
         self._anew, self._is_further = False, self._is_further or closed
         for file in old:
             file.unlink()
@@ -139,16 +132,16 @@ class Landing:
         progress.flush()
         if progress.spool.count:
             self._close_batch()
-            checkpoint.save_here(progress, self._directory, anew=True)
+            checkpoint.save_here(progress, self.writer.directory, anew=True)
             self._is_further = True
         if progress.rejected.count:
             rejected = self.attempt.path(REJECTED)
             put_file(progress.rejected.path, rejected)
         self._take_over()
-        if self.form.shape != RECORDS:
-            facts |= {"shape": self.form.shape, "rows": sum(part.rows or 0 for part in progress.parts)}
-        if self.partition_by:
-            facts["partition_by"] = self.partition_by
+        if self.writer.form.shape != RECORDS:
+            facts |= {"shape": self.writer.form.shape, "rows": sum(part.rows or 0 for part in progress.parts)}
+        if self.writer.partition_by:
+            facts["partition_by"] = self.writer.partition_by
         return manifest(self.attempt.directory, progress.parts, progress.totals, rejected, **facts)
 
     def identities(self) -> Iterator[tuple[str, datetime | None]]:
@@ -166,35 +159,14 @@ class Landing:
             yield from (id_by_content(line.removesuffix(b"\n")) for line in lines)
 
     def _close_batch(self) -> Path:
-        """Write the spool as a part, or as parts by day, and begin the next one.
-
-        The file stays until the checkpoint is saved.
-        """
+        """Write the spool, and begin the next one. The file stays until the checkpoint is saved."""
         progress, spool = self.progress, self.progress.spool
         spool.close()
-        pieces = [Piece("", spool.path, spool.count)]
-        if self.partition_by:
-            pieces = split(spool.path, self.form.service, self.records_per_part, self._directory)
-        parts = []
-        for number, piece in enumerate(pieces, len(progress.parts)):
-            content = self.form.convert(piece.lines, self._directory / "converted")
-            sha256 = spool.sha256 if content == spool.path else sha256_of(content)
-            rows = self.form.rows(content)
-            parts.append(self._put_part(piece.folder, content, piece.count, sha256, number, rows))
-            if piece.lines != spool.path:
-                piece.lines.unlink()
+        parts = self.writer.write(spool, len(progress.parts))
         self._take_over()
         progress.parts += parts
-        progress.spool = Spool.new(self._directory / f"part-{len(progress.parts)}")
+        progress.spool = Spool.new(self.writer.directory / f"part-{len(progress.parts)}")
         return spool.path
-
-    def _put_part(
-        self, folder: str, file: Path, count: int, sha256: str, number: int, rows: int | None
-    ) -> Part:
-        target = self.attempt.path(f"{folder}/part-{number:05}".lstrip("/"), self.form.suffix)
-        put_file(file, target)
-        name = f"{folder}/{target.name}".lstrip("/")
-        return Part(name, count, file.stat().st_size, sha256, rows)
 
     def _resumed(self) -> Progress | None:
         """Continue what an earlier attempt has written, copied to names of this one.
@@ -202,10 +174,10 @@ class Landing:
         Until this attempt has one more part, the checkpoint names the earlier attempt's parts, and a failure
         removes the copies. So a retry that makes no progress leaves nothing behind.
         """
-        for found in checkpoint.candidates(self.arguments, self._directory, self.attempt):
+        for found in checkpoint.candidates(self.arguments, self.writer.directory, self.attempt):
             try:
-                found.resume(self._directory)
-                self._copies = [self._copied(found, number) for number in range(len(found.parts))]
+                found.resume(self.writer.directory)
+                self._copies = [self.writer.copy(part, n, found.nonce) for n, part in enumerate(found.parts)]
                 if found.position and self._restore:
                     self._restore(self, found.position)
             except (FileNotFoundError, ValueError) as error:
@@ -225,20 +197,6 @@ class Landing:
     def _remove_copies(self) -> None:
         with warning_only(self.attempt.root):
             self.attempt.remove()
-
-    def _copied(self, found: Progress, number: int) -> Part:
-        """Copy a part of an earlier attempt, since that attempt may still remove its own.
-
-        :raises ValueError: if it is not what was written.
-        """
-        part = found.parts[number]
-        source = replace(self.attempt, nonce=found.nonce).directory / part.name
-        copy = self._directory / "copied"
-        get_file(source, copy, part.bytes)
-        if sha256_of(copy) != part.sha256:
-            raise ValueError(f"{part.name} is not what an earlier attempt has written")
-        folder, _, _ = part.name.rpartition("/")
-        return self._put_part(folder, copy, part.count, part.sha256, number, part.rows)
 
 
 def forget(attempt: Attempt) -> None:
