@@ -30,7 +30,7 @@ from airflow_provider_predictions.operators.landing_arguments import LANDING, NO
 from airflow_provider_predictions.operators.lineage import ManifestLink, landing_facets, tell_link
 from airflow_provider_predictions.operators.outcome import end_empty, judge_rejected, judge_values
 from airflow_provider_predictions.operators.outlets import check_partitions, tell_outlets
-from airflow_provider_predictions.operators.progress import Progress
+from airflow_provider_predictions.operators.progress import ProgressLog
 from airflow_provider_predictions.operators.xcom import storable
 from airflow_provider_predictions.storage.attempt import TaskRun
 from airflow_provider_predictions.storage.commit import LandingPath
@@ -48,19 +48,8 @@ if TYPE_CHECKING:
 
 NOT_OF_A_KIND = {*NOT_INCREMENTAL, "created_after", "order", "page_size"}
 """Filters that may differ between incremental landings under one path."""
-SMALL = (
-    "path",
-    "service",
-    "format",
-    "shape",
-    "compression",
-    "count",
-    "rows",
-    "statuses",
-    "created_min",
-    "created_max",
-    "complete",
-)
+SMALL = ("path", "service", "format", "shape", "compression", "count", "rows", "statuses", "created_min",
+         "created_max", "complete")  # fmt: skip
 """The facts of a manifest that are small enough for the event of an asset."""
 
 
@@ -178,7 +167,7 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
             landing.progress.requests,
             bool(landing.progress.parts),
         )
-        progress = Progress(self.log.info, client.service.name, paginator.filters)
+        progress = ProgressLog(self.log.info, client.service.name, paginator.filters)
         for page in self._pages(client, paginator, cursor):
             position = {"paginator": paginator.state(), "cursor": cursor and cursor.state()}
             landing.take(page, position, earlier + client.requests)
@@ -278,13 +267,8 @@ def task_run(context: Context) -> TaskRun:
     run = f"{ti.dag_id} {ti.run_id} {ti.task_id} {ti.map_index}"
     id_, tries = getattr(ti, "id", None), getattr(ti, "max_tries", None)
     started = getattr(context.get("dag_run"), "start_date", None)
-    return TaskRun(
-        run,
-        id_ and str(id_),
-        ti.try_number,
-        ti.try_number if tries is None else tries,
-        started and utc(started),
-    )
+    tries = ti.try_number if tries is None else tries
+    return TaskRun(run, id_ and str(id_), ti.try_number, tries, started and utc(started))
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from airflow_provider_predictions.api.wording import counted
 PREFIX = "predictions.landing"
 
 
-class Progress:
+class ProgressLog:
     """Counts pages, and logs the progress at most every ten seconds.
 
     :param log: writes a line.
@@ -33,24 +33,21 @@ class Progress:
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._log = log
+        self._log, self._clock = log, clock
         self._tags = {"service": service}
-        self._start, self._end = filters.created_after, filters.created_before
-        self._clock = clock
+        self._filters = filters
         self._began = self._said = clock()
         self._records = self._pages = 0
         self._pages_said: int | None = None
-        self._oldest: datetime | None = None
-        self._newest: datetime | None = None
+        self._span: tuple[datetime, datetime] | None = None
 
     def page(self, page: Page) -> None:
         """Count a page that has landed."""
         self._records += len(page.predictions)
         self._pages += 1
         if span := page.records.span:
-            oldest, newest = span
-            self._oldest = min(self._oldest or oldest, oldest)
-            self._newest = max(self._newest or newest, newest)
+            oldest, newest = self._span or span
+            self._span = min(oldest, span[0]), max(newest, span[1])
         if self._clock() - self._said >= MIN_LOG_SECONDS:
             self._said = self._clock()
             self.say()
@@ -62,13 +59,14 @@ class Progress:
         line = f"{records} in {pages}, {rate:.0f} records/s"
         now = datetime.now(UTC)
         numbers = {"records": self._records, "pages": self._pages, "records_per_second": rate}
-        if self._oldest and self._newest:
-            age = max(now - self._oldest, timedelta())
+        if self._span:
+            oldest, newest = self._span
+            age = max(now - oldest, timedelta())
             numbers["oldest_age_seconds"] = age.total_seconds()
             line += f"; the oldest record seen is {_words(age)} old"
-            if self._start:
-                window = (self._end or now) - self._start
-                covered = min(1.0, (self._newest - self._oldest) / window) if window else 1.0
+            if start := self._filters.created_after:
+                window = (self._filters.created_before or now) - start
+                covered = min(1.0, (newest - oldest) / window) if window else 1.0
                 line += f", of a window of {_words(window)}: about {covered:.0%} read"
         if self._pages != self._pages_said:
             self._log(line)

@@ -11,7 +11,7 @@ import pytest
 from airflow_provider_predictions.api.filters import Filters
 from airflow_provider_predictions.api.models import Prediction
 from airflow_provider_predictions.api.page import Page
-from airflow_provider_predictions.operators.progress import Progress
+from airflow_provider_predictions.operators.progress import ProgressLog
 from airflow_provider_predictions.operators.vlmrun import VlmRunPredictionsToObjectStorageOperator
 from tests.compat import NoStatsLogger, stats_go_to
 
@@ -42,7 +42,7 @@ def page(*hours: float) -> Page:
 
 def test_a_line_is_written_at_most_every_ten_seconds(metrics: Recorder) -> None:
     now, lines = 0.0, []
-    progress = Progress(lines.append, "vlmrun", Filters(), clock=lambda: now)
+    progress = ProgressLog(lines.append, "vlmrun", Filters(), clock=lambda: now)
 
     for second in range(36):
         now = float(second)
@@ -55,7 +55,7 @@ def test_a_line_is_written_at_most_every_ten_seconds(metrics: Recorder) -> None:
 def test_the_line_says_how_much_of_the_window_is_read(metrics: Recorder) -> None:
     lines: list[str] = []
     window = Filters(created_after=datetime.now(UTC) - timedelta(hours=40))
-    progress = Progress(lines.append, "vlmrun", window)
+    progress = ProgressLog(lines.append, "vlmrun", window)
     progress.page(page(0, 10))
 
     progress.say()
@@ -65,7 +65,7 @@ def test_the_line_says_how_much_of_the_window_is_read(metrics: Recorder) -> None
 
 def test_the_last_line_comes_once(metrics: Recorder) -> None:
     now, lines = 0.0, []
-    progress = Progress(lines.append, "vlmrun", Filters(), clock=lambda: now)
+    progress = ProgressLog(lines.append, "vlmrun", Filters(), clock=lambda: now)
     progress.page(page(1))
     now = 11.0
     progress.page(page(2))
@@ -79,7 +79,7 @@ def test_the_last_line_comes_once(metrics: Recorder) -> None:
 def test_an_empty_list_has_a_line_too(metrics: Recorder) -> None:
     lines: list[str] = []
 
-    Progress(lines.append, "vlmrun", Filters()).say()
+    ProgressLog(lines.append, "vlmrun", Filters()).say()
 
     assert lines == ["0 records in 0 pages, 0 records/s"]
 
@@ -89,7 +89,7 @@ def test_one_is_no_plural_and_nothing_is_left_out(metrics: Recorder, subtests) -
                          (0.5, "30 min old"), (0, "0 min old")):  # fmt: skip
         with subtests.test(hours=hours):
             lines: list[str] = []
-            progress = Progress(lines.append, "vlmrun", Filters())
+            progress = ProgressLog(lines.append, "vlmrun", Filters())
             progress.page(page(hours))
             progress.say()
 
