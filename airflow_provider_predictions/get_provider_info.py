@@ -1,9 +1,6 @@
 """What Airflow reads from this package at start. Imports nothing: an error here stops every command."""
 
-INTEGRATIONS = {
-    "vlmrun": ("VLM Run", "https://docs.vlm.run/"),
-    "cradl": ("Cradl", "https://docs.cradl.ai/"),
-}
+INTEGRATIONS = {"vlmrun": ("VLM Run", "https://docs.vlm.run/"), "cradl": ("Cradl", "https://docs.cradl.ai/")}
 # The port stays: Airflow 3.3.2 tests no connection without one (apache/airflow #73298).
 PORT = "443 (Airflow tests no connection without a port)"
 FIELDS = {

@@ -157,16 +157,12 @@ def kind(text: bytes) -> str:
 
 def one_line(text: bytes) -> bytes:
     """A record on one line, without white space between tokens if it spans lines. No value changes."""
-    if not _spans_lines(text):
+    if b"\n" not in text and b"\r" not in text:
         return text
     found = bytearray()
     for token in _TOKEN.finditer(text):
         found += token[0]
     return bytes(found)
-
-
-def _spans_lines(text: bytes) -> bool:
-    return b"\n" in text or b"\r" in text
 
 
 def _slices(body: bytes, opening: str, closing: str) -> Iterator[tuple[str, bytes]]:

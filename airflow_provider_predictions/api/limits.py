@@ -149,7 +149,7 @@ MAX_WAITS_AT_ONCE = 50
 MAX_EVENT_BYTES = 60_000
 """Bytes of an event of a watcher. Airflow keeps events in its database."""
 MAX_ASSET_STATE_SECONDS = 60.0
-"""Seconds that the state store of an asset may take. A watcher goes on without it."""
+"""Seconds that a call of an asset's state store may take. The watcher calls it again after the next poll."""
 
 # Landings
 
@@ -160,11 +160,10 @@ MIN_STEP = timedelta(hours=1)
 MAX_SAVED_ROWS = 1000
 """Unfinished rows that an incremental landing saves for its retry. It saves them after each page."""
 MAX_PARTS_PER_BATCH = 10
-"""Parts of records that a worker collects and splits by day. Fewer would give small files in any other order
-of the list. Change: ``records_per_part``."""
+"""Parts that a worker collects and splits by day. Fewer give small files. Change: ``records_per_part``."""
 MAX_GROUP_ROWS = 5_000
 """Records of a row group of Parquet. A group is in memory as a whole."""
-MAX_VALUE_GROUP_ROWS = 50_000
+MAX_VALUE_ROWS = 50_000
 """Values of a row group of Parquet. A group is in memory as a whole."""
 GROUP_BYTES = 16 << 20
 """Bytes of a row group after which the next one begins. A group is in memory as a whole."""
@@ -173,13 +172,13 @@ MAX_RESUME_SECONDS = 24 * 3600.0
 MIN_LOG_SECONDS = 10.0
 """Seconds between two lines of the log about the progress of a landing. The log stays readable."""
 
-# Storage
+# Storage and tables
 
-MAX_STORAGE_SECONDS = 300.0
+STORAGE_SECONDS = 300.0
 """Seconds to read or write an object, or to list a directory. The storage's library retries meanwhile."""
-MIN_BYTES_PER_SECOND = 1 << 20
+MIN_SPEED = 1 << 20
 """Bytes of an object for which it gets a second more. A network may be slow. Change: ``records_per_part``."""
-MAX_PIECE_BYTES = 8 << 20
+PIECE_BYTES = 8 << 20
 """Bytes of a part that are sent to an object store at once. They are in memory; smaller parts go whole."""
 MAX_PUT_ATTEMPTS = 3
 """Attempts to create an object or its directory. A failed one may have written it, so each is looked up."""
@@ -189,15 +188,12 @@ MAX_RECENT_COMMITS = 64
 """Commits that the state of a path holds. The index has the older ones, so the state stays small."""
 MAX_LISTED_PARTS = 4
 """Parts of a commit that the state and the index hold. The log has all, so the state stays small."""
-
-# Iceberg tables
-
 MAX_TABLE_COMMITS = 10
 """Attempts to commit to a table, or to add columns. Others commit meanwhile; the task's retry cures this."""
 FILE_BYTES = 256 << 20
 """Bytes as stored after which a day gets another data file. Engines plan by file, so few are better."""
 
-# XComs, assets and reports
+# What other parts of Airflow hold
 
 MAX_XCOM_BYTES = 1 << 20
 """Bytes of JSON that a list pushes. Airflow keeps it in its database. Change: ``max_xcom_bytes``."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import tempfile
 from collections.abc import Callable, Iterator
@@ -34,6 +33,7 @@ from airflow_provider_predictions.report.targets import count_missed
 from airflow_provider_predictions.report.window import make_window
 from airflow_provider_predictions.storage.attempt import taken
 from airflow_provider_predictions.storage.errors import explained, named
+from airflow_provider_predictions.storage.local import sha256_of
 from airflow_provider_predictions.storage.log import LOG
 from airflow_provider_predictions.storage.manifest import MANIFEST
 from airflow_provider_predictions.storage.objects import names, prepare, put, put_file, read, remove
@@ -262,11 +262,7 @@ def _commit(
         "summary": summary,
     }
     facts = [
-        {
-            "uri": str(path / file.name),
-            "bytes": file.stat().st_size,
-            "sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
-        }
+        {"uri": str(path / file.name), "bytes": file.stat().st_size, "sha256": sha256_of(file)}
         for file in files
     ]
     manifest = {**report, "files": facts, "recorded_by": recorded_by, "complete": True}

@@ -15,12 +15,7 @@ from airflow.providers.common.compat.sdk import ObjectStoragePath
 from fsspec import AbstractFileSystem
 
 from airflow_provider_predictions.api.errors import ConfigurationError, StorageError
-from airflow_provider_predictions.api.limits import (
-    MAX_PIECE_BYTES,
-    MAX_PUT_ATTEMPTS,
-    MAX_STORAGE_SECONDS,
-    MIN_BYTES_PER_SECOND,
-)
+from airflow_provider_predictions.api.limits import MAX_PUT_ATTEMPTS, MIN_SPEED, PIECE_BYTES, STORAGE_SECONDS
 from airflow_provider_predictions.storage.errors import explained, status_of
 from airflow_provider_predictions.storage.local import create_file, replacing
 
@@ -112,7 +107,7 @@ def put(target: ObjectStoragePath, content: bytes, *, via: Path | None = None) -
             _ask(target.fs, "pipe_file", target.path, content, size=len(content))
 
 
-def put_file(file: Path, target: ObjectStoragePath, *, longest: float = MAX_STORAGE_SECONDS) -> None:
+def put_file(file: Path, target: ObjectStoragePath, *, longest: float = STORAGE_SECONDS) -> None:
     """Copy a file of this machine to an object.
 
     :param longest: seconds. A large file gets more.
@@ -130,7 +125,7 @@ def put_file(file: Path, target: ObjectStoragePath, *, longest: float = MAX_STOR
 def _in_pieces(fs: Any) -> dict[str, int]:
     """Arguments that send a file piece by piece. Without them, s3fs holds up to 100 MB in memory, twice."""
     known = signature(getattr(fs, "_put_file", fs.put_file)).parameters
-    pieces = {"chunksize": MAX_PIECE_BYTES, "max_concurrency": 1}
+    pieces = {"chunksize": PIECE_BYTES, "max_concurrency": 1}
     return {name: value for name, value in pieces.items() if name in known}
 
 
@@ -258,7 +253,7 @@ def remove_files(root: ObjectStoragePath, names: Sequence[str]) -> None:
 
 
 def _ask(
-    fs: Any, method: str, *args: Any, size: int = 0, longest: float = MAX_STORAGE_SECONDS, **kwargs: Any
+    fs: Any, method: str, *args: Any, size: int = 0, longest: float = STORAGE_SECONDS, **kwargs: Any
 ) -> Any:
     """Call a file system with a time limit. One without an event loop has limits of its own.
 
@@ -268,5 +263,5 @@ def _ask(
         return getattr(fs, method)(*args, **kwargs)
     from fsspec.asyn import sync
 
-    seconds = longest + size / MIN_BYTES_PER_SECOND
+    seconds = longest + size / MIN_SPEED
     return sync(fs.loop, getattr(fs, f"_{method}"), *args, timeout=seconds, **kwargs)

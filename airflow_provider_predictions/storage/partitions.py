@@ -53,13 +53,10 @@ def split(lines: Path, service: Service[Any], records_per_part: int, directory: 
                     if piece is None or piece.count == records_per_part:
                         piece = open_pieces[folder] = Piece(folder, directory / f"split-{len(pieces)}")
                         pieces.append(piece)
-                    taken, found = _cut(found, records_per_part - piece.count)
+                    room = records_per_part - piece.count
+                    taken, found = found[:room], found[room:]
                     # A killed attempt may have left a file of this name.
                     with piece.lines.open("ab" if piece.count else "wb") as file:
                         file.writelines(taken)
                     piece.count += len(taken)
     return pieces
-
-
-def _cut(lines: list[bytes], count: int) -> tuple[list[bytes], list[bytes]]:
-    return lines[:count], lines[count:]

@@ -19,10 +19,7 @@ from airflow_provider_predictions.storage.spool import Spool
 
 @dataclass(frozen=True)
 class PartWriter:
-    """Writes the parts of an attempt.
-
-    :param directory: on this machine, for files on their way.
-    """
+    """Writes the parts of an attempt. The directory, on this machine, is for files on their way."""
 
     attempt: Attempt
     form: Format

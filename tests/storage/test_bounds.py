@@ -10,7 +10,7 @@ from airflow.providers.common.compat.sdk import ObjectStoragePath
 from fsspec.asyn import get_loop
 from fsspec.exceptions import FSTimeoutError
 
-from airflow_provider_predictions.api.limits import MIN_BYTES_PER_SECOND
+from airflow_provider_predictions.api.limits import MIN_SPEED
 from airflow_provider_predictions.storage.manifest import Totals, as_json, manifest
 from airflow_provider_predictions.storage.objects import _ask
 
@@ -24,9 +24,9 @@ SLOW = SimpleNamespace(async_impl=True, loop=get_loop(), _take=_take)
 
 
 def test_a_storage_may_take_longer_for_a_larger_object() -> None:
-    assert _ask(SLOW, "take", 0.02, size=60 * MIN_BYTES_PER_SECOND, longest=0, word="whole") == "whole"
+    assert _ask(SLOW, "take", 0.02, size=60 * MIN_SPEED, longest=0, word="whole") == "whole"
     with pytest.raises(FSTimeoutError):
-        _ask(SLOW, "take", 60, size=MIN_BYTES_PER_SECOND // 100, longest=0)
+        _ask(SLOW, "take", 60, size=MIN_SPEED // 100, longest=0)
 
 
 def test_a_storage_without_a_loop_has_bounds_of_its_own() -> None:

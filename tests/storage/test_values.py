@@ -19,7 +19,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_predictions.api.errors import ConfigurationError
 from airflow_provider_predictions.api.http.auth import BearerAuth
-from airflow_provider_predictions.api.limits import MAX_VALUE_DEPTH, MAX_VALUE_GROUP_ROWS
+from airflow_provider_predictions.api.limits import MAX_VALUE_DEPTH, MAX_VALUE_ROWS
 from airflow_provider_predictions.api.vlmrun import VlmRun
 from airflow_provider_predictions.sandbox.server import Sandbox
 from airflow_provider_predictions.sandbox.store import RecordStore
@@ -438,7 +438,7 @@ def test_what_is_nested_too_deeply_is_chosen_by_its_label_too(
 
 
 def test_row_groups_are_bounded_and_end_with_a_record(tmp_path: Path) -> None:
-    lines, count = tmp_path / "lines", MAX_VALUE_GROUP_ROWS // 30
+    lines, count = tmp_path / "lines", MAX_VALUE_ROWS // 30
     response = {f"n{number}": number for number in range(40)}
     lines.write_text("".join(json.dumps({"id": f"p-{n}", "response": response}) + "\n" for n in range(count)))
     form = make_format("parquet", None, BY_NAME["vlmrun"], "values")
@@ -446,7 +446,7 @@ def test_row_groups_are_bounded_and_end_with_a_record(tmp_path: Path) -> None:
     metadata = pq.read_metadata(form.convert(lines, tmp_path / "part"))
 
     sizes = [metadata.row_group(number).num_rows for number in range(metadata.num_row_groups)]
-    assert sizes == [MAX_VALUE_GROUP_ROWS, 40 * count - MAX_VALUE_GROUP_ROWS]
+    assert sizes == [MAX_VALUE_ROWS, 40 * count - MAX_VALUE_ROWS]
 
 
 @pytest.mark.parametrize("service", ["vlmrun", "cradl"])

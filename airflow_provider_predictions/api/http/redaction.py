@@ -96,7 +96,7 @@ def keep_secrets_out() -> None:
     """Filter the logs of the libraries that send requests, at all levels. The package calls it once."""
     for name in WITH_URLS:
         logging.getLogger(name).addFilter(_without_query)
-    logging.getLogger(WITH_TOKENS).addFilter(_above_debug)
+    logging.getLogger(WITH_TOKENS).addFilter(lambda record: record.levelno > logging.DEBUG)
 
 
 def _without_query(record: logging.LogRecord) -> bool:
@@ -105,7 +105,3 @@ def _without_query(record: logging.LogRecord) -> bool:
     if "?" in text:
         record.msg, record.args = _QUERY.sub("", text), ()
     return True
-
-
-def _above_debug(record: logging.LogRecord) -> bool:
-    return record.levelno > logging.DEBUG

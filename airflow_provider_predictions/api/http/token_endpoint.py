@@ -123,10 +123,7 @@ def _fetch_once(credentials: Credentials) -> Token:
 
 
 def _hint(error: requests.RequestException, variable: str) -> str:
-    """What to check after a failed connection.
-
-    :param variable: of the environment, which names the proxy.
-    """
+    """What to check after a failed connection. The variable of the environment names the proxy."""
     from requests.exceptions import ProxyError, SSLError
 
     if isinstance(error, SSLError):

@@ -65,10 +65,7 @@ class ParquetFormat(Format):
 
     def _convert(self, lines: Path, target: Path) -> Path:
         codec = self.compression or "none"
-        with (
-            lines.open("rb") as source,
-            pq.ParquetWriter(target, self.schema, compression=codec) as writer,
-        ):
+        with lines.open("rb") as source, pq.ParquetWriter(target, self.schema, compression=codec) as writer:
             for group in self.groups(source):
                 writer.write_table(group)
         return target

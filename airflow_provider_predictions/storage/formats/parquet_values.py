@@ -15,12 +15,7 @@ import pyarrow.parquet as pq
 
 from airflow_provider_predictions.api import json_slices
 from airflow_provider_predictions.api.coercion import short
-from airflow_provider_predictions.api.limits import (
-    GROUP_BYTES,
-    MAX_NAMED,
-    MAX_VALUE_DEPTH,
-    MAX_VALUE_GROUP_ROWS,
-)
+from airflow_provider_predictions.api.limits import GROUP_BYTES, MAX_NAMED, MAX_VALUE_DEPTH, MAX_VALUE_ROWS
 from airflow_provider_predictions.api.models import Prediction
 from airflow_provider_predictions.api.spelled_json import spelled
 from airflow_provider_predictions.api.values import Choice, Values
@@ -46,7 +41,7 @@ class _Group:
 
     @property
     def is_full(self) -> bool:
-        return len(self.values) >= MAX_VALUE_GROUP_ROWS or self.size >= GROUP_BYTES
+        return len(self.values) >= MAX_VALUE_ROWS or self.size >= GROUP_BYTES
 
     @property
     def deep(self) -> list[str]:
