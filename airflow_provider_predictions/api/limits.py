@@ -88,22 +88,21 @@ MAX_OBSERVED_LENGTH = 200
 MAX_COUNTED = 100
 """Predictions that the test of a connection counts. A person waits for the result."""
 
-# Values
+# Values and lists
 
 MAX_VALUE_DEPTH = 100
 """Levels of nesting below which a value is JSON text. A path names each of them."""
 MAX_REMEMBERED_NAMES = 10_000
 """Names and labels of values that stay in memory. A document may have any number of them."""
-
-# Lists
-
 MAX_PAGE_SIZE = 1000
 """Rows that ``page_size`` may ask for. The services return no more. Change: ``page_size``."""
 MIN_PAGE_SIZE = 10
 """Rows to which a page is halved that is too large or too slow (504, a timeout). A smaller one is no faster.
 Change: ``page_size``."""
 MAX_PAGES_WITHOUT_NEW_ROWS = 100
-"""Pages in a row without a new record; of empty pages, ten times as many. Such a list has no end."""
+"""Pages in a row without a new record. Such a list has no end."""
+MAX_EMPTY_PAGES = 1000
+"""Empty pages in a row. A database that filters after reading sends some."""
 MAX_SEARCHES = 2
 """Searches for the start of a time window. A list that outgrows two of them is read from its start."""
 MAX_RECENT_PAGES = 2
@@ -151,7 +150,7 @@ MAX_EVENT_BYTES = 60_000
 MAX_ASSET_STATE_SECONDS = 60.0
 """Seconds that a call of an asset's state store may take. The watcher calls it again after the next poll."""
 
-# Landings
+# Landings, storage and tables
 
 MAX_PREFETCH = 32
 """Requests of a landing in flight. Each one brings a page to memory. Change: ``prefetch``, by default 1."""
@@ -171,9 +170,6 @@ MAX_RESUME_SECONDS = 24 * 3600.0
 """Seconds in which an interrupted landing can resume. After twice as long, a worker removes its files."""
 MIN_LOG_SECONDS = 10.0
 """Seconds between two lines of the log about the progress of a landing. The log stays readable."""
-
-# Storage and tables
-
 STORAGE_SECONDS = 300.0
 """Seconds to read or write an object, or to list a directory. The storage's library retries meanwhile."""
 MIN_SPEED = 1 << 20

@@ -33,9 +33,8 @@ class ProgressLog:
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._log, self._clock = log, clock
+        self._log, self._clock, self._filters = log, clock, filters
         self._tags = {"service": service}
-        self._filters = filters
         self._began = self._said = clock()
         self._records = self._pages = 0
         self._pages_said: int | None = None

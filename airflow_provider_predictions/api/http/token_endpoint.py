@@ -126,9 +126,9 @@ def _hint(error: requests.RequestException, variable: str) -> str:
     """What to check after a failed connection. The variable of the environment names the proxy."""
     from requests.exceptions import ProxyError, SSLError
 
+    trust = "If you trust its certificate authority, name it in the environment variable REQUESTS_CA_BUNDLE"
     if isinstance(error, SSLError):
-        trust = "If you trust its certificate authority, name it in the environment variable"
-        return f". Check the URL. {trust} REQUESTS_CA_BUNDLE"
+        return f". Check the URL. {trust}"
     return f". Check the environment variable {variable}" if isinstance(error, ProxyError) else ""
 
 

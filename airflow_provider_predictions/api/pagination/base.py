@@ -14,7 +14,7 @@ from typing_extensions import override
 
 from airflow_provider_predictions.api.errors import MalformedAnswerError, PredictionsError
 from airflow_provider_predictions.api.filters import Filters
-from airflow_provider_predictions.api.limits import MAX_PAGES_WITHOUT_NEW_ROWS, MIN_PAGE_SIZE
+from airflow_provider_predictions.api.limits import MAX_EMPTY_PAGES, MAX_PAGES_WITHOUT_NEW_ROWS, MIN_PAGE_SIZE
 from airflow_provider_predictions.api.models import ListEndpoint, PageRequest, Prediction
 from airflow_provider_predictions.api.page import Observed, Page
 from airflow_provider_predictions.api.pagination.seen import SeenRows
@@ -22,9 +22,6 @@ from airflow_provider_predictions.api.state import Versioned, dump, load
 from airflow_provider_predictions.api.wording import counted
 
 log = logging.getLogger(__name__)
-
-EMPTY_PAGES_AS_ONE = 10
-"""This many empty pages count as one page of known rows."""
 
 
 class Proof(NamedTuple):
@@ -88,7 +85,7 @@ class EndlessGuard:
             self._to_reread -= known
         else:
             # A database that filters after reading, such as DynamoDB, sends empty pages with valid tokens.
-            self.count_page(1 if known else 1 / EMPTY_PAGES_AS_ONE)
+            self.count_page(1 if known else MAX_PAGES_WITHOUT_NEW_ROWS / MAX_EMPTY_PAGES)
 
     def count_page(self, weight: float = 1) -> None:
         """Count a response without a new record.

@@ -9,9 +9,8 @@ from typing import Any
 import pytest
 
 from airflow_provider_predictions.api.errors import InvalidRequestError, MalformedAnswerError
-from airflow_provider_predictions.api.limits import MAX_PAGES_WITHOUT_NEW_ROWS
+from airflow_provider_predictions.api.limits import MAX_EMPTY_PAGES, MAX_PAGES_WITHOUT_NEW_ROWS
 from airflow_provider_predictions.api.models import PageRequest
-from airflow_provider_predictions.api.pagination.base import EMPTY_PAGES_AS_ONE
 from airflow_provider_predictions.api.service import Service
 from tests.api.lists import Listing, Row, at, ids_of, is_proven, pages, paginator_of, told
 from tests.api.services import CRADL, VLMRUN
@@ -121,7 +120,7 @@ def test_rows_in_ever_new_order_whatever_skip_says_are_no_list(page_size: int) -
 
 @pytest.mark.parametrize(
     ("count", "most"),
-    [(5, MAX_PAGES_WITHOUT_NEW_ROWS + 1), (0, EMPTY_PAGES_AS_ONE * MAX_PAGES_WITHOUT_NEW_ROWS + 1)],
+    [(5, MAX_PAGES_WITHOUT_NEW_ROWS + 1), (0, MAX_EMPTY_PAGES + 1)],
 )
 def test_ever_new_tokens_with_the_same_page_are_no_list(count: int, most: int) -> None:
     texts = ",".join(row.text("predictionId", "createdTime") for row in newest_first(count).rows)
@@ -151,7 +150,7 @@ def test_ever_more_rows_that_are_no_records_are_no_list(service: Service[Any], c
     answering(listing, body)
 
     with pytest.raises(MalformedAnswerError, match="without a new record"):
-        list(pages(paginator_of(service), listing, most=EMPTY_PAGES_AS_ONE * MAX_PAGES_WITHOUT_NEW_ROWS + 2))
+        list(pages(paginator_of(service), listing, most=MAX_EMPTY_PAGES + 2))
 
 
 def test_a_long_list_that_is_read_again_is_none_without_an_end() -> None:
