@@ -189,7 +189,7 @@ MAX_TABLE_COMMITS = 10
 FILE_BYTES = 256 << 20
 """Bytes as stored after which a day gets another data file. Engines plan by file, so few are better."""
 
-# What other parts of Airflow hold
+# XComs, assets and reports
 
 MAX_XCOM_BYTES = 1 << 20
 """Bytes of JSON that a list pushes. Airflow keeps it in its database. Change: ``max_xcom_bytes``."""
