@@ -197,6 +197,8 @@ MAX_XCOM_DEPTH = 100
 """Levels of nesting of an XCom, below which it is text. Airflow's encoder recurses once per level."""
 MAX_KEY_LENGTH = 250
 """Characters of a partition key of an asset. Airflow's database holds no more."""
+MAX_RECORD_BYTES = 256 << 20
+"""Bytes of a record that a report reads. DuckDB reserves several times as many."""
 MAX_TITLE_LENGTH = 120
 """Characters of the title of a report. It is one line."""
 MAX_LOGO_BYTES = 50_000

@@ -10,6 +10,7 @@ from pathlib import Path, PurePath
 import duckdb
 
 from airflow_provider_predictions.api.errors import ConfigurationError, DamagedLandingError
+from airflow_provider_predictions.api.limits import MAX_RECORD_BYTES
 from airflow_provider_predictions.report.source import Landed
 from airflow_provider_predictions.report.sql import (
     json_source,
@@ -23,7 +24,7 @@ from airflow_provider_predictions.report.subjects import SUBJECTS, Subject
 from airflow_provider_predictions.report.window import Window
 from airflow_provider_predictions.storage.manifest import PartFacts
 
-LONGEST_RECORDS = (16 << 20, 256 << 20)
+LONGEST_RECORDS = (16 << 20, MAX_RECORD_BYTES)
 """Bytes, tried one after the other: DuckDB reserves several times as many."""
 _ROWS, _BYTES = 300_000, 512 << 20
 """No part is added to parts of so many records or bytes that are read together."""
