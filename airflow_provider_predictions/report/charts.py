@@ -1,31 +1,14 @@
-"""The colours of a chart, the ticks of its axis and its labels."""
+"""The colours of a chart and the ticks of its axis."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
 
-from airflow_provider_predictions.report.window import Window, in_zone
-
-MAX_LABELS = 16
 STATUSES = {"completed": "ok", "succeeded": "ok", "failed": "bad", "cancelled": "s6"}
 """The colours of statuses, from the bottom up; those of waiting ones are grey."""
 WAITING = ("idle", "s7", "s1", "s5")
 GROUPS = tuple(f"s{number}" for number in range(8))
-
-
-@dataclass(frozen=True)
-class Label:
-    """A label of the time axis.
-
-    :param short: what is below the axis; empty if there is no room.
-    :param is_odd: whether only a wide screen has room for it.
-    """
-
-    full: str
-    short: str
-    is_odd: bool
 
 
 def colours(names: Collection[str]) -> dict[str, str]:
@@ -49,23 +32,3 @@ def ticks(stack: Iterable[Sequence[float | None]], *, whole: bool = False) -> li
     step = next(power * times for times in (1, 2, 5, 10) if highest <= 4.5 * power * times)
     step = max(step, 1) if whole else step
     return [step * count for count in range(math.ceil(round(highest / step, 6)) + 1)]
-
-
-def labels(window: Window) -> list[Label]:
-    """The labels of a window. The first one, and the first of each month or day, is in full."""
-    every = -(-len(window.buckets) // MAX_LABELS)
-    found, last = [], ""
-    for at, bucket in enumerate(window.buckets):
-        start = in_zone(bucket.start, window.zone)
-        day, month = f"{start.day} {start:%b}", f"{start:%b}"
-        full, short, outer = {
-            "hour": (f"{day} {start:%H:%M}", f"{start:%H:%M}", day),
-            "day": (f"{start:%a} {day}", str(start.day), month),
-            "week": (f"Week of {day} {start.year}", day, ""),
-            "month": (f"{start:%B %Y}", month, str(start.year)),
-        }[window.unit]
-        if at % every == 0 and outer != last:
-            short = day if window.unit in ("hour", "day") else f"{month} {start.year}" if outer else short
-            last = outer
-        found.append(Label(full, short if at % every == 0 else "", at // every % 2 == 1))
-    return found

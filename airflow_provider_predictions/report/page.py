@@ -15,7 +15,7 @@ import jinja2
 from markupsafe import Markup, escape
 
 from airflow_provider_predictions.api.wording import counted
-from airflow_provider_predictions.report.charts import colours, labels, ticks
+from airflow_provider_predictions.report.charts import colours, ticks
 from airflow_provider_predictions.report.measures import MEASURES, Format
 from airflow_provider_predictions.report.summary import Change, Content, History, Summary, Target
 from airflow_provider_predictions.report.tables import Table
@@ -82,7 +82,7 @@ def _fill(template: str, content: Content) -> str:
         cards=cards(summary),
         failing=failing(content),
         changes=[one for one in summary["changes"] if one["measure"] not in FAILURES],
-        period=in_words(window.start, window.end, window.zone),
+        period=window.title,
         compared=in_words(window.before, window.start, window.zone),
         made=f"{in_zone(content.made, window.zone):%Y-%m-%d %H:%M}",
         say=partial(say, currency=summary["currency"]),
@@ -90,7 +90,7 @@ def _fill(template: str, content: Content) -> str:
         link=partial(link, content.options.prediction_url),
         colours=colours,
         ticks=ticks,
-        labels=labels(window),
+        labels=window.buckets,
         shown=shown,
         change=change,
         counted=counted,

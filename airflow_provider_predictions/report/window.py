@@ -21,13 +21,33 @@ MOST_HOURS, MOST_DAYS, MOST_WEEKS = 48, 62, 370
 """Longer windows are cut into days, weeks (both in days) and months."""
 
 
+UNITS = {
+    "hour": ("%m-%d %H:%M", "%-d %b %H:%M", "%H:%M", "%-d %b", "%-d %b"),
+    "day": ("%Y-%m-%d", "%a %-d %b", "%-d", "%-d %b", "%b"),
+    "week": ("%Y-%m-%d", "Week of %-d %b %Y", "%-d %b", "%-d %b", "%-d %b"),
+    "month": ("%Y-%m", "%B %Y", "%b", "%b %Y", "%Y"),
+}
+"""How a bucket is written: in the CSVs, in full, below the axis, and there where the next larger unit begins,
+which is the last."""
+MAX_LABELS = 16
+
+
 @dataclass(frozen=True)
 class Bucket:
-    """A column of a chart: an hour, a day, a week or a month."""
+    """A column of a chart: an hour, a day, a week or a month.
 
-    label: str
+    :param label: in the CSVs.
+    :param full: on the page.
+    :param short: below the axis; empty if there is no room.
+    :param is_odd: whether only a wide screen has room for it.
+    """
+
     start: datetime
     end: datetime
+    label: str
+    full: str
+    short: str
+    is_odd: bool
 
 
 @dataclass(frozen=True)
@@ -73,14 +93,19 @@ class Window:
         cuts = [self.start]
         while cuts[-1] < self.end:
             cuts.append(min(self._next(cuts[-1]), self.end))
-        form = {"hour": "%m-%d %H:%M", "day": "%Y-%m-%d", "week": "%Y-%m-%d", "month": "%Y-%m"}[self.unit]
         starts = [cut.astimezone(self.zone) for cut in cuts[:-1]]
+        form, full, short, first, outer = UNITS[self.unit]
         if len({format(start, form) for start in starts}) < len(starts):
             form += " %z"  # when clocks are set back, an hour comes twice
-        return tuple(
-            Bucket(format(local, form), start, end)
-            for local, start, end in zip(starts, cuts, cuts[1:], strict=False)
-        )
+        every, last, found = -(-len(starts) // MAX_LABELS), "", []
+        for at, start in enumerate(starts):
+            below = ""
+            if at % every == 0:
+                below = format(start, short if format(start, outer) == last else first)
+                last = format(start, outer)
+            texts = format(start, form), format(start, full), below
+            found.append(Bucket(cuts[at], cuts[at + 1], *texts, at // every % 2 == 1))
+        return tuple(found)
 
     def _next(self, moment: datetime) -> datetime:
         local = moment.astimezone(self.zone)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_predictions.report.charts import colours, labels, ticks
+from airflow_provider_predictions.report.charts import colours, ticks
 from airflow_provider_predictions.report.measures import MEASURES, measures_of
 from airflow_provider_predictions.report.options import Options
 from airflow_provider_predictions.report.page import clip, link, mail, place, render
@@ -374,7 +374,7 @@ def test_stacks_have_failed_above_completed_and_waiting_above_both() -> None:
 def test_labels_name_the_month_where_it_begins() -> None:
     window = make_window(("2026-11-25", "2026-12-05"), "Europe/Oslo", END)
 
-    short = [label.short for label in labels(window)]
+    short = [bucket.short for bucket in window.buckets]
     assert short == ["25 Nov", "26", "27", "28", "29", "30", "1 Dec", "2", "3", "4"]
 
 
