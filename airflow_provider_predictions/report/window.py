@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from calendar import monthrange
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
@@ -112,9 +111,8 @@ class Window:
         if self.unit == "hour":
             # Along the clock on the wall, which in some zones is half an hour off.
             return moment + timedelta(hours=1) - (local - local.replace(minute=0, second=0, microsecond=0))
-        _, length = monthrange(local.year, local.month)
-        days = {"day": 1, "week": 7 - local.weekday(), "month": length + 1 - local.day}[self.unit]
-        return _midnight(local.date() + timedelta(days), self.zone)
+        first, days = _first_day(local.date(), self.unit), {"day": 1, "week": 7, "month": 31}[self.unit]
+        return _midnight(_first_day(first + timedelta(days), self.unit), self.zone)
 
 
 def make_window(period: Period, timezone: str, reference: datetime) -> Window:
@@ -128,18 +126,10 @@ def make_window(period: Period, timezone: str, reference: datetime) -> Window:
     zone = make_zone(timezone)
     if not isinstance(period, str):
         return _between(period, zone)
-    day = timedelta(days=1)
-    last = reference.astimezone(zone).date()
-    if period == "day":
-        first = last - day
-    elif period == "week":
-        last -= last.weekday() * day
-        first = last - 7 * day
-    elif period == "month":
-        last = last.replace(day=1)
-        first = (last - day).replace(day=1)
-    else:
+    if period not in CALENDAR:
         raise no_period(period)
+    last = _first_day(reference.astimezone(zone).date(), period)
+    first = _first_day(last - timedelta(days=1), period)
     starts = (_midnight(first - age * (last - first), zone) for age in range(MOST_PERIODS))
     return Window(_midnight(last, zone), tuple(starts), zone)
 
@@ -214,6 +204,13 @@ def _moment(value: object, zone: ZoneInfo) -> datetime:
             f"period: must hold times such as 2026-11-01 or 2026-11-01T06:00+01:00; found {short(value)}"
         ) from None
     return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(UTC)
+
+
+def _first_day(day: date, unit: str) -> date:
+    """The first day of the day, week or month that a day is in."""
+    if unit == "month":
+        return day.replace(day=1)
+    return day - timedelta(days=day.weekday()) if unit == "week" else day
 
 
 def _midnight(day: date, zone: ZoneInfo) -> datetime:
