@@ -26,9 +26,9 @@ from airflow_provider_predictions.operators.lineage import (
 from airflow_provider_predictions.operators.outlets import tell_outlets
 from airflow_provider_predictions.operators.report_arguments import REPORT, as_data_url, check_together
 from airflow_provider_predictions.operators.report_record import instance_of, push_record
-from airflow_provider_predictions.report.options import Options
 from airflow_provider_predictions.report.source import landings
-from airflow_provider_predictions.report.tables import csv_names
+from airflow_provider_predictions.report.sql import csv_names
+from airflow_provider_predictions.report.summary import Options
 from airflow_provider_predictions.report.targets import count_missed
 from airflow_provider_predictions.report.window import make_window
 from airflow_provider_predictions.storage.attempt import taken

@@ -12,10 +12,18 @@ from airflow_provider_predictions.report import page
 from airflow_provider_predictions.report.coverage import Sources, notes_of
 from airflow_provider_predictions.report.database import Database
 from airflow_provider_predictions.report.measures import MEASURES, Measure, measures_of
-from airflow_provider_predictions.report.options import DEFAULTS, Options, Targets
 from airflow_provider_predictions.report.source import Landed
 from airflow_provider_predictions.report.subjects import SUBJECTS
-from airflow_provider_predictions.report.summary import VERSION, Change, Content, History, Number, Summary
+from airflow_provider_predictions.report.summary import (
+    VERSION,
+    Change,
+    Content,
+    History,
+    Number,
+    Options,
+    Summary,
+    Targets,
+)
 from airflow_provider_predictions.report.targets import Facts, count_missed, judged, verdict
 from airflow_provider_predictions.report.window import Window
 from airflow_provider_predictions.report.words import change, clean, listed, number
@@ -33,7 +41,7 @@ def build(
     window: Window,
     directory: Path,
     workspace: Path,
-    options: Options = DEFAULTS,
+    options: Options,
 ) -> Content:
     """Write the files of a report: the page, a CSV for each table, and the summary.
 

@@ -20,8 +20,7 @@ from airflow_provider_predictions.report.loading import Loader
 from airflow_provider_predictions.report.measures import GROUPS, MEASURES, Measure
 from airflow_provider_predictions.report.source import Landed
 from airflow_provider_predictions.report.sql import amounts_of, moment, quoted, statements, text
-from airflow_provider_predictions.report.summary import Change
-from airflow_provider_predictions.report.tables import Table
+from airflow_provider_predictions.report.summary import Change, Table
 from airflow_provider_predictions.report.window import Window, in_zone
 
 MEMORY = "600MB"

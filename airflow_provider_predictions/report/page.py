@@ -17,8 +17,7 @@ from markupsafe import Markup, escape
 from airflow_provider_predictions.api.wording import counted
 from airflow_provider_predictions.report.charts import colours, ticks
 from airflow_provider_predictions.report.measures import MEASURES, Format
-from airflow_provider_predictions.report.summary import Change, Content, History, Summary, Target
-from airflow_provider_predictions.report.tables import Table
+from airflow_provider_predictions.report.summary import Change, Content, History, Summary, Table, Target
 from airflow_provider_predictions.report.window import in_words, in_zone
 from airflow_provider_predictions.report.words import change, clean, digits, number
 

@@ -17,6 +17,12 @@ def statements(name: str) -> str:
     return files(__package__).joinpath(f"{name}.sql").read_text("utf-8")
 
 
+def csv_names() -> frozenset[str]:
+    """The names of all CSV files that a report may write."""
+    views = re.findall(r"^COMMENT ON VIEW (\w+)", statements("tables"), re.MULTILINE)
+    return frozenset(f"{name}.csv" for name in views)
+
+
 def quoted(name: str) -> str:
     """Quote an identifier for SQL."""
     return '"' + name.replace('"', '""') + '"'

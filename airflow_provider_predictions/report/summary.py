@@ -1,18 +1,16 @@
-"""The form of ``summary.json``, and the content of the page."""
+"""The form of ``summary.json``, the options of a report, and the content of the page."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Literal, TypedDict
+from typing import Any, Literal, TypedDict
 
-if TYPE_CHECKING:
-    from airflow_provider_predictions.report.options import Options
-    from airflow_provider_predictions.report.tables import Table
-    from airflow_provider_predictions.report.window import Window
+from airflow_provider_predictions.report.window import Window
 
 VERSION = 2
+Targets = Mapping[str, Mapping[str, float]]
 
 
 class Period(TypedDict):
@@ -99,6 +97,56 @@ class Summary(TypedDict):
     left_out: dict[str, int]
     notes: list[str]
     text: str
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the author of a report can choose.
+
+    :param title: of the page; None for the services and the period.
+    :param group_by: the path of a member of the record; None for the domain or the model.
+    :param price_per_credit: of VLM Run's credits, in ``currency``.
+    :param targets: bounds by measure, or by ``measure:group``.
+    :param logo: a ``data:`` URL; empty for none.
+    :param prediction_url: the page of a prediction, with ``{id}``; empty if there is none.
+    :param made_by: the task and its DAG, in words; empty outside of Airflow.
+    :param page_url: where the page can be opened; empty if that is not known.
+    """
+
+    title: str | None = None
+    group_by: str | None = None
+    price_per_credit: float | None = None
+    currency: str | None = None
+    targets: Targets = field(default_factory=dict)
+    logo: str = ""
+    prediction_url: str = ""
+    made_by: str = ""
+    page_url: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table with its first rows.
+
+    :param name: of its view, and of the CSV without its suffix.
+    :param title: has the placeholders ``{unit}`` and ``{group}``, as ``meaning`` has.
+    :param meaning: what a row is and what its numbers mean.
+    :param rows: the first ones. The CSV has all.
+    :param count: of all rows.
+    :param is_known: whether all predictions that belong to it have landed.
+    :param amount: the column that its chart shows; empty if it has none.
+    :param points: of its chart: by name, the largest first, the amount in each bucket.
+    """
+
+    name: str
+    title: str
+    meaning: str
+    columns: Sequence[str]
+    rows: Sequence[tuple[Any, ...]]
+    count: int
+    is_known: bool = True
+    amount: str = ""
+    points: Mapping[str, Sequence[float | None]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -22,9 +22,8 @@ from airflow_provider_predictions.api.service import Service
 from airflow_provider_predictions.api.vlmrun import VlmRun
 from airflow_provider_predictions.operators.arguments import Source
 from airflow_provider_predictions.report.build import build
-from airflow_provider_predictions.report.options import Options
 from airflow_provider_predictions.report.source import Landed, landings
-from airflow_provider_predictions.report.summary import Summary
+from airflow_provider_predictions.report.summary import Options, Summary
 from airflow_provider_predictions.report.window import Window
 from airflow_provider_predictions.storage.attempt import TaskRun
 from airflow_provider_predictions.storage.commit import LandingPath

@@ -12,10 +12,8 @@ import pytest
 
 from airflow_provider_predictions.report.charts import colours, ticks
 from airflow_provider_predictions.report.measures import MEASURES, measures_of
-from airflow_provider_predictions.report.options import Options
 from airflow_provider_predictions.report.page import clip, link, mail, place, render
-from airflow_provider_predictions.report.summary import Content
-from airflow_provider_predictions.report.tables import Table
+from airflow_provider_predictions.report.summary import Content, Options, Table
 from airflow_provider_predictions.report.window import make_window
 from airflow_provider_predictions.report.words import change, number
 
