@@ -31,9 +31,8 @@ from airflow_provider_predictions.report.words import change, clean, listed, num
 PAGE, SUMMARY = "report.html", "summary.json"
 MAX_ROWS = 50
 """Rows of a table that the page gets."""
-MAX_GROUPS = 10
 MAX_CHANGES = 10
-"""The most groups, and the most changes, in the summary."""
+"""The most changes in the summary."""
 
 
 def build(
@@ -121,9 +120,8 @@ def _numbers(
     changes: Sequence[Change],
 ) -> tuple[dict[str, History], dict[str, dict[str, Number]]]:
     """The measures of all predictions, and of the largest groups and those that targets and changes name."""
-    largest = [name for table in ("record", "field") for name in database.largest(table, MAX_GROUPS)]
     named = {name.partition(":")[2] for name in targets} | {one["group"] or "" for one in changes}
-    groups = dict.fromkeys([*largest, *sorted(named - {""})])
+    groups = dict.fromkeys([*database.largest(), *sorted(named - {""})])
     found = database.measured(measures) | database.measured(measures, groups)
 
     def value(measure: Measure, group: str | None, age: int) -> float | None:

@@ -17,7 +17,7 @@ import duckdb
 from airflow_provider_predictions.api.limits import MAX_MESSAGE_LENGTH
 from airflow_provider_predictions.api.models import as_time
 from airflow_provider_predictions.report.loading import Loader
-from airflow_provider_predictions.report.measures import GROUPS, MEASURES, Measure
+from airflow_provider_predictions.report.measures import MEASURES, Measure
 from airflow_provider_predictions.report.source import Landed
 from airflow_provider_predictions.report.sql import amounts_of, moment, quoted, statements, text
 from airflow_provider_predictions.report.summary import Change, Table
@@ -91,14 +91,14 @@ class Database:
         :param groups: the groups to compute; None for all predictions together, under the group None.
         """
         found: dict[tuple[str | None, int, str], float | None] = {}
-        for (table, column), found_there in groupby(measures, attrgetter("table", "by")):
+        by, wanted = "NULL::VARCHAR", ""
+        if groups is not None:
+            by, wanted = '"group"', 'AND age <= 1 AND "group" IN (FROM wanted)'
+        for table, found_there in groupby(measures, attrgetter("table")):
             of_table = list(found_there)
-            by, wanted = (
-                ("NULL", "") if groups is None else (column, f"AND age <= 1 AND {column} IN (FROM wanted)")
-            )
             rows = self._db.execute(
                 f"""WITH wanted AS (SELECT unnest($1::VARCHAR[]))
-                SELECT {by}::VARCHAR, age, {", ".join(measure.aggregate for measure in of_table)}
+                SELECT {by}, age, {", ".join(measure.aggregate for measure in of_table)}
                 FROM {table} WHERE age IS NOT NULL {wanted} GROUP BY ALL""",
                 [sorted(groups or ())],
             ).fetchall()
@@ -108,14 +108,9 @@ class Database:
                 found |= {(group, age, one.name): x for one, x in zip(of_table, finite, strict=True)}
         return found
 
-    def largest(self, table: str, most: int) -> list[str]:
-        """The groups with most rows in the period and in the one before."""
-        by = GROUPS[table]
-        found = self._db.execute(
-            f"""SELECT {by} FROM {table} WHERE age <= 1 AND {by} IS NOT NULL
-            GROUP BY ALL ORDER BY count(*) DESC, {by} LIMIT {most}"""
-        ).fetchall()
-        return [name for (name,) in found]
+    def largest(self) -> list[str]:
+        """The groups and the fields with most rows in the period and in the one before."""
+        return [name for (name,) in self._db.execute("FROM largest").fetchall()]
 
     def changes(self, view: str) -> list[Change]:
         """The rows of ``changes``, of groups, or of ``overall``, of all predictions together."""

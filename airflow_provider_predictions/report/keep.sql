@@ -19,7 +19,7 @@ DELETE FROM record WHERE rowid IN (FROM older);
 COMMIT;
 
 CREATE TABLE field AS
-SELECT age, bucket, label, count(*) AS fields, count(confidence) AS known, sum(confidence) AS total,
+SELECT age, bucket, label AS "group", count(*) AS fields, count(confidence) AS known, sum(confidence) AS total,
     sum(confidence * confidence) AS squares, count(*) FILTER (confidence < 0.7) AS under_70,
     count(*) FILTER (confidence < 0.9) AS under_90
 FROM (SELECT age, bucket, unnest(fields, recursive := true) FROM record WHERE age IS NOT NULL) GROUP BY ALL;
@@ -31,7 +31,7 @@ WITH said AS (
     SELECT row, age, 'error' AS kind, field, unnest(texts(errors)) AS message FROM said
     UNION ALL SELECT row, age, 'warning', field, unnest(texts(warnings)) FROM said
 )
-SELECT * REPLACE (one_line(message) AS message) FROM each WHERE one_line(message) IS NOT NULL;
+SELECT * EXCLUDE (message), one_line(message) AS "group" FROM each WHERE one_line(message) IS NOT NULL;
 
 INSERT INTO left_out_of
 SELECT 'the same prediction in an earlier landing, or unfinished in a later one', count(*), '' FROM older

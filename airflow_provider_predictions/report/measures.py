@@ -11,8 +11,6 @@ from typing import Any, Literal
 
 Format = Literal["count", "share", "seconds", "credits", "money"]
 Better = Literal["up", "down", "none"]
-GROUPS = {"record": '"group"', "field": "label", "problem": "message"}
-"""The tables that measures are computed from, and the column of each that holds its groups."""
 
 
 @dataclass(frozen=True)
@@ -24,10 +22,11 @@ class Measure:
     :param aggregate: SQL over ``table``.
     :param format: how it is written.
     :param better: the direction of a change for the better.
-    :param services: the services that have it; empty for all.
+    :param service: that has it; empty for all.
+    :param table: that it is computed from.
     :param states: it is known only if all predictions of these states have landed.
     :param kind: how two periods are compared: as a ``sum`` or a ``mean``; None if they are not compared.
-    :param amount: SQL over ``table``: the count, the sum and the sum of squares of what is compared.
+    :param amounts: SQL over ``table``: the count, the sum and the sum of squares of what is compared.
     """
 
     name: str
@@ -35,21 +34,16 @@ class Measure:
     aggregate: str
     format: Format = "count"
     better: Better = "none"
-    services: tuple[str, ...] = ()
+    service: str = ""
     table: Literal["record", "field", "problem"] = "record"
     states: tuple[str, ...] = ()
     kind: Literal["sum", "mean"] | None = None
-    amount: tuple[str, str, str] = ("", "", "")
+    amounts: str = ""
 
     @property
     def phrase(self) -> str:
         """The words, within a sentence."""
         return "failures" if self.name == "failed_share" else self.words[0].lower() + self.words[1:]
-
-    @property
-    def by(self) -> str:
-        """The column of ``table`` that holds its groups."""
-        return GROUPS[self.table]
 
     @property
     def of_nothing(self) -> float | None:
@@ -61,76 +55,59 @@ class Measure:
         return not set(self.states) & set(missing)
 
 
-def _compared(value: str) -> tuple[str, str, str]:
+def _amounts(value: str) -> str:
     x = f"({value})::DOUBLE"
-    return f"count({x})", f"sum({x})", f"sum({x} * {x})"
+    return f"{{n: count({x}), s: sum({x}), q: sum({x} * {x})}}"
 
 
 def _sum(name: str, words: str, value: str, **others: Any) -> Measure:
     aggregate = f"coalesce(round(sum({value}), 9), 0)"
-    return Measure(name, words, aggregate, kind="sum", amount=_compared(value), **others)
+    return Measure(name, words, aggregate, kind="sum", amounts=_amounts(value), **others)
 
 
-def _mean(name: str, words: str, value: str, aggregate: str, form: Format, **others: Any) -> Measure:
-    return Measure(name, words, aggregate, form, "down", kind="mean", amount=_compared(value), **others)
+def _mean(
+    name: str, words: str, aggregate: str, form: Format, amounts: str, better: Better = "down", **others: Any
+) -> Measure:
+    return Measure(name, words, aggregate, form, better, kind="mean", amounts=amounts, **others)
 
 
-def _state(state: str, words: str, better: Better = "none") -> Measure:
-    aggregate = f"count(*) FILTER (state = '{state}')"
-    return Measure(state, words, aggregate, better=better, states=(state,))
-
-
-def _seconds(name: str, words: str, aggregate: str) -> Measure:
-    return Measure(name, words, aggregate, "seconds", "down")
-
-
-# docs.cradl.ai, "Predictions": a confidence under 0.7 is uncertain, one over 0.9 is good.
-def _under(limit: int) -> Measure:
-    share = f"sum(under_{limit}) / nullif(sum(known), 0)"
-    words = f"Fields under {limit} % confidence"
-    return Measure(f"share_under_{limit}", words, share, "share", "down", _CRADL, "field")
-
-
-def _said(kind: str) -> Measure:
-    value, words = f"CASE WHEN kind = '{kind}' THEN 1 END", f"{kind.title()}s"
-    return _sum(f"{kind}s", words, value, better="down", services=_CRADL, table="problem")
-
-
-_VLMRUN, _CRADL = ("vlmrun",), ("cradl",)
+_COUNT = "count(*) FILTER (state = '{}')"
 _FAILED = "CASE WHEN state = 'failed' THEN 1 END"
-_FAILED_SHARE = "CASE state WHEN 'failed' THEN 1 WHEN 'succeeded' THEN 0 END"
+_SHARE = "CASE state WHEN 'failed' THEN 1 WHEN 'succeeded' THEN 0 END"
 _PAGES = "CASE WHEN element_type = 'page' THEN elements END"
+_ERRORS, _WARNINGS = "CASE WHEN kind = 'error' THEN 1 END", "CASE WHEN kind = 'warning' THEN 1 END"
+_MEAN = "round(avg(seconds), 9)"
 _COST = "coalesce(round(sum(credits) * getvariable('price'), 9), 0 * getvariable('price'))"
-_WAITED = "epoch(end_of(max(age)) - min(created) FILTER (state = 'waiting'))"
+_OLDEST = "epoch(end_of(max(age)) - min(created) FILTER (state = 'waiting'))"
 _CONFIDENCE = "round(sum(total) / nullif(sum(known), 0), 12)"
-_CONFIDENCES = ("sum(known)", "sum(total)", "sum(squares)")
+_CONFIDENCES = "{n: sum(known), s: sum(total), q: sum(squares)}"
+# docs.cradl.ai, "Predictions": a confidence under 0.7 is uncertain, one over 0.9 is good.
+_UNDER_70, _UNDER_90 = (f"sum(under_{limit}) / nullif(sum(known), 0)" for limit in (70, 90))
 _ENDED, _WAITING = ("succeeded", "failed"), ("waiting",)
+_FIELD: Any = {"service": "cradl", "table": "field"}
+_PROBLEM: Any = {"service": "cradl", "table": "problem"}
 _ALL = (
     _sum("predictions", "Predictions", "1"),
-    _state("succeeded", "Succeeded"),
+    Measure("succeeded", "Succeeded", _COUNT.format("succeeded"), states=("succeeded",)),
     _sum("failed", "Failed predictions", _FAILED, better="down", states=("failed",)),
-    _state("waiting", "Still waiting", "down"),
-    _mean("failed_share", "Failed", _FAILED_SHARE, f"avg({_FAILED_SHARE})", "share", states=_ENDED),
-    _sum("credits", "Credits", "credits", format="credits", services=_VLMRUN),
-    Measure("cost", "Cost", _COST, "money", services=_VLMRUN),
-    _sum("pages", "Pages", _PAGES, services=_VLMRUN),
-    _mean("mean_seconds", "Mean time to complete", "seconds", "round(avg(seconds), 9)", "seconds"),
-    _seconds("median_seconds", "50 % finished within", "quantile_cont(seconds, 0.5)"),
-    _seconds("p95_seconds", "95 % finished within", "quantile_cont(seconds, 0.95)"),
-    _seconds("longest_seconds", "Longest time to complete", "max(seconds)"),
+    Measure("waiting", "Still waiting", _COUNT.format("waiting"), better="down", states=_WAITING),
+    _mean("failed_share", "Failed", f"avg({_SHARE})", "share", _amounts(_SHARE), states=_ENDED),
+    _sum("credits", "Credits", "credits", format="credits", service="vlmrun"),
+    Measure("cost", "Cost", _COST, "money", service="vlmrun"),
+    _sum("pages", "Pages", _PAGES, service="vlmrun"),
+    _mean("mean_seconds", "Mean time to complete", _MEAN, "seconds", _amounts("seconds")),
+    Measure("median_seconds", "50 % finished within", "quantile_cont(seconds, 0.5)", "seconds", "down"),
+    Measure("p95_seconds", "95 % finished within", "quantile_cont(seconds, 0.95)", "seconds", "down"),
+    Measure("longest_seconds", "Longest time to complete", "max(seconds)", "seconds", "down"),
     Measure(
-        "oldest_waiting_seconds", "Oldest waiting prediction", _WAITED, "seconds", "down", states=_WAITING
+        "oldest_waiting_seconds", "Oldest waiting prediction", _OLDEST, "seconds", "down", states=_WAITING
     ),
-    Measure("fields", "Fields", "coalesce(sum(fields), 0)::BIGINT", services=_CRADL, table="field"),
-    Measure(
-        *("mean_confidence", "Mean confidence", _CONFIDENCE, "share", "up", _CRADL, "field"),
-        kind="mean",
-        amount=_CONFIDENCES,
-    ),
-    _under(70),
-    _under(90),
-    _said("error"),
-    _said("warning"),
+    Measure("fields", "Fields", "coalesce(sum(fields), 0)::BIGINT", **_FIELD),
+    _mean("mean_confidence", "Mean confidence", _CONFIDENCE, "share", _CONFIDENCES, "up", **_FIELD),
+    Measure("share_under_70", "Fields under 70 % confidence", _UNDER_70, "share", "down", **_FIELD),
+    Measure("share_under_90", "Fields under 90 % confidence", _UNDER_90, "share", "down", **_FIELD),
+    _sum("errors", "Errors", _ERRORS, better="down", **_PROBLEM),
+    _sum("warnings", "Warnings", _WARNINGS, better="down", **_PROBLEM),
 )
 MEASURES = {measure.name: measure for measure in _ALL}
 """By name, in the order of the page. Those of one table follow each other."""
@@ -144,6 +121,5 @@ def measures_of(services: Collection[str], *, priced: bool = True) -> list[Measu
     return [
         measure
         for measure in MEASURES.values()
-        if (not measure.services or set(measure.services) & set(services))
-        and (priced or measure.format != "money")
+        if measure.service in ("", *services) and (priced or measure.format != "money")
     ]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from importlib.resources import files
+from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 
 from airflow_provider_predictions.report.measures import Measure
@@ -83,18 +85,15 @@ def parquet_source(files: Sequence[Path], subject: Subject, members: Mapping[str
     return f"(SELECT {', '.join(found)} FROM read_parquet({exactly(files)}, hive_partitioning = false))"
 
 
-def amounts_of(measures: Sequence[Measure]) -> str:
+def amounts_of(measures: Iterable[Measure]) -> str:
     """Count, sum and sum of squares of each measure, by group and period."""
     found = []
-    for table, by in dict.fromkeys((one.table, one.by) for one in measures):
+    for table, of_table in groupby(measures, attrgetter("table")):
         amounts = ", ".join(
-            f"{{measure: '{one.name}', kind: '{one.kind}', n: {n}, s: {s}, q: {q}}}"
-            for one in measures
-            if one.table == table
-            for n, s, q in [one.amount]
+            f"{{measure: '{one.name}', kind: '{one.kind}', amounts: {one.amounts}}}" for one in of_table
         )
         found.append(
-            f"""SELECT unnest(amounts, recursive := true), "group", age FROM (SELECT [{amounts}] AS amounts,
-            {by} AS "group", age FROM {table} WHERE age <= 1 GROUP BY {by}, age)"""
+            f"""SELECT unnest([{amounts}], recursive := true), "group", age FROM {table}
+            WHERE age <= 1 GROUP BY "group", age"""
         )
     return " UNION ALL ".join(found)

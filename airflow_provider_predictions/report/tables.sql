@@ -67,15 +67,15 @@ COMMENT ON VIEW time_to_complete IS '{"title": "Time to complete",
     "meaning": "VLM Run: from creation to completion. Cradl: the inference."}';
 
 CREATE VIEW confidence AS
-SELECT label AS field, $field FROM field WHERE age = 0
-GROUP BY label ORDER BY share_under_70 DESC NULLS LAST, fields DESC, label;
+SELECT "group" AS field, $field FROM field WHERE age = 0
+GROUP BY "group" ORDER BY share_under_70 DESC NULLS LAST, fields DESC, "group";
 COMMENT ON VIEW confidence IS '{"title": "Confidence of each field", "services": ["cradl"],
     "meaning": "How sure the models were. Under 70 % is uncertain and over 90 % is good, by Cradl''s documentation. Fields of line items are named line_items.amount."}';
 
 CREATE VIEW confidence_by_time AS
-SELECT bucket.label AS time, field.label AS field, $field
+SELECT bucket.label AS time, "group" AS field, $field
 FROM field JOIN bucket USING (bucket) WHERE age = 0
-GROUP BY bucket, bucket.label, field.label ORDER BY bucket, field.label;
+GROUP BY bucket, bucket.label, "group" ORDER BY bucket, "group";
 COMMENT ON VIEW confidence_by_time IS '{"title": "Uncertain fields in each {unit}", "amount": "share_under_70",
     "services": ["cradl"], "meaning": "The share of the values of a field with a confidence under 70 %."}';
 
@@ -92,7 +92,7 @@ COMMENT ON VIEW least_confident IS '{"title": "Least certain documents", "servic
     "meaning": "Documents with the field that the model was least sure of, and how many of their fields are under 70 %. At most 1,000."}';
 
 CREATE VIEW problems AS
-SELECT kind, field, message, count(*) AS times, count(DISTINCT row) AS predictions
+SELECT kind, field, "group" AS message, count(*) AS times, count(DISTINCT row) AS predictions
 FROM problem WHERE age = 0 GROUP BY ALL ORDER BY predictions DESC, kind, field, message;
 COMMENT ON VIEW problems IS '{"title": "Errors and warnings", "services": ["cradl"],
     "meaning": "What Cradl says of predictions and of their fields."}';
@@ -130,9 +130,17 @@ SELECT reason, count, detail FROM left_out_of WHERE count > 0 ORDER BY reason, d
 COMMENT ON VIEW left_out IS '{"title": "Left out",
     "meaning": "What the sources hold and the numbers do not count, with the reason."}';
 
--- What only the summary has.
+-- What only the summary has. It has the ten largest groups and fields of both periods together.
 CREATE VIEW overall AS
 SELECT measure, "group", now, before, coalesce(score, 0) AS score FROM compared WHERE is_total ORDER BY ALL;
+CREATE VIEW largest AS
+WITH counted AS (
+    SELECT 1 AS place, "group", count(*) AS rows FROM record WHERE age <= 1 GROUP BY "group"
+    UNION ALL SELECT 2, "group", count(*) FROM field WHERE age <= 1 GROUP BY "group"
+)
+SELECT "group" FROM counted WHERE "group" IS NOT NULL
+QUALIFY row_number() OVER (PARTITION BY place ORDER BY rows DESC, "group") <= 10
+ORDER BY place, rows DESC, "group";
 CREATE VIEW by_status AS SELECT status, count(*) FROM record WHERE age = 0 GROUP BY status ORDER BY status;
 CREATE VIEW late_by_status AS SELECT status, count(*) FROM late_record GROUP BY status;
 CREATE VIEW left_out_by_reason AS
