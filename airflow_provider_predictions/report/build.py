@@ -11,7 +11,7 @@ from airflow_provider_predictions.api.filters import utc
 from airflow_provider_predictions.report import page
 from airflow_provider_predictions.report.coverage import Sources, notes_of
 from airflow_provider_predictions.report.database import Database
-from airflow_provider_predictions.report.measures import MEASURES, Measure, measures_of
+from airflow_provider_predictions.report.measures import Measure, measures_of
 from airflow_provider_predictions.report.source import Landed
 from airflow_provider_predictions.report.subjects import SUBJECTS
 from airflow_provider_predictions.report.summary import (
@@ -23,8 +23,9 @@ from airflow_provider_predictions.report.summary import (
     Options,
     Summary,
     Targets,
+    Verdict,
 )
-from airflow_provider_predictions.report.targets import Facts, count_missed, judged, verdict
+from airflow_provider_predictions.report.targets import Numbers, count_missed, judged, verdict
 from airflow_provider_predictions.report.window import Window
 from airflow_provider_predictions.report.words import change, clean, listed, number
 
@@ -56,36 +57,29 @@ def build(
         database.load(sources.read, options.group_by)
         tables = database.tables(measures, sources.missing, MAX_ROWS, directory)
         summary = _summary(sources, database, measures, options)
-    group = group_word(sources.services, options.group_by)
-    content = Content(summary, window, tables, group, len(landings), datetime.now(UTC), options)
+    content = Content(
+        summary, window, tables, _group_word(sources, options), len(landings), datetime.now(UTC), options
+    )
     (directory / PAGE).write_text(page.render(content), "utf-8")
     (directory / SUMMARY).write_text(json.dumps(summary, indent=2), "utf-8")
     return content
 
 
-def group_word(services: Sequence[str], group_by: str | None) -> str:
-    """One word for what predictions are grouped by."""
-    if group_by:
-        return group_by.rpartition(".")[2]
-    return SUBJECTS[services[0]].group if len(services) == 1 else "group"
+def _group_word(sources: Sources, options: Options) -> str:
+    if options.group_by:
+        return options.group_by.rpartition(".")[2]
+    return SUBJECTS[sources.services[0]].group if len(sources.services) == 1 else "group"
 
 
 def _summary(sources: Sources, database: Database, measures: Sequence[Measure], options: Options) -> Summary:
     window = sources.window
     changes = database.changes("changes")[:MAX_CHANGES]
     totals, groups = _numbers(sources, database, measures, options.targets, changes)
-    shown: dict[str, dict[str, Number]] = {}
-    for name, numbers in groups.items():  # of those that look alike, the first is the largest
-        shown.setdefault(clean(name), numbers)
-    targets = [
-        judged(name, bounds, *_value(name, sources, totals, groups, measures))
-        for name, bounds in options.targets.items()
-    ]
+    numbers: Numbers = {None: totals, **groups}
+    targets = [judged(name, bounds, numbers, sources) for name, bounds in options.targets.items()]
     overall = database.changes("overall")
-    facts = Facts(totals, groups, changes, overall, options.currency, not sources.ended)
-    judgement = verdict(targets, facts)
+    judgement = verdict(targets, numbers, changes, overall, options.currency, sources.ended)
     title = options.title or f"{listed(sources.titles)}, {window.title}"
-    missed = count_missed(targets)
     return {
         "version": VERSION,
         "services": sources.services,
@@ -100,7 +94,7 @@ def _summary(sources: Sources, database: Database, measures: Sequence[Measure], 
         "price_per_credit": options.price_per_credit,
         "count": int(totals["predictions"]["now"] or 0),
         "measures": totals,
-        "groups": shown,
+        "groups": _shown(groups),
         "statuses": {clean(status): count for status, count in database.pairs("by_status").items()},
         "targets": targets,
         "changes": [{**one, "group": clean(one["group"])} for one in changes],
@@ -108,7 +102,7 @@ def _summary(sources: Sources, database: Database, measures: Sequence[Measure], 
         "late": sum(database.pairs("late_by_status").values()),
         "left_out": database.pairs("left_out_by_reason"),
         "notes": notes_of(sources),
-        "text": f"{title}: {_counts(totals)}. {judgement['text']}{missed and f' {missed}.'}",
+        "text": _text(title, totals, judgement, count_missed(targets)),
     }
 
 
@@ -118,7 +112,7 @@ def _numbers(
     measures: Sequence[Measure],
     targets: Targets,
     changes: Sequence[Change],
-) -> tuple[dict[str, History], dict[str, dict[str, Number]]]:
+) -> tuple[dict[str, History], dict[str | None, dict[str, Number]]]:
     """The measures of all predictions, and of the largest groups and those that targets and changes name."""
     named = {name.partition(":")[2] for name in targets} | {one["group"] or "" for one in changes}
     groups = dict.fromkeys([*database.largest(), *sorted(named - {""})])
@@ -128,12 +122,12 @@ def _numbers(
         is_known = sources.is_whole(age) and measure.is_known(sources.missing[age])
         return found.get((group, age, measure.name), measure.of_nothing) if is_known else None
 
+    ages = [age for age in reversed(range(len(sources.window.starts))) if age <= 1 or sources.is_whole(age)]
     totals: dict[str, History] = {}
-    ages = [age for age in range(len(sources.window.starts)) if age <= 1 or sources.is_whole(age)]
     for one in measures:
-        values = [value(one, None, age) for age in ages]
-        totals[one.name] = {"now": values[0], "before": values[1], "history": values[::-1]}
-    numbers: dict[str, dict[str, Number]] = {}
+        history = [value(one, None, age) for age in ages]
+        totals[one.name] = {"now": history[-1], "before": history[-2], "history": history}
+    numbers: dict[str | None, dict[str, Number]] = {}
     for group in groups:
         for one in measures:
             if any((group, age, one.name) in found for age in (0, 1)):
@@ -142,28 +136,18 @@ def _numbers(
     return totals, numbers
 
 
-def _value(
-    name: str,
-    sources: Sources,
-    totals: Mapping[str, Number],
-    groups: Mapping[str, Mapping[str, Number]],
-    measures: Sequence[Measure],
-) -> tuple[float | None, str]:
-    """The value of a target's measure, and the reason if it is None."""
-    measure, _, group = name.partition(":")
-    if MEASURES[measure] not in measures:
-        return None, f"{listed(sources.titles)} has no {measure}"
-    if not MEASURES[measure].is_known(sources.missing[0]):
-        return None, f"only {sources.narrowed} predictions were to land"
-    if group and measure not in groups.get(group, {}):
-        return None, f"there is no {clean(group)} in this period or in the one before"
-    value = (groups[group] if group else totals)[measure]["now"]
-    return value, "this period has nothing to compute it from"
+def _shown(groups: Mapping[str | None, dict[str, Number]]) -> dict[str, dict[str, Number]]:
+    shown: dict[str, dict[str, Number]] = {}
+    for name, numbers in groups.items():  # of those that look alike, the first is the largest
+        shown.setdefault(clean(name), numbers)
+    return shown
 
 
-def _counts(totals: Mapping[str, Number]) -> str:
+def _text(title: str, totals: Mapping[str, Number], judgement: Verdict, missed: str) -> str:
     count, share = totals["predictions"], totals["failed_share"]["now"]
-    text = f"{number('count', count['now'])} prediction{'' if count['now'] == 1 else 's'}"
+    text = f"{title}: {number('count', count['now'])} prediction{'' if count['now'] == 1 else 's'}"
     if count["before"]:
         text += f" ({change('count', count['now'], count['before'])})"
-    return text if share is None else f"{text}, {number('share', share)} of the finished ones failed"
+    if share is not None:
+        text += f", {number('share', share)} of the finished ones failed"
+    return f"{text}. {judgement['text']}{missed and f' {missed}.'}"

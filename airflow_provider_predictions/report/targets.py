@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from airflow_provider_predictions.api.wording import counted
+from airflow_provider_predictions.report.coverage import Sources
 from airflow_provider_predictions.report.measures import MEASURES
 from airflow_provider_predictions.report.summary import Change, Number, Target, Verdict
-from airflow_provider_predictions.report.words import change, clean, digits, number
+from airflow_provider_predictions.report.words import change, clean, digits, listed, number
 
+Numbers = Mapping[str | None, Mapping[str, Number]]
+"""By group, None for all predictions together, and by measure."""
 NORMAL = "Normal."
 LONGEST = 80
 """Characters of the name of a group in the verdict."""
@@ -19,14 +21,18 @@ RELEVANT = 1.1
 (the failed share, the duration, what a confidence lacks) also grew to so many times what it was."""
 
 
-def judged(name: str, bounds: Mapping[str, float], value: float | None, why_not: str) -> Target:
-    """Judge a target.
-
-    :param value: of the period; None if it is not known.
-    :param why_not: why it is not known.
-    """
+def judged(name: str, bounds: Mapping[str, float], numbers: Numbers, sources: Sources) -> Target:
+    """Judge a target."""
     measure, _, group = name.partition(":")
-    low, high = bounds.get("min"), bounds.get("max")
+    low, high, value, why = bounds.get("min"), bounds.get("max"), None, ""
+    if measure not in numbers[None]:
+        why = f"{listed(sources.titles)} has no {measure}"
+    elif not MEASURES[measure].is_known(sources.missing[0]):
+        why = f"only {sources.narrowed} predictions were to land"
+    elif measure not in numbers.get(group or None, {}):
+        why = f"there is no {clean(group)} in this period or in the one before"
+    elif (value := numbers[group or None][measure]["now"]) is None:
+        why = "this period has nothing to compute it from"
     met = value is not None and (low is None or value >= low) and (high is None or value <= high)
     return {
         "measure": measure,
@@ -35,36 +41,30 @@ def judged(name: str, bounds: Mapping[str, float], value: float | None, why_not:
         "max": high,
         "now": value,
         "state": "unknown" if value is None else "met" if met else "missed",
-        "why": why_not if value is None else "",
+        "why": why,
     }
 
 
-@dataclass(frozen=True)
-class Facts:
-    """What a verdict is decided from.
-
-    :param changes: of groups, the least likely first.
-    :param overall: each measure of all predictions together that could be compared, whatever its score.
-    :param is_covered: whether the landings reach to the end of the period.
-    """
-
-    totals: Mapping[str, Number]
-    groups: Mapping[str, Mapping[str, Number]]
-    changes: Sequence[Change]
-    overall: Sequence[Change]
-    currency: str | None
-    is_covered: bool
-
-
-def verdict(targets: Sequence[Target], facts: Facts) -> Verdict:
+def verdict(
+    targets: Sequence[Target],
+    numbers: Numbers,
+    changes: Sequence[Change],
+    overall: Sequence[Change],
+    currency: str | None,
+    ended: object,
+) -> Verdict:
     """Decide whether to look, and at what: first a missed target, then what got much worse.
 
     It is normal only if failures were compared, or a target on them is met.
+
+    :param changes: of groups, the least likely first.
+    :param overall: each measure of all predictions together that could be compared, whatever its score.
+    :param ended: whether a newest landing is from before the end of the period.
     """
-    worse = sorted(filter(_is_alarming, [*facts.changes, *facts.overall]), key=lambda one: -abs(one["score"]))
+    worse = sorted(filter(_is_alarming, [*changes, *overall]), key=lambda one: -abs(one["score"]))
     missed = [target for target in targets if target["state"] == "missed"]
     if not (missed or worse):
-        text = _calm(targets, facts)
+        text = _calm(targets, numbers[None], overall, ended)
         return {
             "state": "normal" if text == NORMAL else "unknown",
             "text": text,
@@ -72,31 +72,30 @@ def verdict(targets: Sequence[Target], facts: Facts) -> Verdict:
             "group": None,
         }
     found: Target | Change = (missed or worse)[0]
-    behind = [one for one in worse if one["measure"] == found["measure"] and one not in facts.overall]
+    behind = [one for one in worse if one["measure"] == found["measure"] and one not in overall]
     if found["group"] is None and behind:
         found = behind[0]
     measure, group = MEASURES[found["measure"]], found["group"]
-    numbers = facts.groups.get(group, {}) if group else facts.totals
-    before = numbers[measure.name]["before"] if measure.name in numbers else None
-    text = f"Look at {clean(group)[:LONGEST]}: {measure.phrase}" if group else f"Look at {measure.phrase}:"
+    known = numbers.get(group or None, {}).get(measure.name)
     bounds = [target[end] for target in missed[:1] if target is found for end in ("min", "max")]
     more = digits(measure.format, found["now"], bounds)
-    now = number(measure.format, found["now"], facts.currency, more)
-    came = f"{number(measure.format, before, facts.currency, more)} to {now}" if before is not None else now
+    came = number(measure.format, found["now"], currency, more)
+    if known and known["before"] is not None:
+        came = f"{number(measure.format, known['before'], currency, more)} to {came}"
+    text = f"Look at {clean(group)[:LONGEST]}: {measure.phrase}" if group else f"Look at {measure.phrase}:"
     return {"state": "look", "text": f"{text} {came}.", "measure": measure.name, "group": clean(group)}
 
 
-def _calm(targets: Sequence[Target], facts: Facts) -> str:
+def _calm(
+    targets: Sequence[Target], totals: Mapping[str, Number], overall: Sequence[Change], ended: object
+) -> str:
     """What to say if no target is missed and nothing got much worse."""
-    totals = facts.totals
     if not totals["predictions"]["now"]:
-        return (
-            "No predictions were created in this period."
-            if facts.is_covered
-            else "No predictions of this period have landed yet."
-        )
+        if ended:
+            return "No predictions of this period have landed yet."
+        return "No predictions were created in this period."
     met = {one["measure"] for one in targets if (one["group"], one["state"]) == (None, "met")}
-    if met & {"failed", "failed_share"} or any(one["measure"] == "failed_share" for one in facts.overall):
+    if met & {"failed", "failed_share"} or any(one["measure"] == "failed_share" for one in overall):
         return NORMAL
     if totals["failed_share"]["now"] is None and totals["failed"]["now"] is None:
         return "Failures are not known."
