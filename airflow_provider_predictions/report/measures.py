@@ -50,6 +50,12 @@ class Measure:
         """Its value where there are no rows."""
         return None if self.format in ("share", "seconds") else 0
 
+    def tone(self, now: float | None, before: float | None) -> str:
+        """Whether a change is ``good`` or ``bad``; empty if it is neither."""
+        if now is None or before is None or now == before or self.better == "none":
+            return ""
+        return "good" if (now > before) == (self.better == "up") else "bad"
+
     def is_known(self, missing: Collection[str]) -> bool:
         """Whether it can be computed although the landings left out these states."""
         return not set(self.states) & set(missing)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from datetime import datetime
 from functools import cache, partial
 from importlib.resources import files
-from operator import itemgetter
 from typing import Any
 from urllib.parse import quote
 
@@ -17,7 +16,7 @@ from markupsafe import Markup, escape
 from airflow_provider_predictions.api.wording import counted
 from airflow_provider_predictions.report.charts import colours, ticks
 from airflow_provider_predictions.report.measures import MEASURES, Format
-from airflow_provider_predictions.report.summary import Change, Content, History, Summary, Table, Target
+from airflow_provider_predictions.report.summary import Content, History, Summary, Table, Target
 from airflow_provider_predictions.report.window import in_words, in_zone
 from airflow_provider_predictions.report.words import change, clean, digits, number
 
@@ -42,6 +41,8 @@ CARDS = (
 """The first six that are known have a card. A measure with a target always has one."""
 COMPARED = {"p95_seconds": "mean_seconds"}
 """Measures whose change is judged by another measure."""
+FORMATS: dict[str, Format] = {"confidence": "share", "age_seconds": "seconds"}
+"""Those of columns that are no measures, nor counts."""
 SENTENCES = {"message", "reason", "detail"}
 """Columns that hold sentences."""
 
@@ -100,7 +101,7 @@ def _fill(template: str, content: Content) -> str:
 
 def clip(text: object, longest: int = MAX_CELL) -> str:
     """Shorten a text, and replace characters that would change the text around it."""
-    words = str(clean(str(text)))
+    words = str(clean("" if text is None else str(text)))
     return (words if len(words) <= longest else f"{words[: longest - 1]}…") or "none"
 
 
@@ -125,13 +126,7 @@ def say(name: str, value: float | None, more: int = 0, currency: str | None = No
 
     :param more: digits than usual.
     """
-    form: Format = "count"
-    if name in MEASURES:
-        form = MEASURES[name].format
-    elif "share" in name or "confidence" in name:
-        form = "share"
-    elif "seconds" in name:
-        form = "seconds"
+    form = MEASURES[name].format if name in MEASURES else FORMATS.get(name, "count")
     return number(form, value, currency, more)
 
 
@@ -182,8 +177,12 @@ def _card(name: str, values: History, summary: Summary) -> dict[str, Any]:
     targets = [one for one in summary["targets"] if (one["measure"], one["group"]) == (name, None)]
     bounds = [bound for one in targets for bound in (one["max"], one["min"]) if bound is not None]
     known = [value for value in values["history"] if value is not None]
-    delta = change(measure.format, now, before)
-    tone = "" if delta == "unchanged" else _tone(name, values, summary["changes"])
+    delta, compared = change(measure.format, now, before), (name, COMPARED.get(name, name))
+    # A change has a colour if a reader sees it, and a group changed by more than chance.
+    alike = [one for one in summary["changes"] if one["measure"] in compared]
+    tones = {MEASURES[one["measure"]].tone(one["now"], one["before"]) for one in alike}
+    tone = "" if delta == "unchanged" else measure.tone(now, before)
+    tone = tone if tone in tones else ""
     told = partial(say, name, currency=summary["currency"])
     is_blamed = (verdict["state"], verdict["measure"]) == ("look", name)
     is_missed = any(target["state"] == "missed" for target in targets)
@@ -200,17 +199,6 @@ def _card(name: str, values: History, summary: Summary) -> dict[str, Any]:
         "spoken": ", ".join(map(told, values["history"])),
         "line": bounds[0] if bounds else None,
     }
-
-
-def _tone(name: str, values: History, changes: Sequence[Change]) -> str:
-    """Whether a number got better or worse, provided that a group changed by more than chance."""
-    now, before, better = values["now"], values["before"], MEASURES[name].better
-    if now is None or before is None or now == before or better == "none":
-        return ""
-    rose, compared = now > before, {name, COMPARED.get(name, name)}
-    if not any(one["measure"] in compared and (one["now"] > one["before"]) == rose for one in changes):
-        return ""
-    return "good" if rose == (better == "up") else "bad"
 
 
 def _detail(name: str, summary: Summary) -> str:
@@ -231,21 +219,22 @@ def failing(content: Content) -> list[dict[str, Any]]:
     """
     summary = content.summary
     table = next(one for one in content.tables if one.name == "by_group")
-    rose = [one for one in summary["changes"] if one["now"] > one["before"]]
     missed = [one for one in summary["targets"] if one["state"] == "missed"]
-    worse = {one["group"] for one in (*rose, *missed) if one["measure"] in FAILURES} - {None}
+    rose = [one for one in summary["changes"] if one["now"] > one["before"]]
+    worse = {one["group"] for one in (*missed, *rose) if one["measure"] in FAILURES} - {None}
     first, found = summary["verdict"]["group"], []
     for row in (dict(zip(table.columns, row, strict=True)) for row in table.rows):
         if failed := row["failed"]:
             name, succeeded = clean(row["group"]), row["succeeded"]
             share = summary["groups"].get(name, {}).get("failed_share")
-            one = {
-                "group": "none" if name is None else clip(name),
-                "failed": failed,
-                "finished": None if succeeded is None else failed + succeeded,
-                "now": row["failed_share"],
-                "before": share and share["before"],
-                "is_bad": name in worse,
-            }
-            found.append((first is None or name is None or clip(name) != clip(first), -failed, one))
-    return [one for *_, one in sorted(found, key=itemgetter(0, 1))]
+            found.append(
+                {
+                    "group": name,
+                    "failed": failed,
+                    "finished": None if succeeded is None else failed + succeeded,
+                    "now": row["failed_share"],
+                    "before": share and share["before"],
+                    "is_bad": name in worse,
+                }
+            )
+    return sorted(found, key=lambda one: (first is None or one["group"] != first, -one["failed"]))
