@@ -19,7 +19,7 @@ from airflow_provider_predictions.report.words import listed
 
 @dataclass(frozen=True)
 class Sources:
-    """The landings of a report, and which periods they cover."""
+    """The landings of a report in the order of their commits, and which periods they cover."""
 
     landings: Sequence[Landed]
     window: Window
@@ -32,16 +32,15 @@ class Sources:
     @property
     def left_out(self) -> list[tuple[str, int, str]]:
         """What is not read: the reason, the number of records, and the path they are under."""
-        unread = Counter[tuple[str, str]]()
-        found = []
+        found = Counter[tuple[str, str]]()
         for landed in self.landings:
             if outside := landed.outside(self.window):
                 reason = f"in landings of {outside} predictions only, which were not read"
-                unread[reason, str(landed.root)] += landed.manifest["count"]
+                found[reason, str(landed.root)] += landed.manifest["count"]
             else:
-                rejected = landed.manifest["rejected_reasons"].items()
-                found += [(f"rows that are no records: {why}", n, str(landed.path)) for why, n in rejected]
-        return [*found, *((reason, count, root) for (reason, root), count in unread.items())]
+                for why, count in landed.manifest["rejected_reasons"].items():
+                    found[f"rows that are no records: {why}", str(landed.path)] += count
+        return [(reason, count, place) for (reason, place), count in found.items()]
 
     @cached_property
     def services(self) -> list[str]:
@@ -79,11 +78,7 @@ class Sources:
     @cached_property
     def ended(self) -> dict[str, datetime]:
         """The newest commit of each service whose landings end before the period does."""
-        newest: dict[str, datetime] = {}
-        for landed in self.landings:
-            if landed.committed:
-                service = landed.manifest["service"]
-                newest[service] = max(landed.committed, newest.get(service, landed.committed))
+        newest = {one.manifest["service"]: one.committed for one in self.landings if one.committed}
         return {service: moment for service, moment in newest.items() if moment < self.window.end}
 
     @cached_property

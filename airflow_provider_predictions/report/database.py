@@ -19,7 +19,7 @@ from airflow_provider_predictions.api.models import as_time
 from airflow_provider_predictions.report.loading import Loader
 from airflow_provider_predictions.report.measures import MEASURES, Measure
 from airflow_provider_predictions.report.source import Landed
-from airflow_provider_predictions.report.sql import amounts_of, moment, quoted, statements, text
+from airflow_provider_predictions.report.sql import amounts_of, moments, quoted, statements, text
 from airflow_provider_predictions.report.summary import Change, Table
 from airflow_provider_predictions.report.window import Window, in_zone
 
@@ -52,14 +52,15 @@ class Database:
             "as_microseconds", _microseconds, ["VARCHAR"], "BIGINT", null_handling=_GETS_NULL
         )
         self._db.create_function("day_of", self._day, ["BIGINT"], "VARCHAR")
-        starts = ", ".join(map(moment, window.starts))
         self._db.execute(f"""
             SET autoinstall_known_extensions = false; SET autoload_known_extensions = false;
             SET threads = 2; SET memory_limit = '{MEMORY}'; SET TimeZone = 'UTC';
             SET temp_directory = {text(directory / "spilled")};
             SET VARIABLE price = {"NULL" if price is None else price}::DOUBLE;
             SET VARIABLE longest_message = {MAX_MESSAGE_LENGTH};
-            SET VARIABLE starts = [{starts}]; SET VARIABLE "end" = {moment(window.end)};
+            SET VARIABLE starts = {moments(window.starts)};
+            SET VARIABLE buckets = {moments(bucket.start for bucket in window.buckets)};
+            SET VARIABLE "end" = {moments([window.end])}[1];
         """)
         self._db.execute(statements("engine"))
         self._fill("bucket", [(number, bucket.label) for number, bucket in enumerate(window.buckets)])
@@ -76,7 +77,7 @@ class Database:
         :param group_by: the path of a member to group by; None for the domain or the model.
         :raises DamagedLandingError: if a part is not what the manifest says.
         """
-        Loader(self._db, self.window, self.directory, group_by).load(landings)
+        Loader(self._db, self.directory, group_by).load(landings)
         self._db.execute(statements("keep"))
 
     def leave_out(self, left_out: Sequence[tuple[str, int, str]]) -> None:

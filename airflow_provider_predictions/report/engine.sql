@@ -41,6 +41,10 @@ CREATE MACRO iso(moment) AS strftime(timezone('UTC', moment), '%Y-%m-%dT%H:%M:%S
 -- Parquet holds a time in another form than it was sent in.
 CREATE MACRO moment_of(text) AS coalesce(replace(
     strftime(timezone('UTC', instant(text)), '%Y-%m-%dT%H:%M:%S.%fZ'), '.000000Z', 'Z'), text);
+CREATE MACRO age_of(moment) AS CASE WHEN moment < getvariable('end')
+    THEN list_position(list_transform(getvariable('starts'), lambda start: moment >= start), true) - 1 END;
+CREATE MACRO bucket_of(moment) AS CASE WHEN moment < getvariable('end') AND moment >= getvariable('starts')[1]
+    THEN len(list_filter(getvariable('buckets'), lambda start: start <= moment)) - 1 END;
 CREATE MACRO end_of(age) AS
     CASE age WHEN 0 THEN getvariable('end') ELSE list_extract(getvariable('starts'), age) END;
 

@@ -14,14 +14,12 @@ from airflow_provider_predictions.api.limits import MAX_RECORD_BYTES
 from airflow_provider_predictions.report.source import Landed
 from airflow_provider_predictions.report.sql import (
     json_source,
-    latest,
     parquet_source,
     pointer,
     quoted,
     statements,
 )
 from airflow_provider_predictions.report.subjects import SUBJECTS, Subject
-from airflow_provider_predictions.report.window import Window
 from airflow_provider_predictions.storage.manifest import PartFacts
 
 LONGEST_RECORDS = (16 << 20, MAX_RECORD_BYTES)
@@ -38,16 +36,11 @@ class Loader:
     :param group_by: the path of a member to group by; None for the domain or the model.
     """
 
-    def __init__(
-        self, db: duckdb.DuckDBPyConnection, window: Window, directory: Path, group_by: str | None
-    ) -> None:
+    def __init__(self, db: duckdb.DuckDBPyConnection, directory: Path, group_by: str | None) -> None:
         self.directory = directory / "parts"
         self.group_by = group_by.split(".") if group_by else []
         self._db = db
         self._read = 0  # parts, so far
-        ages, buckets = enumerate(window.starts), reversed(list(enumerate(window.buckets)))
-        self._age = latest(window.end, [(start, age) for age, start in ages])
-        self._bucket = latest(window.end, [(bucket.start, number) for number, bucket in buckets])
 
     def load(self, landings: Iterable[Landed]) -> None:
         """Read the parts of landings, those of each service in their order.
@@ -131,7 +124,7 @@ class Loader:
                 self._db.execute(f"""INSERT INTO record BY NAME SELECT *, '{service}' AS service,
                     CASE WHEN status IN ('failed', 'cancelled') THEN status
                     WHEN status IN ({terminal}) THEN 'succeeded' ELSE 'waiting' END AS state,
-                    {self._age} AS age, {self._bucket} AS bucket FROM {service}_record()""")
+                    age_of(created) AS age, bucket_of(created) AS bucket FROM {service}_record()""")
                 return
             except duckdb.InvalidInputException as error:
                 if "maximum_object_size" not in str(error):

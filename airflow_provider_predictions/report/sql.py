@@ -40,15 +40,9 @@ def exactly(files: Sequence[Path]) -> str:
     return "[" + ", ".join(text(re.sub(r"[*?\[]", r"[\g<0>]", str(file))) for file in files) + "]"
 
 
-def moment(time: datetime) -> str:
-    """Write a moment in SQL."""
-    return f"TIMESTAMPTZ '{time.isoformat()}'"
-
-
-def latest(end: datetime, cuts: Sequence[tuple[datetime, int]]) -> str:
-    """SQL for the number of the first of these moments, the newest first, that is not after ``created``."""
-    found = " ".join(f"WHEN created >= {moment(start)} THEN {number}" for start, number in cuts)
-    return f"CASE WHEN created >= {moment(end)} THEN NULL {found} END"
+def moments(times: Iterable[datetime]) -> str:
+    """Write moments as a list of SQL."""
+    return "[" + ", ".join(f"TIMESTAMPTZ '{time.isoformat()}'" for time in times) + "]"
 
 
 def pointer(*names: str) -> str:
