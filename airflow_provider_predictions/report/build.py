@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -30,18 +31,12 @@ from airflow_provider_predictions.report.window import Window
 from airflow_provider_predictions.report.words import change, clean, listed, number
 
 PAGE, SUMMARY = "report.html", "summary.json"
-MAX_ROWS = 50
-"""Rows of a table that the page gets."""
 MAX_CHANGES = 10
 """The most changes in the summary."""
 
 
 def build(
-    landings: Sequence[Landed],
-    window: Window,
-    directory: Path,
-    workspace: Path,
-    options: Options,
+    landings: Sequence[Landed], window: Window, directory: Path, workspace: Path, options: Options
 ) -> Content:
     """Write the files of a report: the page, a CSV for each table, and the summary.
 
@@ -52,10 +47,9 @@ def build(
     """
     sources = Sources(landings, window)
     measures = measures_of(sources.services, priced=options.price_per_credit is not None)
-    with Database(sources.services, window, workspace, options.price_per_credit) as database:
-        database.leave_out(sources.left_out)
-        database.load(sources.read, options.group_by)
-        tables = database.tables(measures, sources.missing, MAX_ROWS, directory)
+    with closing(Database(sources, workspace, options.price_per_credit)) as database:
+        database.load(options.group_by)
+        tables = database.tables(measures, directory)
         summary = _summary(sources, database, measures, options)
     content = Content(
         summary, window, tables, _group_word(sources, options), len(landings), datetime.now(UTC), options

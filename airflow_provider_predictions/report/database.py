@@ -10,42 +10,37 @@ from itertools import groupby
 from operator import attrgetter
 from pathlib import Path
 from string import Template
-from typing import Any, Self
+from typing import Any
 
 import duckdb
 
 from airflow_provider_predictions.api.limits import MAX_MESSAGE_LENGTH
 from airflow_provider_predictions.api.models import as_time
+from airflow_provider_predictions.report.coverage import Sources
 from airflow_provider_predictions.report.loading import Loader
 from airflow_provider_predictions.report.measures import MEASURES, Measure
-from airflow_provider_predictions.report.source import Landed
 from airflow_provider_predictions.report.sql import amounts_of, moments, quoted, statements, text
 from airflow_provider_predictions.report.summary import Change, Table
-from airflow_provider_predictions.report.window import Window, in_zone
+from airflow_provider_predictions.report.window import in_zone
 
 MEMORY = "600MB"
 """What DuckDB keeps in memory; what is more goes to files."""
+MAX_ROWS = 50
+"""Rows of a table that the page gets."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _GETS_NULL: Any = "special"
 
 
 class Database:
-    """The records of a report in DuckDB. A context manager.
+    """The records of a report in DuckDB.
 
-    :param services: the services of the landings.
-    :param directory: where its files are.
+    :param directory: an empty one for its files.
     :param price: of a credit; None if none is given.
     """
 
-    def __init__(
-        self,
-        services: Collection[str],
-        window: Window,
-        directory: Path,
-        price: float | None = None,
-    ) -> None:
-        self.services = services
-        self.window = window
+    def __init__(self, sources: Sources, directory: Path, price: float | None) -> None:
+        self.sources = sources
+        self.window = window = sources.window
         self.directory = directory
         self._db = duckdb.connect()
         self._db.create_function(
@@ -65,24 +60,18 @@ class Database:
         self._db.execute(statements("engine"))
         self._fill("bucket", [(number, bucket.label) for number, bucket in enumerate(window.buckets)])
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
         self._db.close()
 
-    def load(self, landings: Iterable[Landed], group_by: str | None = None) -> None:
-        """Read the parts of landings, in their order, and keep the latest record of each prediction.
+    def load(self, group_by: str | None) -> None:
+        """Read the parts of the landings, in their order, and keep the latest record of each prediction.
 
         :param group_by: the path of a member to group by; None for the domain or the model.
         :raises DamagedLandingError: if a part is not what the manifest says.
         """
-        Loader(self._db, self.directory, group_by).load(landings)
+        self._fill("left_out_of", self.sources.left_out)
+        Loader(self._db, self.directory, group_by).load(self.sources.read)
         self._db.execute(statements("keep"))
-
-    def leave_out(self, left_out: Sequence[tuple[str, int, str]]) -> None:
-        """Add to what the report leaves out: reasons, counts and details."""
-        self._fill("left_out_of", left_out)
 
     def measured(
         self, measures: Iterable[Measure], groups: Collection[str] | None = None
@@ -120,15 +109,9 @@ class Database:
             for measure, group, now, before, score in self._db.execute(f"FROM {view}").fetchall()
         ]
 
-    def tables(
-        self, measures: Sequence[Measure], missing: Sequence[Collection[str]], most: int, directory: Path
-    ) -> list[Table]:
-        """Create the tables of the report, and write each as CSV.
-
-        :param missing: for each age, the states that the landings left out in whole or in part.
-        :param most: rows to read of each.
-        :param directory: where the CSVs are written.
-        """
+    def tables(self, measures: Sequence[Measure], directory: Path) -> list[Table]:
+        """Create the tables of the report, and write each as CSV to a directory."""
+        missing = self.sources.missing
         columns = {
             table: ", ".join(
                 f"{measure.aggregate if measure.is_known(missing[0]) else 'NULL::DOUBLE'} AS {measure.name}"
@@ -145,17 +128,20 @@ class Database:
         ).fetchall()
         found = []
         for name, comment in views:
-            given = {"services": self.services, "state": None, **json.loads(comment)}
+            given = {"services": self.sources.services, "state": None, **json.loads(comment)}
             is_known = given.pop("state") not in missing[0]
-            if {*given.pop("services")} & {*self.services}:
-                found.append(self._table(name, most, directory, is_known=is_known, **given))
+            if {*given.pop("services")} & {*self.sources.services}:
+                found.append(self._table(name, directory, is_known=is_known, **given))
         return found
 
-    def _table(self, name: str, most: int, directory: Path, *, amount: str = "", **given: Any) -> Table:
+    def _table(self, name: str, directory: Path, *, amount: str = "", **given: Any) -> Table:
         shown = f"shown_{name}"
         described = self._db.execute(f"DESCRIBE {name}").fetchall()
         columns = [column for column, *_ in described]
-        self._db.execute(f"CREATE TABLE {shown} AS SELECT row_number() OVER () AS row, * FROM {name}")
+        created = self._db.execute(
+            f"CREATE TABLE {shown} AS SELECT row_number() OVER () AS row, * FROM {name}"
+        )
+        (count,) = created.fetchone() or (0,)
         # A spreadsheet executes some texts, and splits those without quotes where it separates by semicolons.
         texts = [quoted(column) for column, kind, *_ in described if kind == "VARCHAR"]
         safe = ", ".join(f"plain({column}) AS {column}" for column in texts)
@@ -163,8 +149,8 @@ class Database:
             f"""COPY (SELECT * EXCLUDE (row) REPLACE ({safe}) FROM {shown} ORDER BY row)
             TO {text(directory / f"{name}.csv")} (FORMAT csv, HEADER, FORCE_QUOTE ({", ".join(texts)}))"""
         )
-        (count,) = self._db.execute(f"SELECT count(*) FROM {shown}").fetchone() or (0,)
-        rows = self._db.execute(f"SELECT * EXCLUDE (row) FROM {shown} ORDER BY row LIMIT {most}").fetchall()
+        first = f"SELECT * EXCLUDE (row) FROM {shown} ORDER BY row LIMIT {MAX_ROWS}"
+        rows = self._db.execute(first).fetchall()
         points = self._points(shown, columns[1], amount) if amount else {}
         return Table(name, columns=columns, rows=rows, count=count, amount=amount, points=points, **given)
 

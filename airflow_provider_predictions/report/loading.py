@@ -76,7 +76,11 @@ class Loader:
         texts = {**subject.members, **dict.fromkeys(subject.nested, "JSON")}
         is_typed = files[0].suffix != ".parquet" and root not in subject.nested
         self._insert(files, first, subject, root, subject.members if is_typed else texts)
-        if is_typed and subject.has_lists and self._is_doubtful(first):
+        has_lists = any(kind.endswith("[]") for kind in subject.members.values())
+        # Typed, what is odd is NULL: such records are read as JSON, to know their shape.
+        odd = f"""FROM record WHERE part >= {first}
+            AND (fields IS NULL AND state = 'succeeded' OR blanks > 0) LIMIT 1"""
+        if is_typed and has_lists and self._db.execute(odd).fetchone():
             self._db.execute(f"DELETE FROM record WHERE part >= {first}")
             self._insert(files, first, subject, root, texts)
         shutil.rmtree(self.directory)
@@ -86,14 +90,6 @@ class Loader:
         directory = self.directory / str(number)
         directory.mkdir(parents=True)
         return landed.fetch(facts, directory, "source")
-
-    def _is_doubtful(self, first: int) -> bool:
-        """Whether records must be read as JSON to know their shape: typed, what is odd is NULL."""
-        found = self._db.execute(
-            f"""FROM record WHERE part >= {first}
-            AND (fields IS NULL AND state = 'succeeded' OR blanks > 0) LIMIT 1"""
-        )
-        return found.fetchone() is not None
 
     def _insert(
         self, files: Sequence[Path], first: int, subject: Subject, root: str, members: Mapping[str, str]

@@ -32,11 +32,6 @@ class Subject:
         return {name for name, kind in self.members.items() if "(" in kind}
 
     @property
-    def has_lists(self) -> bool:
-        """Whether a member is a list."""
-        return any(kind.endswith("[]") for kind in self.members.values())
-
-    @property
     def states(self) -> dict[str, frozenset[str]]:
         """The statuses of each state that a report counts."""
         failed = frozenset({"failed"})
@@ -44,34 +39,19 @@ class Subject:
         return {"succeeded": succeeded, "failed": failed, "waiting": self.service.waiting_statuses}
 
 
-def _members(texts: str, objects: str, **nested: str) -> dict[str, str]:
-    return dict.fromkeys(texts.split(), "VARCHAR") | dict.fromkeys(objects.split(), "JSON") | nested
-
-
+_USAGE = "STRUCT(credits_used VARCHAR, elements_processed VARCHAR, element_type VARCHAR, message JSON)"
 _FIELD = "STRUCT(label VARCHAR, value {}, confidence VARCHAR, warnings JSON, errors JSON)[]"
+_CRADL = "predictionId status createdTime updatedTime modelId documentId inferenceTime fileUrl"
 SUBJECTS = {
-    subject.service.name: subject
-    for subject in (
-        Subject(
-            VlmRun,
-            "domain",
-            "domain",
-            _members(
-                "id status created_at completed_at domain",
-                "message error",
-                usage="STRUCT(credits_used VARCHAR, elements_processed VARCHAR, element_type VARCHAR, "
-                "message JSON)",
-            ),
-        ),
-        Subject(
-            Cradl,
-            "model",
-            "modelId",
-            _members(
-                "predictionId status createdTime updatedTime modelId documentId inferenceTime fileUrl",
-                "error errors warnings",
-                predictions=_FIELD.format(_FIELD.format("JSON") + "[]"),
-            ),
-        ),
-    )
+    "vlmrun": Subject(
+        *(VlmRun, "domain", "domain"),
+        dict.fromkeys(("id", "status", "created_at", "completed_at", "domain"), "VARCHAR")
+        | {"message": "JSON", "error": "JSON", "usage": _USAGE},
+    ),
+    "cradl": Subject(
+        *(Cradl, "model", "modelId"),
+        dict.fromkeys(_CRADL.split(), "VARCHAR")
+        | {"error": "JSON", "errors": "JSON", "warnings": "JSON"}
+        | {"predictions": _FIELD.format(_FIELD.format("JSON") + "[]")},
+    ),
 }
