@@ -19,7 +19,7 @@ from airflow_provider_predictions.api.models import as_time
 from airflow_provider_predictions.report.coverage import Sources
 from airflow_provider_predictions.report.loading import Loader
 from airflow_provider_predictions.report.measures import MEASURES, Measure
-from airflow_provider_predictions.report.sql import amounts_of, moments, quoted, statements, text
+from airflow_provider_predictions.report.sql import moments, quoted, statements, text
 from airflow_provider_predictions.report.summary import Change, Table
 from airflow_provider_predictions.report.window import in_zone
 
@@ -121,7 +121,7 @@ class Database:
             for table in ("record", "field")
         }
         either = {*missing[0], *missing[1]}
-        amounts = amounts_of([one for one in measures if one.kind and one.is_known(either)])
+        amounts = _amounts([one for one in measures if one.kind and one.is_known(either)])
         self._db.execute(Template(statements("tables")).substitute(columns, amounts=amounts))
         views = self._db.execute(
             "SELECT view_name, comment FROM duckdb_views() WHERE comment IS NOT NULL ORDER BY view_oid"
@@ -190,3 +190,17 @@ class Database:
 def _microseconds(given: str | None) -> int | None:
     time = as_time(given)
     return None if time is None else (time - _EPOCH) // timedelta(microseconds=1)
+
+
+def _amounts(measures: Iterable[Measure]) -> str:
+    """Count, sum and sum of squares of each measure, by group and period."""
+    found = []
+    for table, of_table in groupby(measures, attrgetter("table")):
+        amounts = ", ".join(
+            f"{{measure: '{one.name}', kind: '{one.kind}', amounts: {one.amounts}}}" for one in of_table
+        )
+        found.append(
+            f"""SELECT unnest([{amounts}], recursive := true), "group", age FROM {table}
+            WHERE age <= 1 GROUP BY "group", age"""
+        )
+    return " UNION ALL ".join(found)

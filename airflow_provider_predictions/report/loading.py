@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,13 +13,7 @@ import duckdb
 from airflow_provider_predictions.api.errors import ConfigurationError, DamagedLandingError
 from airflow_provider_predictions.api.limits import MAX_RECORD_BYTES
 from airflow_provider_predictions.report.source import Landed
-from airflow_provider_predictions.report.sql import (
-    json_source,
-    parquet_source,
-    pointer,
-    quoted,
-    statements,
-)
+from airflow_provider_predictions.report.sql import quoted, statements, text
 from airflow_provider_predictions.report.subjects import SUBJECTS, Subject
 from airflow_provider_predictions.storage.manifest import PartFacts
 
@@ -111,7 +106,7 @@ class Loader:
         terminal = str(sorted(subject.service.terminal_statuses))[1:-1]
         for size in LONGEST_RECORDS:
             is_parquet = files[0].suffix == ".parquet"
-            source = parquet_source(files, subject, read) if is_parquet else json_source(files, read, size)
+            source = _parquet_source(files, subject, read) if is_parquet else _json_source(files, read, size)
             try:
                 self._db.execute(f"""CREATE OR REPLACE TEMP VIEW raw AS SELECT file_index + {first} AS part,
                     {", ".join(columns)}, {self._group(root, read, subject)} AS "group", {empty} AS is_unread,
@@ -138,7 +133,7 @@ class Loader:
         below = self.group_by[1:]
         if members[root] == "VARCHAR":
             return "NULL" if below else f"moment_of({quoted(root)})" if root in times else quoted(root)
-        return f"json_extract_string({quoted(root)}, {pointer(*below)})"
+        return f"json_extract_string({quoted(root)}, {_pointer(*below)})"
 
 
 def _batches(landings: Iterable[Landed]) -> Iterator[list[Part]]:
@@ -155,3 +150,42 @@ def _batches(landings: Iterable[Landed]) -> Iterator[list[Part]]:
             rows, size = rows + facts["count"], size + facts["bytes"]
     if parts:
         yield parts
+
+
+def _pointer(*names: str) -> str:
+    """SQL for the place of a member in JSON."""
+    return text("".join(f"/{name.replace('~', '~0').replace('/', '~1')}" for name in names))
+
+
+def _json_source(files: Sequence[Path], members: Mapping[str, str], longest: int) -> str:
+    """Select the members of records from parts in JSON Lines.
+
+    :param longest: bytes of the longest record.
+    """
+    columns = ", ".join(f"{quoted(name)}: '{kind}'" for name, kind in members.items())
+    return (
+        f"read_json({_exactly(files)}, hive_partitioning = false, format = 'newline_delimited', "
+        f"ignore_errors = true, maximum_object_size = {longest}, columns = {{{columns}}})"
+    )
+
+
+def _parquet_source(files: Sequence[Path], subject: Subject, members: Mapping[str, str]) -> str:
+    """Select the members of records from Parquet parts. Those without a column are in ``other``."""
+    columns = {column.name: column.kind for column in subject.service.columns}
+    texts = [name for name, kind in columns.items() if kind == "json" and name in members]
+    whole = " AND ".join(
+        f"({quoted(name)} IS NULL OR json_valid({quoted(name)}))" for name in [*texts, "other"]
+    )
+    found = ["file_index"]
+    for name, kind in members.items():
+        other = f"other->{'>' if kind == 'VARCHAR' else ''}{_pointer(name)}"
+        own = f"to_json({quoted(name)})" if columns.get(name) != "json" and kind == "JSON" else ""
+        own = own or f"{quoted(name)}::{kind}"
+        given = f"coalesce({own}, {other})" if name in columns else other
+        found.append(f"CASE WHEN {whole} THEN {given} END AS {quoted(name)}")
+    return f"(SELECT {', '.join(found)} FROM read_parquet({_exactly(files)}, hive_partitioning = false))"
+
+
+def _exactly(files: Sequence[Path]) -> str:
+    """Quote paths for SQL so that DuckDB reads no character as a pattern."""
+    return "[" + ", ".join(text(re.sub(r"[*?\[]", r"[\g<0>]", str(file))) for file in files) + "]"

@@ -10,9 +10,8 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_predictions.report.charts import colours, ticks
 from airflow_provider_predictions.report.measures import MEASURES, measures_of
-from airflow_provider_predictions.report.page import clip, link, mail, place, render
+from airflow_provider_predictions.report.page import clip, colours, link, mail, place, render, ticks
 from airflow_provider_predictions.report.summary import Content, Options, Table
 from airflow_provider_predictions.report.window import make_window
 from airflow_provider_predictions.report.words import change, number
