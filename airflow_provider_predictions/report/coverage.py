@@ -58,7 +58,6 @@ class Sources:
 
     @property
     def titles(self) -> list[str]:
-        """The names of the services."""
         return [SUBJECTS[service].service.title for service in self.services]
 
     @cached_property

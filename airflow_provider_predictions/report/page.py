@@ -52,7 +52,6 @@ GROUPS = tuple(f"s{number}" for number in range(8))
 
 
 def render(content: Content) -> str:
-    """Render the page."""
     return _fill("page.html.j2", content)
 
 
@@ -79,14 +78,10 @@ def _fill(template: str, content: Content) -> str:
     summary, window = content.summary, content.window
     return _template(template).render(
         content=content,
-        options=content.options,
         summary=summary,
-        verdict=summary["verdict"],
         tables={table.name: table for table in content.tables},
         cards=cards(summary),
         failing=failing(content),
-        changes=[one for one in summary["changes"] if one["measure"] not in FAILURES],
-        period=window.title,
         compared=in_words(window.before, window.start, window.zone),
         made=f"{in_zone(content.made, window.zone):%Y-%m-%d %H:%M}",
         say=partial(say, currency=summary["currency"]),
@@ -94,7 +89,6 @@ def _fill(template: str, content: Content) -> str:
         link=partial(link, content.options.prediction_url),
         colours=colours,
         ticks=ticks,
-        labels=window.buckets,
         shown=shown,
         change=change,
         counted=counted,
@@ -139,11 +133,7 @@ def cell(content: Content, name: str, value: Any) -> str:
     if value is None or isinstance(value, int | float):
         return say(name, value, currency=content.summary["currency"])
     if name == "created":
-        try:
-            moment = in_zone(datetime.fromisoformat(value), content.window.zone)
-        except ValueError:
-            return clip(value)
-        return f"{moment.day} {moment:%b %Y %H:%M}"
+        return f"{in_zone(datetime.fromisoformat(value), content.window.zone):%-d %b %Y %H:%M}"
     return clip(value, MAX_MESSAGE if name in SENTENCES else MAX_CELL)
 
 

@@ -63,7 +63,6 @@ class Window:
 
     @property
     def start(self) -> datetime:
-        """The first moment."""
         return self.starts[0]
 
     @property
@@ -73,7 +72,6 @@ class Window:
 
     @property
     def title(self) -> str:
-        """The period in words."""
         return in_words(self.start, self.end, self.zone)
 
     @cached_property
