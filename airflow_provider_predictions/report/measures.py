@@ -41,11 +41,6 @@ class Measure:
     amounts: str = ""
 
     @property
-    def phrase(self) -> str:
-        """The words, within a sentence."""
-        return "failures" if self.name == "failed_share" else self.words[0].lower() + self.words[1:]
-
-    @property
     def of_nothing(self) -> float | None:
         """Its value where there are no rows."""
         return None if self.format in ("share", "seconds") else 0

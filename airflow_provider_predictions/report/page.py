@@ -51,13 +51,9 @@ WAITING = ("idle", "s7", "s1", "s5")
 GROUPS = tuple(f"s{number}" for number in range(8))
 
 
-def render(content: Content) -> str:
-    return _fill("page.html.j2", content)
-
-
 def mail(content: Content) -> str:
     """Render the body of a mail. It has no style sheet and no drawing, and a few kilobytes."""
-    return _fill("mail.html.j2", content)
+    return render(content, "mail.html.j2")
 
 
 @cache
@@ -74,7 +70,8 @@ def _template(name: str) -> jinja2.Template:
     return environment.get_template(name)
 
 
-def _fill(template: str, content: Content) -> str:
+def render(content: Content, template: str = "page.html.j2") -> str:
+    """Render the page, or another template of the same content."""
     summary, window = content.summary, content.window
     return _template(template).render(
         content=content,

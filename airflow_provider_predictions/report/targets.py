@@ -82,7 +82,8 @@ def verdict(
     came = number(measure.format, found["now"], currency, more)
     if known and known["before"] is not None:
         came = f"{number(measure.format, known['before'], currency, more)} to {came}"
-    text = f"Look at {clean(group)[:LONGEST]}: {measure.phrase}" if group else f"Look at {measure.phrase}:"
+    words = "failures" if measure.name == "failed_share" else measure.words[0].lower() + measure.words[1:]
+    text = f"Look at {clean(group)[:LONGEST]}: {words}" if group else f"Look at {words}:"
     return {"state": "look", "text": f"{text} {came}.", "measure": measure.name, "group": clean(group)}
 
 

@@ -16,8 +16,8 @@ Period = Literal["day", "week", "month"] | Sequence[datetime | str]
 CALENDAR = ("day", "week", "month")
 MOST_PERIODS = 8
 """The number of periods that are shown, with this one."""
-MOST_HOURS, MOST_DAYS, MOST_WEEKS = 48, 62, 370
-"""Longer windows are cut into days, weeks (both in days) and months."""
+LONGEST = {"hour": timedelta(hours=48), "day": timedelta(days=62), "week": timedelta(days=370)}
+"""The longest window that is cut into such buckets. Longer ones are cut into months."""
 
 
 UNITS = {
@@ -78,11 +78,7 @@ class Window:
     def unit(self) -> str:
         """The length of a bucket: hour, day, week or month."""
         length = self.end - self.start
-        if length <= timedelta(hours=MOST_HOURS):
-            return "hour"
-        if length <= timedelta(days=MOST_DAYS):
-            return "day"
-        return "week" if length <= timedelta(days=MOST_WEEKS) else "month"
+        return next((unit for unit, longest in LONGEST.items() if length <= longest), "month")
 
     @cached_property
     def buckets(self) -> tuple[Bucket, ...]:
