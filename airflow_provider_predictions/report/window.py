@@ -18,17 +18,16 @@ MOST_PERIODS = 8
 """The number of periods that are shown, with this one."""
 LONGEST = {"hour": timedelta(hours=48), "day": timedelta(days=62), "week": timedelta(days=370)}
 """The longest window that is cut into such buckets. Longer ones are cut into months."""
-
-
 UNITS = {
     "hour": ("%m-%d %H:%M", "%-d %b %H:%M", "%H:%M", "%-d %b", "%-d %b"),
     "day": ("%Y-%m-%d", "%a %-d %b", "%-d", "%-d %b", "%b"),
     "week": ("%Y-%m-%d", "Week of %-d %b %Y", "%-d %b", "%-d %b", "%-d %b"),
     "month": ("%Y-%m", "%B %Y", "%b", "%b %Y", "%Y"),
 }
-"""How a bucket is written: in the CSVs, in full, below the axis, and there where the next larger unit begins,
-which is the last."""
+"""How a bucket is written: in the CSVs, in full, below the axis, and where a
+larger unit begins. Last is that unit."""
 MAX_LABELS = 16
+"""The most labels below an axis."""
 
 
 @dataclass(frozen=True)
