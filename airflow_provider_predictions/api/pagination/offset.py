@@ -197,7 +197,9 @@ class OffsetPaginator(Paginator):
         is_new = page.duplicates < size - first
         # New rows in front may have shifted known rows into a response that the server capped.
         is_whole = not rows or rows.ids[0] == overlap.row_id or len(rows) < end.largest
-        is_end = end.is_at(rows, at.page_size, self.list_end, repeats=is_whole and not is_new)
+        # Where the newest rows do not come first, others may have come behind the end that was known.
+        known_end = self.list_end if at.seen.ordered else ""
+        is_end = end.is_at(rows, at.page_size, known_end, repeats=is_whole and not is_new)
         at.skip += max(0, size - self._shared_rows)
         overlap.step, overlap.row_id = end.size, rows.ids[size - 1] if rows else ""
         is_back = not self._shared_rows and not is_new and at.skip == overlap.left_at

@@ -73,6 +73,16 @@ def test_a_poll_of_a_list_whose_end_is_known_costs_its_pages(count: int, request
     assert len(listing.asked) == requests
 
 
+def test_what_comes_behind_the_end_that_an_earlier_poll_knew_is_read_where_the_newest_rows_come_last() -> None:
+    listing = Listing((Row(f"row{n}", n) for n in range(10)), cap=10)
+    first, second = (paginator_of(VLMRUN, page_size=50) for _ in range(2))
+    list(pages(first, listing))
+    listing.ever += [Row(f"row{n}", n) for n in range(10, 15)]
+    second.list_end = first.list_end
+
+    assert ids_of(pages(second, listing)) == [row.id for row in listing.rows]
+
+
 @pytest.mark.parametrize(("first", "last"), [(100, 209), (0, 109), (291, 401)])
 def test_one_row_a_page_is_read_through_a_window(first: int, last: int) -> None:
     listing = newest_first(400, cap=1)
