@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
 from airflow_provider_predictions.api.limits import MAX_WORD_LENGTH, MAX_WORDS
+
+UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+"""NUL, which PostgreSQL's JSONB refuses, and half of a surrogate pair, which Airflow's messages refuse."""
 
 
 class Log(Protocol):
@@ -33,6 +37,11 @@ def shown(word: str) -> str:
     text = "".join(letter if letter.isprintable() else " " for letter in word)
     text = " ".join(text.split())
     return text if len(text) <= MAX_WORD_LENGTH else f"{text[:MAX_WORD_LENGTH]}…"
+
+
+def storable(word: str) -> str:
+    """Make a word of a service fit into XCom and events. One event that does not fit stops a triggerer."""
+    return UNSTORABLE.sub("\ufffd", word)
 
 
 def listed(words: Iterable[str]) -> str:

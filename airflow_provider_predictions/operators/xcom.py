@@ -8,19 +8,18 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections import Counter
 from typing import Any
 
 from airflow_provider_predictions.api.json_slices import members, value
 from airflow_provider_predictions.api.limits import MAX_XCOM_DEPTH
+from airflow_provider_predictions.api.wording import UNSTORABLE
 
 REPLACED = "characters replaced by U+FFFD"
 NULLED = "numbers that are not finite replaced by null"
 SPELLED = "integers of more than 64 bits made text"
 WRITTEN = "values nested too deeply made text"
 _INTEGERS = range(-(2**63), 2**64)
-_NO_TEXT = re.compile("[\x00\ud800-\udfff]")
 
 
 def stored(record: bytes, changed: Counter[str]) -> dict[str, Any]:
@@ -49,7 +48,7 @@ def storable(value: Any, changed: Counter[str], levels: int = MAX_XCOM_DEPTH) ->
     :param levels: how many levels of nesting are left.
     """
     if isinstance(value, str):
-        value, count = _NO_TEXT.subn("\ufffd", value)
+        value, count = UNSTORABLE.subn("\ufffd", value)
         changed[REPLACED] += count
     elif isinstance(value, dict | list) and not levels:
         changed[WRITTEN] += 1

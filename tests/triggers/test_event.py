@@ -17,9 +17,11 @@ from airflow_provider_predictions.triggers.event import PredictionsEventTrigger
 from airflow_provider_predictions.triggers.poller import Poller
 from tests.compat import kill
 from tests.conftest import moving
+from tests.contract.answers import Listing
 from tests.faults import Fault
 from tests.given import DONE, WATCH
 from tests.triggers.watching import INTERVAL, Store, ids_of
+from tests.wire import in_front
 
 pytestmark = pytest.mark.usefixtures("simulated_time", "has_watchers")
 
@@ -86,6 +88,21 @@ def test_a_temporarily_missing_connection_does_not_end_the_watch(
     id_ = moving(record_store, DONE[service_name], 0)
 
     assert ids_of(watched(4, store, between=lambda: monkeypatch.setenv(name, value))) == [id_]
+
+
+def test_an_id_that_airflow_cannot_send_does_not_stop_the_triggerer(
+    connections, service_name: str, store: Store, watched
+) -> None:
+    rows: list[bytes] = []
+    id_ = {"vlmrun": "id", "cradl": "predictionId"}[service_name]
+    row = json.dumps({id_: "half \ud800", "status": DONE[service_name]}).encode()
+
+    with in_front(connections, lambda app: Listing(service_name, rows, app)):
+        told = watched(4, store, between=lambda: rows.append(row))
+
+    assert ids_of(told) == ["half \ufffd"]
+    assert "half" in str(store.values)
+    assert r"\ud800" not in str(store.values)
 
 
 def test_watchers_of_one_connection_share_their_polls(

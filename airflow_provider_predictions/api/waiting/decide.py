@@ -17,7 +17,7 @@ from airflow_provider_predictions.api.models import Prediction
 from airflow_provider_predictions.api.observed import unmatched_filters
 from airflow_provider_predictions.api.page import Observed, Page
 from airflow_provider_predictions.api.service import Service
-from airflow_provider_predictions.api.wording import counted, counts
+from airflow_provider_predictions.api.wording import counted, counts, storable
 
 State = Literal["waiting", "done", "failed"]
 ADVICE = "The statuses of fail_on fail the task; with fail_on=() they do not"
@@ -170,11 +170,13 @@ class Decision:
 
 def decide(tally: Tally, age: float) -> Decision:
     """Decide what a poll means for a wait that began ``age`` seconds ago."""
-    statuses = dict(sorted(tally.statuses.items()))
+    statuses: Counter[str] = Counter()
+    for status, number in sorted(tally.statuses.items()):
+        statuses[storable(status)] += number
     state, message = _failure(tally, age) or _progress(tally, statuses)
     documented = tally.service.terminal_statuses | tally.service.waiting_statuses
     unknown = tuple(s for s in statuses if s not in documented and not tally.wait.waiting_statuses)
-    return Decision(state, message, statuses, unknown, tally.observed.looked_at)
+    return Decision(state, message, dict(statuses), unknown, tally.observed.looked_at)
 
 
 def _failure(tally: Tally, age: float) -> tuple[State, str] | None:
@@ -182,7 +184,7 @@ def _failure(tally: Tally, age: float) -> tuple[State, str] | None:
     wait, title = tally.wait, tally.service.title
     if failed := sum(tally.statuses[status] for status in {*wait.fail_on}):
         names = "; ".join(
-            f"{', '.join(ids)} {'is' if len(ids) == 1 else 'are'} {what}"
+            f"{', '.join(map(storable, ids))} {'is' if len(ids) == 1 else 'are'} {what}"
             for what, ids in tally.failed.items()
         )
         count = f"{failed} of {tally.statuses.total()} predictions"

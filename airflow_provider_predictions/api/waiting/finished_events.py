@@ -22,6 +22,7 @@ from airflow_provider_predictions.api.page import Page
 from airflow_provider_predictions.api.service import Service
 from airflow_provider_predictions.api.state import Versioned
 from airflow_provider_predictions.api.waiting.decide import Tally, Wait
+from airflow_provider_predictions.api.wording import storable
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +46,9 @@ class Rows(Tally):
 
     def _chosen(self, page: Page) -> list[Prediction]:
         chosen = list(super()._chosen(page))
-        self.predictions += [msgspec.structs.replace(row, raw=b"") for row in chosen]
+        self.predictions += [
+            msgspec.structs.replace(row, id=storable(row.id), raw=b"") for row in chosen
+        ]
         return chosen
 
 

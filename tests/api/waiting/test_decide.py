@@ -55,6 +55,16 @@ def test_an_unknown_status_keeps_the_wait_going_and_is_named(service: Service[An
     assert (found.state, found.unknown) == ("waiting", ("archived",))
 
 
+@SERVICES
+def test_what_airflow_cannot_store_is_replaced_in_a_decision(service: Service[Any]) -> None:
+    page = records(service, **{"a": "failed", "half \ud800": "failed", "c": "new \udfff", "d": "new \x00"})
+    found = decision(page, service=service)
+
+    assert found.statuses == {"failed": 2, "new \ufffd": 2}
+    assert "half \ufffd" in found.message
+    str(found).encode()
+
+
 def test_with_waiting_statuses_no_status_is_unknown() -> None:
     found = decision(records(VLMRUN, a="archived"), waiting_statuses="running")
 
