@@ -204,6 +204,7 @@ class PredictionsSensor(PredictionsTask, BaseSensorOperator):
             tally.add(query.known)
             for page in client.pages(query):
                 tally.add(page)
+        tally.doubt = query.doubt_of(wait)
         if error := query.error_of(wait):
             raise error
         return tally

@@ -223,7 +223,7 @@ class Poller:
                 error if is_of_connection(error) else None
             )
         for tally in tallies.counted.values():
-            tally.clock = client.service_clock
+            tally.clock, tally.doubt = client.service_clock, query.doubt_of(tally.wait)
         self._tallies[name] = tallies
         return tallies.end(query.error_of), query.stopped_by
 

@@ -20,8 +20,10 @@ from airflow_provider_predictions.sandbox.store import RecordStore
 from airflow_provider_predictions.triggers.poller import Poller
 from tests.compat import deserialize, serialize
 from tests.conftest import ends_with, event_loop_free, moving, on_request
+from tests.contract.answers import Listing
 from tests.given import DONE, WAIT
 from tests.sensors.waiting import HOUR, INTERVAL, SOON, make
+from tests.wire import in_front
 
 pytestmark = pytest.mark.usefixtures("simulated_time")
 
@@ -40,6 +42,16 @@ def test_it_ends_when_nothing_is_unfinished(wait, record_store: RecordStore, ser
 
 def test_an_empty_list_has_nothing_to_wait_for(wait, record_store: RecordStore) -> None:
     assert wait() == {"statuses": {}, "count": 0, "looked_at": 0}
+
+
+def test_a_row_that_is_no_record_may_be_unfinished(wait, connections, service_name) -> None:
+    id_ = {"vlmrun": "id", "cradl": "predictionId"}[service_name]
+    rows = [json.dumps({id_: "a", "status": DONE[service_name]}).encode(), b"null"]
+
+    with in_front(connections, lambda app: Listing(service_name, rows, app)):
+        with pytest.raises(AirflowSensorTimeout):
+            wait()
+        assert wait(waiting_statuses=["pending"])["count"] == 1
 
 
 def test_a_wait_by_ids_ignores_other_unfinished_predictions(

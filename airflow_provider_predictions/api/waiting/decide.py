@@ -113,12 +113,18 @@ class Tally:
         """Counts of what the poll read, before filters."""
         self.missing = dict.fromkeys(wait.prediction_ids or ())
         """Ids that the poll has not found yet."""
+        self.unreadable = 0
+        """Rows of the list that are not records, so their statuses are not known."""
+        self.doubt = ""
+        """Why the poll may have missed a row of the list; empty if nothing says so."""
         self._filters = wait.list_filters(service)
 
     def add(self, page: Page) -> None:
         """Count the records of a page that belong to the wait."""
         if self._filters and not page.listed:
             return  # the list itself shows whether they match
+        if self._filters:
+            self.unreadable += len(page.rejected)
         chosen = self._chosen(page)
         self.observed.add(page.observed if self._filters else Observed.of(chosen), self.wait.words)
         for prediction in chosen:
@@ -139,7 +145,9 @@ class Tally:
 
     def repeats(self, before: Tally) -> bool:
         """Whether the poll found for the wait what the poll before found."""
-        is_same = self.statuses == before.statuses and self.observed == before.observed
+        is_same = (self.statuses, self.observed, self.unreadable, self.doubt) == (
+            before.statuses, before.observed, before.unreadable, before.doubt
+        )  # fmt: skip
         return is_same and self.lasts and before.lasts
 
     def _chosen(self, page: Page) -> Sequence[Prediction]:
@@ -209,7 +217,15 @@ def _progress(tally: Tally, statuses: dict[str, int]) -> tuple[State, str]:
         message += f"; {counted(len(tally.missing), 'id')} not known yet"
     if count < wait.min_predictions:
         message += f"; the wait needs {wait.min_predictions} (min_predictions)"
-    is_waiting = unfinished or tally.missing or count < wait.min_predictions
+    # With waiting_statuses, only these are waited for, and a row without a status has none of them.
+    unreadable = tally.unreadable if wait.waiting_statuses is None else 0
+    if unreadable:
+        message += f"; {counted(unreadable, 'row')} without a valid record may be unfinished"
+    if tally.doubt:
+        message += f"; predictions may be missing: {tally.doubt}"
+    is_waiting = (
+        unfinished or tally.missing or count < wait.min_predictions or unreadable or tally.doubt
+    )
     return "waiting" if is_waiting else "done", message
 
 

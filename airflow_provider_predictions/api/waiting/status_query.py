@@ -75,6 +75,8 @@ class StatusQuery:
         self._wanted = WantedIds(service, waits, self.history)
         self._lookups = SingleLookups()
         self._list_error: PredictionsError | None = None
+        self._doubt = ""
+        """Why the pass over the list may have missed a row."""
         self._asked_at = 0.0
         sizes = [int(size) for size in (wait.filters.get("page_size") for wait in waits) if size]
         by_filters = [found for found in (wait.list_filters(service) for wait in waits) if found]
@@ -111,6 +113,9 @@ class StatusQuery:
         return [self.service.one(id_) for id_ in self._lookups.ids[::-1][:count]]
 
     def _end_listing(self) -> None:
+        proof = self._listing.paginator.proof
+        if self._listing.target is None and proof.consistent is False:
+            self._doubt = proof.reason or ""
         self._listing.paginator = None
         self._lookups.start(self._wanted.missing)
 
@@ -182,6 +187,10 @@ class StatusQuery:
         if not failed:
             return None
         return next((failed[id_] for id_ in wait.prediction_ids if id_ in failed and id_ in missing), None)
+
+    def doubt_of(self, wait: Wait) -> str:
+        """Why this poll may have missed a prediction of a wait; empty if nothing says so."""
+        return self._doubt if wait.prediction_ids is None else ""
 
 
 def is_of_connection(error: PredictionsError) -> bool:

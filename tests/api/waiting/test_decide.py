@@ -71,6 +71,26 @@ def test_with_waiting_statuses_no_status_is_unknown() -> None:
     assert (found.state, found.unknown) == ("done", ())
 
 
+@SERVICES
+def test_a_row_that_is_no_record_may_be_unfinished(service: Service[Any]) -> None:
+    page = replace(records(service, a="cancelled"), rejected=(service.row(b"null"),))
+
+    assert decision(page, service=service, fail_on=()).state == "waiting"
+    assert "1 row without a valid record" in decision(page, service=service, fail_on=()).message
+    assert decision(page, service=service).state == "failed"
+    assert decision(page, service=service, fail_on=(), waiting_statuses="pending").state == "done"
+    assert decision(page, service=service, fail_on=(), prediction_ids="a").state == "done"
+
+
+def test_a_poll_that_may_have_missed_a_row_ends_no_wait() -> None:
+    tally = Tally(Wait(), VLMRUN)
+    tally.add(records(VLMRUN, a="completed"))
+    tally.doubt = "rows moved"
+
+    assert decide(tally, 0).state == "waiting"
+    assert decide(tally, 0).message.endswith("predictions may be missing: rows moved")
+
+
 @pytest.mark.parametrize(("count", "state"), [(0, "waiting"), (2, "waiting"), (3, "done"), (4, "done")])
 def test_fewer_than_min_predictions_keep_the_wait_going(count: int, state: str) -> None:
     page = records(VLMRUN, **{f"p{n}": "completed" for n in range(count)})

@@ -23,6 +23,7 @@ from airflow_provider_predictions.api.limits import (
 from airflow_provider_predictions.api.waiting.decide import Wait
 from airflow_provider_predictions.api.waiting.list_pass import QueryHistory, rows_to_read
 from airflow_provider_predictions.api.waiting.status_query import StatusQuery, widened
+from tests.api.lists import Listing, Row, pages
 from tests.api.services import VLMRUN
 
 
@@ -71,6 +72,22 @@ def test_few_ids_are_looked_up_and_more_are_read_from_the_list() -> None:
 )
 def test_rows_of_the_list_cost_no_more_bytes_than_single_requests(ids: int, history: Any, rows: int) -> None:
     assert rows_to_read(ids, history) == rows
+
+
+@pytest.mark.parametrize("jumps", [True, False])
+def test_a_poll_of_rows_that_moved_says_that_it_may_have_missed_one(jumps: bool) -> None:
+    listing = Listing(Row(*row) for row in zip("abcde", (3, 5, 4, 2, 1), strict=True))
+    found = StatusQuery(VLMRUN, [Wait(filters={"page_size": 3})])
+
+    def jump() -> None:
+        if jumps and len(listing.asked) == 1:
+            listing.ever.insert(0, listing.ever.pop())
+
+    read = {id_ for page in pages(found, listing, jump) for id_ in page.by_id}
+
+    assert read == {*"abcde"} - ({"e"} if jumps else set())
+    assert bool(found.doubt_of(Wait())) is jumps
+    assert not found.doubt_of(Wait(prediction_ids="a"))
 
 
 def test_an_unknown_id_is_no_failure_and_a_refused_one_is() -> None:
