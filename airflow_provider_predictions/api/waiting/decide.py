@@ -223,9 +223,7 @@ def _progress(tally: Tally, statuses: dict[str, int]) -> tuple[State, str]:
         message += f"; {counted(unreadable, 'row')} without a valid record may be unfinished"
     if tally.doubt:
         message += f"; predictions may be missing: {tally.doubt}"
-    is_waiting = (
-        unfinished or tally.missing or count < wait.min_predictions or unreadable or tally.doubt
-    )
+    is_waiting = unfinished or tally.missing or count < wait.min_predictions or unreadable or tally.doubt
     return "waiting" if is_waiting else "done", message
 
 

@@ -46,9 +46,7 @@ class Rows(Tally):
 
     def _chosen(self, page: Page) -> list[Prediction]:
         chosen = list(super()._chosen(page))
-        self.predictions += [
-            msgspec.structs.replace(row, id=storable(row.id), raw=b"") for row in chosen
-        ]
+        self.predictions += [msgspec.structs.replace(row, id=storable(row.id), raw=b"") for row in chosen]
         return chosen
 
 

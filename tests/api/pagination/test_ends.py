@@ -73,7 +73,7 @@ def test_a_poll_of_a_list_whose_end_is_known_costs_its_pages(count: int, request
     assert len(listing.asked) == requests
 
 
-def test_what_comes_behind_the_end_that_an_earlier_poll_knew_is_read_where_the_newest_rows_come_last() -> None:
+def test_behind_the_end_that_an_earlier_poll_knew_is_read_on_where_the_newest_rows_come_last() -> None:
     listing = Listing((Row(f"row{n}", n) for n in range(10)), cap=10)
     first, second = (paginator_of(VLMRUN, page_size=50) for _ in range(2))
     list(pages(first, listing))
