@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from socket import inet_aton
 from urllib.parse import SplitResult, urlsplit
 
-from airflow_provider_predictions.api.limits import MAX_URL_LENGTH
+import httpx
 
+from airflow_provider_predictions.api.limits import MAX_HOST_LENGTH, MAX_URL_LENGTH
+
+_NAME = re.compile(r"[a-z0-9_.-]+")
+_NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 _LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
 
 
@@ -32,6 +37,33 @@ def _address(host: str) -> IPv4Address | IPv6Address | None:
         return ip_address(host)
     except ValueError:
         return None
+
+
+def require_host(url: str) -> None:
+    """Refuse a host that no name server can know. A socket would refuse it only when it is opened.
+
+    :raises ValueError: if a label is empty, too long or not valid in IDNA, if the name is too long, or if it
+        ends in a number and is not an address (URL Standard, section 3.5).
+    """
+    try:
+        parts = httpx.URL(url)
+        _ = parts.host  # raises if it cannot be decoded
+    except httpx.InvalidURL:
+        raise ValueError("the host is not valid in IDNA") from None
+    host = parts.raw_host.decode()
+    host.encode("idna")
+    name = host.removesuffix(".").lower()
+    if len(name) > MAX_HOST_LENGTH:
+        raise ValueError("the host is too long")
+    if ":" in name:
+        return
+    if not _NAME.fullmatch(name):
+        raise ValueError("the host holds what no name does")
+    if _NUMBER.fullmatch(name.rpartition(".")[2]):
+        with suppress(OSError):
+            inet_aton(name)
+            return
+        raise ValueError("the host is no address")
 
 
 def origin(url: str) -> tuple[str, str | None, int | None]:
@@ -76,6 +108,10 @@ def checked_url(value: str) -> str:
     parts = split_url(value)
     if not parts.hostname:
         raise ValueError("has no host; give the whole URL, such as https://api.example.com/v1")
+    try:
+        require_host(value)
+    except ValueError:
+        raise ValueError("holds a host that cannot exist; check the address") from None
     if not is_safe_url(value):
         raise ValueError("must start with https:// (plain http is for loopback addresses only)")
     if parts.username or parts.password or parts.query or parts.fragment:

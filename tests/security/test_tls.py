@@ -176,6 +176,33 @@ def test_a_token_endpoint_whose_authority_the_environment_names_is_trusted(
     assert listening.heard
 
 
+@pytest.mark.parametrize("content", [None, "no certificate"], ids=["missing", "of other content"])
+def test_certificates_that_cannot_be_read_are_named_by_their_variable(
+    hook, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str | None
+) -> None:
+    file = tmp_path / "authorities.pem"
+    if content:
+        file.write_text(content)
+    monkeypatch.setenv("SSL_CERT_FILE", str(file))
+    trusted_certificates.cache_clear()
+
+    assert hook.test_connection()[1].startswith("SSL_CERT_FILE: the environment variable names no")
+    with pytest.raises(ConfigurationError, match="SSL_CERT_FILE"):
+        asyncio.run(first_page(hook))
+
+
+@pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
+def test_certificates_for_the_token_endpoint_that_are_missing_are_named_by_their_variable(
+    sandbox: Sandbox, listening: Listening, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    monkeypatch.delenv("REQUESTS_CA_BUNDLE", raising=False)
+    monkeypatch.setenv(variable, "/no/authorities.pem")
+    connect(monkeypatch, sandbox.connection("cradl", extra={"auth_url": f"{listening.url}/oauth2/token"}))
+
+    assert CradlHook("mine").test_connection()[1].startswith(f"{variable}: the environment variable names no")
+    assert listening.heard == []
+
+
 def test_no_extra_turns_the_check_off(
     service_name: str, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -63,7 +63,7 @@ LISTS = (
     "partition_keys",
     "paths",
 )
-NOTHING = (None, "None", "", " ", "null", '""', "' '")
+NOTHING = (None, "None", "", " ", "null", '""', "' '", ",", " , ,")
 ALL = [
     (made, argument)
     for made in NEEDED

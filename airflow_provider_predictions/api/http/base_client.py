@@ -37,7 +37,7 @@ from airflow_provider_predictions.api.http.body import Body
 from airflow_provider_predictions.api.http.rate_limit import RateLimiter, Reservation
 from airflow_provider_predictions.api.http.redaction import quotable, without, without_values
 from airflow_provider_predictions.api.http.retry import policy, retry_after
-from airflow_provider_predictions.api.http.transport import Proxies
+from airflow_provider_predictions.api.http.transport import Proxies, unreadable_certificates
 from airflow_provider_predictions.api.limits import MAX_RATE_LIMIT_WAIT, MAX_TIMEOUTS
 from airflow_provider_predictions.api.models import PageRequest
 from airflow_provider_predictions.api.service import BASE_URL, Service
@@ -58,8 +58,14 @@ rate_limiters: dict[tuple[Auth, int | None], RateLimiter] = {}
 
 @cache
 def trusted_certificates() -> ssl.SSLContext:
-    """One for the process. Making it takes 50 ms, which would block a triggerer's event loop."""
-    return httpx.create_ssl_context()
+    """One for the process. Making it takes 50 ms, which would block a triggerer's event loop.
+
+    :raises ConfigurationError: naming the environment variable whose certificates cannot be read.
+    """
+    try:
+        return httpx.create_ssl_context()
+    except OSError as error:
+        raise unreadable_certificates(error, "SSL_CERT_FILE", "SSL_CERT_DIR") from None
 
 
 def options(service: Service[Any]) -> dict[str, Any]:

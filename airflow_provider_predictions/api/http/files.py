@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from socket import inet_aton
+from contextlib import contextmanager
 from urllib.parse import parse_qsl, urljoin, urlsplit
 
 import httpx
@@ -23,18 +21,14 @@ from airflow_provider_predictions.api.errors import (
     UnusableFileError,
 )
 from airflow_provider_predictions.api.limits import (
-    MAX_HOST_LENGTH,
     MAX_MESSAGE_LENGTH,
     MAX_NAMED_HOSTS,
     MAX_URL_LENGTH,
 )
 from airflow_provider_predictions.api.models import PageRequest, Prediction
-from airflow_provider_predictions.api.urls import split_url
+from airflow_provider_predictions.api.urls import require_host, split_url
 
 log = logging.getLogger(__name__)
-
-_NAME = re.compile(r"[a-z0-9_.-]+")
-_NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 
 
 def file_request(title: str, url: str, *, anonymous: bool = False) -> PageRequest:
@@ -45,7 +39,7 @@ def file_request(title: str, url: str, *, anonymous: bool = False) -> PageReques
     try:
         parts = split_url(url)
         is_whole = bool(parts.scheme and parts.hostname and parts.port != 0)
-        _require_host(httpx.URL(url))
+        require_host(url)
         is_whole = is_whole and not url.startswith(" ")  # which only urlsplit ignores
     except (ValueError, httpx.InvalidURL):
         is_whole = False
@@ -54,29 +48,6 @@ def file_request(title: str, url: str, *, anonymous: bool = False) -> PageReques
         raise UnusableFileError(f"{title} names a fileUrl that {what}; it was not opened")
     hidden = tuple(text for _, text in parse_qsl(parts.query))
     return PageRequest(url, hidden=hidden, anonymous=anonymous)
-
-
-def _require_host(url: httpx.URL) -> None:
-    """Refuse a host that no name server can know. A socket would refuse it only when it is opened.
-
-    :raises ValueError: if a label is empty, too long or not valid in IDNA, if the name is too long, or if it
-        ends in a number and is not an address (URL Standard, section 3.5).
-    """
-    _ = url.host  # raises if it cannot be decoded
-    host = url.raw_host.decode()
-    host.encode("idna")
-    name = host.removesuffix(".").lower()
-    if len(name) > MAX_HOST_LENGTH:
-        raise ValueError("the host is too long")
-    if ":" in name:
-        return
-    if not _NAME.fullmatch(name):
-        raise ValueError("the host holds what no name does")
-    if _NUMBER.fullmatch(name.rpartition(".")[2]):
-        with suppress(OSError):
-            inet_aton(name)
-            return
-        raise ValueError("the host is no address")
 
 
 def redirected(title: str, request: PageRequest, error: RedirectError) -> PageRequest:

@@ -25,7 +25,7 @@ from airflow_provider_predictions.api.errors import (
     TransientError,
 )
 from airflow_provider_predictions.api.http.retry import policy, retry_after
-from airflow_provider_predictions.api.http.transport import Proxies
+from airflow_provider_predictions.api.http.transport import Proxies, unreadable_certificates
 from airflow_provider_predictions.api.limits import (
     MAX_TOKEN_ATTEMPTS,
     MAX_TOKEN_RESPONSE_BYTES,
@@ -115,6 +115,8 @@ def _fetch_once(credentials: Credentials) -> Token:
     except requests.RequestException as error:
         text = f"{ENDPOINT} did not answer: {type(error).__name__}{_hint(error, proxies.variable(url))}"
         raise NoAnswerError(text) from None
+    except OSError as error:
+        raise unreadable_certificates(error, "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE") from None
     # The last three come from JSON that is not an object or is nested too deeply.
     except (OAuth2Error, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise MalformedAnswerError(f"{ENDPOINT} sent no token: {type(error).__name__}") from None

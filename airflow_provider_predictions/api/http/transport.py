@@ -7,6 +7,7 @@ others (``10.0.0.0/8``, ``host:8080``). So the clients use transports of their o
 from __future__ import annotations
 
 import math
+import os
 import ssl
 import time
 from collections.abc import Callable, Iterator
@@ -94,6 +95,14 @@ class AsyncTransport(httpx.AsyncBaseTransport):
     async def aclose(self) -> None:
         for route in self._routes.all.values():
             await route.aclose()
+
+
+def unreadable_certificates(error: OSError, *variables: str) -> ConfigurationError:
+    """The error for certificates that cannot be read, by the environment variable that names them."""
+    name = next((name for name in variables if os.environ.get(name)), variables[0])
+    return ConfigurationError(
+        f"{name}: the environment variable names no certificates that can be read ({type(error).__name__})"
+    )
 
 
 class _TimedBackend:
