@@ -141,9 +141,9 @@ def text(value: object) -> object:
 def ids(value: object) -> Any:
     """Read a list of ids, as ``words`` does. Whole numbers and UUIDs are ids. Nested lists are flattened.
 
-    :raises ValueError: for empty text.
+    :raises ValueError: for empty text, and for commas alone: templates between them came to nothing.
     """
-    if isinstance(value, str) and given(value) is None:
+    if isinstance(value, str) and (given(value) is None or not value.strip(", ")):
         raise ValueError("is empty; give ids, or leave it out")
     value = given(value)
     if isinstance(value, str) and value.startswith(BRACKETS):

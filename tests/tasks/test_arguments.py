@@ -63,7 +63,7 @@ LISTS = (
     "partition_keys",
     "paths",
 )
-NOTHING = (None, "None", "", " ", "null", '""', "' '", ",", " , ,")
+NOTHING = (None, "None", "", " ", "null", '""', "' '")
 ALL = [
     (made, argument)
     for made in NEEDED
@@ -376,6 +376,8 @@ def test_ids_may_be_numbers_and_ids_that_are_nothing_are_an_error(made: Any, nat
     for nothing in (None, ""):
         found = outcome(whole, ids, pushed={"up": nothing})
         assert "came to nothing; give ids, or leave prediction_ids out" in found
+    pair = make(made, ids, "{{ params.x }}, {{ params.x }}", native)
+    assert "prediction_ids: is empty; give ids, or leave it out" in outcome(pair, ids, params={"x": ""})
     with new_dag(native) as dag:
         part = make(made, ids, [make_up().output, "a"], dag=dag)
     for nothing in (None, ""):
