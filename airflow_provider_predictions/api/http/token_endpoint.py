@@ -192,7 +192,7 @@ def _refuse_errors(response: requests.Response) -> None:
         )
     if status == 429:
         raise RateLimitedError(where, status=status, retry_after=after)
-    if status >= 500:
+    if status >= 500 or status == 408:
         raise ServerError(where, status=status, retry_after=after)
     if status not in GOOD:
         raise InvalidRequestError(f"{where}: check the URL", status=status)

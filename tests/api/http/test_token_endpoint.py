@@ -48,6 +48,7 @@ def error_of(sandbox: Sandbox, **fault: object) -> PredictionsError:
         (403, AuthenticationError, "answered 403: check client id (login)", None),
         (404, InvalidRequestError, "answered 404: check the URL", None),
         (204, InvalidRequestError, "answered 204: check the URL", None),
+        (408, ServerError, "answered 408", 7),
         (429, RateLimitedError, "answered 429", 7),
         (500, ServerError, "answered 500", 7),
         (503, ServerError, "answered 503", 7),
