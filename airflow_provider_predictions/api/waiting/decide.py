@@ -183,7 +183,7 @@ def decide(tally: Tally, age: float) -> Decision:
         statuses[storable(status)] += number
     state, message = _failure(tally, age) or _progress(tally, statuses)
     documented = tally.service.terminal_statuses | tally.service.waiting_statuses
-    unknown = tuple(s for s in statuses if s not in documented and not tally.wait.waiting_statuses)
+    unknown = tuple(s for s in statuses if s not in documented and tally.wait.waiting_statuses is None)
     return Decision(state, message, dict(statuses), unknown, tally.observed.looked_at)
 
 

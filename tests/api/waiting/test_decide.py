@@ -66,9 +66,10 @@ def test_what_airflow_cannot_store_is_replaced_in_a_decision(service: Service[An
 
 
 def test_with_waiting_statuses_no_status_is_unknown() -> None:
-    found = decision(records(VLMRUN, a="archived"), waiting_statuses="running")
+    for waiting_statuses in ("running", ()):
+        found = decision(records(VLMRUN, a="archived"), waiting_statuses=waiting_statuses)
 
-    assert (found.state, found.unknown) == ("done", ())
+        assert (found.state, found.unknown) == ("done", ())
 
 
 @SERVICES
