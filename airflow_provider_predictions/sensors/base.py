@@ -28,7 +28,14 @@ from airflow_provider_predictions._compat import (
 from airflow_provider_predictions.api.coercion import short
 from airflow_provider_predictions.api.errors import PredictionsError, RefusedError, TransientError
 from airflow_provider_predictions.api.filters import checked, seconds_of
-from airflow_provider_predictions.api.waiting.decide import Decision, ObservedWords, Tally, Wait, decide
+from airflow_provider_predictions.api.waiting.decide import (
+    Decision,
+    MissingIds,
+    ObservedWords,
+    Tally,
+    Wait,
+    decide,
+)
 from airflow_provider_predictions.api.waiting.list_pass import QueryHistory
 from airflow_provider_predictions.api.waiting.pace import FailureCounter, Pace
 from airflow_provider_predictions.api.waiting.status_query import StatusQuery
@@ -111,7 +118,8 @@ class PredictionsSensor(PredictionsTask, BaseSensorOperator):
             else:
                 words.add(tally)
                 self._doubts = words.doubts(self.hook_class.service_class)
-                decision = decide(tally, (datetime.now(UTC) - started).total_seconds())
+                age = (datetime.now(UTC) - started).total_seconds()
+                decision = decide(tally, age, self._missing.since(tally, age))
                 failures.record_success(decision)
                 if decision.state != "waiting":
                     return PokeReturnValue(is_done=True, xcom_value=self._result(decision))
@@ -250,6 +258,10 @@ class PredictionsSensor(PredictionsTask, BaseSensorOperator):
     @cached_property
     def _failures(self) -> FailureCounter:
         return FailureCounter(self.log, self.max_failures)
+
+    @cached_property
+    def _missing(self) -> MissingIds:
+        return MissingIds()
 
     @cached_property
     def _history(self) -> QueryHistory:

@@ -14,7 +14,14 @@ from typing_extensions import override
 from airflow_provider_predictions.api.errors import PredictionsError
 from airflow_provider_predictions.api.filters import checked
 from airflow_provider_predictions.api.limits import MAX_FAILURES, MAX_RETRY_AFTER
-from airflow_provider_predictions.api.waiting.decide import Decision, ObservedWords, Tally, Wait, decide
+from airflow_provider_predictions.api.waiting.decide import (
+    Decision,
+    MissingIds,
+    ObservedWords,
+    Tally,
+    Wait,
+    decide,
+)
 from airflow_provider_predictions.api.waiting.pace import FailureCounter, Pace
 from airflow_provider_predictions.hooks.base import PredictionsHook
 from airflow_provider_predictions.triggers.poller import Poller
@@ -85,12 +92,13 @@ class PredictionsTrigger(BaseTrigger):
         poller.delay(min((self.not_before or 0) - time.time(), MAX_RETRY_AFTER))
         pace = Pace(self.poke_interval, self.max_interval)
         async with poller.subscribe(wait, Tally, pace, self._age()) as subscription:
-            state = "waiting"
+            state, missing = "waiting", MissingIds()
             while state == "waiting":
                 outcome = await subscription.outcome()
                 if isinstance(outcome, Tally):
                     words.add(outcome)
-                    decision = decide(outcome, self._age())
+                    age = self._age()
+                    decision = decide(outcome, age, missing.since(outcome, age))
                     failures.record_success(decision)
                     yield decision, words.doubts(service_class)
                     state = decision.state

@@ -153,6 +153,23 @@ def test_an_id_that_never_comes_fails_the_task_after_its_timeout(wait, record_st
         wait(prediction_ids=["nobody"], missing_timeout=5 * INTERVAL)
 
 
+@pytest.mark.parametrize("gone", [2, 9], ids=["for a while", "for good"])
+@pytest.mark.parametrize("mode", ["poke", "deferred"], indirect=True)
+def test_an_id_that_the_service_hides_late_is_waited_for_again(
+    wait, record_store: RecordStore, sandbox, service_name, gone: int
+) -> None:
+    id_ = moving(record_store, DONE[service_name], 12 * INTERVAL)
+    rows = [*record_store.rows]
+    on_request(sandbox, service_name, 9, lambda: record_store.remove([id_]))
+    on_request(sandbox, service_name, 9 + gone, lambda: record_store.rows.extend(rows))
+
+    if gone == 2:
+        assert wait(prediction_ids=[id_], missing_timeout=5 * INTERVAL)["count"] == 1
+    else:
+        with pytest.raises(AirflowFailException, match=rf"does not know {id_} after (3[0-9]|29)\d s"):
+            wait(prediction_ids=[id_], missing_timeout=5 * INTERVAL)
+
+
 def test_the_least_number_is_waited_for(wait, record_store: RecordStore, sandbox, service_name) -> None:
     moving(record_store, DONE[service_name], 0)
     on_request(sandbox, service_name, 4, lambda: moving(record_store, DONE[service_name], 0))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated, Any, Literal
@@ -34,7 +34,8 @@ class Wait(BaseModel):
     :ivar fail_on: statuses that fail the wait.
     :ivar waiting_statuses: statuses to wait for; None for all except the service's terminal ones.
     :ivar min_predictions: how many predictions must match the filters before the wait can end.
-    :ivar missing_timeout: seconds after which an id that the service does not know fails the wait.
+    :ivar missing_timeout: seconds after which an id that the service does not know, or no longer knows, fails
+        the wait.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -160,6 +161,22 @@ class Tally:
         return self._filters.choose(page.predictions)[: limit and limit - self.statuses.total()]
 
 
+class MissingIds:
+    """Since when polls miss ids. A service may hide for a while what it has shown."""
+
+    def __init__(self) -> None:
+        self._since: dict[str, float] | None = None
+
+    def since(self, tally: Tally, age: float) -> Mapping[str, float]:
+        """Id -> age of the wait since which it is missing: 0 if it is from the first poll on.
+
+        :param age: of the wait, in seconds, at the poll of the tally.
+        """
+        before, now = self._since or {}, 0.0 if self._since is None else age
+        self._since = {id_: before.get(id_, now) for id_ in tally.missing}
+        return self._since
+
+
 @dataclass(frozen=True)
 class Decision:
     """What a poll means for a wait.
@@ -176,18 +193,21 @@ class Decision:
     looked_at: int = 0
 
 
-def decide(tally: Tally, age: float) -> Decision:
-    """Decide what a poll means for a wait that began ``age`` seconds ago."""
+def decide(tally: Tally, age: float, missing_since: Mapping[str, float] | None = None) -> Decision:
+    """Decide what a poll means for a wait that began ``age`` seconds ago.
+
+    :param missing_since: id -> age of the wait since which it is missing; by default 0.
+    """
     statuses: Counter[str] = Counter()
     for status, number in sorted(tally.statuses.items()):
         statuses[storable(status)] += number
-    state, message = _failure(tally, age) or _progress(tally, statuses)
+    state, message = _failure(tally, age, missing_since or {}) or _progress(tally, statuses)
     documented = tally.service.terminal_statuses | tally.service.waiting_statuses
     unknown = tuple(s for s in statuses if s not in documented and tally.wait.waiting_statuses is None)
     return Decision(state, message, dict(statuses), unknown, tally.observed.looked_at)
 
 
-def _failure(tally: Tally, age: float) -> tuple[State, str] | None:
+def _failure(tally: Tally, age: float, missing_since: Mapping[str, float]) -> tuple[State, str] | None:
     """Why the wait has failed, if it has."""
     wait, title = tally.wait, tally.service.title
     if failed := sum(tally.statuses[status] for status in {*wait.fail_on}):
@@ -197,9 +217,13 @@ def _failure(tally: Tally, age: float) -> tuple[State, str] | None:
         )
         count = f"{failed} of {tally.statuses.total()} predictions"
         return "failed", f"{title}: {count}: {names}{_more(failed)}. {ADVICE}"
-    if tally.missing and age >= wait.missing_timeout:
-        names = ", ".join([*tally.missing][:MAX_NAMED]) + _more(len(tally.missing))
-        return "failed", f"prediction_ids: {title} does not know {names} after {age:.0f} s (missing_timeout)"
+    missing = {id_: age - missing_since.get(id_, 0.0) for id_ in tally.missing}
+    if late := [id_ for id_, seconds in missing.items() if seconds >= wait.missing_timeout]:
+        names, seconds = ", ".join(late[:MAX_NAMED]) + _more(len(late)), max(missing.values())
+        return (
+            "failed",
+            f"prediction_ids: {title} does not know {names} after {seconds:.0f} s (missing_timeout)",
+        )
     return None
 
 

@@ -12,7 +12,7 @@ from airflow_provider_predictions.api.http.auth import BearerAuth
 from airflow_provider_predictions.api.limits import MAX_NAMED
 from airflow_provider_predictions.api.page import Page
 from airflow_provider_predictions.api.service import Service
-from airflow_provider_predictions.api.waiting.decide import ADVICE, Decision, Tally, Wait, decide
+from airflow_provider_predictions.api.waiting.decide import ADVICE, Decision, MissingIds, Tally, Wait, decide
 from tests.api.services import CRADL, SERVICES, VLMRUN
 
 
@@ -204,6 +204,20 @@ def test_a_decision_names_missing_ids_after_missing_timeout() -> None:
         "VLM Run: 0 of 1 predictions are unfinished; statuses: completed: 1; 2 ids not known yet"
     )
     assert failed.message == "prediction_ids: VLM Run does not know a, c after 600 s (missing_timeout)"
+
+
+def test_an_id_that_was_known_may_be_missing_for_missing_timeout_again() -> None:
+    wait, missing = Wait(prediction_ids=["a", "b"], missing_timeout=60), MissingIds()
+    seen = Tally(wait, VLMRUN)
+    seen.add(records(VLMRUN, a="running", b="running"))
+    hidden = Tally(wait, VLMRUN)
+    hidden.add(records(VLMRUN, a="running"))
+
+    polls = ((seen, 10), (hidden, 100), (hidden, 159), (seen, 200), (hidden, 300), (hidden, 360))
+    found = [decide(tally, age, missing.since(tally, age)) for tally, age in polls]
+
+    assert [one.state for one in found] == ["waiting"] * 5 + ["failed"]
+    assert "does not know b after 60 s" in found[-1].message
 
 
 def test_a_decision_names_failures_in_the_services_words() -> None:
