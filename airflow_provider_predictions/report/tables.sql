@@ -117,7 +117,8 @@ COMMENT ON VIEW waiting IS '{"title": "Still waiting", "state": "waiting",
 
 CREATE VIEW late_record AS
 SELECT * FROM record
-WHERE finished >= getvariable('starts')[1] AND finished < getvariable('end') AND created < getvariable('starts')[1];
+WHERE state <> 'waiting'
+    AND finished >= getvariable('starts')[1] AND finished < getvariable('end') AND created < getvariable('starts')[1];
 
 CREATE VIEW late AS
 SELECT day_of(epoch_us(created)) AS created_on, "group", status, count(*) AS predictions
