@@ -128,6 +128,21 @@ def test_landings_that_end_before_the_period_does_are_named(tmp_path: Path, hour
         assert summary["verdict"]["text"] == "No predictions of this period have landed yet."
 
 
+def test_a_service_whose_landings_begin_in_the_period_is_named(tmp_path: Path) -> None:
+    land(
+        "vlmrun",
+        tmp_path / "a",
+        records(START - 2 * DAY, of("completed", 9)) + records(START, of("failed", 9)),
+    )
+    land("cradl", tmp_path / "b", [b'{"predictionId": "p", "createdTime": "2026-11-02T12:00:00Z"}'])
+
+    notes = report(f"file://{tmp_path}", WINDOW, tmp_path / "files")["notes"]
+
+    assert [note.split(", so")[0] for note in notes] == [
+        "The sources hold nothing of Cradl created before 2026-11-02 12:00"
+    ]
+
+
 @pytest.mark.parametrize(
     ("filters", "named"),
     [
@@ -148,6 +163,32 @@ def test_landings_that_other_filters_limit_are_named(
 
     found = [note for note in notes if note.startswith("The landings were limited by ")]
     assert [named in note for note in found] == ([True] if named else [])
+
+
+@pytest.mark.parametrize(
+    ("spans", "named"),
+    [
+        ([(0, 12), (12, 24)], ""),
+        ([(12, 30), (-24, 12)], ""),
+        ([(0, 24), (6, 12)], ""),
+        ([(0, 12), (13, 24)], "created_after and created_before"),
+        ([(0, 12), (0, 12)], "created_before"),
+        ([(24, 48), (-24, 0)], "created_before"),
+    ],
+)
+def test_landings_that_together_leave_a_gap_in_the_period_are_named(
+    tmp_path: Path, spans: list[tuple[int, int]], named: str
+) -> None:
+    for number, span in enumerate(spans):
+        after, before = ((START + timedelta(hours=hour)).isoformat() for hour in span)
+        filters = {"statuses": None, "created_after": after, "created_before": before}
+        day = START + timedelta(hours=span[0])
+        land("vlmrun", tmp_path / str(number), records(day, of("completed", 2)), filters=filters)
+
+    notes = report(f"file://{tmp_path}", WINDOW, tmp_path / "files")["notes"]
+
+    found = [note.split(",")[0] for note in notes if note.startswith("The landings were limited by ")]
+    assert found == ([f"The landings were limited by {named}"] if named else [])
 
 
 @pytest.mark.parametrize(("most", "said"), [(0.05, "5.01 %, at most 5.00 %"), (0.04, "5.0 %, at most 4.0 %")])
