@@ -65,7 +65,8 @@ def group_word(services: Sequence[str], group_by: str | None) -> str:
 
 def _summary(sources: Sources, database: Database, measures: Sequence[Measure], options: Options) -> Summary:
     window = sources.window
-    changes = database.changes("changes")[:MAX_CHANGES]
+    every_change = database.changes("changes")
+    changes = every_change[:MAX_CHANGES]
     totals, groups = _numbers(sources, database, measures, options.targets, changes)
     shown: dict[str, dict[str, Number]] = {}
     for name, numbers in groups.items():  # of those that look alike, the first is the largest
@@ -75,7 +76,7 @@ def _summary(sources: Sources, database: Database, measures: Sequence[Measure], 
         for name, bounds in options.targets.items()
     ]
     overall = database.changes("overall")
-    facts = Facts(totals, groups, changes, overall, options.currency, not sources.ended)
+    facts = Facts(totals, groups, every_change, overall, options.currency, not sources.ended)
     judgement = verdict(targets, facts)
     title = options.title or f"{listed(sources.titles)}, {window.title}"
     missed = count_missed(targets)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from airflow_provider_predictions.api.wording import counted
 from airflow_provider_predictions.report.measures import MEASURES
@@ -77,7 +78,8 @@ def verdict(targets: Sequence[Target], facts: Facts) -> Verdict:
         found = behind[0]
     measure, group = MEASURES[found["measure"]], found["group"]
     numbers = facts.groups.get(group, {}) if group else facts.totals
-    before = numbers[measure.name]["before"] if measure.name in numbers else None
+    known: Any = found if "before" in found else numbers.get(measure.name)  # these have a few groups only
+    before = known["before"] if known else None
     text = f"Look at {clean(group)[:LONGEST]}: {measure.phrase}" if group else f"Look at {measure.phrase}:"
     bounds = [target[end] for target in missed[:1] if target is found for end in ("min", "max")]
     more = digits(measure.format, found["now"], bounds)

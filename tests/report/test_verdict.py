@@ -75,6 +75,17 @@ def test_the_group_that_is_behind_it_is_named(tmp_path: Path) -> None:
     assert verdict["text"].startswith("Look at domain 1: failures 0.0")
 
 
+def test_a_group_that_got_worse_is_found_behind_many_larger_changes(tmp_path: Path) -> None:
+    calm = [("completed", "calm")] * 2000
+    before = of("completed", 60, 12) + [("completed", "bad")] * 300 + calm
+    now = of("completed", 1200, 12) + [("failed", "bad")] * 12 + [("completed", "bad")] * 288 + calm
+
+    summary = compared(tmp_path, before, now)
+
+    assert {one["measure"] for one in summary["changes"]} == {"predictions"}
+    assert summary["verdict"]["text"].replace("\u202f", " ") == "Look at bad: failures 0.0 % to 4.0 %."
+
+
 @pytest.mark.parametrize(
     ("before", "now"),
     [
