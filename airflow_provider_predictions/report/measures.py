@@ -115,8 +115,8 @@ _ALL = (
     Measure("cost", "Cost", _COST, "money", services=_VLMRUN),
     _sum("pages", "Pages", _PAGES, services=_VLMRUN),
     _mean("mean_seconds", "Mean time to complete", "seconds", "round(avg(seconds), 9)", "seconds"),
-    _seconds("median_seconds", "50 % finished within", "quantile_cont(seconds, 0.5)"),
-    _seconds("p95_seconds", "95 % finished within", "quantile_cont(seconds, 0.95)"),
+    _seconds("median_seconds", "50 % finished within", "round(quantile_cont(seconds, 0.5), 9)"),
+    _seconds("p95_seconds", "95 % finished within", "round(quantile_cont(seconds, 0.95), 9)"),
     _seconds("longest_seconds", "Longest time to complete", "max(seconds)"),
     Measure(
         "oldest_waiting_seconds", "Oldest waiting prediction", _WAITED, "seconds", "down", states=_WAITING

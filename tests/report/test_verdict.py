@@ -245,3 +245,27 @@ def test_a_duration_that_is_surely_but_hardly_longer_is_normal(
 
     assert {"mean_seconds"} == {one["measure"] for one in summary["changes"]}
     assert summary["verdict"]["state"] == state
+
+
+@pytest.mark.parametrize("measure", ["mean_seconds", "median_seconds", "p95_seconds"])
+def test_a_duration_between_two_others_meets_the_bound_that_it_equals(tmp_path: Path, measure: str) -> None:
+    at = {"mean_seconds": 12.2, "median_seconds": 12.2, "p95_seconds": 12.29}[measure]
+    created = START + timedelta(minutes=10)
+    both = [
+        json.dumps(
+            {
+                "id": str(seconds),
+                "status": "completed",
+                "created_at": created.isoformat(),
+                "completed_at": (created + timedelta(seconds=seconds)).isoformat(),
+            }
+        ).encode()
+        for seconds in (12.1, 12.3)
+    ]
+    land("vlmrun", tmp_path / "a", both)
+
+    summary = report(
+        f"file://{tmp_path}", WINDOW, tmp_path / "files", targets={measure: {"min": at, "max": at}}
+    )
+
+    assert [(one["state"], one["now"]) for one in summary["targets"]] == [("met", at)]
