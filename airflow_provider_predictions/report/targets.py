@@ -80,7 +80,9 @@ def verdict(targets: Sequence[Target], facts: Facts) -> Verdict:
     numbers = facts.groups.get(group, {}) if group else facts.totals
     known: Any = found if "before" in found else numbers.get(measure.name)  # these have a few groups only
     before = known["before"] if known else None
-    text = f"Look at {clean(group)[:LONGEST]}: {measure.phrase}" if group else f"Look at {measure.phrase}:"
+    is_nameless = not group and "before" in found and found not in facts.overall
+    name = "those without a name" if is_nameless else clean(group)[:LONGEST] if group else ""
+    text = f"Look at {name}: {measure.phrase}" if name else f"Look at {measure.phrase}:"
     bounds = [target[end] for target in missed[:1] if target is found for end in ("min", "max")]
     more = digits(measure.format, found["now"], bounds)
     now = number(measure.format, found["now"], facts.currency, more)

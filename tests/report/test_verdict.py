@@ -75,6 +75,19 @@ def test_the_group_that_is_behind_it_is_named(tmp_path: Path) -> None:
     assert verdict["text"].startswith("Look at domain 1: failures 0.0")
 
 
+@pytest.mark.parametrize("name", [None, ""])
+def test_failures_of_predictions_without_a_group_are_not_told_as_those_of_all(
+    tmp_path: Path, name: Any
+) -> None:
+    calm, nameless = of("completed", 900), [("completed", name)]
+
+    now = calm + [("failed", name)] * 50 + nameless * 50
+    verdict = compared(tmp_path, calm + nameless * 100, now)["verdict"]
+
+    said = "Look at those without a name: failures 0.0 % to 50.0 %."
+    assert verdict["text"].replace("\u202f", " ") == said
+
+
 def test_a_group_that_got_worse_is_found_behind_many_larger_changes(tmp_path: Path) -> None:
     calm = [("completed", "calm")] * 2000
     before = of("completed", 60, 12) + [("completed", "bad")] * 300 + calm
