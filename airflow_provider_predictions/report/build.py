@@ -67,12 +67,13 @@ def _group_word(sources: Sources, options: Options) -> str:
 
 def _summary(sources: Sources, database: Database, measures: Sequence[Measure], options: Options) -> Summary:
     window = sources.window
-    changes = database.changes("changes")[:MAX_CHANGES]
+    every_change = database.changes("changes")
+    changes = every_change[:MAX_CHANGES]
     totals, groups = _numbers(sources, database, measures, options.targets, changes)
     numbers: Numbers = {None: totals, **groups}
     targets = [judged(name, bounds, numbers, sources) for name, bounds in options.targets.items()]
     overall = database.changes("overall")
-    judgement = verdict(targets, numbers, changes, overall, options.currency, sources.ended)
+    judgement = verdict(targets, numbers, every_change, overall, options.currency, sources.ended)
     title = options.title or f"{listed(sources.titles)}, {window.title}"
     return {
         "version": VERSION,

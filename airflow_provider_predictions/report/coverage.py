@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
 
@@ -28,6 +28,25 @@ class Sources:
     def read(self) -> list[Landed]:
         """The landings that may hold predictions of the window."""
         return [landed for landed in self.landings if not landed.outside(self.window)]
+
+    @cached_property
+    def telling(self) -> list[Landed]:
+        """The landings whose filters say what may be missing.
+
+        Of those that are not read, they are the ones that held older predictions only when the period had
+        begun, and the newest.
+        """
+        found = ((landed, landed.outside(self.window)) for landed in self.landings)
+        return [
+            landed
+            for landed, outside in found
+            if not outside or (outside == "older" and self._is_after(landed, self.window.start))
+        ]
+
+    def _is_after(self, landed: Landed, start: datetime) -> bool:
+        """Whether a landing was committed after a moment, or as the last one of its service."""
+        moment = landed.committed
+        return moment is None or moment > start or moment == self.newest[landed.manifest["service"]]
 
     @property
     def left_out(self) -> list[tuple[str, int, str]]:
@@ -61,12 +80,22 @@ class Sources:
         return [SUBJECTS[service].service.title for service in self.services]
 
     @cached_property
+    def since(self) -> dict[str, datetime]:
+        """For each service, the earliest creation time from which its landings are known to be complete."""
+        found: dict[str, datetime] = {}
+        for landed in self.landings:
+            # An incremental path holds what was finished before, though its older landings may not be listed.
+            committed = landed.committed if "incremental" in landed.manifest else None
+            service = landed.manifest["service"]
+            times = (as_time(landed.manifest["created_min"]), committed, found.get(service))
+            if known := [time for time in times if time]:
+                found[service] = min(known)
+        return found
+
+    @property
     def oldest(self) -> datetime | None:
-        """The earliest creation time from which the sources are known to be complete."""
-        times = [as_time(landed.manifest["created_min"]) for landed in self.landings]
-        # An incremental path holds what was finished before, though its older landings may not be listed.
-        times += [landed.committed for landed in self.landings if "incremental" in landed.manifest]
-        return min(filter(None, times), default=None)
+        """The earliest creation time from which the landings of a service are known to be complete."""
+        return min(self.since.values(), default=None)
 
     def is_whole(self, age: int) -> bool:
         """Whether the sources cover a period. The period before counts if they cover a part of it."""
@@ -75,10 +104,14 @@ class Sources:
         return self.oldest < self.window.start if age == 1 else self.oldest <= self.window.starts[age]
 
     @cached_property
+    def newest(self) -> dict[str, datetime]:
+        """The newest commit of each service."""
+        return {one.manifest["service"]: one.committed for one in self.landings if one.committed}
+
+    @property
     def ended(self) -> dict[str, datetime]:
         """The newest commit of each service whose landings end before the period does."""
-        newest = {one.manifest["service"]: one.committed for one in self.landings if one.committed}
-        return {service: moment for service, moment in newest.items() if moment < self.window.end}
+        return {service: moment for service, moment in self.newest.items() if moment < self.window.end}
 
     @cached_property
     def limits(self) -> list[str]:
@@ -86,26 +119,35 @@ class Sources:
         return sorted(
             {
                 name
-                for landed in self.read
+                for landed in self.telling
                 for name, value in landed.manifest["filters"].items()
-                if name != "statuses" and value not in (None, [], ()) and not self._covers(name, value)
+                if name != "statuses"
+                and value not in (None, [], ())
+                and not self._covers(landed, name, value)
             }
         )
 
-    def _covers(self, name: str, value: Any) -> bool:
+    def _covers(self, landed: Landed, name: str, value: Any) -> bool:
         """Whether a filter on creation times leaves the period whole. Several landings may do so together."""
         moment = as_time(value) if name in ("created_after", "created_before") else None
         if moment is None:
             return False
-        window, is_start = self.window, name == "created_after"
-        is_one_of_many = len(self.read) > 1 or "incremental" in self.read[0].manifest
-        return is_one_of_many or (moment <= window.start if is_start else moment >= window.end)
+        is_whole = moment <= self.window.start if name == "created_after" else moment >= self.window.end
+        return is_whole or not self._has_gap(landed.manifest["service"])
+
+    def _has_gap(self, service: str) -> bool:
+        """Whether all landings of a service together leave out a part of the period."""
+        reached = self.window.start
+        for landed in sorted(self.landings, key=_first):
+            if landed.manifest["service"] == service and _first(landed) <= reached:
+                ends = (as_time(landed.manifest["filters"].get("created_before")), landed.committed)
+                reached = max(reached, min(filter(None, ends), default=self.window.end))
+        return reached < self.window.end
 
     def restricted(self, age: int) -> list[Landed]:
-        """The landings with a filter on statuses that were committed after a period began."""
-        start, end = self.window.starts[age], self.window.end
-        given = (landed for landed in self.read if landed.statuses is not None)
-        return [landed for landed in given if (landed.committed or end) > start]
+        """The landings with a filter on statuses that were committed after a period began, or last."""
+        given = (landed for landed in self.telling if landed.statuses is not None)
+        return [landed for landed in given if self._is_after(landed, self.window.starts[age])]
 
     @cached_property
     def missing(self) -> list[set[str]]:
@@ -127,23 +169,32 @@ class Sources:
         return " or only ".join(sorted(listed(sorted(words)) for words in asked if words is not None))
 
 
+def _first(landed: Landed) -> datetime:
+    """The earliest creation time of what was to land."""
+    return as_time(landed.manifest["filters"].get("created_after")) or datetime.min.replace(tzinfo=UTC)
+
+
 def notes_of(sources: Sources) -> list[str]:
     """What a reader needs to know about the sources."""
     notes, window = [], sources.window
     missing = [state for state in ("succeeded", "failed", "waiting") if state in sources.missing[0]]
     if missing:
         share = "" if missing == ["waiting"] else ", and no share that failed"
-        which = "Only" if len({landed.statuses for landed in sources.read}) == 1 else "Of some landings only"
+        which = (
+            "Only" if len({landed.statuses for landed in sources.telling}) == 1 else "Of some landings only"
+        )
         notes.append(
             f"{which} {sources.narrowed} predictions were to land, so there is no number of "
             f"{listed(missing)} ones here{share}."
         )
-    if sources.oldest and sources.oldest > window.before:
-        moment = f"{in_zone(sources.oldest, window.zone):%Y-%m-%d %H:%M}"
-        notes.append(
-            f"The sources hold nothing created before {moment}, so the period before may not be whole. Give "
-            "the report earlier landings, too, to compare with it."
-        )
+    for service, oldest in sources.since.items():
+        if oldest > window.before:
+            whose = f" of {SUBJECTS[service].service.title}" if len(sources.services) > 1 else ""
+            moment = f"{in_zone(oldest, window.zone):%Y-%m-%d %H:%M}"
+            notes.append(
+                f"The sources hold nothing{whose} created before {moment}, so the period before may not be "
+                "whole. Give the report earlier landings, too, to compare with it."
+            )
     if sources.limits:
         notes.append(
             f"The landings were limited by {listed(sources.limits)}, so predictions may be missing here."
@@ -156,7 +207,7 @@ def notes_of(sources: Sources) -> list[str]:
         )
     notes.extend(
         f"Records may be missing from {landed.path}: {landed.manifest['inconsistency']}"
-        for landed in sources.read
+        for landed in sources.telling
         if landed.manifest["inconsistency"] and landed.manifest["consistent"] is not None
     )
     return notes

@@ -78,6 +78,7 @@ _SHARE = "CASE state WHEN 'failed' THEN 1 WHEN 'succeeded' THEN 0 END"
 _PAGES = "CASE WHEN element_type = 'page' THEN elements END"
 _ERRORS, _WARNINGS = "CASE WHEN kind = 'error' THEN 1 END", "CASE WHEN kind = 'warning' THEN 1 END"
 _MEAN = "round(avg(seconds), 9)"
+_MEDIAN, _P95 = (f"round(quantile_cont(seconds, {share}), 9)" for share in (0.5, 0.95))
 _COST = "coalesce(round(sum(credits) * getvariable('price'), 9), 0 * getvariable('price'))"
 _OLDEST = "epoch(end_of(max(age)) - min(created) FILTER (state = 'waiting'))"
 _CONFIDENCE = "round(sum(total) / nullif(sum(known), 0), 12)"
@@ -97,8 +98,8 @@ _ALL = (
     Measure("cost", "Cost", _COST, "money", service="vlmrun"),
     _sum("pages", "Pages", _PAGES, service="vlmrun"),
     _mean("mean_seconds", "Mean time to complete", _MEAN, "seconds", _amounts("seconds")),
-    Measure("median_seconds", "50 % finished within", "quantile_cont(seconds, 0.5)", "seconds", "down"),
-    Measure("p95_seconds", "95 % finished within", "quantile_cont(seconds, 0.95)", "seconds", "down"),
+    Measure("median_seconds", "50 % finished within", _MEDIAN, "seconds", "down"),
+    Measure("p95_seconds", "95 % finished within", _P95, "seconds", "down"),
     Measure("longest_seconds", "Longest time to complete", "max(seconds)", "seconds", "down"),
     Measure(
         "oldest_waiting_seconds", "Oldest waiting prediction", _OLDEST, "seconds", "down", states=_WAITING

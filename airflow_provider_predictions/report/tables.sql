@@ -59,8 +59,8 @@ COMMENT ON VIEW processed IS '{"title": "What was processed", "services": ["vlmr
     "meaning": "Pages, images and other elements, by the type that VLM Run gives them."}';
 
 CREATE VIEW time_to_complete AS
-SELECT "group", count(*) AS predictions, quantile_cont(seconds, 0.5) AS median_seconds,
-    quantile_cont(seconds, 0.95) AS p95_seconds, max(seconds) AS longest_seconds
+SELECT "group", count(*) AS predictions, round(quantile_cont(seconds, 0.5), 9) AS median_seconds,
+    round(quantile_cont(seconds, 0.95), 9) AS p95_seconds, max(seconds) AS longest_seconds
 FROM record WHERE age = 0 AND seconds IS NOT NULL
 GROUP BY "group" ORDER BY p95_seconds DESC, "group";
 COMMENT ON VIEW time_to_complete IS '{"title": "Time to complete",
@@ -117,7 +117,8 @@ COMMENT ON VIEW waiting IS '{"title": "Still waiting", "state": "waiting",
 
 CREATE VIEW late_record AS
 SELECT * FROM record
-WHERE finished >= getvariable('starts')[1] AND finished < getvariable('end') AND created < getvariable('starts')[1];
+WHERE state <> 'waiting'
+    AND finished >= getvariable('starts')[1] AND finished < getvariable('end') AND created < getvariable('starts')[1];
 
 CREATE VIEW late AS
 SELECT day_of(epoch_us(created)) AS created_on, "group", status, count(*) AS predictions

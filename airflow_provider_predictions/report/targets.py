@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from airflow_provider_predictions.api.wording import counted
 from airflow_provider_predictions.report.coverage import Sources
@@ -76,14 +77,17 @@ def verdict(
     if found["group"] is None and behind:
         found = behind[0]
     measure, group = MEASURES[found["measure"]], found["group"]
-    known = numbers.get(group or None, {}).get(measure.name)
+    # A change may be of a group that has no numbers here.
+    known: Any = found if "before" in found else numbers.get(group or None, {}).get(measure.name)
     bounds = [target[end] for target in missed[:1] if target is found for end in ("min", "max")]
     more = digits(measure.format, found["now"], bounds)
     came = number(measure.format, found["now"], currency, more)
     if known and known["before"] is not None:
         came = f"{number(measure.format, known['before'], currency, more)} to {came}"
     words = "failures" if measure.name == "failed_share" else measure.words[0].lower() + measure.words[1:]
-    text = f"Look at {clean(group)[:LONGEST]}: {words}" if group else f"Look at {words}:"
+    is_nameless = not group and "before" in found and found not in overall
+    name = "those without a name" if is_nameless else clean(group)[:LONGEST] if group else ""
+    text = f"Look at {name}: {words}" if name else f"Look at {words}:"
     return {"state": "look", "text": f"{text} {came}.", "measure": measure.name, "group": clean(group)}
 
 

@@ -60,7 +60,9 @@ app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, dependencies=[Dep
 
 
 def _page(title: str, text: str, rows: Sequence[dict[str, Any]] = (), status: int = 200) -> HTMLResponse:
-    return HTMLResponse(_TEMPLATE.render(title=title, text=text, rows=rows), status, HEADERS)
+    # A record of a user may hold half of a surrogate pair.
+    page = _TEMPLATE.render(title=title, text=text, rows=rows).encode("utf-8", "replace")
+    return HTMLResponse(page, status, HEADERS)
 
 
 @app.exception_handler(AnyHTTPException)

@@ -485,6 +485,7 @@ class Oracle:
             (f"{seen.created.astimezone(times.zone):%Y-%m-%d}", seen.group, seen.status)
             for seen in self.all
             if seen.created and seen.created < times.start
+            if seen.status in seen.terminal
             if seen.finished and times.start <= seen.finished < times.end
         )
         rows = [(*key, count) for key, count in found.items()]

@@ -50,6 +50,7 @@ def landings_of(service: str, times: Times) -> list[list[bytes]]:
         made(service, times.before - (times.end - times.start), times.start, 25, seed=8),
         **{"completed_at" if service == "vlmrun" else "updatedTime": times.start.isoformat()},
     )
+    late[:5] = changed(late[:5], status="pending")  # changed in the period, and not finished
     error = "error" if service == "cradl" else "message"
     again = [
         *changed(whole[:60], status="pending"),

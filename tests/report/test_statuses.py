@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -92,3 +92,19 @@ def test_where_all_was_to_land_a_zero_is_one(statuses: Any, tmp_path: Path) -> N
 
     assert [summary["measures"][name]["now"] for name in ("failed", "waiting", "failed_share")] == [0, 0, 0.0]
     assert not [note for note in summary["notes"] if "to land" in note]
+
+
+@pytest.mark.parametrize("day", [START - timedelta(days=19), START, END])
+def test_where_no_failed_prediction_was_to_land_none_is_counted_though_all_that_landed_is_older(
+    day: datetime, tmp_path: Path
+) -> None:
+    old = changed(
+        made("vlmrun", START - timedelta(days=30), START - timedelta(days=20), 5), status="completed"
+    )
+    land("vlmrun", tmp_path, old, statuses=["completed"], at=day)
+
+    summary = report(str(tmp_path), WINDOW, tmp_path / "files", targets={"failed": {"max": 0}})
+
+    assert summary["measures"]["failed"]["now"] is None
+    assert [target["state"] for target in summary["targets"]] == ["unknown"]
+    assert summary["notes"][0].startswith("Only completed predictions were to land, so")

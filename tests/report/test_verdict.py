@@ -75,6 +75,30 @@ def test_the_group_that_is_behind_it_is_named(tmp_path: Path) -> None:
     assert verdict["text"].startswith("Look at domain 1: failures 0.0")
 
 
+@pytest.mark.parametrize("name", [None, ""])
+def test_failures_of_predictions_without_a_group_are_not_told_as_those_of_all(
+    tmp_path: Path, name: Any
+) -> None:
+    calm, nameless = of("completed", 900), [("completed", name)]
+
+    now = calm + [("failed", name)] * 50 + nameless * 50
+    verdict = compared(tmp_path, calm + nameless * 100, now)["verdict"]
+
+    said = "Look at those without a name: failures 0.0 % to 50.0 %."
+    assert verdict["text"].replace("\u202f", " ") == said
+
+
+def test_a_group_that_got_worse_is_found_behind_many_larger_changes(tmp_path: Path) -> None:
+    calm = [("completed", "calm")] * 2000
+    before = of("completed", 60, 12) + [("completed", "bad")] * 300 + calm
+    now = of("completed", 1200, 12) + [("failed", "bad")] * 12 + [("completed", "bad")] * 288 + calm
+
+    summary = compared(tmp_path, before, now)
+
+    assert {one["measure"] for one in summary["changes"]} == {"predictions"}
+    assert summary["verdict"]["text"].replace("\u202f", " ") == "Look at bad: failures 0.0 % to 4.0 %."
+
+
 @pytest.mark.parametrize(
     ("before", "now"),
     [
@@ -128,6 +152,21 @@ def test_landings_that_end_before_the_period_does_are_named(tmp_path: Path, hour
         assert summary["verdict"]["text"] == "No predictions of this period have landed yet."
 
 
+def test_a_service_whose_landings_begin_in_the_period_is_named(tmp_path: Path) -> None:
+    land(
+        "vlmrun",
+        tmp_path / "a",
+        records(START - 2 * DAY, of("completed", 9)) + records(START, of("failed", 9)),
+    )
+    land("cradl", tmp_path / "b", [b'{"predictionId": "p", "createdTime": "2026-11-02T12:00:00Z"}'])
+
+    notes = report(f"file://{tmp_path}", WINDOW, tmp_path / "files")["notes"]
+
+    assert [note.split(", so")[0] for note in notes] == [
+        "The sources hold nothing of Cradl created before 2026-11-02 12:00"
+    ]
+
+
 @pytest.mark.parametrize(
     ("filters", "named"),
     [
@@ -148,6 +187,32 @@ def test_landings_that_other_filters_limit_are_named(
 
     found = [note for note in notes if note.startswith("The landings were limited by ")]
     assert [named in note for note in found] == ([True] if named else [])
+
+
+@pytest.mark.parametrize(
+    ("spans", "named"),
+    [
+        ([(0, 12), (12, 24)], ""),
+        ([(12, 30), (-24, 12)], ""),
+        ([(0, 24), (6, 12)], ""),
+        ([(0, 12), (13, 24)], "created_after and created_before"),
+        ([(0, 12), (0, 12)], "created_before"),
+        ([(24, 48), (-24, 0)], "created_before"),
+    ],
+)
+def test_landings_that_together_leave_a_gap_in_the_period_are_named(
+    tmp_path: Path, spans: list[tuple[int, int]], named: str
+) -> None:
+    for number, span in enumerate(spans):
+        after, before = ((START + timedelta(hours=hour)).isoformat() for hour in span)
+        filters = {"statuses": None, "created_after": after, "created_before": before}
+        day = START + timedelta(hours=span[0])
+        land("vlmrun", tmp_path / str(number), records(day, of("completed", 2)), filters=filters)
+
+    notes = report(f"file://{tmp_path}", WINDOW, tmp_path / "files")["notes"]
+
+    found = [note.split(",")[0] for note in notes if note.startswith("The landings were limited by ")]
+    assert found == ([f"The landings were limited by {named}"] if named else [])
 
 
 @pytest.mark.parametrize(("most", "said"), [(0.05, "5.01 %, at most 5.00 %"), (0.04, "5.0 %, at most 4.0 %")])
@@ -193,3 +258,27 @@ def test_a_duration_that_is_surely_but_hardly_longer_is_normal(
 
     assert {"mean_seconds"} == {one["measure"] for one in summary["changes"]}
     assert summary["verdict"]["state"] == state
+
+
+@pytest.mark.parametrize("measure", ["mean_seconds", "median_seconds", "p95_seconds"])
+def test_a_duration_between_two_others_meets_the_bound_that_it_equals(tmp_path: Path, measure: str) -> None:
+    at = {"mean_seconds": 12.2, "median_seconds": 12.2, "p95_seconds": 12.29}[measure]
+    created = START + timedelta(minutes=10)
+    both = [
+        json.dumps(
+            {
+                "id": str(seconds),
+                "status": "completed",
+                "created_at": created.isoformat(),
+                "completed_at": (created + timedelta(seconds=seconds)).isoformat(),
+            }
+        ).encode()
+        for seconds in (12.1, 12.3)
+    ]
+    land("vlmrun", tmp_path / "a", both)
+
+    summary = report(
+        f"file://{tmp_path}", WINDOW, tmp_path / "files", targets={measure: {"min": at, "max": at}}
+    )
+
+    assert [(one["state"], one["now"]) for one in summary["targets"]] == [("met", at)]

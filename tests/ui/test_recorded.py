@@ -226,6 +226,18 @@ def test_a_user_sees_reports_of_dags_whose_xcoms_they_may_see(reports: Reports, 
     assert get(url("absent.csv", SECRET_DAG)).status_code == 403  # not even whether there is one
 
 
+def test_a_record_with_characters_that_no_page_can_hold_hides_no_other(reports: Reports, get) -> None:
+    reports.write(task_id="odd", title="half \ud83d", verdict="\udc00 of a pair")
+    reports.write(task_id="report", title="Invoices of the north")
+
+    response = get("reports")
+
+    assert response.status_code == 200
+    assert "Invoices of the north" in response.text
+    assert "half ?" in response.text
+    assert "? of a pair" in response.text
+
+
 def test_the_list_has_the_newest_report_of_each_task_with_its_verdict(reports: Reports, get) -> None:
     reports.write(run_id="old", verdict="Old news.")
     reports.write(run_id="new", verdict="Look at <script>alert(1)</script> & receipts.", state="look")
