@@ -82,7 +82,12 @@ class Page:
     @cached_property
     def by_id(self) -> dict[str, Prediction]:
         """The records by id."""
-        return {row.id: row for row in self.predictions}
+        return dict(zip(self.records.ids, self.predictions, strict=True))
+
+    @cached_property
+    def statuses(self) -> dict[str, str]:
+        """The status of each record, by id. A page that was read by column makes no predictions for it."""
+        return dict(zip(self.records.ids, self.records.statuses, strict=True))
 
     @cached_property
     def records(self) -> RecordBatch:

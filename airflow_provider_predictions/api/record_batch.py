@@ -100,6 +100,10 @@ class RecordBatch(Sequence[Prediction]):
     def __len__(self) -> int:
         return len(self._rows)
 
+    @override
+    def __iter__(self) -> Iterator[Prediction]:
+        return iter(self._rows)
+
     @overload
     def __getitem__(self, at: int) -> Prediction: ...
     @overload

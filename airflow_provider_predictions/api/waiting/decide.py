@@ -153,7 +153,7 @@ class Tally:
 
     def _chosen(self, page: Page) -> Sequence[Prediction]:
         if self._filters is None:
-            found = [page.by_id[id_] for id_ in self.missing if id_ in page.by_id]
+            found = [page.by_id[id_] for id_ in self.missing if id_ in page.statuses]
             for prediction in found:
                 del self.missing[prediction.id]
             return found

@@ -99,9 +99,9 @@ class WantedIds:
 
     def remove(self, page: Page) -> int:
         """Remove the ids that a page answers. Return how many."""
-        found = self.missing.intersection(page.by_id)
+        found = self.missing.intersection(page.statuses)
         for id_ in found:
-            if page.by_id[id_].status in self._final:
+            if page.statuses[id_] in self._final:
                 self._finished[id_] = msgspec.structs.replace(page.by_id[id_], raw=b"")
         self.missing -= found
         return len(found)

@@ -56,11 +56,11 @@ class Tallies:
 
     def begin(self, page: Page) -> Collection[Tally]:
         """The tallies to which a page must be added."""
-        found = {id_: page.by_id[id_] for id_ in (page.by_id.keys() & self._keys) - self._answered.keys()}
+        found = (page.statuses.keys() & self._keys) - self._answered.keys()
         before, changed = self._answered_before, {}
-        for id_, row in found.items():
-            if id_ not in before or before[id_].status != row.status:
-                changed[id_] = msgspec.structs.replace(row, raw=b"")
+        for id_ in found:
+            if id_ not in before or before[id_].status != page.statuses[id_]:
+                changed[id_] = msgspec.structs.replace(page.by_id[id_], raw=b"")
         self._count_anew(changed)
         self._answered |= {id_: changed.get(id_) or before[id_] for id_ in found}
         return self.counted.values()
