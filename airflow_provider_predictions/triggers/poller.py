@@ -225,7 +225,7 @@ class Poller:
         for tally in tallies.counted.values():
             tally.clock, tally.doubt = client.service_clock, query.doubt_of(tally.wait)
         self._tallies[name] = tallies
-        return tallies.end(query.error_of), query.stopped_by
+        return tallies.end(query.error_of if query.has_failed else None), query.stopped_by
 
     async def _client(self) -> AsyncClient:
         hook = self.hook_class(self.conn_id, attempts=1)

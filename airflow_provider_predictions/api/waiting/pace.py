@@ -29,9 +29,12 @@ class Pace:
 
     def seconds(self, age: float, error: PredictionsError | None = None) -> float:
         """Seconds until the next poll of a wait that began ``age`` seconds ago; ``error`` ended the last."""
-        grown = min(age * GROWTH, self.max_interval or 0)
-        requested = (error.retry_after or 0) if error else 0
-        return max(self.interval, grown, requested) * (1 + random.uniform(0, JITTER))
+        seconds = self.interval
+        if self.max_interval:
+            seconds = max(seconds, min(age * GROWTH, self.max_interval))
+        if error and error.retry_after:
+            seconds = max(seconds, error.retry_after)
+        return seconds * (1 + random.uniform(0, JITTER))
 
 
 @dataclass

@@ -78,8 +78,8 @@ class StatusQuery:
         self._doubt = ""
         """Why the pass over the list may have missed a row."""
         self._asked_at = 0.0
-        sizes = [int(size) for size in (wait.filters.get("page_size") for wait in waits) if size]
-        by_filters = [found for found in (wait.list_filters(service) for wait in waits) if found]
+        sizes = [int(size) for wait in waits if (size := wait.filters.get("page_size"))]
+        by_filters = [found for wait in waits if (found := wait.list_filters(service))]
         filters = widened(service, by_filters) if by_filters else service.filters()
         if by_filters:
             sizes.append(filters.page_size or service.default_page_size)
@@ -176,6 +176,11 @@ class StatusQuery:
             self._end_listing()
             if self._listing.target is None and not self._wanted.missing:
                 raise
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether ``error_of`` a wait may be an error."""
+        return bool(self._list_error or self._lookups.failed)
 
     def error_of(self, wait: Wait) -> PredictionsError | None:
         """Why this poll cannot answer a wait; errors of other predictions do not count."""

@@ -45,10 +45,7 @@ class Tallies:
         """Those of the poll before, until one of their predictions changes."""
         self.counted = {key: self._tally(key) for key in waits if key not in self._tallies}
         """Those to which each page is added."""
-        self._keys: dict[str, list[Key]] = {}
-        for key, wait in waits.items():
-            for id_ in wait.prediction_ids or ():
-                self._keys.setdefault(id_, []).append(key)
+        self._keys = before._keys if before and before._waits == waits else _keys_by_id(waits)
 
     def _tally(self, key: Key) -> Tally:
         tally_class, _ = key
@@ -73,16 +70,25 @@ class Tallies:
             found = tuple(self._answered[id_] for id_ in tally.missing if id_ in self._answered)
             tally.add(Page(found, listed=False))
 
-    def end(self, error_of: Callable[[Wait], PredictionsError | None]) -> Outcomes:
+    def end(self, error_of: Callable[[Wait], PredictionsError | None] | None) -> Outcomes:
         """The outcome of each wait, after the last page: that of the poll before, if nothing changed.
 
-        :param error_of: why the poll cannot answer a wait; None if it can.
+        :param error_of: why the poll cannot answer a wait, None if it can; None if nothing failed.
         """
         self._count_anew(self._keys.keys() - self._answered.keys())
         for key, tally in self.counted.items():
             before = self._before.get(key)
             self._tallies[key] = before if before and tally.repeats(before) else tally
-        errors = {key: error for key, wait in self._waits.items() if (error := error_of(wait))}
+        waits = self._waits.items() if error_of else ()
+        errors = {key: error for key, wait in waits if (error := error_of(wait))}
         for key in errors:
             del self._tallies[key]
         return self._tallies | errors
+
+
+def _keys_by_id(waits: Mapping[Key, Wait]) -> dict[str, list[Key]]:
+    keys: dict[str, list[Key]] = {}
+    for key, wait in waits.items():
+        for id_ in wait.prediction_ids or ():
+            keys.setdefault(id_, []).append(key)
+    return keys
