@@ -23,7 +23,7 @@ from airflow_provider_predictions.api.record_batch import RecordBatch
 from airflow_provider_predictions.api.wording import counted
 from airflow_provider_predictions.storage import checkpoint
 from airflow_provider_predictions.storage.attempt import Attempt
-from airflow_provider_predictions.storage.checkpoint import Progress
+from airflow_provider_predictions.storage.checkpoint import Journal, Progress
 from airflow_provider_predictions.storage.errors import warning_only
 from airflow_provider_predictions.storage.formats.base import RECORDS, Format
 from airflow_provider_predictions.storage.manifest import REJECTED, Manifest, Part, manifest
@@ -72,8 +72,7 @@ class Landing:
         self._copies: list[Part] = []
         self._is_further = False
         """Whether a checkpoint names a part that this attempt has added to its copies."""
-        # The last journal line may be truncated; start a new journal.
-        self._anew = True
+        self._journal = Journal(self.writer.directory)
 
     def __enter__(self) -> Self:
         try:
@@ -88,6 +87,7 @@ class Landing:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         try:
             self.progress.close()
+            self._journal.close()
             if kind and issubclass(kind, Exception) and self._copies and not self._is_further:
                 self._abandon()
         finally:
@@ -118,8 +118,8 @@ class Landing:
         closed = len(progress.parts) > done
         if closed:
             checkpoint.save_beside(progress, self.attempt)
-        checkpoint.save_here(progress, self.writer.directory, anew=closed or self._anew)
-        self._anew, self._is_further = False, self._is_further or closed
+        self._journal.save(progress, anew=closed)
+        self._is_further = self._is_further or closed
         for file in old:
             file.unlink()
 
@@ -132,7 +132,7 @@ class Landing:
         progress.flush()
         if progress.spool.count:
             self._close_batch()
-            checkpoint.save_here(progress, self.writer.directory, anew=True)
+            self._journal.save(progress, anew=True)
             self._is_further = True
         if progress.rejected.count:
             rejected = self.attempt.path(REJECTED)
