@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import httpx
 
@@ -135,7 +135,7 @@ class BaseClient:
     def build(self, call: Call) -> httpx.Request:
         self.requests += 1
         headers = {"Authorization": f"Bearer {call.token}"} if call.trusted else {}
-        url = httpx.URL(call.url).copy_merge_params(dict(call.request.params))
+        url = f"{call.url}?{urlencode(call.request.params)}" if call.request.params else call.url
         return self._http.build_request("GET", url, headers=headers)
 
     def body(self, call: Call, response: httpx.Response) -> Body:
