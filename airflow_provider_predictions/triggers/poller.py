@@ -7,12 +7,14 @@ import contextvars
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, ClassVar, Generic, TypeVar
 
 from airflow_provider_predictions.api.errors import PredictionsError, TransientError
 from airflow_provider_predictions.api.http.client import AsyncClient
 from airflow_provider_predictions.api.limits import MAX_WAITS_AT_ONCE, MIN_POLL_SECONDS
 from airflow_provider_predictions.api.page import Page
+from airflow_provider_predictions.api.service import Service
 from airflow_provider_predictions.api.waiting.decide import Tally, Wait
 from airflow_provider_predictions.api.waiting.list_pass import QueryHistory
 from airflow_provider_predictions.api.waiting.pace import Pace
@@ -71,6 +73,23 @@ class Subscription(Generic[T]):
         self.due = now + self.pace.seconds(now - self.began)
 
 
+class Grouping:
+    """The waits of subscriptions, by their keys and lists. It holds for later polls while no wait changes."""
+
+    def __init__(self, waits: Mapping[Subscription[Any], Wait], service: type[Service[Any]]) -> None:
+        self.waits = waits
+        self._service = service
+        self.keys = {subscription: subscription.key for subscription in waits}
+
+    @cached_property
+    def lists(self) -> dict[ListKey, dict[Key, Wait]]:
+        """The waits for each list."""
+        lists: dict[ListKey, dict[Key, Wait]] = {}
+        for subscription, wait in self.waits.items():
+            lists.setdefault(list_of(self._service, wait), {})[self.keys[subscription]] = wait
+        return lists
+
+
 class Rotation:
     """Which list a poll reads first. If the rate limit stops a poll, the other lists come first next time."""
 
@@ -108,6 +127,7 @@ class Poller:
         self._changed = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._rotation = Rotation()
+        self._grouping = Grouping({}, hook_class.service_class)
         self._tallies: dict[ListKey, Tallies] = {}
         """Of the last poll, of each list that it could read."""
         self._not_before = 0.0
@@ -155,9 +175,12 @@ class Poller:
     async def _run(self) -> None:
         while True:
             await self._until_due()
-            keys = {one: one.key for one in self._subscriptions}
+            waits = {one: one.wait for one in self._subscriptions}
+            if waits != self._grouping.waits:
+                self._grouping = Grouping(waits, self.hook_class.service_class)
+            keys = self._grouping.keys
             try:
-                outcomes = await self._poll({key: one.wait for one, key in keys.items()})
+                outcomes = await self._poll(self._grouping)
             # Any error, also if something that the poll awaits was cancelled, but not this task. Each wait
             # decides what it means.
             except (Exception, asyncio.CancelledError) as error:
@@ -189,22 +212,20 @@ class Poller:
                 async with asyncio.timeout(seconds):
                     await self._changed.wait()
 
-    async def _poll(self, waits: Mapping[Key, Wait]) -> Outcomes:
+    async def _poll(self, grouping: Grouping) -> Outcomes:
         """Poll once. A failed poll is not repeated before the next interval."""
         outcomes: Outcomes = {}
         async with await self._client() as client:
-            lists: dict[ListKey, dict[Key, Wait]] = {}
-            for key, wait in waits.items():
-                lists.setdefault(list_of(client.service, wait), {})[key] = wait
             is_first, before, self._tallies = True, self._tallies, {}
-            for name in self._rotation.order(lists):
-                found, stopped = await self._read_list(client, name, lists[name], before.get(name))
+            for name in self._rotation.order(grouping.lists):
+                waits = grouping.lists[name]
+                found, stopped = await self._read_list(client, name, waits, before.get(name))
                 outcomes |= found
                 if is_first or not stopped:
                     self._rotation.last = name
                 if stopped:
                     self.delay(stopped.retry_after or 0)
-                    return dict.fromkeys(waits, stopped) | outcomes
+                    return dict.fromkeys(grouping.keys.values(), stopped) | outcomes
                 is_first = False
         return outcomes
 

@@ -34,7 +34,7 @@ class Pace:
             seconds = max(seconds, min(age * GROWTH, self.max_interval))
         if error and error.retry_after:
             seconds = max(seconds, error.retry_after)
-        return seconds * (1 + random.uniform(0, JITTER))
+        return seconds * (1 + JITTER * random.random())
 
 
 @dataclass

@@ -226,14 +226,14 @@ def widened(service: Service[Any], filters: Sequence[Filters]) -> Filters:
     )
 
 
-def list_of(service: Service[Any], wait: Wait) -> ListKey:
+def list_of(service: type[Service[Any]], wait: Wait) -> ListKey:
     """A key that is equal for waits that one pass over the list can answer.
 
     Filters that the service applies, and the order, make another list. So does ``max_predictions``, since the
     first predictions depend on where the pass begins. All other filters are applied here. Waits by ids need
     the whole list.
     """
-    names = _of_list(type(service))
+    names = _of_list(service)
     if wait.prediction_ids is not None:
         return (None,) * len(names)
     if wait.filters.get("max_predictions") is not None:

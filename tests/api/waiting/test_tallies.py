@@ -63,7 +63,8 @@ def test_a_tally_that_is_kept_says_what_one_counted_anew_says(seed: int) -> None
     for _ in range(12):
         for id_ in draw.sample(IDS, draw.choice([0, 0, 1, 3])):
             rows.pop(id_, None) if draw.random() < 0.3 else rows.update({id_: draw.choice(STATUSES)})
-        waits[draw.randrange(len(waits))] = a_wait(draw)
+        if draw.random() < 0.5:
+            waits[draw.randrange(len(waits))] = a_wait(draw)
         of_poll = keyed(*waits)
         read, failing = pages(draw, rows), {key for key in of_poll if draw.random() < 0.1}
 
