@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -116,8 +117,10 @@ class Journal:
             new.replace(self._path)
 
     def close(self) -> None:
+        """Close the file. A full disk is no error here, since ``save`` has raised it."""
         if self._file:
-            self._file.close()
+            with suppress(OSError):
+                self._file.close()
 
 
 def save_beside(progress: Progress, attempt: Attempt) -> None:
