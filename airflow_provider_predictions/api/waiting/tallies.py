@@ -45,7 +45,9 @@ class Tallies:
         """Those of the poll before, until one of their predictions changes."""
         self.counted = {key: self._tally(key) for key in waits if key not in self._tallies}
         """Those to which each page is added."""
-        self._keys = before._keys if before and before._waits == waits else _keys_by_id(waits)
+        self._keys: dict[str, list[Key]] = (
+            before._keys if before and before._waits == waits else _keys_by_id(waits)
+        )
 
     def _tally(self, key: Key) -> Tally:
         tally_class, _ = key
@@ -79,8 +81,9 @@ class Tallies:
         for key, tally in self.counted.items():
             before = self._before.get(key)
             self._tallies[key] = before if before and tally.repeats(before) else tally
-        waits = self._waits.items() if error_of else ()
-        errors = {key: error for key, wait in waits if (error := error_of(wait))}
+        errors: dict[Key, PredictionsError] = {}
+        if error_of:
+            errors = {key: error for key, wait in self._waits.items() if (error := error_of(wait))}
         for key in errors:
             del self._tallies[key]
         return self._tallies | errors
