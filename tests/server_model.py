@@ -100,7 +100,8 @@ class ServerModel:
         self.failures: list[int] = []
         """Which requests fail."""
         self._now = now
-        self._made = 0
+        self.made = 0
+        """How many rows there ever were."""
         self._cap: int | None = None
         self._stopped_at: str | None = None
         self._tokens: dict[str, tuple[str, float]] = {}
@@ -216,9 +217,9 @@ class ServerModel:
         behind = self.rows[index] if index < len(self.rows) else None
         low = before.place if before else (behind.place - 2 if behind else 0)
         high = behind.place if behind else low + 2
-        self._made += 1
+        self.made += 1
         status = self.rng.choice([DONE[self.service], DONE[self.service], UNFINISHED[self.service]])
-        row = Row(f"row{self._made}", (low + high) / 2, self._time(before, behind), status)
+        row = Row(f"row{self.made}", (low + high) / 2, self._time(before, behind), status)
         self.rows.insert(index, row)
 
     def _time(self, before: Row | None, behind: Row | None) -> datetime | None:

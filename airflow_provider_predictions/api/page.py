@@ -71,6 +71,7 @@ class Page:
     :param rejected: rows that are not records.
     :param observed: counts of the new records before filters; None if nothing was counted.
     :param listed: False for records requested by id.
+    :param ids: of the new records before filters.
     """
 
     predictions: Sequence[Prediction]
@@ -78,6 +79,7 @@ class Page:
     rejected: tuple[Prediction, ...] = ()
     observed: Observed | None = None
     listed: bool = True
+    ids: Sequence[str] = ()
 
     @cached_property
     def by_id(self) -> dict[str, Prediction]:

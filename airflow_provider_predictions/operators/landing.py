@@ -216,7 +216,7 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
         :raises ValueError: if the position belongs to another kind of list. Then nothing has changed.
         """
         before = paginator.position
-        paginator.restore(position.get("paginator"), lambda: (id_ for id_, _ in landing.identities()))
+        paginator.restore(position.get("paginator"), landing.ids_read)
         if cursor:
             try:
                 cursor.restore(position.get("cursor"))

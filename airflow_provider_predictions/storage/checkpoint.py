@@ -2,7 +2,7 @@
 
 A landing saves a checkpoint on this machine after each page. After each part, it also saves one beside the
 parts, for a retry on another machine. Both hold the parts so far and their totals, the position in the list,
-the ids of all records, and the records that are in no part yet.
+the ids of all records that were read, and the records that are in no part yet.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Progress(Versioned, kw_only=True):
     :param arguments: a hash. A landing with another one cannot resume from this.
     :param nonce: of the attempt under whose names the parts lie.
     :param spool: records of the part that is being filled.
-    :param ids: of all records, one line for each page.
+    :param ids: of all records that were read, one line for each page.
     :param position: where to continue the list. None at its start.
     :param ids_saved: how many bytes of the ids are in earlier checkpoints of the attempt.
     """

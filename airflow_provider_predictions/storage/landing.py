@@ -104,8 +104,9 @@ class Landing:
         records, rejected, done, old = page.records, RecordBatch(page.rejected), len(progress.parts), []
         for text, count in rejected.texts:
             progress.rejected.write(text, count)
-        if records:
-            progress.ids.write(_ids(records), 1)
+        others = _others(page)
+        if records or others:
+            progress.ids.write(_ids(records, others), 1)
         while records:
             fitting = records[: self.writer.batch - progress.spool.count]
             for text, count in fitting.texts:
@@ -145,12 +146,19 @@ class Landing:
         return manifest(self.attempt.directory, progress.parts, progress.totals, rejected, **facts)
 
     def identities(self) -> Iterator[tuple[str, datetime | None]]:
-        """Id and creation time of each record so far, in the order of the list."""
+        """Id and creation time of each record so far that lands, in the order of the list."""
+        for ids, times, _ in self._lines_of_ids():
+            yield from zip(ids, map(as_time, times), strict=True)
+
+    def ids_read(self) -> Iterator[str]:
+        """Ids of all records so far, also of those that do not land."""
+        for ids, _, others in self._lines_of_ids():
+            yield from (*ids, *others)
+
+    def _lines_of_ids(self) -> Iterator[tuple[list[str], list[str | None], list[str]]]:
         self.progress.ids.flush()
         with self.progress.ids.path.open("rb") as lines:
-            for line in lines:
-                ids, times = json.loads(line)
-                yield from zip(ids, map(as_time, times), strict=True)
+            yield from map(json.loads, lines)
 
     def rejected_ids(self) -> Iterator[str]:
         """Hashes of the rows so far that are no records."""
@@ -209,9 +217,17 @@ def _workspace(attempt: Attempt) -> Workspace:
     return Workspace(hashlib.sha256(key.encode()).hexdigest()[:32])
 
 
-def _ids(records: RecordBatch) -> bytes:
-    """Ids and creation times of records, in one line of JSON."""
+def _others(page: Page) -> list[str]:
+    """The ids of the page's records that do not land."""
+    if len(page.ids) <= len(page.predictions):
+        return []
+    landing = {*page.records.ids}
+    return [id_ for id_ in page.ids if id_ not in landing]
+
+
+def _ids(records: RecordBatch, others: list[str]) -> bytes:
+    """Ids and creation times of records that land, and ids of others, in one line of JSON."""
     try:
-        return msgspec.json.encode((records.ids, records.times))
+        return msgspec.json.encode((records.ids, records.times, others))
     except UnicodeEncodeError:  # half a surrogate pair
-        return json.dumps((records.ids, [time and utc(time) for time in records.times])).encode()
+        return json.dumps((records.ids, [time and utc(time) for time in records.times], others)).encode()

@@ -74,6 +74,30 @@ def test_what_lasts_lands_once_or_the_manifest_does_not_say_so(
 
 
 @HISTORIES
+@pytest.mark.parametrize("incremental", [False, True])
+def test_a_record_that_does_not_land_is_counted_once_although_a_retry_reads_it_again(
+    service_name: str, incremental: bool, seeds: range, tmp_path: Path
+) -> None:
+    """The list moves before the retry, or its page token expires."""
+    for seed in seeds:
+        server = ServerModel(service_name, seed, Habits(inserts=False, cuts=False, lags=False), changes=6)
+        server.failures = [*range(3, 8)]
+        arguments = {"incremental": True} if incremental else {"statuses": ["failed"]}
+        operator = modelled(LAND[service_name], server)(
+            task_id="land", path=f"file://{tmp_path}/{seed}", page_size=5, prefetch=0, **arguments
+        )
+        try:
+            manifest = operator.execute(context_of(attempt=1))
+        except ServerError:
+            manifest = operator.execute(context_of(attempt=2))
+
+        assert manifest["looked_at"] <= server.made, f"seed {seed}"
+        if incremental:
+            counted = manifest["count"] + manifest["incremental"]["unfinished"]
+            assert counted == manifest["looked_at"], f"seed {seed}"
+
+
+@HISTORIES
 def test_run_after_run_lands_all_that_finishes_once(service_name: str, seeds: range, tmp_path: Path) -> None:
     """Of a list in order, which grows in front, and shrinks anywhere."""
     habits = Habits(inserts=False, least=2)

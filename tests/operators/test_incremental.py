@@ -115,6 +115,28 @@ def test_an_unfinished_prediction_that_one_run_does_not_see_still_lands(
     assert sorted(runs.landed()) == ids(record_store.rows)
 
 
+def test_an_unfinished_prediction_that_an_interrupted_run_saw_and_the_next_does_not_still_lands(
+    runs: Runs, record_store: RecordStore, connections: Sandbox
+) -> None:
+    record_store.fill(30, days=30)
+    late = record_store.add(created=datetime.now(UTC) - timedelta(hours=5), work=ENDLESS)
+    connections.wire.order(Fault(runs.service, status=503, after=2, headers={"Retry-After": "7200"}))
+    with pytest.raises(PredictionsError):
+        runs(context_of("monday", 1))
+    connections.wire.clear()
+    runs(context_of("monday", 2))
+    rows = list(record_store.rows)
+    record_store.rows.remove(late)
+    record_store.add()
+    added = record_store.rows[0]
+    runs(context_of("tuesday"))
+    finish(late)
+    record_store.rows[:] = [added, *rows]
+
+    assert runs(context_of("wednesday"))["count"] == 1
+    assert sorted(runs.landed()) == ids(record_store.rows)
+
+
 @pytest.mark.parametrize(
     "seed", [0, 1, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(2, 8))]
 )

@@ -184,7 +184,7 @@ class Paginator(RequestFlow):
         if at.left is not None:
             at.left -= len(wanted)
         at.ended = at.ended or at.left == 0 or self._is_past_window
-        return Page(wanted, duplicates, rejected, Observed.of(records))
+        return Page(wanted, duplicates, rejected, Observed.of(records), ids=records.ids)
 
     @property
     def _is_past_window(self) -> bool:
