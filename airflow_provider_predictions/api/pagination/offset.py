@@ -18,6 +18,7 @@ from airflow_provider_predictions.api.state import Versioned
 
 _BLIND = Proof(None, "the list came with one row a page, so a removed row may have hidden another")
 _SHIFTED = Proof(False, "rows moved while the list was read, and its order cannot show a missed row")
+_RESORTED = Proof(False, "rows with one creation time came in another order, so one may be missing")
 _PART = Proof(None, "only rows near the time window were read, and VLM Run does not promise their order")
 
 
@@ -29,6 +30,7 @@ class Overlap(Versioned):
     :ivar left_at: index of the page that the last step back left.
     :ivar shifted: whether any page did not start with that row.
     :ivar blind: whether any page shared no row with the one before.
+    :ivar resorted: whether rows with one creation time came in another order than before.
     """
 
     step: int
@@ -36,6 +38,7 @@ class Overlap(Versioned):
     left_at: int = 0
     shifted: bool = False
     blind: bool = False
+    resorted: bool = False
 
     def joins(self, rows: RecordBatch, is_passed: Callable[[Prediction], bool]) -> bool:
         """Whether no row can be missing between the page before and these rows."""
@@ -84,6 +87,8 @@ class OffsetPaginator(Paginator):
             end=ListEnd(page_size),
         )
         super().__init__(endpoint, filters, position)
+        self._before: list[str] = []
+        """Ids of the response before. A resumed pass has none."""
 
     @override
     def next_requests(self, count: int) -> list[PageRequest]:
@@ -121,6 +126,8 @@ class OffsetPaginator(Paginator):
         at = self.position
         if at.overlap.blind:
             return _BLIND
+        if at.overlap.resorted:
+            return _RESORTED
         if at.overlap.shifted and not at.seen.ordered:
             return _SHIFTED
         return _PART if at.start.index or self._is_past_window else Proof(True)
@@ -193,6 +200,11 @@ class OffsetPaginator(Paginator):
             size -= 1
         if size <= self._shared_rows:
             size = len(rows)
+        # A database may sort rows with one creation time anew for each response.
+        if at.seen.ordered and not rows.order:
+            ties = [row.id for row in rows if row.created_at == at.seen.last]
+            overlap.resorted = overlap.resorted or _is_resorted(self._before, ties)
+        self._before = rows.ids
         page = self.new_rows(rows[first:size])
         is_new = page.duplicates < size - first
         # New rows in front may have shifted known rows into a response that the server capped.
@@ -206,3 +218,11 @@ class OffsetPaginator(Paginator):
         if is_end or is_back:
             at.ended, self.list_end = True, last_id(rows)
         return replace(page, rejected=(*page.rejected, *rows[size:])) if at.ended else page
+
+
+def _is_resorted(before: list[str], ids: list[str]) -> bool:
+    """Whether known rows come in another order than in the response before, or behind a new one."""
+    places = {id_: place for place, id_ in enumerate(before)}
+    found = [places.get(id_, len(before)) for id_ in ids]
+    is_joined = bool(found) and found[0] < len(before)  # else the pass has stepped back
+    return is_joined and found != sorted(found)

@@ -235,6 +235,25 @@ def test_a_list_without_order_that_moved_is_doubted(times: list[int | None], cha
     assert paginator.proof.consistent is False
 
 
+@pytest.mark.parametrize(
+    ("order", "is_doubted"),
+    [("dacb", True), ("adcbe", True), ("abcd", False), ("nabcd", False), ("bcd", False)],
+)
+def test_rows_of_one_creation_time_that_come_in_another_order_are_doubted(
+    order: str, is_doubted: bool
+) -> None:
+    """A database may sort them anew for each response."""
+    listing = Listing([Row(id_, 1) for id_ in "abcd"])
+
+    def sort() -> None:
+        listing.ever[:] = [Row(id_, 1) for id_ in order]
+
+    paginator = paginator_of(VLMRUN, page_size=3)
+    ids_of(pages(paginator, listing, sort))
+
+    assert (paginator.proof.consistent is False) == is_doubted
+
+
 def with_deaths(
     paginator: Paginator, story: Story, service: Service[Any], dies: Iterator[bool], **filters: Any
 ) -> list[bytes]:
