@@ -13,6 +13,7 @@ import gzip
 import hashlib
 import json
 import zlib
+from contextlib import suppress
 from datetime import datetime
 from typing import Annotated, Literal
 
@@ -139,16 +140,16 @@ def shown(root: ObjectStoragePath) -> tuple[int, list[int]]:
 
     :raises ConfigurationError: if something else lies there.
     """
-    target, log = root / MANIFEST, Log(root)
-    try:
-        found = msgspec.convert(json.loads(read(target)), Shown)
-    except FileNotFoundError:
-        found = Shown(version=1, generation=0)
-    except (ValueError, RecursionError):
-        raise ConfigurationError(
-            f"path: {target} is not what this version of the package writes. Remove it, or land under "
-            "another path"
-        ) from None
+    target, log, found = root / MANIFEST, Log(root), Shown(version=1, generation=0)
+    with suppress(FileNotFoundError):
+        content = read(target)
+        try:
+            found = msgspec.convert(json.loads(content), Shown)
+        except (ValueError, RecursionError):
+            raise ConfigurationError(
+                f"path: {target} is not what this version of the package writes. Remove it, or land under "
+                "another path"
+            ) from None
     head = log.head(found.generation)
     if head == found.generation:
         return head, found.unsettled
