@@ -33,8 +33,7 @@ class ProgressLog:
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._log, self._clock, self._filters = log, clock, filters
-        self._tags = {"service": service}
+        self._log, self._clock, self._filters, self._tags = log, clock, filters, {"service": service}
         self._began = self._said = clock()
         self._records = self._pages = 0
         self._pages_said: int | None = None
