@@ -202,7 +202,7 @@ class OffsetPaginator(Paginator):
             size = len(rows)
         # A database may sort rows with one creation time anew for each response.
         if at.seen.ordered and not rows.order:
-            ties = [row.id for row in rows if row.created_at == at.seen.last]
+            ties = [id_ for id_, time in zip(rows.ids, rows.times, strict=True) if time == at.seen.last]
             overlap.resorted = overlap.resorted or _is_resorted(self._before, ties)
         self._before = rows.ids
         page = self.new_rows(rows[first:size])
