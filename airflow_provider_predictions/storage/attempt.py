@@ -15,6 +15,7 @@ import msgspec
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 from airflow_provider_predictions.api.errors import ConfigurationError
+from airflow_provider_predictions.api.models import as_time
 from airflow_provider_predictions.storage.objects import is_local, names, remove_files
 from airflow_provider_predictions.storage.partitions import FOLDER
 
@@ -77,12 +78,13 @@ class TaskRun(msgspec.Struct, frozen=True):
             return False
         if self.ti and self.ti == other.ti:
             return True
-        knows_start = self.started and other.started
-        if knows_start and self.started != other.started:
-            return self.tries > other.tries and self.number > other.number  # it was cleared
+        started, others = as_time(self.started), as_time(other.started)
+        if started and others and started != others:
+            # It was cleared, so it has started later. Else one of the runs was made anew.
+            return started > others and self.tries > other.tries and self.number > other.number
         # A run made anew begins with attempt 1 again, under dag.test() even with the same start. Without an
         # id of the task instance, as in Airflow 2, it may also be one attempt that was started twice.
-        is_twin = bool(knows_start) and not (self.ti and other.ti)
+        is_twin = bool(started and others) and not (self.ti and other.ti)
         return self.number != other.number or is_twin
 
     def is_sibling_of(self, other: TaskRun) -> bool:

@@ -275,6 +275,15 @@ TAPES = (
         ),
     ),
     Case(
+        "an attempt of a run that was made anew is overtaken by the new run",
+        "anew, made anew",
+        "uncommitted",
+        tape=(
+            *(4, 1, 1, 10, *[0] * 5, 8, 0, 2, 1, 4, *[0] * 6, 1, *[0] * 6, 1, 1, 0, 1, *[0] * 4, 2, 2),
+            *(*[0] * 12, 1, 2, 0, 2, 2, *[0] * 4, 5, 0, 1, 2, 11, 0, 1, 1, 0, 1, 3, 10),
+        ),
+    ),
+    Case(
         "an attempt is overtaken by one after a clear",
         "anew, made anew",
         "final",

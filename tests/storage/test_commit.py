@@ -170,7 +170,7 @@ def shown(path: ObjectStoragePath) -> dict:
 
 def cleared(path: ObjectStoragePath, number: int, tries: int) -> Manifest:
     """What an attempt of Monday's run returns."""
-    target = LandingPath(path, TaskRun("monday", number=number, tries=tries, started="noon"))
+    target = LandingPath(path, TaskRun("monday", number=number, tries=tries, started="2026-11-01T12:00:00Z"))
     return target.earlier() or target.commit(write(target.attempt))
 
 
@@ -250,15 +250,15 @@ def test_a_manifest_that_is_shown_late_has_its_parts(file_store: ObjectStoragePa
 def test_two_instances_of_a_mapped_task_do_not_land_under_one_path(file_store: ObjectStoragePath) -> None:
     for kind in (None, "vlmrun"):
         path = file_store / str(kind)
-        first = LandingPath(path, TaskRun("dag monday land 0", started="2026"), kind)
+        first = LandingPath(path, TaskRun("dag monday land 0", started="2026-11-01T12:00:00Z"), kind)
         content = write(first.attempt)
         first.commit(content, first.state if kind else None)
 
         for number in (1, 2):
-            sibling = TaskRun("dag monday land 1", number=number, started="2026")
+            sibling = TaskRun("dag monday land 1", number=number, started="2026-11-01T12:00:00Z")
             with pytest.raises(ConfigurationError, match=r"another instance of .* \{\{ ti\.map_index \}\}"):
                 LandingPath(path, sibling, kind).earlier()
         for other in ("dag tuesday land 1", "dag monday other 1", "dag monday land -1"):
-            assert LandingPath(path, TaskRun(other, started="2026"), kind).earlier() is None
-        retried = TaskRun("dag monday land 0", number=2, started="2026")
+            assert LandingPath(path, TaskRun(other, started="2026-11-01T12:00:00Z"), kind).earlier() is None
+        retried = TaskRun("dag monday land 0", number=2, started="2026-11-01T12:00:00Z")
         assert LandingPath(path, retried, kind).earlier() == content

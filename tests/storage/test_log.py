@@ -71,7 +71,8 @@ def test_a_commit_that_cannot_be_read_is_named(file_store: ObjectStoragePath, ha
         Log(file_store).read(1)
 
 
-COMMITTED = TaskRun("monday", "a", 1, tries=2, started="noon")
+EARLIER, START, LATER = (f"2026-11-01T{hour}:00:00Z" for hour in (11, 12, 13))
+COMMITTED = TaskRun("monday", "a", 1, tries=2, started=START)
 
 
 @pytest.mark.parametrize(
@@ -81,13 +82,18 @@ COMMITTED = TaskRun("monday", "a", 1, tries=2, started="noon")
         pytest.param(replace(COMMITTED, ti="b", number=2), True, True, id="a retry"),
         pytest.param(replace(COMMITTED, number=2, tries=3), True, False, id="cleared in its run"),
         pytest.param(
-            replace(COMMITTED, number=2, tries=3, started="one"), True, False, id="cleared after its run"
+            replace(COMMITTED, number=2, tries=3, started=LATER), True, False, id="cleared after its run"
         ),
-        pytest.param(replace(COMMITTED, ti="b", started="one"), False, False, id="a run made anew"),
+        pytest.param(replace(COMMITTED, ti="b", started=LATER), False, False, id="a run made anew"),
+        pytest.param(
+            replace(COMMITTED, ti="d", number=3, tries=4, started=EARLIER),
+            *(False, False),
+            id="a task that was cleared before its run was made anew",
+        ),
         pytest.param(replace(COMMITTED, ti="b"), False, False, id="a run made anew by dag.test()"),
         pytest.param(replace(COMMITTED, ti=None), True, True, id="an attempt of Airflow 2, started twice"),
         pytest.param(
-            replace(COMMITTED, ti="c", number=2, started="one"), False, False, id="a retry in a run made anew"
+            replace(COMMITTED, ti="c", number=2, started=LATER), False, False, id="a retry in a run made anew"
         ),
         pytest.param(replace(COMMITTED, run="tuesday", number=2), False, False, id="another run"),
         pytest.param(TaskRun("monday", "b", 2), True, False, id="another attempt, where no more is known"),
