@@ -64,7 +64,7 @@ def context_of(
 
 def untagged(name: str) -> str:
     """The name of an object without the generation and the attempt that wrote it."""
-    return re.sub(r"\.[0-9]{8,}-[0-9a-f]{8}-[0-9a-f]{8}", "", name)
+    return re.sub(r"\.(day-)?[0-9]{8,}-[0-9a-f]{8}-[0-9a-f]{8}", "", name)
 
 
 def on_machine(patch: pytest.MonkeyPatch, tmp: Path) -> None:

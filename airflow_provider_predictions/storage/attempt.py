@@ -21,12 +21,15 @@ from airflow_provider_predictions.storage.partitions import FOLDER
 
 _ATTEMPT = r"(?P<run>[0-9a-f]{8})-(?P<nonce>[0-9a-f]{8})"
 _FOLDER = re.compile(FOLDER)
+DAY = "day-"
+"""Marks a part in the directory of a day, which may be the path of another landing, too."""
 _OWN = re.compile(rf"(?P<generation>[0-9]{{8,}})/{_ATTEMPT}/.+")
 """An object in the directory of an attempt."""
-_TAGGED = re.compile(
-    rf"({FOLDER}/)?(part|_[a-z]+)(-[0-9]{{5,}})?\.(?P<generation>[0-9]{{8,}})-{_ATTEMPT}(\.[a-z0-9.]+)?"
-)
-"""An object of an attempt right under the path, or in the directory of a day there."""
+_TAG = rf"(?P<generation>[0-9]{{8,}})-{_ATTEMPT}(\.[a-z0-9.]+)?"
+_TAGGED = re.compile(rf"(part|_[a-z]+)(-[0-9]{{5,}})?\.{_TAG}")
+"""An object of an attempt right under the path."""
+_OF_A_DAY = re.compile(rf"{FOLDER}/part-[0-9]{{5,}}\.{DAY}{_TAG}")
+"""A part of an attempt in the directory of a day under the path."""
 _NUMBERED = re.compile(r"([0-9]{8,})-[0-9a-f]{8,}(\.[a-z]+)?")
 """An object of an attempt in a folder that all attempts share."""
 
@@ -137,7 +140,9 @@ class Attempt:
 
         :param stem: such as ``part-00000``, with the directory of its day if it has one.
         """
-        return f"{stem}.{self.tag}{suffix}" if self.shared else f"{self.tag}/{stem}{suffix}"
+        if not self.shared:
+            return f"{self.tag}/{stem}{suffix}"
+        return f"{stem}.{DAY if '/' in stem else ''}{self.tag}{suffix}"
 
     def path(self, stem: str, suffix: str = "") -> ObjectStoragePath:
         return self.root / self.name(stem, suffix)
@@ -196,7 +201,7 @@ def tagged(
         listed = names(root)
         if any(map(_FOLDER.fullmatch, listed)):
             listed = names(root, deep=True)
-        found = [(name, _TAGGED.fullmatch(name)) for name in listed]
+        found = [(name, _TAGGED.fullmatch(name) or _OF_A_DAY.fullmatch(name)) for name in listed]
     else:
         top = f"{generation:08}"
         below = [f"{top}/{name}" for name in names(root / top, deep=True)]

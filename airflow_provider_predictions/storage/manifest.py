@@ -25,7 +25,7 @@ from airflow_provider_predictions.storage.partitions import FOLDER
 MANIFEST = "_manifest.json"
 REJECTED = "_rejected"
 """Rows that are no records, one a line. Not ``.jsonl``: a pattern for records must not match them."""
-_PART = r"part-[0-9]{5,}(\.[0-9]{8,}(-[0-9a-f]{8}){2})?\.(jsonl(\.gz|\.zst)?|parquet)"
+_PART = r"part-[0-9]{5,}(\.(day-)?[0-9]{8,}(-[0-9a-f]{8}){2})?\.(jsonl(\.gz|\.zst)?|parquet)"
 
 
 class PartFacts(TypedDict):

@@ -21,7 +21,7 @@ STATE = "_state.json"
 STATES = "_states/"
 DAY = "created_date="
 
-_AUTHOR = re.compile(r"(?:^|[/.])([0-9]{8,})[-/](?:[0-9a-f]{8}-)?([0-9a-f]{8})\b")
+_AUTHOR = re.compile(r"(?:^|[/.]|\.day-)([0-9]{8,})[-/](?:[0-9a-f]{8}-)?([0-9a-f]{8})\b")
 
 # Calls as stories name them.
 FIRST_PART = "/part-00000.jsonl"

@@ -270,6 +270,27 @@ def test_a_path_that_is_named_like_a_day_is_no_day(land, record_store: RecordSto
 
 
 @pytest.mark.parametrize("service_name", ["vlmrun"])
+@pytest.mark.parametrize("above", [{}, ARGUMENTS, {"incremental": True}, ARGUMENTS | {"incremental": True}])
+@pytest.mark.parametrize("below", [{}, ARGUMENTS, {"incremental": True}])
+@pytest.mark.parametrize("folder_below", ["created_date=", "00000001"])
+def test_a_landing_in_a_directory_of_another_one_leaves_its_parts_alone(
+    land, record_store: RecordStore, file_store, above, below, folder_below: str
+) -> None:
+    """Landings of a day each may be older than one by day above them."""
+    record_store.fill(20, days=2)
+    day = record_store.rows[-1].created.date() if folder_below.endswith("=") else ""
+    paths = {"above": file_store / "path", "below": file_store / "path" / f"{folder_below}{day}"}
+    landed: dict[str, dict[str, Any]] = {}
+    order = ["below", "above", "above", "below", "below", "above", "below"]
+    for number, name in enumerate(order):
+        record_store.add()
+        arguments = above if name == "above" else below
+        landed[name] = land(context_of(f"run {number}"), path=str(paths[name]), **arguments)
+
+        assert [stored(manifest) for manifest in landed.values()]
+
+
+@pytest.mark.parametrize("service_name", ["vlmrun"])
 @pytest.mark.parametrize("incremental", [False, True])
 def test_a_report_and_a_table_read_the_parts_in_their_directories(
     land, record_store: RecordStore, tmp_path: Path, incremental: bool
