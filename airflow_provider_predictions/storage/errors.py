@@ -78,10 +78,15 @@ def named(argument: str) -> Iterator[None]:
 def worker_disk() -> Iterator[None]:
     """Turn errors of files of this machine into one of this package.
 
-    :raises StorageError: if the disk is full, for example.
+    :raises StorageError: if the disk is full, for example, or something has removed a file.
     """
     try:
         yield
+    except FileNotFoundError as error:
+        raise StorageError(
+            f"A temporary file of this worker is gone: {error.filename}. Let nothing clean that directory "
+            "while tasks run, or let TMPDIR name another one. A retry resumes after the last complete part"
+        ) from None
     except OSError as error:
         raise StorageError(
             f"The disk of this worker fails: {_words(error)}. Free space for temporary files, or let TMPDIR "

@@ -111,10 +111,12 @@ def put_file(file: Path, target: ObjectStoragePath, *, longest: float = STORAGE_
     """Copy a file of this machine to an object.
 
     :param longest: seconds. A large file gets more.
+    :raises FileNotFoundError: if the file is gone.
     """
+    size = file.stat().st_size
     with explained("written", target):
         if not is_local(target):
-            size, pieces = file.stat().st_size, _in_pieces(target.fs)
+            pieces = _in_pieces(target.fs)
             _ask(target.fs, "put_file", str(file), target.path, size=size, longest=longest, **pieces)
             return
         with replacing(Path(target.path)) as new:

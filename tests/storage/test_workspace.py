@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from airflow_provider_predictions.api.errors import StorageError
 from airflow_provider_predictions.sandbox.server import Sandbox
 from airflow_provider_predictions.sandbox.store import RecordStore
 from airflow_provider_predictions.storage.scratch_dir import Workspace
@@ -52,6 +53,36 @@ def test_nothing_is_left_on_the_machine_after_a_landing(
 
     assert machine.left() == []
     assert "_checkpoint.jsonl" not in names(file_store)
+
+
+@pytest.mark.parametrize("service_name", ["vlmrun"])
+@pytest.mark.parametrize("arguments", [{}, {"compression": "gzip"}, {"file_format": "parquet"}])
+@pytest.mark.parametrize("what", ["part-*", "ids", "*"])
+def test_a_landing_whose_temporary_files_were_cleaned_away_is_resumed(
+    land,
+    connections: Sandbox,
+    record_store: RecordStore,
+    machine: Machine,
+    store,
+    arguments: dict[str, str],
+    what: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    let_threads_execute(monkeypatch)
+    record_store.fill(200)
+    given = {"path": str(store / "landed"), "prefetch": 0} | arguments
+    with ThreadPoolExecutor() as pool, held(connections, 6) as sixth:
+        first = pool.submit(land, **given)
+        sixth.came()
+        for file in machine.home.glob(f"*/{what}"):
+            file.unlink()
+        sixth.go()
+        with pytest.raises(StorageError, match=r"A temporary file of this worker is gone: .*TMPDIR"):
+            first.result()
+
+    manifest = land(**given)
+
+    assert essence(manifest) == essence(land(**given | {"path": str(store / "whole")}))
 
 
 def test_the_workspace_is_for_its_owner_only(begun) -> None:
