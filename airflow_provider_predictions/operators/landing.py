@@ -240,7 +240,7 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
         attempt = target.attempt
         given = {
             "run": [attempt.task.run, attempt.task.started, attempt.generation],
-            "url": service.base_url,
+            "url": [service.base_url, service.auth.account],
             "format": [self.file_format, self.compression, self.records_per_part, self.fetch_values],
             "shape": [form.shape, form.paths, self.partition_by],
             "filters": filters.model_dump(mode="json"),

@@ -263,6 +263,12 @@ TAPES = (
     ),
     Case("a run lands over another", "anew, store", "neither"),
     Case("two runs land at once in a directory", "anew, local", "changed", tape=(*[0] * 11, 1, 9)),
+    Case(
+        "a retry has the key of another account",
+        "anew, other account",
+        "claims",
+        tape=(*[0] * 8, 3, 2, 12),
+    ),
     Case("two runs land other predictions", "anew, two filters", "changed", tape=(*[0] * 7, 1)),
     Case(
         "a retry that has copied all parts finds no room for the state",

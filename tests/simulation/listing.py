@@ -27,6 +27,8 @@ from tests.simulation.world import World
 
 FINISHED = ("completed", "failed")
 DOMAINS = ("invoice", "receipt")
+EVERY_ACCOUNT = "all"
+"""The key of an account whose list holds every domain."""
 RECORDS = 9
 PAGE_SIZE = 5
 RECORDS_PER_PART = 4
@@ -47,6 +49,7 @@ class Arguments:
     :param domains: of which predictions land; None for all.
     :param statuses: with which they do; None for all that are finished.
     :param max_age: seconds; what is unfinished and older is not waited for.
+    :param account: whose key the connection has: its list holds this domain; None for all of them.
     """
 
     domains: tuple[str, ...] | None = None
@@ -55,11 +58,14 @@ class Arguments:
     compression: str | None = None
     partition_by: str | None = None
     records_per_part: int = RECORDS_PER_PART
+    account: str | None = None
 
     def wants(self, row: Mapping[str, Any]) -> bool:
         """Whether a prediction lands."""
-        return (self.domains is None or row["domain"] in self.domains) and (
-            self.statuses is None or row["status"] in self.statuses
+        return (
+            self.account in (None, row["domain"])
+            and (self.domains is None or row["domain"] in self.domains)
+            and (self.statuses is None or row["status"] in self.statuses)
         )
 
 
@@ -94,9 +100,11 @@ class Listing:
         self.rows[UNFINISHED]["status"] = "completed"
 
     def response(self, request: httpx.Request) -> httpx.Response:
-        """A page, newest first."""
+        """A page of the account whose key it is, newest first."""
+        key = request.headers["authorization"].rpartition(" ")[2]
         skip, limit = int(request.url.params.get("skip", 0)), int(request.url.params["limit"])
-        rows = sorted(self.rows, key=itemgetter("created_at"))[::-1]
+        listed = [row for row in self.rows if key == EVERY_ACCOUNT or row["domain"] == key]
+        rows = sorted(listed, key=itemgetter("created_at"))[::-1]
         page = json.dumps(rows[skip : skip + limit]).encode()
         return httpx.Response(200, stream=httpx.ByteStream(page))
 
@@ -127,19 +135,20 @@ class _Client(Client):
 
 
 class _Hook(VlmRunHook):
-    """Knows its connection; its clients are simulated ones.
+    """Knows its connections; its clients are simulated ones.
 
+    :param conn_id: the key in the connection.
     :param connect: makes a client of a service.
     """
 
-    def __init__(self, connect: Callable[[Service[Any]], Client]) -> None:
-        super().__init__()
+    def __init__(self, conn_id: str, connect: Callable[[Service[Any]], Client]) -> None:
+        super().__init__(conn_id)
         self._connect = connect
 
     @classmethod
     def get_connection(cls, conn_id: str) -> Connection:
-        """The only one."""
-        return Connection(conn_id=conn_id, conn_type="vlmrun", host="https://list.test/v1", password="key")
+        """That of an account."""
+        return Connection(conn_id=conn_id, conn_type="vlmrun", host="https://list.test/v1", password=conn_id)
 
     def get_conn(self) -> Client:
         """A client, to be used in a ``with`` block."""
@@ -156,16 +165,18 @@ class _Operator(VlmRunPredictionsToObjectStorageOperator):
     @property
     def hook(self) -> _Hook:
         """A new hook for each client."""
-        return _Hook(self.connect)
+        return _Hook(self.vlmrun_conn_id, self.connect)
 
 
 @cache
 def _operator(incremental: bool, arguments: Arguments) -> _Operator:
+    given = asdict(arguments)
     return _Operator(
         task_id="land",
         path="{{ path }}",
         incremental=incremental,
-        **asdict(arguments),
+        vlmrun_conn_id=given.pop("account") or EVERY_ACCOUNT,
+        **given,
         page_size=PAGE_SIZE,
         prefetch=0,
     )

@@ -72,6 +72,12 @@ SCENARIOS = {
         begins=(1, 2),
         freedoms={"other"},
     ),
+    "anew, other account": Scenario(
+        incremental=False,
+        arguments=(Arguments(), *(Arguments(account=domain) for domain in DOMAINS)),
+        begins=(1, 2),
+        freedoms={"other"},
+    ),
     "incremental, made anew": Scenario(incremental=True, freedoms={"again", "clear"}),
     "incremental, made anew, no ids": Scenario(incremental=True, freedoms={"again", "clear"}, has_ids=False),
     "anew, made anew": Scenario(incremental=False, freedoms={"again", "clear"}),

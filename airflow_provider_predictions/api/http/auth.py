@@ -24,6 +24,11 @@ from airflow_provider_predictions.api.limits import MAX_TIMEOUTS, MIN_RENEWAL_SE
 class Auth(Protocol):
     """Where the bearer token comes from. Equal ones share a rate limit."""
 
+    @property
+    @abstractmethod
+    def account(self) -> str:
+        """What differs between accounts. It may be a secret, so only a hash of it may be stored."""
+
     @abstractmethod
     def token(self) -> str: ...
 
@@ -55,6 +60,11 @@ class BearerAuth(Auth):
 
     api_key: str = field(repr=False)
 
+    @property
+    @override
+    def account(self) -> str:
+        return self.api_key
+
     @override
     def token(self) -> str:
         return self.api_key
@@ -74,6 +84,11 @@ class ClientCredentialsAuth(Credentials, Auth):
     """
 
     on_token: Callable[[str], None] | None = field(default=None, repr=False, compare=False)
+
+    @property
+    @override
+    def account(self) -> str:
+        return f"{self.auth_url} {self.client_id} {self.audience}"
 
     @property
     def _source(self) -> _TokenSource:

@@ -97,6 +97,14 @@ def test_on_token_gets_each_token_once_and_equal_credentials_share_it(fresh: San
         client_credentials(fresh, client_secret="wrong").token()
 
 
+def test_a_new_secret_is_of_the_same_account_and_another_client_is_not(fresh: Sandbox) -> None:
+    auth = client_credentials(fresh)
+
+    assert replace(auth, client_secret="new").account == auth.account
+    assert replace(auth, client_id="other").account != auth.account
+    assert auth.client_secret not in auth.account
+
+
 def test_neither_the_secret_nor_the_token_is_in_a_redacted_text(fresh: Sandbox) -> None:
     credentials = client_credentials(fresh)
 
