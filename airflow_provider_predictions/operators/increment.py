@@ -12,7 +12,8 @@ from airflow_provider_predictions.api.clock import earlier
 from airflow_provider_predictions.api.filters import Filters, timedelta_of
 from airflow_provider_predictions.api.http.client import Client
 from airflow_provider_predictions.api.incremental import IncrementalCursor
-from airflow_provider_predictions.api.wording import Log, counted, listed
+from airflow_provider_predictions.api.service import Service
+from airflow_provider_predictions.api.wording import Log, counted, listed, quoted
 from airflow_provider_predictions.storage.state import State
 
 
@@ -49,9 +50,19 @@ def _watermark(task: Any, client: Client, state: State) -> datetime | None:
     return found
 
 
-def tell(log: Log, cursor: IncrementalCursor) -> None:
-    """Log what has not landed, and what is odd about what has."""
+def tell(log: Log, cursor: IncrementalCursor, service: Service[Any], statuses: Collection[str]) -> None:
+    """Log what has not landed, and what is odd about what has.
+
+    :param statuses: those of the records that were read.
+    """
     counts = cursor.noted.counts
+    odd = {*statuses} - service.terminal_statuses - service.waiting_statuses
+    if odd and counts.unfinished:
+        log.warning(
+            "statuses: %s does not document %s. Predictions with such a status count as unfinished, and do "
+            "not land. Known final statuses: %s",
+            service.title, quoted(sorted(odd)), listed(service.terminal_statuses),
+        )  # fmt: skip
     if counts.given_up:
         log.warning(
             "%s stayed unfinished for longer than max_age and will not land: %s",

@@ -200,7 +200,7 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
             return target.commit(content)
         cursor.is_complete = content["consistent"] is not False
         content["incremental"] = cursor.facts()
-        tell(self.log, cursor)
+        tell(self.log, cursor, landing.writer.form.service, landing.progress.totals.observed.statuses)
         if not (content["parts"] or content["rejected"] or cursor.has_moved):
             return target.nothing(content)
         memory = msgspec.structs.asdict(cursor.next_memory(landing.identities()))

@@ -19,7 +19,7 @@ from airflow_provider_predictions.operators.vlmrun import VlmRunPredictionsToObj
 from airflow_provider_predictions.sandbox.data import Record
 from airflow_provider_predictions.sandbox.server import Sandbox
 from airflow_provider_predictions.sandbox.store import RecordStore
-from tests.compat import let_threads_execute
+from tests.compat import let_threads_execute, logged
 from tests.faults import Fault
 from tests.given import DONE, LAND, STARTED, context_of
 from tests.held import held
@@ -315,6 +315,27 @@ def test_only_given_statuses_land_and_the_others_are_not_waited_for(
 
     assert manifest["statuses"] == {wanted: 4}
     assert manifest["incremental"]["unfinished"] == 0
+
+
+@pytest.mark.parametrize("status", ["canceled", "Completed", "Succeeded"])
+@pytest.mark.parametrize("asks", [False, True])
+def test_a_status_that_is_not_documented_is_waited_for_and_named(
+    runs: Runs, record_store: RecordStore, service_name: str, status: str, asks: bool, capsys, caplog
+) -> None:
+    """The case of letters counts, too."""
+    record_store.fill(3, days=1)
+    record_store.rows[1].outcome = status
+    for row in (record_store.rows[0], record_store.rows[2]):
+        row.outcome = DONE[service_name]
+
+    manifest = runs(**{"statuses": [DONE[service_name], status]} if asks else {})
+
+    assert (manifest["count"], manifest["incremental"]["unfinished"]) == (2, 1)
+    said = logged(capsys, caplog)
+    assert f"does not document '{status}'. Predictions with such a status count as unfinished" in said
+    record_store.rows[1].outcome = "failed"
+    runs(**{"statuses": [DONE[service_name], status]} if asks else {})
+    assert "does not document" not in logged(capsys, caplog)
 
 
 def test_max_age_gives_up_and_says_so(runs: Runs, record_store: RecordStore) -> None:
