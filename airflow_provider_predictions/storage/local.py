@@ -33,6 +33,22 @@ def replacing(target: Path, via: Path | None = None) -> Iterator[Path]:
         new.replace(target)
 
 
+def replace_file(target: Path, content: bytes, via: Path | None = None) -> None:
+    """Write a small file, and replace one that is there. It is whole even if the machine loses power.
+
+    :param via: see ``replacing``.
+    """
+    with replacing(target, via) as new:
+        _write_through(new, content)
+
+
+def _write_through(file: Path, content: bytes) -> None:
+    with file.open("wb") as new:
+        new.write(content)
+        new.flush()
+        os.fsync(new.fileno())
+
+
 def create_file(target: Path, content: bytes, via: Path | None = None) -> None:
     """Create a file if there is none. It is whole even if the machine loses power.
 
@@ -40,10 +56,7 @@ def create_file(target: Path, content: bytes, via: Path | None = None) -> None:
     :raises FileExistsError: if there is one.
     """
     with _unfinished(target, via) as new:
-        with new.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+        _write_through(new, content)
         os.link(new, target)
         directory = os.open(target.parent, os.O_RDONLY)
         try:

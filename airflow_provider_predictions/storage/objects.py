@@ -17,7 +17,7 @@ from fsspec import AbstractFileSystem
 from airflow_provider_predictions.api.errors import ConfigurationError, StorageError
 from airflow_provider_predictions.api.limits import MAX_PUT_ATTEMPTS, MIN_SPEED, PIECE_BYTES, STORAGE_SECONDS
 from airflow_provider_predictions.storage.errors import explained, status_of
-from airflow_provider_predictions.storage.local import create_file, replacing
+from airflow_provider_predictions.storage.local import create_file, replace_file, replacing
 
 _EXISTS = (409, 412)
 _UNKNOWN = (400, 405, 501)
@@ -101,8 +101,7 @@ def put(target: ObjectStoragePath, content: bytes, *, via: Path | None = None) -
     """
     with explained("written", target):
         if is_local(target):
-            with replacing(Path(target.path), via) as new:
-                new.write_bytes(content)
+            replace_file(Path(target.path), content, via)
         else:
             _ask(target.fs, "pipe_file", target.path, content, size=len(content))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import shutil
 from datetime import UTC, datetime
 from pathlib import Path
@@ -49,6 +50,40 @@ def test_a_state_is_the_newest_though_its_copy_for_readers_is_late(file_store: O
     (file_store / "_state.json").write_bytes(late or b"")
 
     assert state.load(file_store).generation == 9
+
+
+class Disk:
+    """A disk that loses what was not written through when the power fails.
+
+    :param patch: of the calls to the operating system.
+    """
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self._kept: set[int] = set()
+        self._fsync = os.fsync
+        patch.setattr(os, "fsync", self._write_through)
+
+    def _write_through(self, file: int) -> None:
+        self._kept.add(os.fstat(file).st_ino)
+        self._fsync(file)
+
+    def lose(self, root: Path) -> None:
+        """Empty the files that nobody has written through, except parts."""
+        for file in root.rglob("*"):
+            if file.is_file() and "part-" not in file.name and file.stat().st_ino not in self._kept:
+                os.truncate(file, 0)
+
+
+def test_no_failure_of_power_blocks_a_path(file_store: ObjectStoragePath, monkeypatch) -> None:
+    """Of a directory, whose files a commit names."""
+    disk, paths = Disk(monkeypatch), (file_store / "incremental", file_store / "anew")
+    for number in range(MAX_RECENT_COMMITS + 2):
+        for path, land in zip(paths, (add, replace_all), strict=True):
+            land(path, f"run {number}")
+            disk.lose(Path(path.path))
+
+    assert state.load(paths[0]).generation == state.shown(paths[1])[0] == MAX_RECENT_COMMITS + 2
+    assert read_index(paths[0], state.load(paths[0]).index)
 
 
 def test_few_states_are_kept(file_store: ObjectStoragePath) -> None:
