@@ -157,7 +157,7 @@ def _written(
         "predictions.generation": str(landing.manifest["generation"]),
     }
     with explained(f"commit to {name}"):
-        return commit(catalog, name, files, mark, attempt, facts)
+        return commit(catalog, name, table, files, mark, attempt, facts)
 
 
 def _compare(rows: int, landing: CommittedLanding) -> None:

@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
+import pyiceberg
 from pyiceberg.exceptions import (
     CommitFailedException,
     NamespaceAlreadyExistsError,
@@ -17,6 +18,7 @@ from pyiceberg.exceptions import (
 )
 from pyiceberg.partitioning import PartitionField, PartitionSpec
 from pyiceberg.schema import Schema
+from pyiceberg.table.metadata import SUPPORTED_TABLE_FORMAT_VERSION
 from pyiceberg.transforms import DayTransform, MonthTransform, VoidTransform, YearTransform
 from pyiceberg.types import DoubleType, IntegerType, NestedField, PrimitiveType, StringType, TimestamptzType
 from sqlalchemy.exc import IntegrityError
@@ -59,8 +61,8 @@ def existing(catalog: Catalog, name: str) -> Table | None:
 def find(catalog: Catalog, name: str, landing: CommittedLanding) -> Table | None:
     """The table for a landing. None if there is none.
 
-    :raises ConfigurationError: if it has another owner, holds rows of another shape, or is not partitioned by
-        time.
+    :raises ConfigurationError: if it has another owner, holds rows of another shape, has a format that
+        pyiceberg does not write, or is not partitioned by time.
     """
     service, shape = landing.manifest["service"], landing.shape
     table = existing(catalog, name)
@@ -75,6 +77,11 @@ def find(catalog: Catalog, name: str, landing: CommittedLanding) -> Table | None
         )
     if (held := table.properties.get(SHAPE, RECORDS)) != shape:
         raise ConfigurationError(f"table: {name} holds {held}, and the landing {shape}. Name another table")
+    if (version := table.metadata.format_version) > SUPPORTED_TABLE_FORMAT_VERSION:
+        raise ConfigurationError(
+            f"table: {name} has the format version {version}, and pyiceberg {pyiceberg.__version__} writes "
+            f"up to {SUPPORTED_TABLE_FORMAT_VERSION}. Name another table, or install one that writes it"
+        )
     _check_partitions(table, name, landing.created)
     return table
 

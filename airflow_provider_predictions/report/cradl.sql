@@ -21,11 +21,11 @@ SELECT part, is_unread, "group", given_id(predictionId) AS id,
         AND inferenceTime IS NULL THEN 'pending' ELSE 'succeeded' END) AS status,
     created, coalesce(instant(updatedTime), try(created + to_seconds(seconds))) AS finished, seconds,
     coalesce(words(error), words(errors)) AS message, documentId AS document,
-    list_concat(
+    CASE WHEN predictions IS NOT NULL THEN list_concat(
         list_transform(list_filter(predictions, lambda item: item.value IS NULL AND NOT is_blank(item)),
             lambda item: {confidence: number(item.confidence), label: coalesce(item.label, '')}),
         list_transform(list_filter(lines, lambda line: NOT is_blank(line.cell)),
-            lambda line: {confidence: number(line.cell.confidence), label: line.name})) AS fields,
+            lambda line: {confidence: number(line.cell.confidence), label: line.name})) END AS fields,
     nullif(list_concat(
         CASE WHEN coalesce(error, errors, warnings) IS NOT NULL THEN [
             {field: '', errors: to_json(words(error)), warnings: NULL},

@@ -70,15 +70,29 @@ class Loader:
         root = self.group_by[0] if self.group_by else subject.member
         texts = {**subject.members, **dict.fromkeys(subject.nested, "JSON")}
         is_typed = files[0].suffix != ".parquet" and root not in subject.nested
-        self._insert(files, first, subject, root, subject.members if is_typed else texts)
-        has_lists = any(kind.endswith("[]") for kind in subject.members.values())
-        # Typed, what is odd is NULL: such records are read as JSON, to know their shape.
-        odd = f"""FROM record WHERE part >= {first}
-            AND (fields IS NULL AND state = 'succeeded' OR blanks > 0) LIMIT 1"""
-        if is_typed and has_lists and self._db.execute(odd).fetchone():
+        longest = self._insert(files, first, subject, root, subject.members if is_typed else texts)
+        if is_typed and self._is_odd(files, first, subject, longest):
             self._db.execute(f"DELETE FROM record WHERE part >= {first}")
             self._insert(files, first, subject, root, texts)
         shutil.rmtree(self.directory)
+
+    def _is_odd(self, files: Sequence[Path], first: int, subject: Subject, longest: int) -> bool:
+        """Whether records must be read as JSON to know their shape: typed, what is odd is NULL.
+
+        :param longest: bytes of the longest record.
+        """
+        lists = [name for name, kind in subject.members.items() if kind.endswith("[]")]
+        if not lists:
+            return False
+        query = f"""SELECT bool_or(blanks > 0), bool_or(fields IS NULL AND state = 'succeeded')
+            FROM record WHERE part >= {first}"""
+        has_blanks, has_none = self._db.execute(query).fetchone() or (False, False)
+        if has_blanks or not has_none:
+            return bool(has_blanks)
+        # Without values, NULL is what was sent. To read all as JSON would take several times as long.
+        source = _json_source(files, dict.fromkeys(lists, "JSON"), longest)
+        odd = " OR ".join(f"json_type({quoted(name)}) NOT IN ('ARRAY', 'NULL')" for name in lists)
+        return self._db.execute(f"FROM {source} WHERE {odd} LIMIT 1").fetchone() is not None
 
     def _fetch(self, number: int, part: Part) -> Path:
         landed, facts = part
@@ -88,12 +102,13 @@ class Loader:
 
     def _insert(
         self, files: Sequence[Path], first: int, subject: Subject, root: str, members: Mapping[str, str]
-    ) -> None:
+    ) -> int:
         """Read files into the table ``record``.
 
         :param first: the number of the first one.
         :param root: the member that holds the group.
         :param members: the type to read each as: its own, or JSON for what has members of its own.
+        :return: bytes that no record of JSON Lines is longer than.
         """
         service, read = subject.service.name, {root: "JSON", **members}
         columns, lists = [], []
@@ -116,7 +131,7 @@ class Loader:
                     CASE WHEN status IN ('failed', 'cancelled') THEN status
                     WHEN status IN ({terminal}) THEN 'succeeded' ELSE 'waiting' END AS state,
                     age_of(created) AS age, bucket_of(created) AS bucket FROM {service}_record()""")
-                return
+                return size
             except duckdb.InvalidInputException as error:
                 if "maximum_object_size" not in str(error):
                     raise

@@ -36,6 +36,7 @@ class RestCatalog:
     :ivar faults: what happens to the next commits of rows: a status, or None to cut the connection; and
         whether the commit is made nevertheless.
     :ivar gate: called before a commit of rows; it may wait.
+    :ivar meanwhile: called after a commit of rows, before its response.
     :ivar asked: how many commits of rows there were.
     :ivar done: released when one of them was made, or was lost.
     """
@@ -46,6 +47,7 @@ class RestCatalog:
         )
         self.faults: list[tuple[int | None, bool]] = []
         self.gate: Callable[[], None] = lambda: None
+        self.meanwhile: Callable[[], None] = lambda: None
         self.asked = 0
         self.done = threading.Semaphore(0)
         self._lock = threading.Lock()
@@ -104,6 +106,7 @@ class RestCatalog:
         try:
             status, is_made = self.faults.pop(0) if self.faults else (200, True)
             content = self._made(name, asked) if is_made else {}
+            self.meanwhile()
             return status, content if status == 200 else {}
         finally:
             self.done.release()

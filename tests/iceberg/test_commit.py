@@ -13,6 +13,10 @@ from typing import Any
 
 import pytest
 from pyiceberg.catalog import load_catalog
+from pyiceberg.catalog.sql import SqlCatalog
+from pyiceberg.schema import Schema
+from pyiceberg.transforms import MonthTransform
+from pyiceberg.types import NestedField, StringType
 
 from airflow_provider_predictions.api.errors import ConflictError
 from airflow_provider_predictions.api.limits import MAX_TABLE_COMMITS
@@ -36,6 +40,13 @@ def data_files(catalog: Catalog) -> set[Path]:
     """All data files under the table, whoever has left them."""
     data = Path(catalog.load().location().removeprefix("file://"), "data")
     return {*data.rglob("*.parquet")}
+
+
+def expire_all(catalog: Catalog) -> None:
+    """Expire all snapshots but the newest."""
+    _, *older = reversed(catalog.load().metadata.snapshots)
+    for snapshot in older:
+        catalog.load().maintenance.expire_snapshots().by_id(snapshot.snapshot_id).commit()
 
 
 def test_a_retry_adds_nothing(catalog: Catalog, landed: Callable[..., Any]) -> None:
@@ -213,11 +224,126 @@ def test_an_attempt_finds_what_another_has_committed_meanwhile_though_the_snapsh
     own.touch()
 
     opened = load_catalog("default", **catalog.properties)
-    _, is_added = commit(opened, TABLE, [f"file://{own}"], mark, "the second attempt", {})
+    table = opened.load_table(TABLE)
+    _, is_added = commit(opened, TABLE, table, [f"file://{own}"], mark, "the second attempt", {})
 
     assert not is_added
     assert not own.exists()
     assert ids(catalog) == expected(44)
+
+
+@pytest.mark.parametrize("status", [None, 409, 500], ids=lambda status: str(status or "cut"))
+def test_an_attempt_keeps_the_files_of_its_own_commit_though_the_snapshot_has_expired(
+    remote: Catalog,
+    rest: RestCatalog,
+    landed: Callable[..., Any],
+    status: int | None,
+    simulated_time: SimulatedTime,
+) -> None:
+    """The response to its commit is lost. Until it looks, others commit and expire all older snapshots."""
+    manifest, other = landed(), landed(some(4, first=40), name="other")
+
+    def commit_and_expire() -> None:
+        rest.meanwhile = lambda: None
+        remote.add(other)
+        expire_all(remote)
+
+    rest.faults, rest.meanwhile = [(status, True)], commit_and_expire
+
+    done = remote.add(manifest)
+
+    assert (done["added"], done["snapshot_id"]) == (True, None)
+    assert ids(remote) == expected(44)
+    assert remote.add(manifest)["added"] is False
+
+
+def test_a_landing_is_known_when_its_snapshot_has_expired_and_the_column_was_renamed(
+    catalog: Catalog, landed: Callable[..., Any]
+) -> None:
+    manifest, later = landed(), landed(some(4, first=40), name="later")
+    catalog.add(manifest)
+    with catalog.load().update_schema() as update:
+        update.rename_column("landing", "load id")
+    catalog.add(later)
+    catalog.add(landed(some(4, first=44), name="last"))
+    expire_all(catalog)
+
+    assert [catalog.add(each)["added"] for each in (manifest, later)] == [False, False]
+    assert ids(catalog) == expected(48)
+
+
+def drop(catalog: SqlCatalog) -> None:
+    catalog.drop_table(TABLE)
+
+
+def make_anew(catalog: SqlCatalog) -> None:
+    """With the same columns in another order, so that their numbers mean others."""
+    before = catalog.load_table(TABLE)
+    catalog.drop_table(TABLE)
+    columns = sorted(before.schema().fields, key=lambda field: (str(field.field_type), field.name))
+    numbered = [
+        NestedField(number, field.name, field.field_type, required=False)
+        for number, field in enumerate(columns, 1)
+    ]
+    catalog.create_table(TABLE, Schema(*numbered), properties=before.properties)
+
+
+def make_a_column_anew(catalog: SqlCatalog) -> None:
+    with catalog.load_table(TABLE).update_schema() as update:
+        update.delete_column("domain")
+    with catalog.load_table(TABLE).update_schema() as update:
+        update.add_column("domain", StringType())
+
+
+def rename_a_column(catalog: SqlCatalog) -> None:
+    with catalog.load_table(TABLE).update_schema() as update:
+        update.rename_column("domain", "kind")
+
+
+def divide_by_month(catalog: SqlCatalog) -> None:
+    with catalog.load_table(TABLE).update_spec() as update:
+        update.add_field("created_at", MonthTransform(), "month")
+
+
+@pytest.mark.parametrize("change", [drop, make_anew, make_a_column_anew, rename_a_column, divide_by_month])
+def test_a_table_that_others_change_before_the_commit_gets_no_files_that_were_written_for_the_old_one(
+    remote: Catalog,
+    rest: RestCatalog,
+    landed: Callable[..., Any],
+    change: Callable[[SqlCatalog], None],
+    simulated_time: SimulatedTime,
+) -> None:
+    remote.add(landed(some(4, first=40), name="before"))
+    manifest = landed()
+    rest.gate = lambda: change(rest.catalog)
+
+    with pytest.raises(ConflictError, match=r"table: documents\.predictions was dropped or changed"):
+        remote.add(manifest)
+    rest.gate = lambda: None
+    retried = remote.add(manifest)
+
+    assert rest.asked == 3
+    assert retried["added"]
+    found = [row for row in remote.rows() if row["landing"] == retried["landing"]]
+    assert sorted(row["id"] for row in found) == expected(40)
+    assert {row["domain"] for row in found} == {"document.invoice"}
+
+
+def test_a_column_that_others_add_before_the_commit_does_no_harm(
+    remote: Catalog, rest: RestCatalog, landed: Callable[..., Any], simulated_time: SimulatedTime
+) -> None:
+    remote.add(landed(some(4, first=40), name="before"))
+
+    def widen() -> None:
+        rest.gate = lambda: None
+        with rest.catalog.load_table(TABLE).update_schema() as update:
+            update.add_column("note", StringType())
+
+    rest.gate = widen
+
+    assert remote.add(landed())["added"]
+    assert ids(remote) == expected(44)
+    assert {row["note"] for row in remote.rows()} == {None}
 
 
 def test_a_landing_that_was_rolled_back_is_added_again(catalog: Catalog, landed: Callable[..., Any]) -> None:

@@ -276,6 +276,17 @@ def test_a_table_with_partitions_that_are_not_of_time(
     refused(f"table: {TABLE} is partitioned by something else than the day", landed())
 
 
+def test_a_table_of_a_format_that_pyiceberg_does_not_write(
+    catalog: Catalog, refused: Callable[..., None], landed: Callable[..., Any]
+) -> None:
+    """Another engine has upgraded it."""
+    existing(catalog, ID, CREATED)
+    file = Path(catalog.load().metadata_location.removeprefix("file://"))
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"format-version": 3, "next-row-id": 0}))
+
+    refused(f"table: {TABLE} has the format version 3, and pyiceberg .* writes up to 2", landed())
+
+
 def test_a_table_without_partitions_that_somebody_made_is_taken(
     catalog: Catalog, landed: Callable[..., Any]
 ) -> None:

@@ -150,6 +150,21 @@ def test_fields_of_odd_shapes_are_left_out_with_the_reason(tmp_path: Path) -> No
     }
 
 
+@pytest.mark.parametrize("form", ["jsonl", "parquet"])
+@pytest.mark.parametrize("predictions", [{"a": {"value": "x", "confidence": 0.5}}, "text", 5])
+def test_predictions_that_are_no_list_are_left_out_by_name_where_all_else_is_usual(
+    predictions: Any, form: str, tmp_path: Path
+) -> None:
+    usual = [{"label": "a", "value": "x", "confidence": 0.5}]
+    records = [cradl(1, predictions=predictions), cradl(2, predictions=usual), cradl(3)]
+    land("cradl", tmp_path / "landed", records, form)
+
+    summary = report(str(tmp_path / "landed"), WINDOW, tmp_path / "files")
+
+    assert summary["measures"]["fields"]["now"] == 1
+    assert summary["left_out"] == {"records whose predictions are no list; their fields are not counted": 1}
+
+
 def test_text_of_the_data_stays_text(service_name: str, tmp_path: Path) -> None:
     make, group = (vlmrun, "domain") if service_name == "vlmrun" else (cradl, "modelId")
     texts = [
