@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import inspect
+import json
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Hashable
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
@@ -39,6 +41,12 @@ from airflow_provider_predictions.triggers.shared_stream import SharedStream, St
 
 OF_A_LIST = ("created_after", "created_before", "max_predictions")
 """Filters of one pass over a list, which a watcher chooses itself."""
+
+
+OF_A_REPORT = ("statuses", "max_age", "lookback")
+"""Arguments in which watchers that share their polls may differ."""
+OF_A_POLL = ("poke_interval", "max_age", "lookback", "page_size", "order")
+"""Arguments that do not choose the predictions to report."""
 
 
 class WatchArgs(TypedDict, total=False):
@@ -114,7 +122,7 @@ class PredictionsEventTrigger(BaseEventTrigger):
         self.max_age, self.lookback = timedelta_of(max_age), timedelta_of(lookback)
         self._filters = self._checked_filters(statuses=statuses, page_size=page_size, **arguments)
         self._failures = FailureCounter(self.log)
-        self._state = AssetState(earlier(datetime.now(UTC), self.max_age), self._warn)
+        self._state = AssetState(self._state_key(), earlier(datetime.now(UTC), self.max_age), self._warn)
         self._has_warned = False
         self._open: AsyncGenerator[Any, None] | None = None
 
@@ -146,11 +154,17 @@ class PredictionsEventTrigger(BaseEventTrigger):
             **filters,
         }
 
+    def _state_key(self) -> str:
+        """The key of the state. Different watchers of one asset have states of their own."""
+        _, arguments = self.serialize()
+        chosen = sorted((name, value) for name, value in arguments.items() if name not in OF_A_POLL)
+        return f"predictions-{hashlib.sha256(json.dumps(chosen).encode()).hexdigest()[:16]}"
+
     @override
     def shared_stream_key(self) -> Hashable | None:
         """Watchers with equal keys share their polls, whatever statuses they report."""
         path, arguments = self.serialize()
-        names = sorted(arguments.keys() - {"statuses", "max_age", "lookback"})
+        names = sorted(arguments.keys() - {*OF_A_REPORT})
         return path, *(f"{name}={arguments[name]!r}" for name in names)
 
     @classmethod
