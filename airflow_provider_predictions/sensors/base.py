@@ -256,6 +256,7 @@ class PredictionsSensor(PredictionsTask, BaseSensorOperator):
             deadline=deadline,
             max_failures=self.max_failures,
             observed=observed,
+            unfinished=self._history.hidden.save(wait, self.hook_class.service_class),
             not_before=delay and now + delay,
         )
         # The trigger itself ends the wait. This timeout is for a triggerer that is down.

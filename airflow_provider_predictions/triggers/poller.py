@@ -16,6 +16,7 @@ from airflow_provider_predictions.api.limits import MAX_WAITS_AT_ONCE, MIN_POLL_
 from airflow_provider_predictions.api.page import Page
 from airflow_provider_predictions.api.service import Service
 from airflow_provider_predictions.api.waiting.decide import Tally, Wait
+from airflow_provider_predictions.api.waiting.hidden_rows import SavedRow
 from airflow_provider_predictions.api.waiting.list_pass import QueryHistory
 from airflow_provider_predictions.api.waiting.pace import Pace
 from airflow_provider_predictions.api.waiting.status_query import (
@@ -98,9 +99,13 @@ class Rotation:
         self.last: ListKey | None = None
         """The list that had the last turn."""
 
+    def history_of(self, name: ListKey) -> QueryHistory:
+        """What polls have learned about a list."""
+        return self.histories.setdefault(name, QueryHistory())
+
     def order(self, lists: Collection[ListKey]) -> list[ListKey]:
         """The lists, starting after the one that had the last turn. Histories of other lists are dropped."""
-        self.histories = {key: self.histories.get(key) or QueryHistory() for key in lists}
+        self.histories = {key: self.history_of(key) for key in lists}
         turns = sorted(lists, key=repr)
         first = turns.index(self.last) + 1 if self.last is not None and self.last in lists else 0
         return turns[first:] + turns[:first]
@@ -144,18 +149,28 @@ class Poller:
 
     @asynccontextmanager
     async def subscribe(
-        self, wait: Wait, tally_class: type[T], pace: Pace, age: float = 0
+        self,
+        wait: Wait,
+        tally_class: type[T],
+        pace: Pace,
+        age: float = 0,
+        unfinished: Iterable[SavedRow] = (),
     ) -> AsyncIterator[Subscription[T]]:
         """Receive the outcome of each poll for a wait. The first poll comes after an interval.
 
         :param tally_class: what each poll makes for the wait.
         :param age: seconds since the wait began.
+        :param unfinished: what polls before the deferral found unfinished.
         """
         now = self._loop.time()
         pace = replace(pace, interval=max(pace.interval, self.shortest_interval))
         earliest, due = now + self.shortest_interval, now + pace.seconds(0)
         subscription = Subscription(wait, tally_class, pace, now - age, earliest, due)
         self._subscriptions.add(subscription)
+        if unfinished:
+            self._rotation.history_of(list_of(self.hook_class.service_class, wait)).hidden.remember(
+                unfinished
+            )
         self._changed.set()
         if self._task is None or self._task.done():
             # In its own context: what it logs belongs to none of the waiting tasks.
