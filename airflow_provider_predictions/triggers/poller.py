@@ -39,6 +39,7 @@ class Subscription(Generic[T]):
     :param began: when the wait began.
     :param earliest: when it may receive its first outcome.
     :param due: when it needs the next poll.
+    :param unfinished: what its first poll must know of polls before the deferral.
     """
 
     wait: Wait
@@ -48,6 +49,7 @@ class Subscription(Generic[T]):
     began: float
     earliest: float
     due: float
+    unfinished: Iterable[SavedRow] = ()
     last: T | None = None
     """The tally that was delivered last. If the next poll finds it again, nothing changed."""
     _newest: asyncio.Queue[T | PredictionsError] = field(default_factory=lambda: asyncio.Queue(1))
@@ -165,12 +167,8 @@ class Poller:
         now = self._loop.time()
         pace = replace(pace, interval=max(pace.interval, self.shortest_interval))
         earliest, due = now + self.shortest_interval, now + pace.seconds(0)
-        subscription = Subscription(wait, tally_class, pace, now - age, earliest, due)
+        subscription = Subscription(wait, tally_class, pace, now - age, earliest, due, unfinished)
         self._subscriptions.add(subscription)
-        if unfinished:
-            self._rotation.history_of(list_of(self.hook_class.service_class, wait)).hidden.remember(
-                unfinished
-            )
         self._changed.set()
         if self._task is None or self._task.done():
             # In its own context: what it logs belongs to none of the waiting tasks.
@@ -195,6 +193,7 @@ class Poller:
                 self._grouping = Grouping(waits, self.hook_class.service_class)
             keys = self._grouping.keys
             try:
+                self._remember(keys)
                 outcomes = await self._poll(self._grouping)
             # Any error, also if something that the poll awaits was cancelled, but not this task. Each wait
             # decides what it means.
@@ -209,6 +208,14 @@ class Poller:
             news = {one: outcomes[key] for one, key in keys.items() if one.last is not outcomes[key]}
             async for subscription in _in_batches(news):
                 subscription.deliver(news[subscription])
+
+    def _remember(self, subscriptions: Iterable[Subscription[Any]]) -> None:
+        """Let the polls of each list know what its new subscribers have seen."""
+        for one in subscriptions:
+            if one.unfinished:
+                rows, one.unfinished = one.unfinished, ()
+                name = list_of(self.hook_class.service_class, one.wait)
+                self._rotation.history_of(name).hidden.remember(rows)
 
     def _failure(self, error: BaseException) -> PredictionsError:
         if not isinstance(error, PredictionsError):
