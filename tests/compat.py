@@ -139,6 +139,10 @@ class Rescheduled:
             self._store(at)
         self._first = self._first or at
 
+    def clear(self) -> None:
+        """Begin again, as when a person clears the task; its state stays."""
+        self._first = None
+
     def _task_instance(self) -> Any:
         if AIRFLOW >= (3, 0):
             return SimpleNamespace(get_first_reschedule_date=lambda _: self._first)

@@ -99,6 +99,8 @@ class ServerModel:
         self.expired = False
         self.failures: list[int] = []
         """Which requests fail."""
+        self.told: set[str] = set()
+        """The ids of all rows that a response has shown unfinished."""
         self._now = now
         self.made = 0
         """How many rows there ever were."""
@@ -238,6 +240,8 @@ class ServerModel:
         self._states.append(tuple(self.rows))
 
     def _shown(self, row: Row) -> dict[str, Any]:
+        if row.status != DONE[self.service]:
+            self.told.add(row.id)
         created = row.created and row.created.isoformat()
         if self.service == "vlmrun":
             return {"id": row.id, "status": row.status, "created_at": created}

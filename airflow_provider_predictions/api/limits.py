@@ -125,12 +125,19 @@ MAX_CLOCK_ERROR = timedelta(days=7)
 MAX_FAILURES = 5
 """Failed polls in a row that end a wait. Short outages do not. Change: ``max_failures``."""
 MAX_MISSING_SECONDS = 600.0
-"""Seconds for which a wait allows an id that the service does not know. A new prediction may be listed late.
+"""Seconds for which a wait allows that the service does not show a prediction. It may be listed late.
 Change: ``missing_timeout``."""
+MAX_UNFINISHED_ROWS = 10_000
+"""Unfinished predictions of a list that its polls remember. The list may hide them for a while."""
+MAX_PASSED_ROWS = 100
+"""Unfinished predictions that a sensor passes to the triggerer. Airflow's database holds them."""
 MAX_AGE_SECONDS = 86_400.0
 """Seconds for which a watcher waits for a prediction. Its state holds all of them. Change: ``max_age``."""
 MIN_POLL_SECONDS = 5.0
-"""Seconds between the polls of a trigger, and to its first. Waits share polls. Change: ``poke_interval``."""
+"""Seconds between the polls of a trigger, and to its first or its end. Waits share polls. Change:
+``poke_interval``."""
+MAX_DEFERRAL_SECONDS = 3e9
+"""Seconds after which Airflow ends a deferred wait, about 95 years. Its database holds no time after 9999."""
 MAX_FIRST_PAGE_ROWS = 25
 """Rows of a page of a poll while the size of a record is unknown. At 300 KB each, they are 8 MB."""
 MAX_ROWS_PER_PAGE = 1000

@@ -55,7 +55,8 @@ WAITING = declare(
         "missing_timeout",
         "float | str | Ref",
         MissingTimeout,
-        "seconds after which one of ``prediction_ids`` that the service does not know fails the task",
+        "seconds after which one of ``prediction_ids`` that the service does not know fails the task. "
+        "Without them, an unfinished prediction that the list no longer shows is waited for as long",
         default=MAX_MISSING_SECONDS,
         example="3600",
     ),

@@ -28,6 +28,8 @@ from airflow_provider_predictions._compat import (
 from airflow_provider_predictions.api.coercion import short
 from airflow_provider_predictions.api.errors import PredictionsError, RefusedError, TransientError
 from airflow_provider_predictions.api.filters import checked, seconds_of
+from airflow_provider_predictions.api.http.client import Client
+from airflow_provider_predictions.api.limits import MAX_DEFERRAL_SECONDS, MIN_POLL_SECONDS
 from airflow_provider_predictions.api.waiting.decide import (
     Decision,
     MissingIds,
@@ -106,11 +108,12 @@ class PredictionsSensor(PredictionsTask, BaseSensorOperator):
     def poke(self, context: Context) -> PokeReturnValue:
         wait = self._wait()
         rescheduled = first_reschedule_date(context) if self.reschedule else None
+        is_first = not (self._started or rescheduled)
         started = self._started = self._started or rescheduled or datetime.now(UTC)
         self._error = None
-        with self._progress(context, wait) as (failures, words):
+        with self._progress(context, wait, is_first=is_first) as (failures, words):
             try:
-                tally = self._poll(wait)
+                tally = self._poll(wait, is_first=is_first)
             except PredictionsError as error:
                 self._error = error
                 if not failures.tolerates(error):
@@ -190,11 +193,14 @@ class PredictionsSensor(PredictionsTask, BaseSensorOperator):
         raise TransientError(f"The trigger fired with an event that it never sends: {short(event)}")
 
     @contextmanager
-    def _progress(self, context: Context, wait: Wait) -> Iterator[tuple[FailureCounter, ObservedWords]]:
+    def _progress(
+        self, context: Context, wait: Wait, *, is_first: bool
+    ) -> Iterator[tuple[FailureCounter, ObservedWords]]:
         """What earlier polls showed. From Airflow 3.3 on, a rescheduled task stores it between pokes."""
         failures, words = self._failures, self._words or ObservedWords(wait)
         store = context.get("task_state_store") if self.reschedule else None
-        if store and (stored := store.get(POLLS)):
+        # Airflow keeps what the task stored before a person cleared it.
+        if store and not is_first and (stored := store.get(POLLS)):
             failures.failures, observed = json.loads(str(stored))
             words = ObservedWords(wait, observed)
         self._words = words
@@ -204,9 +210,19 @@ class PredictionsSensor(PredictionsTask, BaseSensorOperator):
             if store:
                 store.set(POLLS, json.dumps([failures.failures, words.words]))
 
-    def _poll(self, wait: Wait) -> Tally:
+    def _client(self, *, is_first: bool) -> Client:
+        """A client for one poll. For the first one, any error ends the wait: the conn_id may be wrong."""
+        hook = self.hook_class(self.hook.conn_id, attempts=1)
+        try:
+            return hook.get_conn()
+        except Exception as error:
+            if is_first or isinstance(error, PredictionsError):
+                raise
+            raise TransientError(f"{hook.conn_id}: {type(error).__name__}: {error}") from error
+
+    def _poll(self, wait: Wait, *, is_first: bool) -> Tally:
         """Poll once. A failed poll is not repeated before the next interval."""
-        with self.hook_class(self.hook.conn_id, attempts=1).get_conn() as client:
+        with self._client(is_first=is_first) as client:
             tally = Tally(wait, client.service)
             query = StatusQuery(client.service, [wait], self._history)
             tally.add(query.known)
@@ -227,6 +243,9 @@ class PredictionsSensor(PredictionsTask, BaseSensorOperator):
         return max(seconds, pace.seconds(run_duration(), self._error))
 
     def _defer(self, wait: Wait, started: float, observed: list[str]) -> None:
+        now = datetime.now(UTC).timestamp()
+        # Airflow may fail a task whose deferral ends before the scheduler has seen it.
+        deadline = max(started + self.timeout, now + MIN_POLL_SECONDS)
         delay = self._error.retry_after if self._error else None
         trigger = self.trigger_class(
             conn_id=self.hook.conn_id,
@@ -234,13 +253,15 @@ class PredictionsSensor(PredictionsTask, BaseSensorOperator):
             wait=wait.model_dump(mode="json", exclude_none=True),
             max_interval=seconds_of(self.max_interval),
             started=started,
-            deadline=started + self.timeout,
+            deadline=deadline,
             max_failures=self.max_failures,
             observed=observed,
-            not_before=delay and datetime.now(UTC).timestamp() + delay,
+            unfinished=self._history.hidden.save(wait, self.hook_class.service_class),
+            not_before=delay and now + delay,
         )
         # The trigger itself ends the wait. This timeout is for a triggerer that is down.
-        self.defer(trigger=trigger, method_name="execute_complete", timeout=timedelta(seconds=self.timeout))
+        timeout = timedelta(seconds=min(max(self.timeout, MIN_POLL_SECONDS), MAX_DEFERRAL_SECONDS))
+        self.defer(trigger=trigger, method_name="execute_complete", timeout=timeout)
 
     @staticmethod
     def _result(decision: Decision) -> Waited:

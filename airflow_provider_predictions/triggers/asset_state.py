@@ -12,20 +12,19 @@ from airflow_provider_predictions.api.limits import MAX_ASSET_STATE_SECONDS
 from airflow_provider_predictions.api.state import StateError, dump, load
 from airflow_provider_predictions.api.waiting.finished_events import FinishedEvents
 
-STATE = "predictions"
-"""The key in the asset's state store."""
-
 Event = dict[str, Any]
 
 
 class AssetState:
     """What has finished, and which events the metadata database has stored.
 
+    :param key: of the state in the store of each asset.
     :param since: the creation time at which the first poll begins.
     :param warn: logs any error of the state store. The next item tries again.
     """
 
-    def __init__(self, since: datetime, warn: Callable[[Exception], None]) -> None:
+    def __init__(self, key: str, since: datetime, warn: Callable[[Exception], None]) -> None:
+        self.key = key
         self.finished = FinishedEvents(since)
         self.is_new = True
         """Whether no poll was evaluated yet, in this process or before."""
@@ -39,7 +38,7 @@ class AssetState:
         """Continue where another triggerer stopped, and return whether the assets' state stores responded."""
         states = None
         async with self._warning():
-            states = [await store.aget(STATE) for store in stores if self.is_new]
+            states = [await store.aget(self.key) for store in stores if self.is_new]
         for state in filter(None, states or ()):
             try:
                 finished, unsent = load(state["feed"], FinishedEvents), [*state["pending"]]
@@ -57,7 +56,7 @@ class AssetState:
             return
         async with self._warning():
             for store in stores:
-                await store.aset(STATE, state)
+                await store.aset(self.key, state)
             self._saved = state
 
     @asynccontextmanager

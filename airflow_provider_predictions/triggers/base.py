@@ -22,6 +22,7 @@ from airflow_provider_predictions.api.waiting.decide import (
     Wait,
     decide,
 )
+from airflow_provider_predictions.api.waiting.hidden_rows import SavedRow
 from airflow_provider_predictions.api.waiting.pace import FailureCounter, Pace
 from airflow_provider_predictions.hooks.base import PredictionsHook
 from airflow_provider_predictions.triggers.poller import Poller
@@ -42,6 +43,8 @@ class PredictionsTrigger(BaseTrigger):
     :param deadline: when the wait ends, in seconds since 1970; None for never.
     :param max_failures: the failed poll in a row with this number ends the wait.
     :param observed: words of the wait that polls before the deferral saw.
+    :param unfinished: predictions that polls before the deferral found unfinished: id, status, creation time
+        and group of each.
     :param not_before: when the service allows the next request, in seconds since 1970; None for any time.
     """
 
@@ -55,6 +58,7 @@ class PredictionsTrigger(BaseTrigger):
     deadline: float | None = None
     max_failures: int = MAX_FAILURES
     observed: Collection[str] = field(default_factory=list)
+    unfinished: Collection[SavedRow] = field(default_factory=list)
     not_before: float | None = None
 
     def __post_init__(self) -> None:
@@ -91,7 +95,7 @@ class PredictionsTrigger(BaseTrigger):
         # The clock of another machine wrote it.
         poller.delay(min((self.not_before or 0) - time.time(), MAX_RETRY_AFTER))
         pace = Pace(self.poke_interval, self.max_interval)
-        async with poller.subscribe(wait, Tally, pace, self._age()) as subscription:
+        async with poller.subscribe(wait, Tally, pace, self._age(), self.unfinished) as subscription:
             state, missing = "waiting", MissingIds()
             while state == "waiting":
                 outcome = await subscription.outcome()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import inspect
-from collections.abc import AsyncGenerator, AsyncIterator, Collection, Hashable
-from contextlib import aclosing
+import json
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Hashable, Iterator
+from contextlib import aclosing, contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, ClassVar, TypedDict
@@ -41,6 +43,12 @@ OF_A_LIST = ("created_after", "created_before", "max_predictions")
 """Filters of one pass over a list, which a watcher chooses itself."""
 
 
+OF_A_REPORT = ("statuses", "max_age", "lookback")
+"""Arguments in which watchers that share their polls may differ."""
+OF_A_POLL = ("poke_interval", "max_age", "lookback", "page_size", "order")
+"""Arguments that do not choose the predictions to report."""
+
+
 class WatchArgs(TypedDict, total=False):
     """The arguments that the watchers of both services take."""
 
@@ -49,6 +57,19 @@ class WatchArgs(TypedDict, total=False):
     poke_interval: timedelta | float
     max_age: timedelta | float
     lookback: timedelta | float
+
+
+class WatcherArgumentError(ConfigurationError, TypeError):
+    """An argument of a watcher is wrong. Any other error than a ``TypeError`` ends Airflow's triggerer."""
+
+
+@contextmanager
+def _type_errors() -> Iterator[None]:
+    """Let no watcher end the triggerer, where another version of the package may have parsed the DAG."""
+    try:
+        yield
+    except ConfigurationError as error:
+        raise WatcherArgumentError(str(error)) from None
 
 
 class _Spans(BaseModel, strict=True):
@@ -101,22 +122,23 @@ class PredictionsEventTrigger(BaseEventTrigger):
         **arguments: Any,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        given = {"poke_interval": poke_interval, "max_age": max_age, "lookback": lookback}
-        for name, value in {"statuses": statuses, "page_size": page_size, **given, **arguments}.items():
-            if is_template(value) or hasattr(value, "iter_references"):
-                raise ConfigurationError(f"{name}: is not templated in a watcher; found {short(value)}")
-        known = inspect.signature(type(self)).parameters
-        if unknown := arguments.keys() - {*known, *OF_A_LIST}:
-            raise ConfigurationError(f"{min(unknown)}: unknown; known are {', '.join(sorted(known))}")
-        self.conn_id: str = arguments.pop(self.hook_class.conn_name_attr)
-        checked_conn_id(self.hook_class.conn_name_attr, self.conn_id)
-        self.poke_interval = checked(_Spans, given).poke_interval
-        self.max_age, self.lookback = timedelta_of(max_age), timedelta_of(lookback)
-        self._filters = self._checked_filters(statuses=statuses, page_size=page_size, **arguments)
-        self._failures = FailureCounter(self.log)
-        self._state = AssetState(earlier(datetime.now(UTC), self.max_age), self._warn)
-        self._has_warned = False
-        self._open: AsyncGenerator[Any, None] | None = None
+        with _type_errors():
+            given = {"poke_interval": poke_interval, "max_age": max_age, "lookback": lookback}
+            for name, value in {"statuses": statuses, "page_size": page_size, **given, **arguments}.items():
+                if is_template(value) or hasattr(value, "iter_references"):
+                    raise ConfigurationError(f"{name}: is not templated in a watcher; found {short(value)}")
+            known = inspect.signature(type(self)).parameters
+            if unknown := arguments.keys() - {*known, *OF_A_LIST}:
+                raise ConfigurationError(f"{min(unknown)}: unknown; known are {', '.join(sorted(known))}")
+            self.conn_id: str = arguments.pop(self.hook_class.conn_name_attr)
+            checked_conn_id(self.hook_class.conn_name_attr, self.conn_id)
+            self.poke_interval = checked(_Spans, given).poke_interval
+            self.max_age, self.lookback = timedelta_of(max_age), timedelta_of(lookback)
+            self._filters = self._checked_filters(statuses=statuses, page_size=page_size, **arguments)
+            self._failures = FailureCounter(self.log)
+            self._state = AssetState(self._state_key(), earlier(datetime.now(UTC), self.max_age), self._warn)
+            self._has_warned = False
+            self._open: AsyncGenerator[Any, None] | None = None
 
     def _checked_filters(self, **filters: Any) -> Filters:
         found = self.hook_class.filters(**filters)
@@ -146,11 +168,17 @@ class PredictionsEventTrigger(BaseEventTrigger):
             **filters,
         }
 
+    def _state_key(self) -> str:
+        """The key of the state. Different watchers of one asset have states of their own."""
+        _, arguments = self.serialize()
+        chosen = sorted((name, value) for name, value in arguments.items() if name not in OF_A_POLL)
+        return f"predictions-{hashlib.sha256(json.dumps(chosen).encode()).hexdigest()[:16]}"
+
     @override
     def shared_stream_key(self) -> Hashable | None:
         """Watchers with equal keys share their polls, whatever statuses they report."""
         path, arguments = self.serialize()
-        names = sorted(arguments.keys() - {"statuses", "max_age", "lookback"})
+        names = sorted(arguments.keys() - {*OF_A_REPORT})
         return path, *(f"{name}={arguments[name]!r}" for name in names)
 
     @classmethod

@@ -16,6 +16,7 @@ from airflow_provider_predictions.api.limits import MAX_WAITS_AT_ONCE, MIN_POLL_
 from airflow_provider_predictions.api.page import Page
 from airflow_provider_predictions.api.service import Service
 from airflow_provider_predictions.api.waiting.decide import Tally, Wait
+from airflow_provider_predictions.api.waiting.hidden_rows import SavedRow
 from airflow_provider_predictions.api.waiting.list_pass import QueryHistory
 from airflow_provider_predictions.api.waiting.pace import Pace
 from airflow_provider_predictions.api.waiting.status_query import (
@@ -38,6 +39,7 @@ class Subscription(Generic[T]):
     :param began: when the wait began.
     :param earliest: when it may receive its first outcome.
     :param due: when it needs the next poll.
+    :param unfinished: what its first poll must know of polls before the deferral.
     """
 
     wait: Wait
@@ -47,6 +49,7 @@ class Subscription(Generic[T]):
     began: float
     earliest: float
     due: float
+    unfinished: Iterable[SavedRow] = ()
     last: T | None = None
     """The tally that was delivered last. If the next poll finds it again, nothing changed."""
     _newest: asyncio.Queue[T | PredictionsError] = field(default_factory=lambda: asyncio.Queue(1))
@@ -98,9 +101,13 @@ class Rotation:
         self.last: ListKey | None = None
         """The list that had the last turn."""
 
+    def history_of(self, name: ListKey) -> QueryHistory:
+        """What polls have learned about a list."""
+        return self.histories.setdefault(name, QueryHistory())
+
     def order(self, lists: Collection[ListKey]) -> list[ListKey]:
         """The lists, starting after the one that had the last turn. Histories of other lists are dropped."""
-        self.histories = {key: self.histories.get(key) or QueryHistory() for key in lists}
+        self.histories = {key: self.history_of(key) for key in lists}
         turns = sorted(lists, key=repr)
         first = turns.index(self.last) + 1 if self.last is not None and self.last in lists else 0
         return turns[first:] + turns[:first]
@@ -144,17 +151,23 @@ class Poller:
 
     @asynccontextmanager
     async def subscribe(
-        self, wait: Wait, tally_class: type[T], pace: Pace, age: float = 0
+        self,
+        wait: Wait,
+        tally_class: type[T],
+        pace: Pace,
+        age: float = 0,
+        unfinished: Iterable[SavedRow] = (),
     ) -> AsyncIterator[Subscription[T]]:
         """Receive the outcome of each poll for a wait. The first poll comes after an interval.
 
         :param tally_class: what each poll makes for the wait.
         :param age: seconds since the wait began.
+        :param unfinished: what polls before the deferral found unfinished.
         """
         now = self._loop.time()
         pace = replace(pace, interval=max(pace.interval, self.shortest_interval))
         earliest, due = now + self.shortest_interval, now + pace.seconds(0)
-        subscription = Subscription(wait, tally_class, pace, now - age, earliest, due)
+        subscription = Subscription(wait, tally_class, pace, now - age, earliest, due, unfinished)
         self._subscriptions.add(subscription)
         self._changed.set()
         if self._task is None or self._task.done():
@@ -180,6 +193,7 @@ class Poller:
                 self._grouping = Grouping(waits, self.hook_class.service_class)
             keys = self._grouping.keys
             try:
+                self._remember(keys)
                 outcomes = await self._poll(self._grouping)
             # Any error, also if something that the poll awaits was cancelled, but not this task. Each wait
             # decides what it means.
@@ -194,6 +208,14 @@ class Poller:
             news = {one: outcomes[key] for one, key in keys.items() if one.last is not outcomes[key]}
             async for subscription in _in_batches(news):
                 subscription.deliver(news[subscription])
+
+    def _remember(self, subscriptions: Iterable[Subscription[Any]]) -> None:
+        """Let the polls of each list know what its new subscribers have seen."""
+        for one in subscriptions:
+            if one.unfinished:
+                rows, one.unfinished = one.unfinished, ()
+                name = list_of(self.hook_class.service_class, one.wait)
+                self._rotation.history_of(name).hidden.remember(rows)
 
     def _failure(self, error: BaseException) -> PredictionsError:
         if not isinstance(error, PredictionsError):

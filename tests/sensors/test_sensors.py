@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -168,6 +169,40 @@ def test_an_id_that_the_service_hides_late_is_waited_for_again(
     else:
         with pytest.raises(AirflowFailException, match=rf"does not know {id_} after (3[0-9]|29)\d s"):
             wait(prediction_ids=[id_], missing_timeout=5 * INTERVAL)
+
+
+@pytest.mark.parametrize("gone", [2, 9], ids=["for a while", "for good"])
+@pytest.mark.parametrize("mode", ["poke", "deferred"], indirect=True)
+def test_an_unfinished_prediction_that_the_list_hides_is_waited_for_as_long_as_a_missing_id(
+    wait, record_store: RecordStore, sandbox, service_name, gone: int
+) -> None:
+    id_ = moving(record_store, DONE[service_name], 12 * INTERVAL)
+    rows = [*record_store.rows]
+    on_request(sandbox, service_name, 4, record_store.rows.clear)
+    on_request(sandbox, service_name, 4 + gone, lambda: record_store.rows.extend(rows))
+    start = time.time()
+
+    waited = wait(missing_timeout=5 * INTERVAL)
+
+    assert waited["statuses"] == ({DONE[service_name]: 1} if gone == 2 else {}), id_
+    assert time.time() - start >= (6 if gone == 9 else 12) * INTERVAL
+
+
+@pytest.mark.parametrize("mode", ["poke", "deferred"], indirect=True)
+@pytest.mark.parametrize("other", ["created_before", "waiting_statuses", "missing_timeout"])
+def test_a_hidden_prediction_that_a_wait_does_not_wait_for_delays_nothing(
+    wait, record_store: RecordStore, sandbox, service_name, other: str
+) -> None:
+    moving(record_store, DONE[service_name], SOON)
+    hidden = moving(record_store, DONE[service_name], HOUR)
+    on_request(sandbox, service_name, 3, lambda: record_store.remove([hidden]))
+    start = time.time()
+
+    wait(
+        **{other: {"created_before": record_store.rows[0].created, "missing_timeout": 0}.get(other, ["new"])}
+    )
+
+    assert time.time() - start < 4 * INTERVAL
 
 
 def test_the_least_number_is_waited_for(wait, record_store: RecordStore, sandbox, service_name) -> None:

@@ -4,28 +4,34 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime, timedelta
+from typing import Any, ClassVar
 
 import pytest
 from airflow.providers.common.compat.sdk import (
     AirflowFailException,
+    AirflowNotFoundException,
     AirflowSensorTimeout,
     AirflowSkipException,
     TaskDeferred,
 )
 
 from airflow_provider_predictions.api.errors import ServerError, TransientError
+from airflow_provider_predictions.hooks.vlmrun import VlmRunHook
 from airflow_provider_predictions.sandbox.store import RecordStore
 from airflow_provider_predictions.sensors.cradl import CradlPredictionsSensor
-from tests.compat import needs
+from airflow_provider_predictions.sensors.vlmrun import VlmRunPredictionsSensor
+from airflow_provider_predictions.triggers.poller import Poller
+from tests.compat import AIRFLOW, Rescheduled, needs
 from tests.conftest import moving
 from tests.faults import Fault
 from tests.given import DONE, WAIT, connect
-from tests.sensors.waiting import HOUR, INTERVAL, SOON, in_trigger, make
+from tests.sensors.waiting import HOUR, INTERVAL, SOON, in_trigger, make, rescheduled
 
 pytestmark = pytest.mark.usefixtures("simulated_time")
 
 
 STATE_STORE = "failures in a row of rescheduled sensors"
+SHORTEST = Poller.shortest_interval
 
 
 @pytest.mark.parametrize(
@@ -72,6 +78,70 @@ def test_the_number_of_failures_can_be_given(
         wait(max_failures=2)
 
     assert sandbox.wire.requests(service_name) <= 4
+
+
+def test_a_cleared_task_does_not_count_what_failed_before(
+    connections, record_store: RecordStore, sandbox, service_name
+) -> None:
+    """Airflow keeps the state of a task when a person clears it."""
+    needs(3, 3, STATE_STORE)
+    row = record_store.add(work=1e6)
+    row.outcome, task = DONE[service_name], Rescheduled()
+    sandbox.wire.order(Fault(service_name, times=3))
+    with pytest.raises(AirflowSensorTimeout):
+        rescheduled(WAIT[service_name], task, timeout=INTERVAL / 2, max_failures=3)
+    task.clear()
+    row.work = 0
+
+    assert rescheduled(WAIT[service_name], task, max_failures=3)["count"] == 1
+
+
+class MoodyHook(VlmRunHook):
+    """A secrets backend that does not find the connection each time."""
+
+    found: ClassVar[list[bool]] = []
+
+    @classmethod
+    def get_connection(cls, conn_id: str) -> Any:
+        if cls.found and not cls.found.pop(0):
+            raise AirflowNotFoundException("The secrets backend does not respond")
+        return super().get_connection(conn_id)
+
+
+class MoodySensor(VlmRunPredictionsSensor):
+    """Waits with it."""
+
+    hook_class = MoodyHook
+
+
+def moody(mode: str, **arguments: object) -> Any:
+    if mode == "reschedule":
+        return rescheduled(MoodySensor, **arguments)
+    return make(MoodySensor, **arguments).execute({})
+
+
+@pytest.mark.parametrize("mode", ["poke", "reschedule"])
+def test_a_connection_that_a_worker_cannot_read_for_a_while_does_not_end_the_wait(
+    connections, sandbox, mode: str, request: pytest.FixtureRequest
+) -> None:
+    if AIRFLOW < (3, 0):
+        request.getfixturevalue("airflow_db")
+    moving(sandbox.vlmrun, "completed", SOON)
+    MoodyHook.found[:] = [True, False, False, False]
+
+    assert moody(mode)["count"] == 1
+
+
+@pytest.mark.parametrize("mode", ["poke", "reschedule"])
+def test_a_connection_that_no_poll_of_a_worker_could_read_fails_the_task_at_once(
+    connections, mode: str, request: pytest.FixtureRequest
+) -> None:
+    if AIRFLOW < (3, 0):
+        request.getfixturevalue("airflow_db")
+    MoodyHook.found[:] = [False]
+
+    with pytest.raises(AirflowNotFoundException):
+        moody(mode)
 
 
 def test_a_failed_poll_is_not_repeated_before_the_next_interval(
@@ -143,6 +213,35 @@ def test_the_timeout_bounds_the_wait(record_store: RecordStore, connections, ser
     assert deferred.value.timeout == timedelta(seconds=7)
     with pytest.raises(AirflowSensorTimeout):
         make(WAIT[service_name], timeout=10 * INTERVAL).execute({})
+
+
+@pytest.mark.parametrize("timeout", [0, 1, 4.9])
+def test_no_deferral_ends_before_the_scheduler_has_seen_it(
+    record_store: RecordStore, connections, service_name, timeout: float
+) -> None:
+    """Else Airflow takes the task for one that was killed, and fails it whatever soft_fail says."""
+    moving(record_store, "failed", 2 * HOUR)
+    sensor, start = make(WAIT[service_name], timeout=timeout, deferrable=True, soft_fail=True), time.time()
+
+    with pytest.raises(TaskDeferred) as deferred:
+        sensor.execute({})
+    assert deferred.value.timeout >= timedelta(seconds=SHORTEST)
+    with pytest.raises(AirflowSkipException, match="Not finished within"):
+        in_trigger(make(WAIT[service_name], timeout=timeout, deferrable=True, soft_fail=True))
+
+    assert SHORTEST <= time.time() - start < 2 * SHORTEST
+
+
+@pytest.mark.parametrize("timeout", [timedelta.max, 1e12])
+def test_airflow_can_store_the_end_of_any_deferral(
+    record_store: RecordStore, connections, service_name, timeout: float
+) -> None:
+    moving(record_store, "failed", 2 * HOUR)
+
+    with pytest.raises(TaskDeferred) as deferred:
+        make(WAIT[service_name], timeout=timeout, deferrable=True).execute({})
+
+    assert datetime.now(UTC) + deferred.value.timeout
 
 
 def test_the_timeout_ends_the_wait_in_each_way(wait, record_store: RecordStore) -> None:

@@ -50,9 +50,9 @@ def first_event(trigger: PredictionsTrigger) -> Any:
     return event.payload
 
 
-def rescheduled(sensor: type[PredictionsSensor], **arguments: Any) -> Any:
+def rescheduled(sensor: type[PredictionsSensor], task: Rescheduled | None = None, **arguments: Any) -> Any:
     """Wait with a new process for each poke; Airflow remembers the time of the first one, and a state."""
-    task = Rescheduled()
+    task = task or Rescheduled()
     while True:
         started = datetime.now(UTC)
         try:

@@ -11,8 +11,8 @@ import pytest
 
 from airflow_provider_predictions.sandbox.store import RecordStore
 from tests.conftest import moving
-from tests.given import DONE
-from tests.triggers.watching import Store, ids_of
+from tests.given import DONE, WATCH
+from tests.triggers.watching import INTERVAL, Store, ids_of, restored, state_in, watch_alone
 
 pytestmark = pytest.mark.usefixtures("simulated_time", "has_watchers")
 
@@ -74,7 +74,7 @@ def test_a_watcher_waits_no_longer_than_max_age(
 
     watched(1, store, max_age=15 * 3600)
 
-    watermark = datetime.fromisoformat(json.loads(store.values["predictions"])["feed"]["watermark"])
+    watermark = datetime.fromisoformat(state_in(store)["feed"]["watermark"])
     assert abs((watermark - (now - timedelta(hours=10))).total_seconds()) < 1
 
 
@@ -107,7 +107,7 @@ def test_a_hanging_state_store_does_not_hang_the_watch(
     id_ = moving(record_store, DONE[service_name], 600)
 
     assert ids_of(watched(13, store)) == [id_]
-    assert id_ in store.values["predictions"]
+    assert id_ in state_in(store)["feed"]["told"]
 
 
 class Moody(Store):
@@ -146,7 +146,45 @@ def test_equal_watchers_store_their_state_with_each_asset(
 
     assert ids_of(watched(3, store)) == [id_]
     assert other.values == store.values
-    assert "predictions" in other.values
+    assert id_ in state_in(other)["feed"]["told"]
+
+
+def test_different_watchers_of_one_asset_continue_from_their_own_states(
+    connections, sandbox, record_store, service_name: str, store: Store
+) -> None:
+    """Each service has one. The other service's list is newer, and its watcher was the last to store."""
+    other = "cradl" if service_name == "vlmrun" else "vlmrun"
+    row = record_store.add(created=datetime.now(UTC) - timedelta(hours=3), work=1e6)
+    row.outcome = DONE[service_name]
+    getattr(sandbox, other).add()
+
+    def ids(*services: str) -> list[str]:
+        """What the watchers report until their triggerer is killed."""
+        told: list[dict[str, Any]] = []
+
+        async def watch() -> None:
+            watchers = [restored(WATCH[service]()) for service in services]
+            for watcher in watchers:
+                watcher.asset_state_store = store
+            await asyncio.gather(*(watch_alone(watcher, told, stores=True) for watcher in watchers))
+
+        with pytest.raises(TimeoutError):
+            asyncio.run(asyncio.wait_for(watch(), 2.5 * INTERVAL))
+        return ids_of(told)
+
+    assert ids(service_name, other) == []
+    row.work = 0
+
+    assert ids(other, service_name) == [row.id]
+
+
+def test_a_watcher_whose_interval_changed_continues_from_its_state(
+    connections, record_store: RecordStore, service_name: str, store: Store, watched
+) -> None:
+    watched(1, store)
+    id_ = moving(record_store, DONE[service_name], 0)
+
+    assert ids_of(watched(2, store, poke_interval=30, max_age=7200, lookback=60)) == [id_]
 
 
 @pytest.mark.parametrize(
@@ -158,8 +196,9 @@ def test_a_state_of_another_form_does_not_silence_the_watch(
     connections, record_store, service_name: str, watched, state: Any
 ) -> None:
     store = Store()
-    store.values["predictions"] = json.dumps(state)
+    watched(1, store)
+    store.values = dict.fromkeys(store.values, json.dumps(state))
     id_ = moving(record_store, DONE[service_name], 100)
 
     assert ids_of(watched(4, store)) == [id_]
-    assert "feed" in store.values["predictions"]
+    assert "feed" in state_in(store)

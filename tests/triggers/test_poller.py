@@ -12,10 +12,13 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_predictions.api.http.client import AsyncClient
 from airflow_provider_predictions.api.waiting.decide import Tally, Wait, decide
 from airflow_provider_predictions.api.waiting.pace import Pace
+from airflow_provider_predictions.hooks.cradl import CradlHook
 from airflow_provider_predictions.sandbox.data import Record
 from airflow_provider_predictions.sandbox.store import RecordStore
+from airflow_provider_predictions.triggers.cradl import CradlPredictionsTrigger
 from airflow_provider_predictions.triggers.poller import Poller
 from tests.clock import SimulatedTime
 from tests.conftest import asked, ends_with, moving
@@ -314,6 +317,46 @@ def test_a_new_wait_receives_its_first_outcome_after_the_shortest_interval(
         return time.time() - start
 
     assert SHORTEST <= asyncio.run(run()) < 1.5 * SHORTEST
+
+
+class SlowHook(CradlHook):
+    """A secrets backend that takes half an interval."""
+
+    async def aget_conn(self) -> AsyncClient:
+        await asyncio.sleep(INTERVAL / 2)
+        return await super().aget_conn()
+
+
+class SlowTrigger(CradlPredictionsTrigger):
+    """Waits with it."""
+
+    hook_class = SlowHook
+
+
+def test_a_wait_that_begins_during_a_poll_remembers_what_its_worker_saw(
+    connections: FaultySandbox,
+) -> None:
+    row = connections.cradl.add(work=1e6)
+    row.outcome = "succeeded"
+    seen = [[row.id, "pending", row.created.isoformat(), None]]
+    connections.cradl.remove([row.id])
+
+    def wait(order: str, **arguments: Any) -> CradlPredictionsTrigger:
+        filters = {"filters": {"order": order}, "min_predictions": arguments.pop("least", 0)}
+        return SlowTrigger(conn_id="cradl_default", poke_interval=INTERVAL, wait=filters, **arguments)
+
+    async def run() -> dict[str, Any]:
+        other = asyncio.create_task(fire(wait("descending", least=9)))
+        await asyncio.sleep(1.3 * INTERVAL)
+        waiting = asyncio.create_task(fire(wait("ascending", unfinished=seen)))
+        await asyncio.sleep(5 * INTERVAL)
+        row.work = 0
+        connections.cradl.rows.append(row)
+        payload = await waiting
+        other.cancel()
+        return payload
+
+    assert asyncio.run(run())["statuses"] == {"succeeded": 1}
 
 
 def test_a_slow_subscriber_receives_only_the_newest_outcome(

@@ -16,7 +16,7 @@ from airflow_provider_predictions.sandbox.data import Record
 from airflow_provider_predictions.sandbox.store import RecordStore
 from tests.conftest import moving
 from tests.given import DONE, WATCH
-from tests.triggers.watching import INTERVAL, Store, ids_of
+from tests.triggers.watching import INTERVAL, Store, ids_of, state_in
 
 pytestmark = pytest.mark.usefixtures("simulated_time", "has_watchers")
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -32,7 +32,7 @@ def add(record_store: RecordStore, created: datetime, seconds: float = 0) -> Rec
 
 
 def watermark(store: Store) -> datetime:
-    return datetime.fromisoformat(json.loads(store.values["predictions"])["feed"]["watermark"])
+    return datetime.fromisoformat(state_in(store)["feed"]["watermark"])
 
 
 def test_rows_dated_in_the_future_are_reported_once_and_hide_no_others(
@@ -55,7 +55,8 @@ def test_a_watch_recovers_from_a_state_in_the_future(
     """As a service may have left it whose clock was wrong."""
     told: dict[str, datetime | None] = {"x": datetime(2099, 1, 1, tzinfo=UTC)}
     feed = FinishedEvents(datetime(2098, 1, 1, tzinfo=UTC), told)
-    store.values["predictions"] = json.dumps({"feed": dump(feed), "pending": []})
+    watched(1, store)
+    store.values = dict.fromkeys(store.values, json.dumps({"feed": dump(feed), "pending": []}))
     ids = [moving(record_store, DONE[service_name], seconds) for seconds in (0, 200)]
 
     assert sorted(ids_of(watched(6, store))) == sorted(ids)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -13,7 +12,7 @@ from airflow_provider_predictions.triggers.event import PredictionsEventTrigger
 from tests.compat import needs
 from tests.conftest import moving
 from tests.given import DONE, WATCH
-from tests.triggers.watching import INTERVAL, STORED_AFTER, Store, ids_of, shared_streams
+from tests.triggers.watching import INTERVAL, STORED_AFTER, Store, ids_of, shared_streams, state_in
 
 pytestmark = pytest.mark.usefixtures("simulated_time", "has_watchers")
 
@@ -114,6 +113,6 @@ def test_a_stored_event_does_not_come_again_when_another_watcher_fails(
 
     assert told == [id_, id_]
     for store in stores:
-        state = json.loads(store.values["predictions"])
+        state = state_in(store)
         assert id_ in state["feed"]["told"]
         assert state["pending"] == []

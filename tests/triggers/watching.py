@@ -29,6 +29,12 @@ class Store:
         self.values[key] = json.dumps(value)
 
 
+def state_in(store: Store) -> Any:
+    """What the only watcher of an asset has stored."""
+    (text,) = store.values.values()
+    return json.loads(text)
+
+
 def restored(trigger: PredictionsEventTrigger) -> PredictionsEventTrigger:
     """The trigger after its way through the metadata database."""
     path, arguments = trigger.serialize()

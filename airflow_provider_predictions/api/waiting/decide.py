@@ -35,7 +35,7 @@ class Wait(BaseModel):
     :ivar waiting_statuses: statuses to wait for; None for all except the service's terminal ones.
     :ivar min_predictions: how many predictions must match the filters before the wait can end.
     :ivar missing_timeout: seconds after which an id that the service does not know, or no longer knows, fails
-        the wait.
+        the wait. A wait by filters expects an unfinished prediction that the list no longer shows as long.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -22,6 +22,7 @@ from airflow_provider_predictions.api.models import Prediction
 from airflow_provider_predictions.api.page import Page
 from airflow_provider_predictions.api.service import Service
 from airflow_provider_predictions.api.waiting.decide import Wait
+from airflow_provider_predictions.api.waiting.hidden_rows import HiddenRows
 
 SHRINK_FACTOR = 4
 """After a page fails, the next one has this many times fewer rows."""
@@ -40,6 +41,7 @@ class QueryHistory:
     :ivar page_seconds: seconds of the last page.
     :ivar largest: rows of the largest page to request.
     :ivar finished: finished predictions that a wait needs, without their bytes. They are not requested again.
+    :ivar hidden: unfinished predictions that the list no longer shows.
     """
 
     list_end: str = ""
@@ -49,6 +51,7 @@ class QueryHistory:
     page_seconds: float = 0
     largest: int = MAX_ROWS_PER_PAGE
     finished: dict[str, Prediction] = field(default_factory=dict)
+    hidden: HiddenRows = field(default_factory=HiddenRows)
 
     def is_slow(self, ids: int) -> bool:
         """Whether a page takes longer than this many lookups. Before the first lookup, a slow page does."""
@@ -118,7 +121,7 @@ class ListPass:
         self, service: Service[Any], filters: Filters, history: QueryHistory, *, by_filters: bool
     ) -> None:
         self._service = service
-        self._filters = filters
+        self.filters = filters
         self._history = history
         self._may_grow = True
         self.target = None if by_filters else 0
@@ -144,11 +147,11 @@ class ListPass:
         history, rows = self._history, MAX_ROWS_PER_PAGE if self.target is None else self.target
         known = history.row_bytes or history.record_bytes
         by_bytes = int(MAX_PAGE_BYTES / known) if known else MAX_ROWS_PER_PAGE
-        return max(1, min(rows, self._filters.page_size or MAX_ROWS_PER_PAGE, by_bytes, history.largest))
+        return max(1, min(rows, self.filters.page_size or MAX_ROWS_PER_PAGE, by_bytes, history.largest))
 
     def _open(self, size: int) -> None:
         self._position = 0
-        self.paginator = self._service.paginator(self._filters.model_copy(update={"page_size": size}))
+        self.paginator = self._service.paginator(self.filters.model_copy(update={"page_size": size}))
         self.paginator.list_end = self._history.list_end
 
     def advance(self, answer: Any, size: int, seconds: float, wanted: WantedIds) -> Page:

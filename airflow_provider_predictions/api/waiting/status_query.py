@@ -23,6 +23,7 @@ from airflow_provider_predictions.api.page import Page
 from airflow_provider_predictions.api.service import Service
 from airflow_provider_predictions.api.waiting.decide import Wait
 from airflow_provider_predictions.api.waiting.list_pass import ListPass, QueryHistory, WantedIds
+from airflow_provider_predictions.api.wording import listed
 
 ListKey = tuple[object, ...]
 
@@ -84,6 +85,10 @@ class StatusQuery:
         if by_filters:
             sizes.append(filters.page_size or service.default_page_size)
         filters = filters.model_copy(update={"page_size": min(sizes, default=None)})
+        self._hides_for = max(
+            (wait.missing_timeout for wait in waits if wait.prediction_ids is None), default=0
+        )
+        self.history.hidden.begin()
         self._listing = ListPass(service, filters, self.history, by_filters=bool(by_filters))
         self.history.begin(len(self._wanted.missing))
         if not self._listing.start(len(self._wanted.missing)):
@@ -116,8 +121,15 @@ class StatusQuery:
         proof = self._listing.paginator.proof
         if self._listing.target is None and proof.consistent is False:
             self._doubt = proof.reason or ""
+        if self._remembers and not self._list_error:
+            self.history.hidden.end(time.monotonic(), self._hides_for)
         self._listing.paginator = None
         self._lookups.start(self._wanted.missing)
+
+    @property
+    def _remembers(self) -> bool:
+        """Whether the pass shows which predictions the list hides. The first ones of a list may change."""
+        return self._listing.target is None and self._listing.filters.max_predictions is None
 
     def parse(self, body: bytes) -> Any:
         """The content of a response, and its size in bytes."""
@@ -129,7 +141,10 @@ class StatusQuery:
         """The records of a response."""
         found, size = answer
         if self._listing.paginator:
-            return self._listing.advance(found, size, self._seconds, self._wanted)
+            page = self._listing.advance(found, size, self._seconds, self._wanted)
+            if self._remembers:
+                self.history.hidden.add(page, self.service.terminal_statuses)
+            return page
         is_first = not self.history.record_seconds
         self.history.add_lookup(size, self._seconds)
         self._lookups.ids.pop()
@@ -195,7 +210,10 @@ class StatusQuery:
 
     def doubt_of(self, wait: Wait) -> str:
         """Why this poll may have missed a prediction of a wait; empty if nothing says so."""
-        return self._doubt if wait.prediction_ids is None else ""
+        if wait.prediction_ids is not None:
+            return ""
+        hidden = self.history.hidden.of(wait, type(self.service), time.monotonic())
+        return self._doubt or (f"the list no longer shows {listed(hidden)}" if hidden else "")
 
 
 def is_of_connection(error: PredictionsError) -> bool:
