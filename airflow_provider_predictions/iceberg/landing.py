@@ -102,15 +102,8 @@ def committed(given: object) -> CommittedLanding | None:
 def _read(given: object) -> tuple[Manifest, ObjectStoragePath]:
     """A manifest, and the directory where it lies, or says that it lies."""
     directory = None
-    if isinstance(given, str) or hasattr(given, "fs"):
-        url = str(given).strip()
-        if not url.endswith(f"/{MANIFEST}"):
-            raise ConfigurationError(
-                "manifest: must be a manifest, or the URL of one, which ends in /_manifest.json. Give the "
-                "landing task's .output, or let the DAG render native objects "
-                "(render_template_as_native_obj=True)"
-            )
-        directory = ObjectStoragePath(url.removesuffix(f"/{MANIFEST}"))
+    if isinstance(given, str):
+        directory = ObjectStoragePath(given.removesuffix(f"/{MANIFEST}"))
         given = read_manifest(directory)
     content = as_manifest(given, directory or "the value", "manifest")
     if content["service"] not in SERVICES:

@@ -56,7 +56,7 @@ _LACKING = {
 def checked_path(path: object) -> str:
     """The text of a path, checked without access to any storage.
 
-    :raises ConfigurationError: for what is not a whole path or URL.
+    :raises ValueError: for what is not a whole path or URL.
     """
     if not isinstance(path, str | PurePath | ObjectStoragePath):
         raise ValueError("must be a URL or a path")
@@ -82,16 +82,16 @@ def checked_path(path: object) -> str:
         return _require_directory(local, text)
     for mark, what in {"?": "parameters such as versionId", "#": "a fragment"}.items():
         if mark in rest:
-            raise ConfigurationError(f"path: holds a {mark}, after which stores read {what}; leave it out")
+            raise ConfigurationError(f"holds a {mark}, after which stores read {what}; leave it out")
     # s3fs would list s3://bucket/a instead of s3://bucket//a.
     if rest.partition("/")[2].startswith("/"):
-        raise ConfigurationError("path: has two slashes after the bucket; leave one out")
+        raise ConfigurationError("has two slashes after the bucket; leave one out")
     if ":" in rest.partition("/")[0].rpartition("@")[0]:
         raise ValueError(f"holds a password; name a connection in the URL, such as {A_PATH}")
     if not rest.partition("/")[0].rpartition("@")[2]:
         raise ValueError(f"names no bucket; give a URL such as {A_PATH}")
     if (extra := _LACKING.get(scheme)) and scheme not in attached_schemes():
-        raise ConfigurationError(f"path: {_not_installed(scheme, extra)}")
+        raise ConfigurationError(_not_installed(scheme, extra))
     return text
 
 
@@ -126,7 +126,7 @@ def _checked_source(source: Any, where: str = "") -> list[Any]:
         try:
             return [checked_path(value)]
         except ValueError as error:
-            raise ValueError(f"{where}{str(error).removeprefix('path: ')}") from None
+            raise ValueError(f"{where}{error}") from None
     if not isinstance(value, Iterable):
         raise ValueError(f"{where}must be manifests or URLs; found {type(value).__name__}")
     items = [found for n, item in enumerate(value, 1) for found in _checked_source(item, f"item {n} ")]
@@ -143,10 +143,7 @@ def _checked_manifest(manifest: Any) -> Any:
         return value
     if not str(value).endswith(f"/{MANIFEST}"):
         raise ValueError(f"must be a manifest, or the URL of one, which ends in /{MANIFEST}")
-    try:
-        return checked_path(value)
-    except ConfigurationError as error:
-        raise ConfigurationError(str(error).removeprefix("path: ")) from None
+    return checked_path(value)
 
 
 def _checked_table(table: object) -> str:

@@ -87,7 +87,6 @@ class PredictionsToIcebergOperator(ArgumentsTask):
             private=True,
         ),
     )
-    ui_color = "#e4ecf7"
     _loaded: tuple[str, CommittedLanding, Table] | None = None
 
     def execute(self, context: Context) -> IcebergCommit:
@@ -131,26 +130,21 @@ class PredictionsToIcebergOperator(ArgumentsTask):
 
 def _facets(name: str, landing: CommittedLanding, table: Table) -> OperatorLineage[Any, Any]:
     """The landing is read, the table written; a table is named by where it is, as by OpenLineage's Spark."""
-    from airflow.providers.common.compat.openlineage.facet import (
-        Identifier,
-        InputDataset,
-        OutputDataset,
-        OutputStatisticsOutputDatasetFacet,
-        SymlinksDatasetFacet,
-    )
+    from airflow.providers.common.compat.openlineage import facet
     from airflow.providers.openlineage.extractors import OperatorLineage
 
     where = urlsplit(table.location())
     namespace = f"{where.scheme}://{where.netloc}" if where.netloc else where.scheme or "file"
-    symlink = Identifier(namespace=namespace, name=name, type="TABLE")
+    symlink = facet.Identifier(namespace=namespace, name=name, type="TABLE")
+    statistics = facet.OutputStatisticsOutputDatasetFacet(rowCount=landing.rows)
     return OperatorLineage(
-        inputs=[InputDataset(*dataset(landing.root))],
+        inputs=[facet.InputDataset(*dataset(landing.root))],
         outputs=[
-            OutputDataset(
+            facet.OutputDataset(
                 namespace,
                 where.path.lstrip("/") if where.netloc else where.path,
-                facets={"symlinks": SymlinksDatasetFacet(identifiers=[symlink])},
-                outputFacets={"outputStatistics": OutputStatisticsOutputDatasetFacet(rowCount=landing.rows)},
+                facets={"symlinks": facet.SymlinksDatasetFacet(identifiers=[symlink])},
+                outputFacets={"outputStatistics": statistics},
             )
         ],
     )

@@ -71,27 +71,21 @@ def landing_facets(form: Format, path: ObjectStoragePath, manifest: Manifest) ->
     :param form: of the parts.
     :param path: what the landing task was given. All incremental landings under it are one dataset.
     """
-    from airflow.providers.common.compat.openlineage.facet import (
-        InputDataset,
-        OutputDataset,
-        OutputStatisticsOutputDatasetFacet,
-        SchemaDatasetFacet,
-        SchemaDatasetFacetFields,
-    )
+    from airflow.providers.common.compat.openlineage import facet
     from airflow.providers.openlineage.extractors import OperatorLineage
 
     source = urlsplit(form.service.base_url)
-    statistics = OutputStatisticsOutputDatasetFacet(
+    statistics = facet.OutputStatisticsOutputDatasetFacet(
         rowCount=rows_of(manifest),
         size=sum(part["bytes"] for part in manifest["parts"]),
         fileCount=len(manifest["parts"]),
     )
-    columns = [SchemaDatasetFacetFields(name, kind) for name, kind in form.columns]
-    schema = SchemaDatasetFacet(fields=columns)
+    columns = [facet.SchemaDatasetFacetFields(name, kind) for name, kind in form.columns]
+    schema = facet.SchemaDatasetFacet(fields=columns)
     return OperatorLineage(
-        inputs=[InputDataset(f"{source.scheme}://{source.netloc}", f"{source.path}/predictions")],
+        inputs=[facet.InputDataset(f"{source.scheme}://{source.netloc}", f"{source.path}/predictions")],
         outputs=[
-            OutputDataset(
+            facet.OutputDataset(
                 *dataset(path), facets={"schema": schema}, outputFacets={"outputStatistics": statistics}
             )
         ],
@@ -106,17 +100,13 @@ def report_facets(
     :param read: the paths of the landings.
     :param size: bytes of the page.
     """
-    from airflow.providers.common.compat.openlineage.facet import (
-        InputDataset,
-        OutputDataset,
-        OutputStatisticsOutputDatasetFacet,
-    )
+    from airflow.providers.common.compat.openlineage import facet
     from airflow.providers.openlineage.extractors import OperatorLineage
 
-    statistics = OutputStatisticsOutputDatasetFacet(size=size, fileCount=1)
+    statistics = facet.OutputStatisticsOutputDatasetFacet(size=size, fileCount=1)
     return OperatorLineage(
-        inputs=[InputDataset(*found) for found in sorted(set(map(dataset, read)))],
-        outputs=[OutputDataset(*dataset(page), outputFacets={"outputStatistics": statistics})],
+        inputs=[facet.InputDataset(*found) for found in sorted(set(map(dataset, read)))],
+        outputs=[facet.OutputDataset(*dataset(page), outputFacets={"outputStatistics": statistics})],
     )
 
 

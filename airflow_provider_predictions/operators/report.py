@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -32,7 +33,7 @@ from airflow_provider_predictions.report.summary import Options
 from airflow_provider_predictions.report.targets import count_missed
 from airflow_provider_predictions.report.window import make_window
 from airflow_provider_predictions.storage.attempt import taken
-from airflow_provider_predictions.storage.errors import explained, named
+from airflow_provider_predictions.storage.errors import explained, extra, named
 from airflow_provider_predictions.storage.local import sha256_of
 from airflow_provider_predictions.storage.log import LOG
 from airflow_provider_predictions.storage.manifest import MANIFEST
@@ -85,7 +86,6 @@ class PredictionsReportOperator(ArgumentsTask):
 
     arguments = REPORT
     operator_extra_links = (ReportLink(),)
-    ui_color = "#e4ecf7"
     _written: tuple[list[ObjectStoragePath], ObjectStoragePath, int] | None = None
 
     @classmethod
@@ -110,7 +110,8 @@ class PredictionsReportOperator(ArgumentsTask):
         """
         with airflow_errors():
             given = self.rendered()
-            build = _builder()
+            with extra("report"):
+                from airflow_provider_predictions.report.build import build
             window = make_window(given.period, given.timezone, moment_of(context))
             path = path_of(given.path, self.log, self._given.get("path"))
             found = landings(given.source, partial(storage_path, argument="source"), window)
@@ -198,15 +199,11 @@ def _require_own(path: ObjectStoragePath, instance: list[Any] | None) -> None:
 
     The report would replace it.
     """
-    if LOG in names(path):
-        raise ConfigurationError(f"path: {path} holds landed predictions; give the report another directory")
-    try:
+    content = None
+    with suppress(FileNotFoundError, ValueError, RecursionError):
         content = json.loads(read(path / MANIFEST))
-    except (FileNotFoundError, ValueError, RecursionError):
-        return
-    if not isinstance(content, dict):
-        return
-    if "parts" in content:
+    content = content if isinstance(content, dict) else {}
+    if "parts" in content or LOG in names(path):
         raise ConfigurationError(f"path: {path} holds landed predictions; give the report another directory")
     author = content.get("recorded_by")
     if instance and isinstance(author, list) and author[:-1] == instance[:-1] and author != instance:
@@ -268,13 +265,3 @@ def _commit(
     manifest = {**report, "files": facts, "recorded_by": recorded_by, "complete": True}
     put(path / MANIFEST, json.dumps(manifest, indent=2).encode())
     return report, facts
-
-
-def _builder() -> Callable[..., Content]:
-    try:
-        from airflow_provider_predictions.report.build import build
-    except ImportError as error:
-        raise ConfigurationError(
-            f"{error.name} is not installed. Install the extra report of airflow-provider-predictions"
-        ) from None
-    return build

@@ -8,10 +8,11 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, Field
 
 from airflow_provider_predictions.api.coercion import BRACKETS, shown
 from airflow_provider_predictions.api.errors import ConfigurationError
+from airflow_provider_predictions.api.filters import Number
 from airflow_provider_predictions.api.limits import MAX_LOGO_BYTES, MAX_TITLE_LENGTH
 from airflow_provider_predictions.operators.arguments import (
     A_PATH,
@@ -68,13 +69,6 @@ def checked_url(url: Any) -> str:
     if "@" in url.split("/")[2]:
         raise ValueError("must not hold a user or a password, since readers of the report see it")
     return url
-
-
-def checked_number(given: Any) -> Any:
-    """Refuse True and False, which Python takes for numbers."""
-    if isinstance(given, bool):
-        raise ValueError("must be a number")
-    return given
 
 
 def as_data_url(content: bytes) -> str:
@@ -138,7 +132,7 @@ ReportGroup = Annotated[Any, AfterValidator(checked_group)]
 ReportTargets = Annotated[Any, AfterValidator(checked_targets)]
 ReportTitle = Annotated[Any, AfterValidator(checked_title)]
 PredictionUrl = Annotated[Any, AfterValidator(checked_url)]
-Price = Annotated[float, BeforeValidator(checked_number), Field(ge=0, le=1e9, allow_inf_nan=False)]
+Price = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False), Number]
 REPORT = declare(
     Templated(
         "source",

@@ -44,6 +44,7 @@ class ArgumentsTask(BaseOperator):
     """The values of class attributes with names of arguments."""
     _given: Mapping[str, Any] = {}
     """The arguments as the DAG gives them; rendering changes the attributes."""
+    ui_color = "#e4ecf7"
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)

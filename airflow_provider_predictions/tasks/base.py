@@ -87,7 +87,6 @@ class PredictionsTask(ArgumentsTask):
         ),
     )
     operator_extra_links: Sequence[BaseOperatorLink] = (DashboardLink(),)
-    ui_color = "#e4ecf7"
 
     @classmethod
     @override
