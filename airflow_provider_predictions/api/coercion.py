@@ -164,11 +164,11 @@ def number(value: object) -> object:
     return given(value)
 
 
-def short(value: object, longest: int = MAX_QUOTED_LENGTH) -> str:
+def short(value: object) -> str:
     """Quote a value in a message, without what looks like a secret. URLs lose their query."""
     found = _URL_OR_WORD.sub(_without_user, repr(value)[:MAX_REPR_LENGTH])
     found = _PAIR.sub(r"\1***", _HEADER.sub(r"\1 ***", found))
-    return found if len(found) <= longest else f"{found[: longest - 1]}…"
+    return found if len(found) <= MAX_QUOTED_LENGTH else f"{found[: MAX_QUOTED_LENGTH - 1]}…"
 
 
 def short_conn_id(value: object) -> str:

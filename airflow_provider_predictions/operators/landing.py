@@ -38,7 +38,7 @@ from airflow_provider_predictions.storage.errors import worker_disk
 from airflow_provider_predictions.storage.formats.base import RECORDS, Format
 from airflow_provider_predictions.storage.formats.factory import make_format
 from airflow_provider_predictions.storage.landing import Landing, forget
-from airflow_provider_predictions.storage.manifest import MANIFEST, Manifest
+from airflow_provider_predictions.storage.manifest import MANIFEST, Manifest, is_written
 from airflow_provider_predictions.storage.objects import prepare
 from airflow_provider_predictions.tasks.base import DashboardLink, PredictionsTask
 from airflow_provider_predictions.tasks.retry import airflow_errors
@@ -201,7 +201,7 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
         cursor.is_complete = content["consistent"] is not False
         content["incremental"] = cursor.facts()
         tell(self.log, cursor, landing.writer.form.service, landing.progress.totals.observed.statuses)
-        if not (content["parts"] or content["rejected"] or cursor.has_moved):
+        if not (is_written(content) or cursor.has_moved):
             return target.nothing(content)
         memory = msgspec.structs.asdict(cursor.next_memory(landing.identities()))
         rejected = cursor.next_rejected(landing.rejected_ids())

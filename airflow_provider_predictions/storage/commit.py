@@ -32,7 +32,7 @@ from airflow_provider_predictions.storage.checkpoint import CHECKPOINT
 from airflow_provider_predictions.storage.errors import warning_only
 from airflow_provider_predictions.storage.local import UNFINISHED
 from airflow_provider_predictions.storage.log import Entry, Log
-from airflow_provider_predictions.storage.manifest import MANIFEST, Manifest, as_json
+from airflow_provider_predictions.storage.manifest import MANIFEST, Manifest, as_json, is_written
 from airflow_provider_predictions.storage.objects import names, put, remove_files, try_to_write
 from airflow_provider_predictions.storage.state import (
     INDEX,
@@ -127,7 +127,7 @@ class LandingPath:
         content["committed_at"] = utc(now)
         if self.unsettled:
             content["unsettled"] = self.unsettled
-        if state and not _is_written(content):
+        if state and not is_written(content):
             content["path"] = str(self.root)
         entry = Entry(
             generation=attempt.generation,
@@ -235,7 +235,7 @@ class LandingPath:
 
     def _show(self, entry: Entry, content: Manifest) -> None:
         """Write the manifest beside its parts."""
-        if self.attempt.shared or _is_written(content):
+        if self.attempt.shared or is_written(content):
             directory = self.log.directory(entry)
             put(directory / MANIFEST, as_json(content), via=on_the_way(self.root, self.attempt.generation))
 
@@ -302,7 +302,3 @@ def _commits(state: State, attempt: Attempt) -> Iterator[Entry]:
     # A first attempt has no earlier ones, unless its run began many commits ago.
     if attempt.task.number > 1:
         yield from reversed(read_index(attempt.root, state.index))
-
-
-def _is_written(content: Manifest) -> bool:
-    return bool(content["parts"] or content["rejected"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, cast
@@ -12,7 +11,6 @@ from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 from airflow_provider_predictions.api.coercion import short
 from airflow_provider_predictions.api.errors import ConfigurationError, DamagedLandingError, StorageError
-from airflow_provider_predictions.api.state import VERSION
 from airflow_provider_predictions.storage.formats.base import RECORDS
 from airflow_provider_predictions.storage.local import sha256_of
 from airflow_provider_predictions.storage.log import Log
@@ -29,12 +27,10 @@ def as_manifest(content: object, where: object, argument: str) -> Manifest:
     :raises DamagedLandingError: if its parts are not those of a landing.
     """
     try:
-        version = msgspec.convert(content, Manifest)["version"]
+        msgspec.convert(content, Manifest)
     except msgspec.ValidationError:
-        version = None
-    if version != VERSION or not isinstance(content, Mapping):
-        raise ConfigurationError(f"{argument}: {where} is no manifest of a landing")
-    manifest = cast("Manifest", dict(content))
+        raise ConfigurationError(f"{argument}: {where} is no manifest of a landing") from None
+    manifest = cast("Manifest", content)
     try:
         parts = parts_of(manifest)
         counts = sum(part.count for part in parts), sum(part.rows or 0 for part in parts)

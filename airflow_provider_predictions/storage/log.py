@@ -16,7 +16,7 @@ from airflow.providers.common.compat.sdk import ObjectStoragePath
 from airflow_provider_predictions.api.errors import ConfigurationError
 from airflow_provider_predictions.api.state import Versioned, decode, encode
 from airflow_provider_predictions.storage.attempt import Attempt, Generation, Nonce, TaskRun, on_the_way
-from airflow_provider_predictions.storage.manifest import Manifest, moved
+from airflow_provider_predictions.storage.manifest import Manifest, is_written, moved
 from airflow_provider_predictions.storage.objects import create, read
 
 LOG = "_log"
@@ -115,9 +115,8 @@ class Log:
 
     def directory(self, entry: Entry) -> ObjectStoragePath:
         """Where the parts of a commit lie. The path itself if there are none."""
-        is_shared, is_written = entry.state is None, entry.manifest["count"] or entry.manifest["rejected"]
-        attempt = Attempt(self.root, entry.generation, entry.task, entry.nonce, shared=is_shared)
-        return attempt.directory if is_written else self.root
+        attempt = Attempt(self.root, entry.generation, entry.task, entry.nonce, shared=entry.state is None)
+        return attempt.directory if is_written(entry.manifest) else self.root
 
     def _exists(self, generation: int) -> bool:
         with suppress(FileNotFoundError):

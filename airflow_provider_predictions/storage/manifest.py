@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from pathlib import PurePosixPath
-from typing import Annotated, Any, NotRequired, TypedDict, cast
+from typing import Annotated, Any, Literal, NotRequired, TypedDict, cast
 
 import msgspec
 from airflow.providers.common.compat.sdk import ObjectStoragePath
@@ -17,6 +17,7 @@ from airflow_provider_predictions.api.filters import utc
 from airflow_provider_predictions.api.limits import MAX_NAMED
 from airflow_provider_predictions.api.page import Observed, Page, count
 from airflow_provider_predictions.api.state import VERSION
+from airflow_provider_predictions.storage.attempt import Generation
 from airflow_provider_predictions.storage.console import plain_url
 from airflow_provider_predictions.storage.formats.base import RECORDS
 from airflow_provider_predictions.storage.objects import read
@@ -56,7 +57,7 @@ class Manifest(TypedDict):
     ``partition_by`` is ``created_date`` where each part lies in the directory of a day, and else missing.
     """
 
-    version: int
+    version: Literal[1]
     path: str
     parts: list[PartFacts]
     count: int
@@ -81,11 +82,11 @@ class Manifest(TypedDict):
     ordered: bool
     consistent: bool | None
     inconsistency: str | None
-    generation: int
+    generation: Generation
     filters: dict[str, Any]
     committed_at: NotRequired[str]
     incremental: NotRequired[dict[str, Any]]
-    unsettled: NotRequired[list[int]]
+    unsettled: NotRequired[list[Generation]]
     complete: bool
 
 
@@ -238,6 +239,11 @@ def rows_of(content: Manifest) -> int:
 
 def as_json(content: Manifest) -> bytes:
     return json.dumps(content, indent=2).encode()
+
+
+def is_written(content: Mapping[str, Any]) -> bool:
+    """Whether a landing has written objects: parts, or rows that are no records."""
+    return bool(content["count"] or content["rejected"])
 
 
 def read_manifest(directory: ObjectStoragePath) -> Any:

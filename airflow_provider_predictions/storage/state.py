@@ -15,7 +15,7 @@ import json
 import zlib
 from contextlib import suppress
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated
 
 import msgspec
 from airflow.providers.common.compat.sdk import ObjectStoragePath
@@ -27,7 +27,7 @@ from airflow_provider_predictions.api.limits import MAX_LISTED_PARTS, MAX_STATE_
 from airflow_provider_predictions.api.state import Versioned, decode, encode
 from airflow_provider_predictions.storage.attempt import Generation, Nonce, on_the_way, tagged
 from airflow_provider_predictions.storage.log import LOG, Entry, Log
-from airflow_provider_predictions.storage.manifest import MANIFEST
+from airflow_provider_predictions.storage.manifest import MANIFEST, Manifest
 from airflow_provider_predictions.storage.objects import create, names, read
 
 STATE = "_state.json"
@@ -123,41 +123,30 @@ def _find(root: ObjectStoragePath) -> tuple[bytes, State] | None:
     raise ConflictError(f"path: other runs commit under {root} all the time; a retry cures this")
 
 
-class Shown(msgspec.Struct):
-    """What the next landing needs from the manifest of a path that each landing replaces.
-
-    :param version: of the manifest, which has more members.
-    :param unsettled: generations whose manifest may still be written over a newer one.
-    """
-
-    version: Literal[1]
-    generation: Generation
-    unsettled: list[Generation] = msgspec.field(default_factory=list)
-
-
 def shown(root: ObjectStoragePath) -> tuple[int, list[int]]:
     """The newest generation of a path that each landing replaces, and those that are unsettled.
 
     :raises ConfigurationError: if something else lies there.
     """
-    target, log, found = root / MANIFEST, Log(root), Shown(version=1, generation=0)
+    target, log, known, unsettled = root / MANIFEST, Log(root), 0, []
     with suppress(FileNotFoundError):
         content = read(target)
         try:
-            found = msgspec.convert(json.loads(content), Shown)
+            found = msgspec.convert(json.loads(content), Manifest)
         except (ValueError, RecursionError):
             raise ConfigurationError(
                 f"path: {target} is not what this version of the package writes. Remove it, or land under "
                 "another path"
             ) from None
-    head = log.head(found.generation)
-    if head == found.generation:
-        return head, found.unsettled
+        known, unsettled = found["generation"], found.get("unsettled", [])
+    head = log.head(known)
+    if head == known:
+        return head, unsettled
     entry = log.read(head)
     if entry is None or entry.state is not None:
         raise ConfigurationError(f"path: {root} holds incremental landings; land under another path")
     # The attempt that committed it has written it, unless the manifest says that it is unsettled.
-    settled = {found.generation} - {*found.unsettled}
+    settled = {known} - {*unsettled}
     return head, sorted({*entry.unsettled, head} - settled)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import copy
 from urllib.parse import parse_qsl, urljoin, urlsplit
 
 import httpx
@@ -73,8 +74,8 @@ def naming(prediction: Prediction, request: PageRequest) -> Iterator[None]:
     except PredictionsError as error:
         host = urlsplit(request.path).hostname
         text = f"Values of prediction {prediction.id[:MAX_MESSAGE_LENGTH]}, file at {host}: {error}"
-        named = type(error)(text)  # a copy, since all callers that wait for a token get the same error
-        vars(named).update(vars(error))
+        named = copy(error)  # since all callers that wait for a token get the same error
+        named.args = (text,)
         if isinstance(named, MalformedAnswerError):
             named.host = host or ""
         raise named from error

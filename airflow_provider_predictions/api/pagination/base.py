@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Sequence
+from copy import copy
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar, NamedTuple, Protocol
@@ -137,10 +138,9 @@ class Paginator(RequestFlow):
             raise error
         size = self.position.page_size
         if not self._shrinks:
-            text = f"{error}. The page had {size} rows; see page_size"
-            raise type(error)(
-                text, status=error.status, retry_after=error.retry_after, timed_out=error.timed_out
-            )
+            named = copy(error)
+            named.args = (f"{error}. The page had {size} rows; see page_size",)
+            raise named
         self.position.page_size = smaller = max(MIN_PAGE_SIZE, size // 2)
         log.warning("%s. Requesting %d rows a page instead of %d (page_size)", error, smaller, size)
 
