@@ -54,8 +54,8 @@ def schema_of(landing: CommittedLanding, parts: list[Path]) -> pa.Schema:
                     "A table has one type for a column. Land these records again"
                 )
             found[field.name] = kind
-    if landing.created not in found:
-        raise DamagedLandingError(f"manifest: its parts have no column {landing.created}. Land it again")
+    if (created := landing.form.created) not in found:
+        raise DamagedLandingError(f"manifest: its parts have no column {created}. Land it again")
     return pa.schema(list(found.items()))
 
 

@@ -15,7 +15,7 @@ from airflow_provider_predictions.api.errors import ConfigurationError, DamagedL
 from airflow_provider_predictions.api.service import Service
 from airflow_provider_predictions.api.vlmrun import VlmRun
 from airflow_provider_predictions.storage.errors import named
-from airflow_provider_predictions.storage.formats.base import RECORDS, VALUES
+from airflow_provider_predictions.storage.formats.base import VALUES
 from airflow_provider_predictions.storage.formats.parquet import Parquet, ParquetFormat
 from airflow_provider_predictions.storage.formats.parquet_values import ParquetValues
 from airflow_provider_predictions.storage.landed import Landed, as_manifest
@@ -42,7 +42,6 @@ class CommittedLanding(Landed):
     """
 
     mark: str
-    shapes = frozenset({RECORDS, VALUES})
 
     @property
     def service(self) -> Service[Any]:
@@ -63,11 +62,6 @@ class CommittedLanding(Landed):
     def form(self) -> ParquetFormat:
         """The columns of its rows, whatever the format of its parts."""
         return ParquetValues(self.service) if self.shape == VALUES else Parquet(self.service)
-
-    @property
-    def created(self) -> str:
-        """The column of the creation time."""
-        return self.form.created
 
 
 def committed(given: object) -> CommittedLanding | None:

@@ -130,7 +130,7 @@ def _spooled(
     schema = schema_of(landing, parts)
     if table:
         check_fits(table, name, schema)
-    days = Days(directories[1], landing.created)
+    days = Days(directories[1], landing.form.created)
     for part in parts:
         for batch in batches(landing, part, workspace):
             days.add(batch)

@@ -82,7 +82,7 @@ def find(catalog: Catalog, name: str, landing: CommittedLanding) -> Table | None
             f"table: {name} has the format version {version}, and pyiceberg {pyiceberg.__version__} writes "
             f"up to {SUPPORTED_TABLE_FORMAT_VERSION}. Name another table, or install one that writes it"
         )
-    _check_partitions(table, name, landing.created)
+    _check_partitions(table, name, landing.form.created)
     return table
 
 
@@ -122,7 +122,7 @@ def make(catalog: Catalog, name: str, landing: CommittedLanding, schema: pa.Sche
 
     :raises ConfigurationError: if somebody else has made another table.
     """
-    columns, created = _iceberg(_with_mark(schema)), landing.created
+    columns, created = _iceberg(_with_mark(schema)), landing.form.created
     day = PartitionField(columns.find_field(created).field_id, 1000, DayTransform(), f"{created}_day")
     # If two attempts make the namespace at once, one meets an error of the catalog's database.
     with suppress(NamespaceAlreadyExistsError, IntegrityError):

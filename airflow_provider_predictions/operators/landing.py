@@ -162,11 +162,8 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
         self, client: Client, paginator: Paginator, cursor: IncrementalCursor | None, landing: Landing
     ) -> Manifest:
         """Write all parts."""
-        form, earlier, is_resumed = (
-            landing.writer.form,
-            landing.progress.requests,
-            bool(landing.progress.parts),
-        )
+        form, earlier = landing.writer.form, landing.progress.requests
+        is_resumed = bool(landing.progress.parts)
         progress = ProgressLog(self.log.info, client.service.name, paginator.filters)
         for page in self._pages(client, paginator, cursor):
             position = {"paginator": paginator.state(), "cursor": cursor and cursor.state()}

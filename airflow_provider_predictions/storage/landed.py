@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, cast
+from typing import cast
 
 import msgspec
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 
-from airflow_provider_predictions.api.coercion import short
 from airflow_provider_predictions.api.errors import ConfigurationError, DamagedLandingError, StorageError
 from airflow_provider_predictions.storage.formats.base import RECORDS
 from airflow_provider_predictions.storage.local import sha256_of
@@ -50,18 +49,16 @@ class Landed:
     path: ObjectStoragePath
     manifest: Manifest
     root: ObjectStoragePath
-    shapes: ClassVar[frozenset[str]] = frozenset({RECORDS})
-    """What a row of a part may be, for whoever reads it."""
 
     def check_shape(self, argument: str) -> None:
-        """Refuse rows that the reader does not read.
+        """Refuse rows that are no records.
 
         :param argument: that named the landing, for the message.
         :raises ConfigurationError: if the landing has another shape.
         """
-        if (shape := shape_of(self.manifest)) not in self.shapes:
+        if (shape := shape_of(self.manifest)) != RECORDS:
             raise ConfigurationError(
-                f"{argument}: {self.path} holds rows of the shape {short(shape)}, which cannot be read here. "
+                f"{argument}: {self.path} holds rows of the shape '{shape}', which cannot be read here. "
                 f'Give a landing with shape="{RECORDS}"'
             )
 
@@ -70,11 +67,9 @@ class Landed:
 
         :param facts: what the manifest says about the part.
         :param argument: that named the landing, for the message.
-        :raises ConfigurationError: if its rows are not what the reader reads.
         :raises DamagedLandingError: if the part is missing, or not what the manifest says.
         :raises StorageError: if another landing has replaced it meanwhile.
         """
-        self.check_shape(argument)
         target = self.path / name_of(facts["uri"], is_partitioned="partition_by" in self.manifest)
         file = directory / target.name
         try:

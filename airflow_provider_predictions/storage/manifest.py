@@ -75,7 +75,7 @@ class Manifest(TypedDict):
     requests: int
     service: str
     format: str
-    shape: NotRequired[str]
+    shape: NotRequired[Literal["records", "values"]]
     rows: NotRequired[int]
     partition_by: NotRequired[str]
     compression: str | None

@@ -22,7 +22,7 @@ from airflow_provider_predictions.tasks.declaration import (
 )
 from airflow_provider_predictions.tasks.references import MappedValue, is_reference
 
-__all__ = ["REQUIRED", "Argument", "ArgumentsTask", "Templated", "declare", "naming"]
+__all__ = ["REQUIRED", "Argument", "ArgumentsTask", "Templated", "declare"]
 _OF_AIRFLOW, _OF_SENSORS = (
     frozenset(inspect.signature(base.__init__).parameters) for base in (BaseOperator, BaseSensorOperator)
 )

@@ -119,11 +119,12 @@ def test_a_manifest_whose_shape_or_rows_were_changed_is_refused(
         "rows": manifest | {"rows": 41},
         "rows of a part": manifest | {"rows": 41, "parts": [first | {"rows": first["rows"] + 1}, *others]},
         "shape": manifest | {"shape": "records"},
+        "unknown shape": manifest | {"shape": "columns"},
         "no shape": without,
     }
     for name, given in cases.items():
         with (
             subtests.test(row=name),
-            pytest.raises(AirflowFailException, match=r"manifest: .* changed|is not what"),
+            pytest.raises(AirflowFailException, match=r"manifest: .* changed|is not what|is no manifest"),
         ):
             catalog.add(given)
