@@ -140,8 +140,6 @@ MAX_DEFERRAL_SECONDS = 3e9
 """Seconds after which Airflow ends a deferred wait, about 95 years. Its database holds no time after 9999."""
 MAX_FIRST_PAGE_ROWS = 25
 """Rows of a page of a poll while the size of a record is unknown. At 300 KB each, they are 8 MB."""
-MAX_ROWS_PER_PAGE = 1000
-"""Rows of a page of a poll. The services return no more."""
 MAX_PAGE_BYTES = 8 << 20
 """Bytes of a page of a poll, as far as the size of a record is known. Reading a page holds the event loop."""
 MAX_COLUMN_BYTES = 8 << 20

@@ -14,7 +14,7 @@ from airflow_provider_predictions.api.filters import Filters
 from airflow_provider_predictions.api.limits import (
     MAX_FIRST_PAGE_ROWS,
     MAX_PAGE_BYTES,
-    MAX_ROWS_PER_PAGE,
+    MAX_PAGE_SIZE,
     MAX_SINGLE_LOOKUPS,
     MIN_POLL_SECONDS,
 )
@@ -49,7 +49,7 @@ class QueryHistory:
     row_bytes: float = 0
     record_seconds: float = 0
     page_seconds: float = 0
-    largest: int = MAX_ROWS_PER_PAGE
+    largest: int = MAX_PAGE_SIZE
     finished: dict[str, Prediction] = field(default_factory=dict)
     hidden: HiddenRows = field(default_factory=HiddenRows)
 
@@ -144,10 +144,10 @@ class ListPass:
         return True
 
     def _page_size(self) -> int:
-        history, rows = self._history, MAX_ROWS_PER_PAGE if self.target is None else self.target
+        history, rows = self._history, MAX_PAGE_SIZE if self.target is None else self.target
         known = history.row_bytes or history.record_bytes
-        by_bytes = int(MAX_PAGE_BYTES / known) if known else MAX_ROWS_PER_PAGE
-        return max(1, min(rows, self.filters.page_size or MAX_ROWS_PER_PAGE, by_bytes, history.largest))
+        by_bytes = int(MAX_PAGE_BYTES / known) if known else MAX_PAGE_SIZE
+        return max(1, min(rows, self.filters.page_size or MAX_PAGE_SIZE, by_bytes, history.largest))
 
     def _open(self, size: int) -> None:
         self._position = 0
@@ -165,7 +165,7 @@ class ListPass:
         history.list_end = self.paginator.list_end
         # A page size that failed in a busy moment is tried again in a later poll.
         if self._may_grow:
-            history.largest = min(MAX_ROWS_PER_PAGE, max(history.largest, page_size * 2))
+            history.largest = min(MAX_PAGE_SIZE, max(history.largest, page_size * 2))
         self._position += max(rows, page_size)
         is_new, self.rows_read = self._position > self.rows_read, max(self._position, self.rows_read)
         found = wanted.remove(page)
