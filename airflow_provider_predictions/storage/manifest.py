@@ -78,7 +78,7 @@ class Manifest(TypedDict):
     shape: NotRequired[Literal["records", "values"]]
     rows: NotRequired[int]
     partition_by: NotRequired[str]
-    compression: str | None
+    compression: Literal["gzip", "zstd"] | None
     ordered: bool
     consistent: bool | None
     inconsistency: str | None

@@ -109,7 +109,7 @@ def test_a_table_has_one_shape(
     assert catalog.add(other, "documents.other")["added"] is True
 
 
-def test_a_manifest_whose_shape_or_rows_were_changed_is_refused(
+def test_a_manifest_whose_shape_rows_or_compression_were_changed_is_refused(
     catalog: Catalog, values: Callable[..., Any], subtests: Any
 ) -> None:
     manifest = values()
@@ -120,6 +120,7 @@ def test_a_manifest_whose_shape_or_rows_were_changed_is_refused(
         "rows of a part": manifest | {"rows": 41, "parts": [first | {"rows": first["rows"] + 1}, *others]},
         "shape": manifest | {"shape": "records"},
         "unknown shape": manifest | {"shape": "columns"},
+        "unknown compression": manifest | {"compression": "lz4"},
         "no shape": without,
     }
     for name, given in cases.items():
