@@ -15,6 +15,7 @@ from stack import free_port
 
 from airflow_provider_predictions.api.cradl import Cradl, CradlPrediction
 from airflow_provider_predictions.api.errors import ConfigurationError, MalformedAnswerError, NotFoundError
+from airflow_provider_predictions.api.models import Prediction
 from airflow_provider_predictions.api.vlmrun import VlmRun, VlmRunPrediction
 from airflow_provider_predictions.hooks.base import PredictionsHook
 from airflow_provider_predictions.hooks.cradl import CradlHook
@@ -327,6 +328,31 @@ def test_an_odd_field_is_kept_as_it_came_and_ends_no_iteration(
         assert (first.usage.credits_used, first.usage.steps, first.domain) == ("many", 2, [1])
     else:
         assert [(value.label, value.value, value.page) for value in first.predictions] == [("sum", 3, 1)]
+
+
+WRONG_NUMBERS = ("1.50", " 5 ", "NaN", True, [1])
+
+
+@pytest.mark.parametrize("value", WRONG_NUMBERS)
+def test_a_number_that_is_none_is_kept_as_it_came(value: object, recwarn: pytest.WarningsRecorder) -> None:
+    usage = dict.fromkeys(("elements_processed", "credits_used", "steps", "duration_seconds"), value)
+    field = dict.fromkeys(("confidence", "page", "rotation", "location", "attentionMap"), value)
+    row = {"inferenceTime": value, "nextPage": value}
+    line_items = {**field, "value": [[field]]}
+
+    of_vlmrun = dumped(VlmRunHook, {"usage": usage})
+    of_cradl = dumped(CradlHook, {**row, "predictions": [line_items]})
+
+    assert of_vlmrun == {"usage": usage}
+    assert of_cradl == {**row, "predictions": [line_items]}
+    assert not recwarn.list  # a warning would quote the values in the task's log
+
+
+def dumped(hook: type[PredictionsHook], record: dict) -> dict:
+    """A record as a task returns it, without what the service did not send."""
+    raw = json.dumps(record).encode()
+    model = hook.record(Prediction("id", "x", None, None, raw))
+    return model.model_dump(mode="json", by_alias=True, exclude_unset=True)
 
 
 @pytest.mark.parametrize(("count", "told"), [(0, "none"), (3, "3"), (99, "99"), (250, "100 or more")])
