@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime
 from types import SimpleNamespace
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowNotFoundException
+from airflow.providers.common.compat.sdk import AirflowNotFoundException, Connection
 from pydantic import BaseModel
 from stack import free_port
 
@@ -123,10 +123,23 @@ def test_extras_come_with_a_prefix_from_the_test_button_of_airflow_2(monkeypatch
     assert (service.timeout, service.auth.audience) == (7.5, "mine")
 
 
-def test_the_port_field_completes_a_url_without_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert built(hook_of(monkeypatch, "vlmrun", host="http://localhost/v1", port=8765)).base_url == (
-        "http://localhost:8765/v1"
+@pytest.mark.parametrize("port", [8765, "8765"])
+def test_the_port_field_completes_a_url_without_one(port: int | str) -> None:
+    """A secrets backend may give text."""
+    conn = Connection(
+        conn_id="mine", conn_type="vlmrun", password="hush", host="http://localhost/v1", port=port
     )
+
+    assert VlmRunHook.service(conn).base_url == "http://localhost:8765/v1"
+
+
+@pytest.mark.parametrize("schema", [None, "", "https", "http"])
+def test_a_schema_that_is_none_or_a_scheme_changes_nothing(
+    monkeypatch: pytest.MonkeyPatch, schema: str | None
+) -> None:
+    hook = hook_of(monkeypatch, "vlmrun", host="https://api.vlm.run/v1", schema=schema)
+
+    assert built(hook).base_url == "https://api.vlm.run/v1"
 
 
 @pytest.mark.parametrize(
@@ -147,6 +160,15 @@ def test_the_port_field_completes_a_url_without_one(monkeypatch: pytest.MonkeyPa
         ("vlmrun", {"host": "https://me:hush@api.vlm.run/v1"}, "Base URL (host): must hold neither"),
         ("vlmrun", {"host": "https://api.vlm.run/v1?key=hush"}, "Base URL (host): must hold neither"),
         ("vlmrun", {"host": "https://api.vlm.run:hush/v1"}, "Base URL (host): is not a URL"),
+        ("vlmrun", {"host": "https://api.vlm.run/v1?"}, "Base URL (host): must hold neither"),
+        ("vlmrun", {"host": "https://api.vlm.run/v1#"}, "Base URL (host): must hold neither"),
+        ("vlmrun", {"host": "https://@api.vlm.run/v1"}, "Base URL (host): must hold neither"),
+        # Airflow reads https%3A%2F%2Fapi.vlm.run/v1 in a URI as a host and a schema.
+        ("vlmrun", {"host": "https://api.vlm.run", "schema": "v1"}, "Schema: is not used; enter the whole"),
+        ("cradl", {"schema": "v1"}, "Schema: is not used; enter the whole URL in Base URL (host)"),
+        ("vlmrun", {"host": "https://api.vlm.run/v1", "port": 65536}, "Port: must be a number from 1 to"),
+        ("vlmrun", {"host": "https://api.vlm.run/v1", "port": -1}, "Port: must be a number from 1 to 65535"),
+        ("cradl", {"port": 99999}, "Port: must be a number from 1 to 65535"),
         ("vlmrun", {"extra": "{oops"}, "extra: is not JSON"),
         ("vlmrun", {"extra": "[1]"}, "extra: must be a JSON object"),
         ("vlmrun", {"extra": {"timeout": "soon"}}, "extra timeout:"),
