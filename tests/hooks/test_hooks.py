@@ -295,6 +295,47 @@ def test_both_ways_to_iterate_give_models_of_everything(hook, connections, servi
     assert {type(prediction) for prediction in predictions} == {kind}
 
 
+def test_a_pass_tells_of_words_that_match_nothing_and_of_rows_that_are_no_records(
+    hook, connections: Sandbox, service_name: str, record_store: RecordStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    record_store.fill(3)
+
+    async def collect() -> list[BaseModel]:
+        return [prediction async for prediction in hook.aiter_predictions(statuses="Done")]
+
+    assert list(hook.iter_predictions(statuses="Done")) == asyncio.run(collect()) == []
+
+    assert caplog.text.count("statuses: 'Done' was not met in 3 records; met: ") == 2
+    caplog.clear()
+    body = b'[null, {"id": "a"}]'
+    connections.wire.order(
+        Fault(
+            service_name,
+            status=200,
+            body=body if service_name == "vlmrun" else b'{"predictions": %b, "nextToken": null}' % body,
+            times=2,
+        )
+    )
+    assert len(list(hook.iter_predictions(statuses="pending"))) == 1
+    assert "1 row without a valid record" in caplog.text
+    assert "statuses: " not in caplog.text
+
+
+def test_a_pass_tells_that_predictions_may_be_missing(
+    connections: Sandbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    first = [
+        {"id": "a", "created_at": "2026-11-01T02:00:00"},
+        {"id": "b", "created_at": "2026-11-01T03:00:00"},
+    ]
+    for rows in (first, [first[0]], first, first, first):
+        connections.wire.order(Fault("vlmrun", status=200, body=json.dumps(rows).encode()))
+
+    assert len(list(VlmRunHook().iter_predictions(page_size=2))) == 2
+
+    assert "Predictions may be missing: rows moved while the list was read" in caplog.text
+
+
 def test_one_prediction_is_found_by_its_id(hook, connections, service_name) -> None:
     record_store: RecordStore = getattr(connections, service_name)
     record_store.fill(3)
