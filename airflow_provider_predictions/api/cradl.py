@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
 import msgspec
-from pydantic import BeforeValidator, ConfigDict
+from pydantic import BeforeValidator, ConfigDict, StrictFloat, StrictInt
 from pydantic.alias_generators import to_camel
 from typing_extensions import override
 
@@ -59,12 +59,12 @@ class CradlValue(Record):
     label: str | None = None
     value: str | list[list[CradlValue]] | None = None
     raw_value: str | None = None
-    confidence: float | None = None
-    page: int | None = None
-    location: list[float] | None = None
-    rotation: int | None = None
+    confidence: StrictFloat | None = None
+    page: StrictInt | None = None
+    location: list[StrictFloat] | None = None
+    rotation: StrictInt | None = None
     source: str | None = None
-    attention_map: list[list[float]] | None = None
+    attention_map: list[list[StrictFloat]] | None = None
     validators: list[Any] | None = None
     formatters: list[Any] | None = None
     warnings: list[str] | None = None
@@ -95,10 +95,10 @@ class CradlPrediction(Record):
     created_time: _Time = None
     updated_by: str | None = None
     updated_time: _Time = None
-    inference_time: float | None = None
+    inference_time: StrictFloat | None = None
     predictions: list[CradlValue] | dict[str, Any] | None = None
     file_url: str | None = None
-    next_page: int | None = None
+    next_page: StrictInt | None = None
     preprocess_config: dict[str, Any] | None = None
     postprocess_config: dict[str, Any] | None = None
     metadata: dict[str, Any] | None = None

@@ -102,7 +102,8 @@ class Filters(BaseModel):
     @model_validator(mode="after")
     def _window(self) -> Self:
         after, before = self.created_after, self.created_before
-        if after and before and before < after:
+        # Python compares two times of one zone by the clock, which repeats an hour in autumn.
+        if after and before and before.timestamp() < after.timestamp():
             raise ValueError(
                 f"created_before: {before.isoformat()} lies before created_after {after.isoformat()}"
             )

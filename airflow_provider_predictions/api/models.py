@@ -11,7 +11,15 @@ from typing import Any, Generic, Literal, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
-from pydantic import BaseModel, ValidationError, ValidatorFunctionWrapHandler, field_validator
+from pydantic import (
+    BaseModel,
+    StrictFloat,
+    StrictInt,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    field_validator,
+)
+from typing_extensions import override
 
 T = TypeVar("T")
 _parse = datetime.fromisoformat
@@ -60,8 +68,22 @@ class Prediction(msgspec.Struct, frozen=True, gc=False):
         return cls(id_by_content(raw), "", None, None, raw, fault)
 
 
+JsonNumber = StrictInt | StrictFloat | None
+"""A number of a record. Text and booleans are none."""
+
+
 class Record(BaseModel):
     """A record. A field that violates the specification keeps the value that the service sent."""
+
+    @override
+    def model_dump(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """As pydantic does, without warnings about such fields, since these quote the values."""
+        return super().model_dump(*args, **{"warnings": False, **kwargs})
+
+    @override
+    def model_dump_json(self, *args: Any, **kwargs: Any) -> str:
+        """As pydantic does, without warnings about such fields, since these quote the values."""
+        return super().model_dump_json(*args, **{"warnings": False, **kwargs})
 
     @field_validator("*", mode="wrap")
     @classmethod

@@ -39,13 +39,22 @@ def unmatched_filters(
     ]
     if (name := service.group_filter) and observed.looked_at:
         found.append(unmatched_words(name, getattr(filters, name), observed.groups, observed.looked_at))
-    if not observed.looked_at:
-        given = {name: getattr(filters, name) for name in service.server_filters}
-        found += [
-            f"{name}: {quoted([value])} matched nothing ({service.title} applies this filter)"
-            for name, value in given.items() if value
-        ]  # fmt: skip
+    for name in service.server_filters:
+        if (value := getattr(filters, name)) and not observed.looked_at:
+            found.append(f"{name}: {quoted([value])} matched nothing ({service.title} applies this filter)")
+        elif value and name == service.group_name:
+            found.append(_other_groups(service.title, name, value, observed.groups))
     return ". ".join(filter(None, found))
+
+
+def _other_groups(title: str, name: str, value: str, groups: Mapping[str, int]) -> str:
+    """Describe records that the service should have left out. An id may have its organization in front."""
+    short = {group: group.rpartition("/")[2] for group in groups if len(group) < MAX_OBSERVED_LENGTH}
+    others = [group for group, id_ in short.items() if id_ != value.rpartition("/")[2]]
+    if not others:
+        return ""
+    count = counted(sum(groups[group] for group in others), "record")
+    return f"{name}: {title} sent {count} with another one: {listed(others)}. It may have ignored this filter"
 
 
 def no_match(observed: Observed) -> str:

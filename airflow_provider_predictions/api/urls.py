@@ -114,7 +114,8 @@ def checked_url(value: str) -> str:
         raise ValueError("holds a host that cannot exist; check the address") from None
     if not is_safe_url(value):
         raise ValueError("must start with https:// (plain http is for loopback addresses only)")
-    if parts.username or parts.password or parts.query or parts.fragment:
+    # An empty query or fragment would swallow what is added to the URL.
+    if "@" in parts.netloc or "?" in value or "#" in value:
         raise ValueError("must hold neither credentials nor a query")
     return value.rstrip("/")
 

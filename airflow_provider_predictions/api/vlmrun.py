@@ -16,7 +16,14 @@ from typing_extensions import override
 
 from airflow_provider_predictions.api.filters import Filters, Words
 from airflow_provider_predictions.api.json_slices import as_text
-from airflow_provider_predictions.api.models import Column, ListEndpoint, Prediction, Record, as_time
+from airflow_provider_predictions.api.models import (
+    Column,
+    JsonNumber,
+    ListEndpoint,
+    Prediction,
+    Record,
+    as_time,
+)
 from airflow_provider_predictions.api.pagination.offset import OffsetPaginator
 from airflow_provider_predictions.api.record_batch import RecordBatch, read_usual
 from airflow_provider_predictions.api.service import Service, reading
@@ -41,12 +48,12 @@ class VlmRunUsage(Record):
 
     model_config = ConfigDict(extra="allow")
 
-    elements_processed: int | float | None = None
+    elements_processed: JsonNumber = None
     element_type: Literal["image", "page", "video", "audio"] | str | None = None
-    credits_used: int | float | None = None
-    steps: int | float | None = None
+    credits_used: JsonNumber = None
+    steps: JsonNumber = None
     message: str | None = None
-    duration_seconds: int | float | None = None
+    duration_seconds: JsonNumber = None
 
 
 class VlmRunPrediction(Record):

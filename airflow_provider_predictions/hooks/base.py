@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
@@ -21,12 +22,15 @@ from airflow_provider_predictions.api.http.client import AsyncClient, Client
 from airflow_provider_predictions.api.json_slices import members, value_or_text
 from airflow_provider_predictions.api.limits import MAX_ATTEMPTS, MAX_COUNTED
 from airflow_provider_predictions.api.models import Prediction
-from airflow_provider_predictions.api.page import Page
+from airflow_provider_predictions.api.observed import expected_words, unmatched_filters
+from airflow_provider_predictions.api.page import Observed, Page
+from airflow_provider_predictions.api.pagination.base import Proof
 from airflow_provider_predictions.api.service import Service
 from airflow_provider_predictions.hooks import legacy_form
 from airflow_provider_predictions.hooks.connection_settings import Settings, base_url, extras
 
 R = TypeVar("R", bound=BaseModel)
+log = logging.getLogger(__name__)
 
 
 class PredictionsHook(BaseHook, Generic[R]):
@@ -156,12 +160,20 @@ class PredictionsHook(BaseHook, Generic[R]):
             ) from None  # Airflow's own message shows the whole text
 
     def iter_pages(self, **filters: Any) -> Iterator[Page]:
-        """Iterate over the pages of the list. Each holds the records that match, as bytes."""
+        """Iterate over the pages of the list. Each holds the records that match, as bytes.
+
+        At the end, a warning tells of a filter that matches nothing and is unknown, and of a list that moved.
+        Rows that are not JSON objects are in ``Page.rejected``, and a warning counts them.
+        """
         wanted = self.filters(**filters)
 
         def pages() -> Iterator[Page]:
             with self.get_conn() as client:
-                yield from client.pages(client.service.paginator(wanted))
+                paginator, observed = client.service.paginator(wanted), Observed()
+                for page in client.pages(paginator):
+                    observed.add(page.observed, expected_words(wanted))
+                    yield page
+                _warn(client.service, wanted, observed, paginator.proof)
 
         return pages()
 
@@ -171,13 +183,19 @@ class PredictionsHook(BaseHook, Generic[R]):
 
         async def pages() -> AsyncIterator[Page]:
             async with await self.aget_conn() as client:
-                async for page in client.pages(client.service.paginator(wanted)):
+                paginator, observed = client.service.paginator(wanted), Observed()
+                async for page in client.pages(paginator):
+                    observed.add(page.observed, expected_words(wanted))
                     yield page
+                _warn(client.service, wanted, observed, paginator.proof)
 
         return pages()
 
     def iter_predictions(self, **filters: Any) -> Iterator[R]:
-        """Iterate over the predictions that match. Memory holds one page at a time."""
+        """Iterate over the predictions that match. Memory holds one page at a time.
+
+        Rows that are not JSON objects are left out. The warnings are those of ``iter_pages``.
+        """
         return (self.record(row) for page in self.iter_pages(**filters) for row in page.predictions)
 
     def aiter_predictions(self, **filters: Any) -> AsyncIterator[R]:
@@ -240,3 +258,11 @@ class PredictionsHook(BaseHook, Generic[R]):
         """
         settings = self.settings(self.get_connection(self.conn_id))
         return settings.dashboard_url or self.default_dashboard_url
+
+
+def _warn(service: Service[Any], filters: Filters, observed: Observed, proof: Proof) -> None:
+    """Tell what a whole pass has shown, as the list operator does."""
+    if proof.consistent is False:
+        log.warning("Predictions may be missing: %s", proof.reason)
+    if text := unmatched_filters(service, filters, observed):
+        log.warning("%s", text)

@@ -17,6 +17,7 @@ from airflow_provider_predictions.api.service import BASE_URL
 from airflow_provider_predictions.api.urls import checked_host, checked_url, split_url
 
 _BRACKETS = re.compile(r"\[([0-9A-Fa-f.]*:[0-9A-Fa-f:.]*)\]")
+_PORTS = range(1, 65536)
 NOT_GIVEN = (None, *NOTHING)
 """How forms, environment variables and chart templates write an omitted extra."""
 
@@ -76,7 +77,16 @@ def extras(conn: Connection, prefix: str) -> dict[str, Any]:
 
 
 def base_url(conn: Connection, default: str) -> str:
-    """The URL of a connection, with its port if the URL names none."""
+    """The URL of a connection, with its port if the URL names none.
+
+    :raises ConfigurationError: naming the field that is wrong.
+    """
+    # In the URI of a connection, a path behind the host is the schema.
+    if conn.schema and conn.schema not in ("http", "https"):
+        raise ConfigurationError(f"Schema: is not used; enter the whole URL in {BASE_URL}")
+    # A secrets backend may give it as text.
+    if conn.port and not (str(conn.port).isdecimal() and int(conn.port) in _PORTS):
+        raise ConfigurationError(f"Port: must be a number from 1 to {_PORTS[-1]}")
     if not conn.host:
         return default
     try:

@@ -66,8 +66,9 @@ class ListPredictionsOperator(PredictionsTask):
     """Push predictions to XCom, as a list of dicts, each as the service sent it.
 
     XCom cannot hold everything, so a warning counts what had to change. NUL characters and halves of
-    surrogate pairs become U+FFFD. NaN and Infinity become null. Integers of more than 64 bits, and values
-    nested deeper than 100 levels, become text. Landing keeps every byte.
+    surrogate pairs become U+FFFD, and so does the first letter of names that Airflow reserves, such as
+    ``__classname__``. NaN and Infinity become null. Integers of more than 64 bits, and values nested deeper
+    than 100 levels, become text. Landing keeps every byte.
     """
 
     arguments = declare(

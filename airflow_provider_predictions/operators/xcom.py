@@ -1,7 +1,8 @@
 """Fit records into XCom, which holds less than JSON allows.
 
 PostgreSQL's JSONB accepts no NUL. Airflow's own messages accept no half of a surrogate pair, no NaN or
-Infinity, and no integer of more than 64 bits. Their encoder recurses once per level.
+Infinity, and no integer of more than 64 bits. Their encoder recurses once per level. Airflow's serialization
+refuses some names of members, and reads others as objects of Python.
 """
 
 from __future__ import annotations
@@ -9,7 +10,8 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 from airflow_provider_predictions.api.json_slices import members, value
 from airflow_provider_predictions.api.limits import MAX_XCOM_DEPTH
@@ -20,6 +22,9 @@ NULLED = "numbers that are not finite replaced by null"
 SPELLED = "integers of more than 64 bits made text"
 WRITTEN = "values nested too deeply made text"
 _INTEGERS = range(-(2**63), 2**64)
+_RESERVED = frozenset({"__classname__", "__id__", "__type", "__var"})
+"""Airflow refuses a dict with one of the first two, and makes an object of one with the last two."""
+T = TypeVar("T")
 
 
 def stored(record: bytes, changed: Counter[str]) -> dict[str, Any]:
@@ -27,7 +32,21 @@ def stored(record: bytes, changed: Counter[str]) -> dict[str, Any]:
 
     :param changed: counts the changes, by kind.
     """
-    return {storable(name, changed): _member(text, changed) for name, text in members(record).items()}
+    return _renamed(members(record), changed, lambda text: _member(text, changed))
+
+
+def _renamed(given: Mapping[str, T], changed: Counter[str], read: Callable[[T], Any]) -> dict[str, Any]:
+    """The members under names that XCom can hold. No two get the same name."""
+    found: dict[str, Any] = {}
+    for name, member in given.items():
+        fit = storable(name, changed)
+        if name in _RESERVED:
+            fit = f"\ufffd{name[1:]}"
+            changed[REPLACED] += 1
+        while fit != name and (fit in found or fit in given):
+            fit += str(len(found))
+        found[fit] = read(member)
+    return found
 
 
 def _member(text: bytes, changed: Counter[str]) -> Any:
@@ -54,9 +73,7 @@ def storable(value: Any, changed: Counter[str], levels: int = MAX_XCOM_DEPTH) ->
         changed[WRITTEN] += 1
         return json.dumps(value)
     elif isinstance(value, dict):
-        return {
-            storable(name, changed): storable(member, changed, levels - 1) for name, member in value.items()
-        }
+        return _renamed(value, changed, lambda member: storable(member, changed, levels - 1))
     elif isinstance(value, list):
         return [storable(element, changed, levels - 1) for element in value]
     elif isinstance(value, float) and not math.isfinite(value):

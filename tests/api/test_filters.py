@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
+from pydantic import ValidationError
 
 from airflow_provider_predictions.api.errors import ConfigurationError
 from airflow_provider_predictions.api.filters import (
@@ -109,3 +111,13 @@ def test_nothing_that_follows_is_wanted_beyond_the_far_end_of_the_window() -> No
     ]
     assert not Filters().is_past(NOON, newest_first=True)
     assert not Filters().is_past(NOON, newest_first=False)
+
+
+def test_a_window_in_the_hour_that_the_clocks_repeat_is_read_by_utc() -> None:
+    zone = ZoneInfo("Europe/Oslo")
+    first = datetime(2026, 10, 25, 2, 45, tzinfo=zone)  # 00:45 UTC
+    second = datetime(2026, 10, 25, 2, 15, tzinfo=zone, fold=1)  # 01:15 UTC
+
+    assert Filters(created_after=first, created_before=second)
+    with pytest.raises(ValidationError, match=r"created_before: .* lies before created_after"):
+        Filters(created_after=second, created_before=first)

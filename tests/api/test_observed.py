@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import msgspec
+import pytest
 
 from airflow_provider_predictions.api.limits import MAX_OBSERVED
 from airflow_provider_predictions.api.models import Prediction
@@ -69,6 +70,25 @@ def test_a_word_from_outside_stays_on_one_line() -> None:
 
 def test_totals_that_were_stored_before_know_of_no_met_words() -> None:
     assert msgspec.json.decode(b'{"count": 3}', type=Totals).observed == Observed()
+
+
+@pytest.mark.parametrize(
+    ("groups", "others"),
+    [
+        ({"cradl:model:a": 3}, ""),
+        ({"cradl:organization:o/cradl:model:a": 3}, ""),
+        ({}, ""),
+        ({"cradl:model:a": 1, "cradl:model:b": 2, "cradl:organization:o/cradl:model:c": 1}, "3 records"),
+        ({"cradl:model:ab": 1}, "1 record"),
+    ],
+)
+def test_records_of_models_that_the_service_should_have_left_out_are_told(
+    groups: dict[str, int], others: str
+) -> None:
+    told = unmatched_filters(CRADL, CRADL.filters(model_id="cradl:model:a"), Observed(5, {}, groups))
+
+    assert (others in told and told.startswith("model_id: ")) if others else told == ""
+    assert not unmatched_filters(CRADL, CRADL.filters(), Observed(5, {}, groups))
 
 
 @SERVICES

@@ -9,12 +9,13 @@ from datetime import UTC, date, datetime
 from types import SimpleNamespace
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowNotFoundException
+from airflow.providers.common.compat.sdk import AirflowNotFoundException, Connection
 from pydantic import BaseModel
 from stack import free_port
 
 from airflow_provider_predictions.api.cradl import Cradl, CradlPrediction
 from airflow_provider_predictions.api.errors import ConfigurationError, MalformedAnswerError, NotFoundError
+from airflow_provider_predictions.api.models import Prediction
 from airflow_provider_predictions.api.vlmrun import VlmRun, VlmRunPrediction
 from airflow_provider_predictions.hooks.base import PredictionsHook
 from airflow_provider_predictions.hooks.cradl import CradlHook
@@ -122,10 +123,23 @@ def test_extras_come_with_a_prefix_from_the_test_button_of_airflow_2(monkeypatch
     assert (service.timeout, service.auth.audience) == (7.5, "mine")
 
 
-def test_the_port_field_completes_a_url_without_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert built(hook_of(monkeypatch, "vlmrun", host="http://localhost/v1", port=8765)).base_url == (
-        "http://localhost:8765/v1"
+@pytest.mark.parametrize("port", [8765, "8765"])
+def test_the_port_field_completes_a_url_without_one(port: int | str) -> None:
+    """A secrets backend may give text."""
+    conn = Connection(
+        conn_id="mine", conn_type="vlmrun", password="hush", host="http://localhost/v1", port=port
     )
+
+    assert VlmRunHook.service(conn).base_url == "http://localhost:8765/v1"
+
+
+@pytest.mark.parametrize("schema", [None, "", "https", "http"])
+def test_a_schema_that_is_none_or_a_scheme_changes_nothing(
+    monkeypatch: pytest.MonkeyPatch, schema: str | None
+) -> None:
+    hook = hook_of(monkeypatch, "vlmrun", host="https://api.vlm.run/v1", schema=schema)
+
+    assert built(hook).base_url == "https://api.vlm.run/v1"
 
 
 @pytest.mark.parametrize(
@@ -146,6 +160,15 @@ def test_the_port_field_completes_a_url_without_one(monkeypatch: pytest.MonkeyPa
         ("vlmrun", {"host": "https://me:hush@api.vlm.run/v1"}, "Base URL (host): must hold neither"),
         ("vlmrun", {"host": "https://api.vlm.run/v1?key=hush"}, "Base URL (host): must hold neither"),
         ("vlmrun", {"host": "https://api.vlm.run:hush/v1"}, "Base URL (host): is not a URL"),
+        ("vlmrun", {"host": "https://api.vlm.run/v1?"}, "Base URL (host): must hold neither"),
+        ("vlmrun", {"host": "https://api.vlm.run/v1#"}, "Base URL (host): must hold neither"),
+        ("vlmrun", {"host": "https://@api.vlm.run/v1"}, "Base URL (host): must hold neither"),
+        # Airflow reads https%3A%2F%2Fapi.vlm.run/v1 in a URI as a host and a schema.
+        ("vlmrun", {"host": "https://api.vlm.run", "schema": "v1"}, "Schema: is not used; enter the whole"),
+        ("cradl", {"schema": "v1"}, "Schema: is not used; enter the whole URL in Base URL (host)"),
+        ("vlmrun", {"host": "https://api.vlm.run/v1", "port": 65536}, "Port: must be a number from 1 to"),
+        ("vlmrun", {"host": "https://api.vlm.run/v1", "port": -1}, "Port: must be a number from 1 to 65535"),
+        ("cradl", {"port": 99999}, "Port: must be a number from 1 to 65535"),
         ("vlmrun", {"extra": "{oops"}, "extra: is not JSON"),
         ("vlmrun", {"extra": "[1]"}, "extra: must be a JSON object"),
         ("vlmrun", {"extra": {"timeout": "soon"}}, "extra timeout:"),
@@ -272,6 +295,47 @@ def test_both_ways_to_iterate_give_models_of_everything(hook, connections, servi
     assert {type(prediction) for prediction in predictions} == {kind}
 
 
+def test_a_pass_tells_of_words_that_match_nothing_and_of_rows_that_are_no_records(
+    hook, connections: Sandbox, service_name: str, record_store: RecordStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    record_store.fill(3)
+
+    async def collect() -> list[BaseModel]:
+        return [prediction async for prediction in hook.aiter_predictions(statuses="Done")]
+
+    assert list(hook.iter_predictions(statuses="Done")) == asyncio.run(collect()) == []
+
+    assert caplog.text.count("statuses: 'Done' was not met in 3 records; met: ") == 2
+    caplog.clear()
+    body = b'[null, {"id": "a"}]'
+    connections.wire.order(
+        Fault(
+            service_name,
+            status=200,
+            body=body if service_name == "vlmrun" else b'{"predictions": %b, "nextToken": null}' % body,
+            times=2,
+        )
+    )
+    assert len(list(hook.iter_predictions(statuses="pending"))) == 1
+    assert "1 row without a valid record" in caplog.text
+    assert "statuses: " not in caplog.text
+
+
+def test_a_pass_tells_that_predictions_may_be_missing(
+    connections: Sandbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    first = [
+        {"id": "a", "created_at": "2026-11-01T02:00:00"},
+        {"id": "b", "created_at": "2026-11-01T03:00:00"},
+    ]
+    for rows in (first, [first[0]], first, first, first):
+        connections.wire.order(Fault("vlmrun", status=200, body=json.dumps(rows).encode()))
+
+    assert len(list(VlmRunHook().iter_predictions(page_size=2))) == 2
+
+    assert "Predictions may be missing: rows moved while the list was read" in caplog.text
+
+
 def test_one_prediction_is_found_by_its_id(hook, connections, service_name) -> None:
     record_store: RecordStore = getattr(connections, service_name)
     record_store.fill(3)
@@ -327,6 +391,31 @@ def test_an_odd_field_is_kept_as_it_came_and_ends_no_iteration(
         assert (first.usage.credits_used, first.usage.steps, first.domain) == ("many", 2, [1])
     else:
         assert [(value.label, value.value, value.page) for value in first.predictions] == [("sum", 3, 1)]
+
+
+WRONG_NUMBERS = ("1.50", " 5 ", "NaN", True, [1])
+
+
+@pytest.mark.parametrize("value", WRONG_NUMBERS)
+def test_a_number_that_is_none_is_kept_as_it_came(value: object, recwarn: pytest.WarningsRecorder) -> None:
+    usage = dict.fromkeys(("elements_processed", "credits_used", "steps", "duration_seconds"), value)
+    field = dict.fromkeys(("confidence", "page", "rotation", "location", "attentionMap"), value)
+    row = {"inferenceTime": value, "nextPage": value}
+    line_items = {**field, "value": [[field]]}
+
+    of_vlmrun = dumped(VlmRunHook, {"usage": usage})
+    of_cradl = dumped(CradlHook, {**row, "predictions": [line_items]})
+
+    assert of_vlmrun == {"usage": usage}
+    assert of_cradl == {**row, "predictions": [line_items]}
+    assert not recwarn.list  # a warning would quote the values in the task's log
+
+
+def dumped(hook: type[PredictionsHook], record: dict) -> dict:
+    """A record as a task returns it, without what the service did not send."""
+    raw = json.dumps(record).encode()
+    model = hook.record(Prediction("id", "x", None, None, raw))
+    return model.model_dump(mode="json", by_alias=True, exclude_unset=True)
 
 
 @pytest.mark.parametrize(("count", "told"), [(0, "none"), (3, "3"), (99, "99"), (250, "100 or more")])

@@ -17,12 +17,15 @@ from servers import PostgreSQL, found
 
 from airflow_provider_predictions.operators.vlmrun import VlmRunListPredictionsOperator
 from airflow_provider_predictions.sandbox.server import Sandbox
+from tests.compat import deserialize, serialize
 from tests.faults import Fault
 
 HOSTILE = (
     rb'[{"id": "a", "response": {"text": "one\u0000two", "half": "\ud83d", "pair": "\ud83d\ude00",'
     rb' "n\u0000me": ["\udc00\ud83d"], "bytes": "' + b"\xff" + rb'", "backslash": "\\u0000",'
     rb' "nan": NaN, "infinite": [Infinity, -Infinity, 1e400],'
+    rb' "reserved": [{"__classname__": "a"}, {"__id__": 1}, {"__type": "set", "__var": [1]}, {"__type": 2}],'
+    rb' "same": {"\u0000": 1, "\ufffd": 2, "\ud800": 3},'
     rb' "deep": ' + b"[" * 500 + b"]" * 500 + b","
     rb' "big": 18446744073709551615, "bigger": 18446744073709551616, "true": true, "amount": 1.10}}]'
 )
@@ -38,6 +41,13 @@ TAMED: dict[str, object] = {
     "backslash": "\\u0000",
     "nan": None,
     "infinite": [None, None, None],
+    "reserved": [
+        {"\ufffd_classname__": "a"},
+        {"\ufffd_id__": 1},
+        {"\ufffd_type": "set", "\ufffd_var": [1]},
+        {"\ufffd_type": 2},
+    ],
+    "same": {"\ufffd0": 1, "\ufffd": 2, "\ufffd2": 3},
     "deep": reduce(lambda inner, _: [inner], range(KEPT), REST),
     "big": 18446744073709551615,
     "bigger": "18446744073709551616",
@@ -94,8 +104,9 @@ def test_what_xcom_cannot_hold_is_changed_and_counted(hostile: Sandbox, capsys) 
     records = operator.execute({})
 
     assert records == [{"id": "a", "response": TAMED}]
+    assert deserialize(serialize(records)) == records
     said = capsys.readouterr().out
-    assert "replaced by U+FFFD: 6, " in said
+    assert "replaced by U+FFFD: 13, " in said
     assert "replaced by null: 4, " in said
     assert "made text: 1. VlmRunPredictionsToObjectStorageOperator keeps it" in said
     # From the task to its supervisor, and from there to the API.

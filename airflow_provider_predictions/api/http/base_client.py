@@ -135,7 +135,11 @@ class BaseClient:
     def build(self, call: Call) -> httpx.Request:
         self.requests += 1
         headers = {"Authorization": f"Bearer {call.token}"} if call.trusted else {}
-        url = f"{call.url}?{urlencode(call.request.params)}" if call.request.params else call.url
+        url = call.url.partition("#")[0]
+        if call.request.params:
+            # The URL of a file may have a query.
+            _, mark, query = url.partition("?")
+            url += f"{'&' if query else '' if mark else '?'}{urlencode(call.request.params)}"
         return self._http.build_request("GET", url, headers=headers)
 
     def body(self, call: Call, response: httpx.Response) -> Body:

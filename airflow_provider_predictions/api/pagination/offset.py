@@ -16,7 +16,7 @@ from airflow_provider_predictions.api.pagination.search import WindowSearch, Win
 from airflow_provider_predictions.api.record_batch import RecordBatch
 from airflow_provider_predictions.api.state import Versioned
 
-_BLIND = Proof(None, "the list came with one row a page, so a removed row may have hidden another")
+_BLIND = Proof(None, "two pages shared no row, so a removed row may have hidden another")
 _SHIFTED = Proof(False, "rows moved while the list was read, and its order cannot show a missed row")
 _RESORTED = Proof(False, "rows with one creation time came in another order, so one may be missing")
 _PART = Proof(None, "only rows near the time window were read, and VLM Run does not promise their order")
@@ -98,7 +98,7 @@ class OffsetPaginator(Paginator):
         if at.start.search:
             return [self._page_request({"skip": at.start.search.index, "limit": 1})]
         step = max(1, at.end.size - self._shared_rows)
-        if self._may_search or at.end.is_near:
+        if self._may_search or at.end.is_near or at.end.behind:
             count = 1
         if at.left is not None:
             count = min(count, -(-at.left // step))
@@ -139,8 +139,12 @@ class OffsetPaginator(Paginator):
 
     @property
     def _shared_rows(self) -> int:
-        """How many rows a page should share with the one before: none if the server sends one row a page."""
-        return 0 if self.position.page_size == 1 or self.position.end.largest == 1 else 1
+        """How many rows a page should share with the one before.
+
+        None if the server sends one row a page, or if it may have stopped twice in front of a large row.
+        """
+        end = self.position.end
+        return 0 if self.position.page_size == 1 or end.largest == 1 or end.behind else 1
 
     @property
     def _may_search(self) -> bool:
@@ -158,7 +162,7 @@ class OffsetPaginator(Paginator):
 
     def _begin_at(self, skip: int) -> None:
         at = self.position
-        at.skip, at.overlap.step = skip, at.end.size
+        at.skip, at.overlap.step, at.end.behind = skip, at.end.size, False
         at.start = WindowStart(skip, searches_left=0)
         self._guard.expect_again(at.seen.count)
 
@@ -169,6 +173,9 @@ class OffsetPaginator(Paginator):
             return True
         if self._shared_rows:
             return at.overlap.joins(rows, self._is_passed)
+        if at.end.behind:
+            at.overlap.blind = at.overlap.blind or not all(map(self._is_passed, rows[:1]))
+            return True
         # A repeated row may be the last one, or a new row in front may have shifted it.
         at.overlap.blind = at.overlap.blind or bool(rows)
         return bool(rows)
@@ -192,6 +199,9 @@ class OffsetPaginator(Paginator):
 
     def _read_on(self, rows: RecordBatch) -> Page:
         at, overlap, end = self.position, self.position.overlap, self.position.end
+        if end.behind and not rows:
+            at.ended, self.list_end = True, overlap.row_id
+            return Page(())
         first = self._shared_rows if at.skip else 0
         end.largest = max(end.largest, len(rows))
         # The next page should start with a record, since rejected rows may look the same.
@@ -211,8 +221,11 @@ class OffsetPaginator(Paginator):
         is_whole = not rows or rows.ids[0] == overlap.row_id or len(rows) < end.largest
         # Where the newest rows do not come first, others may have come behind the end that was known.
         known_end = self.list_end if at.seen.ordered else ""
-        is_end = end.is_at(rows, at.page_size, known_end, repeats=is_whole and not is_new)
+        is_end = end.is_at(rows, at.page_size, known_end, is_new=is_new, is_whole=is_whole)
+        end.behind = False
         at.skip += max(0, size - self._shared_rows)
+        if is_end and end.went_on and self._shared_rows and end.stop != known_end:
+            at.skip, end.behind, is_end = at.skip + 1, True, False
         overlap.step, overlap.row_id = end.size, rows.ids[size - 1] if rows else ""
         is_back = not self._shared_rows and not is_new and at.skip == overlap.left_at
         if is_end or is_back:

@@ -16,6 +16,7 @@ from airflow_provider_predictions.api.errors import (
     QuotaExceededError,
     UnusableFileError,
 )
+from airflow_provider_predictions.api.http.client import Client
 from airflow_provider_predictions.api.http.files import MissingFiles, naming
 from airflow_provider_predictions.api.limits import MAX_NAMED_HOSTS
 from airflow_provider_predictions.api.models import PageRequest
@@ -54,6 +55,22 @@ def test_the_format_is_asked_for_where_it_is_known_and_the_host_is_ours(url, con
 
     assert (request.path, request.params) == (url, params)
     assert request.hidden[0] == "s1"
+
+
+@pytest.mark.parametrize(
+    ("url", "target"),
+    [
+        (OURS, b"/a?sig=s1&X=s%2F2&predictionsFormat=v2"),
+        (f"{OURS}#page", b"/a?sig=s1&X=s%2F2&predictionsFormat=v2"),
+        ("https://files.test/a", b"/a?predictionsFormat=v2"),
+        ("https://files.test/a?", b"/a?predictionsFormat=v2"),
+    ],
+)
+def test_the_format_is_added_to_the_query_of_a_file(url: str, target: bytes) -> None:
+    request = asked(fileUrl=url, postprocessConfig={"outputFormat": "v2"})
+
+    with Client(CRADL) as client:
+        assert client.build(client.call(request, renewed=False)).url.raw_path == target
 
 
 @pytest.mark.parametrize(

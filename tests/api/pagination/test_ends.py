@@ -47,6 +47,46 @@ def test_a_cap_that_falls_between_two_pages_loses_nothing() -> None:
     assert len(ids_of(pages(paginator_of(VLMRUN, page_size=10), listing, restore))) == 50
 
 
+@pytest.mark.parametrize("large", [4, 5, 12, 28])
+def test_a_server_that_limits_the_size_of_a_response_ends_no_list_where_two_rows_are_too_large(
+    large: int,
+) -> None:
+    listing = newest_first(30)
+
+    def limit() -> None:
+        """Hold three rows a response, but only one of the two large ones."""
+        skip = paginator.next_requests(1)[0].params["skip"]
+        listing.cap = max(1, min(3, large - int(skip))) if int(skip) < large else 3
+
+    paginator = paginator_of(VLMRUN, page_size=10)
+    listing.cap = 3
+
+    assert ids_of(pages(paginator, listing, limit)) == [row.id for row in listing.rows]
+    assert paginator.proof.consistent is None
+
+
+@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("resumes", [False, True])
+def test_a_server_that_cuts_any_response_loses_none(seed: int, resumes: bool) -> None:
+    listing, chance = newest_first(60, cap=4), random.Random(seed)
+
+    def cut() -> None:
+        nonlocal paginator
+        listing.cap = chance.randrange(2, 5) if len(listing.asked) % 2 else chance.randrange(1, 5)
+        if resumes:
+            state, paginator = paginator.state(), paginator_of(VLMRUN, page_size=10)
+            paginator.restore(state, lambda: list(listed))
+
+    paginator, listed = paginator_of(VLMRUN, page_size=10), []
+    while requests := paginator.next_requests(1):
+        listed += [
+            row.id for row in paginator.advance(paginator.parse(listing.answer(requests[0]))).predictions
+        ]
+        cut()
+
+    assert listed == [row.id for row in listing.rows]
+
+
 @pytest.mark.parametrize(
     ("count", "requests"),
     [(0, 2), (1, 3), (2, 2), (9, 2), (10, 3), (11, 3), (19, 4), (20, 4), (28, 5), (100, 13)],
