@@ -13,7 +13,7 @@ import duckdb
 from airflow_provider_predictions.api.errors import ConfigurationError, DamagedLandingError
 from airflow_provider_predictions.api.limits import MAX_RECORD_BYTES
 from airflow_provider_predictions.report.source import Landed
-from airflow_provider_predictions.report.sql import quoted, statements, text
+from airflow_provider_predictions.report.sql import quoted, set_variables, statements
 from airflow_provider_predictions.report.subjects import SUBJECTS, Subject
 from airflow_provider_predictions.storage.manifest import PartFacts
 
@@ -66,18 +66,18 @@ class Loader:
                 for at, (file, (landed, facts)) in enumerate(zip(files, parts, strict=True))
             ],
         )
+        # DuckDB is to read no character of a path as a pattern.
+        set_variables(self._db, files=[re.sub(r"[*?\[]", r"[\g<0>]", str(file)) for file in files])
         subject = SUBJECTS[parts[0][0].manifest["service"]]
         root = self.group_by[0] if self.group_by else subject.member
-        texts = {**subject.members, **dict.fromkeys(subject.nested, "JSON")}
         is_typed = files[0].suffix != ".parquet" and root not in subject.nested
-        self._insert(files, first, subject, root, subject.members if is_typed else texts)
-        has_lists = any(kind.endswith("[]") for kind in subject.members.values())
+        self._insert(files, first, subject, root, is_typed=is_typed)
         # Typed, what is odd is NULL: such records are read as JSON, to know their shape.
         odd = f"""FROM record WHERE part >= {first}
             AND (fields IS NULL AND state = 'succeeded' OR blanks > 0) LIMIT 1"""
-        if is_typed and has_lists and self._db.execute(odd).fetchone():
+        if is_typed and subject.lists and self._db.execute(odd).fetchone():
             self._db.execute(f"DELETE FROM record WHERE part >= {first}")
-            self._insert(files, first, subject, root, texts)
+            self._insert(files, first, subject, root, is_typed=False)
         shutil.rmtree(self.directory)
 
     def _fetch(self, number: int, part: Part) -> Path:
@@ -87,30 +87,28 @@ class Loader:
         return landed.fetch(facts, directory, "source")
 
     def _insert(
-        self, files: Sequence[Path], first: int, subject: Subject, root: str, members: Mapping[str, str]
+        self, files: Sequence[Path], first: int, subject: Subject, root: str, *, is_typed: bool
     ) -> None:
         """Read files into the table ``record``.
 
         :param first: the number of the first one.
         :param root: the member that holds the group.
-        :param members: the type to read each as: its own, or JSON for what has members of its own.
+        :param is_typed: whether members with members of their own are read as such, and not as JSON.
         """
-        service, read = subject.service.name, {root: "JSON", **members}
-        columns, lists = [], []
-        for name, kind in subject.members.items():
-            is_text = kind != members[name]
-            columns.append(f"{service}_{name}({name}) AS {name}" if is_text else quoted(name))
-            if is_text and kind.endswith("[]"):
-                lists.append(f"NOT starts_with({name}, '[')")
+        service, as_json = subject.service.name, [] if is_typed else subject.nested
+        read = {root: "JSON", **subject.members, **dict.fromkeys(as_json, "JSON")}
+        made = [f"{service}_{name}({name}) AS {name}" for name in as_json]
+        columns = [*made, *(quoted(name) for name in subject.members if name not in as_json)]
+        no_list = [f"NOT starts_with({name}, '[')" for name in as_json if name in subject.lists]
         empty = " AND ".join(f"{quoted(name)} IS NULL" for name in subject.members)
         terminal = str(sorted(subject.service.terminal_statuses))[1:-1]
         for size in LONGEST_RECORDS:
             is_parquet = files[0].suffix == ".parquet"
-            source = _parquet_source(files, subject, read) if is_parquet else _json_source(files, read, size)
+            source = _parquet_source(subject, read) if is_parquet else _json_source(read, size)
             try:
                 self._db.execute(f"""CREATE OR REPLACE TEMP VIEW raw AS SELECT file_index + {first} AS part,
                     {", ".join(columns)}, {self._group(root, read, subject)} AS "group", {empty} AS is_unread,
-                    {" OR ".join(lists) or "NULL"} AS has_no_list FROM {source}""")
+                    {" OR ".join(no_list) or "NULL"} AS has_no_list FROM {source}""")
                 self._db.execute(statements(service))
                 self._db.execute(f"""INSERT INTO record BY NAME SELECT *, '{service}' AS service,
                     CASE WHEN status IN ('failed', 'cancelled') THEN status
@@ -154,22 +152,23 @@ def _batches(landings: Iterable[Landed]) -> Iterator[list[Part]]:
 
 def _pointer(*names: str) -> str:
     """SQL for the place of a member in JSON."""
-    return text("".join(f"/{name.replace('~', '~0').replace('/', '~1')}" for name in names))
+    pointer = "".join(f"/{name.replace('~', '~0').replace('/', '~1')}" for name in names)
+    return "'" + pointer.replace("'", "''") + "'"
 
 
-def _json_source(files: Sequence[Path], members: Mapping[str, str], longest: int) -> str:
+def _json_source(members: Mapping[str, str], longest: int) -> str:
     """Select the members of records from parts in JSON Lines.
 
     :param longest: bytes of the longest record.
     """
     columns = ", ".join(f"{quoted(name)}: '{kind}'" for name, kind in members.items())
     return (
-        f"read_json({_exactly(files)}, hive_partitioning = false, format = 'newline_delimited', "
+        "read_json(getvariable('files'), hive_partitioning = false, format = 'newline_delimited', "
         f"ignore_errors = true, maximum_object_size = {longest}, columns = {{{columns}}})"
     )
 
 
-def _parquet_source(files: Sequence[Path], subject: Subject, members: Mapping[str, str]) -> str:
+def _parquet_source(subject: Subject, members: Mapping[str, str]) -> str:
     """Select the members of records from Parquet parts. Those without a column are in ``other``."""
     columns = {column.name: column.kind for column in subject.service.columns}
     texts = [name for name, kind in columns.items() if kind == "json" and name in members]
@@ -183,9 +182,4 @@ def _parquet_source(files: Sequence[Path], subject: Subject, members: Mapping[st
         own = own or f"{quoted(name)}::{kind}"
         given = f"coalesce({own}, {other})" if name in columns else other
         found.append(f"CASE WHEN {whole} THEN {given} END AS {quoted(name)}")
-    return f"(SELECT {', '.join(found)} FROM read_parquet({_exactly(files)}, hive_partitioning = false))"
-
-
-def _exactly(files: Sequence[Path]) -> str:
-    """Quote paths for SQL so that DuckDB reads no character as a pattern."""
-    return "[" + ", ".join(text(re.sub(r"[*?\[]", r"[\g<0>]", str(file))) for file in files) + "]"
+    return f"(SELECT {', '.join(found)} FROM read_parquet(getvariable('files'), hive_partitioning = false))"

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from functools import cache, partial
 from importlib.resources import files
+from operator import attrgetter
 from typing import Any
 from urllib.parse import quote
 
@@ -26,18 +27,7 @@ MAX_CELL, MAX_MESSAGE = 60, 120
 MAX_ROWS = 20
 MAX_URL = 400
 MAX_CARDS = 6
-CARDS = (
-    "predictions",
-    "failed_share",
-    "cost",
-    "credits",
-    "p95_seconds",
-    "mean_confidence",
-    "waiting",
-    "share_under_70",
-    "pages",
-    "errors",
-)
+CARDS = [one.name for one in sorted(MEASURES.values(), key=attrgetter("card")) if one.card]
 """The first six that are known have a card. A measure with a target always has one."""
 COMPARED = {"p95_seconds": "mean_seconds"}
 """Measures whose change is judged by another measure."""

@@ -119,7 +119,7 @@ def count_missed(targets: Sequence[Target]) -> str:
 def _is_alarming(one: Change) -> bool:
     measure, now, before = MEASURES[one["measure"]], one["now"], one["before"]
     is_seen = change(measure.format, now, before) != "unchanged"
-    if measure.kind != "mean" or not is_seen or measure.tone(now, before) != "bad":
+    if measure.is_sum or not is_seen or measure.tone(now, before) != "bad":
         return False
     if measure.better == "up":
         now, before = 1 - now, 1 - before
