@@ -22,6 +22,7 @@ from airflow_provider_predictions.report.summary import (
     History,
     Number,
     Options,
+    Period,
     Summary,
     Verdict,
 )
@@ -71,17 +72,13 @@ def _summary(sources: Sources, database: Database, options: Options) -> Summary:
     numbers: Numbers = {None: totals, **groups}
     targets = [judged(name, bounds, numbers, sources) for name, bounds in options.targets.items()]
     judgement = verdict(targets, numbers, changes, overall, options.currency, sources.ended)
+    start, end, before = map(utc, (window.start, window.end, window.before))
     title = options.title or f"{listed(sources.titles)}, {window.title}"
     return {
         "version": VERSION,
         "services": sources.services,
         "title": title,
-        "period": {
-            "start": utc(window.start),
-            "end": utc(window.end),
-            "before": utc(window.before),
-            "timezone": window.zone.key,
-        },
+        "period": Period(start=start, end=end, before=before, timezone=window.zone.key),
         "currency": options.currency,
         "price_per_credit": options.price_per_credit,
         "count": int(totals["predictions"]["now"] or 0),
@@ -93,7 +90,7 @@ def _summary(sources: Sources, database: Database, options: Options) -> Summary:
         "verdict": judgement,
         "late": sum(count for _, count in database.rows("late_by_status")),
         "left_out": dict(database.rows("left_out_by_reason")),
-        "notes": notes_of(sources),
+        "notes": list(notes_of(sources)),
         "text": _text(title, totals, judgement, count_missed(targets)),
     }
 

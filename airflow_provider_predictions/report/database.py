@@ -141,20 +141,11 @@ class Database:
         return Table(name, columns=columns, rows=rows, count=count, amount=amount, points=points, **about)
 
     def _points(self, table: str, by: str, amount: str) -> dict[str, list[float | None]]:
-        """The points of a chart: those of the largest names and, of sums, of all others together."""
         most, others = (20, "NULL") if MEASURES[amount].format == "share" else (7, "'others'")
-        rows = self._db.execute(f"""WITH top AS (
-                SELECT "{by}" AS name, row_number() OVER (ORDER BY sum({amount}) DESC, "{by}") AS place
-                FROM {table} GROUP BY "{by}" ORDER BY place LIMIT {most}
-            ), named AS (
-                SELECT bucket, CASE WHEN place IS NULL THEN {others} ELSE name END AS name,
-                {amount}::DOUBLE AS amount, coalesce(place, {most + 1}) AS place
-                FROM {table} JOIN bucket ON time = label LEFT JOIN top ON name = "{by}"
-            )
-            SELECT name, bucket, CASE WHEN isfinite(sum(amount)) THEN greatest(sum(amount), 0) END
-            FROM named WHERE name IS NOT NULL GROUP BY name, bucket ORDER BY min(place), bucket""").fetchall()
+        chart = Template(statements("chart"))
+        query = chart.substitute(table=table, by=by, amount=amount, most=most, others=others)
         points: dict[str, list[float | None]] = {}
-        for name, bucket, point in rows:
+        for name, bucket, point in self._db.execute(query).fetchall():
             points.setdefault(name, [None] * len(self.window.buckets))[bucket] = point
         return points
 

@@ -22,6 +22,10 @@ CREATE TABLE record (
     is_unread BOOLEAN, has_no_list BOOLEAN, blanks INTEGER, odd_rows INTEGER, nested INTEGER
 );
 
+CREATE VIEW miscounted AS
+SELECT place, part.count, count(record.part) AS found FROM part LEFT JOIN record USING (part)
+GROUP BY part, place, part.count HAVING found <> part.count ORDER BY part;
+
 -- A time is read as it is where records land, whatever DuckDB takes for one. Python reads the unusual ones.
 CREATE MACRO usual_time() AS '[12]\d{3}-\d\d-\d\d[T ]([01]\d|2[0-3]):[0-5]\d:[0-5]\d'
     || '(\.\d{3}(\d{3})?)?(Z|[+-](0\d|1[0-4])(:[0-5]\d)?)?';
@@ -52,6 +56,8 @@ CREATE MACRO age_of(moment) AS CASE WHEN moment < getvariable('end')
     THEN list_position(list_transform(getvariable('starts'), lambda start: moment >= start), true) - 1 END;
 CREATE MACRO bucket_of(moment) AS CASE WHEN moment < getvariable('end') AND moment >= getvariable('starts')[1]
     THEN len(list_filter(getvariable('buckets'), lambda start: start <= moment)) - 1 END;
+CREATE MACRO state_of(status) AS CASE WHEN status IN ('failed', 'cancelled') THEN status
+    WHEN list_contains(getvariable('terminal'), status) THEN 'succeeded' ELSE 'waiting' END;
 CREATE MACRO end_of(age) AS
     CASE age WHEN 0 THEN getvariable('end') ELSE list_extract(getvariable('starts'), age) END;
 

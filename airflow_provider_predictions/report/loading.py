@@ -44,13 +44,11 @@ class Loader:
         """
         for parts in _batches(sorted(landings, key=lambda landed: landed.manifest["service"])):
             self._load(parts)
-        query = """SELECT place, part.count, count(record.part) AS found
-            FROM part LEFT JOIN record USING (part)
-            GROUP BY part, place, part.count HAVING found <> part.count ORDER BY part LIMIT 1"""
-        if wrong := self._db.execute(query).fetchone():
-            directory, _, name = wrong[0].rpartition("/")
+        if wrong := self._db.execute("FROM miscounted").fetchone():
+            place, count, found = wrong
+            directory, _, name = place.rpartition("/")
             raise DamagedLandingError(
-                f"source: {directory} holds {wrong[2]} records in {name}, and its manifest says {wrong[1]}. "
+                f"source: {directory} holds {found} records in {name}, and its manifest says {count}. "
                 "Land it again"
             )
 
@@ -66,9 +64,10 @@ class Loader:
                 for at, (file, (landed, facts)) in enumerate(zip(files, parts, strict=True))
             ],
         )
-        # DuckDB is to read no character of a path as a pattern.
-        set_variables(self._db, files=[re.sub(r"[*?\[]", r"[\g<0>]", str(file)) for file in files])
         subject = SUBJECTS[parts[0][0].manifest["service"]]
+        # DuckDB is to read no character of a path as a pattern.
+        paths = [re.sub(r"[*?\[]", r"[\g<0>]", str(file)) for file in files]
+        set_variables(self._db, files=paths, terminal=sorted(subject.service.terminal_statuses))
         root = self.group_by[0] if self.group_by else subject.member
         is_typed = files[0].suffix != ".parquet" and root not in subject.nested
         self._insert(files, first, subject, root, is_typed=is_typed)
@@ -101,7 +100,6 @@ class Loader:
         columns = [*made, *(quoted(name) for name in subject.members if name not in as_json)]
         no_list = [f"NOT starts_with({name}, '[')" for name in as_json if name in subject.lists]
         empty = " AND ".join(f"{quoted(name)} IS NULL" for name in subject.members)
-        terminal = str(sorted(subject.service.terminal_statuses))[1:-1]
         for size in LONGEST_RECORDS:
             is_parquet = files[0].suffix == ".parquet"
             source = _parquet_source(subject, read) if is_parquet else _json_source(read, size)
@@ -111,9 +109,8 @@ class Loader:
                     {" OR ".join(no_list) or "NULL"} AS has_no_list FROM {source}""")
                 self._db.execute(statements(service))
                 self._db.execute(f"""INSERT INTO record BY NAME SELECT *, '{service}' AS service,
-                    CASE WHEN status IN ('failed', 'cancelled') THEN status
-                    WHEN status IN ({terminal}) THEN 'succeeded' ELSE 'waiting' END AS state,
-                    age_of(created) AS age, bucket_of(created) AS bucket FROM {service}_record()""")
+                    state_of(status) AS state, age_of(created) AS age, bucket_of(created) AS bucket
+                    FROM {service}_record()""")
                 return
             except duckdb.InvalidInputException as error:
                 if "maximum_object_size" not in str(error):
