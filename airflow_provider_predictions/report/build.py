@@ -13,7 +13,6 @@ from airflow_provider_predictions.report import page
 from airflow_provider_predictions.report.coverage import Sources, notes_of
 from airflow_provider_predictions.report.database import Database
 from airflow_provider_predictions.report.measures import Measure
-from airflow_provider_predictions.report.source import Landed
 from airflow_provider_predictions.report.subjects import SUBJECTS
 from airflow_provider_predictions.report.summary import (
     VERSION,
@@ -29,6 +28,7 @@ from airflow_provider_predictions.report.summary import (
 from airflow_provider_predictions.report.targets import Numbers, count_missed, judged, verdict
 from airflow_provider_predictions.report.window import Window
 from airflow_provider_predictions.report.words import change, clean, listed, number
+from airflow_provider_predictions.storage.landed import Landed
 
 PAGE, SUMMARY = "report.html", "summary.json"
 MAX_CHANGES = 10

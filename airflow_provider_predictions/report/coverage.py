@@ -11,10 +11,10 @@ from typing import Any
 
 from airflow_provider_predictions.api.errors import ConfigurationError
 from airflow_provider_predictions.api.models import as_time
-from airflow_provider_predictions.report.source import Landed
 from airflow_provider_predictions.report.subjects import SUBJECTS
 from airflow_provider_predictions.report.window import Window, in_zone
 from airflow_provider_predictions.report.words import listed
+from airflow_provider_predictions.storage.landed import Landed
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Sources:
     @cached_property
     def read(self) -> list[Landed]:
         """The landings that may hold predictions of the window."""
-        return [landed for landed in self.landings if not landed.outside(self.window)]
+        return [landed for landed in self.landings if not landed.outside(self.window.span)]
 
     @cached_property
     def telling(self) -> list[Landed]:
@@ -39,7 +39,7 @@ class Sources:
         return [
             landed
             for landed in self.landings
-            if not (outside := landed.outside(self.window))
+            if not (outside := landed.outside(self.window.span))
             or (outside == "older" and self._is_after(landed, self.window.start))
         ]
 
@@ -53,7 +53,7 @@ class Sources:
         """What is not read: the reason, the number of records, and the path they are under."""
         found = Counter[tuple[str, str]]()
         for landed in self.landings:
-            if outside := landed.outside(self.window):
+            if outside := landed.outside(self.window.span):
                 reason = f"in landings of {outside} predictions only, which were not read"
                 found[reason, str(landed.root)] += landed.manifest["count"]
             else:

@@ -12,9 +12,9 @@ import duckdb
 
 from airflow_provider_predictions.api.errors import ConfigurationError, DamagedLandingError
 from airflow_provider_predictions.api.limits import MAX_RECORD_BYTES
-from airflow_provider_predictions.report.source import Landed
 from airflow_provider_predictions.report.sql import quoted, set_variables, statements
 from airflow_provider_predictions.report.subjects import SUBJECTS, Subject
+from airflow_provider_predictions.storage.landed import Landed
 from airflow_provider_predictions.storage.manifest import PartFacts
 
 LONGEST_RECORDS = (16 << 20, MAX_RECORD_BYTES)
