@@ -14,6 +14,7 @@ from airflow_provider_predictions.api.cradl import Cradl
 from airflow_provider_predictions.api.errors import ConfigurationError, DamagedLandingError
 from airflow_provider_predictions.api.service import Service
 from airflow_provider_predictions.api.vlmrun import VlmRun
+from airflow_provider_predictions.storage.attempt import DIRECTORY
 from airflow_provider_predictions.storage.errors import named
 from airflow_provider_predictions.storage.formats.base import VALUES
 from airflow_provider_predictions.storage.formats.parquet import Parquet, ParquetFormat
@@ -30,7 +31,7 @@ from airflow_provider_predictions.storage.manifest import (
 )
 
 SERVICES: dict[str, type[Service[Any]]] = {service.name: service for service in (VlmRun, Cradl)}
-_INCREMENT = re.compile(r"(?P<root>.+)/[0-9]{8,}/[0-9a-f]{8}-[0-9a-f]{8}/?")
+_INCREMENT = re.compile(rf"(?P<root>.+)/{DIRECTORY}/?")
 """The directory of one incremental landing, with the path that it is of."""
 
 

@@ -124,7 +124,7 @@ class PredictionsReportOperator(ArgumentsTask):
                 workspace.mkdir()
                 content = build(found, window, files, workspace, self._options(given, context, path))
                 report, written = _commit(path, content, sorted(files.iterdir()), instance_of(context))
-            read_from = [landed.root for landed in found if not landed.outside(window)]
+            read_from = [landed.root for landed in found if not landed.outside(window.span)]
             (size,) = (file["bytes"] for file in written if file["uri"] == report["report"])
             self._written = read_from, path / PAGE, size
             tell_link(self, context, path / PAGE)

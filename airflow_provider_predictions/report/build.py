@@ -12,8 +12,7 @@ from airflow_provider_predictions.api.filters import utc
 from airflow_provider_predictions.report import page
 from airflow_provider_predictions.report.coverage import Sources, notes_of
 from airflow_provider_predictions.report.database import Database
-from airflow_provider_predictions.report.measures import Measure, measures_of
-from airflow_provider_predictions.report.source import Landed
+from airflow_provider_predictions.report.measures import Measure
 from airflow_provider_predictions.report.subjects import SUBJECTS
 from airflow_provider_predictions.report.summary import (
     VERSION,
@@ -22,13 +21,14 @@ from airflow_provider_predictions.report.summary import (
     History,
     Number,
     Options,
+    Period,
     Summary,
-    Targets,
     Verdict,
 )
 from airflow_provider_predictions.report.targets import Numbers, count_missed, judged, verdict
 from airflow_provider_predictions.report.window import Window
 from airflow_provider_predictions.report.words import change, clean, listed, number
+from airflow_provider_predictions.storage.landed import Landed
 
 PAGE, SUMMARY = "report.html", "summary.json"
 MAX_CHANGES = 10
@@ -46,11 +46,10 @@ def build(
     :raises DamagedLandingError: if a part is not what its manifest says.
     """
     sources = Sources(landings, window)
-    measures = measures_of(sources.services, priced=options.price_per_credit is not None)
-    with closing(Database(sources, workspace, options.price_per_credit)) as database:
-        database.load(options.group_by)
-        tables = database.tables(measures, directory)
-        summary = _summary(sources, database, measures, options)
+    with closing(Database(sources, workspace, options)) as database:
+        database.load()
+        tables = database.tables(directory)
+        summary = _summary(sources, database, options)
     content = Content(
         summary, window, tables, _group_word(sources, options), len(landings), datetime.now(UTC), options
     )
@@ -65,70 +64,73 @@ def _group_word(sources: Sources, options: Options) -> str:
     return SUBJECTS[sources.services[0]].group if len(sources.services) == 1 else "group"
 
 
-def _summary(sources: Sources, database: Database, measures: Sequence[Measure], options: Options) -> Summary:
+def _summary(sources: Sources, database: Database, options: Options) -> Summary:
     window = sources.window
-    every_change = database.changes("changes")
-    changes = every_change[:MAX_CHANGES]
-    totals, groups = _numbers(sources, database, measures, options.targets, changes)
+    changes, overall = _changes(database, "changes"), _changes(database, "overall")
+    shown = changes[:MAX_CHANGES]
+    totals, groups = _numbers(sources, database, [*options.targets], shown)
     numbers: Numbers = {None: totals, **groups}
     targets = [judged(name, bounds, numbers, sources) for name, bounds in options.targets.items()]
-    overall = database.changes("overall")
-    judgement = verdict(targets, numbers, every_change, overall, options.currency, sources.ended)
+    judgement = verdict(targets, numbers, changes, overall, options.currency, sources.ended)
+    start, end, before = map(utc, (window.start, window.end, window.before))
     title = options.title or f"{listed(sources.titles)}, {window.title}"
     return {
         "version": VERSION,
         "services": sources.services,
         "title": title,
-        "period": {
-            "start": utc(window.start),
-            "end": utc(window.end),
-            "before": utc(window.before),
-            "timezone": window.zone.key,
-        },
+        "period": Period(start=start, end=end, before=before, timezone=window.zone.key),
         "currency": options.currency,
         "price_per_credit": options.price_per_credit,
         "count": int(totals["predictions"]["now"] or 0),
         "measures": totals,
         "groups": _shown(groups),
-        "statuses": {clean(status): count for status, count in database.pairs("by_status").items()},
+        "statuses": {clean(status): count for status, count in database.rows("by_status")},
         "targets": targets,
-        "changes": [{**one, "group": clean(one["group"])} for one in changes],
+        "changes": [{**one, "group": clean(one["group"])} for one in shown],
         "verdict": judgement,
-        "late": sum(database.pairs("late_by_status").values()),
-        "left_out": database.pairs("left_out_by_reason"),
-        "notes": notes_of(sources),
+        "late": sum(count for _, count in database.rows("late_by_status")),
+        "left_out": dict(database.rows("left_out_by_reason")),
+        "notes": list(notes_of(sources)),
         "text": _text(title, totals, judgement, count_missed(targets)),
     }
 
 
+def _changes(database: Database, view: str) -> list[Change]:
+    """The rows of ``changes``, of groups, or of ``overall``, of all predictions together."""
+    return [
+        {"measure": measure, "group": group, "now": now, "before": before, "score": score}
+        for measure, group, now, before, score in database.rows(view)
+    ]
+
+
 def _numbers(
-    sources: Sources,
-    database: Database,
-    measures: Sequence[Measure],
-    targets: Targets,
-    changes: Sequence[Change],
+    sources: Sources, database: Database, targets: Sequence[str], changes: Sequence[Change]
 ) -> tuple[dict[str, History], dict[str | None, dict[str, Number]]]:
     """The measures of all predictions, and of the largest groups and those that targets and changes name."""
     named = {name.partition(":")[2] for name in targets} | {one["group"] or "" for one in changes}
-    groups = dict.fromkeys([*database.largest(), *sorted(named - {""})])
-    found = database.measured(measures) | database.measured(measures, groups)
+    largest = (name for (name,) in database.rows("largest"))
+    groups = dict.fromkeys([*largest, *sorted(named - {""})])
+    found, measures = database.measured(groups), database.measures
 
     def value(measure: Measure, group: str | None, age: int) -> float | None:
         is_known = sources.is_whole(age) and measure.is_known(sources.missing[age])
-        return found.get((group, age, measure.name), measure.of_nothing) if is_known else None
+        of_nothing = 0 if measure.is_sum else None
+        return found.get((group, age, measure.name), of_nothing) if is_known else None
+
+    def number_of(measure: Measure, group: str | None) -> Number:
+        return {"now": value(measure, group, 0), "before": value(measure, group, 1)}
 
     ages = [age for age in reversed(range(len(sources.window.starts))) if age <= 1 or sources.is_whole(age)]
-    totals: dict[str, History] = {}
-    for one in measures:
-        history = [value(one, None, age) for age in ages]
-        totals[one.name] = {"now": history[-1], "before": history[-2], "history": history}
-    numbers: dict[str | None, dict[str, Number]] = {}
-    for group in groups:
-        for one in measures:
-            if any((group, age, one.name) in found for age in (0, 1)):
-                number: Number = {"now": value(one, group, 0), "before": value(one, group, 1)}
-                numbers.setdefault(group, {})[one.name] = number
-    return totals, numbers
+    totals: dict[str, History] = {
+        one.name: {**number_of(one, None), "history": [value(one, None, age) for age in ages]}
+        for one in measures
+    }
+    with_rows = {(group, name) for group, age, name in found}
+    numbers: dict[str | None, dict[str, Number]] = {
+        group: {one.name: number_of(one, group) for one in measures if (group, one.name) in with_rows}
+        for group in groups
+    }
+    return totals, {group: of_group for group, of_group in numbers.items() if of_group}
 
 
 def _shown(groups: Mapping[str | None, dict[str, Number]]) -> dict[str, dict[str, Number]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -11,10 +11,10 @@ from typing import Any
 
 from airflow_provider_predictions.api.errors import ConfigurationError
 from airflow_provider_predictions.api.models import as_time
-from airflow_provider_predictions.report.source import Landed
 from airflow_provider_predictions.report.subjects import SUBJECTS
 from airflow_provider_predictions.report.window import Window, in_zone
 from airflow_provider_predictions.report.words import listed
+from airflow_provider_predictions.storage.landed import Landed
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Sources:
     @cached_property
     def read(self) -> list[Landed]:
         """The landings that may hold predictions of the window."""
-        return [landed for landed in self.landings if not landed.outside(self.window)]
+        return [landed for landed in self.landings if not landed.outside(self.window.span)]
 
     @cached_property
     def telling(self) -> list[Landed]:
@@ -36,11 +36,11 @@ class Sources:
         Of those that are not read, they are the ones that held older predictions only when the period had
         begun, and the newest.
         """
-        found = ((landed, landed.outside(self.window)) for landed in self.landings)
         return [
             landed
-            for landed, outside in found
-            if not outside or (outside == "older" and self._is_after(landed, self.window.start))
+            for landed in self.landings
+            if not (outside := landed.outside(self.window.span))
+            or (outside == "older" and self._is_after(landed, self.window.start))
         ]
 
     def _is_after(self, landed: Landed, start: datetime) -> bool:
@@ -53,7 +53,7 @@ class Sources:
         """What is not read: the reason, the number of records, and the path they are under."""
         found = Counter[tuple[str, str]]()
         for landed in self.landings:
-            if outside := landed.outside(self.window):
+            if outside := landed.outside(self.window.span):
                 reason = f"in landings of {outside} predictions only, which were not read"
                 found[reason, str(landed.root)] += landed.manifest["count"]
             else:
@@ -92,16 +92,12 @@ class Sources:
                 found[service] = min(known)
         return found
 
-    @property
-    def oldest(self) -> datetime | None:
-        """The earliest creation time from which the landings of a service are known to be complete."""
-        return min(self.since.values(), default=None)
-
     def is_whole(self, age: int) -> bool:
         """Whether the sources cover a period. The period before counts if they cover a part of it."""
-        if age == 0 or self.oldest is None:
+        oldest = min(self.since.values(), default=None)
+        if age == 0 or oldest is None:
             return age == 0
-        return self.oldest < self.window.start if age == 1 else self.oldest <= self.window.starts[age]
+        return oldest < self.window.start if age == 1 else oldest <= self.window.starts[age]
 
     @cached_property
     def newest(self) -> dict[str, datetime]:
@@ -174,40 +170,32 @@ def _first(landed: Landed) -> datetime:
     return as_time(landed.manifest["filters"].get("created_after")) or datetime.min.replace(tzinfo=UTC)
 
 
-def notes_of(sources: Sources) -> list[str]:
+def notes_of(sources: Sources) -> Iterator[str]:
     """What a reader needs to know about the sources."""
-    notes, window = [], sources.window
-    missing = [state for state in ("succeeded", "failed", "waiting") if state in sources.missing[0]]
-    if missing:
+    zone = sources.window.zone
+    if missing := [state for state in ("succeeded", "failed", "waiting") if state in sources.missing[0]]:
         share = "" if missing == ["waiting"] else ", and no share that failed"
-        which = (
-            "Only" if len({landed.statuses for landed in sources.telling}) == 1 else "Of some landings only"
-        )
-        notes.append(
-            f"{which} {sources.narrowed} predictions were to land, so there is no number of "
-            f"{listed(missing)} ones here{share}."
+        is_all = len({landed.statuses for landed in sources.telling}) == 1
+        yield (
+            f"{'Only' if is_all else 'Of some landings only'} {sources.narrowed} predictions were to land, "
+            f"so there is no number of {listed(missing)} ones here{share}."
         )
     for service, oldest in sources.since.items():
-        if oldest > window.before:
+        if oldest > sources.window.before:
             whose = f" of {SUBJECTS[service].service.title}" if len(sources.services) > 1 else ""
-            moment = f"{in_zone(oldest, window.zone):%Y-%m-%d %H:%M}"
-            notes.append(
-                f"The sources hold nothing{whose} created before {moment}, so the period before may not be "
-                "whole. Give the report earlier landings, too, to compare with it."
+            yield (
+                f"The sources hold nothing{whose} created before {in_zone(oldest, zone):%Y-%m-%d %H:%M}, so "
+                "the period before may not be whole. Give the report earlier landings, too, to compare with "
+                "it."
             )
     if sources.limits:
-        notes.append(
-            f"The landings were limited by {listed(sources.limits)}, so predictions may be missing here."
-        )
+        yield f"The landings were limited by {listed(sources.limits)}, so predictions may be missing here."
     for service, committed in sources.ended.items():
-        notes.append(
+        yield (
             f"The newest landing of {SUBJECTS[service].service.title} was committed at "
-            f"{in_zone(committed, window.zone):%Y-%m-%d %H:%M}, before the end of the period. Predictions "
-            "that were created later are missing here."
+            f"{in_zone(committed, zone):%Y-%m-%d %H:%M}, before the end of the period. Predictions that were "
+            "created later are missing here."
         )
-    notes.extend(
-        f"Records may be missing from {landed.path}: {landed.manifest['inconsistency']}"
-        for landed in sources.telling
-        if landed.manifest["inconsistency"] and landed.manifest["consistent"] is not None
-    )
-    return notes
+    for landed in sources.telling:
+        if landed.manifest["inconsistency"] and landed.manifest["consistent"] is not None:
+            yield f"Records may be missing from {landed.path}: {landed.manifest['inconsistency']}"

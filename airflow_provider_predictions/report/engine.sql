@@ -1,4 +1,11 @@
--- What every report's database has: functions, and tables that are filled as parts are read.
+-- What every report's database has: settings, functions, and tables that are filled as parts are read. What is more
+-- than fits into the memory goes to files.
+
+SET autoinstall_known_extensions = false;
+SET autoload_known_extensions = false;
+SET threads = 2;
+SET memory_limit = '600MB';
+SET TimeZone = 'UTC';
 
 CREATE TABLE left_out_of (reason VARCHAR, count BIGINT, detail VARCHAR);
 CREATE TABLE part (part INTEGER, place VARCHAR, count BIGINT);
@@ -14,6 +21,10 @@ CREATE TABLE record (
     said STRUCT(field VARCHAR, errors JSON, warnings JSON)[],
     is_unread BOOLEAN, has_no_list BOOLEAN, blanks INTEGER, odd_rows INTEGER, nested INTEGER
 );
+
+CREATE VIEW miscounted AS
+SELECT place, part.count, count(record.part) AS found FROM part LEFT JOIN record USING (part)
+GROUP BY part, place, part.count HAVING found <> part.count ORDER BY part;
 
 -- A time is read as it is where records land, whatever DuckDB takes for one. Python reads the unusual ones.
 CREATE MACRO usual_time() AS '[12]\d{3}-\d\d-\d\d[T ]([01]\d|2[0-3]):[0-5]\d:[0-5]\d'
@@ -45,8 +56,19 @@ CREATE MACRO age_of(moment) AS CASE WHEN moment < getvariable('end')
     THEN list_position(list_transform(getvariable('starts'), lambda start: moment >= start), true) - 1 END;
 CREATE MACRO bucket_of(moment) AS CASE WHEN moment < getvariable('end') AND moment >= getvariable('starts')[1]
     THEN len(list_filter(getvariable('buckets'), lambda start: start <= moment)) - 1 END;
+CREATE MACRO state_of(status) AS CASE WHEN status IN ('failed', 'cancelled') THEN status
+    WHEN list_contains(getvariable('terminal'), status) THEN 'succeeded' ELSE 'waiting' END;
 CREATE MACRO end_of(age) AS
     CASE age WHEN 0 THEN getvariable('end') ELSE list_extract(getvariable('starts'), age) END;
+
+-- What the measures of report/measures.py are made of.
+CREATE MACRO sum_of(x) AS coalesce(round(sum(x), 9), 0);
+CREATE MACRO count_of(state, wanted) AS count(*) FILTER (state = wanted);
+CREATE MACRO mean_of(x) AS round(avg(x), 9);
+CREATE MACRO share_of(part, whole) AS sum(part) / nullif(sum(whole), 0);
+CREATE MACRO quantile_of(x, share) AS round(quantile_cont(x, share), 9);
+CREATE MACRO amounts_of(x) AS {n: count(x), s: sum(x::DOUBLE), q: sum(x::DOUBLE * x::DOUBLE)};
+CREATE MACRO failure(state) AS CASE state WHEN 'failed' THEN 1 WHEN 'succeeded' THEN 0 END;
 
 -- Members with members of their own, of files that hold them as JSON, in the types of report/subjects.py.
 CREATE MACRO vlmrun_usage(json) AS from_json(json,

@@ -12,9 +12,9 @@ import duckdb
 
 from airflow_provider_predictions.api.errors import ConfigurationError, DamagedLandingError
 from airflow_provider_predictions.api.limits import MAX_RECORD_BYTES
-from airflow_provider_predictions.report.source import Landed
-from airflow_provider_predictions.report.sql import quoted, statements, text
+from airflow_provider_predictions.report.sql import quoted, set_variables, statements
 from airflow_provider_predictions.report.subjects import SUBJECTS, Subject
+from airflow_provider_predictions.storage.landed import Landed
 from airflow_provider_predictions.storage.manifest import PartFacts
 
 LONGEST_RECORDS = (16 << 20, MAX_RECORD_BYTES)
@@ -44,13 +44,11 @@ class Loader:
         """
         for parts in _batches(sorted(landings, key=lambda landed: landed.manifest["service"])):
             self._load(parts)
-        query = """SELECT place, part.count, count(record.part) AS found
-            FROM part LEFT JOIN record USING (part)
-            GROUP BY part, place, part.count HAVING found <> part.count ORDER BY part LIMIT 1"""
-        if wrong := self._db.execute(query).fetchone():
-            directory, _, name = wrong[0].rpartition("/")
+        if wrong := self._db.execute("FROM miscounted").fetchone():
+            place, count, found = wrong
+            directory, _, name = place.rpartition("/")
             raise DamagedLandingError(
-                f"source: {directory} holds {wrong[2]} records in {name}, and its manifest says {wrong[1]}. "
+                f"source: {directory} holds {found} records in {name}, and its manifest says {count}. "
                 "Land it again"
             )
 
@@ -67,22 +65,23 @@ class Loader:
             ],
         )
         subject = SUBJECTS[parts[0][0].manifest["service"]]
+        # DuckDB is to read no character of a path as a pattern.
+        paths = [re.sub(r"[*?\[]", r"[\g<0>]", str(file)) for file in files]
+        set_variables(self._db, files=paths, terminal=sorted(subject.service.terminal_statuses))
         root = self.group_by[0] if self.group_by else subject.member
-        texts = {**subject.members, **dict.fromkeys(subject.nested, "JSON")}
         is_typed = files[0].suffix != ".parquet" and root not in subject.nested
-        longest = self._insert(files, first, subject, root, subject.members if is_typed else texts)
-        if is_typed and self._is_odd(files, first, subject, longest):
+        longest = self._insert(files, first, subject, root, is_typed=is_typed)
+        if is_typed and self._is_odd(first, subject, longest):
             self._db.execute(f"DELETE FROM record WHERE part >= {first}")
-            self._insert(files, first, subject, root, texts)
+            self._insert(files, first, subject, root, is_typed=False)
         shutil.rmtree(self.directory)
 
-    def _is_odd(self, files: Sequence[Path], first: int, subject: Subject, longest: int) -> bool:
+    def _is_odd(self, first: int, subject: Subject, longest: int) -> bool:
         """Whether records must be read as JSON to know their shape: typed, what is odd is NULL.
 
         :param longest: bytes of the longest record.
         """
-        lists = [name for name, kind in subject.members.items() if kind.endswith("[]")]
-        if not lists:
+        if not subject.lists:
             return False
         query = f"""SELECT bool_or(blanks > 0), bool_or(fields IS NULL AND state = 'succeeded')
             FROM record WHERE part >= {first}"""
@@ -90,8 +89,8 @@ class Loader:
         if has_blanks or not has_none:
             return bool(has_blanks)
         # Without values, NULL is what was sent. To read all as JSON would take several times as long.
-        source = _json_source(files, dict.fromkeys(lists, "JSON"), longest)
-        odd = " OR ".join(f"json_type({quoted(name)}) NOT IN ('ARRAY', 'NULL')" for name in lists)
+        source = _json_source(dict.fromkeys(subject.lists, "JSON"), longest)
+        odd = " OR ".join(f"json_type({quoted(name)}) NOT IN ('ARRAY', 'NULL')" for name in subject.lists)
         return self._db.execute(f"FROM {source} WHERE {odd} LIMIT 1").fetchone() is not None
 
     def _fetch(self, number: int, part: Part) -> Path:
@@ -101,36 +100,32 @@ class Loader:
         return landed.fetch(facts, directory, "source")
 
     def _insert(
-        self, files: Sequence[Path], first: int, subject: Subject, root: str, members: Mapping[str, str]
+        self, files: Sequence[Path], first: int, subject: Subject, root: str, *, is_typed: bool
     ) -> int:
         """Read files into the table ``record``.
 
         :param first: the number of the first one.
         :param root: the member that holds the group.
-        :param members: the type to read each as: its own, or JSON for what has members of its own.
+        :param is_typed: whether members with members of their own are read as such, and not as JSON.
         :return: bytes that no record of JSON Lines is longer than.
         """
-        service, read = subject.service.name, {root: "JSON", **members}
-        columns, lists = [], []
-        for name, kind in subject.members.items():
-            is_text = kind != members[name]
-            columns.append(f"{service}_{name}({name}) AS {name}" if is_text else quoted(name))
-            if is_text and kind.endswith("[]"):
-                lists.append(f"NOT starts_with({name}, '[')")
+        service, as_json = subject.service.name, [] if is_typed else subject.nested
+        read = {root: "JSON", **subject.members, **dict.fromkeys(as_json, "JSON")}
+        made = [f"{service}_{name}({name}) AS {name}" for name in as_json]
+        columns = [*made, *(quoted(name) for name in subject.members if name not in as_json)]
+        no_list = [f"NOT starts_with({name}, '[')" for name in as_json if name in subject.lists]
         empty = " AND ".join(f"{quoted(name)} IS NULL" for name in subject.members)
-        terminal = str(sorted(subject.service.terminal_statuses))[1:-1]
         for size in LONGEST_RECORDS:
             is_parquet = files[0].suffix == ".parquet"
-            source = _parquet_source(files, subject, read) if is_parquet else _json_source(files, read, size)
+            source = _parquet_source(subject, read) if is_parquet else _json_source(read, size)
             try:
                 self._db.execute(f"""CREATE OR REPLACE TEMP VIEW raw AS SELECT file_index + {first} AS part,
                     {", ".join(columns)}, {self._group(root, read, subject)} AS "group", {empty} AS is_unread,
-                    {" OR ".join(lists) or "NULL"} AS has_no_list FROM {source}""")
+                    {" OR ".join(no_list) or "NULL"} AS has_no_list FROM {source}""")
                 self._db.execute(statements(service))
                 self._db.execute(f"""INSERT INTO record BY NAME SELECT *, '{service}' AS service,
-                    CASE WHEN status IN ('failed', 'cancelled') THEN status
-                    WHEN status IN ({terminal}) THEN 'succeeded' ELSE 'waiting' END AS state,
-                    age_of(created) AS age, bucket_of(created) AS bucket FROM {service}_record()""")
+                    state_of(status) AS state, age_of(created) AS age, bucket_of(created) AS bucket
+                    FROM {service}_record()""")
                 return size
             except duckdb.InvalidInputException as error:
                 if "maximum_object_size" not in str(error):
@@ -169,22 +164,23 @@ def _batches(landings: Iterable[Landed]) -> Iterator[list[Part]]:
 
 def _pointer(*names: str) -> str:
     """SQL for the place of a member in JSON."""
-    return text("".join(f"/{name.replace('~', '~0').replace('/', '~1')}" for name in names))
+    pointer = "".join(f"/{name.replace('~', '~0').replace('/', '~1')}" for name in names)
+    return "'" + pointer.replace("'", "''") + "'"
 
 
-def _json_source(files: Sequence[Path], members: Mapping[str, str], longest: int) -> str:
+def _json_source(members: Mapping[str, str], longest: int) -> str:
     """Select the members of records from parts in JSON Lines.
 
     :param longest: bytes of the longest record.
     """
     columns = ", ".join(f"{quoted(name)}: '{kind}'" for name, kind in members.items())
     return (
-        f"read_json({_exactly(files)}, hive_partitioning = false, format = 'newline_delimited', "
+        "read_json(getvariable('files'), hive_partitioning = false, format = 'newline_delimited', "
         f"ignore_errors = true, maximum_object_size = {longest}, columns = {{{columns}}})"
     )
 
 
-def _parquet_source(files: Sequence[Path], subject: Subject, members: Mapping[str, str]) -> str:
+def _parquet_source(subject: Subject, members: Mapping[str, str]) -> str:
     """Select the members of records from Parquet parts. Those without a column are in ``other``."""
     columns = {column.name: column.kind for column in subject.service.columns}
     texts = [name for name, kind in columns.items() if kind == "json" and name in members]
@@ -198,9 +194,4 @@ def _parquet_source(files: Sequence[Path], subject: Subject, members: Mapping[st
         own = own or f"{quoted(name)}::{kind}"
         given = f"coalesce({own}, {other})" if name in columns else other
         found.append(f"CASE WHEN {whole} THEN {given} END AS {quoted(name)}")
-    return f"(SELECT {', '.join(found)} FROM read_parquet({_exactly(files)}, hive_partitioning = false))"
-
-
-def _exactly(files: Sequence[Path]) -> str:
-    """Quote paths for SQL so that DuckDB reads no character as a pattern."""
-    return "[" + ", ".join(text(re.sub(r"[*?\[]", r"[\g<0>]", str(file))) for file in files) + "]"
+    return f"(SELECT {', '.join(found)} FROM read_parquet(getvariable('files'), hive_partitioning = false))"

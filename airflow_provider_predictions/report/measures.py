@@ -25,8 +25,9 @@ class Measure:
     :param service: that has it; empty for all.
     :param table: that it is computed from.
     :param states: it is known only if all predictions of these states have landed.
-    :param kind: how two periods are compared: as a ``sum`` or a ``mean``; None if they are not compared.
-    :param amounts: SQL over ``table``: the count, the sum and the sum of squares of what is compared.
+    :param amounts: SQL over ``table``: the count, the sum and the sum of squares of what is compared with the
+        period before; empty if it is not compared.
+    :param card: its place among the cards of the page; 0 if it has a card only with a target.
     """
 
     name: str
@@ -37,13 +38,13 @@ class Measure:
     service: str = ""
     table: Literal["record", "field", "problem"] = "record"
     states: tuple[str, ...] = ()
-    kind: Literal["sum", "mean"] | None = None
     amounts: str = ""
+    card: int = 0
 
     @property
-    def of_nothing(self) -> float | None:
-        """Its value where there are no rows."""
-        return None if self.format in ("share", "seconds") else 0
+    def is_sum(self) -> bool:
+        """Whether it adds up, so that it is 0 of no rows. All others are unknown then."""
+        return self.format not in ("share", "seconds")
 
     def tone(self, now: float | None, before: float | None) -> str:
         """Whether a change is ``good`` or ``bad``; empty if it is neither."""
@@ -56,60 +57,46 @@ class Measure:
         return not set(self.states) & set(missing)
 
 
-def _amounts(value: str) -> str:
-    x = f"({value})::DOUBLE"
-    return f"{{n: count({x}), s: sum({x}), q: sum({x} * {x})}}"
-
-
 def _sum(name: str, words: str, value: str, **others: Any) -> Measure:
-    aggregate = f"coalesce(round(sum({value}), 9), 0)"
-    return Measure(name, words, aggregate, kind="sum", amounts=_amounts(value), **others)
+    return Measure(name, words, f"sum_of({value})", amounts=f"amounts_of({value})", **others)
 
 
-def _mean(
-    name: str, words: str, aggregate: str, form: Format, amounts: str, better: Better = "down", **others: Any
-) -> Measure:
-    return Measure(name, words, aggregate, form, better, kind="mean", amounts=amounts, **others)
+def _share(name: str, words: str, aggregate: str, better: Better = "down", **others: Any) -> Measure:
+    return Measure(name, words, aggregate, "share", better, **others)
 
 
-_COUNT = "count(*) FILTER (state = '{}')"
-_FAILED = "CASE WHEN state = 'failed' THEN 1 END"
-_SHARE = "CASE state WHEN 'failed' THEN 1 WHEN 'succeeded' THEN 0 END"
-_PAGES = "CASE WHEN element_type = 'page' THEN elements END"
-_ERRORS, _WARNINGS = "CASE WHEN kind = 'error' THEN 1 END", "CASE WHEN kind = 'warning' THEN 1 END"
-_MEAN = "round(avg(seconds), 9)"
-_MEDIAN, _P95 = (f"round(quantile_cont(seconds, {share}), 9)" for share in (0.5, 0.95))
+def _seconds(name: str, words: str, aggregate: str, **others: Any) -> Measure:
+    return Measure(name, words, aggregate, "seconds", "down", **others)
+
+
 _COST = "coalesce(round(sum(credits) * getvariable('price'), 9), 0 * getvariable('price'))"
 _OLDEST = "epoch(end_of(max(age)) - min(created) FILTER (state = 'waiting'))"
-_CONFIDENCE = "round(sum(total) / nullif(sum(known), 0), 12)"
-_CONFIDENCES = "{n: sum(known), s: sum(total), q: sum(squares)}"
-# docs.cradl.ai, "Predictions": a confidence under 0.7 is uncertain, one over 0.9 is good.
-_UNDER_70, _UNDER_90 = (f"sum(under_{limit}) / nullif(sum(known), 0)" for limit in (70, 90))
+_CONFIDENCE = "round(share_of(total, known), 12)"
+_FAILURES, _CONFIDENCES = "amounts_of(failure(state))", "{n: sum(known), s: sum(total), q: sum(squares)}"
 _ENDED, _WAITING = ("succeeded", "failed"), ("waiting",)
 _FIELD: Any = {"service": "cradl", "table": "field"}
-_PROBLEM: Any = {"service": "cradl", "table": "problem"}
+_PROBLEM: Any = {"service": "cradl", "table": "problem", "better": "down"}
 _ALL = (
-    _sum("predictions", "Predictions", "1"),
-    Measure("succeeded", "Succeeded", _COUNT.format("succeeded"), states=("succeeded",)),
-    _sum("failed", "Failed predictions", _FAILED, better="down", states=("failed",)),
-    Measure("waiting", "Still waiting", _COUNT.format("waiting"), better="down", states=_WAITING),
-    _mean("failed_share", "Failed", f"avg({_SHARE})", "share", _amounts(_SHARE), states=_ENDED),
-    _sum("credits", "Credits", "credits", format="credits", service="vlmrun"),
-    Measure("cost", "Cost", _COST, "money", service="vlmrun"),
-    _sum("pages", "Pages", _PAGES, service="vlmrun"),
-    _mean("mean_seconds", "Mean time to complete", _MEAN, "seconds", _amounts("seconds")),
-    Measure("median_seconds", "50 % finished within", _MEDIAN, "seconds", "down"),
-    Measure("p95_seconds", "95 % finished within", _P95, "seconds", "down"),
-    Measure("longest_seconds", "Longest time to complete", "max(seconds)", "seconds", "down"),
-    Measure(
-        "oldest_waiting_seconds", "Oldest waiting prediction", _OLDEST, "seconds", "down", states=_WAITING
-    ),
+    _sum("predictions", "Predictions", "1", card=1),
+    Measure("succeeded", "Succeeded", "count_of(state, 'succeeded')", states=("succeeded",)),
+    _sum("failed", "Failed predictions", "failure(state)", better="down", states=("failed",)),
+    Measure("waiting", "Still waiting", "count_of(state, 'waiting')", better="down", states=_WAITING, card=7),
+    _share("failed_share", "Failed", "avg(failure(state))", amounts=_FAILURES, states=_ENDED, card=2),
+    _sum("credits", "Credits", "credits", format="credits", service="vlmrun", card=4),
+    Measure("cost", "Cost", _COST, "money", service="vlmrun", card=3),
+    _sum("pages", "Pages", "CASE element_type WHEN 'page' THEN elements END", service="vlmrun", card=9),
+    _seconds("mean_seconds", "Mean time to complete", "mean_of(seconds)", amounts="amounts_of(seconds)"),
+    _seconds("median_seconds", "50 % finished within", "quantile_of(seconds, 0.5)"),
+    _seconds("p95_seconds", "95 % finished within", "quantile_of(seconds, 0.95)", card=5),
+    _seconds("longest_seconds", "Longest time to complete", "max(seconds)"),
+    _seconds("oldest_waiting_seconds", "Oldest waiting prediction", _OLDEST, states=_WAITING),
     Measure("fields", "Fields", "coalesce(sum(fields), 0)::BIGINT", **_FIELD),
-    _mean("mean_confidence", "Mean confidence", _CONFIDENCE, "share", _CONFIDENCES, "up", **_FIELD),
-    Measure("share_under_70", "Fields under 70 % confidence", _UNDER_70, "share", "down", **_FIELD),
-    Measure("share_under_90", "Fields under 90 % confidence", _UNDER_90, "share", "down", **_FIELD),
-    _sum("errors", "Errors", _ERRORS, better="down", **_PROBLEM),
-    _sum("warnings", "Warnings", _WARNINGS, better="down", **_PROBLEM),
+    _share("mean_confidence", "Mean confidence", _CONFIDENCE, "up", amounts=_CONFIDENCES, card=6, **_FIELD),
+    # docs.cradl.ai, "Predictions": a confidence under 0.7 is uncertain, one over 0.9 is good.
+    _share("share_under_70", "Fields under 70 % confidence", "share_of(under_70, known)", card=8, **_FIELD),
+    _share("share_under_90", "Fields under 90 % confidence", "share_of(under_90, known)", **_FIELD),
+    _sum("errors", "Errors", "(kind = 'error')::INTEGER", card=10, **_PROBLEM),
+    _sum("warnings", "Warnings", "(kind = 'warning')::INTEGER", **_PROBLEM),
 )
 MEASURES = {measure.name: measure for measure in _ALL}
 """By name, in the order of the page. Those of one table follow each other."""

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from functools import cache, partial
 from importlib.resources import files
+from operator import attrgetter
 from typing import Any
 from urllib.parse import quote
 
@@ -26,18 +27,7 @@ MAX_CELL, MAX_MESSAGE = 60, 120
 MAX_ROWS = 20
 MAX_URL = 400
 MAX_CARDS = 6
-CARDS = (
-    "predictions",
-    "failed_share",
-    "cost",
-    "credits",
-    "p95_seconds",
-    "mean_confidence",
-    "waiting",
-    "share_under_70",
-    "pages",
-    "errors",
-)
+CARDS = [one.name for one in sorted(MEASURES.values(), key=attrgetter("card")) if one.card]
 """The first six that are known have a card. A measure with a target always has one."""
 COMPARED = {"p95_seconds": "mean_seconds"}
 """Measures whose change is judged by another measure."""
@@ -66,7 +56,8 @@ def _template(name: str) -> jinja2.Template:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    environment.filters |= {"clip": clip, "place": place, "breakable": breakable}
+    environment.filters |= {one.__name__: one for one in (clip, place, breakable)}
+    environment.globals |= {one.__name__: one for one in (change, colours, counted, digits_of, shown, ticks)}
     return environment.get_template(name)
 
 
@@ -84,12 +75,6 @@ def render(content: Content, template: str = "page.html.j2") -> str:
         say=partial(say, currency=summary["currency"]),
         cell=partial(cell, content),
         link=partial(link, content.options.prediction_url),
-        colours=colours,
-        ticks=ticks,
-        shown=shown,
-        change=change,
-        counted=counted,
-        digits_of=digits_of,
         MEASURES=MEASURES,
     )
 
@@ -178,29 +163,17 @@ def _card(name: str, values: History, summary: Summary) -> dict[str, Any]:
     is_blamed = (verdict["state"], verdict["measure"]) == ("look", name)
     is_missed = any(target["state"] == "missed" for target in targets)
     return {
+        "name": name,
         "label": measure.words,
         "value": told(now, max(map(digits_of, targets), default=0)),
-        "detail": _detail(name, summary),
         "delta": f"+{told(now)}" if delta == "new" else delta,
         "was": "" if before is None else f"from {told(before)}",
         "tone": tone,
         "is_bad": is_missed or (is_blamed and (verdict["group"] is None or tone == "bad")),
         "targets": targets,
         "history": values["history"] if len(known) > 1 and min(known) >= 0 else (),
-        "spoken": ", ".join(map(told, values["history"])),
         "line": bounds[0] if bounds else None,
     }
-
-
-def _detail(name: str, summary: Summary) -> str:
-    """How a number is composed."""
-    now = {key: values["now"] for key, values in summary["measures"].items()}
-    failed, succeeded, oldest = map(now.get, ("failed", "succeeded", "oldest_waiting_seconds"))
-    if name == "failed_share" and failed is not None and succeeded is not None:
-        return f"{say('failed', failed)} of {say('failed', failed + succeeded)}"
-    if name == "cost":
-        return f"{say('credits', now['credits'])} credits"
-    return f"the oldest for {say('age_seconds', oldest)}" if name == "waiting" and oldest is not None else ""
 
 
 def failing(content: Content) -> list[dict[str, Any]]:

@@ -1,12 +1,13 @@
-"""The files of SQL, and what is written into SQL."""
+"""The files of SQL, and what is handed to SQL."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from datetime import datetime
 from importlib.resources import files
-from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
 
 
 def statements(name: str) -> str:
@@ -25,11 +26,7 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def text(path: Path | str) -> str:
-    """Quote a text for SQL."""
-    return "'" + str(path).replace("'", "''") + "'"
-
-
-def moments(times: Iterable[datetime]) -> str:
-    """Write moments as a list of SQL."""
-    return "[" + ", ".join(f"TIMESTAMPTZ '{time.isoformat()}'" for time in times) + "]"
+def set_variables(db: DuckDBPyConnection, **values: Any) -> None:
+    """Give values to the variables that the files of SQL read."""
+    for name, value in values.items():
+        db.execute(f"SET VARIABLE {quoted(name)} = $1", [value])

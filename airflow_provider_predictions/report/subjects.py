@@ -27,9 +27,14 @@ class Subject:
     members: Mapping[str, str]
 
     @property
-    def nested(self) -> set[str]:
+    def nested(self) -> list[str]:
         """The members that have members of their own."""
-        return {name for name, kind in self.members.items() if "(" in kind}
+        return [name for name, kind in self.members.items() if "(" in kind]
+
+    @property
+    def lists(self) -> list[str]:
+        """The members that are lists."""
+        return [name for name, kind in self.members.items() if kind.endswith("[]")]
 
     @property
     def states(self) -> dict[str, frozenset[str]]:

@@ -8,20 +8,27 @@
 -- the period (1) and of the one before (0). A change of two standard deviations is hardly one of chance; a
 -- mean of fewer than five says nothing.
 CREATE TABLE compared AS
-WITH amount AS ($amounts), pair AS (
-    SELECT measure, kind, "group", grouping("group") = 1 AS is_total,
+WITH amount AS (
+    SELECT unnest([$record_amounts], recursive := true), "group", age FROM record WHERE age <= 1 GROUP BY "group", age
+    UNION ALL
+    SELECT unnest([$field_amounts], recursive := true), "group", age FROM field WHERE age <= 1 GROUP BY "group", age
+    UNION ALL
+    SELECT unnest([$problem_amounts], recursive := true), "group", age FROM problem
+    WHERE age <= 1 GROUP BY "group", age
+), pair AS (
+    SELECT measure, is_sum, "group", grouping("group") = 1 AS is_total,
         coalesce(sum(n) FILTER (age = 0), 0) AS n1, coalesce(sum(n) FILTER (age = 1), 0) AS n0,
         coalesce(sum(s) FILTER (age = 0), 0) AS s1, coalesce(sum(s) FILTER (age = 1), 0) AS s0,
         coalesce(sum(q) FILTER (age = 0), 0) AS q1, coalesce(sum(q) FILTER (age = 1), 0) AS q0
-    FROM amount GROUP BY GROUPING SETS ((measure, kind, "group"), (measure, kind))
+    FROM amount GROUP BY GROUPING SETS ((measure, is_sum, "group"), (measure, is_sum))
 ), scored AS (
     SELECT measure, "group", is_total, s1 AS now, s0 AS before,
         (s1 - s0) / nullif(sqrt(q1 + q0), 0) AS score
-    FROM pair WHERE kind = 'sum'
+    FROM pair WHERE is_sum
     UNION ALL
     SELECT measure, "group", is_total, s1 / n1, s0 / n0, (s1 / n1 - s0 / n0) / nullif(sqrt(
         greatest(0, (q1 + q0) / (n1 + n0) - ((s1 + s0) / (n1 + n0)) ** 2) * (1 / n1 + 1 / n0)), 0)
-    FROM pair WHERE kind = 'mean' AND n1 >= 5 AND n0 >= 5
+    FROM pair WHERE NOT is_sum AND n1 >= 5 AND n0 >= 5
 )
 SELECT measure, "group", is_total, round(now, 9) AS now, round(before, 9) AS before, round(score, 6) AS score
 FROM scored WHERE isfinite(now) AND isfinite(before) AND (SELECT count(*) FROM record WHERE age = 1) > 0;
@@ -59,8 +66,8 @@ COMMENT ON VIEW processed IS '{"title": "What was processed", "services": ["vlmr
     "meaning": "Pages, images and other elements, by the type that VLM Run gives them."}';
 
 CREATE VIEW time_to_complete AS
-SELECT "group", count(*) AS predictions, round(quantile_cont(seconds, 0.5), 9) AS median_seconds,
-    round(quantile_cont(seconds, 0.95), 9) AS p95_seconds, max(seconds) AS longest_seconds
+SELECT "group", count(*) AS predictions, quantile_of(seconds, 0.5) AS median_seconds,
+    quantile_of(seconds, 0.95) AS p95_seconds, max(seconds) AS longest_seconds
 FROM record WHERE age = 0 AND seconds IS NOT NULL
 GROUP BY "group" ORDER BY p95_seconds DESC, "group";
 COMMENT ON VIEW time_to_complete IS '{"title": "Time to complete",

@@ -35,15 +35,8 @@ def judged(name: str, bounds: Mapping[str, float], numbers: Numbers, sources: So
     elif (value := numbers[group or None][measure]["now"]) is None:
         why = "this period has nothing to compute it from"
     met = value is not None and (low is None or value >= low) and (high is None or value <= high)
-    return {
-        "measure": measure,
-        "group": group or None,
-        "min": low,
-        "max": high,
-        "now": value,
-        "state": "unknown" if value is None else "met" if met else "missed",
-        "why": why,
-    }
+    state: Any = "unknown" if value is None else "met" if met else "missed"
+    return Target(measure=measure, group=group or None, min=low, max=high, now=value, state=state, why=why)
 
 
 def verdict(
@@ -66,12 +59,7 @@ def verdict(
     missed = [target for target in targets if target["state"] == "missed"]
     if not (missed or worse):
         text = _calm(targets, numbers[None], overall, ended)
-        return {
-            "state": "normal" if text == NORMAL else "unknown",
-            "text": text,
-            "measure": None,
-            "group": None,
-        }
+        return Verdict(state="normal" if text == NORMAL else "unknown", text=text, measure=None, group=None)
     found: Target | Change = (missed or worse)[0]
     behind = [one for one in worse if one["measure"] == found["measure"] and one not in overall]
     if found["group"] is None and behind:
@@ -88,7 +76,7 @@ def verdict(
     is_nameless = not group and "before" in found and found not in overall
     name = "those without a name" if is_nameless else clean(group)[:LONGEST] if group else ""
     text = f"Look at {name}: {words}" if name else f"Look at {words}:"
-    return {"state": "look", "text": f"{text} {came}.", "measure": measure.name, "group": clean(group)}
+    return Verdict(state="look", text=f"{text} {came}.", measure=measure.name, group=clean(group))
 
 
 def _calm(
@@ -119,7 +107,7 @@ def count_missed(targets: Sequence[Target]) -> str:
 def _is_alarming(one: Change) -> bool:
     measure, now, before = MEASURES[one["measure"]], one["now"], one["before"]
     is_seen = change(measure.format, now, before) != "unchanged"
-    if measure.kind != "mean" or not is_seen or measure.tone(now, before) != "bad":
+    if measure.is_sum or not is_seen or measure.tone(now, before) != "bad":
         return False
     if measure.better == "up":
         now, before = 1 - now, 1 - before

@@ -70,6 +70,11 @@ class Window:
         return self.starts[1]
 
     @property
+    def span(self) -> tuple[datetime, datetime]:
+        """From the start of the oldest period until the end of this one."""
+        return self.starts[-1], self.end
+
+    @property
     def title(self) -> str:
         return in_words(self.start, self.end, self.zone)
 

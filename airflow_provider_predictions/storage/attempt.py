@@ -19,6 +19,8 @@ from airflow_provider_predictions.api.models import as_time
 from airflow_provider_predictions.storage.objects import is_local, names, remove_files
 from airflow_provider_predictions.storage.partitions import FOLDER
 
+DIRECTORY = "[0-9]{8,}/[0-9a-f]{8}-[0-9a-f]{8}"
+"""The directory of an attempt under an incremental path."""
 _ATTEMPT = r"(?P<run>[0-9a-f]{8})-(?P<nonce>[0-9a-f]{8})"
 _FOLDER = re.compile(FOLDER)
 DAY = "day-"

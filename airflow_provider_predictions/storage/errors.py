@@ -13,6 +13,7 @@ from airflow.providers.common.compat.sdk import ObjectStoragePath
 from airflow_provider_predictions.api.errors import (
     ConfigurationError,
     ConflictError,
+    DamagedLandingError,
     PredictionsError,
     StorageError,
 )
@@ -70,7 +71,7 @@ def named(argument: str) -> Iterator[None]:
     """Let errors name another argument than ``path``, if another one names the landing."""
     try:
         yield
-    except (ConfigurationError, ConflictError, StorageError) as error:
+    except (ConfigurationError, ConflictError, DamagedLandingError, StorageError) as error:
         raise type(error)(re.sub("^path:", f"{argument}:", str(error))) from None
 
 

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import cast
+from typing import Literal, cast
 
 import msgspec
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 from airflow_provider_predictions.api.errors import ConfigurationError, DamagedLandingError, StorageError
+from airflow_provider_predictions.api.models import as_time
 from airflow_provider_predictions.storage.formats.base import RECORDS
 from airflow_provider_predictions.storage.local import sha256_of
 from airflow_provider_predictions.storage.log import Log
 from airflow_provider_predictions.storage.manifest import Manifest, PartFacts, name_of, parts_of, shape_of
 from airflow_provider_predictions.storage.objects import get_file, is_local
+
+Span = tuple[datetime, datetime]
+"""A start, and the first moment after the end."""
 
 
 def as_manifest(content: object, where: object, argument: str) -> Manifest:
@@ -49,6 +55,36 @@ class Landed:
     path: ObjectStoragePath
     manifest: Manifest
     root: ObjectStoragePath
+
+    @property
+    def key(self) -> tuple[str, int]:
+        """Identifies the landing. Its path alone does not: commits without records have no directory."""
+        where = os.path.realpath(self.path.path) if is_local(self.path) else str(self.path)
+        return where, self.manifest["generation"]
+
+    @property
+    def committed(self) -> datetime | None:
+        """When it was committed; None if the manifest does not say."""
+        return as_time(self.manifest.get("committed_at"))
+
+    @property
+    def order(self) -> tuple[datetime, int, list[str]]:
+        """Sorts landings by commit, and those of one moment by content, so that names do not matter."""
+        sums = [part["sha256"] for part in self.manifest.get("parts", ())]
+        return self.committed or datetime.min.replace(tzinfo=UTC), self.manifest["generation"], sums
+
+    @property
+    def statuses(self) -> frozenset[str] | None:
+        """The filter on statuses; None for all."""
+        given = self.manifest["filters"]["statuses"]
+        return None if given is None else frozenset(given)
+
+    def outside(self, span: Span) -> Literal["older", "newer"] | None:
+        """Whether all records were created before a span of time or after it."""
+        oldest, newest = as_time(self.manifest["created_min"]), as_time(self.manifest["created_max"])
+        if newest and newest < span[0]:
+            return "older"
+        return "newer" if oldest and oldest >= span[1] else None
 
     def check_shape(self, argument: str) -> None:
         """Refuse rows that are no records.

@@ -22,12 +22,13 @@ from airflow_provider_predictions.api.service import Service
 from airflow_provider_predictions.api.vlmrun import VlmRun
 from airflow_provider_predictions.operators.arguments import Source
 from airflow_provider_predictions.report.build import build
-from airflow_provider_predictions.report.source import Landed, landings
+from airflow_provider_predictions.report.source import landings
 from airflow_provider_predictions.report.summary import Options, Summary
 from airflow_provider_predictions.report.window import Window
 from airflow_provider_predictions.storage.attempt import TaskRun
 from airflow_provider_predictions.storage.commit import LandingPath
 from airflow_provider_predictions.storage.formats.factory import make_format
+from airflow_provider_predictions.storage.landed import Landed
 from airflow_provider_predictions.storage.landing import Landing
 from airflow_provider_predictions.storage.manifest import Manifest
 from airflow_provider_predictions.storage.objects import prepare

@@ -120,7 +120,8 @@ def found_in(root: ObjectStoragePath, window: Window) -> tuple[list[int], list[s
     """The generations of which the parts are read, and what was asked of the storage to find them."""
     STORE.reads.clear()
     found = landings_of(str(root), window)
-    return [one.manifest["generation"] for one in found if not one.outside(window)], [*STORE.reads.elements()]
+    inside = [one.manifest["generation"] for one in found if not one.outside(window.span)]
+    return inside, [*STORE.reads.elements()]
 
 
 def test_landings_are_found_in_three_reads_with_ten_thousand_behind_them(

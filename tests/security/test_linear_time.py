@@ -37,8 +37,8 @@ from airflow_provider_predictions.api.vlmrun import VlmRunPrediction
 from airflow_provider_predictions.api.waiting.decide import Wait
 from airflow_provider_predictions.operators import arguments, xcom
 from airflow_provider_predictions.operators.outlets import identity
-from airflow_provider_predictions.report import source, words
-from airflow_provider_predictions.storage import attempt, errors, manifest, objects
+from airflow_provider_predictions.report import words
+from airflow_provider_predictions.storage import attempt, errors, landings, manifest, objects
 from airflow_provider_predictions.storage.checkpoint import Progress
 from airflow_provider_predictions.storage.formats import parquet
 from airflow_provider_predictions.storage.log import Entry
@@ -219,8 +219,8 @@ WORK: dict[str, Callable[[str], object]] = {
     "a tagged object": attempt._TAGGED.fullmatch,
     "a pattern in a path": objects._MAGIC.search,
     "a finer time": lambda text: parquet._FINER.search(as_bytes(text)),
-    "an entry below a source": source._ENTRY.fullmatch,
-    "a manifest below a source": source._MANIFEST.fullmatch,
+    "an entry below a source": landings._ENTRY.fullmatch,
+    "a manifest below a source": landings._MANIFEST.fullmatch,
     "what a source consists of": arguments._checked_source,
     "a text of the report": words.clean,
     "a state": stored(State),
