@@ -333,6 +333,7 @@ def test_a_status_that_is_not_documented_is_waited_for_and_named(
     assert (manifest["count"], manifest["incremental"]["unfinished"]) == (2, 1)
     said = logged(capsys, caplog)
     assert f"does not document '{status}'. Predictions with such a status count as unfinished" in said
+    caplog.clear()
     record_store.rows[1].outcome = "failed"
     runs(**{"statuses": [DONE[service_name], status]} if asks else {})
     assert "does not document" not in logged(capsys, caplog)
