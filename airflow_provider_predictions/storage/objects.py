@@ -91,7 +91,8 @@ def get_file(target: ObjectStoragePath, file: Path, size: int) -> None:
     :raises FileNotFoundError: if there is none.
     """
     with explained("read", target, FileNotFoundError):
-        _ask(target.fs, "get_file", target.path, str(file), size=size)
+        pieces = _in_pieces(target.fs, "get_file")
+        _ask(target.fs, "get_file", target.path, str(file), size=size, **pieces)
 
 
 def put(target: ObjectStoragePath, content: bytes, *, via: Path | None = None) -> None:
@@ -115,7 +116,7 @@ def put_file(file: Path, target: ObjectStoragePath, *, longest: float = STORAGE_
     size = file.stat().st_size
     with explained("written", target):
         if not is_local(target):
-            pieces = _in_pieces(target.fs)
+            pieces = _in_pieces(target.fs, "put_file")
             _ask(target.fs, "put_file", str(file), target.path, size=size, longest=longest, **pieces)
             return
         with replacing(Path(target.path)) as new:
@@ -123,9 +124,12 @@ def put_file(file: Path, target: ObjectStoragePath, *, longest: float = STORAGE_
             shutil.copyfile(file, new)
 
 
-def _in_pieces(fs: Any) -> dict[str, int]:
-    """Arguments that send a file piece by piece. Without them, s3fs holds up to 100 MB in memory, twice."""
-    known = signature(getattr(fs, "_put_file", fs.put_file)).parameters
+def _in_pieces(fs: Any, call: str) -> dict[str, int]:
+    """Arguments that copy a file piece by piece. Without them, s3fs holds hundreds of megabytes in memory.
+
+    :param call: ``put_file`` or ``get_file``.
+    """
+    known = signature(getattr(fs, f"_{call}", getattr(fs, call))).parameters
     pieces = {"chunksize": PIECE_BYTES, "max_concurrency": 1}
     return {name: value for name, value in pieces.items() if name in known}
 
