@@ -173,6 +173,7 @@ class Cradl(Service[CradlFilters]):
     title = "Cradl"
     credential_fields = "client id (login) and client secret (password)"
     terminal_statuses = frozenset({"succeeded", "failed", "cancelled"})
+    failed_statuses = frozenset({"failed"})
     waiting_statuses = frozenset({"pending"})
     messages = (("error",), ("errors",))
     filters = CradlFilters

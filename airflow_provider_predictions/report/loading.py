@@ -103,7 +103,11 @@ class Loader:
             if is_text and kind.endswith("[]"):
                 lists.append(f"NOT starts_with({name}, '[')")
         empty = " AND ".join(f"{quoted(name)} IS NULL" for name in subject.members)
-        terminal = str(sorted(subject.service.terminal_statuses))[1:-1]
+        states = " ".join(
+            f"WHEN status IN ({', '.join(map(text, sorted(statuses)))}) THEN '{state}'"
+            for state, statuses in subject.states.items()
+            if statuses and state != "waiting"
+        )
         for size in LONGEST_RECORDS:
             is_parquet = files[0].suffix == ".parquet"
             source = _parquet_source(files, subject, read) if is_parquet else _json_source(files, read, size)
@@ -113,8 +117,7 @@ class Loader:
                     {" OR ".join(lists) or "NULL"} AS has_no_list FROM {source}""")
                 self._db.execute(statements(service))
                 self._db.execute(f"""INSERT INTO record BY NAME SELECT *, '{service}' AS service,
-                    CASE WHEN status IN ('failed', 'cancelled') THEN status
-                    WHEN status IN ({terminal}) THEN 'succeeded' ELSE 'waiting' END AS state,
+                    CASE {states} ELSE 'waiting' END AS state,
                     age_of(created) AS age, bucket_of(created) AS bucket FROM {service}_record()""")
                 return
             except duckdb.InvalidInputException as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Any
 
 from airflow.providers.common.compat.sdk import conf
@@ -10,6 +11,7 @@ from pydantic import Field
 from airflow_provider_predictions.api.errors import ConfigurationError
 from airflow_provider_predictions.api.filters import Ids, Seconds, Words
 from airflow_provider_predictions.api.limits import MAX_FAILURES, MAX_MISSING_SECONDS
+from airflow_provider_predictions.api.service import Service
 from airflow_provider_predictions.api.waiting.decide import MinPredictions, MissingTimeout
 from airflow_provider_predictions.api.wording import listed
 from airflow_provider_predictions.tasks.arguments import Argument, Templated, declare
@@ -32,7 +34,6 @@ WAITING = declare(
         "str | Collection[str | Ref] | Ref",
         Words,
         "statuses that fail the task; an empty list fails it for none",
-        default=("failed", "cancelled"),
         example='["failed"]',
     ),
     Templated(
@@ -85,6 +86,12 @@ WAITING = declare(
         shown_default="False",
     ),
 )
+
+
+def fail_on(service: type[Service[Any]]) -> Argument:
+    """``fail_on`` of the sensors of a service."""
+    (declared,) = (argument for argument in WAITING if argument.name == "fail_on")
+    return replace(declared, default=service.default_fail_on())
 
 
 def check_wait(known: Any, *, fails_by_default: bool, waits_for_ids: bool) -> None:

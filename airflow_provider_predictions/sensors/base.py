@@ -39,7 +39,7 @@ from airflow_provider_predictions.api.waiting.decide import (
 from airflow_provider_predictions.api.waiting.list_pass import QueryHistory
 from airflow_provider_predictions.api.waiting.pace import FailureCounter, Pace
 from airflow_provider_predictions.api.waiting.status_query import StatusQuery
-from airflow_provider_predictions.sensors.arguments import WAITING, check_wait
+from airflow_provider_predictions.sensors.arguments import WAITING, check_wait, fail_on
 from airflow_provider_predictions.tasks.base import PredictionsTask
 from airflow_provider_predictions.triggers.base import PredictionsTrigger
 
@@ -79,6 +79,13 @@ class PredictionsSensor(PredictionsTask, BaseSensorOperator):
     """Of the last poll."""
     _words: ObservedWords | None = None
     _doubts = ""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Let the sensor of a service fail for the statuses that the service declares."""
+        if "trigger_class" in vars(cls):
+            service = cls.trigger_class.hook_class.service_class
+            cls.arguments = (fail_on(service), *vars(cls).get("arguments", ()))
+        super().__init_subclass__(**kwargs)
 
     @classmethod
     @override

@@ -31,7 +31,7 @@ class Wait(BaseModel):
 
     :ivar filters: filter -> value, for the predictions of the list.
     :ivar prediction_ids: only these predictions, whatever the filters; None for all that match the filters.
-    :ivar fail_on: statuses that fail the wait.
+    :ivar fail_on: statuses that fail the wait; None for those of ``Service.default_fail_on``.
     :ivar waiting_statuses: statuses to wait for; None for all except the service's terminal ones.
     :ivar min_predictions: how many predictions must match the filters before the wait can end.
     :ivar missing_timeout: seconds after which an id that the service does not know, or no longer knows, fails
@@ -42,7 +42,7 @@ class Wait(BaseModel):
 
     filters: dict[str, Any] = {}
     prediction_ids: Ids | None = None
-    fail_on: Words = ("cancelled", "failed")
+    fail_on: Words | None = None
     waiting_statuses: Words | None = None
     min_predictions: MinPredictions = 0
     missing_timeout: MissingTimeout = MAX_MISSING_SECONDS
@@ -59,6 +59,10 @@ class Wait(BaseModel):
         return frozenset(
             word for words in (*given, self.fail_on, self.waiting_statuses) for word in words or ()
         )
+
+    def failing(self, service: Service[Any] | type[Service[Any]]) -> tuple[str, ...]:
+        """The statuses that fail the wait."""
+        return service.default_fail_on() if self.fail_on is None else self.fail_on
 
     def list_filters(self, service: Service[Any] | type[Service[Any]]) -> Filters | None:
         """Check the filters. None for a wait by ids.
@@ -89,9 +93,9 @@ class ObservedWords:
 
     def doubts(self, service: type[Service[Any]]) -> str:
         """Describe the words that no poll has seen and the service does not document; may be empty."""
-        wait, by_default = self.wait, Wait.model_fields["fail_on"].default
+        wait, by_default = self.wait, service.default_fail_on()
         statuses = {
-            "fail_on": [word for word in wait.fail_on if word not in by_default],
+            "fail_on": [word for word in wait.failing(service) if word not in by_default],
             "waiting_statuses": wait.waiting_statuses,
         }
         return unmatched_filters(
@@ -118,6 +122,7 @@ class Tally:
         """Rows of the list that are not records, so their statuses are not known."""
         self.doubt = ""
         """Why the poll may have missed a row of the list; empty if nothing says so."""
+        self.failing = wait.failing(service)
         self._filters = wait.list_filters(service)
 
     def add(self, page: Page) -> None:
@@ -130,7 +135,7 @@ class Tally:
         self.observed.add(page.observed if self._filters else Observed.of(chosen), self.wait.words)
         for prediction in chosen:
             self.statuses[prediction.status] += 1
-            if prediction.status in self.wait.fail_on and sum(map(len, self.failed.values())) < MAX_NAMED:
+            if prediction.status in self.failing and sum(map(len, self.failed.values())) < MAX_NAMED:
                 message = self.service.message(prediction)
                 what = f"{prediction.status}{message and f': {message}'}"
                 self.failed.setdefault(what, []).append(prediction.id)
@@ -210,7 +215,7 @@ def decide(tally: Tally, age: float, missing_since: Mapping[str, float] | None =
 def _failure(tally: Tally, age: float, missing_since: Mapping[str, float]) -> tuple[State, str] | None:
     """Why the wait has failed, if it has."""
     wait, title = tally.wait, tally.service.title
-    if failed := sum(tally.statuses[status] for status in {*wait.fail_on}):
+    if failed := sum(tally.statuses[status] for status in {*tally.failing}):
         names = "; ".join(
             f"{', '.join(map(storable, ids))} {'is' if len(ids) == 1 else 'are'} {what}"
             for what, ids in tally.failed.items()
