@@ -6,7 +6,7 @@ import asyncio
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
-from dataclasses import fields
+from dataclasses import fields, replace
 from itertools import islice
 from typing import Any, ClassVar, Generic, TypeVar, cast
 
@@ -16,7 +16,7 @@ from pydantic import BaseModel, ValidationError
 from airflow_provider_predictions.api.coercion import short_conn_id
 from airflow_provider_predictions.api.errors import ConfigurationError, PredictionsError
 from airflow_provider_predictions.api.filters import Filters, checked, checked_conn_id
-from airflow_provider_predictions.api.http.auth import Auth
+from airflow_provider_predictions.api.http.auth import Auth, ClientCredentialsAuth
 from airflow_provider_predictions.api.http.client import AsyncClient, Client
 from airflow_provider_predictions.api.json_slices import members, value_or_text
 from airflow_provider_predictions.api.limits import MAX_ATTEMPTS, MAX_COUNTED
@@ -25,6 +25,7 @@ from airflow_provider_predictions.api.page import Page
 from airflow_provider_predictions.api.service import Service
 from airflow_provider_predictions.hooks import legacy_form
 from airflow_provider_predictions.hooks.connection_settings import Settings, base_url, extras
+from airflow_provider_predictions.hooks.token_mask import TokenMask
 
 R = TypeVar("R", bound=BaseModel)
 
@@ -86,9 +87,12 @@ class PredictionsHook(BaseHook, Generic[R]):
         """
         try:
             settings = cls.settings(conn)
+            auth = cls.auth(conn, settings)
+            if isinstance(auth, ClientCredentialsAuth) and auth.on_token is None:
+                auth = replace(auth, on_token=TokenMask())
             return cls.service_class(
                 base_url=base_url(conn, cls.default_base_url),
-                auth=cls.auth(conn, settings),
+                auth=auth,
                 **settings.model_dump(include={field.name for field in fields(cls.service_class)}),
             )
         except ConfigurationError as error:
