@@ -12,12 +12,10 @@ from airflow_provider_predictions.api.service import Service
 from airflow_provider_predictions.api.wording import counted, listed, quoted
 
 
-def expected_words(filters: Filters) -> frozenset[str]:
+def expected_words(service: Service[Any], filters: Filters) -> frozenset[str]:
     """The words of the filters, which ``Observed.add`` always counts."""
-    groups = getattr(filters, "domains", None)
-    return frozenset(
-        word[:MAX_OBSERVED_LENGTH] for words in (filters.statuses, groups) for word in words or ()
-    )
+    found = (getattr(filters, name) for name in service.word_filters())
+    return frozenset(word[:MAX_OBSERVED_LENGTH] for words in found for word in words or ())
 
 
 def unmatched_filters(

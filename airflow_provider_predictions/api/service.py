@@ -92,6 +92,11 @@ class Service(ABC, Generic[F]):
         """The statuses that fail a wait unless it names others."""
         return (*sorted(cls.failed_statuses), *sorted(cls.cancelled_statuses))
 
+    @classmethod
+    def word_filters(cls) -> tuple[str, ...]:
+        """The filters by words of records, which ``Observed`` counts."""
+        return ("statuses", cls.group_filter) if cls.group_filter else ("statuses",)
+
     @abstractmethod
     def paginator(self, filters: F) -> Paginator:
         """Start a pass over the list."""

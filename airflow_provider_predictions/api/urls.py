@@ -128,5 +128,5 @@ def checked_host(value: str) -> str:
     if address := _address(host.strip("[]")):
         return str(address)
     if not all(map(_LABEL.fullmatch, host.split("."))):
-        raise ValueError("must be names of hosts without scheme, port and path, such as files.api.cradl.ai")
+        raise ValueError("must be names of hosts without scheme, port and path, such as files.example.com")
     return host

@@ -148,7 +148,7 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
                 records_per_part=self.records_per_part,
                 partition_by=self.partition_by,
                 arguments=self._arguments(client.service, filters, target, form),
-                asked=expected_words(filters),
+                asked=expected_words(client.service, filters),
                 restore=partial(self._restore, paginator, cursor),
                 abandon=target.abandon,
             ) as landing,

@@ -124,7 +124,7 @@ class PredictionsSensor(PredictionsTask, BaseSensorOperator):
                     raise
             else:
                 words.add(tally)
-                self._doubts = words.doubts(self.hook_class.service_class)
+                self._doubts = words.doubts()
                 age = (datetime.now(UTC) - started).total_seconds()
                 decision = decide(tally, age, self._missing.since(tally, age))
                 failures.record_success(decision)
@@ -199,11 +199,12 @@ class PredictionsSensor(PredictionsTask, BaseSensorOperator):
     @contextmanager
     def _progress(self, context: Context, wait: Wait) -> Iterator[tuple[FailureCounter, ObservedWords]]:
         """What earlier polls showed. From Airflow 3.3 on, a rescheduled task stores it between pokes."""
-        failures, words = self._failures, self._words or ObservedWords(wait)
+        failures, service = self._failures, self.hook_class.service_class
+        words = self._words or ObservedWords(wait, service)
         store = context.get("task_state_store") if self.reschedule else None
         if store and (stored := store.get(POLLS)):
             failures.failures, observed = json.loads(str(stored))
-            words = ObservedWords(wait, observed)
+            words = ObservedWords(wait, service, observed)
         self._words = words
         try:
             yield failures, words

@@ -45,7 +45,10 @@ def test_a_row_that_comes_again_and_one_that_is_no_record_are_not_looked_at() ->
 
 
 def test_what_is_remembered_is_bounded_and_holds_each_word_that_was_asked_for() -> None:
-    observed, asked = Observed(), expected_words(VLMRUN.filters(statuses=["s9999"], domains=["d9998"]))
+    observed, asked = (
+        Observed(),
+        expected_words(VLMRUN, VLMRUN.filters(statuses=["s9999"], domains=["d9998"])),
+    )
     for number in range(10_000):
         observed.add(Observed.of([row(number, f"s{number}", f"d{number}")]), asked)
 

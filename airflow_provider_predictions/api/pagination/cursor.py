@@ -24,7 +24,6 @@ from airflow_provider_predictions.api.record_batch import RecordBatch
 
 log = logging.getLogger(__name__)
 
-_UNKNOWN = Proof(None, "Cradl's page tokens cannot show a missed row")
 CursorPage = tuple[RecordBatch, str | None]
 """The rows of a page, and the token of the next page; None at the end."""
 
@@ -118,7 +117,7 @@ class CursorPaginator(Paginator):
     @override
     def proof(self) -> Proof:
         # A token may be anything, so a row missed between two pages leaves no trace.
-        return _UNKNOWN
+        return Proof(None, f"{self.endpoint.title}'s page tokens cannot show a missed row")
 
     @property
     @override

@@ -19,7 +19,6 @@ from airflow_provider_predictions.api.state import Versioned
 _BLIND = Proof(None, "the list came with one row a page, so a removed row may have hidden another")
 _SHIFTED = Proof(False, "rows moved while the list was read, and its order cannot show a missed row")
 _RESORTED = Proof(False, "rows with one creation time came in another order, so one may be missing")
-_PART = Proof(None, "only rows near the time window were read, and VLM Run does not promise their order")
 
 
 class Overlap(Versioned):
@@ -130,7 +129,11 @@ class OffsetPaginator(Paginator):
             return _RESORTED
         if at.overlap.shifted and not at.seen.ordered:
             return _SHIFTED
-        return _PART if at.start.index or self._is_past_window else Proof(True)
+        if at.start.index or self._is_past_window:
+            title = self.endpoint.title
+            reason = f"only rows near the time window were read, and {title} does not promise their order"
+            return Proof(None, reason)
+        return Proof(True)
 
     @property
     @override

@@ -52,10 +52,9 @@ class Wait(BaseModel):
         """The wait as JSON, which is equal for equal waits."""
         return self.model_dump_json()
 
-    @cached_property
-    def words(self) -> frozenset[str]:
-        """The statuses and domains that the user gave."""
-        given = (self.filters.get(name) for name in ("statuses", "domains"))
+    def words(self, service: Service[Any] | type[Service[Any]]) -> frozenset[str]:
+        """The statuses and groups that the user gave."""
+        given = (self.filters.get(name) for name in service.word_filters())
         return frozenset(
             word for words in (*given, self.fail_on, self.waiting_statuses) for word in words or ()
         )
@@ -78,22 +77,25 @@ class ObservedWords:
     :param words: those that polls of another process have seen.
     """
 
-    def __init__(self, wait: Wait, words: Iterable[str] = ()) -> None:
+    def __init__(self, wait: Wait, service: type[Service[Any]], words: Iterable[str] = ()) -> None:
         self.wait = wait
+        self.service = service
+        self._given = wait.words(service)
         self.observed = Observed(statuses=dict.fromkeys(words, 0), groups=dict.fromkeys(words, 0))
 
     @property
     def words(self) -> list[str]:
         """The words to hand to another process."""
-        return sorted(self.wait.words & (self.observed.statuses.keys() | self.observed.groups.keys()))
+        return sorted(self._given & (self.observed.statuses.keys() | self.observed.groups.keys()))
 
     def add(self, tally: Tally) -> None:
-        self.observed.add(tally.observed, self.wait.words)
+        self.observed.add(tally.observed, self._given)
         self.observed.looked_at = tally.observed.looked_at
 
-    def doubts(self, service: type[Service[Any]]) -> str:
+    def doubts(self) -> str:
         """Describe the words that no poll has seen and the service does not document; may be empty."""
-        wait, by_default = self.wait, service.default_fail_on()
+        wait, service = self.wait, self.service
+        by_default = service.default_fail_on()
         statuses = {
             "fail_on": [word for word in wait.failing(service) if word not in by_default],
             "waiting_statuses": wait.waiting_statuses,
@@ -123,6 +125,7 @@ class Tally:
         self.doubt = ""
         """Why the poll may have missed a row of the list; empty if nothing says so."""
         self.failing = wait.failing(service)
+        self._words = wait.words(service)
         self._filters = wait.list_filters(service)
 
     def add(self, page: Page) -> None:
@@ -132,7 +135,7 @@ class Tally:
         if self._filters:
             self.unreadable += len(page.rejected)
         chosen = self._chosen(page)
-        self.observed.add(page.observed if self._filters else Observed.of(chosen), self.wait.words)
+        self.observed.add(page.observed if self._filters else Observed.of(chosen), self._words)
         for prediction in chosen:
             self.statuses[prediction.status] += 1
             if prediction.status in self.failing and sum(map(len, self.failed.values())) < MAX_NAMED:

@@ -1,4 +1,4 @@
-"""A service alone says which of its statuses are failures: no other module knows the word."""
+"""A third service has its own words: for failures, for its groups and for itself."""
 
 from __future__ import annotations
 
@@ -11,8 +11,14 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_predictions.api.filters import Filters, Words
 from airflow_provider_predictions.api.http.auth import BearerAuth
+from airflow_provider_predictions.api.limits import MAX_OBSERVED
+from airflow_provider_predictions.api.models import ListEndpoint, Prediction
+from airflow_provider_predictions.api.observed import expected_words
 from airflow_provider_predictions.api.page import Observed, Page
+from airflow_provider_predictions.api.pagination.cursor import CursorPaginator
+from airflow_provider_predictions.api.pagination.offset import OffsetPaginator
 from airflow_provider_predictions.api.record_batch import RecordBatch
 from airflow_provider_predictions.api.vlmrun import VlmRun
 from airflow_provider_predictions.api.waiting.decide import ObservedWords, Tally, Wait, decide
@@ -64,6 +70,44 @@ def tallied(wait: Wait, *statuses: str) -> Tally:
     return tally
 
 
+class QueueFilters(Filters):
+    """Acme also has queues."""
+
+    queues: Words | None = None
+
+
+@dataclass(frozen=True)
+class Queues(Acme):
+    """A service whose groups are not called domains."""
+
+    filters = QueueFilters
+    group_filter = "queues"
+
+
+def test_a_word_of_a_group_is_expected_whatever_the_service_calls_its_groups() -> None:
+    service, filters = Queues("https://acme.test", BearerAuth("key")), {"queues": ["rare"]}
+    wait = Wait(filters=filters)
+    tally, words = Tally(wait, service), ObservedWords(wait, Queues)
+    rows = [Prediction(str(n), "completed", None, f"queue {n}", b"{}") for n in range(MAX_OBSERVED + 50)]
+    rows.append(Prediction("last", "completed", None, "rare", b"{}"))
+
+    for row in rows:
+        tally.add(Page((row,), observed=Observed.of([row])))
+    words.add(tally)
+
+    assert expected_words(service, QueueFilters(**filters)) == {"rare"}
+    assert (words.words, words.doubts()) == (["rare"], "")
+
+
+@pytest.mark.parametrize("made", [OffsetPaginator, CursorPaginator])
+def test_why_a_list_is_not_known_to_be_whole_names_the_service_that_was_read(made: Any) -> None:
+    paginator = made(ListEndpoint("Acme", "list", 10, bytes), Filters())
+    if made is OffsetPaginator:
+        paginator.position.start.index = 1
+
+    assert "Acme" in (paginator.proof.reason or "")
+
+
 @SERVICES
 def test_failed_and_cancelled_predictions_are_finished(service: Any) -> None:
     assert service.failed_statuses | service.cancelled_statuses < service.terminal_statuses
@@ -100,10 +144,10 @@ def test_a_wait_that_names_no_statuses_fails_for_those_of_its_service(status: st
 
 
 def test_a_word_that_a_service_fails_for_by_default_is_no_typo() -> None:
-    words = ObservedWords(Wait(fail_on=(*FAILING, "eror")))
+    words = ObservedWords(Wait(fail_on=(*FAILING, "eror")), Acme)
     words.add(tallied(words.wait, "completed"))
 
-    assert words.doubts(Acme).startswith("fail_on: 'eror' ")
+    assert words.doubts().startswith("fail_on: 'eror' ")
 
 
 def test_a_report_counts_failures_as_the_service_names_them(
