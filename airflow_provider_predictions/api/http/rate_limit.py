@@ -7,7 +7,7 @@ import threading
 from collections import deque
 
 from airflow_provider_predictions.api.errors import RateLimitedError
-from airflow_provider_predictions.api.limits import MAX_DOUBLINGS, MAX_RETRY_WAIT
+from airflow_provider_predictions.api.limits import MAX_DOUBLINGS
 
 MINUTE = 60.0
 """Seconds over which ``requests_per_minute`` counts."""
@@ -82,7 +82,7 @@ class RateLimiter:
         """Slow down all requests after the service refused one. Return the seconds until the next turn.
 
         :param now: monotonic seconds.
-        :param seconds: the pause that the service asks for; None to wait for its window.
+        :param seconds: the pause that the service asks for, bounded; None to wait for its window.
         """
         with self._lock:
             if reservation in self._reservations:
@@ -92,7 +92,7 @@ class RateLimiter:
                 self._learned = max(1, taken)
                 self._refused_at = now
             else:
-                self._paused_until = max(self._paused_until, now + min(seconds, MAX_RETRY_WAIT))
+                self._paused_until = max(self._paused_until, now + seconds)
             return self._next(now, patient=True).wait(now)
 
     def _next(self, now: float, *, patient: bool) -> Reservation:

@@ -18,7 +18,12 @@ from airflow_provider_predictions.api.errors import RateLimitedError
 from airflow_provider_predictions.api.http.client import Client
 from airflow_provider_predictions.api.http.rate_limit import RateLimiter, Reservation
 from airflow_provider_predictions.api.http.retry import seconds_to_wait
-from airflow_provider_predictions.api.limits import MAX_DOUBLINGS, MAX_RATE_LIMIT_WAIT, MAX_RETRY_WAIT
+from airflow_provider_predictions.api.limits import (
+    MAX_DOUBLINGS,
+    MAX_RATE_LIMIT_WAIT,
+    MAX_RETRY_AFTER,
+    MAX_RETRY_WAIT,
+)
 from airflow_provider_predictions.sandbox.server import Sandbox
 from airflow_provider_predictions.sandbox.store import RecordStore
 from tests.conftest import Shell
@@ -104,14 +109,38 @@ def test_a_learned_limit_is_forgotten() -> None:
     assert {reserve(rate_limiter, 60.0 * MAX_DOUBLINGS) for _ in range(1000)} == {0}
 
 
-def test_a_retry_after_pauses_all_requests_for_a_bounded_time() -> None:
+def test_a_retry_after_pauses_all_requests() -> None:
     rate_limiter = RateLimiter()
     reserve(rate_limiter, 0)
 
     assert refused(rate_limiter, 0, 17) == 17
     assert reserve(rate_limiter, 1) == 16
-    refused(rate_limiter, 20, 10**9)
-    assert reserve(rate_limiter, 20) == MAX_RETRY_WAIT
+
+
+@pytest.mark.parametrize("asked", [MAX_RETRY_WAIT + 60, 3600, 10**9])
+def test_a_long_retry_after_pauses_other_requests_of_the_credentials_for_as_long_as_its_own_task(
+    shell: Shell, service, record_store: RecordStore, sandbox: Sandbox, asked: float
+) -> None:
+    record_store.fill(1)
+    request = service.paginator(service.filters()).next_requests(1)[0]
+    sandbox.wire.order(rate_limit(service.name, retry_after=str(asked)))
+    with pytest.raises(RateLimitedError) as caught:
+        shell.get(service, request)
+    assert not shell.slept
+
+    assert record_store.texts()[0] in shell.get(service, request)
+
+    assert sum(shell.slept) == pytest.approx(caught.value.retry_after, abs=1)
+    assert caught.value.retry_after == min(asked, MAX_RETRY_AFTER) <= MAX_RATE_LIMIT_WAIT
+
+
+def test_those_behind_a_long_pause_that_would_wait_for_longer_than_the_bound_give_up() -> None:
+    rate_limiter = RateLimiter(1)
+    rate_limiter.refused(rate_limiter.reserve(0), 0, MAX_RETRY_AFTER)
+
+    assert rate_limiter.reserve(1, longest=MAX_RATE_LIMIT_WAIT).wait(1) == MAX_RETRY_AFTER - 1
+    with pytest.raises(RateLimitedError):
+        rate_limiter.reserve(1, longest=MAX_RATE_LIMIT_WAIT)
 
 
 def test_a_single_attempt_keeps_only_the_given_limit() -> None:

@@ -16,14 +16,22 @@ from airflow_provider_predictions.api.errors import (
     RateLimitedError,
     ServerError,
 )
+from airflow_provider_predictions.api.http.retry import retry_after
 from airflow_provider_predictions.api.limits import MAX_RETRY_AFTER
 from airflow_provider_predictions.api.waiting.decide import Decision
 from airflow_provider_predictions.api.waiting.pace import JITTER, FailureCounter, Pace
 
 EXAMPLES = settings(deadline=None, derandomize=True)
 intervals = st.floats(1, 3600)
+
+
+def asked(seconds: float) -> float | None:
+    """What a client makes of a ``Retry-After``."""
+    return retry_after({"Retry-After": str(seconds)})
+
+
 errors = st.none() | st.builds(
-    RateLimitedError, st.just(""), retry_after=st.none() | st.floats(0, 1e9, allow_nan=False)
+    RateLimitedError, st.just(""), retry_after=st.none() | st.floats(0, 1e9, allow_nan=False).map(asked)
 )
 
 
@@ -71,7 +79,7 @@ def test_without_max_interval_the_interval_does_not_grow() -> None:
         (Pace(10, 300), 3600, None, 300),
         (Pace(10, 300), 600, ServerError(""), 60),
         (Pace(10), 0, ServerError("", retry_after=200), 200),
-        (Pace(10), 0, ServerError("", retry_after=1e6), MAX_RETRY_AFTER),
+        (Pace(10), 0, ServerError("", retry_after=asked(1e6)), MAX_RETRY_AFTER),
     ],
 )
 def test_the_longest_of_interval_growth_and_retry_after_counts_plus_jitter(
