@@ -120,13 +120,13 @@ class PredictionsSensor(PredictionsTask, BaseSensorOperator):
                 tally = self._poll(wait)
             except PredictionsError as error:
                 self._error = error
-                if not failures.tolerates(error):
+                if not failures.record_failure(error):
                     raise
             else:
                 words.add(tally)
                 self._doubts = words.doubts()
                 age = (datetime.now(UTC) - started).total_seconds()
-                decision = decide(tally, age, self._missing.since(tally, age))
+                decision = decide(tally, age, self._missing.record(tally, age))
                 failures.record_success(decision)
                 if decision.state != "waiting":
                     return PokeReturnValue(is_done=True, xcom_value=self._result(decision))

@@ -99,11 +99,11 @@ class PredictionsTrigger(BaseTrigger):
                 if isinstance(outcome, Tally):
                     words.add(outcome)
                     age = self._age()
-                    decision = decide(outcome, age, missing.since(outcome, age))
+                    decision = decide(outcome, age, missing.record(outcome, age))
                     failures.record_success(decision)
                     yield decision, words.doubts()
                     state = decision.state
-                elif not failures.tolerates(outcome):
+                elif not failures.record_failure(outcome):
                     raise outcome
 
     def _age(self) -> float:

@@ -94,7 +94,7 @@ class Client(BaseClient):
 
     def _send(self, request: PageRequest, ended: threading.Event, *, renewed: bool = False) -> bytes:
         call = self.call(request, renewed=renewed)
-        while (seconds := call.reservation.wait(self.clock())) and not self._is_over(ended):
+        while (seconds := call.reservation.refresh(self.clock())) and not self._is_over(ended):
             self.sleep(seconds)
         if self._is_over(ended):
             raise InvalidRequestError("The client is closed")
@@ -197,7 +197,7 @@ class AsyncClient(BaseClient):
 
     async def _send(self, request: PageRequest, *, renewed: bool = False) -> bytes:
         call = self.call(request, renewed=renewed)
-        while seconds := call.reservation.wait(self.clock()):
+        while seconds := call.reservation.refresh(self.clock()):
             await self.sleep(seconds)
         call.token = await self.service.auth.atoken()
         with self.wire(call):

@@ -93,7 +93,7 @@ class CursorPaginator(Paginator):
         at.token, at.ended = token, token is None
         self._tokens.add(hash(token))
         times = rows.times_to_compare
-        self.check_order([at.above, *times] if at.above else times)
+        self.note_order([at.above, *times] if at.above else times)
         if times:
             at.above = times[-1]
         page = self.new_rows(rows)

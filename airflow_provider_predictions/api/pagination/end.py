@@ -30,7 +30,7 @@ class ListEnd(Versioned):
     stop: str | None = None
     is_near: bool = False
 
-    def is_at(self, rows: RecordBatch, page_size: int, known_end: str, *, repeats: bool) -> bool:
+    def take_page(self, rows: RecordBatch, page_size: int, known_end: str, *, repeats: bool) -> bool:
         """Take a response. Return whether the list ends with it.
 
         :param known_end: id of the list's last row, as an earlier pass found it.

@@ -89,8 +89,8 @@ class SeenRows(Versioned, dict=True):
     def _is_behind(self) -> Callable[[datetime, datetime], bool]:
         return operator.gt if self.newest_first else operator.lt
 
-    def check_order(self, times: Sequence[datetime | None]) -> bool:
-        """Check the creation times of neighbours. Return whether they break the order."""
+    def note_order(self, times: Sequence[datetime | None]) -> bool:
+        """Note the creation times of neighbours. Return whether they break the order."""
         if not self.ordered:
             return False
         known = [time for time in times if time]

@@ -175,8 +175,10 @@ class MissingIds:
     def __init__(self) -> None:
         self._since: dict[str, float] | None = None
 
-    def since(self, tally: Tally, age: float) -> Mapping[str, float]:
-        """Id -> age of the wait since which it is missing: 0 if it is from the first poll on.
+    def record(self, tally: Tally, age: float) -> Mapping[str, float]:
+        """Record which ids a poll has missed. Return id -> age of the wait since which it is missing.
+
+        An id that is missing from the first poll on has the age 0.
 
         :param age: of the wait, in seconds, at the poll of the tally.
         """

@@ -46,7 +46,7 @@ class Account:
     def request(self) -> bool:
         """Wait for a turn and use it; whether it was taken."""
         reservation = self.rate_limiter.reserve(self.now)
-        self.now += reservation.wait(self.now)
+        self.now += reservation.refresh(self.now)
         if sum(start > self.now - 60 for start in self.taken) < self.limit:
             self.taken.append(self.now)
             return True
@@ -57,7 +57,7 @@ class Account:
 
 def reserve(rate_limiter: RateLimiter, now: float, **arguments: Any) -> float:
     """Seconds until the next free turn, which is taken."""
-    return rate_limiter.reserve(now, **arguments).wait(now)
+    return rate_limiter.reserve(now, **arguments).refresh(now)
 
 
 def refused(rate_limiter: RateLimiter, now: float, seconds: float | None) -> float:
@@ -138,7 +138,7 @@ def test_those_behind_a_long_pause_that_would_wait_for_longer_than_the_bound_giv
     rate_limiter = RateLimiter(1)
     rate_limiter.refused(rate_limiter.reserve(0), 0, MAX_RETRY_AFTER)
 
-    assert rate_limiter.reserve(1, longest=MAX_RATE_LIMIT_WAIT).wait(1) == MAX_RETRY_AFTER - 1
+    assert rate_limiter.reserve(1, longest=MAX_RATE_LIMIT_WAIT).refresh(1) == MAX_RETRY_AFTER - 1
     with pytest.raises(RateLimitedError):
         rate_limiter.reserve(1, longest=MAX_RATE_LIMIT_WAIT)
 
@@ -201,7 +201,7 @@ def test_no_more_than_the_limit_arrive_in_any_minute_however_late_they_are(limit
         nonlocal now
         for on_the_way, until_answered in delays:
             reservation = rate_limiter.reserve(now)
-            while wait := reservation.wait(now):
+            while wait := reservation.refresh(now):
                 yield wait
             yield on_the_way
             arrived.append(now)
@@ -230,7 +230,7 @@ def test_reservations_that_are_over_are_forgotten() -> None:
     rate_limiter, now, before = RateLimiter(3), 0.0, turns()
     for _ in range(5000):
         reservation = rate_limiter.reserve(now)
-        now += reservation.wait(now) + 0.1
+        now += reservation.refresh(now) + 0.1
         reservation.end(now)
 
     assert turns() < before + 10
@@ -315,7 +315,7 @@ class Crowd:
             waited, attempt = 0.0, 0
             while True:
                 reservation = self.rate_limiter.reserve(self.now)
-                while wait := reservation.wait(self.now):
+                while wait := reservation.refresh(self.now):
                     yield wait
                 while self.taken and self.taken[0] <= self.now - self.window:
                     self.taken.popleft()
@@ -353,12 +353,12 @@ def test_many_workers_that_share_an_account_read_it_to_the_end(window: float, wo
 
 def test_a_turn_beyond_the_longest_wait_is_not_taken() -> None:
     rate_limiter = RateLimiter(1)
-    assert rate_limiter.reserve(0).wait(0) == 0
-    assert rate_limiter.reserve(0, longest=60).wait(0) == 60
+    assert rate_limiter.reserve(0).refresh(0) == 0
+    assert rate_limiter.reserve(0, longest=60).refresh(0) == 60
     with pytest.raises(RateLimitedError, match=r"allows in 119 s\..*requests_per_minute"):
         rate_limiter.reserve(0, longest=119)
 
-    assert rate_limiter.reserve(0, longest=120).wait(0) == 120
+    assert rate_limiter.reserve(0, longest=120).refresh(0) == 120
 
 
 def test_a_limit_is_learned_from_what_was_taken_in_the_window_before_the_refusal_only() -> None:
@@ -370,14 +370,14 @@ def test_a_limit_is_learned_from_what_was_taken_in_the_window_before_the_refusal
 
     # Those of the seconds 3 and 61 count: the others are over, and the one that is refused is no more.
     assert rate_limiter.refused(reservation, 61.5, None) == 1.5
-    assert [rate_limiter.reserve(100).wait(100) for _ in range(3)] == [0, 21, 60]
+    assert [rate_limiter.reserve(100).refresh(100) for _ in range(3)] == [0, 21, 60]
 
 
 def test_a_limit_of_one_is_learned_if_nothing_was_taken() -> None:
     rate_limiter = RateLimiter(window=10)
     assert rate_limiter.refused(rate_limiter.reserve(0), 0, None) == 0
 
-    assert [rate_limiter.reserve(5).wait(5) for _ in range(3)] == [0, 10, 20]
+    assert [rate_limiter.reserve(5).refresh(5) for _ in range(3)] == [0, 10, 20]
 
 
 def test_a_later_pause_does_not_shorten_an_earlier_one() -> None:

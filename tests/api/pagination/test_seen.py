@@ -70,20 +70,20 @@ def test_seen_rows_hold_the_ids_of_a_few_pages_only() -> None:
 def test_an_order_is_proven_by_two_moments_and_lost_by_one_row(newest_first: bool) -> None:
     sign = -1 if newest_first else 1
     seen = SeenRows(newest_first=newest_first)
-    seen.check_order([at(0), at(0)])
+    seen.note_order([at(0), at(0)])
     assert (seen.ordered, seen.moved, seen.proven) == (True, False, False)
-    seen.check_order([at(0), at(sign)])
+    seen.note_order([at(0), at(sign)])
     assert seen.proven
-    seen.check_order([at(0)])
+    seen.note_order([at(0)])
     assert seen.proven
-    seen.check_order([at(sign), at(0)])
+    seen.note_order([at(sign), at(0)])
 
     assert (seen.ordered, seen.moved, seen.proven) == (False, True, False)
 
 
 def test_a_row_without_a_time_ends_the_order() -> None:
     seen = SeenRows()
-    seen.check_order([at(1), None, at(0)])
+    seen.note_order([at(1), None, at(0)])
 
     assert not seen.ordered
 
@@ -112,7 +112,7 @@ def test_more_rows_of_one_moment_than_memory_holds_are_looked_up() -> None:
 
 def test_pages_before_the_recent_ones_are_looked_up_where_there_is_no_order() -> None:
     seen = SeenRows()
-    seen.check_order([at(0), at(1)])
+    seen.note_order([at(0), at(1)])
     for n in range(5):
         seen.drop_known([row(f"{n}", n)])
 
@@ -130,7 +130,7 @@ def test_a_row_that_is_no_record_is_a_repeat_where_a_known_row_comes_after_it() 
 
 def test_seen_rows_resume_from_their_state() -> None:
     seen = SeenRows()
-    seen.check_order([at(2), at(1)])
+    seen.note_order([at(2), at(1)])
     seen.drop_known([row("a", 2), row("b", 1), row("c", 1)])
 
     state = json.loads(json.dumps(dump(seen)))
@@ -143,5 +143,5 @@ def test_seen_rows_resume_from_their_state() -> None:
     }  # fmt: skip
     assert dump(again) == state
     assert [again.knows(row(name, 1)) for name in "bcd"] == [True, True, False]
-    again.check_order([at(0), at(1)])
+    again.note_order([at(0), at(1)])
     assert [again.knows(row(name, 2)) for name in "abcd"] == [True, True, True, False]
