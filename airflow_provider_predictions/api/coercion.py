@@ -134,14 +134,14 @@ def text(value: object) -> object:
     """
     value = given(value)
     if isinstance(value, str) and value.startswith(BRACKETS):
-        raise ValueError("must be one text, not a list")
+        raise ValueError("must be one string, not a list")
     return str(value) if _is_id(value) else value
 
 
 def ids(value: object) -> Any:
     """Read a list of ids, as ``words`` does. Whole numbers and UUIDs are ids. Nested lists are flattened.
 
-    :raises ValueError: for empty text, and for commas alone: templates between them came to nothing.
+    :raises ValueError: for empty text, and for commas alone: templates between them rendered to nothing.
     """
     if isinstance(value, str) and (given(value) is None or not value.strip(", ")):
         raise ValueError("is empty; give ids, or leave it out")

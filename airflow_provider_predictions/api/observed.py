@@ -49,8 +49,8 @@ def unmatched_filters(
 def no_match(observed: Observed) -> str:
     """The message if no record matches."""
     if not observed.looked_at:
-        return "0 records match: none was met"
-    return f"0 of {observed.looked_at} records match; statuses met: {listed(observed.statuses)}"
+        return "0 records match: no record was found"
+    return f"0 of {observed.looked_at} records match; statuses found: {listed(observed.statuses)}"
 
 
 def unmatched_words(
@@ -66,7 +66,7 @@ def unmatched_words(
     if not odd:
         return ""
     verb, where = "was" if len(odd) == 1 else "were", f"in {counted(looked_at, 'record')}"
-    text = f"{name}: {quoted(odd)} {verb} not met {where}"
+    text = f"{name}: {quoted(odd)} {verb} not found {where}"
     if observed:
-        text += f"; met: {listed(observed)}"
+        text += f"; found: {listed(observed)}"
     return f"{text}; known: {listed(known)}" if known else text

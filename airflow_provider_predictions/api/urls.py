@@ -63,7 +63,7 @@ def require_host(url: str) -> None:
         with suppress(OSError):
             inet_aton(name)
             return
-        raise ValueError("the host is no address")
+        raise ValueError("the host is not an address")
 
 
 def origin(url: str) -> tuple[str, str | None, int | None]:

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from airflow_provider_predictions.api.limits import MAX_WORD_LENGTH, MAX_WORDS
 
 UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
-"""NUL, which PostgreSQL's JSONB refuses, and half of a surrogate pair, which Airflow's messages refuse."""
+"""NUL, which PostgreSQL's JSONB refuses, and a lone surrogate, which Airflow's messages refuse."""
 
 
 class Log(Protocol):

@@ -209,7 +209,7 @@ class PredictionsHook(BaseHook, Generic[R]):
         try:
             return record.model_validate_json(prediction.raw)
         except ValidationError:
-            # Half a surrogate pair, a number that pydantic does not read, or too many levels.
+            # A lone surrogate, a number that pydantic does not read, or too many levels.
             given = members(prediction.raw)
             return record.model_validate({name: value_or_text(text) for name, text in given.items()})
 

@@ -190,9 +190,9 @@ def path_of(path: str, log: Log, before: object = "") -> ObjectStoragePath:
 
 
 def _doubt(path: str, before: str) -> str:
-    """What in a path looks like a template that came to nothing, or was never rendered."""
+    """What in a path looks like a template that rendered to nothing, or was never rendered."""
     _, _, rest = path.rpartition("://")
-    nothing = "a template in it may have come to nothing"
+    nothing = "a template in it may have rendered to nothing"
     parts = [part.rpartition("=")[2] for part in rest.split("/")]  # team=None, as Hive names directories
     for word in {"None", "null"}.intersection(parts):
         return f"a directory named {word}; {nothing}"
@@ -202,7 +202,7 @@ def _doubt(path: str, before: str) -> str:
     if braces := _ONE_BRACE.search(rest):
         return f"{braces[0]}, which is no template; write two braces on each side"
     if _SEVERAL.search(rest):
-        return "the text of a list or a dict; a template in it may have come to more than one value"
+        return "the text of a list or a dict; a template in it may have rendered to more than one value"
     return ""
 
 

@@ -121,5 +121,5 @@ def check_wait(known: Any, *, fails_by_default: bool, waits_for_ids: bool) -> No
         return
     if not fail_on.intersection(known.statuses):
         raise ConfigurationError(
-            f"fail_on: {listed(fail_on)} can never be met, since statuses reads only {listed(known.statuses)}"
+            f"fail_on: {listed(fail_on)} can never match, since statuses reads only {listed(known.statuses)}"
         )

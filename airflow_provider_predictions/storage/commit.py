@@ -83,8 +83,8 @@ class LandingPath:
         self.is_conditional = try_to_write(self.root, trial, is_conditional=self.is_conditional)
         if not self.is_conditional:
             log.warning(
-                "%s: this storage cannot create an object only where there is none. See to it that one run "
-                "lands there at a time", self.root,
+                "%s: this storage cannot create an object only where there is none. Let only one run "
+                "land there at a time", self.root,
             )  # fmt: skip
 
     def earlier(self) -> Manifest | None:
@@ -151,7 +151,10 @@ class LandingPath:
         if state:
             raise ConflictError(f"{overtaken} What it landed is committed; a retry lands the rest")
         if winner.task.run == attempt.task.run:
-            raise ConflictError(f"{overtaken} It has the same name, as after a clear. A retry decides")
+            raise ConflictError(
+                f"{overtaken} It has the same name, as after a clear. A retry returns what this run has "
+                "committed, or lands again"
+            )
         raise ConfigurationError(
             f"{overtaken} Give each run a path of its own, such as one with {{{{ ds }}}} in it, or let one "
             "run at a time land there"

@@ -33,7 +33,7 @@ def as_manifest(content: object, where: object, argument: str) -> Manifest:
     except msgspec.ValidationError:
         version = None
     if version != VERSION or not isinstance(content, Mapping):
-        raise ConfigurationError(f"{argument}: {where} is no manifest of a landing")
+        raise ConfigurationError(f"{argument}: {where} is not a manifest of a landing")
     manifest = cast("Manifest", dict(content))
     try:
         parts = parts_of(manifest)
@@ -95,7 +95,7 @@ class Landed:
                     f"({newer.task.run}). If {argument} is a path, a retry reads that one; else give its "
                     "manifest"
                 ) from None
-            raise DamagedLandingError(f"{argument}: {target} is missing, which the manifest names") from None
+            raise DamagedLandingError(f"{argument}: {target} is missing, but the manifest names it") from None
         if found != facts["sha256"]:
             raise DamagedLandingError(
                 f"{argument}: {target} is not what its manifest says: {file.stat().st_size} bytes with "

@@ -104,13 +104,13 @@ class Log:
         whole = entry if "parts" in entry.manifest else self.read(entry.generation)
         if whole is None:
             raise ConfigurationError(
-                f"path: {self.name(entry.generation)} is missing, a commit. Restore it from a backup"
+                f"path: {self.name(entry.generation)} is missing, which is a commit. Restore it from a backup"
             )
         try:
             return moved(cast("Manifest", whole.manifest), self.directory(entry))
         except (ValueError, LookupError, TypeError):
             raise ConfigurationError(
-                f"path: {self.name(entry.generation)} is no commit of a landing. Restore it from a backup"
+                f"path: {self.name(entry.generation)} is not a commit of a landing. Restore it from a backup"
             ) from None
 
     def directory(self, entry: Entry) -> ObjectStoragePath:

@@ -120,7 +120,7 @@ def _find(root: ObjectStoragePath) -> tuple[bytes, State] | None:
         entry = log.read(head)
         if entry and (newest := _state_of(root, entry, log)):
             return newest
-    raise ConflictError(f"path: other runs commit under {root} all the time; a retry cures this")
+    raise ConflictError(f"path: other runs keep committing under {root}; a retry may succeed")
 
 
 class Shown(msgspec.Struct):

@@ -192,7 +192,7 @@ class PredictionsEventTrigger(BaseEventTrigger):
 
     def _warn(self, error: Exception) -> None:
         # Any error: Airflow does not restart a watcher that has ended.
-        self.log.warning("%s: %s. The watch goes on.", type(error).__name__, error)
+        self.log.warning("%s: %s. The watcher continues.", type(error).__name__, error)
 
     async def _unshared_stream(self) -> AsyncIterator[StreamItem]:
         """A stream of its own. Airflow confirms none of its events, so the next item confirms them."""

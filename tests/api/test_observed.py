@@ -88,7 +88,7 @@ def test_unmatched_words_are_named_beside_those_met_and_the_known_ones() -> None
     )
 
     assert text == (
-        "statuses: 'complete', 'done' were not met in 2 records; met: odd; "
+        "statuses: 'complete', 'done' were not found in 2 records; found: odd; "
         "known: cancelled, completed, enqueued, failed, paused, pending, running"
     )
 
@@ -99,7 +99,7 @@ def test_all_unmatched_words_are_in_one_text() -> None:
     text = unmatched_filters(VLMRUN, filters, Observed(1, {"failed": 1}, {"b": 1}), {"fail_on": ["fail"]})
 
     assert [part.split(":")[0] for part in text.split(". ")] == ["statuses", "fail_on", "domains"]
-    assert "domains: 'a' was not met in 1 record; met: b" in text
+    assert "domains: 'a' was not found in 1 record; found: b" in text
 
 
 def test_a_domain_is_not_unmatched_if_nothing_was_looked_at() -> None:
@@ -129,5 +129,5 @@ def test_a_word_that_only_looks_like_another_is_shown_with_escapes() -> None:
     for word, escaped in {"failed\u200b": "failed\\u200b", "f\u0430iled": "f\\u0430iled"}.items():
         text = unmatched_words("statuses", [word], ["failed"], 7)
 
-        assert f" ({escaped}) was not met in 7 records; met: failed" in text
-    assert "'fail' was not met" in unmatched_words("statuses", ["fail"], ["failed"], 7)
+        assert f" ({escaped}) was not found in 7 records; found: failed" in text
+    assert "'fail' was not found" in unmatched_words("statuses", ["fail"], ["failed"], 7)

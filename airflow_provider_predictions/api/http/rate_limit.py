@@ -75,7 +75,7 @@ class RateLimiter:
             reservation = self._next(now, patient=patient)
             if reservation.refresh(now) > longest:
                 raise RateLimitedError(
-                    f"More requests wait for their turn than the rate limit allows in {longest:.0f} s. "
+                    f"Too many requests wait: the turn of this one is more than {longest:.0f} s away. "
                     "Run fewer tasks at once, or raise extra requests_per_minute if your plan allows more"
                 )
             self._reservations.append(reservation)

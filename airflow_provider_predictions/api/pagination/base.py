@@ -180,7 +180,7 @@ class Paginator(RequestFlow):
         wanted = self.filters.choose(records)[: at.left]
         if rejected:
             count = counted(len(rejected), "row")
-            log.warning("%s: a page has %s without a valid record", self.endpoint.title, count)
+            log.warning("%s: a page has %s without a JSON object", self.endpoint.title, count)
         if at.left is not None:
             at.left -= len(wanted)
         at.ended = at.ended or at.left == 0 or self._is_past_window

@@ -254,7 +254,7 @@ def _progress(tally: Tally, statuses: dict[str, int]) -> tuple[State, str]:
     # With waiting_statuses, only these are waited for, and a row without a status has none of them.
     unreadable = tally.unreadable if wait.waiting_statuses is None else 0
     if unreadable:
-        message += f"; {counted(unreadable, 'row')} without a valid record may be unfinished"
+        message += f"; {counted(unreadable, 'row')} without a JSON object may be unfinished"
     if tally.doubt:
         message += f"; predictions may be missing: {tally.doubt}"
     is_waiting = unfinished or tally.missing or count < wait.min_predictions or unreadable or tally.doubt

@@ -68,7 +68,7 @@ class FailureCounter:
             self._last_message = decision.message
         for status in set(decision.unknown) - self._warned:
             self.log.warning(
-                "The status %s is not known; the wait takes it as unfinished (see waiting_statuses)",
+                "The status %s is not known; the wait treats it as unfinished (see waiting_statuses)",
                 quoted([status]),
             )
         self._warned |= set(decision.unknown)

@@ -77,7 +77,7 @@ def test_a_row_that_is_no_record_may_be_unfinished(service: Service[Any]) -> Non
     page = replace(records(service, a="cancelled"), rejected=(service.row(b"null"),))
 
     assert decision(page, service=service, fail_on=()).state == "waiting"
-    assert "1 row without a valid record" in decision(page, service=service, fail_on=()).message
+    assert "1 row without a JSON object" in decision(page, service=service, fail_on=()).message
     assert decision(page, service=service).state == "failed"
     assert decision(page, service=service, fail_on=(), waiting_statuses="pending").state == "done"
     assert decision(page, service=service, fail_on=(), prediction_ids="a").state == "done"
