@@ -174,7 +174,7 @@ class Cradl(Service[CradlFilters]):
     credential_fields = "client id (login) and client secret (password)"
     terminal_statuses = frozenset({"succeeded", "failed", "cancelled"})
     failed_statuses = frozenset({"failed"})
-    waiting_statuses = frozenset({"pending"})
+    unfinished_statuses = frozenset({"pending"})
     messages = (("error",), ("errors",))
     filters = CradlFilters
     server_filters = ("model_id",)

@@ -29,7 +29,7 @@ def unmatched_filters(
     :param observed: counts of all records of the task.
     :param other_statuses: argument -> statuses, beside the filters.
     """
-    known = service.terminal_statuses | service.waiting_statuses
+    known = service.terminal_statuses | service.unfinished_statuses
     statuses = {"statuses": filters.statuses, **(other_statuses or {})}
     found = [
         unmatched_words(name, words, observed.statuses, observed.looked_at, known=known)

@@ -57,7 +57,7 @@ class Service(ABC, Generic[F]):
     """Final statuses of predictions that failed."""
     cancelled_statuses: ClassVar[frozenset[str]] = frozenset({"cancelled"})
     """Final statuses of predictions that neither succeeded nor failed."""
-    waiting_statuses: ClassVar[frozenset[str]]
+    unfinished_statuses: ClassVar[frozenset[str]]
     """Known statuses that are not final."""
     messages: ClassVar[tuple[tuple[str, ...], ...]]
     """Paths of members that say why a prediction failed. The first that is not empty counts."""

@@ -105,7 +105,7 @@ class VlmRun(Service[VlmRunFilters]):
     # The specification lacks "cancelled". VLM Run's dashboard shows it.
     terminal_statuses = frozenset({"completed", "failed", "cancelled"})
     failed_statuses = frozenset({"failed"})
-    waiting_statuses = frozenset({"pending", "enqueued", "running", "paused"})
+    unfinished_statuses = frozenset({"pending", "enqueued", "running", "paused"})
     # The specification of a record has none of these. VLM Run's own clients read the first.
     messages = (("message",), ("error",), ("usage", "message"))
     filters = VlmRunFilters

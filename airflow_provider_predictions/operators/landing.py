@@ -72,7 +72,7 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
     def check_together(cls, values: Any) -> None:
         super().check_together(values)
         check_partitions(values.partition_keys, values.outlets)
-        known, unfinished = cls.known(values), cls.hook_class.service_class.waiting_statuses
+        known, unfinished = cls.known(values), cls.hook_class.service_class.unfinished_statuses
         check_shape(known, has_paths=cls._stands(values, "paths"))
         if known.incremental and known.statuses and unfinished.issuperset(known.statuses):
             raise ConfigurationError(

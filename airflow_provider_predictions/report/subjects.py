@@ -40,7 +40,7 @@ class Subject:
             "succeeded": service.terminal_statuses - failed - cancelled,
             "failed": failed,
             "cancelled": cancelled,
-            "waiting": service.waiting_statuses,
+            "waiting": service.unfinished_statuses,
         }
 
 

@@ -127,7 +127,7 @@ class PredictionsEventTrigger(BaseEventTrigger):
                 )
             if value == ():
                 raise ConfigurationError(f"{name}: is an empty list, so the watcher would never fire")
-        waiting = self.hook_class.service_class.waiting_statuses
+        waiting = self.hook_class.service_class.unfinished_statuses
         if found.statuses and waiting.issuperset(found.statuses):
             raise ConfigurationError(
                 "statuses: a watcher reports finished predictions only, and these are not: "
@@ -254,7 +254,7 @@ class PredictionsEventTrigger(BaseEventTrigger):
         if self._has_warned or not observed.looked_at:
             return
         self._has_warned, service = True, self.hook_class.service_class
-        known = service.terminal_statuses | service.waiting_statuses
+        known = service.terminal_statuses | service.unfinished_statuses
         statuses, looked_at = self._filters.statuses, observed.looked_at
         if text := unmatched_words("statuses", statuses, observed.statuses, looked_at, known=known):
             self.log.warning("%s", text)

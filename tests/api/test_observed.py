@@ -76,7 +76,7 @@ def test_totals_that_were_stored_before_know_of_no_met_words() -> None:
 
 @SERVICES
 def test_a_known_word_is_never_unmatched(service: Service[Any]) -> None:
-    known = service.filters(statuses=sorted(service.terminal_statuses | service.waiting_statuses))
+    known = service.filters(statuses=sorted(service.terminal_statuses | service.unfinished_statuses))
 
     assert not unmatched_filters(service, known, Observed())
     assert not unmatched_filters(service, known, Observed(5, {"odd": 5}))

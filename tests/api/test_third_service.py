@@ -111,7 +111,7 @@ def test_why_a_list_is_not_known_to_be_whole_names_the_service_that_was_read(mad
 @SERVICES
 def test_failed_and_cancelled_predictions_are_finished(service: Any) -> None:
     assert service.failed_statuses | service.cancelled_statuses < service.terminal_statuses
-    assert not service.terminal_statuses & service.waiting_statuses
+    assert not service.terminal_statuses & service.unfinished_statuses
 
 
 def test_a_sensor_fails_by_default_for_what_its_service_says() -> None:

@@ -97,7 +97,7 @@ def test_the_dag_of_the_readme_is_short_and_lands_what_the_reference_shows(parse
     landed = parsed["runs"]["predictions"]["land"]
 
     assert landed["count"] == sum(landed["statuses"].values()) > 0
-    assert not landed["statuses"].keys() & VlmRun.waiting_statuses
+    assert not landed["statuses"].keys() & VlmRun.unfinished_statuses
     assert shown.keys() == landed.keys()
     assert shown["parts"][0].keys() == landed["parts"][0].keys()
     assert len([line for line in block.code.splitlines() if line.strip()]) <= 12

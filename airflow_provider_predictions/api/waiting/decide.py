@@ -212,7 +212,7 @@ def decide(tally: Tally, age: float, missing_since: Mapping[str, float] | None =
     for status, number in sorted(tally.statuses.items()):
         statuses[storable(status)] += number
     state, message = _failure(tally, age, missing_since or {}) or _progress(tally, statuses)
-    documented = tally.service.terminal_statuses | tally.service.waiting_statuses
+    documented = tally.service.terminal_statuses | tally.service.unfinished_statuses
     unknown = tuple(s for s in statuses if s not in documented and tally.wait.waiting_statuses is None)
     return Decision(state, message, dict(statuses), unknown, tally.observed.looked_at)
 
