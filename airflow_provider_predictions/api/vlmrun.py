@@ -36,6 +36,8 @@ class VlmRunUsage(Record):
 
     :ivar elements_processed: the number of elements of ``element_type``.
     :ivar element_type: image, page, video, audio, or a new one.
+    :ivar credits_used: credits of the plan, whose price the specification does not say.
+    :ivar steps: a number whose unit the specification does not say.
     :ivar duration_seconds: VLM Run has sent 0 for predictions that took time.
     """
 

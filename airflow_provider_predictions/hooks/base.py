@@ -127,7 +127,11 @@ class PredictionsHook(BaseHook, Generic[R]):
         return Client(self.service(conn), attempts=self.attempts)
 
     async def aget_conn(self) -> AsyncClient:
-        """``get_conn`` on an event loop, for an ``async with`` block."""
+        """``get_conn`` on an event loop, for an ``async with`` block.
+
+        :raises AirflowNotFoundException: if there is no such connection.
+        :raises ConfigurationError: if a field of it is wrong.
+        """
         from airflow.providers.common.compat.connection import get_async_connection
 
         with self._naming_connection():

@@ -12,7 +12,7 @@ from airflow.providers.common.compat.sdk import ObjectStoragePath
 from pydantic import AfterValidator
 
 from airflow_provider_predictions._compat import attached_schemes
-from airflow_provider_predictions.api.coercion import BRACKETS, given, shown
+from airflow_provider_predictions.api.coercion import BRACKETS, given, parsed
 from airflow_provider_predictions.api.errors import ConfigurationError
 from airflow_provider_predictions.api.wording import Log
 from airflow_provider_predictions.report.window import CALENDAR, make_zone, no_period
@@ -109,7 +109,7 @@ StoragePath = Annotated[Any, AfterValidator(checked_path)]
 
 def _literal(value: Any) -> Any:
     """The value that a text shows, if it starts with a bracket."""
-    return shown(value) if isinstance(value, str) and value.startswith(BRACKETS) else value
+    return parsed(value) if isinstance(value, str) and value.startswith(BRACKETS) else value
 
 
 def _checked_source(source: Any, where: str = "") -> list[Any]:

@@ -42,9 +42,9 @@ from airflow_provider_predictions.storage.state import (
     find,
     listed,
     load,
+    newest_generation,
     packed,
     read_index,
-    shown,
 )
 
 log = logging.getLogger(__name__)
@@ -56,6 +56,8 @@ LATE = 24
 class LandingPath:
     """A path, for one attempt to commit to.
 
+    :param root: the directory that the user names.
+    :param task: the attempt of an Airflow task that lands.
     :param kind: which predictions land there incrementally. None if each landing replaces the one before.
     :raises ConfigurationError: if something else lands there, or its state cannot be read.
     """
@@ -64,7 +66,7 @@ class LandingPath:
         self.root, self.kind, self.log = root, kind, Log(root)
         self.unsettled: list[int] = []
         if kind is None:
-            head, self.unsettled = shown(root)
+            head, self.unsettled = newest_generation(root)
             self.state = State(generation=head)
         else:
             self.state = load(root)

@@ -135,7 +135,7 @@ class Shown(msgspec.Struct):
     unsettled: list[Generation] = msgspec.field(default_factory=list)
 
 
-def shown(root: ObjectStoragePath) -> tuple[int, list[int]]:
+def newest_generation(root: ObjectStoragePath) -> tuple[int, list[int]]:
     """The newest generation of a path that each landing replaces, and those that are unsettled.
 
     :raises ConfigurationError: if something else lies there.

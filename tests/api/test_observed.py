@@ -12,7 +12,7 @@ from airflow_provider_predictions.api.models import Prediction
 from airflow_provider_predictions.api.observed import expected_words, unmatched_filters, unmatched_words
 from airflow_provider_predictions.api.page import Observed, Page
 from airflow_provider_predictions.api.service import Service
-from airflow_provider_predictions.api.wording import counted, listed, shown
+from airflow_provider_predictions.api.wording import counted, listed, printable
 from airflow_provider_predictions.storage.manifest import Totals
 from tests.api.services import CRADL, SERVICES, VLMRUN
 
@@ -67,7 +67,7 @@ def test_words_without_an_end_are_remembered_and_shown_in_part() -> None:
 
 
 def test_a_word_from_outside_stays_on_one_line() -> None:
-    assert shown("a\nb\x1b[31m\u2028c") == "a b [31m c"
+    assert printable("a\nb\x1b[31m\u2028c") == "a b [31m c"
 
 
 def test_totals_that_were_stored_before_know_of_no_met_words() -> None:

@@ -10,7 +10,7 @@ import pytest
 from airflow_provider_predictions.api.filters import utc
 from airflow_provider_predictions.api.limits import MAX_RECENT_PAGES, MAX_TIES
 from airflow_provider_predictions.api.models import Prediction
-from airflow_provider_predictions.api.pagination.seen import Index, Notes, SeenRows
+from airflow_provider_predictions.api.pagination.seen import HashFile, Index, SeenRows
 from airflow_provider_predictions.api.state import dump, load
 from tests.api.lists import at
 
@@ -31,7 +31,7 @@ def test_an_index_holds_what_it_was_given_and_nothing_twice() -> None:
 
 
 def test_notes_are_read_as_they_were_written_also_beyond_memory() -> None:
-    notes, hashes = Notes(), [hash(f"id-{n}") for n in range(70_000)]
+    notes, hashes = HashFile(), [hash(f"id-{n}") for n in range(70_000)]
     notes.add(hashes[:35_001])
     notes.add(hashes[35_001:])
 
@@ -41,7 +41,7 @@ def test_notes_are_read_as_they_were_written_also_beyond_memory() -> None:
 def test_notes_beyond_a_bound_are_not_kept_in_memory() -> None:
     tracemalloc.start()
     try:
-        notes = Notes()
+        notes = HashFile()
         for first in range(0, 200_000, 2_000):
             notes.add(range(first, first + 2_000))
         held, _ = tracemalloc.get_traced_memory()
