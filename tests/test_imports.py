@@ -1,8 +1,9 @@
-"""Where names of Airflow come from; ``lint-imports`` knows Airflow only as a whole, and checks the layers."""
+"""Which modules name Airflow's parts, and which name a service; ``lint-imports`` checks the layers."""
 
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 
 PACKAGE = Path(__file__).parent.parent / "airflow_provider_predictions"
@@ -48,3 +49,35 @@ def test_airflow_names_come_from_the_compatibility_module() -> None:
         "airflow.triggers.base.TriggerEvent",
         "airflow.triggers.shared_stream.AdvanceItem",
     }
+
+
+SERVICES = re.compile(r"(?i)vlm.?run|cradl")
+NAMING_SERVICES = {
+    "get_provider_info.py": "Airflow reads names, forms and links from it",
+    "iceberg/landing.py": "the services whose landings become tables",
+    "report/subjects.py": "what a report reads of each service",
+    "report/measures.py": "measures of one service",
+    "operators/report_arguments.py": "arguments of such measures",
+}
+"""Each module without a service's name that may name one, and why."""
+
+
+def code_of(module: Path) -> str:
+    """The code of a module without comments and docstrings, which name the sources of rules."""
+    tree = ast.parse(module.read_text())
+    for node in ast.walk(tree):
+        if hasattr(node, "body") and isinstance(node.body, list):
+            is_text = [isinstance(one, ast.Expr) and isinstance(one.value, ast.Constant) for one in node.body]
+            node.body = [one for one, text in zip(node.body, is_text, strict=True) if not text] or [
+                ast.Pass()
+            ]
+    return ast.unparse(tree)
+
+
+def test_no_module_names_a_service_but_its_own_and_the_lists_of_services() -> None:
+    modules = [module for module in PACKAGE.rglob("*.py") if not SERVICES.search(module.stem)]
+    paths = {module: module.relative_to(PACKAGE).as_posix() for module in modules}
+
+    found = {path for module, path in paths.items() if SERVICES.search(code_of(module))}
+
+    assert {path for path in found if not path.startswith("sandbox/")} == NAMING_SERVICES.keys()

@@ -117,7 +117,7 @@ def test_the_page_of_a_service_holds_every_filter_and_status(hook: type[Predicti
     page = ROOT.joinpath(f"docs/services/{hook.conn_type}.md").read_text()
     service = hook.service_class
 
-    named = {*service.filters.model_fields, *service.terminal_statuses, *service.waiting_statuses}
+    named = {*service.filters.model_fields, *service.terminal_statuses, *service.unfinished_statuses}
 
     assert not [name for name in named if f"`{name}`" not in page]
 

@@ -18,7 +18,7 @@ class ServiceClock:
     last: datetime | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
-    def hear(self, date: str | None) -> None:
+    def note_date(self, date: str | None) -> None:
         """Note the ``Date`` of a response, or this machine's time if it has no plausible one."""
         now, told = datetime.now(UTC), http_date(date)
         self.note(told if told and abs(told - now) <= MAX_CLOCK_ERROR else now)

@@ -45,7 +45,7 @@ def given(value: object) -> Any:
         if text in NOTHING:
             return None
         is_quoted = text[0] in QUOTES and text[-1] == text[0] and len(text) <= MAX_TEXT_LENGTH
-        found = shown(text, text) if is_quoted else text
+        found = parsed(text, text) if is_quoted else text
         return None if isinstance(found, str) and found.strip() in NOTHING else found
     if isinstance(value, Sequence) and not isinstance(value, list | tuple | bytes | bytearray):
         return list(value)
@@ -59,7 +59,7 @@ def is_template(value: object) -> bool:
     return isinstance(value, list | tuple | set | frozenset) and any(map(is_template, value))
 
 
-def shown(text: str, otherwise: Any = None) -> Any:
+def parsed(text: str, otherwise: Any = None) -> Any:
     """Parse text that is JSON or a Python literal.
 
     :param otherwise: the result for any other text; None raises an error.
@@ -84,7 +84,7 @@ def words(value: Any) -> Any:
     """
     value = given(value)
     if isinstance(value, str):
-        value = shown(value) if value.startswith(BRACKETS) else _split(value)
+        value = parsed(value) if value.startswith(BRACKETS) else _split(value)
     if isinstance(value, str):
         value = [value]
     if not is_list(value):
@@ -108,7 +108,7 @@ def is_object(value: object) -> bool:
 
 def _split(text: str) -> Any:
     # Native rendering also reads '"a", "b"' as two texts.
-    found = shown(text, text) if text[0] in QUOTES else text
+    found = parsed(text, text) if text[0] in QUOTES else text
     return found if found is not text else [word.strip() for word in text.split(",") if word.strip()]
 
 
@@ -124,7 +124,7 @@ def _word(item: object, number: int) -> str:
 
 def _listed(item: object) -> Any:
     """The item; the list that its text holds, as with native rendering."""
-    return shown(item, item) if isinstance(item, str) and item.startswith(BRACKETS) else item
+    return parsed(item, item) if isinstance(item, str) and item.startswith(BRACKETS) else item
 
 
 def text(value: object) -> object:
@@ -134,20 +134,20 @@ def text(value: object) -> object:
     """
     value = given(value)
     if isinstance(value, str) and value.startswith(BRACKETS):
-        raise ValueError("must be one text, not a list")
+        raise ValueError("must be one string, not a list")
     return str(value) if _is_id(value) else value
 
 
 def ids(value: object) -> Any:
     """Read a list of ids, as ``words`` does. Whole numbers and UUIDs are ids. Nested lists are flattened.
 
-    :raises ValueError: for empty text, and for commas alone: templates between them came to nothing.
+    :raises ValueError: for empty text, and for commas alone: templates between them rendered to nothing.
     """
     if isinstance(value, str) and (given(value) is None or not value.strip(", ")):
         raise ValueError("is empty; give ids, or leave it out")
     value = given(value)
     if isinstance(value, str) and value.startswith(BRACKETS):
-        value = shown(value)
+        value = parsed(value)
     if is_list(value):
         parts = (_listed(part if isinstance(part, str) else given(part)) for part in value)
         value = [*chain.from_iterable(part if is_list(part) else [part] for part in parts)]

@@ -173,7 +173,8 @@ class Cradl(Service[CradlFilters]):
     title = "Cradl"
     credential_fields = "client id (login) and client secret (password)"
     terminal_statuses = frozenset({"succeeded", "failed", "cancelled"})
-    waiting_statuses = frozenset({"pending"})
+    failed_statuses = frozenset({"failed"})
+    unfinished_statuses = frozenset({"pending"})
     messages = (("error",), ("errors",))
     filters = CradlFilters
     server_filters = ("model_id",)
@@ -227,7 +228,7 @@ class Cradl(Service[CradlFilters]):
         with reading(self.title, body):
             rows, token = _usual_page(body) or self._page(body)
             if not (token is None or isinstance(token, str)):
-                raise ValueError("nextToken is no string")
+                raise ValueError("nextToken is not a string")
             if token and not _fits_in_url(token):
                 raise ValueError("it holds a nextToken that no URL can hold")
             return rows, token or None

@@ -31,7 +31,7 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from airflow_provider_predictions.api.limits import MAX_ERROR_BYTES, MAX_RETRY_AFTER
+from airflow_provider_predictions.api.limits import MAX_ERROR_BYTES
 
 TOO_MUCH = (413, 504, 524)
 """Statuses for a response that is too large or took too long. 524 is a proxy's timeout."""
@@ -42,7 +42,7 @@ class PredictionsError(Exception):
 
     :param message: what happened and what to do. It holds no secret, no query string and no response body.
     :param status: of the response, if there was one.
-    :param retry_after: seconds that the service asks to wait, at most 15 minutes.
+    :param retry_after: seconds that the service asks to wait, as ``api.http.retry.retry_after`` reads them.
     :param timed_out: whether the response did not come in time.
     """
 
@@ -62,7 +62,7 @@ class PredictionsError(Exception):
     ) -> None:
         super().__init__(message)
         self.status = status
-        self.retry_after = None if retry_after is None else min(retry_after, MAX_RETRY_AFTER)
+        self.retry_after = retry_after
         self.timed_out = timed_out
 
     @property

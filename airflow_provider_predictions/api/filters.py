@@ -46,7 +46,7 @@ def checked_id(value: str) -> str:
     try:
         value.encode()
     except UnicodeEncodeError:
-        raise ValueError("holds half a surrogate pair, which no URL can hold") from None
+        raise ValueError("holds a lone surrogate, which no URL can hold") from None
     return value
 
 

@@ -74,7 +74,7 @@ def whole(text: bytes, *, strict: bool = False) -> bytes:
 
 
 def _refuse(constant: str) -> Any:
-    raise ValueError(f"{constant} is no JSON")
+    raise ValueError(f"{constant} is not JSON")
 
 
 def joined(fields: dict[str, bytes]) -> bytes:
@@ -176,7 +176,7 @@ def _slices(body: bytes, opening: str, closing: str) -> Iterator[tuple[str, byte
         if opening == "{":
             name, end = _STANDARD.raw_decode(text, at)
             if not isinstance(name, str):
-                raise ValueError(f"a name is no string at character {at}")
+                raise ValueError(f"a name is not a string at character {at}")
             name = value(text[at:end].encode("latin-1"))
             at = _after(text, _skip(text, end), ":")
         end = _end(text, at)

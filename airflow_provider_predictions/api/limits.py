@@ -30,8 +30,8 @@ MAX_ATTEMPTS = 5
 MAX_RETRY_WAIT = 120.0
 """Seconds between two attempts. If a service asks for more, the task's ``retries`` wait without a worker."""
 MAX_RETRY_AFTER = 900.0
-"""Seconds that a ``Retry-After`` delays the retry of a task or the next poll. A wrong header must not stop a
-DAG for days. Change: ``retry_policy``."""
+"""Seconds that a ``Retry-After`` delays other requests, the next poll or the retry of a task. A wrong header
+must not stop a DAG for days. Change: ``retry_policy``."""
 MAX_RATE_LIMIT_WAIT = 900.0
 """Seconds that a request waits out 429, and that it waits for its turn. Fewer tasks at once help more.
 Change: a pool, extra ``requests_per_minute``."""

@@ -12,12 +12,10 @@ from airflow_provider_predictions.api.service import Service
 from airflow_provider_predictions.api.wording import counted, listed, quoted
 
 
-def expected_words(filters: Filters) -> frozenset[str]:
+def expected_words(service: Service[Any], filters: Filters) -> frozenset[str]:
     """The words of the filters, which ``Observed.add`` always counts."""
-    groups = getattr(filters, "domains", None)
-    return frozenset(
-        word[:MAX_OBSERVED_LENGTH] for words in (filters.statuses, groups) for word in words or ()
-    )
+    found = (getattr(filters, name) for name in service.word_filters())
+    return frozenset(word[:MAX_OBSERVED_LENGTH] for words in found for word in words or ())
 
 
 def unmatched_filters(
@@ -31,7 +29,7 @@ def unmatched_filters(
     :param observed: counts of all records of the task.
     :param other_statuses: argument -> statuses, beside the filters.
     """
-    known = service.terminal_statuses | service.waiting_statuses
+    known = service.terminal_statuses | service.unfinished_statuses
     statuses = {"statuses": filters.statuses, **(other_statuses or {})}
     found = [
         unmatched_words(name, words, observed.statuses, observed.looked_at, known=known)
@@ -60,8 +58,8 @@ def _other_groups(title: str, name: str, value: str, groups: Mapping[str, int]) 
 def no_match(observed: Observed) -> str:
     """The message if no record matches."""
     if not observed.looked_at:
-        return "0 records match: none was met"
-    return f"0 of {observed.looked_at} records match; statuses met: {listed(observed.statuses)}"
+        return "0 records match: no record was found"
+    return f"0 of {observed.looked_at} records match; statuses found: {listed(observed.statuses)}"
 
 
 def unmatched_words(
@@ -77,7 +75,7 @@ def unmatched_words(
     if not odd:
         return ""
     verb, where = "was" if len(odd) == 1 else "were", f"in {counted(looked_at, 'record')}"
-    text = f"{name}: {quoted(odd)} {verb} not met {where}"
+    text = f"{name}: {quoted(odd)} {verb} not found {where}"
     if observed:
-        text += f"; met: {listed(observed)}"
+        text += f"; found: {listed(observed)}"
     return f"{text}; known: {listed(known)}" if known else text

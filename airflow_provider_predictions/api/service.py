@@ -53,7 +53,11 @@ class Service(ABC, Generic[F]):
     """The connection fields to check if the service rejects the credentials."""
     terminal_statuses: ClassVar[frozenset[str]]
     """Final statuses. Sensors wait in every other status, known or not."""
-    waiting_statuses: ClassVar[frozenset[str]]
+    failed_statuses: ClassVar[frozenset[str]]
+    """Final statuses of predictions that failed."""
+    cancelled_statuses: ClassVar[frozenset[str]] = frozenset({"cancelled"})
+    """Final statuses of predictions that neither succeeded nor failed."""
+    unfinished_statuses: ClassVar[frozenset[str]]
     """Known statuses that are not final."""
     messages: ClassVar[tuple[tuple[str, ...], ...]]
     """Paths of members that say why a prediction failed. The first that is not empty counts."""
@@ -82,6 +86,16 @@ class Service(ABC, Generic[F]):
     requests_per_minute: int | None = None
     max_response_bytes: int = MAX_RESPONSE_BYTES
     file_hosts: tuple[str, ...] = ()
+
+    @classmethod
+    def default_fail_on(cls) -> tuple[str, ...]:
+        """The statuses that fail a wait unless it names others."""
+        return (*sorted(cls.failed_statuses), *sorted(cls.cancelled_statuses))
+
+    @classmethod
+    def word_filters(cls) -> tuple[str, ...]:
+        """The filters by words of records, which ``Observed`` counts."""
+        return ("statuses", cls.group_filter) if cls.group_filter else ("statuses",)
 
     @abstractmethod
     def paginator(self, filters: F) -> Paginator:

@@ -33,7 +33,7 @@ def spelled(text: bytes) -> Any:
     if not _MINUS_ZERO.search(text):  # an integer, which would lose its sign
         try:
             return _decode(text)
-        except (ValueError, msgspec.DecodeError):  # such as NaN, half of a surrogate pair, 5,000 digits
+        except (ValueError, msgspec.DecodeError):  # such as NaN, a lone surrogate, 5,000 digits
             pass
     characters = text.decode("utf-8-sig", "surrogateescape")
     return json.loads(characters, parse_int=Digits, parse_float=Digits, parse_constant=Digits)

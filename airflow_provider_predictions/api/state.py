@@ -49,7 +49,7 @@ def load(values: Any, kind: type[S]) -> S:
 
 
 def encode(state: Versioned) -> bytes:
-    """The state as JSON in ASCII, so that an id with half a surrogate pair survives, too."""
+    """The state as JSON in ASCII, so that an id with a lone surrogate survives, too."""
     return json.dumps(dump(state)).encode()
 
 

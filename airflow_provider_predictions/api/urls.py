@@ -63,7 +63,7 @@ def require_host(url: str) -> None:
         with suppress(OSError):
             inet_aton(name)
             return
-        raise ValueError("the host is no address")
+        raise ValueError("the host is not an address")
 
 
 def origin(url: str) -> tuple[str, str | None, int | None]:
@@ -129,5 +129,5 @@ def checked_host(value: str) -> str:
     if address := _address(host.strip("[]")):
         return str(address)
     if not all(map(_LABEL.fullmatch, host.split("."))):
-        raise ValueError("must be names of hosts without scheme, port and path, such as files.api.cradl.ai")
+        raise ValueError("must be names of hosts without scheme, port and path, such as files.example.com")
     return host

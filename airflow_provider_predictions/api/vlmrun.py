@@ -43,6 +43,8 @@ class VlmRunUsage(Record):
 
     :ivar elements_processed: the number of elements of ``element_type``.
     :ivar element_type: image, page, video, audio, or a new one.
+    :ivar credits_used: credits of the plan, whose price the specification does not say.
+    :ivar steps: a number whose unit the specification does not say.
     :ivar duration_seconds: VLM Run has sent 0 for predictions that took time.
     """
 
@@ -111,7 +113,8 @@ class VlmRun(Service[VlmRunFilters]):
     credential_fields = "API key (password)"
     # The specification lacks "cancelled". VLM Run's dashboard shows it.
     terminal_statuses = frozenset({"completed", "failed", "cancelled"})
-    waiting_statuses = frozenset({"pending", "enqueued", "running", "paused"})
+    failed_statuses = frozenset({"failed"})
+    unfinished_statuses = frozenset({"pending", "enqueued", "running", "paused"})
     # The specification of a record has none of these. VLM Run's own clients read the first.
     messages = (("message",), ("error",), ("usage", "message"))
     filters = VlmRunFilters

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from airflow_provider_predictions.api.limits import MAX_WORD_LENGTH, MAX_WORDS
 
 UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
-"""NUL, which PostgreSQL's JSONB refuses, and half of a surrogate pair, which Airflow's messages refuse."""
+"""NUL, which PostgreSQL's JSONB refuses, and a lone surrogate, which Airflow's messages refuse."""
 
 
 class Log(Protocol):
@@ -29,10 +29,10 @@ def counted(number: int, noun: str) -> str:
 
 def counts(numbers: Mapping[str, int]) -> str:
     """``completed: 3, failed: 1``."""
-    return ", ".join(f"{shown(word)}: {number}" for word, number in numbers.items())
+    return ", ".join(f"{printable(word)}: {number}" for word, number in numbers.items())
 
 
-def shown(word: str) -> str:
+def printable(word: str) -> str:
     """Make a word of a service printable, on one line, and short."""
     text = "".join(letter if letter.isprintable() else " " for letter in word)
     text = " ".join(text.split())
@@ -48,11 +48,14 @@ def listed(words: Iterable[str]) -> str:
     """The first 20 words in alphabetical order, and the number of the others."""
     found = sorted(words)
     more = f" and {len(found) - MAX_WORDS} more" if len(found) > MAX_WORDS else ""
-    return ", ".join(map(shown, found[:MAX_WORDS])) + more
+    return ", ".join(map(printable, found[:MAX_WORDS])) + more
 
 
 def quoted(words: Iterable[str]) -> str:
     """Words in quotes. Escapes follow one that may look like another word."""
-    return ", ".join(
-        f"'{shown(word)}'" + ("" if word.isascii() else f" ({shown(ascii(word)[1:-1])})") for word in words
-    )
+
+    def one(word: str) -> str:
+        escaped = "" if word.isascii() else f" ({printable(ascii(word)[1:-1])})"
+        return f"'{printable(word)}'{escaped}"
+
+    return ", ".join(map(one, words))

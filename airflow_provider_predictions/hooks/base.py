@@ -7,7 +7,7 @@ import logging
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
-from dataclasses import fields
+from dataclasses import fields, replace
 from itertools import islice
 from typing import Any, ClassVar, Generic, TypeVar, cast
 
@@ -17,7 +17,7 @@ from pydantic import BaseModel, ValidationError
 from airflow_provider_predictions.api.coercion import short_conn_id
 from airflow_provider_predictions.api.errors import ConfigurationError, PredictionsError
 from airflow_provider_predictions.api.filters import Filters, checked, checked_conn_id
-from airflow_provider_predictions.api.http.auth import Auth
+from airflow_provider_predictions.api.http.auth import Auth, ClientCredentialsAuth
 from airflow_provider_predictions.api.http.client import AsyncClient, Client
 from airflow_provider_predictions.api.json_slices import members, value_or_text
 from airflow_provider_predictions.api.limits import MAX_ATTEMPTS, MAX_COUNTED
@@ -28,6 +28,7 @@ from airflow_provider_predictions.api.pagination.base import Proof
 from airflow_provider_predictions.api.service import Service
 from airflow_provider_predictions.hooks import legacy_form
 from airflow_provider_predictions.hooks.connection_settings import Settings, base_url, extras
+from airflow_provider_predictions.hooks.token_mask import TokenMask
 
 R = TypeVar("R", bound=BaseModel)
 log = logging.getLogger(__name__)
@@ -90,9 +91,12 @@ class PredictionsHook(BaseHook, Generic[R]):
         """
         try:
             settings = cls.settings(conn)
+            auth = cls.auth(conn, settings)
+            if isinstance(auth, ClientCredentialsAuth) and auth.on_token is None:
+                auth = replace(auth, on_token=TokenMask())
             return cls.service_class(
                 base_url=base_url(conn, cls.default_base_url),
-                auth=cls.auth(conn, settings),
+                auth=auth,
                 **settings.model_dump(include={field.name for field in fields(cls.service_class)}),
             )
         except ConfigurationError as error:
@@ -127,7 +131,11 @@ class PredictionsHook(BaseHook, Generic[R]):
         return Client(self.service(conn), attempts=self.attempts)
 
     async def aget_conn(self) -> AsyncClient:
-        """``get_conn`` on an event loop, for an ``async with`` block."""
+        """``get_conn`` on an event loop, for an ``async with`` block.
+
+        :raises AirflowNotFoundException: if there is no such connection.
+        :raises ConfigurationError: if a field of it is wrong.
+        """
         from airflow.providers.common.compat.connection import get_async_connection
 
         with self._naming_connection():
@@ -171,7 +179,7 @@ class PredictionsHook(BaseHook, Generic[R]):
             with self.get_conn() as client:
                 paginator, observed = client.service.paginator(wanted), Observed()
                 for page in client.pages(paginator):
-                    observed.add(page.observed, expected_words(wanted))
+                    observed.add(page.observed, expected_words(client.service, wanted))
                     yield page
                 _warn(client.service, wanted, observed, paginator.proof)
 
@@ -185,7 +193,7 @@ class PredictionsHook(BaseHook, Generic[R]):
             async with await self.aget_conn() as client:
                 paginator, observed = client.service.paginator(wanted), Observed()
                 async for page in client.pages(paginator):
-                    observed.add(page.observed, expected_words(wanted))
+                    observed.add(page.observed, expected_words(client.service, wanted))
                     yield page
                 _warn(client.service, wanted, observed, paginator.proof)
 
@@ -223,7 +231,7 @@ class PredictionsHook(BaseHook, Generic[R]):
         try:
             return record.model_validate_json(prediction.raw)
         except ValidationError:
-            # Half a surrogate pair, a number that pydantic does not read, or too many levels.
+            # A lone surrogate, a number that pydantic does not read, or too many levels.
             given = members(prediction.raw)
             return record.model_validate({name: value_or_text(text) for name, text in given.items()})
 

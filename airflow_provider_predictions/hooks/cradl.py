@@ -7,10 +7,8 @@ from typing import Any
 from airflow.providers.common.compat.sdk import Connection
 from typing_extensions import override
 
-from airflow_provider_predictions._compat import mask_secret, unmask_secret
 from airflow_provider_predictions.api.cradl import Cradl, CradlPrediction
 from airflow_provider_predictions.api.http.auth import ClientCredentialsAuth
-from airflow_provider_predictions.api.limits import MAX_MASKED_TOKENS
 from airflow_provider_predictions.hooks.base import PredictionsHook
 from airflow_provider_predictions.hooks.connection_settings import Hosts, OneLine, Settings, Url, required
 
@@ -26,24 +24,6 @@ class CradlSettings(Settings):
     auth_url: Url = "https://auth.cradl.ai/oauth2/token"
     audience: OneLine = "https://api.cradl.ai/v1"
     file_hosts: Hosts = ("files.api.cradl.ai",)
-
-
-class _TokenMask:
-    """Masks the newest tokens of a credential. A replaced one may still be in a request, so it stays masked.
-
-    Airflow's masker forgets nothing. Each token would slow it down, and after about 800 that of Airflow 2.11
-    fails ("pattern too large").
-    """
-
-    def __init__(self) -> None:
-        self._masked: list[str] = []
-
-    def __call__(self, token: str) -> None:
-        """Mask a token. An endpoint may send the same one again."""
-        self._masked = [*(masked for masked in self._masked if masked != token), token]
-        if len(self._masked) > MAX_MASKED_TOKENS:
-            unmask_secret(self._masked.pop(0))
-        mask_secret(token)
 
 
 class CradlHook(PredictionsHook[CradlPrediction]):
@@ -77,5 +57,4 @@ class CradlHook(PredictionsHook[CradlPrediction]):
             client_secret=required(conn.password, "Client secret (password)"),
             audience=settings.audience,
             timeout=settings.timeout,
-            on_token=_TokenMask(),
         )

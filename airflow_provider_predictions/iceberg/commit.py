@@ -125,12 +125,12 @@ def commit(
             raise
         except (CommitFailedException, NoSuchTableError, RESTError, OSError, DBAPIError) as error:
             failure = error
-            log.info("The commit to %s failed (%s); the table shows what became of it", name,
+            log.info("The commit to %s failed (%s); checking in the table whether it was applied", name,
                      type(error).__name__)  # fmt: skip
             time.sleep(FIRST_WAIT * 2**turn * random.uniform(0.5, 1))
     raise ConflictError(
-        f"table: {name} took no commit in {MAX_TABLE_COMMITS} tries, the last for {type(failure).__name__}. "
-        "A retry finds out what became of them, and adds the landing once"
+        f"table: {name} accepted no commit in {MAX_TABLE_COMMITS} attempts ({type(failure).__name__}). "
+        "A retry checks whether one of them succeeded, and adds the landing once"
     )
 
 
@@ -170,4 +170,4 @@ def remove(table: Table, files: Sequence[str]) -> None:
         try:
             table.io.delete(file)
         except Exception as error:
-            log.warning("%s stays, which no table needs: %s", file, type(error).__name__)
+            log.warning("Cannot remove %s, which no table needs: %s", file, type(error).__name__)

@@ -49,7 +49,9 @@ def add(
         table = existing(opened, name)
     else:
         if not landing.manifest["consistent"]:
-            log.warning("It cannot be proven that none is missing: %s", landing.manifest["inconsistency"])
+            log.warning(
+                "It cannot be proven that no record is missing: %s", landing.manifest["inconsistency"]
+            )
         with tempfile.TemporaryDirectory(prefix="predictions-iceberg-") as workspace:
             table, added = _load(opened, name, landing, Path(workspace))
     snapshot = snapshot_of(table, landing.mark) if table and landing else None
@@ -109,7 +111,7 @@ def _load(catalog: Catalog, name: str, landing: CommittedLanding, workspace: Pat
     with explained(f"read the table {name}"):
         table = find(catalog, name, landing)
         if table and holds(table, landing.mark):
-            log.info("The table %s has this landing already", name)
+            log.info("The table %s already has this landing", name)
             return table, False
     with worker_disk():
         days, schema = _spooled(landing, table, name, workspace)

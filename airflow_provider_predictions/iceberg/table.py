@@ -96,8 +96,8 @@ def check_fits(table: Table, name: str, schema: pa.Schema) -> None:
     for field in _with_mark(schema):
         if field.name not in held and (other := by_lower.get(field.name.lower())):
             raise ConfigurationError(
-                f"table: column {other} of {name} differs from {field.name} of the landing in case only. "
-                "Most engines take these for one column; name another table, or rename the column"
+                f"table: column {other} of {name} differs from {field.name} of the landing only in case. "
+                "Most engines treat these as one column; name another table, or rename the column"
             )
         found = held.pop(field.name, None)
         if found and found.field_type != _TYPES[field.type]:
@@ -113,7 +113,7 @@ def check_fits(table: Table, name: str, schema: pa.Schema) -> None:
     required = [field.name for field in held.values() if field.required]
     if required:
         raise ConfigurationError(
-            f"table: {name} requires column {required[0]}, which the landing has not. Make it optional"
+            f"table: {name} requires column {required[0]}, which the landing lacks. Make it optional"
         )
 
 
@@ -133,11 +133,11 @@ def make(catalog: Catalog, name: str, landing: CommittedLanding, schema: pa.Sche
         if landing.shape != RECORDS:
             properties[SHAPE] = landing.shape
         table = catalog.create_table(name, columns, partition_spec=PartitionSpec(day), properties=properties)
-        log.info("Made the table %s in %s", name, table.location())
+        log.info("Created the table %s in %s", name, table.location())
         return table
     table_of_other = find(catalog, name, landing)
     if table_of_other is None:
-        raise ConflictError(f"table: {name} was removed while it was made; a retry makes it")
+        raise ConflictError(f"table: {name} was removed while it was created; a retry creates it")
     check_fits(table_of_other, name, schema)
     return table_of_other
 
@@ -159,7 +159,7 @@ def widened(catalog: Catalog, table: Table, name: str, schema: pa.Schema) -> Tab
             log.info("The table %s gets the columns %s", name, ", ".join(missing))
         table = catalog.load_table(name)
         check_fits(table, name, schema)
-    raise ConflictError(f"table: others change the schema of {name} all the time; a retry cures this")
+    raise ConflictError(f"table: others keep changing the schema of {name}; a retry may succeed")
 
 
 def _with_mark(schema: pa.Schema) -> pa.Schema:
@@ -182,6 +182,6 @@ def _check_partitions(table: Table, name: str, created: str) -> None:
         if all(f.source_id == own and isinstance(f.transform, _COARSE) for f in table.spec().fields):
             return
     raise ConfigurationError(
-        f"table: {name} is partitioned by something else than the day, month or year of {created}. "
+        f"table: {name} is partitioned by something other than the day, month or year of {created}. "
         "Name another table"
     )

@@ -12,7 +12,7 @@ from airflow.providers.common.compat.sdk import ObjectStoragePath
 from pydantic import AfterValidator
 
 from airflow_provider_predictions._compat import attached_schemes
-from airflow_provider_predictions.api.coercion import BRACKETS, given, shown
+from airflow_provider_predictions.api.coercion import BRACKETS, given, parsed
 from airflow_provider_predictions.api.errors import ConfigurationError
 from airflow_provider_predictions.api.wording import Log
 from airflow_provider_predictions.report.window import CALENDAR, make_zone, no_period
@@ -109,7 +109,7 @@ StoragePath = Annotated[Any, AfterValidator(checked_path)]
 
 def _literal(value: Any) -> Any:
     """The value that a text shows, if it starts with a bracket."""
-    return shown(value) if isinstance(value, str) and value.startswith(BRACKETS) else value
+    return parsed(value) if isinstance(value, str) and value.startswith(BRACKETS) else value
 
 
 def _checked_source(source: Any, where: str = "") -> list[Any]:
@@ -187,9 +187,9 @@ def path_of(path: str, log: Log, before: object = "") -> ObjectStoragePath:
 
 
 def _doubt(path: str, before: str) -> str:
-    """What in a path looks like a template that came to nothing, or was never rendered."""
+    """What in a path looks like a template that rendered to nothing, or was never rendered."""
     _, _, rest = path.rpartition("://")
-    nothing = "a template in it may have come to nothing"
+    nothing = "a template in it may have rendered to nothing"
     parts = [part.rpartition("=")[2] for part in rest.split("/")]  # team=None, as Hive names directories
     for word in {"None", "null"}.intersection(parts):
         return f"a directory named {word}; {nothing}"
@@ -199,7 +199,7 @@ def _doubt(path: str, before: str) -> str:
     if braces := _ONE_BRACE.search(rest):
         return f"{braces[0]}, which is no template; write two braces on each side"
     if _SEVERAL.search(rest):
-        return "the text of a list or a dict; a template in it may have come to more than one value"
+        return "the text of a list or a dict; a template in it may have rendered to more than one value"
     return ""
 
 

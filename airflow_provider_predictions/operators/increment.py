@@ -56,7 +56,7 @@ def tell(log: Log, cursor: IncrementalCursor, service: Service[Any], statuses: C
     :param statuses: those of the records that were read.
     """
     counts = cursor.noted.counts
-    odd = {*statuses} - service.terminal_statuses - service.waiting_statuses
+    odd = {*statuses} - service.terminal_statuses - service.unfinished_statuses
     if odd and counts.unfinished:
         log.warning(
             "statuses: %s does not document %s. Predictions with such a status count as unfinished, and do "

@@ -72,7 +72,7 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
     def check_together(cls, values: Any) -> None:
         super().check_together(values)
         check_partitions(values.partition_keys, values.outlets)
-        known, unfinished = cls.known(values), cls.hook_class.service_class.waiting_statuses
+        known, unfinished = cls.known(values), cls.hook_class.service_class.unfinished_statuses
         check_shape(known, has_paths=cls._stands(values, "paths"))
         if known.incremental and known.statuses and unfinished.issuperset(known.statuses):
             raise ConfigurationError(
@@ -148,7 +148,7 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
                 records_per_part=self.records_per_part,
                 partition_by=self.partition_by,
                 arguments=self._arguments(client.service, filters, target, form),
-                asked=expected_words(filters),
+                asked=expected_words(client.service, filters),
                 restore=partial(self._restore, paginator, cursor),
                 abandon=target.abandon,
             ) as landing,

@@ -113,7 +113,7 @@ class ListPredictionsOperator(PredictionsTask):
             filters = self.filters(given)
             with self.hook.get_conn() as client:
                 paginator = client.service.paginator(filters)
-                read = _Reading(expected_words(filters), given.fields)
+                read = _Reading(expected_words(client.service, filters), given.fields)
                 texts = list(self._within_limit(client.pages(paginator), read))
         if paginator.proof.consistent is False:
             self.log.warning("Predictions may be missing: %s", paginator.proof.reason)

@@ -72,7 +72,7 @@ def judge_rejected(content: Manifest, most: int | None) -> None:
     """
     if most is not None and content["rejected"] > most:
         raise RejectedRowsError(
-            f"max_rejected: found {counted(content['rejected'], 'row')} without a record "
+            f"max_rejected: found {counted(content['rejected'], 'row')} without a JSON object "
             f"({_counted(content['rejected_reasons'])}), kept in {content['rejected_uri']}. "
             f"Landed {counted(content['count'], 'record')}. To let such rows pass, raise max_rejected or set "
             "it to None"

@@ -12,7 +12,7 @@ from airflow_provider_predictions._compat import AIRFLOW_V_3_3_PLUS, AssetRef
 from airflow_provider_predictions.api.coercion import words
 from airflow_provider_predictions.api.errors import ConfigurationError
 from airflow_provider_predictions.api.limits import MAX_KEY_LENGTH
-from airflow_provider_predictions.api.wording import shown
+from airflow_provider_predictions.api.wording import printable
 from airflow_provider_predictions.tasks.airflow_arguments import items
 from airflow_provider_predictions.tasks.references import is_reference
 
@@ -29,14 +29,15 @@ def check_partitions(keys: Any, outlets: Any) -> None:
         if alias := next((outlet for outlet in found if isinstance(outlet, AssetAlias)), None):
             raise ConfigurationError(
                 f"partition_keys: Airflow gives the events of an alias no partitions, and outlets holds the "
-                f"alias '{shown(alias.name)}'. Give an Asset or Asset.ref(...) instead"
+                f"alias '{printable(alias.name)}'. Give an Asset or Asset.ref(...) instead"
             )
         if not any(isinstance(outlet, Asset | AssetRef) for outlet in found):
             raise ConfigurationError("partition_keys: needs an asset in outlets, whose partitions they are")
     for key in () if is_reference(keys) else words(keys) or ():
         if len(key) > MAX_KEY_LENGTH:  # Airflow would refuse it only after the commit
             raise ConfigurationError(
-                f"partition_keys: '{shown(key)}' has {len(key)} characters; Airflow takes {MAX_KEY_LENGTH}"
+                f"partition_keys: '{printable(key)}' has {len(key)} characters; "
+                f"Airflow takes {MAX_KEY_LENGTH}"
             )
 
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
-from airflow_provider_predictions.api.coercion import BRACKETS, shown
+from airflow_provider_predictions.api.coercion import BRACKETS, parsed
 from airflow_provider_predictions.api.errors import ConfigurationError
 from airflow_provider_predictions.api.filters import Number
 from airflow_provider_predictions.api.limits import MAX_LOGO_BYTES, MAX_TITLE_LENGTH
@@ -90,7 +90,7 @@ def checked_targets(given: Any) -> dict[str, dict[str, float]]:
 
     :raises ConfigurationError: naming what is wrong with them.
     """
-    found = shown(given) if isinstance(given, str) and given.startswith(BRACKETS) else given
+    found = parsed(given) if isinstance(given, str) and given.startswith(BRACKETS) else given
     if not isinstance(found, Mapping):
         raise _wrong("must be a mapping of measures to bounds")
     return {str(name): _bounds(str(name), found[name]) for name in found}

@@ -56,8 +56,9 @@ CREATE MACRO age_of(moment) AS CASE WHEN moment < getvariable('end')
     THEN list_position(list_transform(getvariable('starts'), lambda start: moment >= start), true) - 1 END;
 CREATE MACRO bucket_of(moment) AS CASE WHEN moment < getvariable('end') AND moment >= getvariable('starts')[1]
     THEN len(list_filter(getvariable('buckets'), lambda start: start <= moment)) - 1 END;
-CREATE MACRO state_of(status) AS CASE WHEN status IN ('failed', 'cancelled') THEN status
-    WHEN list_contains(getvariable('terminal'), status) THEN 'succeeded' ELSE 'waiting' END;
+CREATE MACRO state_of(status) AS CASE WHEN list_contains(getvariable('succeeded'), status) THEN 'succeeded'
+    WHEN list_contains(getvariable('failed'), status) THEN 'failed'
+    WHEN list_contains(getvariable('cancelled'), status) THEN 'cancelled' ELSE 'waiting' END;
 CREATE MACRO end_of(age) AS
     CASE age WHEN 0 THEN getvariable('end') ELSE list_extract(getvariable('starts'), age) END;
 

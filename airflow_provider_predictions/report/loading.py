@@ -67,7 +67,8 @@ class Loader:
         subject = SUBJECTS[parts[0][0].manifest["service"]]
         # DuckDB is to read no character of a path as a pattern.
         paths = [re.sub(r"[*?\[]", r"[\g<0>]", str(file)) for file in files]
-        set_variables(self._db, files=paths, terminal=sorted(subject.service.terminal_statuses))
+        states = {state: sorted(statuses) for state, statuses in subject.states.items()}
+        set_variables(self._db, files=paths, **states)
         root = self.group_by[0] if self.group_by else subject.member
         is_typed = files[0].suffix != ".parquet" and root not in subject.nested
         longest = self._insert(files, first, subject, root, is_typed=is_typed)

@@ -17,6 +17,7 @@ from markupsafe import Markup, escape
 
 from airflow_provider_predictions.api.wording import counted
 from airflow_provider_predictions.report.measures import MEASURES, Format
+from airflow_provider_predictions.report.subjects import SUBJECTS
 from airflow_provider_predictions.report.summary import Content, History, Summary, Table, Target
 from airflow_provider_predictions.report.window import in_words, in_zone
 from airflow_provider_predictions.report.words import change, clean, digits, number
@@ -35,8 +36,8 @@ FORMATS: dict[str, Format] = {"confidence": "share", "age_seconds": "seconds"}
 """Those of columns that are no measures, nor counts."""
 SENTENCES = {"message", "reason", "detail"}
 """Columns that hold sentences."""
-STATUSES = {"completed": "ok", "succeeded": "ok", "failed": "bad", "cancelled": "s6"}
-"""The colours of statuses, from the bottom up; those of waiting ones are grey."""
+STATES = {"succeeded": "ok", "failed": "bad", "cancelled": "s6"}
+"""The colours of final statuses, from the bottom up; those of waiting ones are grey."""
 WAITING = ("idle", "s7", "s1", "s5")
 GROUPS = tuple(f"s{number}" for number in range(8))
 
@@ -206,7 +207,12 @@ def failing(content: Content) -> list[dict[str, Any]]:
 
 def colours(names: Collection[str]) -> dict[str, str]:
     """The colours of the parts of a stack, from the bottom up."""
-    known = {name: colour for name, colour in STATUSES.items() if name in names}
+    known = {
+        name: colour
+        for state, colour in STATES.items()
+        for name in sorted(names)
+        if any(name in subject.states[state] for subject in SUBJECTS.values())
+    }
     others = [name for name in names if name not in known]
     palette = WAITING if known else GROUPS
     return known | {name: palette[at % len(palette)] for at, name in enumerate(others)}

@@ -39,9 +39,14 @@ class Subject:
     @property
     def states(self) -> dict[str, frozenset[str]]:
         """The statuses of each state that a report counts."""
-        failed = frozenset({"failed"})
-        succeeded = self.service.terminal_statuses - failed - {"cancelled"}
-        return {"succeeded": succeeded, "failed": failed, "waiting": self.service.waiting_statuses}
+        service = self.service
+        failed, cancelled = service.failed_statuses, service.cancelled_statuses
+        return {
+            "succeeded": service.terminal_statuses - failed - cancelled,
+            "failed": failed,
+            "cancelled": cancelled,
+            "waiting": service.unfinished_statuses,
+        }
 
 
 _USAGE = "STRUCT(credits_used VARCHAR, elements_processed VARCHAR, element_type VARCHAR, message JSON)"

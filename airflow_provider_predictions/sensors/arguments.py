@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Any
 
 from airflow.providers.common.compat.sdk import conf
@@ -10,6 +11,7 @@ from pydantic import Field
 from airflow_provider_predictions.api.errors import ConfigurationError
 from airflow_provider_predictions.api.filters import Ids, Seconds, Words
 from airflow_provider_predictions.api.limits import MAX_FAILURES, MAX_MISSING_SECONDS
+from airflow_provider_predictions.api.service import Service
 from airflow_provider_predictions.api.waiting.decide import MinPredictions, MissingTimeout
 from airflow_provider_predictions.api.wording import listed
 from airflow_provider_predictions.tasks.arguments import Argument, Templated, declare
@@ -32,7 +34,6 @@ WAITING = declare(
         "str | Collection[str | Ref] | Ref",
         Words,
         "statuses that fail the task; an empty list fails it for none",
-        default=("failed", "cancelled"),
         example='["failed"]',
     ),
     Templated(
@@ -88,6 +89,12 @@ WAITING = declare(
 )
 
 
+def fail_on(service: type[Service[Any]]) -> Argument:
+    """``fail_on`` of the sensors of a service."""
+    (declared,) = (argument for argument in WAITING if argument.name == "fail_on")
+    return replace(declared, default=service.default_fail_on())
+
+
 def check_wait(known: Any, *, fails_by_default: bool, waits_for_ids: bool) -> None:
     """Refuse arguments of a wait that contradict each other.
 
@@ -115,5 +122,5 @@ def check_wait(known: Any, *, fails_by_default: bool, waits_for_ids: bool) -> No
         return
     if not fail_on.intersection(known.statuses):
         raise ConfigurationError(
-            f"fail_on: {listed(fail_on)} can never be met, since statuses reads only {listed(known.statuses)}"
+            f"fail_on: {listed(fail_on)} can never match, since statuses reads only {listed(known.statuses)}"
         )

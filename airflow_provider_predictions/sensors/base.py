@@ -41,7 +41,7 @@ from airflow_provider_predictions.api.waiting.decide import (
 from airflow_provider_predictions.api.waiting.list_pass import QueryHistory
 from airflow_provider_predictions.api.waiting.pace import FailureCounter, Pace
 from airflow_provider_predictions.api.waiting.status_query import StatusQuery
-from airflow_provider_predictions.sensors.arguments import WAITING, check_wait
+from airflow_provider_predictions.sensors.arguments import WAITING, check_wait, fail_on
 from airflow_provider_predictions.tasks.base import PredictionsTask
 from airflow_provider_predictions.triggers.base import PredictionsTrigger
 
@@ -82,6 +82,13 @@ class PredictionsSensor(PredictionsTask, BaseSensorOperator):
     _words: ObservedWords | None = None
     _doubts = ""
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Let the sensor of a service fail for the statuses that the service declares."""
+        if "trigger_class" in vars(cls):
+            service = cls.trigger_class.hook_class.service_class
+            cls.arguments = (fail_on(service), *vars(cls).get("arguments", ()))
+        super().__init_subclass__(**kwargs)
+
     @classmethod
     @override
     def check_together(cls, values: Any) -> None:
@@ -116,13 +123,13 @@ class PredictionsSensor(PredictionsTask, BaseSensorOperator):
                 tally = self._poll(wait, is_first=is_first)
             except PredictionsError as error:
                 self._error = error
-                if not failures.tolerates(error):
+                if not failures.record_failure(error):
                     raise
             else:
                 words.add(tally)
-                self._doubts = words.doubts(self.hook_class.service_class)
+                self._doubts = words.doubts()
                 age = (datetime.now(UTC) - started).total_seconds()
-                decision = decide(tally, age, self._missing.since(tally, age))
+                decision = decide(tally, age, self._missing.record(tally, age))
                 failures.record_success(decision)
                 if decision.state != "waiting":
                     return PokeReturnValue(is_done=True, xcom_value=self._result(decision))
@@ -197,12 +204,13 @@ class PredictionsSensor(PredictionsTask, BaseSensorOperator):
         self, context: Context, wait: Wait, *, is_first: bool
     ) -> Iterator[tuple[FailureCounter, ObservedWords]]:
         """What earlier polls showed. From Airflow 3.3 on, a rescheduled task stores it between pokes."""
-        failures, words = self._failures, self._words or ObservedWords(wait)
+        failures, service = self._failures, self.hook_class.service_class
+        words = self._words or ObservedWords(wait, service)
         store = context.get("task_state_store") if self.reschedule else None
         # Airflow keeps what the task stored before a person cleared it.
         if store and not is_first and (stored := store.get(POLLS)):
             failures.failures, observed = json.loads(str(stored))
-            words = ObservedWords(wait, observed)
+            words = ObservedWords(wait, service, observed)
         self._words = words
         try:
             yield failures, words

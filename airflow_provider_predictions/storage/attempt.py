@@ -58,7 +58,7 @@ class TaskRun(msgspec.Struct, frozen=True):
     :param tries: Airflow's ``max_tries``: the number of the last attempt but one. It grows when the task is
         cleared, and only then.
     :param started: when the run started, if known. It changes when a finished run is cleared, and when a run
-        is deleted and made anew under the same id.
+        is deleted and recreated under the same id.
     """
 
     run: str
@@ -78,16 +78,16 @@ class TaskRun(msgspec.Struct, frozen=True):
         return hashlib.sha256(self.run.encode()).hexdigest()[:8]
 
     def is_run_of(self, other: TaskRun) -> bool:
-        """Whether both are attempts of one run, which was not deleted and made anew under the same id."""
+        """Whether both are attempts of one run, which was not deleted and recreated under the same id."""
         if other.run != self.run:
             return False
         if self.ti and self.ti == other.ti:
             return True
         started, others = as_time(self.started), as_time(other.started)
         if started and others and started != others:
-            # It was cleared, so it has started later. Else one of the runs was made anew.
+            # It was cleared, so it has started later. Else one of the runs was recreated.
             return started > others and self.tries > other.tries and self.number > other.number
-        # A run made anew begins with attempt 1 again, under dag.test() even with the same start. Without an
+        # A recreated run begins with attempt 1 again, under dag.test() even with the same start. Without an
         # id of the task instance, as in Airflow 2, it may also be one attempt that was started twice.
         is_twin = bool(started and others) and not (self.ti and other.ti)
         return self.number != other.number or is_twin
@@ -166,7 +166,7 @@ class Attempt:
 NEW = "_new"
 
 
-def on_the_way(root: ObjectStoragePath, generation: int) -> Path:
+def temporary_name(root: ObjectStoragePath, generation: int) -> Path:
     """The temporary name of a file of a local path, for files that are not under an attempt's own names."""
     return Path(root.path, NEW, f"{generation:08}-{uuid4().hex}")
 

@@ -22,11 +22,11 @@ from airflow_provider_predictions.storage.attempt import (
     Attempt,
     TaskRun,
     new_nonce,
-    on_the_way,
     remove_numbered,
     remove_unfinished,
     tagged,
     taken,
+    temporary_name,
 )
 from airflow_provider_predictions.storage.checkpoint import CHECKPOINT
 from airflow_provider_predictions.storage.errors import warning_only
@@ -42,9 +42,9 @@ from airflow_provider_predictions.storage.state import (
     find,
     listed,
     load,
+    newest_generation,
     packed,
     read_index,
-    shown,
 )
 
 log = logging.getLogger(__name__)
@@ -56,6 +56,8 @@ LATE = 24
 class LandingPath:
     """A path, for one attempt to commit to.
 
+    :param root: the directory that the user names.
+    :param task: the attempt of an Airflow task that lands.
     :param kind: which predictions land there incrementally. None if each landing replaces the one before.
     :raises ConfigurationError: if something else lands there, or its state cannot be read.
     """
@@ -64,7 +66,7 @@ class LandingPath:
         self.root, self.kind, self.log = root, kind, Log(root)
         self.unsettled: list[int] = []
         if kind is None:
-            head, self.unsettled = shown(root)
+            head, self.unsettled = newest_generation(root)
             self.state = State(generation=head)
         else:
             self.state = load(root)
@@ -83,8 +85,8 @@ class LandingPath:
         self.is_conditional = try_to_write(self.root, trial, is_conditional=self.is_conditional)
         if not self.is_conditional:
             log.warning(
-                "%s: this storage cannot create an object only where there is none. See to it that one run "
-                "lands there at a time", self.root,
+                "%s: this storage cannot create an object only where there is none. Let only one run "
+                "land there at a time", self.root,
             )  # fmt: skip
 
     def earlier(self) -> Manifest | None:
@@ -151,7 +153,10 @@ class LandingPath:
         if state:
             raise ConflictError(f"{overtaken} What it landed is committed; a retry lands the rest")
         if winner.task.run == attempt.task.run:
-            raise ConflictError(f"{overtaken} It has the same name, as after a clear. A retry decides")
+            raise ConflictError(
+                f"{overtaken} It has the same name, as after a clear. A retry returns what this run has "
+                "committed, or lands again"
+            )
         raise ConfigurationError(
             f"{overtaken} Give each run a path of its own, such as one with {{{{ ds }}}} in it, or let one "
             "run at a time land there"
@@ -237,11 +242,13 @@ class LandingPath:
         """Write the manifest beside its parts."""
         if self.attempt.shared or is_written(content):
             directory = self.log.directory(entry)
-            put(directory / MANIFEST, as_json(content), via=on_the_way(self.root, self.attempt.generation))
+            put(
+                directory / MANIFEST, as_json(content), via=temporary_name(self.root, self.attempt.generation)
+            )
 
     def _put(self, name: str, content: bytes) -> None:
         """Write an object that is not under this attempt's own names."""
-        put(self.root / name, content, via=on_the_way(self.root, self.attempt.generation))
+        put(self.root / name, content, via=temporary_name(self.root, self.attempt.generation))
 
     def _sweep_earlier(self) -> int:
         """Tidy up after earlier commits, and write their missing copies of the manifest.

@@ -90,8 +90,8 @@ def worker_disk() -> Iterator[None]:
         ) from None
     except OSError as error:
         raise StorageError(
-            f"The disk of this worker fails: {_words(error)}. Free space for temporary files, or let TMPDIR "
-            "name a larger disk. A retry resumes after the last page that was written"
+            f"The disk of this worker fails: {_words(error)}. Free space for temporary files, or set TMPDIR "
+            "to a larger disk. A retry resumes after the last page that was written"
         ) from None
 
 
@@ -101,7 +101,7 @@ def warning_only(root: ObjectStoragePath) -> Iterator[None]:
     try:
         yield
     except PredictionsError as error:
-        log.warning("%s: tidying up failed, and the next run does it: %s", root, error)
+        log.warning("%s: cleanup failed; the next run cleans up: %s", root, error)
 
 
 def status_of(error: BaseException | None) -> int | None:

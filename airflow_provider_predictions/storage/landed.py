@@ -34,7 +34,7 @@ def as_manifest(content: object, where: object, argument: str) -> Manifest:
     try:
         msgspec.convert(content, Manifest)
     except msgspec.ValidationError:
-        raise ConfigurationError(f"{argument}: {where} is no manifest of a landing") from None
+        raise ConfigurationError(f"{argument}: {where} is not a manifest of a landing") from None
     manifest = cast("Manifest", content)
     try:
         parts = parts_of(manifest)
@@ -122,7 +122,7 @@ class Landed:
                     f"({newer.task.run}). If {argument} is a path, a retry reads that one; else give its "
                     "manifest"
                 ) from None
-            raise DamagedLandingError(f"{argument}: {target} is missing, which the manifest names") from None
+            raise DamagedLandingError(f"{argument}: {target} is missing, but the manifest names it") from None
         if found != facts["sha256"]:
             raise DamagedLandingError(
                 f"{argument}: {target} is not what its manifest says: {file.stat().st_size} bytes with "

@@ -229,5 +229,5 @@ def _ids(records: RecordBatch, others: list[str]) -> bytes:
     """Ids and creation times of records that land, and ids of others, in one line of JSON."""
     try:
         return msgspec.json.encode((records.ids, records.times, others))
-    except UnicodeEncodeError:  # half a surrogate pair
+    except UnicodeEncodeError:  # a lone surrogate
         return json.dumps((records.ids, [time and utc(time) for time in records.times], others)).encode()

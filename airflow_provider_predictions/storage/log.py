@@ -15,7 +15,7 @@ from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 from airflow_provider_predictions.api.errors import ConfigurationError
 from airflow_provider_predictions.api.state import Versioned, decode, encode
-from airflow_provider_predictions.storage.attempt import Attempt, Generation, Nonce, TaskRun, on_the_way
+from airflow_provider_predictions.storage.attempt import Attempt, Generation, Nonce, TaskRun, temporary_name
 from airflow_provider_predictions.storage.manifest import Manifest, is_written, moved
 from airflow_provider_predictions.storage.objects import create, read
 
@@ -92,7 +92,7 @@ class Log:
         :raises StorageError: if it is unknown whether it was written.
         """
         name = self.name(entry.generation)
-        via = on_the_way(self.root, entry.generation)
+        via = temporary_name(self.root, entry.generation)
         return self._decoded(create(name, encode(entry), is_conditional=is_conditional, via=via), name)
 
     def landed(self, entry: Entry) -> Manifest:
@@ -104,13 +104,13 @@ class Log:
         whole = entry if "parts" in entry.manifest else self.read(entry.generation)
         if whole is None:
             raise ConfigurationError(
-                f"path: {self.name(entry.generation)} is missing, a commit. Restore it from a backup"
+                f"path: {self.name(entry.generation)} is missing, which is a commit. Restore it from a backup"
             )
         try:
             return moved(cast("Manifest", whole.manifest), self.directory(entry))
         except (ValueError, LookupError, TypeError):
             raise ConfigurationError(
-                f"path: {self.name(entry.generation)} is no commit of a landing. Restore it from a backup"
+                f"path: {self.name(entry.generation)} is not a commit of a landing. Restore it from a backup"
             ) from None
 
     def directory(self, entry: Entry) -> ObjectStoragePath:

@@ -55,6 +55,10 @@ class Manifest(TypedDict):
     ``statuses``, None for all, and of the others those that were given. ``shape`` is what a row of a part is,
     and ``rows`` their number. Both are missing where each row is a record, as are the ``rows`` of each part.
     ``partition_by`` is ``created_date`` where each part lies in the directory of a day, and else missing.
+    ``requests`` counts those to the service, retries included, and ``duplicates`` the rows that came again.
+    ``generation`` is the number of the commit. ``incremental`` says what an incremental landing left for
+    later. ``unsettled`` lists commits that readers may still see in the place of this one. ``complete`` is
+    always True: it tells readers of the stored form that nothing is written behind it.
     """
 
     version: Literal[1]

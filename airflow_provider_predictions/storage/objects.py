@@ -195,7 +195,7 @@ def create(
         put(target, content, via=via)
         return content
     raise StorageError(
-        f"path: it is unknown whether {target} was written: {failure}. A retry finds out"
+        f"path: it is unknown whether {target} was written: {failure}. A retry checks"
     ) from None
 
 

@@ -19,7 +19,12 @@ from airflow_provider_predictions.storage.spool import Spool
 
 @dataclass(frozen=True)
 class PartWriter:
-    """Writes the parts of an attempt. The directory, on this machine, is for files on their way."""
+    """Writes the parts of an attempt.
+
+    :param records_per_part: at most.
+    :param partition_by: ``created_date`` for parts in the directories of days; None for parts without.
+    :param directory: on this machine, for files that are not uploaded yet.
+    """
 
     attempt: Attempt
     form: Format

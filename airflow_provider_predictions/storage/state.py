@@ -25,7 +25,7 @@ from airflow_provider_predictions.api.errors import ConfigurationError, Conflict
 from airflow_provider_predictions.api.incremental import Memory
 from airflow_provider_predictions.api.limits import MAX_LISTED_PARTS, MAX_STATE_READS
 from airflow_provider_predictions.api.state import Versioned, decode, encode
-from airflow_provider_predictions.storage.attempt import Generation, Nonce, on_the_way, tagged
+from airflow_provider_predictions.storage.attempt import Generation, Nonce, tagged, temporary_name
 from airflow_provider_predictions.storage.log import LOG, Entry, Log
 from airflow_provider_predictions.storage.manifest import MANIFEST, Manifest
 from airflow_provider_predictions.storage.objects import create, names, read
@@ -120,10 +120,10 @@ def _find(root: ObjectStoragePath) -> tuple[bytes, State] | None:
         entry = log.read(head)
         if entry and (newest := _state_of(root, entry, log)):
             return newest
-    raise ConflictError(f"path: other runs commit under {root} all the time; a retry cures this")
+    raise ConflictError(f"path: other runs keep committing under {root}; a retry may succeed")
 
 
-def shown(root: ObjectStoragePath) -> tuple[int, list[int]]:
+def newest_generation(root: ObjectStoragePath) -> tuple[int, list[int]]:
     """The newest generation of a path that each landing replaces, and those that are unsettled.
 
     :raises ConfigurationError: if something else lies there.
@@ -200,7 +200,7 @@ def _begin(root: ObjectStoragePath) -> State:
         raise ConfigurationError(
             f"path: {target} is missing, although runs have landed there. {_way_out(root)}"
         )
-    return _decoded(create(target, encode(State()), via=on_the_way(root, 1)), target)
+    return _decoded(create(target, encode(State()), via=temporary_name(root, 1)), target)
 
 
 class Index(Versioned, kw_only=True):

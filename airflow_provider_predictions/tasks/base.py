@@ -102,7 +102,10 @@ class PredictionsTask(ArgumentsTask):
         return self.hook_class(**{name: self._rendered(name)})
 
     def filters(self, values: Any) -> Filters:
-        """The filters of a list, from all arguments, rendered."""
+        """The filters of a list, from all arguments, rendered.
+
+        :raises ConfigurationError: naming the argument that is wrong.
+        """
         filters = self.hook_class.filters(**self._filters_in(values))
         if filters.created_after and filters.created_after == filters.created_before:
             self.log.warning(

@@ -151,7 +151,7 @@ class Templated(Argument):
 
     def _read_given(self, value: Any, before: Any) -> Any:
         if is_reference(before) and is_object(value):
-            raise self.wrong("came to a Python object, not to a value; end a template with | list", value)
+            raise self.wrong("rendered to a Python object, not a value; end the template with | list", value)
         if (found := given(value)) is not None:
             return self.read(found)
         if not is_reference(before):
@@ -159,7 +159,7 @@ class Templated(Argument):
             is_value = self.needed or (value is None and self.default is not None)
             return self.read(value) if is_value else self.default
         if self.needed:
-            raise self.wrong(f"{short(before)} came to nothing; {self.needed}")
+            raise self.wrong(f"{short(before)} rendered to an empty value; {self.needed}")
         return self.default
 
 

@@ -90,7 +90,8 @@ class PredictionsTrigger(BaseTrigger):
         """What each poll means, and its doubts about the words of the wait; ends with the wait."""
         wait, service_class = checked(Wait, self.wait), self.hook_class.service_class
         wait.list_filters(service_class)
-        words, failures = ObservedWords(wait, self.observed), FailureCounter(self.log, self.max_failures)
+        words = ObservedWords(wait, service_class, self.observed)
+        failures = FailureCounter(self.log, self.max_failures)
         poller = Poller.of(self.hook_class, self.conn_id)
         # The clock of another machine wrote it.
         poller.delay(min((self.not_before or 0) - time.time(), MAX_RETRY_AFTER))
@@ -102,11 +103,11 @@ class PredictionsTrigger(BaseTrigger):
                 if isinstance(outcome, Tally):
                     words.add(outcome)
                     age = self._age()
-                    decision = decide(outcome, age, missing.since(outcome, age))
+                    decision = decide(outcome, age, missing.record(outcome, age))
                     failures.record_success(decision)
-                    yield decision, words.doubts(service_class)
+                    yield decision, words.doubts()
                     state = decision.state
-                elif not failures.tolerates(outcome):
+                elif not failures.record_failure(outcome):
                     raise outcome
 
     def _age(self) -> float:

@@ -149,7 +149,7 @@ class PredictionsEventTrigger(BaseEventTrigger):
                 )
             if value == ():
                 raise ConfigurationError(f"{name}: is an empty list, so the watcher would never fire")
-        waiting = self.hook_class.service_class.waiting_statuses
+        waiting = self.hook_class.service_class.unfinished_statuses
         if found.statuses and waiting.issuperset(found.statuses):
             raise ConfigurationError(
                 "statuses: a watcher reports finished predictions only, and these are not: "
@@ -220,7 +220,7 @@ class PredictionsEventTrigger(BaseEventTrigger):
 
     def _warn(self, error: Exception) -> None:
         # Any error: Airflow does not restart a watcher that has ended.
-        self.log.warning("%s: %s. The watch goes on.", type(error).__name__, error)
+        self.log.warning("%s: %s. The watcher continues.", type(error).__name__, error)
 
     async def _unshared_stream(self) -> AsyncIterator[StreamItem]:
         """A stream of its own. Airflow confirms none of its events, so the next item confirms them."""
@@ -282,7 +282,7 @@ class PredictionsEventTrigger(BaseEventTrigger):
         if self._has_warned or not observed.looked_at:
             return
         self._has_warned, service = True, self.hook_class.service_class
-        known = service.terminal_statuses | service.waiting_statuses
+        known = service.terminal_statuses | service.unfinished_statuses
         statuses, looked_at = self._filters.statuses, observed.looked_at
         if text := unmatched_words("statuses", statuses, observed.statuses, looked_at, known=known):
             self.log.warning("%s", text)

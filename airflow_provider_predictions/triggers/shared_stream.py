@@ -87,7 +87,7 @@ class SharedStream(SharedStreamProducer):
                     yield item, item
                 else:
                     # Any error: Airflow does not restart a watcher that has ended.
-                    log.warning("%s: %s. The watch goes on.", type(outcome).__name__, outcome)
+                    log.warning("%s: %s. The watcher continues.", type(outcome).__name__, outcome)
 
     @override
     async def advance(self, batch: Sequence[AdvanceItem]) -> None:

@@ -75,8 +75,8 @@ def test_the_services_differ_in_what_their_documentation_says() -> None:
 
     assert found == [("vlmrun", "VLM Run", 1000, 60), ("cradl", "Cradl", 100, 1)]
     vlmrun, cradl = VLMRUN, CRADL
-    assert vlmrun.waiting_statuses == {"pending", "enqueued", "running", "paused"}
-    assert cradl.waiting_statuses == {"pending"}
+    assert vlmrun.unfinished_statuses == {"pending", "enqueued", "running", "paused"}
+    assert cradl.unfinished_statuses == {"pending"}
 
 
 def test_what_a_secret_is_needed_for_is_not_made_without_and_does_not_show_it() -> None:

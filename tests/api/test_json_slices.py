@@ -213,7 +213,7 @@ def test_what_is_no_array_is_refused_with_the_reason(text: bytes, why: str) -> N
 
 
 def test_a_name_that_is_no_string_is_refused_with_its_place() -> None:
-    with pytest.raises(ValueError, match=r"^a name is no string at character 9$"):
+    with pytest.raises(ValueError, match=r"^a name is not a string at character 9$"):
         members(codecs.BOM_UTF8 + b'{"a": 1, 2: 3}')
 
 

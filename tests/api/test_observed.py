@@ -13,7 +13,7 @@ from airflow_provider_predictions.api.models import Prediction
 from airflow_provider_predictions.api.observed import expected_words, unmatched_filters, unmatched_words
 from airflow_provider_predictions.api.page import Observed, Page
 from airflow_provider_predictions.api.service import Service
-from airflow_provider_predictions.api.wording import counted, listed, shown
+from airflow_provider_predictions.api.wording import counted, listed, printable
 from airflow_provider_predictions.storage.manifest import Totals
 from tests.api.services import CRADL, SERVICES, VLMRUN
 
@@ -46,7 +46,10 @@ def test_a_row_that_comes_again_and_one_that_is_no_record_are_not_looked_at() ->
 
 
 def test_what_is_remembered_is_bounded_and_holds_each_word_that_was_asked_for() -> None:
-    observed, asked = Observed(), expected_words(VLMRUN.filters(statuses=["s9999"], domains=["d9998"]))
+    observed, asked = (
+        Observed(),
+        expected_words(VLMRUN, VLMRUN.filters(statuses=["s9999"], domains=["d9998"])),
+    )
     for number in range(10_000):
         observed.add(Observed.of([row(number, f"s{number}", f"d{number}")]), asked)
 
@@ -65,7 +68,7 @@ def test_words_without_an_end_are_remembered_and_shown_in_part() -> None:
 
 
 def test_a_word_from_outside_stays_on_one_line() -> None:
-    assert shown("a\nb\x1b[31m\u2028c") == "a b [31m c"
+    assert printable("a\nb\x1b[31m\u2028c") == "a b [31m c"
 
 
 def test_totals_that_were_stored_before_know_of_no_met_words() -> None:
@@ -93,7 +96,7 @@ def test_records_of_models_that_the_service_should_have_left_out_are_told(
 
 @SERVICES
 def test_a_known_word_is_never_unmatched(service: Service[Any]) -> None:
-    known = service.filters(statuses=sorted(service.terminal_statuses | service.waiting_statuses))
+    known = service.filters(statuses=sorted(service.terminal_statuses | service.unfinished_statuses))
 
     assert not unmatched_filters(service, known, Observed())
     assert not unmatched_filters(service, known, Observed(5, {"odd": 5}))
@@ -105,7 +108,7 @@ def test_unmatched_words_are_named_beside_those_met_and_the_known_ones() -> None
     )
 
     assert text == (
-        "statuses: 'complete', 'done' were not met in 2 records; met: odd; "
+        "statuses: 'complete', 'done' were not found in 2 records; found: odd; "
         "known: cancelled, completed, enqueued, failed, paused, pending, running"
     )
 
@@ -116,7 +119,7 @@ def test_all_unmatched_words_are_in_one_text() -> None:
     text = unmatched_filters(VLMRUN, filters, Observed(1, {"failed": 1}, {"b": 1}), {"fail_on": ["fail"]})
 
     assert [part.split(":")[0] for part in text.split(". ")] == ["statuses", "fail_on", "domains"]
-    assert "domains: 'a' was not met in 1 record; met: b" in text
+    assert "domains: 'a' was not found in 1 record; found: b" in text
 
 
 def test_a_domain_is_not_unmatched_if_nothing_was_looked_at() -> None:
@@ -146,5 +149,5 @@ def test_a_word_that_only_looks_like_another_is_shown_with_escapes() -> None:
     for word, escaped in {"failed\u200b": "failed\\u200b", "f\u0430iled": "f\\u0430iled"}.items():
         text = unmatched_words("statuses", [word], ["failed"], 7)
 
-        assert f" ({escaped}) was not met in 7 records; met: failed" in text
-    assert "'fail' was not met" in unmatched_words("statuses", ["fail"], ["failed"], 7)
+        assert f" ({escaped}) was not found in 7 records; found: failed" in text
+    assert "'fail' was not found" in unmatched_words("statuses", ["fail"], ["failed"], 7)

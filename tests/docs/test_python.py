@@ -97,7 +97,7 @@ def test_the_dag_of_the_readme_is_short_and_lands_what_the_reference_shows(parse
     landed = parsed["runs"]["predictions"]["land"]
 
     assert landed["count"] == sum(landed["statuses"].values()) > 0
-    assert not landed["statuses"].keys() & VlmRun.waiting_statuses
+    assert not landed["statuses"].keys() & VlmRun.unfinished_statuses
     assert shown.keys() == landed.keys()
     assert shown["parts"][0].keys() == landed["parts"][0].keys()
     assert len([line for line in block.code.splitlines() if line.strip()]) <= 12
@@ -162,6 +162,8 @@ def with_a_third_service(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 USE_ACME = """
+import pytest
+from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow_provider_predictions.hooks.acme import AcmeHook
 from airflow_provider_predictions.operators.acme import (
     AcmeListPredictionsOperator, AcmePredictionsToObjectStorageOperator,
@@ -176,6 +178,8 @@ assert ok and message.startswith("Acme accepts the credentials"), message
 listed = AcmeListPredictionsOperator(task_id="list", fields=["id", "status"]).execute({})
 path = "file://" + __import__("sys").argv[1]
 landed = AcmePredictionsToObjectStorageOperator(task_id="land", path=path).execute({})
+with pytest.raises(AirflowFailException, match="Acme: 3 of 30 predictions"):
+    AcmePredictionsSensor(task_id="fail").execute({})
 sensor = AcmePredictionsSensor(task_id="wait", fail_on=(), mode="poke", poke_interval=1)
 assert sensor.poke({"ti": None}).xcom_value["count"] == landed["count"] == len(listed) == 30
 assert AcmePredictionsEventTrigger().serialize()[1]["acme_conn_id"] == "acme_default"
@@ -184,6 +188,7 @@ period = ("2000-01-01", "2100-01-01")
 report = PredictionsReportOperator(task_id="report", source=landed, path=path + "-report", period=period)
 told = report.execute({})
 assert told["count"] == 30 and told["text"].startswith("Acme, 1 January 2000"), told["text"]
+assert "of the finished ones failed" in told["text"], told["text"]
 """
 
 
@@ -192,6 +197,8 @@ def test_the_modules_of_a_third_service_list_land_wait_and_report(
 ) -> None:
     """The sandbox's VLM Run stands in for Acme: its list is paged in the same way."""
     sandbox.vlmrun.fill(30)
+    for number, record in enumerate(sandbox.vlmrun.rows):
+        record.outcome = "completed" if number % 10 else "error"
     acme = json.dumps(sandbox.connection("vlmrun", conn_type="acme"))
     environment = os.environ | {"AIRFLOW_CONN_ACME_DEFAULT": acme}
 

@@ -305,7 +305,7 @@ def test_a_pass_tells_of_words_that_match_nothing_and_of_rows_that_are_no_record
 
     assert list(hook.iter_predictions(statuses="Done")) == asyncio.run(collect()) == []
 
-    assert caplog.text.count("statuses: 'Done' was not met in 3 records; met: ") == 2
+    assert caplog.text.count("statuses: 'Done' was not found in 3 records; found: ") == 2
     caplog.clear()
     body = b'[null, {"id": "a"}]'
     connections.wire.order(
@@ -317,7 +317,7 @@ def test_a_pass_tells_of_words_that_match_nothing_and_of_rows_that_are_no_record
         )
     )
     assert len(list(hook.iter_predictions(statuses="pending"))) == 1
-    assert "1 row without a valid record" in caplog.text
+    assert "1 row without a JSON object" in caplog.text
     assert "statuses: " not in caplog.text
 
 

@@ -89,7 +89,9 @@ def test_a_catalog_that_takes_no_commit_is_given_up_and_a_retry_adds_the_landing
     manifest = landed()
     rest.faults = [(503, False)] * MAX_TABLE_COMMITS
 
-    with pytest.raises(ConflictError, match=r"table: documents\.predictions took no commit in 10 tries"):
+    with pytest.raises(
+        ConflictError, match=r"table: documents\.predictions accepted no commit in 10 attempts"
+    ):
         remote.add(manifest)
 
     assert remote.rows() == []

@@ -87,10 +87,10 @@ def test_a_manifest_that_was_changed(
 def test_what_is_no_manifest(refused: Callable[..., None], tmp_path: Path, subtests: Any) -> None:
     (tmp_path / "_manifest.json").write_text("{}")
     cases = {
-        "text": ("{'path': 's3://…'}", "the value is no manifest"),
-        "an empty object": ({"parts": []}, "the value is no manifest"),
+        "text": ("{'path': 's3://…'}", "the value is not a manifest"),
+        "an empty object": ({"parts": []}, "the value is not a manifest"),
         "no object there": (f"file://{tmp_path}/x/_manifest.json", "nothing has landed there"),
-        "another object": (f"file://{tmp_path}/_manifest.json", "is no manifest of a landing"),
+        "another object": (f"file://{tmp_path}/_manifest.json", "is not a manifest of a landing"),
     }
 
     for name, (given, words) in cases.items():
@@ -111,7 +111,7 @@ def test_a_part_that_is_missing(refused: Callable[..., None], landed: Callable[.
     manifest = landed()
     Path(manifest["parts"][-1]["url"]).unlink()
 
-    refused("manifest: .* is missing, which the manifest names", manifest)
+    refused("manifest: .* is missing, but the manifest names it", manifest)
 
 
 def test_a_landing_that_was_replaced_since_is_left_to_a_retry(
@@ -250,9 +250,9 @@ def test_a_table_of_another_owner(
         ([ID, NestedField(2, "created_at", StringType(), required=False)],
          "column created_at of .* is string, and the landing has timestamptz"),
         ([NestedField(1, "ID", StringType(), required=False), CREATED],
-         "column ID of .* differs from id of the landing in case only"),
+         "column ID of .* differs from id of the landing only in case"),
         ([ID, CREATED, NestedField(3, "Landing", StringType(), required=False)],
-         "column Landing of .* differs from landing of the landing in case only"),
+         "column Landing of .* differs from landing of the landing only in case"),
     ],
     ids=["another type", "required", "required beside", "another creation", "another case", "mark's case"],
 )  # fmt: skip
@@ -273,7 +273,7 @@ def test_a_table_with_partitions_that_are_not_of_time(
     partition = PartitionSpec(PartitionField(1, 1000, IdentityTransform(), "id"))
     existing(catalog, ID, CREATED, partition=partition)
 
-    refused(f"table: {TABLE} is partitioned by something else than the day", landed())
+    refused(f"table: {TABLE} is partitioned by something other than the day", landed())
 
 
 def test_a_table_of_a_format_that_pyiceberg_does_not_write(

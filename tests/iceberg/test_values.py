@@ -126,6 +126,6 @@ def test_a_manifest_whose_shape_rows_or_compression_were_changed_is_refused(
     for name, given in cases.items():
         with (
             subtests.test(row=name),
-            pytest.raises(AirflowFailException, match=r"manifest: .* changed|is not what|is no manifest"),
+            pytest.raises(AirflowFailException, match=r"manifest: .* changed|is not what|is not a manifest"),
         ):
             catalog.add(given)

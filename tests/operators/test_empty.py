@@ -56,14 +56,14 @@ def test_a_task_that_matches_nothing_warns_of_what_it_has_looked_at(
 
     task(statuses=["cancelled"])
 
-    assert "0 of 3 records match; statuses met: failed" in task.log()
+    assert "0 of 3 records match; statuses found: failed" in task.log()
 
 
 def test_an_empty_list_is_told_from_one_that_was_filtered(task: Task, record_store: RecordStore) -> None:
     task()
 
     assert "0 records match" in (log := task.log())
-    assert "statuses met" not in log
+    assert "statuses found" not in log
 
 
 def test_an_empty_list_of_a_filter_is_named(task: Task, service_name: str) -> None:
@@ -185,7 +185,7 @@ def test_a_status_that_is_neither_known_nor_met_is_named_with_those_met(
     assert log.count("statuses: ") == 1
     assert "'complete'" in log
     assert "'failed'" not in log
-    assert f"met: {DONE[service_name]}" in log
+    assert f"found: {DONE[service_name]}" in log
     assert "known: " in log
 
 
@@ -244,4 +244,4 @@ def test_a_field_that_no_record_has_is_named_with_those_met(
     log = logged(capsys, caplog)
     assert "fields: 'idd'" in log
     assert "'status'" not in log
-    assert "met: " in log
+    assert "found: " in log

@@ -404,7 +404,9 @@ def test_a_row_that_is_no_record_fails_one_run_and_no_other(
         replace(record_store.kind, show=lambda row, *how: b"5" if row.id == odd else show(row, *how)),
     )
 
-    with pytest.raises(AirflowFailException, match=r"max_rejected: found 1 row without a record .*_rejected"):
+    with pytest.raises(
+        AirflowFailException, match=r"max_rejected: found 1 row without a JSON object .*_rejected"
+    ):
         runs(context_of("monday"))
     again = runs(context_of("tuesday"))
     record_store.add()

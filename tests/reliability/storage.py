@@ -57,7 +57,7 @@ class Case:
 SECOND = r"part-00001\."
 FAILS = r"cannot be written: InternalError of the test. A retry may succeed"
 COMMIT = "_log/"
-UNKNOWN = r"it is unknown whether .* was written: .* A retry finds out"
+UNKNOWN = r"it is unknown whether .* was written: .* A retry checks"
 LOST = r"cannot be written: .*A retry may succeed"
 SLOWLY: dict[str, Any] = {"seconds": 20, "slow": True}
 MIDWAY: dict[str, Any] = {"asked": 9, "again": 2}

@@ -37,7 +37,7 @@ def test_a_full_disk_of_the_worker_ends_well(
 
     with (
         no_file_larger_than(len(expected(connections)[0]) // 2),
-        pytest.raises(StorageError, match=r"The disk of this worker fails: .*let TMPDIR name a larger disk"),
+        pytest.raises(StorageError, match=r"The disk of this worker fails: .*set TMPDIR to a larger disk"),
     ):
         land(target.as_uri(), 1)
 

@@ -73,7 +73,7 @@ def test_a_manifest_of_something_else_is_refused(base: Path, text: str) -> None:
     (base / "a/_manifest.json").write_text(text)
     shutil.rmtree(base / "a/_log")
 
-    with pytest.raises(ConfigurationError, match=r"a/_manifest\.json is no manifest of a landing"):
+    with pytest.raises(ConfigurationError, match=r"a/_manifest\.json is not a manifest of a landing"):
         paths(str(base))
 
 
@@ -106,7 +106,7 @@ def test_a_part_that_is_gone_is_refused(base: Path, tmp_path: Path) -> None:
     for part in base.glob("a/part-*.jsonl"):
         part.unlink()
 
-    with pytest.raises(DamagedLandingError, match="is missing, which the manifest names"):
+    with pytest.raises(DamagedLandingError, match="is missing, but the manifest names it"):
         report(str(base), WINDOW, tmp_path / "files")
 
 

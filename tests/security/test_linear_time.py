@@ -160,7 +160,7 @@ WORK: dict[str, Callable[[str], object]] = {
         {"Retry-After": "Fri, 27 Nov 2026 20:00:00 GMT", "Date": text}
     ),
     "http_date": retry.http_date,
-    "ServiceClock.hear": lambda text: clock.ServiceClock().hear(text),
+    "ServiceClock.note_date": lambda text: clock.ServiceClock().note_date(text),
     "Content-Encoding": lambda text: Body("VLM Run", text, 1),
     "a body that is not gzip": lambda text: unpacked(as_bytes(text)),
     "a gzip body": lambda text: unpacked(gzip.compress(as_bytes(text), 1)),

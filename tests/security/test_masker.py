@@ -10,12 +10,19 @@ from secrets import token_urlsafe
 from types import ModuleType
 
 import pytest
+from airflow.providers.common.compat.sdk import Connection
 
+from airflow_provider_predictions.api.http.auth import ClientCredentialsAuth
 from airflow_provider_predictions.api.limits import MAX_MASKED_TOKENS
-from airflow_provider_predictions.hooks.cradl import CradlHook, _TokenMask
+from airflow_provider_predictions.api.vlmrun import VlmRun, VlmRunPrediction
+from airflow_provider_predictions.hooks.base import PredictionsHook
+from airflow_provider_predictions.hooks.connection_settings import Settings
+from airflow_provider_predictions.hooks.cradl import CradlHook
+from airflow_provider_predictions.hooks.token_mask import TokenMask
 from airflow_provider_predictions.sandbox import app
 from airflow_provider_predictions.sandbox.server import Sandbox
 from tests.compat import AIRFLOW, MASKER, needs
+from tests.given import connect
 
 
 @pytest.fixture(autouse=True)
@@ -46,6 +53,28 @@ def test_a_token_that_a_hook_has_fetched_is_masked(connections: Sandbox, way: st
     assert redact({"headers": [f"Bearer {token}"]}) == {"headers": ["Bearer ***"]}
     # No letters beside it: another test's connection may have one of them for a password.
     assert redact(f"({app.CLIENT_SECRET})") == "(***)"
+
+
+def test_a_token_of_any_other_service_is_masked(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    class AcmeHook(PredictionsHook[VlmRunPrediction]):
+        """A third service, whose author wrote nothing about masking."""
+
+        conn_name_attr, conn_type, hook_name = "acme_conn_id", "acme", "Acme"
+        service_class = VlmRun
+        default_base_url = default_dashboard_url = "https://acme.test"
+
+        @classmethod
+        def auth(cls, conn: Connection, settings: Settings) -> ClientCredentialsAuth:
+            return ClientCredentialsAuth(
+                sandbox.url + "/oauth2/token", conn.login, conn.password, app.AUDIENCE
+            )
+
+    connect(monkeypatch, {"conn_type": "acme", "login": app.CLIENT_ID, "password": app.CLIENT_SECRET})
+    with AcmeHook("mine").get_conn() as client:
+        token = client.service.auth.token()
+
+    assert ".sandbox-token-" in token
+    assert import_module(MASKER).redact(f"Bearer {token}") == "Bearer ***"
 
 
 def test_each_new_token_is_masked(connections: Sandbox) -> None:
@@ -80,7 +109,7 @@ def test_a_token_that_ten_have_followed_is_forgotten(connections: Sandbox) -> No
 
 
 def test_a_token_that_is_given_again_is_not_forgotten() -> None:
-    mask = _TokenMask()
+    mask = TokenMask()
 
     for number in range(30):
         mask("the same token for all")
@@ -92,7 +121,7 @@ def test_a_token_that_is_given_again_is_not_forgotten() -> None:
 def test_an_airflow_that_has_its_masker_elsewhere_masks_tokens_all_the_same(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    mask, redact = _TokenMask(), import_module(MASKER).redact
+    mask, redact = TokenMask(), import_module(MASKER).redact
     monkeypatch.setitem(sys.modules, MASKER, ModuleType(MASKER))
 
     for number in range(12):
@@ -103,7 +132,7 @@ def test_an_airflow_that_has_its_masker_elsewhere_masks_tokens_all_the_same(
 
 @pytest.mark.slow
 def test_a_triggerer_may_renew_large_tokens_for_longer_than_a_month(connections: Sandbox) -> None:
-    mask = _TokenMask()
+    mask = TokenMask()
 
     for _ in range(900):
         mask(token := f"eyJ.{token_urlsafe(750)}.{token_urlsafe(8)}")

@@ -33,7 +33,7 @@ NAMES = [
     "https://127.0.0.1:1/part-00000.jsonl",
 ]
 """Each ends like a part; beside the manifest there is none that fits it."""
-REFUSED = r"is no (manifest|commit) of a landing|its parts are not those of a landing"
+REFUSED = r"is not a (manifest|commit) of a landing|its parts are not those of a landing"
 NO_PARTS = [
     "",
     ".",

@@ -130,7 +130,7 @@ def test_a_word_that_is_neither_known_nor_met_is_named_once(
 
     log = logged(capsys, caplog)
     assert log.count(f"{argument}: 'complet'") == 1
-    assert "met: " in log
+    assert "found: " in log
 
 
 def test_a_word_is_named_when_the_wait_times_out(wait, record_store: RecordStore, capsys, caplog) -> None:

@@ -229,7 +229,7 @@ def test_a_store_that_is_known_to_know_conditions_is_never_written_to_without(er
 def test_an_object_that_cannot_be_created_may_be_there_later() -> None:
     target = Writing(botocore(503))
 
-    with pytest.raises(StorageError, match=r"unknown whether s3://bucket/key was written: .* A retry finds"):
+    with pytest.raises(StorageError, match=r"unknown whether s3://bucket/key was written: .* A retry checks"):
         create(target, b"mine")
 
     assert target.puts == MAX_PUT_ATTEMPTS

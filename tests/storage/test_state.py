@@ -82,7 +82,7 @@ def test_no_failure_of_power_blocks_a_path(file_store: ObjectStoragePath, monkey
             land(path, f"run {number}")
             disk.lose(Path(path.path))
 
-    assert state.load(paths[0]).generation == state.shown(paths[1])[0] == MAX_RECENT_COMMITS + 2
+    assert state.load(paths[0]).generation == state.newest_generation(paths[1])[0] == MAX_RECENT_COMMITS + 2
     assert read_index(paths[0], state.load(paths[0]).index)
 
 

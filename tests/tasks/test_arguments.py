@@ -234,7 +234,9 @@ def test_what_comes_to_nothing_is_not_given_or_an_error_that_names_argument_and_
                 found = outcome(operator, argument, params={"x": nothing})
 
                 if argument.needed:
-                    assert found.startswith(f"{argument.name}: '{{{{ params.x }}}}' came to nothing; give ")
+                    assert found.startswith(
+                        f"{argument.name}: '{{{{ params.x }}}}' rendered to an empty value; give "
+                    )
                     assert found.endswith("(task task)")
                 elif argument.name in PAIR:
                     assert found == (
@@ -375,7 +377,7 @@ def test_ids_may_be_numbers_and_ids_that_are_nothing_are_an_error(made: Any, nat
     assert rendered(whole, ids, pushed={"up": []}) == ()
     for nothing in (None, ""):
         found = outcome(whole, ids, pushed={"up": nothing})
-        assert "came to nothing; give ids, or leave prediction_ids out" in found
+        assert "rendered to an empty value; give ids, or leave prediction_ids out" in found
     pair = make(made, ids, "{{ params.x }}, {{ params.x }}", native)
     assert "prediction_ids: is empty; give ids, or leave it out" in outcome(pair, ids, params={"x": ""})
     with new_dag(native) as dag:

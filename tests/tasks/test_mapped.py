@@ -98,7 +98,7 @@ def test_ids_that_are_none_in_a_list_are_refused_while_the_dag_is_parsed() -> No
         lambda: made.partial(task_id="task").expand_kwargs([{"prediction_ids": None}]),
         lambda: made.partial(task_id="task", prediction_ids=None),
     ):
-        with dag(), pytest.raises(ConfigurationError, match=r"^prediction_ids: .*came to nothing"):
+        with dag(), pytest.raises(ConfigurationError, match=r"^prediction_ids: .*rendered to an empty value"):
             make()
 
 

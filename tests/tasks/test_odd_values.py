@@ -101,10 +101,10 @@ def test_a_template_without_list_at_its_end_is_refused(template: str, native: bo
         for form in (template, [template]) if name != "model_id" else (template,):
             found = said(made, name, form, native, x=["a"])
             assert found.startswith(
-                f"{name}: came to a Python object, not to a value; end a template with | list"
+                f"{name}: rendered to a Python object, not a value; end the template with | list"
             )
     assert said(LANDING, "path", f"/x/{template}", native, x=["a"]).startswith(
-        "path: came to a Python object"
+        "path: rendered to a Python object"
     )
     assert value_of(LISTING, "statuses", "{{ params.x | map('upper') | list }}", native, x=["a"]) == ("A",)
 

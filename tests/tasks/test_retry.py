@@ -12,6 +12,7 @@ from airflow_provider_predictions.api.errors import (
     RateLimitedError,
     ServerError,
 )
+from airflow_provider_predictions.api.http.retry import retry_after
 from airflow_provider_predictions.operators.vlmrun import VlmRunListPredictionsOperator
 from airflow_provider_predictions.sensors.cradl import CradlPredictionsSensor
 from airflow_provider_predictions.tasks.retry import PredictionsRetryPolicy
@@ -27,7 +28,7 @@ def _policies() -> None:
     ("error", "action", "seconds"),
     [
         (RateLimitedError("x", retry_after=42), "retry", 42),
-        (ServerError("x", retry_after=1e9), "retry", 900),
+        (ServerError("x", retry_after=retry_after({"Retry-After": "1e9"})), "retry", 900),
         (RateLimitedError("x"), "default", None),
         (AuthenticationError("x", retry_after=5), "fail", None),
         (QuotaExceededError("x", retry_after=5), "fail", None),

@@ -20,7 +20,7 @@ NOT_GIVEN = {"path": "/x"}
 EXPECTED: dict[str, Any] = {
     "dag_parameter": AB | {"model_id": "m1"},
     "dag_parameter_none": NOT_GIVEN,
-    "path_none": "path: '{{ none }}' came to nothing",
+    "path_none": "path: '{{ none }}' rendered to an empty value",
     "path_dag_parameter_none": "path: <",
     "two_xcoms": {"prediction_ids": ["id-q", "x1"]},
     "xcom": {"prediction_ids": ["a", "b"]},

@@ -57,7 +57,7 @@ def test_a_status_that_looks_like_a_typo_is_named_once(
     assert not watched(3, store, statuses=["fail", "failed"])
 
     # Airflow 3.0 writes it to both.
-    written, warning = capsys.readouterr().out, "statuses: 'fail' was not met in 20 records; met: "
+    written, warning = capsys.readouterr().out, "statuses: 'fail' was not found in 20 records; found: "
     assert (caplog.text if warning in caplog.text else written).count(warning) == 1
 
 

@@ -134,7 +134,7 @@ class _TokenSource:
         self._token: Token | None = None
         self._accepted = False
         self._replaced_at = -math.inf
-        self._in_vain_until: dict[int, float] = {}
+        self._no_renewal_until: dict[int, float] = {}
 
     @property
     def value(self) -> str:
@@ -195,10 +195,10 @@ class _TokenSource:
                 return not renewed  # another request replaced it
             now = time.monotonic()
             if renewed or (not self._accepted and now < self._replaced_at + MIN_RENEWAL_SECONDS):
-                self._in_vain_until[status] = now + MIN_RENEWAL_SECONDS
+                self._no_renewal_until[status] = now + MIN_RENEWAL_SECONDS
                 return False
             # A new token did not help, so the token is not the reason, even if other requests succeed.
-            if now < self._in_vain_until.get(status, -math.inf):
+            if now < self._no_renewal_until.get(status, -math.inf):
                 return False
             if is_file and status == 403 and self._accepted:
                 return False

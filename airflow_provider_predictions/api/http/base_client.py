@@ -69,6 +69,7 @@ def trusted_certificates() -> ssl.SSLContext:
 
 
 def options(service: Service[Any]) -> dict[str, Any]:
+    """The arguments that both clients of httpx get."""
     return {
         # Cookies are dropped. They would pile up until the server refuses them (431).
         "cookies": CookieJar(DefaultCookiePolicy(allowed_domains=())),
@@ -118,6 +119,7 @@ class BaseClient:
         )
 
     def policy(self, request: PageRequest) -> dict[str, Any]:
+        """The arguments of tenacity that retry a request, from now on."""
         return policy(self._attempts, self.clock, shrinks=request.shrinks)
 
     def call(self, request: PageRequest, *, renewed: bool) -> Call:
@@ -133,6 +135,7 @@ class BaseClient:
         return Call(request, url, trusted, renewed, reservation)
 
     def build(self, call: Call) -> httpx.Request:
+        """Build the request of httpx, and count it."""
         self.requests += 1
         headers = {"Authorization": f"Bearer {call.token}"} if call.trusted else {}
         url = call.url.partition("#")[0]
@@ -160,7 +163,7 @@ class BaseClient:
                 auth.accept(call.token)
             # A file may come from a cache and be months old.
             if not call.request.is_file:
-                self.service_clock.hear(response.headers.get("Date"))
+                self.service_clock.note_date(response.headers.get("Date"))
             return content
         error = self._error(call, response, content)
         if (
@@ -208,7 +211,7 @@ class BaseClient:
         return quotable(message, redact)
 
     @contextmanager
-    def wire(self, call: Call) -> Iterator[None]:
+    def in_flight(self, call: Call) -> Iterator[None]:
         """Turn httpx's errors into those of this package, and end the turn of the request."""
         seconds = self.service.timeout
         try:

@@ -94,12 +94,12 @@ class Client(BaseClient):
 
     def _send(self, request: PageRequest, ended: threading.Event, *, renewed: bool = False) -> bytes:
         call = self.call(request, renewed=renewed)
-        while (seconds := call.reservation.wait(self.clock())) and not self._is_over(ended):
+        while (seconds := call.reservation.refresh(self.clock())) and not self._is_over(ended):
             self.sleep(seconds)
         if self._is_over(ended):
             raise InvalidRequestError("The client is closed")
         call.token = self.service.auth.token()
-        with self.wire(call), closing(self._http.send(self.build(call), stream=True)) as response:
+        with self.in_flight(call), closing(self._http.send(self.build(call), stream=True)) as response:
             body = self.body(call, response)
             for chunk in response.iter_raw():
                 body.add(chunk)
@@ -130,6 +130,11 @@ class Client(BaseClient):
             pool.shutdown(wait=False, cancel_futures=True)
 
     def prediction(self, prediction_id: str) -> Prediction:
+        """Request one prediction.
+
+        :raises NotFoundError: if the service has none with this id.
+        :raises ConfigurationError: if it cannot be an id.
+        """
         return self.get(
             self.service.one(prediction_id), lambda body: self.service.read_one(body, prediction_id)
         )
@@ -197,10 +202,10 @@ class AsyncClient(BaseClient):
 
     async def _send(self, request: PageRequest, *, renewed: bool = False) -> bytes:
         call = self.call(request, renewed=renewed)
-        while seconds := call.reservation.wait(self.clock()):
+        while seconds := call.reservation.refresh(self.clock()):
             await self.sleep(seconds)
         call.token = await self.service.auth.atoken()
-        with self.wire(call):
+        with self.in_flight(call):
             async with (
                 asyncio.timeout(self.service.timeout * MAX_TIMEOUTS),
                 aclosing(await self._http.send(self.build(call), stream=True)) as response,
@@ -220,6 +225,7 @@ class AsyncClient(BaseClient):
             yield flow.advance(answer)
 
     async def prediction(self, prediction_id: str) -> Prediction:
+        """``Client.prediction`` on an event loop."""
         return await self.get(
             self.service.one(prediction_id), lambda body: self.service.read_one(body, prediction_id)
         )

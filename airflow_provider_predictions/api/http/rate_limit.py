@@ -7,7 +7,7 @@ import threading
 from collections import deque
 
 from airflow_provider_predictions.api.errors import RateLimitedError
-from airflow_provider_predictions.api.limits import MAX_DOUBLINGS, MAX_RETRY_WAIT
+from airflow_provider_predictions.api.limits import MAX_DOUBLINGS
 
 MINUTE = 60.0
 """Seconds over which ``requests_per_minute`` counts."""
@@ -26,10 +26,13 @@ class Reservation:
         self.time = start
         """The start. Once there is a response, its time, since the request arrived no later."""
         self._behind = behind
-        self.wait(start)
+        self.refresh(start)
 
-    def wait(self, now: float) -> float:
-        """Seconds until the start. Call it again after them, since an earlier request may be late."""
+    def refresh(self, now: float) -> float:
+        """Move the start behind requests that are late. Return the seconds until then.
+
+        Call it again after these seconds, since an earlier request may be even later.
+        """
         self.time = max([self.time, *(reservation.time + seconds for reservation, seconds in self._behind)])
         return max(0.0, self.time - now)
 
@@ -70,9 +73,9 @@ class RateLimiter:
             while self._reservations and self._reservations[0].time <= now - MINUTE:
                 self._reservations.popleft()
             reservation = self._next(now, patient=patient)
-            if reservation.wait(now) > longest:
+            if reservation.refresh(now) > longest:
                 raise RateLimitedError(
-                    f"More requests wait for their turn than the rate limit allows in {longest:.0f} s. "
+                    f"Too many requests wait: the turn of this one is more than {longest:.0f} s away. "
                     "Run fewer tasks at once, or raise extra requests_per_minute if your plan allows more"
                 )
             self._reservations.append(reservation)
@@ -82,7 +85,7 @@ class RateLimiter:
         """Slow down all requests after the service refused one. Return the seconds until the next turn.
 
         :param now: monotonic seconds.
-        :param seconds: the pause that the service asks for; None to wait for its window.
+        :param seconds: the pause that the service asks for, bounded; None to wait for its window.
         """
         with self._lock:
             if reservation in self._reservations:
@@ -92,8 +95,8 @@ class RateLimiter:
                 self._learned = max(1, taken)
                 self._refused_at = now
             else:
-                self._paused_until = max(self._paused_until, now + min(seconds, MAX_RETRY_WAIT))
-            return self._next(now, patient=True).wait(now)
+                self._paused_until = max(self._paused_until, now + seconds)
+            return self._next(now, patient=True).refresh(now)
 
     def _next(self, now: float, *, patient: bool) -> Reservation:
         start, learned = now, 0

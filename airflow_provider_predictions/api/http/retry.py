@@ -14,13 +14,18 @@ from typing import Any
 import tenacity
 
 from airflow_provider_predictions.api.errors import PredictionsError, RateLimitedError
-from airflow_provider_predictions.api.limits import MAX_HEADER_LENGTH, MAX_RATE_LIMIT_WAIT, MAX_RETRY_WAIT
+from airflow_provider_predictions.api.limits import (
+    MAX_HEADER_LENGTH,
+    MAX_RATE_LIMIT_WAIT,
+    MAX_RETRY_AFTER,
+    MAX_RETRY_WAIT,
+)
 
 log = logging.getLogger(__name__)
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Read ``Retry-After`` in seconds (RFC 9110, section 10.2.3). ``PredictionsError`` caps them.
+    """Read ``Retry-After`` in seconds, at most ``MAX_RETRY_AFTER`` (RFC 9110, section 10.2.3).
 
     A date is compared with the header ``Date``, or with this machine's clock if there is none.
     """
@@ -34,7 +39,7 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
         if moment is None:
             return None
         seconds = (moment - (http_date(headers.get("Date")) or datetime.now(UTC))).total_seconds()
-    return max(0.0, seconds) if math.isfinite(seconds) else None
+    return min(max(0.0, seconds), MAX_RETRY_AFTER) if math.isfinite(seconds) else None
 
 
 def http_date(header: str | None) -> datetime | None:

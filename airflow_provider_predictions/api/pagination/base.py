@@ -161,9 +161,9 @@ class Paginator(RequestFlow):
         self.position = load(state, type(self.position))
         self.position.seen.earlier = earlier
 
-    def check_order(self, times: Sequence[datetime | None]) -> bool:
-        """Check the creation times of neighbours. Return whether they break the list's order."""
-        is_broken = self.position.seen.check_order(times)
+    def note_order(self, times: Sequence[datetime | None]) -> bool:
+        """Note the creation times of neighbours. Return whether they break the list's order."""
+        is_broken = self.position.seen.note_order(times)
         if is_broken:
             log.warning("%s: the list is not in the order of creation; reading all of it",
                         self.endpoint.title)  # fmt: skip
@@ -180,7 +180,7 @@ class Paginator(RequestFlow):
         wanted = self.filters.choose(records)[: at.left]
         if rejected:
             count = counted(len(rejected), "row")
-            log.warning("%s: a page has %s without a valid record", self.endpoint.title, count)
+            log.warning("%s: a page has %s without a JSON object", self.endpoint.title, count)
         if at.left is not None:
             at.left -= len(wanted)
         at.ended = at.ended or at.left == 0 or self._is_past_window

@@ -24,7 +24,6 @@ from airflow_provider_predictions.api.record_batch import RecordBatch
 
 log = logging.getLogger(__name__)
 
-_UNKNOWN = Proof(None, "Cradl's page tokens cannot show a missed row")
 CursorPage = tuple[RecordBatch, str | None]
 """The rows of a page, and the token of the next page; None at the end."""
 
@@ -94,7 +93,7 @@ class CursorPaginator(Paginator):
         at.token, at.ended = token, token is None
         self._tokens.add(hash(token))
         times = rows.times_to_compare
-        self.check_order([at.above, *times] if at.above else times)
+        self.note_order([at.above, *times] if at.above else times)
         if times:
             at.above = times[-1]
         page = self.new_rows(rows)
@@ -118,7 +117,7 @@ class CursorPaginator(Paginator):
     @override
     def proof(self) -> Proof:
         # A token may be anything, so a row missed between two pages leaves no trace.
-        return _UNKNOWN
+        return Proof(None, f"{self.endpoint.title}'s page tokens cannot show a missed row")
 
     @property
     @override

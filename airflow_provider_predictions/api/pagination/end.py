@@ -36,7 +36,7 @@ class ListEnd(Versioned):
     went_on: bool = False
     behind: bool = False
 
-    def is_at(
+    def take_page(
         self, rows: RecordBatch, page_size: int, known_end: str, *, is_new: bool, is_whole: bool
     ) -> bool:
         """Take a response. Return whether the list ends with it.

@@ -19,7 +19,6 @@ from airflow_provider_predictions.api.state import Versioned
 _BLIND = Proof(None, "two pages shared no row, so a removed row may have hidden another")
 _SHIFTED = Proof(False, "rows moved while the list was read, and its order cannot show a missed row")
 _RESORTED = Proof(False, "rows with one creation time came in another order, so one may be missing")
-_PART = Proof(None, "only rows near the time window were read, and VLM Run does not promise their order")
 
 
 class Overlap(Versioned):
@@ -40,8 +39,8 @@ class Overlap(Versioned):
     blind: bool = False
     resorted: bool = False
 
-    def joins(self, rows: RecordBatch, is_passed: Callable[[Prediction], bool]) -> bool:
-        """Whether no row can be missing between the page before and these rows."""
+    def take_page(self, rows: RecordBatch, is_passed: Callable[[Prediction], bool]) -> bool:
+        """Take the next page. Return whether no row can be missing between it and the page before."""
         if rows and rows.ids[0] == self.row_id:
             return True
         self.shifted = self.shifted or bool(self.row_id)
@@ -107,18 +106,20 @@ class OffsetPaginator(Paginator):
 
     @override
     def advance(self, response: RecordBatch) -> Page:
-        at = self.position
+        at, before = self.position, self.filters.created_before
         if search := at.start.search:
             self._look(search, response)
-        elif not self._joins(response):
+            return Page(())
+        if not self._take_overlap(response):
             self._step_back()
-        elif self._breaks_order(response) and at.start.index:
+            return Page(())
+        is_broken = self._note_order_of(response)
+        if is_broken and at.start.index:
             self._begin_at(0)
-        elif not (
-            self._may_search and at.start.begin_search(response, self.filters.created_before, at.page_size)
-        ):
-            return self._read_on(response)
-        return Page(())
+            return Page(())
+        if self._may_search and at.start.begin_search(response, before, at.page_size):
+            return Page(())
+        return self._read_on(response)
 
     @property
     @override
@@ -130,7 +131,11 @@ class OffsetPaginator(Paginator):
             return _RESORTED
         if at.overlap.shifted and not at.seen.ordered:
             return _SHIFTED
-        return _PART if at.start.index or self._is_past_window else Proof(True)
+        if at.start.index or self._is_past_window:
+            title = self.endpoint.title
+            reason = f"only rows near the time window were read, and {title} does not promise their order"
+            return Proof(None, reason)
+        return Proof(True)
 
     @property
     @override
@@ -155,7 +160,7 @@ class OffsetPaginator(Paginator):
 
     def _look(self, search: WindowSearch, rows: RecordBatch) -> None:
         if not self.position.start.look(search, rows):
-            self.check_order([None])
+            self.note_order([None])
             self._begin_at(0)
         elif search.is_done:
             self._begin_at(search.low)
@@ -166,13 +171,13 @@ class OffsetPaginator(Paginator):
         at.start = WindowStart(skip, searches_left=0)
         self._guard.expect_again(at.seen.count)
 
-    def _joins(self, rows: RecordBatch) -> bool:
-        """Whether no row can be missing between the rows yielded so far and these."""
+    def _take_overlap(self, rows: RecordBatch) -> bool:
+        """Take the start of a page. Return whether no row can be missing in front of it."""
         at = self.position
         if at.skip == 0:
             return True
         if self._shared_rows:
-            return at.overlap.joins(rows, self._is_passed)
+            return at.overlap.take_page(rows, self._is_passed)
         if at.end.behind:
             at.overlap.blind = at.overlap.blind or not all(map(self._is_passed, rows[:1]))
             return True
@@ -193,9 +198,9 @@ class OffsetPaginator(Paginator):
         at.start.index = min(at.start.index, at.skip)
         at.end.stop, at.end.is_near = None, False
 
-    def _breaks_order(self, rows: RecordBatch) -> bool:
+    def _note_order_of(self, rows: RecordBatch) -> bool:
         times, last = rows.times_to_compare, self.position.seen.last
-        return self.check_order([last, *times] if last and not self._shared_rows else times)
+        return self.note_order([last, *times] if last and not self._shared_rows else times)
 
     def _read_on(self, rows: RecordBatch) -> Page:
         at, overlap, end = self.position, self.position.overlap, self.position.end
@@ -221,7 +226,7 @@ class OffsetPaginator(Paginator):
         is_whole = not rows or rows.ids[0] == overlap.row_id or len(rows) < end.largest
         # Where the newest rows do not come first, others may have come behind the end that was known.
         known_end = self.list_end if at.seen.ordered else ""
-        is_end = end.is_at(rows, at.page_size, known_end, is_new=is_new, is_whole=is_whole)
+        is_end = end.take_page(rows, at.page_size, known_end, is_new=is_new, is_whole=is_whole)
         end.behind = False
         at.skip += max(0, size - self._shared_rows)
         if is_end and end.went_on and self._shared_rows and end.stop != known_end:

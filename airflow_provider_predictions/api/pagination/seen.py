@@ -42,7 +42,7 @@ class Index:
         return bool(self._database.execute("SELECT 1 FROM seen WHERE hash = ?", (hash(id_),)).fetchone())
 
 
-class Notes:
+class HashFile:
     """Hashes of ids in a file. Writing is cheap. They are read when the first id is looked up."""
 
     def __init__(self) -> None:
@@ -79,7 +79,7 @@ class SeenRows(Versioned, dict=True):
         self.earlier: Callable[[], Iterable[str]] = tuple
         """Returns the ids yielded before this pass resumed. Called only if the order does not suffice."""
         self._recent: deque[set[str]] = deque(maxlen=MAX_RECENT_PAGES)
-        self._ids: Notes | Index = Notes()
+        self._ids: HashFile | Index = HashFile()
 
     @property
     def proven(self) -> bool:
@@ -89,8 +89,8 @@ class SeenRows(Versioned, dict=True):
     def _is_behind(self) -> Callable[[datetime, datetime], bool]:
         return operator.gt if self.newest_first else operator.lt
 
-    def check_order(self, times: Sequence[datetime | None]) -> bool:
-        """Check the creation times of neighbours. Return whether they break the order."""
+    def note_order(self, times: Sequence[datetime | None]) -> bool:
+        """Note the creation times of neighbours. Return whether they break the order."""
         if not self.ordered:
             return False
         known = [time for time in times if time]
@@ -107,7 +107,7 @@ class SeenRows(Versioned, dict=True):
             return True
         if is_tie and len(self.ties) < MAX_TIES:
             return False
-        if isinstance(self._ids, Notes):
+        if isinstance(self._ids, HashFile):
             self._ids = Index(chain(map(hash, self.earlier()), self._ids))
         return row.id in self._ids
 

@@ -31,7 +31,7 @@ class Wait(BaseModel):
 
     :ivar filters: filter -> value, for the predictions of the list.
     :ivar prediction_ids: only these predictions, whatever the filters; None for all that match the filters.
-    :ivar fail_on: statuses that fail the wait.
+    :ivar fail_on: statuses that fail the wait; None for those of ``Service.default_fail_on``.
     :ivar waiting_statuses: statuses to wait for; None for all except the service's terminal ones.
     :ivar min_predictions: how many predictions must match the filters before the wait can end.
     :ivar missing_timeout: seconds after which an id that the service does not know, or no longer knows, fails
@@ -42,7 +42,7 @@ class Wait(BaseModel):
 
     filters: dict[str, Any] = {}
     prediction_ids: Ids | None = None
-    fail_on: Words = ("cancelled", "failed")
+    fail_on: Words | None = None
     waiting_statuses: Words | None = None
     min_predictions: MinPredictions = 0
     missing_timeout: MissingTimeout = MAX_MISSING_SECONDS
@@ -52,13 +52,16 @@ class Wait(BaseModel):
         """The wait as JSON, which is equal for equal waits."""
         return self.model_dump_json()
 
-    @cached_property
-    def words(self) -> frozenset[str]:
-        """The statuses and domains that the user gave."""
-        given = (self.filters.get(name) for name in ("statuses", "domains"))
+    def words(self, service: Service[Any] | type[Service[Any]]) -> frozenset[str]:
+        """The statuses and groups that the user gave."""
+        given = (self.filters.get(name) for name in service.word_filters())
         return frozenset(
             word for words in (*given, self.fail_on, self.waiting_statuses) for word in words or ()
         )
+
+    def failing(self, service: Service[Any] | type[Service[Any]]) -> tuple[str, ...]:
+        """The statuses that fail the wait."""
+        return service.default_fail_on() if self.fail_on is None else self.fail_on
 
     def list_filters(self, service: Service[Any] | type[Service[Any]]) -> Filters | None:
         """Check the filters. None for a wait by ids.
@@ -74,24 +77,27 @@ class ObservedWords:
     :param words: those that polls of another process have seen.
     """
 
-    def __init__(self, wait: Wait, words: Iterable[str] = ()) -> None:
+    def __init__(self, wait: Wait, service: type[Service[Any]], words: Iterable[str] = ()) -> None:
         self.wait = wait
+        self.service = service
+        self._given = wait.words(service)
         self.observed = Observed(statuses=dict.fromkeys(words, 0), groups=dict.fromkeys(words, 0))
 
     @property
     def words(self) -> list[str]:
         """The words to hand to another process."""
-        return sorted(self.wait.words & (self.observed.statuses.keys() | self.observed.groups.keys()))
+        return sorted(self._given & (self.observed.statuses.keys() | self.observed.groups.keys()))
 
     def add(self, tally: Tally) -> None:
-        self.observed.add(tally.observed, self.wait.words)
+        self.observed.add(tally.observed, self._given)
         self.observed.looked_at = tally.observed.looked_at
 
-    def doubts(self, service: type[Service[Any]]) -> str:
+    def doubts(self) -> str:
         """Describe the words that no poll has seen and the service does not document; may be empty."""
-        wait, by_default = self.wait, Wait.model_fields["fail_on"].default
+        wait, service = self.wait, self.service
+        by_default = service.default_fail_on()
         statuses = {
-            "fail_on": [word for word in wait.fail_on if word not in by_default],
+            "fail_on": [word for word in wait.failing(service) if word not in by_default],
             "waiting_statuses": wait.waiting_statuses,
         }
         return unmatched_filters(
@@ -118,6 +124,8 @@ class Tally:
         """Rows of the list that are not records, so their statuses are not known."""
         self.doubt = ""
         """Why the poll may have missed a row of the list; empty if nothing says so."""
+        self.failing = wait.failing(service)
+        self._words = wait.words(service)
         self._filters = wait.list_filters(service)
 
     def add(self, page: Page) -> None:
@@ -127,10 +135,10 @@ class Tally:
         if self._filters:
             self.unreadable += len(page.rejected)
         chosen = self._chosen(page)
-        self.observed.add(page.observed if self._filters else Observed.of(chosen), self.wait.words)
+        self.observed.add(page.observed if self._filters else Observed.of(chosen), self._words)
         for prediction in chosen:
             self.statuses[prediction.status] += 1
-            if prediction.status in self.wait.fail_on and sum(map(len, self.failed.values())) < MAX_NAMED:
+            if prediction.status in self.failing and sum(map(len, self.failed.values())) < MAX_NAMED:
                 message = self.service.message(prediction)
                 what = f"{prediction.status}{message and f': {message}'}"
                 self.failed.setdefault(what, []).append(prediction.id)
@@ -167,8 +175,10 @@ class MissingIds:
     def __init__(self) -> None:
         self._since: dict[str, float] | None = None
 
-    def since(self, tally: Tally, age: float) -> Mapping[str, float]:
-        """Id -> age of the wait since which it is missing: 0 if it is from the first poll on.
+    def record(self, tally: Tally, age: float) -> Mapping[str, float]:
+        """Record which ids a poll has missed. Return id -> age of the wait since which it is missing.
+
+        An id that is missing from the first poll on has the age 0.
 
         :param age: of the wait, in seconds, at the poll of the tally.
         """
@@ -202,7 +212,7 @@ def decide(tally: Tally, age: float, missing_since: Mapping[str, float] | None =
     for status, number in sorted(tally.statuses.items()):
         statuses[storable(status)] += number
     state, message = _failure(tally, age, missing_since or {}) or _progress(tally, statuses)
-    documented = tally.service.terminal_statuses | tally.service.waiting_statuses
+    documented = tally.service.terminal_statuses | tally.service.unfinished_statuses
     unknown = tuple(s for s in statuses if s not in documented and tally.wait.waiting_statuses is None)
     return Decision(state, message, dict(statuses), unknown, tally.observed.looked_at)
 
@@ -210,7 +220,7 @@ def decide(tally: Tally, age: float, missing_since: Mapping[str, float] | None =
 def _failure(tally: Tally, age: float, missing_since: Mapping[str, float]) -> tuple[State, str] | None:
     """Why the wait has failed, if it has."""
     wait, title = tally.wait, tally.service.title
-    if failed := sum(tally.statuses[status] for status in {*wait.fail_on}):
+    if failed := sum(tally.statuses[status] for status in {*tally.failing}):
         names = "; ".join(
             f"{', '.join(map(storable, ids))} {'is' if len(ids) == 1 else 'are'} {what}"
             for what, ids in tally.failed.items()
@@ -244,7 +254,7 @@ def _progress(tally: Tally, statuses: dict[str, int]) -> tuple[State, str]:
     # With waiting_statuses, only these are waited for, and a row without a status has none of them.
     unreadable = tally.unreadable if wait.waiting_statuses is None else 0
     if unreadable:
-        message += f"; {counted(unreadable, 'row')} without a valid record may be unfinished"
+        message += f"; {counted(unreadable, 'row')} without a JSON object may be unfinished"
     if tally.doubt:
         message += f"; predictions may be missing: {tally.doubt}"
     is_waiting = unfinished or tally.missing or count < wait.min_predictions or unreadable or tally.doubt

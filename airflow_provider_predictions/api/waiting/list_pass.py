@@ -89,7 +89,7 @@ class WantedIds:
 
     def __init__(self, service: Service[Any], waits: Sequence[Wait], history: QueryHistory) -> None:
         # A prediction with a status of fail_on is read each time, since the message quotes its record.
-        reread = {wait.fail_on for wait in waits} | {wait.waiting_statuses or () for wait in waits}
+        reread = {wait.failing(service) for wait in waits} | {wait.waiting_statuses or () for wait in waits}
         self._final = service.terminal_statuses.difference(*reread)
         ids = {id_ for wait in waits for id_ in wait.prediction_ids or ()}
         self._finished = history.finished = {

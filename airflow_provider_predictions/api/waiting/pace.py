@@ -50,8 +50,8 @@ class FailureCounter:
     _last_message: str = ""
     _warned: set[str] = field(default_factory=set)
 
-    def tolerates(self, error: PredictionsError) -> bool:
-        """Whether the wait continues after a failed poll. A rate limit does not count as a failure."""
+    def record_failure(self, error: PredictionsError) -> bool:
+        """Record a failed poll. Return whether the wait continues. A rate limit does not count."""
         self.failures += not isinstance(error, RateLimitedError)
         continues = error.retryable and self.failures < self.limit
         if continues:
@@ -68,7 +68,7 @@ class FailureCounter:
             self._last_message = decision.message
         for status in set(decision.unknown) - self._warned:
             self.log.warning(
-                "The status %s is not known; the wait takes it as unfinished (see waiting_statuses)",
+                "The status %s is not known; the wait treats it as unfinished (see waiting_statuses)",
                 quoted([status]),
             )
         self._warned |= set(decision.unknown)

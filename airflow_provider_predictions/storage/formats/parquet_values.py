@@ -140,7 +140,7 @@ class ParquetValues(ParquetFormat):
 def _strings(found: list[Any]) -> pa.Array:
     try:
         return pa.array(found, pa.string())
-    except UnicodeEncodeError:  # half of a surrogate pair, or bytes that are no UTF-8
+    except UnicodeEncodeError:  # a lone surrogate, or bytes that are no UTF-8
         return pa.array(map(clean, found), pa.string())
 
 

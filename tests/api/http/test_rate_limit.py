@@ -18,7 +18,12 @@ from airflow_provider_predictions.api.errors import RateLimitedError
 from airflow_provider_predictions.api.http.client import Client
 from airflow_provider_predictions.api.http.rate_limit import RateLimiter, Reservation
 from airflow_provider_predictions.api.http.retry import seconds_to_wait
-from airflow_provider_predictions.api.limits import MAX_DOUBLINGS, MAX_RATE_LIMIT_WAIT, MAX_RETRY_WAIT
+from airflow_provider_predictions.api.limits import (
+    MAX_DOUBLINGS,
+    MAX_RATE_LIMIT_WAIT,
+    MAX_RETRY_AFTER,
+    MAX_RETRY_WAIT,
+)
 from airflow_provider_predictions.sandbox.server import Sandbox
 from airflow_provider_predictions.sandbox.store import RecordStore
 from tests.conftest import Shell
@@ -41,7 +46,7 @@ class Account:
     def request(self) -> bool:
         """Wait for a turn and use it; whether it was taken."""
         reservation = self.rate_limiter.reserve(self.now)
-        self.now += reservation.wait(self.now)
+        self.now += reservation.refresh(self.now)
         if sum(start > self.now - 60 for start in self.taken) < self.limit:
             self.taken.append(self.now)
             return True
@@ -52,7 +57,7 @@ class Account:
 
 def reserve(rate_limiter: RateLimiter, now: float, **arguments: Any) -> float:
     """Seconds until the next free turn, which is taken."""
-    return rate_limiter.reserve(now, **arguments).wait(now)
+    return rate_limiter.reserve(now, **arguments).refresh(now)
 
 
 def refused(rate_limiter: RateLimiter, now: float, seconds: float | None) -> float:
@@ -104,14 +109,38 @@ def test_a_learned_limit_is_forgotten() -> None:
     assert {reserve(rate_limiter, 60.0 * MAX_DOUBLINGS) for _ in range(1000)} == {0}
 
 
-def test_a_retry_after_pauses_all_requests_for_a_bounded_time() -> None:
+def test_a_retry_after_pauses_all_requests() -> None:
     rate_limiter = RateLimiter()
     reserve(rate_limiter, 0)
 
     assert refused(rate_limiter, 0, 17) == 17
     assert reserve(rate_limiter, 1) == 16
-    refused(rate_limiter, 20, 10**9)
-    assert reserve(rate_limiter, 20) == MAX_RETRY_WAIT
+
+
+@pytest.mark.parametrize("asked", [MAX_RETRY_WAIT + 60, 3600, 10**9])
+def test_a_long_retry_after_pauses_other_requests_of_the_credentials_for_as_long_as_its_own_task(
+    shell: Shell, service, record_store: RecordStore, sandbox: Sandbox, asked: float
+) -> None:
+    record_store.fill(1)
+    request = service.paginator(service.filters()).next_requests(1)[0]
+    sandbox.wire.order(rate_limit(service.name, retry_after=str(asked)))
+    with pytest.raises(RateLimitedError) as caught:
+        shell.get(service, request)
+    assert not shell.slept
+
+    assert record_store.texts()[0] in shell.get(service, request)
+
+    assert sum(shell.slept) == pytest.approx(caught.value.retry_after, abs=1)
+    assert caught.value.retry_after == min(asked, MAX_RETRY_AFTER) <= MAX_RATE_LIMIT_WAIT
+
+
+def test_those_behind_a_long_pause_that_would_wait_for_longer_than_the_bound_give_up() -> None:
+    rate_limiter = RateLimiter(1)
+    rate_limiter.refused(rate_limiter.reserve(0), 0, MAX_RETRY_AFTER)
+
+    assert rate_limiter.reserve(1, longest=MAX_RATE_LIMIT_WAIT).refresh(1) == MAX_RETRY_AFTER - 1
+    with pytest.raises(RateLimitedError):
+        rate_limiter.reserve(1, longest=MAX_RATE_LIMIT_WAIT)
 
 
 def test_a_single_attempt_keeps_only_the_given_limit() -> None:
@@ -172,7 +201,7 @@ def test_no_more_than_the_limit_arrive_in_any_minute_however_late_they_are(limit
         nonlocal now
         for on_the_way, until_answered in delays:
             reservation = rate_limiter.reserve(now)
-            while wait := reservation.wait(now):
+            while wait := reservation.refresh(now):
                 yield wait
             yield on_the_way
             arrived.append(now)
@@ -201,7 +230,7 @@ def test_reservations_that_are_over_are_forgotten() -> None:
     rate_limiter, now, before = RateLimiter(3), 0.0, turns()
     for _ in range(5000):
         reservation = rate_limiter.reserve(now)
-        now += reservation.wait(now) + 0.1
+        now += reservation.refresh(now) + 0.1
         reservation.end(now)
 
     assert turns() < before + 10
@@ -286,7 +315,7 @@ class Crowd:
             waited, attempt = 0.0, 0
             while True:
                 reservation = self.rate_limiter.reserve(self.now)
-                while wait := reservation.wait(self.now):
+                while wait := reservation.refresh(self.now):
                     yield wait
                 while self.taken and self.taken[0] <= self.now - self.window:
                     self.taken.popleft()
@@ -324,12 +353,12 @@ def test_many_workers_that_share_an_account_read_it_to_the_end(window: float, wo
 
 def test_a_turn_beyond_the_longest_wait_is_not_taken() -> None:
     rate_limiter = RateLimiter(1)
-    assert rate_limiter.reserve(0).wait(0) == 0
-    assert rate_limiter.reserve(0, longest=60).wait(0) == 60
-    with pytest.raises(RateLimitedError, match=r"allows in 119 s\..*requests_per_minute"):
+    assert rate_limiter.reserve(0).refresh(0) == 0
+    assert rate_limiter.reserve(0, longest=60).refresh(0) == 60
+    with pytest.raises(RateLimitedError, match=r"more than 119 s away\..*requests_per_minute"):
         rate_limiter.reserve(0, longest=119)
 
-    assert rate_limiter.reserve(0, longest=120).wait(0) == 120
+    assert rate_limiter.reserve(0, longest=120).refresh(0) == 120
 
 
 def test_a_limit_is_learned_from_what_was_taken_in_the_window_before_the_refusal_only() -> None:
@@ -341,14 +370,14 @@ def test_a_limit_is_learned_from_what_was_taken_in_the_window_before_the_refusal
 
     # Those of the seconds 3 and 61 count: the others are over, and the one that is refused is no more.
     assert rate_limiter.refused(reservation, 61.5, None) == 1.5
-    assert [rate_limiter.reserve(100).wait(100) for _ in range(3)] == [0, 21, 60]
+    assert [rate_limiter.reserve(100).refresh(100) for _ in range(3)] == [0, 21, 60]
 
 
 def test_a_limit_of_one_is_learned_if_nothing_was_taken() -> None:
     rate_limiter = RateLimiter(window=10)
     assert rate_limiter.refused(rate_limiter.reserve(0), 0, None) == 0
 
-    assert [rate_limiter.reserve(5).wait(5) for _ in range(3)] == [0, 10, 20]
+    assert [rate_limiter.reserve(5).refresh(5) for _ in range(3)] == [0, 10, 20]
 
 
 def test_a_later_pause_does_not_shorten_an_earlier_one() -> None:

@@ -74,7 +74,7 @@ def test_an_error_that_no_early_retry_cures_is_not_retried(error: BaseException,
 
 @pytest.mark.parametrize("asked", [3600, 1e9])
 def test_an_hour_counts_as_a_quarter_of_one_and_is_left_to_the_tasks_retries(asked: float) -> None:
-    error = ServerError("", retry_after=asked)
+    error = ServerError("", retry_after=retry_after({"Retry-After": str(asked)}))
 
     assert error.retry_after == MAX_RETRY_AFTER
     assert not is_retryable(error)

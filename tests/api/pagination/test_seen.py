@@ -10,7 +10,7 @@ import pytest
 from airflow_provider_predictions.api.filters import utc
 from airflow_provider_predictions.api.limits import MAX_RECENT_PAGES, MAX_TIES
 from airflow_provider_predictions.api.models import Prediction
-from airflow_provider_predictions.api.pagination.seen import Index, Notes, SeenRows
+from airflow_provider_predictions.api.pagination.seen import HashFile, Index, SeenRows
 from airflow_provider_predictions.api.state import dump, load
 from tests.api.lists import at
 
@@ -31,7 +31,7 @@ def test_an_index_holds_what_it_was_given_and_nothing_twice() -> None:
 
 
 def test_notes_are_read_as_they_were_written_also_beyond_memory() -> None:
-    notes, hashes = Notes(), [hash(f"id-{n}") for n in range(70_000)]
+    notes, hashes = HashFile(), [hash(f"id-{n}") for n in range(70_000)]
     notes.add(hashes[:35_001])
     notes.add(hashes[35_001:])
 
@@ -41,7 +41,7 @@ def test_notes_are_read_as_they_were_written_also_beyond_memory() -> None:
 def test_notes_beyond_a_bound_are_not_kept_in_memory() -> None:
     tracemalloc.start()
     try:
-        notes = Notes()
+        notes = HashFile()
         for first in range(0, 200_000, 2_000):
             notes.add(range(first, first + 2_000))
         held, _ = tracemalloc.get_traced_memory()
@@ -70,20 +70,20 @@ def test_seen_rows_hold_the_ids_of_a_few_pages_only() -> None:
 def test_an_order_is_proven_by_two_moments_and_lost_by_one_row(newest_first: bool) -> None:
     sign = -1 if newest_first else 1
     seen = SeenRows(newest_first=newest_first)
-    seen.check_order([at(0), at(0)])
+    seen.note_order([at(0), at(0)])
     assert (seen.ordered, seen.moved, seen.proven) == (True, False, False)
-    seen.check_order([at(0), at(sign)])
+    seen.note_order([at(0), at(sign)])
     assert seen.proven
-    seen.check_order([at(0)])
+    seen.note_order([at(0)])
     assert seen.proven
-    seen.check_order([at(sign), at(0)])
+    seen.note_order([at(sign), at(0)])
 
     assert (seen.ordered, seen.moved, seen.proven) == (False, True, False)
 
 
 def test_a_row_without_a_time_ends_the_order() -> None:
     seen = SeenRows()
-    seen.check_order([at(1), None, at(0)])
+    seen.note_order([at(1), None, at(0)])
 
     assert not seen.ordered
 
@@ -112,7 +112,7 @@ def test_more_rows_of_one_moment_than_memory_holds_are_looked_up() -> None:
 
 def test_pages_before_the_recent_ones_are_looked_up_where_there_is_no_order() -> None:
     seen = SeenRows()
-    seen.check_order([at(0), at(1)])
+    seen.note_order([at(0), at(1)])
     for n in range(5):
         seen.drop_known([row(f"{n}", n)])
 
@@ -130,7 +130,7 @@ def test_a_row_that_is_no_record_is_a_repeat_where_a_known_row_comes_after_it() 
 
 def test_seen_rows_resume_from_their_state() -> None:
     seen = SeenRows()
-    seen.check_order([at(2), at(1)])
+    seen.note_order([at(2), at(1)])
     seen.drop_known([row("a", 2), row("b", 1), row("c", 1)])
 
     state = json.loads(json.dumps(dump(seen)))
@@ -143,5 +143,5 @@ def test_seen_rows_resume_from_their_state() -> None:
     }  # fmt: skip
     assert dump(again) == state
     assert [again.knows(row(name, 1)) for name in "bcd"] == [True, True, False]
-    again.check_order([at(0), at(1)])
+    again.note_order([at(0), at(1)])
     assert [again.knows(row(name, 2)) for name in "abcd"] == [True, True, True, False]

@@ -77,7 +77,7 @@ def test_a_row_that_is_no_record_may_be_unfinished(service: Service[Any]) -> Non
     page = replace(records(service, a="cancelled"), rejected=(service.row(b"null"),))
 
     assert decision(page, service=service, fail_on=()).state == "waiting"
-    assert "1 row without a valid record" in decision(page, service=service, fail_on=()).message
+    assert "1 row without a JSON object" in decision(page, service=service, fail_on=()).message
     assert decision(page, service=service).state == "failed"
     assert decision(page, service=service, fail_on=(), waiting_statuses="pending").state == "done"
     assert decision(page, service=service, fail_on=(), prediction_ids="a").state == "done"
@@ -214,7 +214,7 @@ def test_an_id_that_was_known_may_be_missing_for_missing_timeout_again() -> None
     hidden.add(records(VLMRUN, a="running"))
 
     polls = ((seen, 10), (hidden, 100), (hidden, 159), (seen, 200), (hidden, 300), (hidden, 360))
-    found = [decide(tally, age, missing.since(tally, age)) for tally, age in polls]
+    found = [decide(tally, age, missing.record(tally, age)) for tally, age in polls]
 
     assert [one.state for one in found] == ["waiting"] * 5 + ["failed"]
     assert "does not know b after 60 s" in found[-1].message

@@ -16,14 +16,22 @@ from airflow_provider_predictions.api.errors import (
     RateLimitedError,
     ServerError,
 )
+from airflow_provider_predictions.api.http.retry import retry_after
 from airflow_provider_predictions.api.limits import MAX_RETRY_AFTER
 from airflow_provider_predictions.api.waiting.decide import Decision
 from airflow_provider_predictions.api.waiting.pace import JITTER, FailureCounter, Pace
 
 EXAMPLES = settings(deadline=None, derandomize=True)
 intervals = st.floats(1, 3600)
+
+
+def asked(seconds: float) -> float | None:
+    """What a client makes of a ``Retry-After``."""
+    return retry_after({"Retry-After": str(seconds)})
+
+
 errors = st.none() | st.builds(
-    RateLimitedError, st.just(""), retry_after=st.none() | st.floats(0, 1e9, allow_nan=False)
+    RateLimitedError, st.just(""), retry_after=st.none() | st.floats(0, 1e9, allow_nan=False).map(asked)
 )
 
 
@@ -71,7 +79,7 @@ def test_without_max_interval_the_interval_does_not_grow() -> None:
         (Pace(10, 300), 3600, None, 300),
         (Pace(10, 300), 600, ServerError(""), 60),
         (Pace(10), 0, ServerError("", retry_after=200), 200),
-        (Pace(10), 0, ServerError("", retry_after=1e6), MAX_RETRY_AFTER),
+        (Pace(10), 0, ServerError("", retry_after=asked(1e6)), MAX_RETRY_AFTER),
     ],
 )
 def test_the_longest_of_interval_growth_and_retry_after_counts_plus_jitter(
@@ -85,7 +93,7 @@ def test_the_longest_of_interval_growth_and_retry_after_counts_plus_jitter(
 
 @pytest.mark.parametrize("error", [AuthenticationError(""), QuotaExceededError("")])
 def test_an_error_that_a_retry_cannot_cure_is_not_tolerated(error: PredictionsError) -> None:
-    assert not FailureCounter(logging.getLogger("test")).tolerates(error)
+    assert not FailureCounter(logging.getLogger("test")).record_failure(error)
 
 
 def test_fewer_than_five_failures_in_a_row_are_tolerated() -> None:
@@ -93,9 +101,9 @@ def test_fewer_than_five_failures_in_a_row_are_tolerated() -> None:
     done = Decision("waiting", "", {})
 
     for _ in range(3):
-        assert all(failures.tolerates(ServerError("")) for _ in range(4))
+        assert all(failures.record_failure(ServerError("")) for _ in range(4))
         failures.record_success(done)
-    assert [failures.tolerates(ServerError("")) for _ in range(5)] == [True] * 4 + [False]
+    assert [failures.record_failure(ServerError("")) for _ in range(5)] == [True] * 4 + [False]
 
 
 def test_an_unknown_status_is_warned_of_once(caplog: pytest.LogCaptureFixture) -> None:
@@ -121,13 +129,13 @@ def test_an_unchanged_message_is_not_logged_again(caplog) -> None:
 def test_a_wait_that_failed_counts_from_zero_again() -> None:
     failures = FailureCounter(logging.getLogger("test"), limit=2)
 
-    assert [failures.tolerates(ServerError("")) for _ in range(4)] == [True, False, True, False]
+    assert [failures.record_failure(ServerError("")) for _ in range(4)] == [True, False, True, False]
 
 
 def test_a_tolerated_failure_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     failures = FailureCounter(logging.getLogger("test"), limit=2)
     for _ in range(2):
-        failures.tolerates(ServerError("VLM Run answered 500"))
+        failures.record_failure(ServerError("VLM Run answered 500"))
 
     assert caplog.messages == ["VLM Run answered 500. The wait continues."]
 
