@@ -16,7 +16,7 @@ import pytest
 from airflow_provider_predictions.api.vlmrun import VlmRun
 from airflow_provider_predictions.sandbox.server import Sandbox
 from airflow_provider_predictions.storage.manifest import Manifest
-from tests.docs.blocks import BLOCKS, DAGS, LANDED, MODULES, QUERIES, ROOT, SNIPPETS, Block, looks_like
+from tests.docs.blocks import DAGS, LANDED, MODULES, QUERIES, ROOT, SNIPPETS, Block, looks_like
 
 pytestmark = pytest.mark.docs
 
