@@ -107,7 +107,11 @@ def get_provider_info() -> "dict[str, object]":
                 {"integration-name": name, "external-doc-url": url, "tags": ["service"]}
                 for name, url in INTEGRATIONS.values()
             ),
-            {"integration-name": ICEBERG, "external-doc-url": "https://iceberg.apache.org/", "tags": ["apache"]},
+            {
+                "integration-name": ICEBERG,
+                "external-doc-url": "https://iceberg.apache.org/",
+                "tags": ["apache"],
+            },
         ],
         "hooks": _modules("hooks"),
         "operators": [
