@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.exceptions import AirflowFailException
-from airflow.providers.common.compat.sdk import ObjectStoragePath
+from airflow.providers.common.compat.sdk import AirflowFailException, ObjectStoragePath
 
 from airflow_provider_predictions.api.limits import MAX_LISTED_PARTS, MAX_RECENT_COMMITS
 from airflow_provider_predictions.operators.report import PredictionsReportOperator
@@ -125,6 +124,21 @@ def test_states_that_are_gone_are_no_harm(path: Landings, steps: list[str]) -> N
         path.restore(step)
         assert [file.read_bytes() for file in path.root.joinpath("_states").iterdir()] == [before]
 
+    path.assert_whole()
+
+
+def test_a_state_that_is_gone_while_its_copy_is_late_goes_back_by_one_commit(path: Landings) -> None:
+    late = max(path.root.glob("_states/00000002-*")).read_bytes()
+    path.remove("_states/00000003-*")
+    path.root.joinpath("_state.json").write_bytes(late)
+    with pytest.raises(
+        AirflowFailException, match=r"_states/.* is missing, which .*_log/00000003\.json names"
+    ):
+        path.land(0)
+
+    path.remove("_log/00000003.json")
+
+    assert path.land(0)["count"] == 2
     path.assert_whole()
 
 
