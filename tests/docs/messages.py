@@ -15,8 +15,15 @@ PACKAGE = ROOT / "airflow_provider_predictions"
 HOLE = "…"
 """What stands for a value, in a message of the code as on the page."""
 LOGGED = {"warning", "error", "exception"}
-RAISED = re.compile(r"(Error|Exception|^kind)$")
+RAISED = re.compile(r"(Error|Exception|Timeout|^kind)$")
 """The name of an error, or of a variable that holds one."""
+OF_AIRFLOW = {
+    "AirflowFailException": False,
+    "AirflowNotFoundException": True,
+    "AirflowSensorTimeout": False,
+    "AirflowSkipException": False,
+}
+"""Errors of Airflow, and whether it retries a task that raises them."""
 
 
 @dataclass(frozen=True)
@@ -33,8 +40,9 @@ class Message:
 
     @property
     def retryable(self) -> set[bool]:
-        """Whether Airflow's retries apply, for the errors of the package that tell it."""
-        return {getattr(errors, name).retryable for name in self.told if hasattr(errors, name)}
+        """Whether Airflow's retries apply, for the errors of the package and of Airflow that tell it."""
+        found = {getattr(errors, name).retryable for name in self.told if hasattr(errors, name)}
+        return found | {OF_AIRFLOW[name] for name in self.told if name in OF_AIRFLOW}
 
     @property
     def is_reason(self) -> bool:
