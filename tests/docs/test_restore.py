@@ -233,7 +233,7 @@ def test_a_log_that_is_gone_where_each_landing_replaces_the_one_before_is_no_har
 
 def test_records_whose_part_is_gone_land_again_under_another_path(path: Landings, tmp_path: Path) -> None:
     path.remove("00000002/*/part-*")
-    with pytest.raises(AirflowFailException, match="part-.* is missing, "):
+    with pytest.raises(AirflowFailException, match=r"part-.* is missing, "):
         path.report()
     assert path.land()["count"] == 2, "runs continue"
 
