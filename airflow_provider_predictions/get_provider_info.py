@@ -1,6 +1,7 @@
 """What Airflow reads from this package at start. Imports nothing: an error here stops every command."""
 
 INTEGRATIONS = {"vlmrun": ("VLM Run", "https://docs.vlm.run/"), "cradl": ("Cradl", "https://docs.cradl.ai/")}
+ICEBERG = "Apache Iceberg"
 # The port stays: Airflow 3.3.2 tests no connection without one (apache/airflow #73298).
 PORT = "443 (Airflow tests no connection without a port)"
 FIELDS = {
@@ -8,7 +9,7 @@ FIELDS = {
         "label": "Timeout (s)",
         "description": "Seconds for connecting, and for each read. Default 60. "
         "A whole response may take five times as long.",
-        "schema": {"type": ["number", "null"], "minimum": 1, "maximum": 3600},
+        "schema": {"type": ["number", "null"], "exclusiveMinimum": 0, "maximum": 3600},
     },
     "requests_per_minute": {
         "label": "Requests per minute",
@@ -102,11 +103,24 @@ def get_provider_info() -> "dict[str, object]":
         "name": "Predictions",
         "description": "Wait for, list and land the predictions of VLM Run and Cradl.",
         "integrations": [
-            {"integration-name": name, "external-doc-url": url, "tags": ["service"]}
-            for name, url in INTEGRATIONS.values()
+            *(
+                {"integration-name": name, "external-doc-url": url, "tags": ["service"]}
+                for name, url in INTEGRATIONS.values()
+            ),
+            {
+                "integration-name": ICEBERG,
+                "external-doc-url": "https://iceberg.apache.org/",
+                "tags": ["apache"],
+            },
         ],
         "hooks": _modules("hooks"),
-        "operators": _modules("operators", "report", "iceberg"),
+        "operators": [
+            *_modules("operators", "report"),
+            {
+                "integration-name": ICEBERG,
+                "python-modules": ["airflow_provider_predictions.operators.iceberg"],
+            },
+        ],
         "sensors": _modules("sensors"),
         "triggers": _modules("triggers"),
         "extra-links": [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -14,7 +15,8 @@ from uuid import uuid4
 
 import pytest
 
-AIRFLOW = tuple(int(number) for number in version("apache-airflow").split(".")[:2])
+RELEASE = tuple(int(number) for number in re.findall(r"\d+", version("apache-airflow"))[:3])
+AIRFLOW = RELEASE[:2]
 
 if AIRFLOW >= (3, 3):
     from airflow.dag_processing.dagbag import DagBag
@@ -80,10 +82,15 @@ __all__ = [
 ]
 
 
-def needs(major: int, minor: int, what: str) -> None:
+def needs(major: int, minor: int, what: str, *, patch: int = 0) -> None:
     """Skip the test where Airflow has not got something yet; docs/versions.md says so."""
-    if (major, minor) > AIRFLOW:
-        pytest.skip(f"{what}: from Airflow {major}.{minor} on")
+    if (major, minor, patch) > RELEASE:
+        release = f"{major}.{minor}.{patch}" if patch else f"{major}.{minor}"
+        pytest.skip(f"{what}: from Airflow {release} on")
+
+
+def needs_reports_in_the_ui() -> None:
+    needs(3, 1, "reports in the UI", patch=1)
 
 
 def logged(capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture) -> str:

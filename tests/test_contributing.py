@@ -60,6 +60,7 @@ def test_a_tag_publishes_the_version_that_it_names_without_a_stored_token() -> N
 
     assert workflow["True"] == {"push": {"tags": ["v*"]}}
     assert "GITHUB_REF_NAME#v" in runs[0]
+    assert runs[-2:] == ["hatchling build", "pipx run twine check --strict dist/*"]
     assert re.search('^version = "[0-9.]+"$', ROOT.joinpath("pyproject.toml").read_text(), re.MULTILINE)
     assert workflow["jobs"]["publish"]["permissions"] == {"id-token": "write"}
     assert "secrets." not in ROOT.joinpath(".github/workflows/publish.yml").read_text()

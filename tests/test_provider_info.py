@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import tomllib
+from contextlib import nullcontext
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points, metadata, version
 from importlib.resources import files
@@ -111,6 +112,22 @@ def test_every_field_of_a_form_has_a_label_a_help_text_and_may_stay_empty() -> N
         assert field["label"], name
         assert field["description"], name
         assert "null" in field["schema"]["type"], name
+
+
+@pytest.mark.parametrize("connection", CONNECTIONS.values(), ids=list(CONNECTIONS))
+def test_a_form_takes_the_numbers_that_the_hook_takes(connection: dict) -> None:
+    module, name = connection["hook-class-name"].rsplit(".", 1)
+    settings = getattr(import_module(module), name).settings_class
+
+    for name, field in connection["conn-fields"].items():
+        if "string" in field["schema"]["type"]:
+            continue
+        for number in (-1, 0, 0.001, 1, 3600, 3601):
+            if isinstance(number, float) and "integer" in field["schema"]["type"]:
+                continue
+            is_shown = jsonschema.Draft202012Validator(field["schema"]).is_valid(number)
+            with nullcontext() if is_shown else pytest.raises(ValueError, match=name):
+                settings.model_validate({name: number})
 
 
 def test_no_field_has_a_name_that_airflow_masks() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 import re
 from importlib import import_module
 from pathlib import Path
@@ -27,7 +28,7 @@ ROOT = Path(__file__).parent.parent
 README = ROOT.joinpath("README.md").read_text()
 REFERENCE = ROOT.joinpath("docs/reference/index.md").read_text()
 VERSIONS = ROOT.joinpath("docs/versions.md").read_text()
-FIGURES = "\n".join(ROOT.joinpath(f"docs/{page}.md").read_text() for page in ("benchmarks", "reliability"))
+BENCHMARKS = ROOT.joinpath("docs/benchmarks.md").read_text()
 HOOKS: list[type[PredictionsHook[Any]]] = [VlmRunHook, CradlHook]
 
 
@@ -39,12 +40,43 @@ def test_the_readme_is_read_in_two_minutes() -> None:
     assert len(README.splitlines()) <= 110
 
 
-def test_every_figure_of_the_readme_is_one_that_a_run_has_written() -> None:
-    bullets = README.split("[start:intro]")[1].split("[end:intro]")[0]
-    named = re.findall(r"\d[\d,.]*\d", bullets)
+def measured(row: str) -> tuple[float, float, float]:
+    """The first median of a row of the benchmarks that has a spread, with its lowest and highest value."""
+    found = re.search(rf"^\| {row}.*?([\d,.]+) \(([\d,.]+) - ([\d,.]+)\)", BENCHMARKS, re.MULTILINE)
+    assert found
+    median, lowest, highest = (float(number.replace(",", "")) for number in found.groups())
+    return median, lowest, highest
 
-    assert len(named) > 5
-    assert not [figure for figure in named if figure not in FIGURES]
+
+def rounded(row: str, step: float) -> tuple[str, str, str]:
+    """The same in whole steps. The spread is rounded outward, so that it holds each measurement."""
+    median, lowest, highest = measured(row)
+    steps = round(median / step), math.floor(lowest / step), math.ceil(highest / step)
+    median, lowest, highest = (number * step for number in steps)
+    digits = 1 if step < 1 else 0
+    return f"{median:,.{digits}f}", f"{lowest:,.{digits}f}", f"{highest:,.{digits}f}"
+
+
+def test_every_figure_of_the_readme_is_one_that_a_run_has_written_rounded() -> None:
+    bullets = " ".join(README.split("[start:intro]")[1].split("[end:intro]")[0].split())
+    rate = rounded("ours, prefetch=1 [|]", 10_000)
+    ratio = rounded("VLM Run, `ours, prefetch=1`: at least . x vlmrun SDK", 0.1)
+    memory = rounded("1,000,000 records: at most 64 MB more than 10,000", 1)
+    requests = r"(1,000) \| 1 \| ([\d,]+) "  # of so many waits, for records of one kB
+    ours = re.search(rf"ours, deferred \| {requests}", BENCHMARKS)
+    others = re.search(rf"HttpSensor, deferred \| {requests}", BENCHMARKS)
+    assert ours
+    assert others
+    assert ours[2] == "1"
+
+    assert f"about {rate[0]} records of VLM Run a second ({rate[1]} to {rate[2]})" in bullets
+    assert f"{ratio[0]} times as many as the vendor's SDK ({ratio[1]} to {ratio[2]})" in bullets
+    assert f"a million records takes about {memory[0]} MB more memory than one of 10,000" in bullets
+    assert f"{ours[1]} deferred sensors on one connection" in bullets
+    assert "together send one request a poll of small records" in bullets
+    assert f"Airflow's HttpSensor sends {others[2]}" in bullets
+    named = re.findall(r"\d[\d,.]*\d", bullets)
+    assert {*named} == {*rate, *ratio, memory[0], ours[1], others[2], "10,000"}
 
 
 def test_every_public_class_is_in_the_table() -> None:

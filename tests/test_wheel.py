@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -15,8 +16,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = "airflow_provider_predictions"
-SOURCE = (PACKAGE, "docs", "example_dags", "tests")
-FILES = ("CHANGELOG.md", "LICENSE", "README.md", "SECURITY.md", "mkdocs.yml", "pyproject.toml", ".gitignore")
+IGNORED = [line.rstrip("/") for line in ROOT.joinpath(".gitignore").read_text().splitlines()]
 
 
 def build(directory: Path, *, umask: int, changed: int) -> dict[str, Path]:
@@ -25,12 +25,9 @@ def build(directory: Path, *, umask: int, changed: int) -> dict[str, Path]:
     :param changed: when the files of the copy were, in seconds since 1970.
     """
     source, built = directory / "source", directory / "built"
-    for name in SOURCE:
-        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in FILES:
-        shutil.copy(ROOT / name, source / name)
+    shutil.copytree(ROOT, source, ignore=shutil.ignore_patterns(*IGNORED, ".git"))
     for file in source.rglob("*"):
-        file.chmod((0o777 if file.is_dir() else 0o666) & ~umask)
+        file.chmod((0o777 if file.stat().st_mode & 0o100 else 0o666) & ~umask)
         os.utime(file, (changed, changed))
     command = [sys.executable, "-m", "hatchling", "build", "--directory", built]
     environment = {name: value for name, value in os.environ.items() if name != "SOURCE_DATE_EPOCH"}
@@ -92,6 +89,34 @@ def test_the_wheel_says_what_it_needs_as_pyproject_does(built: dict[str, Path]) 
     assert needed
     assert all(">=" in line for line in needed), "each has a lower bound, which `make test-matrix` tries"
     assert "License-Expression: Apache-2.0" in metadata
+
+
+def test_the_page_of_the_package_leads_nowhere_into_the_repository(built: dict[str, Path]) -> None:
+    with zipfile.ZipFile(built[".whl"]) as wheel:
+        (name,) = [name for name in wheel.namelist() if name.endswith(".dist-info/METADATA")]
+        about, _, page = wheel.read(name).decode().partition("\n\n")
+    readme = ROOT.joinpath("README.md").read_text()
+    headings, blocks = r"(?m)^#+ .*$", r"(?s)```.*?```"
+
+    assert "Description-Content-Type: text/markdown" in about
+    assert "](http" in page
+    assert not re.findall(r"\]\((?!https?://)[^)]*\)|!\[|<!--", page)
+    assert re.findall(headings, page) == re.findall(headings, readme)
+    assert re.findall(blocks, page) == re.findall(blocks, readme)
+
+
+def test_the_source_distribution_is_the_repository(built: dict[str, Path]) -> None:
+    """So it has what its tests and its documentation need."""
+    if shutil.which("git") is None or not ROOT.joinpath(".git").exists():
+        pytest.skip("no repository here, such as in a source distribution")
+    listed = subprocess.check_output(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"], cwd=ROOT
+    )
+    tracked = {name for name in listed.decode().splitlines() if ROOT.joinpath(name).is_file()}
+    with tarfile.open(built[".gz"]) as archive:
+        names = {member.name.split("/", 1)[1] for member in archive.getmembers()}
+
+    assert names - {"PKG-INFO"} == tracked
 
 
 def test_the_source_distribution_can_be_built_from(built: dict[str, Path], tmp_path: Path) -> None:

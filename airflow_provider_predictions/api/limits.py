@@ -26,7 +26,8 @@ MAX_UNPACK_BYTES = 1 << 14
 MAX_IDLE_CONNECTIONS = 32
 """Open connections that a client keeps for later requests. A landing sends at most 32 requests at once."""
 MAX_ATTEMPTS = 5
-"""Attempts of a request. The waits between them bridge half a minute. Change: the hook's ``attempts``."""
+"""Attempts of a request. The waits between them bridge a quarter of a minute.
+Change: the hook's ``attempts``."""
 MAX_RETRY_WAIT = 120.0
 """Seconds between two attempts. If a service asks for more, the task's ``retries`` wait without a worker."""
 MAX_RETRY_AFTER = 900.0

@@ -21,7 +21,7 @@ from tables import write
 from mutation.mutants import ROOT, Mutant, modules, mutants
 from mutation.runner import Baseline, outcomes, prepared
 
-PAGE = ROOT / "docs" / "reliability.md"
+PAGE = ROOT / "docs" / "evidence.md"
 EXPLAINED = ROOT / "tests" / "mutation.toml"
 SEED = 7
 CONTROLS = 25

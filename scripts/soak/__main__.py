@@ -17,7 +17,7 @@ from tables import markdown, write
 from soak import histories, landing, rate_limiter, waits
 from soak.common import ROOT, Report, say
 
-PAGE = ROOT / "docs" / "reliability.md"
+PAGE = ROOT / "docs" / "evidence.md"
 PARTS: dict[str, Callable[..., Report]] = {
     "landing": landing.run, "histories": histories.run, "waits": waits.run, "rate_limit": rate_limiter.run,
 }  # fmt: skip

@@ -60,6 +60,8 @@ def is_understood(line: str) -> bool:
             path, given = re.fullmatch(r"([^\[]*)(?:\[(.*)\])?", package).groups()
             is_kept = kept in ([], [f"apache-airflow=={AIRFLOW}"])
             return path == "." and set((given or "").split(",")) - {""} <= extras and is_kept
+        case ["pip", "wheel", "--no-deps", "--wheel-dir", "dist", "."]:
+            return True  # as tests/test_wheel.py builds it
         case ["docker", "compose", "-f", file, "up", "--build"]:
             return ROOT.joinpath(file).is_file()
         case ["python", "-m", module]:

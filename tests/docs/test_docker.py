@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import shutil
 import subprocess
+import sys
 import tomllib
 from fnmatch import fnmatch
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -47,6 +50,18 @@ def test_the_image_copies_files_that_exist_and_are_not_ignored() -> None:
     for source in copied:
         assert ROOT.joinpath(source).exists(), source
         assert any(fnmatch(source, name) or source.startswith(f"{name}/") for name in kept), source
+
+
+def test_the_package_is_built_from_what_the_image_has_copied_by_then(tmp_path: Path) -> None:
+    before = INSTRUCTIONS[: [name for name, _ in INSTRUCTIONS].index("RUN")]
+    for source in (file for name, text in before if name == "COPY" for file in text.split()[:-1]):
+        copy = shutil.copytree if ROOT.joinpath(source).is_dir() else shutil.copy
+        copy(ROOT / source, tmp_path / source)
+
+    command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel"]
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+
+    assert [*tmp_path.glob("dist/*.whl")]
 
 
 def test_the_image_installs_extras_that_exist_and_keeps_its_airflow() -> None:

@@ -18,7 +18,7 @@ from airflow_provider_predictions.operators.report import PredictionsReportOpera
 from airflow_provider_predictions.operators.report_record import KEY
 from airflow_provider_predictions.operators.reports_ui import is_shown
 from airflow_provider_predictions.sandbox.server import Sandbox
-from tests.compat import OutletEventAccessors, needs
+from tests.compat import OutletEventAccessors, needs_reports_in_the_ui
 from tests.operators.test_operators import LAND
 from tests.report.landed import SERVICES, land
 from tests.report.records import changed, made
@@ -63,7 +63,7 @@ def test_a_run_reports_on_the_day_before_its_moment(tmp_path: Path) -> None:
 def test_a_person_may_turn_reports_in_the_ui_off_in_any_words(
     written: str, shown: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    needs(3, 2, "reports in the UI")
+    needs_reports_in_the_ui()
     monkeypatch.setenv("AIRFLOW__PREDICTIONS__REPORTS_UI", written)
 
     assert is_shown() is shown
@@ -386,7 +386,7 @@ class Task:
 
 
 def test_a_report_is_recorded_in_xcom_and_its_manifest_names_its_task(tmp_path: Path) -> None:
-    needs(3, 1, "reports in the UI of Airflow")
+    needs_reports_in_the_ui()
     land("vlmrun", tmp_path / "landed", made("vlmrun", START, END, 10))
     operator, ti = make(source=str(tmp_path / "landed"), path=f"file://{tmp_path}/report"), Task(3)
 
@@ -429,7 +429,7 @@ def test_a_report_is_not_recorded_where_reports_are_off(
 
 
 def test_a_report_that_breaches_a_target_is_recorded_before_the_task_fails(tmp_path: Path) -> None:
-    needs(3, 1, "reports in the UI of Airflow")
+    needs_reports_in_the_ui()
     operator, ti = breached(tmp_path, on_breach="fail", title="Invoices"), Task()
 
     with pytest.raises(AirflowFailException):

@@ -17,7 +17,7 @@ from airflow_provider_predictions.operators.report import PredictionsReportOpera
 from airflow_provider_predictions.operators.report_record import KEY
 from airflow_provider_predictions.ui import recorded
 from airflow_provider_predictions.ui.recorded import Refused, content_of, record_of
-from tests.compat import needs
+from tests.compat import needs_reports_in_the_ui
 from tests.report.landed import FORMS, land
 from tests.report.records import made
 
@@ -73,7 +73,7 @@ def test_a_second_report_replaces_the_first(store: ObjectStoragePath) -> None:
 def test_airflow_shows_what_a_task_has_recorded_in_any_storage(
     store: ObjectStoragePath, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    needs(3, 1, "reports in the UI of Airflow")
+    needs_reports_in_the_ui()
     land("vlmrun", store / "landed", made("vlmrun", START, END, 5))
     pushed: dict[str, Any] = {}
     ti = SimpleNamespace(

@@ -13,7 +13,7 @@ import pytest
 
 from airflow_provider_predictions.operators.report_record import KEY
 from airflow_provider_predictions.ui import recorded
-from tests.compat import needs
+from tests.compat import needs_reports_in_the_ui
 
 SECRET_DAG = "secret_report"
 
@@ -92,7 +92,7 @@ class Reports:
 @pytest.fixture(scope="module")
 def sessions(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """A metadata database with its tables, without foreign keys, so that tasks need no DAG."""
-    needs(3, 1, "reports in the UI of Airflow")
+    needs_reports_in_the_ui()
     import sqlalchemy
     from airflow.models import import_all_models
     from airflow.models.base import Base

@@ -1,0 +1,270 @@
+"""Every step of the page that restores a landing, on a landing that is damaged as the page says."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowFailException, ObjectStoragePath
+
+from airflow_provider_predictions.api.limits import MAX_LISTED_PARTS, MAX_RECENT_COMMITS
+from airflow_provider_predictions.operators.report import PredictionsReportOperator
+from airflow_provider_predictions.operators.vlmrun import VlmRunPredictionsToObjectStorageOperator
+from airflow_provider_predictions.sandbox.server import Sandbox
+from tests.docs.blocks import BLOCKS
+from tests.given import context_of
+
+pytestmark = pytest.mark.docs
+
+(PAGE,) = [block for block in BLOCKS if block.place.startswith("docs/guides/restore.md")]
+STEPS: dict[str, Callable[..., None]] = {}
+exec(compile(PAGE.code, PAGE.place, "exec"), STEPS)
+
+MANY = MAX_LISTED_PARTS + 3
+"""Predictions of a run. Each lands in a part of its own, so that the state does not list the parts."""
+
+
+class Landings:
+    """An incremental path with landings of a real task."""
+
+    def __init__(self, root: Path, sandbox: Sandbox) -> None:
+        self.root, self.sandbox, self.runs = root, sandbox, 0
+        self.storage = ObjectStoragePath(f"file://{root}")
+
+    def land(self, new: int = 2, **arguments: Any) -> dict[str, Any]:
+        for _ in range(new):
+            self.sandbox.vlmrun.add()
+        self.runs += 1
+        task = VlmRunPredictionsToObjectStorageOperator(
+            task_id="land",
+            path=str(self.storage),
+            **({"incremental": True, "records_per_part": 1, "on_empty": "ignore"} | arguments),
+        )
+        landed: dict[str, Any] = task.execute(context_of(f"run {self.runs}"))
+        return landed
+
+    def restore(self, step: str, *arguments: int) -> None:
+        STEPS[step](self.storage, *arguments)
+
+    def remove(self, *names: str) -> None:
+        for name in names:
+            for found in self.root.glob(name):
+                shutil.rmtree(found) if found.is_dir() else found.unlink()
+
+    def ids(self, root: Path | None = None) -> list[str]:
+        """The ids in all parts."""
+        parts = sorted((root or self.root).rglob("part-*.jsonl"))
+        return [json.loads(line)["id"] for part in parts for line in part.read_bytes().splitlines()]
+
+    def report(self, *sources: ObjectStoragePath) -> int:
+        """How many predictions a report on all of it counts."""
+        task = PredictionsReportOperator(
+            task_id="report",
+            source=[str(source) for source in sources or (self.storage,)],
+            path=f"{self.root}-report",
+            period=("2000-01-01", "2100-01-01"),
+        )
+        count: int = task.execute({})["count"]
+        return count
+
+    def assert_whole(self) -> None:
+        """Each prediction has landed once, a later run adds what is new, and a report reads it."""
+        self.land()
+        assert sorted(self.ids()) == sorted(record.id for record in self.sandbox.vlmrun.rows)
+        assert self.report() == len(self.sandbox.vlmrun.rows)
+
+
+@pytest.fixture
+def path(connections: Sandbox, tmp_path: Path) -> Landings:
+    """Three landings, of which the second has many parts."""
+    made = Landings(tmp_path / "landed", connections)
+    for new in (2, MANY, 2):
+        made.land(new)
+    return made
+
+
+def spoil(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[:-9])
+
+
+def edit(file: Path) -> None:
+    file.write_text(json.dumps(json.loads(file.read_bytes()) | {"watermark": None, "landed": {}}))
+
+
+@pytest.mark.parametrize("harm", [Path.unlink, spoil, edit])
+def test_a_state_is_restored(path: Landings, harm: Callable[[Path], None]) -> None:
+    harm(path.root / "_state.json")
+    with pytest.raises(AirflowFailException, match=r"_state\.json .*Copy the object of"):
+        path.land(0)
+
+    path.restore("restore_state")
+
+    path.assert_whole()
+
+
+def test_a_state_that_is_gone_with_its_commit_goes_back_by_one_commit(path: Landings) -> None:
+    path.remove("_state.json", "_log/00000003.json")
+
+    path.restore("restore_state")
+
+    assert path.land(0)["count"] == 2
+    path.assert_whole()
+
+
+@pytest.mark.parametrize("steps", [[], ["restore_states"]])
+def test_states_that_are_gone_are_no_harm(path: Landings, steps: list[str]) -> None:
+    before = max(path.root.joinpath("_states").iterdir()).read_bytes()
+    path.remove("_states")
+
+    for step in steps:
+        path.restore(step)
+        assert [file.read_bytes() for file in path.root.joinpath("_states").iterdir()] == [before]
+
+    path.assert_whole()
+
+
+def test_a_state_that_is_gone_while_its_copy_is_late_goes_back_by_one_commit(path: Landings) -> None:
+    late = max(path.root.glob("_states/00000002-*")).read_bytes()
+    path.remove("_states/00000003-*")
+    path.root.joinpath("_state.json").write_bytes(late)
+    with pytest.raises(
+        AirflowFailException, match=r"_states/.* is missing, which .*_log/00000003\.json names"
+    ):
+        path.land(0)
+
+    path.remove("_log/00000003.json")
+
+    assert path.land(0)["count"] == 2
+    path.assert_whole()
+
+
+@pytest.mark.parametrize("gone", ["_log", "_log/00000003.json", "_log/00000002.json"])
+def test_a_log_is_restored_without_landing_anything_twice(path: Landings, gone: str) -> None:
+    before = {file.name: json.loads(file.read_bytes()) for file in path.root.glob("_log/*")}
+    path.remove(gone)
+
+    path.restore("restore_log")
+
+    after = {file.name: json.loads(file.read_bytes()) for file in path.root.glob("_log/*")}
+    # The hash of an older state is not needed: the state itself is gone.
+    assert {name: entry | {"state_sha256": None} for name, entry in after.items()} == {
+        name: entry | {"state_sha256": None} for name, entry in before.items()
+    }
+    assert after["00000003.json"] == before["00000003.json"]
+    path.assert_whole()
+
+
+def test_a_commit_that_was_changed_is_restored_after_it_is_deleted(path: Landings) -> None:
+    spoil(path.root / "_log/00000003.json")
+    with pytest.raises(AirflowFailException, match=r"_log/00000003\.json is not an Entry"):
+        path.land(0)
+
+    path.remove("_log/00000003.json")
+    path.restore("restore_log")
+
+    path.assert_whole()
+
+
+@pytest.mark.parametrize("harm", [Path.unlink, spoil])
+def test_an_index_is_restored(connections: Sandbox, tmp_path: Path, harm: Callable[[Path], None]) -> None:
+    path = Landings(tmp_path / "landed", connections)
+    for _ in range(MAX_RECENT_COMMITS):
+        path.land(1)
+    (index,) = path.root.glob("_index/*")
+    harm(index)
+    with pytest.raises(AirflowFailException, match="_index/"):
+        path.report()
+
+    path.restore("restore_index")
+    path.remove("_log/00000001.json")
+    path.restore("restore_log")  # which reads the index
+
+    path.assert_whole()
+
+
+@pytest.mark.parametrize("harm", [Path.unlink, spoil])
+def test_a_manifest_of_an_incremental_landing_is_restored(
+    path: Landings, harm: Callable[[Path], None]
+) -> None:
+    (file,) = path.root.glob("00000002/*/_manifest.json")
+    before = file.read_bytes()
+    harm(file)
+
+    path.restore("restore_manifest", 2)
+
+    assert json.loads(file.read_bytes()) == json.loads(before)
+    path.assert_whole()
+
+
+@pytest.mark.parametrize("steps", [["restore_manifest"], []])
+def test_a_manifest_of_a_path_that_each_landing_replaces_is_restored(
+    connections: Sandbox, tmp_path: Path, steps: list[str]
+) -> None:
+    path = Landings(tmp_path / "landed", connections)
+    path.land(incremental=False)
+    path.land(incremental=False)
+    file = path.root / "_manifest.json"
+    before = file.read_bytes()
+    spoil(file)
+    with pytest.raises(AirflowFailException, match="Remove it, or land under another path"):
+        path.land(incremental=False)
+
+    file.unlink()
+    for step in steps:
+        path.restore(step, 2)
+        assert json.loads(file.read_bytes()) == json.loads(before)
+
+    assert path.land(incremental=False)["count"] == path.report() == len(connections.vlmrun.rows)
+
+
+def test_a_log_that_is_gone_where_each_landing_replaces_the_one_before_is_no_harm(
+    connections: Sandbox, tmp_path: Path
+) -> None:
+    path = Landings(tmp_path / "landed", connections)
+    path.land(incremental=False)
+    path.remove("_log")
+
+    assert path.land(incremental=False)["count"] == path.report() == len(connections.vlmrun.rows)
+
+
+def test_records_whose_part_is_gone_land_again_under_another_path(path: Landings, tmp_path: Path) -> None:
+    path.remove("00000002/*/part-*")
+    with pytest.raises(AirflowFailException, match=r"part-.* is missing, "):
+        path.report()
+    assert path.land()["count"] == 2, "runs continue"
+
+    path.remove("00000002")
+    again = Landings(tmp_path / "again", path.sandbox)
+    again.land(0, incremental=False, created_after="2000-01-01", created_before="2100-01-01")
+
+    assert set(path.ids() + again.ids()) == {record.id for record in path.sandbox.vlmrun.rows}
+    assert again.report() == len(path.sandbox.vlmrun.rows)
+
+
+def test_a_landing_that_nobody_reads_any_more_can_be_deleted(path: Landings) -> None:
+    path.remove("00000001")
+
+    assert path.land()["count"] == 2
+
+
+def test_a_path_begins_anew_after_all_of_it_is_deleted(path: Landings) -> None:
+    path.remove("*")
+
+    path.assert_whole()
+
+
+def test_another_path_begins_at_a_time(path: Landings, tmp_path: Path) -> None:
+    """What the old path has lacks nothing from there on."""
+    rows = path.sandbox.vlmrun.rows
+    newest = max(record.created for record in rows)
+    anew = Landings(tmp_path / "anew", path.sandbox)
+
+    anew.land(0, created_after=newest.isoformat())
+    anew.land(created_after=newest.isoformat())
+
+    assert len(anew.ids()) == len({*anew.ids()}) >= 3
+    assert {*path.ids(), *anew.ids()} == {record.id for record in rows}
