@@ -32,7 +32,7 @@ from airflow_provider_predictions.report.sql import csv_names
 from airflow_provider_predictions.report.summary import Options
 from airflow_provider_predictions.report.targets import count_missed
 from airflow_provider_predictions.report.window import make_window
-from airflow_provider_predictions.storage.attempt import taken
+from airflow_provider_predictions.storage.attempt import path_in_use
 from airflow_provider_predictions.storage.errors import explained, extra, named
 from airflow_provider_predictions.storage.local import sha256_of
 from airflow_provider_predictions.storage.log import LOG
@@ -195,7 +195,7 @@ def moment_of(context: Context) -> datetime:
 
 
 def _require_own(path: ObjectStoragePath, instance: list[Any] | None) -> None:
-    """Refuse a directory that holds a landing, or the report of another instance of a mapped task.
+    """Refuse a directory that holds a landing, or what another task of this run has reported.
 
     The report would replace it.
     """
@@ -206,8 +206,8 @@ def _require_own(path: ObjectStoragePath, instance: list[Any] | None) -> None:
     if "parts" in content or LOG in names(path):
         raise ConfigurationError(f"path: {path} holds landed predictions; give the report another directory")
     author = content.get("recorded_by")
-    if instance and isinstance(author, list) and author[:-1] == instance[:-1] and author != instance:
-        raise taken(path)
+    if instance and isinstance(author, list) and author[:2] == instance[:2] and author != instance:
+        raise path_in_use(path, None if author[2:3] == instance[2:3] else " ".join(map(str, author[2:3])))
 
 
 def _doubts(summary: Summary, group_by: str | None) -> Iterator[str]:

@@ -41,8 +41,16 @@ Generation = Annotated[int, msgspec.Meta(ge=0)]
 """The number of a commit."""
 
 
-def taken(path: ObjectStoragePath) -> ConfigurationError:
-    """The error of an instance of a mapped task whose path is that of another instance."""
+def path_in_use(path: ObjectStoragePath, task: str | None = None) -> ConfigurationError:
+    """The error of a task that would replace what its own run has just written.
+
+    :param task: the other task. None for another instance of the same mapped task.
+    """
+    if task:
+        return ConfigurationError(
+            f"path: {path} holds what task {task} has written in this run. Give each task a path of its own, "
+            "such as one with {{ ti.task_id }} in it"
+        )
     return ConfigurationError(
         f"path: {path} holds what another instance of this mapped task has written in this run. Give each "
         "instance a path of its own, such as one with {{ ti.map_index }} in it"
@@ -92,17 +100,21 @@ class TaskRun(msgspec.Struct, frozen=True):
         is_twin = bool(started and others) and not (self.ti and other.ti)
         return self.number != other.number or is_twin
 
-    def is_sibling_of(self, other: TaskRun) -> bool:
-        """Whether both are instances of one mapped task, in one run."""
-        (task, _, index), (others_task, _, others) = (one.run.rpartition(" ") for one in (self, other))
-        is_one_run = not (self.started and other.started) or self.started == other.started
-        return self.is_mapped and is_one_run and task == others_task and index != others
+    def is_beside(self, other: TaskRun) -> bool:
+        """Whether both are of one run of a DAG: two tasks, or two instances of a mapped task."""
+        is_one_start = not (self.started and other.started) or self.started == other.started
+        return is_one_start and self.dag_run == other.dag_run != "" and self.run != other.run
 
     @property
-    def is_mapped(self) -> bool:
-        """Whether the task is an instance of a mapped one: DAG, run and task, then a map index."""
-        words = self.run.split(" ")
-        return len(words) > 3 and words[-1].isdigit()
+    def dag_run(self) -> str:
+        """The DAG and its run. Empty outside of Airflow."""
+        return " ".join(self.run.split(" ")[:-2]) if self.task_id else ""
+
+    @property
+    def task_id(self) -> str:
+        """The task in its DAG. Empty outside of Airflow."""
+        words = self.run.split(" ")  # DAG, run, task and map index
+        return words[-2] if len(words) > 3 else ""
 
     def is_retry_of(self, other: TaskRun) -> bool:
         """Whether both are attempts of one run, and the task was not cleared between them."""

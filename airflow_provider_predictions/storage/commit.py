@@ -22,10 +22,10 @@ from airflow_provider_predictions.storage.attempt import (
     Attempt,
     TaskRun,
     new_nonce,
+    path_in_use,
     remove_numbered,
     remove_unfinished,
     tagged,
-    taken,
     temporary_name,
 )
 from airflow_provider_predictions.storage.checkpoint import CHECKPOINT
@@ -95,13 +95,12 @@ class LandingPath:
         On an incremental path, later commits of other runs do not matter. On any other path, only a retry
         gets the manifest. A task that was cleared lands anew.
 
-        :raises ConfigurationError: if another instance of this mapped task has landed here in this run.
+        :raises ConfigurationError: if another task of this run, or another instance of this mapped task, has
+            landed here. On an incremental path, two tasks may.
         """
-        head = self.state.generation if self.attempt.task.is_mapped else 0
-        newest = self.state.recent if self.kind else [self.log.read(head)] if head else []
-        if any(entry and self.attempt.task.is_sibling_of(entry.task) for entry in newest):
-            raise taken(self.root)
-        entry = self._of_run(_commits(self.state, self.attempt)) if self.kind else self._retried()
+        head = self.log.read(self.state.generation) if self.state.generation and not self.kind else None
+        self._require_own([head] if head else self.state.recent)
+        entry = self._of_run(_commits(self.state, self.attempt)) if self.kind else self._retried(head)
         if entry is None:
             return None
         content = self.log.landed(entry)
@@ -185,11 +184,18 @@ class LandingPath:
                 left = [name for name in names(self.root / folder) if own in name]
                 remove_files(self.root, [f"{folder}/{name}" for name in left])
 
-    def _retried(self) -> Entry | None:
+    def _require_own(self, commits: Iterable[Entry]) -> None:
+        """Refuse a path where another task of this run has landed."""
+        for other in (entry.task for entry in commits if entry.task.is_beside(self.attempt.task)):
+            if other.task_id == self.attempt.task.task_id:
+                raise path_in_use(self.root)
+            if not self.kind:
+                raise path_in_use(self.root, other.task_id)
+
+    def _retried(self, newest: Entry | None) -> Entry | None:
         """The newest commit, if an earlier attempt of this run made it and the task was not cleared."""
         task = self.attempt.task
-        entry = self.log.read(self.state.generation) if task.number > 1 else None
-        return entry if entry and task.is_retry_of(entry.task) else None
+        return newest if newest and task.number > 1 and task.is_retry_of(newest.task) else None
 
     def _of_run(self, commits: Iterable[Entry]) -> Entry | None:
         """The first commit of an attempt of this run."""

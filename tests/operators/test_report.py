@@ -404,13 +404,17 @@ def test_a_report_is_recorded_in_xcom_and_its_manifest_names_its_task(tmp_path: 
     )
 
 
-def test_two_instances_of_a_mapped_report_do_not_write_under_one_path(tmp_path: Path) -> None:
+def test_two_tasks_of_a_run_do_not_report_under_one_path(tmp_path: Path) -> None:
     land("vlmrun", tmp_path / "landed", made("vlmrun", START, END, 10))
     operator = make(source=str(tmp_path / "landed"), path=f"file://{tmp_path}/report")
     operator.execute({"logical_date": END, "ti": Task(0)})
 
     with pytest.raises(AirflowFailException, match=r"^path: .*another instance of this mapped task"):
         operator.execute({"logical_date": END, "ti": Task(1)})
+    other = Task(0)
+    other.task_id = "other"
+    with pytest.raises(AirflowFailException, match=r"^path: .* task report has written in this run"):
+        operator.execute({"logical_date": END, "ti": other})
 
     operator.execute({"logical_date": END, "ti": Task(0)})  # a retry
 

@@ -258,7 +258,33 @@ def test_two_instances_of_a_mapped_task_do_not_land_under_one_path(file_store: O
             sibling = TaskRun("dag monday land 1", number=number, started="2026-11-01T12:00:00Z")
             with pytest.raises(ConfigurationError, match=r"another instance of .* \{\{ ti\.map_index \}\}"):
                 LandingPath(path, sibling, kind).earlier()
-        for other in ("dag tuesday land 1", "dag monday other 1", "dag monday land -1"):
+        for other in ("dag tuesday land 1", "other monday land 1", "dag tuesday other 1"):
             assert LandingPath(path, TaskRun(other, started="2026-11-01T12:00:00Z"), kind).earlier() is None
         retried = TaskRun("dag monday land 0", number=2, started="2026-11-01T12:00:00Z")
         assert LandingPath(path, retried, kind).earlier() == content
+
+
+def test_a_task_does_not_replace_what_another_task_of_its_run_has_landed(
+    file_store: ObjectStoragePath,
+) -> None:
+    start, restart = "2026-11-01T12:00:00Z", "2026-11-01T13:00:00Z"
+    first = LandingPath(file_store, TaskRun("dag monday land -1", started=start))
+    content = first.commit(write(first.attempt))
+
+    for number in (1, 2):
+        other = TaskRun("dag monday again -1", number=number, started=start)
+        with pytest.raises(ConfigurationError, match=r"task land has written .* \{\{ ti\.task_id \}\}"):
+            LandingPath(file_store, other).earlier()
+    assert is_whole(content)
+
+    rerun = LandingPath(file_store, TaskRun("dag monday again -1", started=restart))
+    assert rerun.earlier() is None
+    rerun.commit(write(rerun.attempt))
+    assert not is_whole(content)
+
+
+def test_two_tasks_of_a_run_land_under_one_incremental_path(file_store: ObjectStoragePath) -> None:
+    for task in ("land", "again"):
+        target = LandingPath(file_store, TaskRun(f"dag monday {task} -1"), "vlmrun")
+        assert target.earlier() is None
+        target.commit(write(target.attempt), target.state)
