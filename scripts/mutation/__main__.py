@@ -61,6 +61,8 @@ def main() -> None:
         finally:
             baseline.keep()
     table = table_of(chosen, tried, survived, explained)
+    if controls[False] > controls[True]:
+        raise SystemExit("Most tests fail without a change, so nothing is known of the changes")
     control = f"Of {controls.total()} trials without a change, {controls[True]} survived."
     print(table, control, sep="\n")
     if not given.modules:

@@ -280,9 +280,18 @@ _OPTIONS = (
 
 
 def _run(tests: list[str], plugin: Chosen) -> bool:
-    """Run tests up to the first that fails; whether one does."""
-    files = sorted({f"{ROOT}/{_file_of(id_)}" for id_ in tests})
-    return pytest.main([*_OPTIONS, "--exitfirst", *files], plugins=[plugin]) != 0
+    """Run tests up to the first that fails; whether one does.
+
+    In a process of their own, since a run of pytest removes the directories that the next one would use.
+    """
+    if process := os.fork():
+        return os.waitpid(process, 0)[1] != 0
+    code = 3
+    try:
+        files = sorted({f"{ROOT}/{_file_of(id_)}" for id_ in tests})
+        code = pytest.main([*_OPTIONS, "--exitfirst", *files], plugins=[plugin])
+    finally:
+        os._exit(code)
 
 
 def _fork(run: Callable[[], int], directory: str, *, quiet: bool = True) -> int:
