@@ -13,7 +13,7 @@ FIELDS = {
     },
     "requests_per_minute": {
         "label": "Requests per minute",
-        "description": "The most requests that all tasks of a process send together. Empty: no limit.",
+        "description": "The most that one process sends. Each running task is a process. Empty: no limit.",
         "schema": {"type": ["integer", "null"], "minimum": 1},
     },
     "max_response_bytes": {

@@ -73,8 +73,8 @@ def test_every_figure_of_the_readme_is_one_that_a_run_has_written_rounded() -> N
     assert f"{ratio[0]} times as many as the vendor's SDK ({ratio[1]} to {ratio[2]})" in bullets
     assert f"a million records takes about {memory[0]} MB more memory than one of 10,000" in bullets
     assert f"{ours[1]} deferred sensors on one connection" in bullets
-    assert "together send one request a poll of small records" in bullets
-    assert f"Airflow's HttpSensor sends {others[2]}" in bullets
+    assert "send one request a poll while records are small" in bullets
+    assert f"{others[1]} of Airflow's HttpSensor send {others[2]} requests" in bullets
     named = re.findall(r"\d[\d,.]*\d", bullets)
     assert {*named} == {*rate, *ratio, memory[0], ours[1], others[2], "10,000"}
 

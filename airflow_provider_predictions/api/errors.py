@@ -16,7 +16,7 @@
     │   └── QuotaExceededError      the plan's quota is used up until it is renewed
     └── TransientError              the next attempt may work
         ├── RateLimitedError        429
-        ├── ServerError             5xx
+        ├── ServerError             408, 5xx
         ├── NoAnswerError           refused, reset, truncated or timed out
         ├── MalformedAnswerError    a response that does not fit the specification
         ├── StorageError            the storage, or the worker's own disk, failed
@@ -127,7 +127,7 @@ class RateLimitedError(TransientError):
 
 
 class ServerError(TransientError):
-    """5xx: the service, or something in front of it, failed."""
+    """408 or 5xx: the service, or something in front of it, failed or was too slow."""
 
 
 class NoAnswerError(TransientError):

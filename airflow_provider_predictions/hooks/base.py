@@ -170,8 +170,9 @@ class PredictionsHook(BaseHook, Generic[R]):
     def iter_pages(self, **filters: Any) -> Iterator[Page]:
         """Iterate over the pages of the list. Each holds the records that match, as bytes.
 
-        At the end, a warning tells of a filter that matches nothing and is unknown, and of a list that moved.
-        Rows that are not JSON objects are in ``Page.rejected``, and a warning counts them.
+        At the end, it warns if a value of a filter is unknown and matched nothing, and if the list moved so
+        that predictions may be missing. Rows that are not JSON objects are in ``Page.rejected``. A warning
+        counts them.
         """
         wanted = self.filters(**filters)
 
@@ -236,7 +237,7 @@ class PredictionsHook(BaseHook, Generic[R]):
             return record.model_validate({name: value_or_text(text) for name, text in given.items()})
 
     def test_connection(self) -> tuple[bool, str]:
-        """Read the start of the list, and count its predictions.
+        """Read the start of the list, and count its predictions, up to 100.
 
         :return: whether the connection works, and the count or the field that is wrong.
         """

@@ -30,10 +30,10 @@ if TYPE_CHECKING:
 class IcebergCommit(TypedDict):
     """Where a landing is in the table.
 
-    DuckDB, Polars, BigQuery and Snowflake read the table by its ``metadata_location``. This, ``location`` and
-    ``snapshot_id`` are None if the landing holds no rows and there is no table. ``count`` is the number of
-    records in the landing, 0 if it holds no rows, and ``path`` its directory. ``added`` is False if the table
-    had the landing before, or if the landing holds no rows.
+    DuckDB, Polars, BigQuery and Snowflake can read the table by its ``metadata_location``. This, ``location``
+    and ``snapshot_id`` are None if the landing holds no rows and there is no table. ``count`` is the number
+    of records in the landing, 0 if it holds no rows, and ``path`` its directory. ``added`` is False if the
+    table had the landing before, or if the landing holds no rows.
     """
 
     table: str

@@ -57,7 +57,8 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
     """Land predictions in object storage, byte for byte, and push the manifest to XCom.
 
     Writes parts under ``path`` and commits them at once: ``_manifest.json`` names the parts of the newest
-    landing. A retry resumes where the previous attempt was interrupted. A later run replaces the landing.
+    landing. A retry resumes where the previous attempt was interrupted. A later run replaces the landing, or
+    with ``incremental`` adds one.
     """
 
     arguments = LANDING

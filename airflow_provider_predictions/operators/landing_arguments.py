@@ -80,9 +80,9 @@ LANDING = declare(
         "prefetch",
         "int",
         Annotated[int, Field(ge=0, le=MAX_PREFETCH)],
-        f"how many pages to request ahead while one is written, 0 to {MAX_PREFETCH}. Where each page "
-        "names the next one, one page is the most; there, the number is how many files ``fetch_values`` "
-        "fetches at once",
+        f"how many pages to request ahead while one is written, 0 to {MAX_PREFETCH}. If each page names the "
+        "next one, only one can be requested ahead, and this is how many files ``fetch_values`` fetches at "
+        "once",
         default=1,
     ),
     Argument(

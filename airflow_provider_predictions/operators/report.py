@@ -180,7 +180,7 @@ class PredictionsReportOperator(ArgumentsTask):
 
 
 def moment_of(context: Context) -> datetime:
-    """The moment until which a run reports: the end of its data interval, or else its logical date or start.
+    """The moment until which a run reports: its data interval's end, its logical date, or ``run_after``.
 
     A manual run and a run that an asset starts may have neither data interval nor logical date.
     """

@@ -175,8 +175,8 @@ REPORT = declare(
         "targets",
         "Mapping[str, Mapping[str, float]] | Ref | None",
         ReportTargets,
-        "the least and the most that a measure may be, or the measure of a group: ``measure:group``. The "
-        "names are those of ``summary.json``",
+        "the ``min`` and the ``max`` of a measure, or of a measure of one group, written ``measure:group``. "
+        "Measures have the names of ``summary.json``",
         example='{"failed_share": {"max": 0.05}, "predictions": {"min": 1}}',
     ),
     Argument(

@@ -65,8 +65,8 @@ WAITING = declare(
         "max_interval",
         "timedelta | float | None",
         Seconds | None,
-        "seconds up to which the interval grows, as a tenth of the age of the wait; by default it does "
-        "not grow",
+        "the longest interval, a timedelta or seconds. The interval grows up to it, as a tenth of the age of "
+        "the wait; by default it does not grow",
         example="timedelta(minutes=10)",
     ),
     Argument(

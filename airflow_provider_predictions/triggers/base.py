@@ -41,7 +41,7 @@ class PredictionsTrigger(BaseTrigger):
     :param max_interval: seconds up to which the interval grows with the age of the wait; None for no growth.
     :param started: when the wait began, in seconds since 1970; by default now.
     :param deadline: when the wait ends, in seconds since 1970; None for never.
-    :param max_failures: the failed poll in a row with this number ends the wait.
+    :param max_failures: so many failed polls in a row end the wait.
     :param observed: words of the wait that polls before the deferral saw.
     :param unfinished: predictions that polls before the deferral found unfinished: id, status, creation time
         and group of each.

@@ -178,6 +178,10 @@ def test_an_index_is_restored(connections: Sandbox, tmp_path: Path, harm: Callab
     harm(index)
     with pytest.raises(AirflowFailException, match="_index/"):
         path.report()
+    for _ in range(38):  # as the page says
+        path.land(1)
+    with pytest.raises(AirflowFailException, match="_index/"):
+        path.land(1)
 
     path.restore("restore_index")
     path.remove("_log/00000001.json")

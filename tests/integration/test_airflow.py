@@ -198,7 +198,7 @@ def runs_of(airflow: Airflow, dag_id: str) -> list[dict[str, Any]]:
 
 
 def test_a_crowd_of_deferred_sensors_asks_as_one(airflow, server, tmp_path: Path) -> None:
-    """``WAITS=500 pytest -k crowd --log-cli-level WARNING`` takes half an hour, mostly of the workers."""
+    """``WAITS=500 pytest -m airflow -k crowd --log-cli-level WARNING`` takes half an hour."""
     needs(3, 0, "an executor of many tasks on SQLite, for a crowd of sensors")
     waits = int(os.environ.get("WAITS", "16"))
     rows = [server.vlmrun.add(work=1e6) for _ in range(waits)]

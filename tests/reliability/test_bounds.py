@@ -13,7 +13,7 @@ from airflow_provider_predictions.sensors.vlmrun import VlmRunPredictionsSensor
 DAY = 24 * 3600
 IS_BOUND = re.compile(r"(MAX|MIN)_\w+|\w+_(SECONDS|BYTES)")
 OTHERS = {
-    "pages in memory of a landing": "`prefetch` + 1",
+    "pages in memory of a landing, one of them twice while it is read": "`prefetch` + 2",
     "polls in T seconds": "T / `poke_interval` + 1",
     "a wait in all": f"{VlmRunPredictionsSensor(task_id='wait').timeout / DAY:g} days",
 }
