@@ -180,8 +180,8 @@ STORAGE_SECONDS = 300.0
 """Seconds to read or write an object, or to list a directory. The storage's library retries meanwhile."""
 MIN_SPEED = 1 << 20
 """Bytes of an object for which it gets a second more. A network may be slow. Change: ``records_per_part``."""
-PIECE_BYTES = 8 << 20
-"""Bytes of a part that are sent to an object store at once. They are in memory; smaller parts go whole."""
+PIECE_BYTES = 5 << 20
+"""Bytes of a part that are sent to an object store at once. They are in memory, and S3 accepts no less."""
 MAX_PUT_ATTEMPTS = 3
 """Attempts to create an object or its directory. A failed one may have written it, so each is looked up."""
 MAX_STATE_READS = 20

@@ -8,6 +8,7 @@ the ids of all records that were read, and the records that are in no part yet.
 from __future__ import annotations
 
 import logging
+import shutil
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -20,7 +21,7 @@ from airflow_provider_predictions.api.limits import MAX_RESUME_SECONDS
 from airflow_provider_predictions.api.state import Versioned, decode, encode
 from airflow_provider_predictions.storage.attempt import Attempt, Nonce
 from airflow_provider_predictions.storage.manifest import Part, Totals
-from airflow_provider_predictions.storage.objects import put, read
+from airflow_provider_predictions.storage.objects import get_file, put_file
 from airflow_provider_predictions.storage.spool import Spool
 
 log = logging.getLogger(__name__)
@@ -124,12 +125,19 @@ class Journal:
 
 
 def save_beside(progress: Progress, attempt: Attempt) -> None:
-    """Save the progress beside the parts, with new ids and the lines that are in no part."""
-    with progress.ids.path.open("rb") as ids:
-        ids.seek(progress.ids_saved)
-        content = [progress.stored(), ids.read()]
-    content += [spool.path.read_bytes() for spool in (progress.spool, progress.rejected)]
-    put(attempt.path(f"{CHECKPOINT}-{len(progress.parts) - 1:05}"), b"".join(content))
+    """Save the progress beside the parts, with new ids and the lines that are in no part.
+
+    By way of a file, since the first checkpoint after a resume holds the ids of all records before it.
+    """
+    file = progress.ids.path.with_name("beside")
+    with file.open("wb") as content:
+        content.write(progress.stored())
+        for spool in (progress.ids, progress.spool, progress.rejected):
+            with spool.path.open("rb") as lines:
+                lines.seek(progress.ids_saved if spool is progress.ids else 0)
+                shutil.copyfileobj(lines, content)
+    put_file(file, attempt.path(f"{CHECKPOINT}-{len(progress.parts) - 1:05}"))
+    file.unlink()
     progress.ids_saved = progress.ids.size
 
 
@@ -174,17 +182,29 @@ def _fetched(attempt: Attempt, names: list[str], directory: Path) -> Progress:
 
     :param names: of all checkpoints of the attempt, since each holds a piece of the ids.
     """
-    with directory.joinpath("beside-ids").open("wb") as ids:
-        for name in names:
-            head, _, lines = read(attempt.root / name).partition(b"\n")
-            progress = decode(head, Progress)
-            if progress.ids_saved != ids.tell():
+    file, ids = directory / "beside", directory / "beside-ids"
+    ids.write_bytes(b"")
+    for name in names:
+        get_file(attempt.root / name, file)
+        with file.open("rb") as lines:
+            progress = decode(lines.readline(), Progress)
+            if progress.ids_saved != ids.stat().st_size:
                 raise ValueError(f"{name} does not follow the one before")
-            cut = progress.ids.size - progress.ids_saved
-            ids.write(lines[:cut])
-    end = cut + progress.spool.size
-    directory.joinpath("beside-spool").write_bytes(lines[cut:end])
-    directory.joinpath("beside-rejected").write_bytes(lines[end:])
+            _append(ids, lines, progress.ids.size - progress.ids_saved)
+            rest = lines.tell()
+    with file.open("rb") as lines:
+        lines.seek(rest)
+        for spool, name in ((progress.spool, "beside-spool"), (progress.rejected, "beside-rejected")):
+            directory.joinpath(name).write_bytes(b"")
+            _append(directory / name, lines, spool.size)
+    file.unlink()
     for spool, name in zip(progress.spools, ("spool", "rejected", "ids"), strict=True):
         spool.name = f"beside-{name}"
     return progress
+
+
+def _append(file: Path, lines: IO[bytes], size: int) -> None:
+    """Append the next bytes of a checkpoint to a file, block by block."""
+    with file.open("ab") as end:
+        while block := lines.read(min(size, 1 << 20)):
+            size -= end.write(block)

@@ -84,10 +84,10 @@ def read_start(target: ObjectStoragePath, size: int, longest: float) -> bytes:
     return content
 
 
-def get_file(target: ObjectStoragePath, file: Path, size: int) -> None:
+def get_file(target: ObjectStoragePath, file: Path, size: int = 0) -> None:
     """Copy an object to a file of this machine.
 
-    :param size: of the object, in bytes.
+    :param size: of the object, in bytes. A large one gets more time.
     :raises FileNotFoundError: if there is none.
     """
     with explained("read", target, FileNotFoundError):

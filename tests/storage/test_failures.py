@@ -311,7 +311,7 @@ def test_what_is_not_there_has_nothing_in_it() -> None:
 
 def test_large_files_go_piece_by_piece_where_the_file_system_can_do_that() -> None:
     """An older s3fs reads piece by piece by itself."""
-    assert _in_pieces(S3FileSystem(anon=True), "put_file") == {"chunksize": 8 << 20, "max_concurrency": 1}
+    assert _in_pieces(S3FileSystem(anon=True), "put_file") == {"chunksize": 5 << 20, "max_concurrency": 1}
     assert _in_pieces(MemoryFileSystem(), "put_file") == _in_pieces(MemoryFileSystem(), "get_file") == {}
 
 
