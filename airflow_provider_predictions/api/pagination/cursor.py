@@ -11,6 +11,7 @@ from typing_extensions import override
 from airflow_provider_predictions.api.errors import (
     AuthenticationError,
     MalformedAnswerError,
+    NoAnswerError,
     PredictionsError,
     QuotaExceededError,
     RateLimitedError,
@@ -47,7 +48,8 @@ class CursorPaginator(Paginator):
     """Pages by ``nextToken``.
 
     An empty page with a token is not the end. A token that comes again means a loop. If the service refuses a
-    token, with any status, the list is read again from its start, once.
+    token, with any status, the list is read again from its start, once. A 401 or 403 is about the
+    credentials, unless the token is one that an earlier attempt has saved.
 
     :param order: of the rows; None to read a time window from the nearer end of the list.
     """
@@ -105,13 +107,23 @@ class CursorPaginator(Paginator):
     def on_error(self, error: PredictionsError) -> None:
         at = self.position
         may_shrink = self._shrinks and error.asks_for_less
-        if not at.token or at.probes or self._restarted or may_shrink or not _may_be_token(error):
+        if not at.token or at.probes or self._restarted or may_shrink or not self._may_be_token(error):
             super().on_error(error)
             return
         log.warning("%s. Reading the list again from its start", error)
         self._restart()
         self._restarted = True
         self._guard.expect_again(at.seen.count)
+
+    def _may_be_token(self, error: PredictionsError) -> bool:
+        """Whether the token of the next page may be the reason for an error."""
+        if error.of_token or isinstance(error, QuotaExceededError | RateLimitedError | NoAnswerError):
+            return False
+        # One that an earlier attempt has saved may be refused in any way: a 401, a redirect, a web page.
+        is_saved = not self._tokens
+        if isinstance(error, AuthenticationError | MalformedAnswerError):
+            return is_saved
+        return (300 if is_saved else 400) <= (error.status or 0) <= 500
 
     @property
     @override
@@ -144,9 +156,3 @@ class CursorPaginator(Paginator):
         last, after, before = self.position.seen.last, self.filters.created_after, self.filters.created_before
         if oldest and last and after and before and after - oldest < last - before:
             self._read_oldest_first()
-
-
-def _may_be_token(error: PredictionsError) -> bool:
-    """Whether the token may be the reason for an error."""
-    is_of_request = isinstance(error, AuthenticationError | QuotaExceededError | RateLimitedError)
-    return not is_of_request and 400 <= (error.status or 0) <= 500

@@ -16,6 +16,7 @@ from airflow_provider_predictions.api.errors import (
     PredictionsError,
     QuotaExceededError,
     RateLimitedError,
+    ServerError,
 )
 from tests.api.lists import Listing, Row, at, ids_of, pages, paginator_of, reborn, told
 from tests.api.services import CRADL
@@ -172,6 +173,41 @@ def test_a_token_that_was_refused_after_a_death_begins_the_list_again() -> None:
     other.on_error(REFUSED)
 
     assert listed + ids_of(pages(other, listing)) == [row.id for row in listing.rows]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        AuthenticationError("no", status=401),
+        AuthenticationError("no", status=403),
+        InvalidRequestError("no", status=302),
+        MalformedAnswerError("no"),
+    ],
+)
+def test_a_token_of_an_earlier_attempt_may_be_the_reason_for_any_refusal(error: PredictionsError) -> None:
+    listing = cradl_list(20)
+    paginator = paginator_of(CRADL, page_size=3)
+    flow = pages(paginator, listing)
+    listed = ids_of([next(flow), next(flow)])
+
+    other = reborn(paginator, CRADL, listed, page_size=3)
+    other.on_error(error)
+
+    assert listed + ids_of(pages(other, listing)) == [row.id for row in listing.rows]
+    with pytest.raises(type(error)):
+        other.on_error(error)
+
+
+def test_an_outage_says_nothing_of_the_token_of_an_earlier_attempt() -> None:
+    paginator = paginator_of(CRADL, page_size=3)
+    flow = pages(paginator, cradl_list(20))
+    listed = ids_of([next(flow), next(flow)])
+    of_endpoint = AuthenticationError("no", status=401)
+    of_endpoint.of_token = True
+
+    for error in (NoAnswerError("no"), ServerError("no", status=503), of_endpoint):
+        with pytest.raises(type(error)):
+            reborn(paginator, CRADL, listed, page_size=3).on_error(error)
 
 
 def test_an_empty_page_with_a_token_is_followed() -> None:
