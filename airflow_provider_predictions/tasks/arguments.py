@@ -150,7 +150,7 @@ class ArgumentsTask(BaseOperator):
             self.check_together(SimpleNamespace(**values))
 
     def rendered(self) -> Any:
-        """All arguments, rendered and checked; the attributes stay as Airflow rendered them.
+        """All arguments, rendered and checked. The attributes of templated ones stay as Airflow rendered them.
 
         :raises ConfigurationError: naming the argument that is wrong.
         """
@@ -158,6 +158,8 @@ class ArgumentsTask(BaseOperator):
             values = SimpleNamespace(**{name: self._rendered(name) for name in self.checked})
             self.check_together(values)
         for name, made in self.declared.items():
+            if not made.templated:
+                setattr(self, name, getattr(values, name))
             if isinstance(made, Templated) and made.when_empty and getattr(values, name) == ():
                 self.log.warning("%s: is an empty list, so %s", name, made.when_empty)
         return values
