@@ -75,7 +75,14 @@ def _opened(catalog: str | Mapping[str, Any]) -> Catalog:
             with extra("iceberg"):
                 from airflow.providers.apache.iceberg.hooks.iceberg import IcebergHook
             try:
-                return _checked(IcebergHook(catalog).catalog)
+                hook = IcebergHook(catalog)
+                found = hook.get_connection(catalog).conn_type
+                if found and found != hook.conn_type:  # its credentials would go to a catalog
+                    raise ConfigurationError(
+                        f"catalog: {short_conn_id(catalog)} is a connection of the type {found}; give one of "
+                        f"the type {hook.conn_type}"
+                    )
+                return _checked(hook.catalog)
             except AirflowNotFoundException:
                 raise ConfigurationError(
                     f"catalog: there is no connection {short_conn_id(catalog)}"

@@ -8,11 +8,11 @@ from importlib.util import find_spec
 from pathlib import PurePath
 from typing import Annotated, Any
 
-from airflow.providers.common.compat.sdk import ObjectStoragePath
+from airflow.providers.common.compat.sdk import AirflowNotFoundException, ObjectStoragePath
 from pydantic import AfterValidator
 
 from airflow_provider_predictions._compat import attached_schemes
-from airflow_provider_predictions.api.coercion import BRACKETS, given, parsed
+from airflow_provider_predictions.api.coercion import BRACKETS, given, parsed, short
 from airflow_provider_predictions.api.errors import ConfigurationError
 from airflow_provider_predictions.api.wording import Log
 from airflow_provider_predictions.report.window import CALENDAR, make_zone, no_period
@@ -203,15 +203,26 @@ def _doubt(path: str, before: str) -> str:
     return ""
 
 
+def doubt_of_table(table: str) -> str:
+    """What in the name of a table looks like a template that rendered to nothing; empty if nothing does."""
+    for word in sorted({"None", "null"}.intersection(table.split("."))):
+        return f"a part named {word}; a template in it may have rendered to nothing"
+    return ""
+
+
 def storage_path(path: str, argument: str = "path") -> ObjectStoragePath:
     """A path in a storage that can be opened here.
 
     :param argument: the one that holds the path, for the message.
+    :raises AirflowNotFoundException: if there is no such connection.
     :raises ConfigurationError: if the storage cannot be opened.
     """
     try:
         found = ObjectStoragePath(path)
         _ = found.fs
+    except AirflowNotFoundException as error:
+        where = short(path)[1:-1]
+        raise AirflowNotFoundException(f"{argument}: {where} cannot be opened ({error})") from None
     except (ValueError, ImportError) as error:
         scheme = path.partition("://")[0]
         extra = _LACKING.get(scheme)

@@ -9,7 +9,13 @@ from urllib.parse import urlsplit
 from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
 
 from airflow_provider_predictions.api.wording import counted
-from airflow_provider_predictions.operators.arguments import IcebergCatalog, IcebergManifest, IcebergTable
+from airflow_provider_predictions.operators.arguments import (
+    IcebergCatalog,
+    IcebergManifest,
+    IcebergTable,
+    doubt_of_table,
+    storage_path,
+)
 from airflow_provider_predictions.operators.lineage import dataset
 from airflow_provider_predictions.operators.outlets import tell_outlets
 from airflow_provider_predictions.storage.errors import extra
@@ -98,6 +104,10 @@ class PredictionsToIcebergOperator(ArgumentsTask):
         """
         with airflow_errors():
             given = self.rendered()
+            if doubt := doubt_of_table(given.table):
+                self.log.warning("table: %s holds %s", given.table, doubt)
+            if isinstance(location := given.manifest, str):
+                storage_path(location, "manifest")
             with extra("iceberg"):
                 from airflow_provider_predictions.iceberg.load import add
             added, landing, table = add(given.manifest, given.table, given.catalog)

@@ -22,7 +22,8 @@ def check_partitions(keys: Any, outlets: Any) -> None:
 
     :raises ConfigurationError: naming the argument that is wrong.
     """
-    if keys and not is_reference(outlets):
+    found_keys = () if is_reference(keys) else words(keys) or ()
+    if (found_keys or is_reference(keys)) and not is_reference(outlets):
         if not AIRFLOW_V_3_3_PLUS:
             raise ConfigurationError("partition_keys: needs Airflow 3.3 or newer")
         found = items(outlets)
@@ -33,7 +34,7 @@ def check_partitions(keys: Any, outlets: Any) -> None:
             )
         if not any(isinstance(outlet, Asset | AssetRef) for outlet in found):
             raise ConfigurationError("partition_keys: needs an asset in outlets, whose partitions they are")
-    for key in () if is_reference(keys) else words(keys) or ():
+    for key in found_keys:
         if len(key) > MAX_KEY_LENGTH:  # Airflow would refuse it only after the commit
             raise ConfigurationError(
                 f"partition_keys: '{printable(key)}' has {len(key)} characters; "

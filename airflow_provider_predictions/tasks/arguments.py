@@ -20,7 +20,7 @@ from airflow_provider_predictions.tasks.declaration import (
     naming,
     parameters,
 )
-from airflow_provider_predictions.tasks.references import MappedValue, is_reference
+from airflow_provider_predictions.tasks.references import MappedValue, is_reference, left_template
 
 __all__ = ["REQUIRED", "Argument", "ArgumentsTask", "Templated", "declare"]
 _OF_AIRFLOW, _OF_SENSORS = (
@@ -150,7 +150,7 @@ class ArgumentsTask(BaseOperator):
             self.check_together(SimpleNamespace(**values))
 
     def rendered(self) -> Any:
-        """All arguments, rendered and checked; the attributes stay as Airflow rendered them.
+        """All arguments, rendered and checked. The attributes of templated ones stay as rendered.
 
         :raises ConfigurationError: naming the argument that is wrong.
         """
@@ -158,8 +158,15 @@ class ArgumentsTask(BaseOperator):
             values = SimpleNamespace(**{name: self._rendered(name) for name in self.checked})
             self.check_together(values)
         for name, made in self.declared.items():
+            if not made.templated:
+                setattr(self, name, getattr(values, name))
             if isinstance(made, Templated) and made.when_empty and getattr(values, name) == ():
                 self.log.warning("%s: is an empty list, so %s", name, made.when_empty)
+            if made.templated and (template := left_template(getattr(values, name))):
+                self.log.warning(
+                    "%s: holds %s. Airflow renders no template in a value that a parameter or another task "
+                    "gives; write the template into the DAG", name, template,
+                )  # fmt: skip
         return values
 
     def _rendered(self, name: str) -> Any:

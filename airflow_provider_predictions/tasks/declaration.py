@@ -66,6 +66,12 @@ class Argument:
 
         :raises ConfigurationError: naming the argument.
         """
+        try:
+            self._check_given(value)
+        except RecursionError:
+            raise self.wrong("is nested too deeply") from None
+
+    def _check_given(self, value: Any) -> None:
         if not self.is_opaque and (is_reference(value) or why_unresolvable(value)):
             raise self.wrong("is not templated; give the value itself", value)
         if value is not self.default:
@@ -73,15 +79,19 @@ class Argument:
 
     def stands(self, value: Any) -> bool:
         """Whether a value counts as given, before or after rendering."""
-        is_off = value is self.default or value is False
+        is_off = self._is_default(value) or value is False
         return not is_off and (is_reference(value) or given(value) is not None)
 
     def known(self, value: Any) -> Any:
         """The value as its type; None if it is a reference, or not given."""
-        is_given = value is self.default or self.stands(value)
+        is_given = self._is_default(value) or self.stands(value)
         if not is_given or value is None or is_reference(value):
             return None
         return self.read(given(value) if self.templated else value)
+
+    def _is_default(self, value: Any) -> bool:
+        # Text from a file or the environment is another object than the same text here.
+        return value is self.default or (isinstance(value, str) and value == self.default)
 
     def rendered(self, value: Any, before: Any) -> Any:
         """The checked value when the task runs.
@@ -133,14 +143,11 @@ class Templated(Argument):
     strict: ClassVar[bool | None] = None
 
     @override
-    def check_given(self, value: Any) -> None:
-        try:
-            if why := why_unresolvable(value):
-                raise self.wrong(why, value)
-            if not is_reference(value) and value is not self.default:
-                self._read_given(value, value)
-        except RecursionError:
-            raise self.wrong("is nested too deeply") from None
+    def _check_given(self, value: Any) -> None:
+        if why := why_unresolvable(value):
+            raise self.wrong(why, value)
+        if not is_reference(value) and value is not self.default:
+            self._read_given(value, value)
 
     @override
     def rendered(self, value: Any, before: Any) -> Any:

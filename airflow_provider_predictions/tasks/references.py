@@ -17,6 +17,8 @@ from airflow_provider_predictions.api.coercion import is_template
 _TEXT_OF_REFERENCE = re.compile(r"<airflow\.|<Task\(|XComArg\(<|MappedArgument\(|LiteralValue\(")
 """The text of a reference in an f-string."""
 
+_WHOLE_TEMPLATE = re.compile(r"\{\{[^{}]*\}\}|\{%[^{}%]*%\}")
+
 
 class MappedValue:
     """Looks like a reference, in place of an argument that differs between instances of a mapped task."""
@@ -108,6 +110,13 @@ def _why_not_called(function: Any) -> str | None:
 
 def _is_function(value: object) -> bool:
     return callable(value) and not isinstance(value, type)
+
+
+def left_template(value: object) -> str:
+    """The first template in a rendered text, or in a list of texts; empty if there is none."""
+    texts = value if isinstance(value, list | tuple) else (value,)
+    found = (_WHOLE_TEMPLATE.search(text) for text in texts if isinstance(text, str))
+    return next((match[0] for match in found if match), "")
 
 
 def as_given(before: object, after: object) -> object:

@@ -132,8 +132,9 @@ class PredictionsEventTrigger(BaseEventTrigger):
                 raise ConfigurationError(f"{min(unknown)}: unknown; known are {', '.join(sorted(known))}")
             self.conn_id: str = arguments.pop(self.hook_class.conn_name_attr)
             checked_conn_id(self.hook_class.conn_name_attr, self.conn_id)
-            self.poke_interval = checked(_Spans, given).poke_interval
-            self.max_age, self.lookback = timedelta_of(max_age), timedelta_of(lookback)
+            spans = checked(_Spans, given)
+            self.poke_interval = spans.poke_interval
+            self.max_age, self.lookback = timedelta_of(spans.max_age), timedelta_of(spans.lookback)
             self._filters = self._checked_filters(statuses=statuses, page_size=page_size, **arguments)
             self._failures = FailureCounter(self.log)
             self._state = AssetState(self._state_key(), earlier(datetime.now(UTC), self.max_age), self._warn)

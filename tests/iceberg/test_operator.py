@@ -44,6 +44,14 @@ def test_the_result_says_where_the_table_is_and_is_json(catalog: Catalog, landed
     }
 
 
+def test_a_table_named_none_is_warned_of(
+    catalog: Catalog, landed: Callable[..., Any], capsys: Any, caplog: Any
+) -> None:
+    catalog.add(landed(), table="documents.None")
+
+    assert "table: documents.None holds a part named None" in capsys.readouterr().out + caplog.text
+
+
 def test_the_event_of_an_asset_carries_the_facts(catalog: Catalog, landed: Callable[..., Any]) -> None:
     asset, alias = Asset(uri="predictions://table"), AssetAlias("table")
 

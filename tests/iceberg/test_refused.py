@@ -161,10 +161,16 @@ def rewritten(manifest: Any, column: str, kind: pa.DataType) -> Any:
     return manifest | {"parts": [*manifest["parts"][:-1], part | facts]}
 
 
-def test_a_catalog_that_is_not_there(landed: Callable[..., Any], tmp_path: Path, subtests: Any) -> None:
+def test_a_catalog_that_is_not_there(
+    landed: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, subtests: Any
+) -> None:
     manifest = landed()
+    other = {"conn_type": "vlmrun", "host": "http://127.0.0.1:9", "password": "hunter2"}
+    monkeypatch.setenv("AIRFLOW_CONN_OTHER", json.dumps(other))
     cases: list[tuple[str, Any, type[Exception], str]] = [
         ("no connection", "nowhere", AirflowFailException, "catalog: there is no connection 'nowhere'"),
+        ("another type", "other", AirflowFailException,
+         "catalog: 'other' is a connection of the type vlmrun; give one of the type iceberg"),
         ("no directory", {"type": "sql", "uri": f"sqlite:///{tmp_path}/no/catalog.db"},
          AirflowFailException, "catalog: cannot .*unable to open database file. Create its directory"),
         ("no type", {"type": "paper"}, AirflowFailException, "catalog: cannot be opened: ValueError"),

@@ -442,6 +442,8 @@ def test_a_directory_named_none_is_warned_of(landing, connections, tmp_path, cap
         ("/${run_id}", "", "{run_id}, which is no template"),
         ("/{{ params.x }}", ["a", "b"], "the text of a list or a dict"),
         ("/{{ params.x }}", {"a": 1}, "the text of a list or a dict"),
+        ("/{{ params.x }}", "{{ ds }}/x", "{{ ds }}. Airflow renders no template in a value"),
+        ("/{{ params.x }}", "{% if x %}", "{% if x %}. Airflow renders no template"),
         ("/{{ params.x }}/land", "a", ""),
         ("{{ params.x }}", "/a/", ""),
         ("//a/b/", "", ""),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import UserString, deque
+from decimal import Decimal
 from enum import Enum, StrEnum
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -12,7 +14,7 @@ import pytest
 
 from airflow_provider_predictions.api.errors import ConfigurationError
 from tests.given import LAND, LIST, WAIT
-from tests.tasks.test_arguments import make, outcome, rendered
+from tests.tasks.test_arguments import LISTED, make, outcome, rendered
 
 LISTING, LANDING, SENSOR = LIST["cradl"], LAND["cradl"], WAIT["cradl"]
 
@@ -86,6 +88,16 @@ def test_values_that_stand_for_texts_are_those_texts(native: bool, subtests: pyt
             assert not any(isinstance(item, Enum) for item in (found if isinstance(found, tuple) else ()))
 
 
+def test_an_array_is_its_list_in_every_argument(native: bool, subtests: pytest.Subtests) -> None:
+    for made, argument in LISTED:
+        with subtests.test(made=made.__name__, name=argument.name):
+            found, expected = (
+                value_of(made, argument.name, value, native) for value in (np.array(["b", "a"]), ["b", "a"])
+            )
+
+            assert found == expected
+
+
 def test_a_list_in_an_item_of_a_list_is_the_same_natively(native: bool) -> None:
     both = ["{{ params.x }}", "{{ params.x | json }}", "c"]
 
@@ -126,6 +138,42 @@ def test_a_member_of_an_enum_with_a_template_and_a_class_are_refused_by_name() -
             LISTING(task_id="t", statuses=value)
         with pytest.raises(ConfigurationError, match=f"^statuses: {why}"):
             LISTING(task_id="t", statuses=[value])
+
+
+NUMBERS = (Decimal(500), Fraction(500), np.int64(500), pendulum.duration(seconds=500))
+
+
+@pytest.mark.parametrize("value", NUMBERS, ids=lambda value: type(value).__name__)
+def test_a_number_of_any_library_is_used_as_a_float(value: Any) -> None:
+    for made, name, beside in (
+        (LANDING, "max_age", {"path": "/x", "incremental": True}),
+        (LANDING, "lookback", {"path": "/x", "incremental": True}),
+        (SENSOR, "max_interval", {}),
+    ):
+        running = made(task_id="t", **{name: value}, **beside).prepare_for_execution()
+
+        running.rendered()
+
+        assert type(getattr(running, name)) is float
+        assert getattr(running, name) == 500.0
+
+
+def test_a_list_that_contains_itself_is_refused_by_name(subtests: pytest.Subtests) -> None:
+    itself: list[Any] = []
+    itself.append(itself)
+    for made, name in (
+        (LANDING, "prefetch"),
+        (LANDING, "path"),
+        (SENSOR, "deferrable"),
+        (SENSOR, "fail_on"),
+        (LISTING, "on_empty"),
+    ):
+        for value in (itself, UserString("a")):  # whose items are of its own type
+            with (
+                subtests.test(name=name, type=type(value).__name__),
+                pytest.raises(ConfigurationError, match=rf"^{name}: "),
+            ):
+                made(task_id="t", **({"path": "/x"} if made is LANDING else {}) | {name: value})
 
 
 def test_a_set_may_hold_what_python_reads_as_a_list() -> None:

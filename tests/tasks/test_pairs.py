@@ -18,6 +18,8 @@ from tests.given import DONE, LAND, LIST, WAIT
 HOUR = timedelta(hours=1)
 INCREMENTAL = {"path": "/x", "incremental": True}
 REPORT = {"report": PredictionsReportOperator}
+OTHER_TEXT = {text: "".join([text[:1], text[1:]]) for text in ("jsonl", "report")}
+"""A default, as a file or the environment gives it: another object."""
 CONTRADICTIONS: list[tuple[dict[str, Any], dict[str, Any], tuple[str, str]]] = [
     (
         LIST,
@@ -42,6 +44,7 @@ CONTRADICTIONS: list[tuple[dict[str, Any], dict[str, Any], tuple[str, str]]] = [
     (WAIT, {"waiting_statuses": ["failed"]}, ("waiting_statuses", "fail_on")),
     (WAIT, {"statuses": ["pending"], "fail_on": ["failed"]}, ("fail_on", "statuses")),
     (WAIT, {"max_interval": 10}, ("max_interval", "poke_interval")),
+    (LAND, {"path": "/x", "shape": "values", "file_format": OTHER_TEXT["jsonl"]}, ("shape", "file_format")),
     (REPORT, {"path": "/x", "source": "/y", "period": ("2026-02-01", "2026-01-01")}, ("period", "")),
 ]
 """Classes, what is given to them, and the arguments that the message names."""
@@ -79,6 +82,7 @@ MEANINGFUL: list[tuple[dict[str, Any], dict[str, Any]]] = [
     (WAIT, {"deferrable": True, "mode": "reschedule"}),
     (WAIT, {"max_interval": HOUR, "poke_interval": HOUR}),
     (WAIT, {"poke_interval": 60, "timeout": 5}),  # Airflow's way to look once
+    (REPORT, {"path": "/x", "source": "/y", "on_breach": OTHER_TEXT["report"]}),
 ]
 
 

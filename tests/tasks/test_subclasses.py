@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -11,6 +12,8 @@ import pytest
 from airflow.providers.common.compat.sdk import DAG
 
 from airflow_provider_predictions.api.errors import ConfigurationError
+from airflow_provider_predictions.operators.iceberg import PredictionsToIcebergOperator
+from airflow_provider_predictions.operators.report import PredictionsReportOperator
 from tests.given import LAND, WAIT
 
 Landing, Wait = LAND["vlmrun"], WAIT["vlmrun"]
@@ -219,6 +222,23 @@ def test_a_path_that_is_another_one_for_the_storage_is_refused(path: str, said: 
 def test_a_storage_that_airflow_does_not_know_is_named(connections: Any) -> None:
     with pytest.raises(Exception, match=r"path: wasb:// cannot be opened here"):
         Landing(task_id="t", path="wasb://a@b/c").execute({})
+
+
+@pytest.mark.parametrize("argument", ["path", "source", "logo", "manifest"])
+def test_a_path_whose_connection_is_missing_is_named(connections: Any, tmp_path: Path, argument: str) -> None:
+    pytest.importorskip("airflow.providers.microsoft.azure", reason="needs the extra azure")
+    url = "abfs://nowhere@container/x/_manifest.json"
+    manifest = Landing(task_id="t", path=f"file://{tmp_path}/landed").execute({})
+    report: dict[str, Any] = {"source": manifest, "path": f"file://{tmp_path}/report"}
+    made: Any = {
+        "path": lambda: Landing(task_id="t", path=url),
+        "manifest": lambda: PredictionsToIcebergOperator(
+            task_id="t", manifest=url, table="a.b", catalog={"type": "sql"}
+        ),
+    }.get(argument, lambda: PredictionsReportOperator(task_id="t", **report | {argument: url}))
+
+    with pytest.raises(Exception, match=rf"^{argument}: abfs://nowhere@container\S* cannot be opened"):
+        made().execute({})
 
 
 def test_no_message_shows_the_password_or_the_query_of_a_url() -> None:

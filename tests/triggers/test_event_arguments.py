@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -69,6 +70,7 @@ def test_spans_are_timedeltas_or_seconds(service_name: str) -> None:
         one, other = (WATCH[service_name](**{name: span}) for span in (timedelta(minutes=1), 60))
 
         assert one.serialize() == other.serialize()
+        assert WATCH[service_name](**{name: Decimal(60)}).serialize() == one.serialize()
         for wrong in ("60", -1, float("nan"), float("inf"), True, None):
             with pytest.raises(ConfigurationError, match=f"^{name}: "):
                 WATCH[service_name](**{name: wrong})
