@@ -58,7 +58,7 @@ Airflow is at {url}; there is no login. Both services are a sandbox, which gets 
   2. Wait                 {url}/dags/example_vlmrun
      Trigger, twice, starts a run. The task "wait" is deferred until nothing is unfinished. No worker waits.
   3. See what landed      the task "land" of this run
-     Storage, XCom has the manifest: the files, their counts and hashes. Details has a link to the service.
+     Storage, XCom has the manifest: open return_value. Details has a link to the service.
   4. Read a report        {url}/dags/example_report_vlmrun
      Trigger, then open the task "report". The tab Prediction report shows the page about yesterday.
   5. See all reports      the menu Browse, Prediction reports
@@ -68,10 +68,10 @@ Airflow is at {url}; there is no login. Both services are a sandbox, which gets 
 
 To add a connection of your own to the sandbox, type this into the form of Add Connection:
 
-  VLM Run: host {vlmrun["host"]}, port {sandbox.port}, API key {vlmrun["password"]}
-  Cradl: host {cradl["host"]}, port {sandbox.port}, client id {cradl["login"]},
-         client secret {cradl["password"]}, auth_url {cradl["extra"]["auth_url"]},
-         file_hosts {cradl["extra"]["file_hosts"]}
+  VLM Run: Base URL {vlmrun["host"]}, Port {sandbox.port}, API key {vlmrun["password"]}
+  Cradl: Base URL {cradl["host"]}, Port {sandbox.port}, Client id {cradl["login"]},
+         Client secret {cradl["password"]}, and under Extra Fields
+         Token endpoint {cradl["extra"]["auth_url"]}, File hosts {cradl["extra"]["file_hosts"]}
 
 What lands is in {HOME.relative_to(ROOT)}/landed. Ctrl-C stops everything."""
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from web import guide
 
+from airflow_provider_predictions.get_provider_info import get_provider_info
 from airflow_provider_predictions.sandbox.server import Sandbox
 from tests.docs.blocks import BEFORE, BLOCKS, COMMANDS, JSON, MODULES, QUERIES, ROOT, Block
 from tests.given import HOOK
@@ -114,6 +115,19 @@ def test_the_tour_has_the_clicks_that_make_airflow_prints(sandbox: Sandbox) -> N
     assert clicks == re.findall(r"^## (\d\. .*)$", page, re.MULTILINE)
     for dag in re.findall(r"/dags/(\w+)", printed):
         assert f"`{dag}`" in page
+
+
+def test_make_airflow_names_the_fields_of_a_connection_as_the_form_does(sandbox: Sandbox) -> None:
+    printed = guide("http://airflow", sandbox).partition("\n  VLM Run: ")[2]
+    shown = dict(zip(("vlmrun", "cradl"), printed.split("\n  Cradl: "), strict=True))
+
+    for form in get_provider_info()["connection-types"]:
+        given = sandbox.connection(form["connection-type"])
+        labels = form["ui-field-behaviour"]["relabeling"]
+        extras = {name: form["conn-fields"][name]["label"] for name in given.get("extra", {})}
+        for name, value in ({**given, **given.get("extra", {})}).items():
+            if label := (labels | extras).get(name):
+                assert re.search(rf"{label}\s+{re.escape(value)}", shown[form["connection-type"]])
 
 
 @pytest.mark.parametrize("block", JSON, ids=lambda block: block.place)

@@ -20,7 +20,7 @@ from tests.ui.conftest import chromium
 
 pytestmark = pytest.mark.docs
 
-PHONE = 390
+DESKTOP, PHONE = 1280, 390
 ELSEWHERE = re.compile(r"^(https?:)?//")
 
 
@@ -118,3 +118,17 @@ def test_no_page_is_wider_than_a_phone(site: Path, browser: Browser) -> None:
             wide[file.name] = width
 
     assert not wide
+
+
+def test_no_table_is_cut_off_on_a_desktop(site: Path, browser: Browser) -> None:
+    page = browser.new_page(viewport={"width": DESKTOP, "height": 900})
+    cut = {}
+    for file in sorted(site.rglob("*.html")):
+        page.goto(file.as_uri())
+        hidden = page.locator(".md-typeset__scrollwrap").evaluate_all(
+            "tables => tables.map(table => table.scrollWidth - table.clientWidth)"
+        )
+        if max(hidden, default=0) > 1:
+            cut[file.name] = hidden
+
+    assert not cut

@@ -222,6 +222,27 @@ def test_on_a_phone_tables_scroll_and_the_page_does_not(report: Page) -> None:
     assert set(wide) == {"auto"}
 
 
+def test_on_a_phone_names_break_between_words_and_changes_are_whole(report: Page) -> None:
+    report.set_viewport_size({"width": 390, "height": 700})
+
+    torn = report.evaluate("""() => [...document.querySelectorAll('section td:first-child')]
+        .flatMap(cell => [...cell.childNodes])
+        .filter(node => node.nodeType === Node.TEXT_NODE)
+        .flatMap(node => [...node.data.matchAll(/[A-Za-z_]{2,}/g)].map(word => {
+            const range = document.createRange();
+            range.setStart(node, word.index);
+            range.setEnd(node, word.index + word[0].length);
+            return [word[0], range.getClientRects().length];
+        }))
+        .filter(([word, lines]) => lines > 1)""")
+    hidden = report.locator("#changes .scroll").evaluate_all(
+        "tables => tables.map(table => table.scrollWidth - table.clientWidth)"
+    )
+
+    assert not torn
+    assert max(hidden, default=0) <= 1
+
+
 def test_by_keyboard_all_that_is_folded_can_be_opened(report: Page) -> None:
     for summary in report.locator("summary").all():
         summary.focus()

@@ -209,6 +209,14 @@ def test_the_list_of_reports_holds_those_that_the_user_may_see(visit, airflow: A
     expect(inside.get_by_text("VLM Run").first).to_be_visible()
 
 
+def test_on_a_phone_the_list_of_reports_is_not_cut_off(visit) -> None:
+    page = visit("/predictions/reports")
+    page.set_viewport_size({"width": 326, "height": 800})  # what the UI leaves of 390
+
+    assert page.locator(".scroll").evaluate("list => list.scrollWidth - list.clientWidth") <= 1
+    expect(page.get_by_text(" UTC").first).to_be_visible()
+
+
 def test_a_task_without_a_report_says_so(visit) -> None:
     report = shown(visit(task_path("other")))
 
