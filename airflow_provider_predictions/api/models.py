@@ -73,16 +73,17 @@ JsonNumber = StrictInt | StrictFloat | None
 
 
 class Record(BaseModel):
-    """A record. A field that violates the specification keeps the value that the service sent."""
+    """A record. A field that violates the specification keeps the value that the service sent.
+
+    A dump does not warn about such fields, since pydantic's warnings quote the values.
+    """
 
     @override
     def model_dump(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        """As pydantic does, without warnings about such fields, since these quote the values."""
         return super().model_dump(*args, **{"warnings": False, **kwargs})
 
     @override
     def model_dump_json(self, *args: Any, **kwargs: Any) -> str:
-        """As pydantic does, without warnings about such fields, since these quote the values."""
         return super().model_dump_json(*args, **{"warnings": False, **kwargs})
 
     @field_validator("*", mode="wrap")

@@ -21,14 +21,7 @@ from airflow_provider_predictions.storage.formats.parquet import Parquet, Parque
 from airflow_provider_predictions.storage.formats.parquet_values import ParquetValues
 from airflow_provider_predictions.storage.landed import Landed, as_manifest
 from airflow_provider_predictions.storage.log import Entry, Log
-from airflow_provider_predictions.storage.manifest import (
-    MANIFEST,
-    Manifest,
-    parts_of,
-    read_manifest,
-    rows_of,
-    shape_of,
-)
+from airflow_provider_predictions.storage.manifest import MANIFEST, Manifest, parts_of, read_manifest, rows_of
 
 SERVICES: dict[str, type[Service[Any]]] = {service.name: service for service in (VlmRun, Cradl)}
 _INCREMENT = re.compile(rf"(?P<root>.+)/{DIRECTORY}/?")
@@ -48,11 +41,6 @@ class CommittedLanding(Landed):
     def service(self) -> Service[Any]:
         """The service of the records. It sends no request."""
         return SERVICES[self.manifest["service"]](base_url="", auth=cast("Any", None))
-
-    @property
-    def shape(self) -> str:
-        """What a row is."""
-        return shape_of(self.manifest)
 
     @property
     def rows(self) -> int:

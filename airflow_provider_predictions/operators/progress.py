@@ -22,19 +22,11 @@ class ProgressLog:
     :param log: writes a line.
     :param service: the tag of the metrics.
     :param filters: their window shows how much is left.
-    :param clock: monotonic seconds.
     """
 
-    def __init__(
-        self,
-        log: Callable[[str], None],
-        service: str,
-        filters: Filters,
-        *,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._log, self._clock, self._filters, self._tags = log, clock, filters, {"service": service}
-        self._began = self._said = clock()
+    def __init__(self, log: Callable[[str], None], service: str, filters: Filters) -> None:
+        self._log, self._filters, self._tags = log, filters, {"service": service}
+        self._began = self._said = time.monotonic()
         self._records = self._pages = 0
         self._pages_said: int | None = None
         self._span: tuple[datetime, datetime] | None = None
@@ -46,13 +38,13 @@ class ProgressLog:
         if span := page.records.span:
             oldest, newest = self._span or span
             self._span = min(oldest, span[0]), max(newest, span[1])
-        if self._clock() - self._said >= MIN_LOG_SECONDS:
-            self._said = self._clock()
+        if time.monotonic() - self._said >= MIN_LOG_SECONDS:
+            self._said = time.monotonic()
             self.say()
 
     def say(self) -> None:
         """Log the progress if it has changed, and send the same numbers as metrics."""
-        rate = self._records / max(self._clock() - self._began, 1e-3)
+        rate = self._records / max(time.monotonic() - self._began, 1e-3)
         records, pages = counted(self._records, "record"), counted(self._pages, "page")
         line = f"{records} in {pages}, {rate:.0f} records/s"
         now = datetime.now(UTC)

@@ -16,7 +16,7 @@ from airflow_provider_predictions.api.models import as_time
 from airflow_provider_predictions.storage.formats.base import RECORDS
 from airflow_provider_predictions.storage.local import sha256_of
 from airflow_provider_predictions.storage.log import Log
-from airflow_provider_predictions.storage.manifest import Manifest, PartFacts, name_of, parts_of, shape_of
+from airflow_provider_predictions.storage.manifest import Manifest, PartFacts, name_of, parts_of
 from airflow_provider_predictions.storage.objects import get_file, is_local
 
 Span = tuple[datetime, datetime]
@@ -74,6 +74,11 @@ class Landed:
         return self.committed or datetime.min.replace(tzinfo=UTC), self.manifest["generation"], sums
 
     @property
+    def shape(self) -> str:
+        """What a row is."""
+        return self.manifest.get("shape", RECORDS)
+
+    @property
     def statuses(self) -> frozenset[str] | None:
         """The filter on statuses; None for all."""
         given = self.manifest["filters"]["statuses"]
@@ -92,9 +97,9 @@ class Landed:
         :param argument: that named the landing, for the message.
         :raises ConfigurationError: if the landing has another shape.
         """
-        if (shape := shape_of(self.manifest)) != RECORDS:
+        if self.shape != RECORDS:
             raise ConfigurationError(
-                f"{argument}: {self.path} holds rows of the shape '{shape}', which cannot be read here. "
+                f"{argument}: {self.path} holds rows of the shape '{self.shape}', which cannot be read here. "
                 f'Give a landing with shape="{RECORDS}"'
             )
 

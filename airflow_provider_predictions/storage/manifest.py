@@ -19,7 +19,6 @@ from airflow_provider_predictions.api.page import Observed, Page, count
 from airflow_provider_predictions.api.state import VERSION
 from airflow_provider_predictions.storage.attempt import Generation
 from airflow_provider_predictions.storage.console import plain_url
-from airflow_provider_predictions.storage.formats.base import RECORDS
 from airflow_provider_predictions.storage.objects import read
 from airflow_provider_predictions.storage.partitions import FOLDER
 
@@ -229,11 +228,6 @@ def _facts(directory: ObjectStoragePath, part: Part) -> PartFacts:
     facts: PartFacts = {"uri": str(target), "url": plain_url(target), "count": part.count,
                         "bytes": part.bytes, "sha256": part.sha256}  # fmt: skip
     return facts if part.rows is None else {**facts, "rows": part.rows}
-
-
-def shape_of(content: Manifest) -> str:
-    """What a row of a part is."""
-    return content.get("shape", RECORDS)
 
 
 def rows_of(content: Manifest) -> int:
