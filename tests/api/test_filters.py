@@ -28,6 +28,7 @@ HOUR = timedelta(hours=1)
 def test_words_are_a_list_or_the_text_of_one_in_one_order() -> None:
     assert words(" failed, ,cancelled") == ["failed", "cancelled"]
     assert words(None) is None
+    assert words("('failed')") == ["failed"]  # a tuple without its comma
     assert Filters(statuses="b,a,b").statuses == ("a", "b")
     assert Filters(statuses=["b", "a"]) == Filters(statuses=("a", "b", "b"))
 

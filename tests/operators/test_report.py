@@ -340,6 +340,11 @@ def test_what_is_no_logo_is_named(content: bytes, named: str, tmp_path: Path) ->
     assert not (tmp_path / "report").exists()
 
 
+def test_a_logo_that_is_missing_is_named(tmp_path: Path) -> None:
+    with pytest.raises(AirflowFailException, match=r"^logo: there is no .*/logo\.svg"):
+        breached(tmp_path, logo=str(tmp_path / "logo.svg")).execute({})
+
+
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [
