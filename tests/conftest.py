@@ -44,7 +44,7 @@ from airflow_provider_predictions.api.http.auth import BearerAuth, ClientCredent
 from airflow_provider_predictions.api.http.base_client import rate_limiters  # noqa: E402
 from airflow_provider_predictions.api.http.client import AsyncClient, Client  # noqa: E402
 from airflow_provider_predictions.api.limits import MAX_ATTEMPTS  # noqa: E402
-from airflow_provider_predictions.api.models import PageRequest, Prediction  # noqa: E402
+from airflow_provider_predictions.api.models import GetRequest, Prediction  # noqa: E402
 from airflow_provider_predictions.api.page import Page  # noqa: E402
 from airflow_provider_predictions.api.pagination.base import RequestFlow  # noqa: E402
 from airflow_provider_predictions.api.service import Service  # noqa: E402
@@ -308,10 +308,10 @@ class Shell(ABC):
         """Every page."""
 
     @abstractmethod
-    def get(self, service: Service, request: PageRequest) -> bytes:
+    def get(self, service: Service, request: GetRequest) -> bytes:
         """The body of one answer."""
 
-    def once(self, service: Service, request: PageRequest) -> bytes:
+    def once(self, service: Service, request: GetRequest) -> bytes:
         """The body of one answer, asked for once."""
         self.attempts = 1
         return self.get(service, request)
@@ -338,7 +338,7 @@ class SyncShell(Shell):
         with self._client(service) as client:
             return list(client.pages(flow))
 
-    def get(self, service: Service, request: PageRequest) -> bytes:
+    def get(self, service: Service, request: GetRequest) -> bytes:
         with self._client(service) as client:
             return client.get(request, bytes)
 
@@ -361,7 +361,7 @@ class AsyncShell(Shell):
 
         return asyncio.run(run())
 
-    def get(self, service: Service, request: PageRequest) -> bytes:
+    def get(self, service: Service, request: GetRequest) -> bytes:
         async def run() -> bytes:
             async with self._client(service) as client:
                 return await client.get(request, bytes)

@@ -44,7 +44,7 @@ class ServiceClock:
         return moment > max(self.latest, datetime.now(UTC))
 
 
-def earlier(moment: datetime, span: timedelta) -> datetime:
+def time_before(moment: datetime, span: timedelta) -> datetime:
     """The moment minus a span; the first moment of year 1 if that is out of range."""
     try:
         return moment - span

@@ -27,8 +27,8 @@ from airflow_provider_predictions.api.http.files import file_request
 from airflow_provider_predictions.api.limits import MAX_URL_LENGTH
 from airflow_provider_predictions.api.models import (
     Column,
+    GetRequest,
     ListEndpoint,
-    PageRequest,
     Prediction,
     Record,
     as_time,
@@ -246,7 +246,7 @@ class Cradl(Service[CradlFilters]):
         return QuotaExceededError if status == 429 and "Limit Exceeded" in message else None
 
     @override
-    def values_request(self, prediction: Prediction) -> PageRequest | None:
+    def values_request(self, prediction: Prediction) -> GetRequest | None:
         row = json_slices.fields(prediction.raw, _Row)
         if row is None or _is_given(row.predictions):
             return None

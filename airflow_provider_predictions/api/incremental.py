@@ -15,7 +15,7 @@ from typing import Any, TypeGuard
 
 import msgspec
 
-from airflow_provider_predictions.api.clock import ServiceClock, earlier
+from airflow_provider_predictions.api.clock import ServiceClock, time_before
 from airflow_provider_predictions.api.filters import utc
 from airflow_provider_predictions.api.limits import (
     MAX_CLOCK_SKEW,
@@ -127,7 +127,7 @@ class IncrementalCursor:
     def keep(self, page: Page) -> Page:
         """The page without rows that do not land now, and without rejected rows that were reported before."""
         now = self.clock.latest + MAX_CLOCK_SKEW
-        give_up_before = earlier(self.clock.earliest, self.max_age) if self.max_age else None
+        give_up_before = time_before(self.clock.earliest, self.max_age) if self.max_age else None
         rows = page.records
         if not self._all_land(rows, now):
             rows = rows.select([self._lands(row, now, give_up_before) for row in rows])
@@ -184,13 +184,13 @@ class IncrementalCursor:
         """The watermark for the next run; None as long as no row sets one."""
         reached = self.start
         if self.noted.newest and self.is_complete:
-            settled = earlier(self.noted.newest, self.lookback)
+            settled = time_before(self.noted.newest, self.lookback)
             settled = min(settled, self.noted.oldest_unfinished or settled)
             settled = min([settled, *(self.memory.unfinished[id_] for id_ in self._hidden())])
             reached = max(reached or settled, settled)
         if reached is None:
             return None
-        reached = min(reached, earlier(self.clock.earliest, self.lookback))
+        reached = min(reached, time_before(self.clock.earliest, self.lookback))
         return max(self.memory.watermark or reached, reached)
 
     @property
@@ -246,12 +246,12 @@ class IncrementalCursor:
     def _hidden(self) -> dict[str, datetime]:
         """Id -> since when the list lacks it, for what was unfinished and may come back."""
         now, observed = self.clock.earliest, self._observed | self.noted.unfinished.keys()
-        give_up_before = earlier(now, self.max_age) if self.max_age else None
+        give_up_before = time_before(now, self.max_age) if self.max_age else None
         return {
             id_: since
             for id_, created in self.memory.unfinished.items()
             if id_ not in observed and not (give_up_before and created < give_up_before)
-            and (since := self._unmet_since(id_)) >= earlier(now, self.lookback)
+            and (since := self._unmet_since(id_)) >= time_before(now, self.lookback)
         }  # fmt: skip
 
     def _gone(self) -> dict[str, datetime]:

@@ -107,7 +107,7 @@ class Column(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class PageRequest:
+class GetRequest:
     """One GET.
 
     :param path: relative to the base URL, each segment percent-encoded; or an absolute URL.

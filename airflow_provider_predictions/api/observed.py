@@ -9,7 +9,7 @@ from airflow_provider_predictions.api.filters import Filters
 from airflow_provider_predictions.api.limits import MAX_OBSERVED_LENGTH
 from airflow_provider_predictions.api.page import Observed
 from airflow_provider_predictions.api.service import Service
-from airflow_provider_predictions.api.wording import counted, listed, quoted
+from airflow_provider_predictions.api.wording import counted, joined, quoted
 
 
 def expected_words(service: Service[Any], filters: Filters) -> frozenset[str]:
@@ -52,14 +52,14 @@ def _other_groups(title: str, name: str, value: str, groups: Mapping[str, int]) 
     if not others:
         return ""
     count = counted(sum(groups[group] for group in others), "record")
-    return f"{name}: {title} sent {count} with another one: {listed(others)}. It may have ignored this filter"
+    return f"{name}: {title} sent {count} with another one: {joined(others)}. It may have ignored this filter"
 
 
 def no_match(observed: Observed) -> str:
     """The message if no record matches."""
     if not observed.looked_at:
         return "0 records match: no record was found"
-    return f"0 of {observed.looked_at} records match; statuses found: {listed(observed.statuses)}"
+    return f"0 of {observed.looked_at} records match; statuses found: {joined(observed.statuses)}"
 
 
 def unmatched_words(
@@ -77,5 +77,5 @@ def unmatched_words(
     verb, where = "was" if len(odd) == 1 else "were", f"in {counted(looked_at, 'record')}"
     text = f"{name}: {quoted(odd)} {verb} not found {where}"
     if observed:
-        text += f"; found: {listed(observed)}"
-    return f"{text}; known: {listed(known)}" if known else text
+        text += f"; found: {joined(observed)}"
+    return f"{text}; known: {joined(known)}" if known else text

@@ -25,7 +25,7 @@ from airflow_provider_predictions.api.filters import Filters, checked_id
 from airflow_provider_predictions.api.http.auth import Auth
 from airflow_provider_predictions.api.http.redaction import quotable
 from airflow_provider_predictions.api.limits import MAX_RESPONSE_BYTES, TIMEOUT_SECONDS
-from airflow_provider_predictions.api.models import Column, PageRequest, Prediction, as_time, id_by_content
+from airflow_provider_predictions.api.models import Column, GetRequest, Prediction, as_time, id_by_content
 from airflow_provider_predictions.api.pagination.base import Paginator
 from airflow_provider_predictions.api.record_batch import RecordBatch
 from airflow_provider_predictions.api.urls import is_private_url, is_safe_url, origin
@@ -150,13 +150,13 @@ class Service(ABC, Generic[F]):
             pass  # a thread with a shorter stack split it
         return ""
 
-    def one(self, prediction_id: str) -> PageRequest:
+    def one(self, prediction_id: str) -> GetRequest:
         """The request for one prediction. An id may contain colons and slashes.
 
         :raises ConfigurationError: if it cannot be an id.
         """
         try:
-            return PageRequest(f"{self.list_path}/{quote(checked_id(prediction_id), safe='')}")
+            return GetRequest(f"{self.list_path}/{quote(checked_id(prediction_id), safe='')}")
         except ValueError as error:
             raise ConfigurationError(f"prediction_id: {error}") from None
 
@@ -164,7 +164,7 @@ class Service(ABC, Generic[F]):
         """The error for a response whose status means something special here; None for the usual error."""
         return None
 
-    def values_request(self, prediction: Prediction) -> PageRequest | None:
+    def values_request(self, prediction: Prediction) -> GetRequest | None:
         """The request for the values of a record; None if the record holds them.
 
         :raises UnusableFileError: if the record should name a file of values, but does not.
@@ -182,7 +182,7 @@ class Service(ABC, Generic[F]):
         """
         leaves(values, extracted)
 
-    def url(self, request: PageRequest) -> str:
+    def url(self, request: GetRequest) -> str:
         """The full URL of a request.
 
         :raises UnusableFileError: if the connection does not allow files at this URL.
@@ -202,7 +202,7 @@ class Service(ABC, Generic[F]):
             )
         return request.path
 
-    def takes_token(self, request: PageRequest) -> bool:
+    def takes_token(self, request: GetRequest) -> bool:
         """Whether to send the bearer token with a request."""
         return not request.anonymous and self.trusts(self.url(request))
 

@@ -39,12 +39,12 @@ def printable(word: str) -> str:
     return text if len(text) <= MAX_WORD_LENGTH else f"{text[:MAX_WORD_LENGTH]}…"
 
 
-def storable(word: str) -> str:
+def encodable(word: str) -> str:
     """Make a word of a service fit into XCom and events. One event that does not fit stops a triggerer."""
     return UNSTORABLE.sub("\ufffd", word)
 
 
-def listed(words: Iterable[str]) -> str:
+def joined(words: Iterable[str]) -> str:
     """The first 20 words in alphabetical order, and the number of the others."""
     found = sorted(words)
     more = f" and {len(found) - MAX_WORDS} more" if len(found) > MAX_WORDS else ""

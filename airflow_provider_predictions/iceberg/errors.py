@@ -10,7 +10,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from airflow_provider_predictions.api.errors import ConfigurationError, PredictionsError, StorageError
 from airflow_provider_predictions.api.limits import MAX_MESSAGE_LENGTH
-from airflow_provider_predictions.storage.errors import explaining
+from airflow_provider_predictions.storage.errors import replaced_errors
 
 _REFUSED = (exceptions.UnauthorizedError, exceptions.ForbiddenError, exceptions.OAuthError)
 _WRONG = (
@@ -28,14 +28,14 @@ _NO_ACCESS = re.compile("ACCESS_DENIED|Access Denied|INVALID_ACCESS_KEY|SIGNATUR
 _NO_FILE = re.compile("unable to open database file")
 
 
-def explained(done: str) -> AbstractContextManager[None]:
+def catalog_errors(done: str) -> AbstractContextManager[None]:
     """Turn what pyiceberg, its storage and its catalog raise into an error of this package.
 
     :param done: what could not be done, such as ``be opened``.
     :raises ConfigurationError: if a retry cannot cure it.
     :raises StorageError: for everything else.
     """
-    return explaining(lambda error: _explain(error, f"catalog: cannot {done}: {_words(error)}"))
+    return replaced_errors(lambda error: _explain(error, f"catalog: cannot {done}: {_words(error)}"))
 
 
 def _explain(error: Exception, what: str) -> PredictionsError:

@@ -68,7 +68,7 @@ def committed(given: object) -> CommittedLanding | None:
         if content.get("complete") is not True or not content.get("committed_at"):
             raise _uncommitted(directory)
         log, entry = _entry(content, directory)
-        landed = log.landed(entry)
+        landed = log.manifest_of(entry)
         if entry.manifest.get("committed_at") != content["committed_at"]:
             raise _uncommitted(directory)
         facts = ("parts", "count", "service", "format", "compression", "shape", "rows")

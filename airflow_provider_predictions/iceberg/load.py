@@ -16,10 +16,10 @@ from pyiceberg.catalog import Catalog, MetastoreCatalog, load_catalog
 from airflow_provider_predictions.api.coercion import short_conn_id
 from airflow_provider_predictions.api.errors import ConfigurationError, DamagedLandingError
 from airflow_provider_predictions.iceberg.commit import commit, holds, remove, snapshot_of
-from airflow_provider_predictions.iceberg.errors import explained
+from airflow_provider_predictions.iceberg.errors import catalog_errors
 from airflow_provider_predictions.iceberg.files import Days, batches, schema_of, write
 from airflow_provider_predictions.iceberg.landing import CommittedLanding, committed
-from airflow_provider_predictions.iceberg.table import check_fits, existing, find, make, widened
+from airflow_provider_predictions.iceberg.table import check_fits, existing, find_table, make, widened
 from airflow_provider_predictions.storage.errors import extra, worker_disk
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def add(
 
 
 def _opened(catalog: str | Mapping[str, Any]) -> Catalog:
-    with explained("be opened"):
+    with catalog_errors("be opened"):
         if isinstance(catalog, str):
             with extra("iceberg"):
                 from airflow.providers.apache.iceberg.hooks.iceberg import IcebergHook
@@ -115,14 +115,14 @@ def _load(catalog: Catalog, name: str, landing: CommittedLanding, workspace: Pat
     :param workspace: an empty directory. It takes the landing's parts and as much again.
     :return: the table, and whether this call has added the landing.
     """
-    with explained(f"read the table {name}"):
-        table = find(catalog, name, landing)
+    with catalog_errors(f"read the table {name}"):
+        table = find_table(catalog, name, landing)
         if table and holds(table, landing.mark):
             log.info("The table %s already has this landing", name)
             return table, False
     with worker_disk():
         days, schema = _spooled(landing, table, name, workspace)
-    with explained(f"make or widen the table {name}"):
+    with catalog_errors(f"make or widen the table {name}"):
         table = table or make(catalog, name, landing, schema)
         table = widened(catalog, table, name, schema)
     return _written(catalog, table, name, landing, days)
@@ -154,7 +154,7 @@ def _written(
     """Write the data files under names of this attempt alone, and commit them."""
     attempt, mark = uuid4().hex, landing.mark
     files: list[str] = []
-    with explained(f"write to {table.location()}"):
+    with catalog_errors(f"write to {table.location()}"):
         try:
             _compare(write(table, days, f"{mark[:16]}/{attempt}", mark, files), landing)
         except Exception:
@@ -165,7 +165,7 @@ def _written(
         "predictions.path": landing.manifest["path"],
         "predictions.generation": str(landing.manifest["generation"]),
     }
-    with explained(f"commit to {name}"):
+    with catalog_errors(f"commit to {name}"):
         return commit(catalog, name, table, files, mark, attempt, facts)
 
 

@@ -58,7 +58,7 @@ def existing(catalog: Catalog, name: str) -> Table | None:
     return None
 
 
-def find(catalog: Catalog, name: str, landing: CommittedLanding) -> Table | None:
+def find_table(catalog: Catalog, name: str, landing: CommittedLanding) -> Table | None:
     """The table for a landing. None if there is none.
 
     :raises ConfigurationError: if it has another owner, holds rows of another shape, has a format that
@@ -135,7 +135,7 @@ def make(catalog: Catalog, name: str, landing: CommittedLanding, schema: pa.Sche
         table = catalog.create_table(name, columns, partition_spec=PartitionSpec(day), properties=properties)
         log.info("Created the table %s in %s", name, table.location())
         return table
-    table_of_other = find(catalog, name, landing)
+    table_of_other = find_table(catalog, name, landing)
     if table_of_other is None:
         raise ConflictError(f"table: {name} was removed while it was created; a retry creates it")
     check_fits(table_of_other, name, schema)

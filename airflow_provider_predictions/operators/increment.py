@@ -8,12 +8,12 @@ from typing import Any
 
 import msgspec
 
-from airflow_provider_predictions.api.clock import earlier
+from airflow_provider_predictions.api.clock import time_before
 from airflow_provider_predictions.api.filters import Filters, timedelta_of
 from airflow_provider_predictions.api.http.client import Client
 from airflow_provider_predictions.api.incremental import IncrementalCursor
 from airflow_provider_predictions.api.service import Service
-from airflow_provider_predictions.api.wording import Log, counted, listed, quoted
+from airflow_provider_predictions.api.wording import Log, counted, joined, quoted
 from airflow_provider_predictions.storage.state import State
 
 
@@ -42,7 +42,7 @@ def _watermark(task: Any, client: Client, state: State) -> datetime | None:
         return watermark
     now = client.service_clock.earliest
     commits = [entry.committed_at for entry in state.recent[-1:]]
-    found = min([now, *commits]) if commits else earlier(now, timedelta_of(task.lookback))
+    found = min([now, *commits]) if commits else time_before(now, timedelta_of(task.lookback))
     task.log.warning(
         "path: its state says that all is settled up to %s, which lies in the future. This run continues "
         "from the last commit, %s", watermark, found,
@@ -61,13 +61,13 @@ def tell(log: Log, cursor: IncrementalCursor, service: Service[Any], statuses: C
         log.warning(
             "statuses: %s does not document %s. Predictions with such a status count as unfinished, and do "
             "not land. Known final statuses: %s",
-            service.title, quoted(sorted(odd)), listed(service.terminal_statuses),
+            service.title, quoted(sorted(odd)), joined(service.terminal_statuses),
         )  # fmt: skip
     if counts.given_up:
         log.warning(
             "%s stayed unfinished for longer than max_age and will not land: %s",
             counted(counts.given_up, "prediction"),
-            listed(counts.given_up_ids),
+            joined(counts.given_up_ids),
         )
     if warning := cursor.warning():
         log.warning("%s", warning)

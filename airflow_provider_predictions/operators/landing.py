@@ -23,15 +23,15 @@ from airflow_provider_predictions.api.observed import expected_words, no_match, 
 from airflow_provider_predictions.api.page import Observed, Page
 from airflow_provider_predictions.api.pagination.base import Paginator
 from airflow_provider_predictions.api.service import Service
-from airflow_provider_predictions.api.wording import counted, listed
+from airflow_provider_predictions.api.wording import counted, joined
 from airflow_provider_predictions.operators.arguments import path_of
 from airflow_provider_predictions.operators.increment import cursor_of, narrowing, tell
 from airflow_provider_predictions.operators.landing_arguments import LANDING, NOT_INCREMENTAL, check_shape
-from airflow_provider_predictions.operators.lineage import ManifestLink, landing_facets, tell_link
+from airflow_provider_predictions.operators.lineage import ManifestLink, landing_facets, store_console_link
 from airflow_provider_predictions.operators.outcome import end_empty, judge_rejected, judge_values
 from airflow_provider_predictions.operators.outlets import check_partitions, tell_outlets
 from airflow_provider_predictions.operators.progress import ProgressLog
-from airflow_provider_predictions.operators.xcom import storable
+from airflow_provider_predictions.operators.xcom import xcom_value
 from airflow_provider_predictions.storage.attempt import TaskRun
 from airflow_provider_predictions.storage.commit import LandingPath
 from airflow_provider_predictions.storage.errors import worker_disk
@@ -78,7 +78,7 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
         if known.incremental and known.statuses and unfinished.issuperset(known.statuses):
             raise ConfigurationError(
                 "statuses: incremental lands finished predictions only, and these are not: "
-                f"{listed(known.statuses)}"
+                f"{joined(known.statuses)}"
             )
 
     @override
@@ -101,12 +101,12 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
                     self.file_format, self.compression, client.service, self.shape, given.paths
                 )
                 landed = self._land(client, filters, path, task_run(context), form)
-            content = cast("Manifest", storable(landed, Counter()))
+            content = cast("Manifest", xcom_value(landed, Counter()))
             if content["consistent"] is False:
                 self.log.warning("Predictions may be missing: %s", content["inconsistency"])
             self._committed = form, path, content
             if content["parts"] or not self.incremental:
-                tell_link(self, context, ObjectStoragePath(content["path"]) / MANIFEST)
+                store_console_link(self, context, ObjectStoragePath(content["path"]) / MANIFEST)
             judge_rejected(content, self.max_rejected)
             if text := judge_values(content, self.max_values_missing):
                 self.log.warning("%s", text)
@@ -131,7 +131,7 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
         """Land what finished since the last run, or replace the landing with all that matches."""
         kind = self._kind(client.service, filters, form, self.partition_by) if self.incremental else None
         target = LandingPath(path, task, kind)
-        if earlier := target.earlier():
+        if earlier := target.find_committed():
             self.log.info("An earlier attempt of this run has committed; its manifest is returned")
             forget(target.attempt)
             return earlier
@@ -185,7 +185,7 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
         self._observed = landing.progress.totals.observed
         # What the parts of an earlier attempt have matched is not known.
         if content["count"] and not is_resumed and (lacking := form.unmatched()):
-            self.log.warning("paths: no value has the label %s", listed(lacking))
+            self.log.warning("paths: no value has the label %s", joined(lacking))
         elif content["count"] and content.get("rows") == 0:
             self.log.warning("shape: none of %s has values", counted(content["count"], "prediction"))
         return content
@@ -200,7 +200,7 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
         content["incremental"] = cursor.facts()
         tell(self.log, cursor, landing.writer.form.service, landing.progress.totals.observed.statuses)
         if not (is_written(content) or cursor.has_moved):
-            return target.nothing(content)
+            return target.end_without_commit(content)
         memory = msgspec.structs.asdict(cursor.next_memory(landing.identities()))
         rejected = cursor.next_rejected(landing.rejected_ids())
         return target.commit(content, msgspec.structs.replace(target.state, **memory, rejected=rejected))

@@ -25,7 +25,7 @@ class ConsoleLink(BaseOperatorLink):
     """A link from the task to what it wrote, if the storage has a console."""
 
     def get_link(self, operator: Any, *, ti_key: Any) -> str:
-        """The URL that ``tell_link`` stored; empty if the storage has no console."""
+        """The URL that ``store_console_link`` stored; empty if the storage has no console."""
         # Airflow 3 asks in the task's process, where reading a missing XCom logs an error.
         if AIRFLOW_V_3_0_PLUS:
             return str(getattr(operator, CONSOLE, None) or "")
@@ -47,7 +47,7 @@ class ReportLink(ConsoleLink):
     name = "Report"
 
 
-def tell_link(task: Any, context: Context, target: ObjectStoragePath) -> None:
+def store_console_link(task: Any, context: Context, target: ObjectStoragePath) -> None:
     """Store the URL at which a person can look at an object."""
     url, ti = console_link(target), context.get("ti")
     setattr(task, CONSOLE, url)

@@ -22,7 +22,7 @@ from airflow_provider_predictions.operators.lineage import (
     ReportLink,
     console_link,
     report_facets,
-    tell_link,
+    store_console_link,
 )
 from airflow_provider_predictions.operators.outlets import tell_outlets
 from airflow_provider_predictions.operators.report_arguments import REPORT, as_data_url, check_together
@@ -33,7 +33,7 @@ from airflow_provider_predictions.report.summary import Options
 from airflow_provider_predictions.report.targets import count_missed
 from airflow_provider_predictions.report.window import make_window
 from airflow_provider_predictions.storage.attempt import path_in_use
-from airflow_provider_predictions.storage.errors import explained, extra, named
+from airflow_provider_predictions.storage.errors import extra, named, storage_errors
 from airflow_provider_predictions.storage.local import sha256_of
 from airflow_provider_predictions.storage.log import LOG
 from airflow_provider_predictions.storage.manifest import MANIFEST
@@ -127,7 +127,7 @@ class PredictionsReportOperator(ArgumentsTask):
             read_from = [landed.root for landed in found if not landed.outside(window.span)]
             (size,) = (file["bytes"] for file in written if file["uri"] == report["report"])
             self._written = read_from, path / PAGE, size
-            tell_link(self, context, path / PAGE)
+            store_console_link(self, context, path / PAGE)
             if page := push_record(context, report["path"], written, report["summary"]):
                 setattr(self, CONSOLE, page)
             self.log.info("%s The page is %s", report["text"], report["report"])
@@ -225,7 +225,7 @@ def _content(path: str) -> bytes:
     """Read the logo, at most as much as a page takes."""
     try:
         target = storage_path(path, "logo")
-        with named("logo"), explained("read", target, FileNotFoundError), target.open("rb") as file:
+        with named("logo"), storage_errors("read", target, FileNotFoundError), target.open("rb") as file:
             return bytes(file.read(MAX_LOGO_BYTES + 1))
     except FileNotFoundError:
         raise ConfigurationError(f"logo: there is no {path}") from None

@@ -65,7 +65,7 @@ def push_record(
     :return: the page in Airflow's UI, relative to the UI's address. Empty where the UI shows none.
     """
     # Here, since plugins load this module in every process of Airflow.
-    from airflow_provider_predictions.operators.xcom import storable
+    from airflow_provider_predictions.operators.xcom import xcom_value
 
     instance = instance_of(context)
     if instance is None or not is_shown():
@@ -77,5 +77,5 @@ def push_record(
         state=summary["verdict"]["state"],
         verdict=summary["verdict"]["text"],
     )
-    context["ti"].xcom_push(KEY, storable(msgspec.to_builtins(record), Counter()))
+    context["ti"].xcom_push(KEY, xcom_value(msgspec.to_builtins(record), Counter()))
     return f"predictions/{page_path(*instance)}/report.html"

@@ -39,7 +39,7 @@ def _renamed(given: Mapping[str, T], changed: Counter[str], read: Callable[[T], 
     """The members under names that XCom can hold. No two get the same name."""
     found: dict[str, Any] = {}
     for name, member in given.items():
-        fit = storable(name, changed)
+        fit = xcom_value(name, changed)
         if name in _RESERVED:
             fit = f"\ufffd{name[1:]}"
             changed[REPLACED] += 1
@@ -52,15 +52,15 @@ def _renamed(given: Mapping[str, T], changed: Counter[str], read: Callable[[T], 
 def _member(text: bytes, changed: Counter[str]) -> Any:
     found: Counter[str] = Counter()
     try:
-        member = storable(value(text), found, MAX_XCOM_DEPTH - 1)
+        member = xcom_value(value(text), found, MAX_XCOM_DEPTH - 1)
     except RecursionError:
         found[WRITTEN] = 1
-        member = storable(text.decode("utf-8", "surrogateescape"), found)
+        member = xcom_value(text.decode("utf-8", "surrogateescape"), found)
     changed += found
     return member
 
 
-def storable(value: Any, changed: Counter[str], levels: int = MAX_XCOM_DEPTH) -> Any:
+def xcom_value(value: Any, changed: Counter[str], levels: int = MAX_XCOM_DEPTH) -> Any:
     """A JSON value that every XCom backend accepts.
 
     :param changed: counts the changes, by kind.
@@ -73,9 +73,9 @@ def storable(value: Any, changed: Counter[str], levels: int = MAX_XCOM_DEPTH) ->
         changed[WRITTEN] += 1
         return json.dumps(value)
     elif isinstance(value, dict):
-        return _renamed(value, changed, lambda member: storable(member, changed, levels - 1))
+        return _renamed(value, changed, lambda member: xcom_value(member, changed, levels - 1))
     elif isinstance(value, list):
-        return [storable(element, changed, levels - 1) for element in value]
+        return [xcom_value(element, changed, levels - 1) for element in value]
     elif isinstance(value, float) and not math.isfinite(value):
         changed[NULLED] += 1
         return None

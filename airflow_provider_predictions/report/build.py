@@ -27,7 +27,7 @@ from airflow_provider_predictions.report.summary import (
 )
 from airflow_provider_predictions.report.targets import Numbers, count_missed, judged, verdict
 from airflow_provider_predictions.report.window import Window
-from airflow_provider_predictions.report.words import change, clean, listed, number
+from airflow_provider_predictions.report.words import change, joined_with_and, number, without_controls
 from airflow_provider_predictions.storage.landed import Landed
 
 PAGE, SUMMARY = "report.html", "summary.json"
@@ -73,7 +73,7 @@ def _summary(sources: Sources, database: Database, options: Options) -> Summary:
     targets = [judged(name, bounds, numbers, sources) for name, bounds in options.targets.items()]
     judgement = verdict(targets, numbers, changes, overall, options.currency, sources.ended)
     start, end, before = map(utc, (window.start, window.end, window.before))
-    title = options.title or f"{listed(sources.titles)}, {window.title}"
+    title = options.title or f"{joined_with_and(sources.titles)}, {window.title}"
     return {
         "version": VERSION,
         "services": sources.services,
@@ -84,9 +84,9 @@ def _summary(sources: Sources, database: Database, options: Options) -> Summary:
         "count": int(totals["predictions"]["now"] or 0),
         "measures": totals,
         "groups": _shown(groups),
-        "statuses": {clean(status): count for status, count in database.rows("by_status")},
+        "statuses": {without_controls(status): count for status, count in database.rows("by_status")},
         "targets": targets,
-        "changes": [{**one, "group": clean(one["group"])} for one in shown],
+        "changes": [{**one, "group": without_controls(one["group"])} for one in shown],
         "verdict": judgement,
         "late": sum(count for _, count in database.rows("late_by_status")),
         "left_out": dict(database.rows("left_out_by_reason")),
@@ -136,7 +136,7 @@ def _numbers(
 def _shown(groups: Mapping[str | None, dict[str, Number]]) -> dict[str, dict[str, Number]]:
     shown: dict[str, dict[str, Number]] = {}
     for name, numbers in groups.items():  # of those that look alike, the first is the largest
-        shown.setdefault(clean(name), numbers)
+        shown.setdefault(without_controls(name), numbers)
     return shown
 
 

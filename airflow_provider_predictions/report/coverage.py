@@ -13,7 +13,7 @@ from airflow_provider_predictions.api.errors import ConfigurationError
 from airflow_provider_predictions.api.models import as_time
 from airflow_provider_predictions.report.subjects import SUBJECTS
 from airflow_provider_predictions.report.window import Window, in_zone
-from airflow_provider_predictions.report.words import listed
+from airflow_provider_predictions.report.words import joined_with_and
 from airflow_provider_predictions.storage.landed import Landed
 
 
@@ -70,8 +70,8 @@ class Sources:
         found = sorted({landed.manifest["service"] for landed in self.landings})
         if unknown := set(found) - set(SUBJECTS):
             raise ConfigurationError(
-                f"source: holds landings of {listed(sorted(unknown))}; there are reports of "
-                f"{listed(sorted(SUBJECTS))} only"
+                f"source: holds landings of {joined_with_and(sorted(unknown))}; there are reports of "
+                f"{joined_with_and(sorted(SUBJECTS))} only"
             )
         return found
 
@@ -162,7 +162,9 @@ class Sources:
     def narrowed(self) -> str:
         """The statuses that the landings were limited to, in words."""
         asked = {landed.statuses for landed in self.restricted(1)}
-        return " or only ".join(sorted(listed(sorted(words)) for words in asked if words is not None))
+        return " or only ".join(
+            sorted(joined_with_and(sorted(words)) for words in asked if words is not None)
+        )
 
 
 def _first(landed: Landed) -> datetime:
@@ -178,7 +180,7 @@ def notes_of(sources: Sources) -> Iterator[str]:
         is_all = len({landed.statuses for landed in sources.telling}) == 1
         yield (
             f"{'Only' if is_all else 'Of some landings only'} {sources.narrowed} predictions were to land, "
-            f"so there is no number of {listed(missing)} ones here{share}."
+            f"so there is no number of {joined_with_and(missing)} ones here{share}."
         )
     for service, oldest in sources.since.items():
         if oldest > sources.window.before:
@@ -189,7 +191,8 @@ def notes_of(sources: Sources) -> Iterator[str]:
                 "it."
             )
     if sources.limits:
-        yield f"The landings were limited by {listed(sources.limits)}, so predictions may be missing here."
+        limits = joined_with_and(sources.limits)
+        yield f"The landings were limited by {limits}, so predictions may be missing here."
     for service, committed in sources.ended.items():
         yield (
             f"The newest landing of {SUBJECTS[service].service.title} was committed at "

@@ -20,7 +20,7 @@ from airflow_provider_predictions.report.measures import MEASURES, Format
 from airflow_provider_predictions.report.subjects import SUBJECTS
 from airflow_provider_predictions.report.summary import Content, History, Summary, Table, Target
 from airflow_provider_predictions.report.window import in_words, in_zone
-from airflow_provider_predictions.report.words import change, clean, digits, number
+from airflow_provider_predictions.report.words import change, digits, number, without_controls
 
 FAILURES = ("failed", "failed_share")
 MAX_CELL, MAX_MESSAGE = 60, 120
@@ -58,7 +58,9 @@ def _template(name: str) -> jinja2.Template:
         undefined=jinja2.StrictUndefined,
     )
     environment.filters |= {one.__name__: one for one in (clip, place, breakable)}
-    environment.globals |= {one.__name__: one for one in (change, colours, counted, digits_of, shown, ticks)}
+    environment.globals |= {
+        one.__name__: one for one in (change, colours, counted, digits_of, filled_columns, ticks)
+    }
     return environment.get_template(name)
 
 
@@ -82,7 +84,7 @@ def render(content: Content, template: str = "page.html.j2") -> str:
 
 def clip(text: object, longest: int = MAX_CELL) -> str:
     """Shorten a text, and replace characters that would change the text around it."""
-    words = str(clean("" if text is None else str(text)))
+    words = str(without_controls("" if text is None else str(text)))
     return (words if len(words) <= longest else f"{words[: longest - 1]}…") or "none"
 
 
@@ -124,11 +126,11 @@ def link(template: str, name: object) -> str:
     """The URL of a prediction; empty if there is none."""
     if not template.startswith(("https://", "http://")):
         return ""
-    url = template.replace("{id}", quote(str(clean(str(name))), safe=""))
+    url = template.replace("{id}", quote(str(without_controls(str(name))), safe=""))
     return url if len(url) <= MAX_URL else ""
 
 
-def shown(table: Table, hidden: Collection[str] = ()) -> list[tuple[int, str, bool]]:
+def filled_columns(table: Table, hidden: Collection[str] = ()) -> list[tuple[int, str, bool]]:
     """The columns of a table that are not empty: index, name, and whether they hold numbers."""
     rows = table.rows[:MAX_ROWS]
     return [
@@ -190,7 +192,7 @@ def failing(content: Content) -> list[dict[str, Any]]:
     first, found = summary["verdict"]["group"], []
     for row in (dict(zip(table.columns, row, strict=True)) for row in table.rows):
         if failed := row["failed"]:
-            name, succeeded = clean(row["group"]), row["succeeded"]
+            name, succeeded = without_controls(row["group"]), row["succeeded"]
             share = summary["groups"].get(name, {}).get("failed_share")
             found.append(
                 {

@@ -9,7 +9,13 @@ from airflow_provider_predictions.api.wording import counted
 from airflow_provider_predictions.report.coverage import Sources
 from airflow_provider_predictions.report.measures import MEASURES
 from airflow_provider_predictions.report.summary import Change, Number, Target, Verdict
-from airflow_provider_predictions.report.words import change, clean, digits, listed, number
+from airflow_provider_predictions.report.words import (
+    change,
+    digits,
+    joined_with_and,
+    number,
+    without_controls,
+)
 
 Numbers = Mapping[str | None, Mapping[str, Number]]
 """By group, None for all predictions together, and by measure."""
@@ -27,11 +33,11 @@ def judged(name: str, bounds: Mapping[str, float], numbers: Numbers, sources: So
     measure, _, group = name.partition(":")
     low, high, value, why = bounds.get("min"), bounds.get("max"), None, ""
     if measure not in numbers[None]:
-        why = f"{listed(sources.titles)} has no {measure}"
+        why = f"{joined_with_and(sources.titles)} has no {measure}"
     elif not MEASURES[measure].is_known(sources.missing[0]):
         why = f"only {sources.narrowed} predictions were to land"
     elif measure not in numbers.get(group or None, {}):
-        why = f"there is no {clean(group)} in this period or in the one before"
+        why = f"there is no {without_controls(group)} in this period or in the one before"
     elif (value := numbers[group or None][measure]["now"]) is None:
         why = "this period has nothing to compute it from"
     met = value is not None and (low is None or value >= low) and (high is None or value <= high)
@@ -74,9 +80,9 @@ def verdict(
         came = f"{number(measure.format, known['before'], currency, more)} to {came}"
     words = "failures" if measure.name == "failed_share" else measure.words[0].lower() + measure.words[1:]
     is_nameless = not group and "before" in found and found not in overall
-    name = "those without a name" if is_nameless else clean(group)[:LONGEST] if group else ""
+    name = "those without a name" if is_nameless else without_controls(group)[:LONGEST] if group else ""
     text = f"Look at {name}: {words}" if name else f"Look at {words}:"
-    return Verdict(state="look", text=f"{text} {came}.", measure=measure.name, group=clean(group))
+    return Verdict(state="look", text=f"{text} {came}.", measure=measure.name, group=without_controls(group))
 
 
 def _calm(

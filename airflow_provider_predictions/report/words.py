@@ -19,12 +19,12 @@ MINUS = "\u2212"
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
-def listed(words: Sequence[str]) -> str:
+def joined_with_and(words: Sequence[str]) -> str:
     """Join words with commas and a final "and"."""
     return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
 
 
-def clean(cell: Any) -> Any:
+def without_controls(cell: Any) -> Any:
     """Replace control characters and marks of direction, which would change the text around them."""
     return _CONTROL.sub("\ufffd", cell) if isinstance(cell, str) else cell
 

@@ -13,7 +13,7 @@ from airflow_provider_predictions.api.filters import Ids, Seconds, Words
 from airflow_provider_predictions.api.limits import MAX_FAILURES, MAX_MISSING_SECONDS
 from airflow_provider_predictions.api.service import Service
 from airflow_provider_predictions.api.waiting.decide import MinPredictions, MissingTimeout
-from airflow_provider_predictions.api.wording import listed
+from airflow_provider_predictions.api.wording import joined
 from airflow_provider_predictions.tasks.arguments import Argument, Templated, declare
 
 WAITING = declare(
@@ -116,11 +116,11 @@ def check_wait(known: Any, *, fails_by_default: bool, waits_for_ids: bool) -> No
     fail_on = {*(known.fail_on or ())}
     if both := fail_on.intersection(known.waiting_statuses or ()):
         raise ConfigurationError(
-            f"waiting_statuses: fail_on also fails the task for {listed(both)}; remove it from one of the two"
+            f"waiting_statuses: fail_on also fails the task for {joined(both)}; remove it from one of the two"
         )
     if fails_by_default or waits_for_ids or not fail_on or not known.statuses:
         return
     if not fail_on.intersection(known.statuses):
         raise ConfigurationError(
-            f"fail_on: {listed(fail_on)} can never match, since statuses reads only {listed(known.statuses)}"
+            f"fail_on: {joined(fail_on)} can never match, since statuses reads only {joined(known.statuses)}"
         )

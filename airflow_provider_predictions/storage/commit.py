@@ -39,12 +39,12 @@ from airflow_provider_predictions.storage.state import (
     STATE,
     STATES,
     State,
-    find,
-    listed,
-    load,
+    encode_index,
+    find_state,
+    load_state,
     newest_generation,
-    packed,
     read_index,
+    without_parts,
 )
 
 log = logging.getLogger(__name__)
@@ -69,7 +69,7 @@ class LandingPath:
             head, self.unsettled = newest_generation(root)
             self.state = State(generation=head)
         else:
-            self.state = load(root)
+            self.state = load_state(root)
         if kind and self.state.generation and self.state.kind != kind:
             raise ConfigurationError(
                 f"path: {root} holds predictions of {self.state.kind}, and this task lands {kind}. "
@@ -89,7 +89,7 @@ class LandingPath:
                 "land there at a time", self.root,
             )  # fmt: skip
 
-    def earlier(self) -> Manifest | None:
+    def find_committed(self) -> Manifest | None:
         """The manifest that an earlier attempt of this run has committed. None if there is none.
 
         On an incremental path, later commits of other runs do not matter. On any other path, only a retry
@@ -103,7 +103,7 @@ class LandingPath:
         entry = self._of_run(_commits(self.state, self.attempt)) if self.kind else self._retried(head)
         if entry is None:
             return None
-        content = self.log.landed(entry)
+        content = self.log.manifest_of(entry)
         if self.kind:
             self._show(entry, content)  # it may have died before it wrote this
         elif entry.generation in self.unsettled:
@@ -146,8 +146,8 @@ class LandingPath:
             return content
         self._may_have_committed = False
         self.abandon()
-        if own := self._of_run(_commits(load(self.root), attempt) if state else [winner]):
-            return self.log.landed(own)
+        if own := self._of_run(_commits(load_state(self.root), attempt) if state else [winner]):
+            return self.log.manifest_of(own)
         overtaken = f"path: another run landed under {self.root} while this one did ({winner.task.run})."
         if state:
             raise ConflictError(f"{overtaken} What it landed is committed; a retry lands the rest")
@@ -161,7 +161,7 @@ class LandingPath:
             "run at a time land there"
         )
 
-    def nothing(self, content: Manifest) -> Manifest:
+    def end_without_commit(self, content: Manifest) -> Manifest:
         """Tidy up after an incremental run that has found nothing new. It commits nothing.
 
         :return: the manifest that another attempt of this run has committed meanwhile, or the empty one.
@@ -170,8 +170,8 @@ class LandingPath:
         self._sweep_earlier()
         with warning_only(self.root):
             self._sweep_states(self.state)
-        own = self._of_run(_commits(find(self.root) or self.state, self.attempt))
-        return self.log.landed(own) if own else content
+        own = self._of_run(_commits(find_state(self.root) or self.state, self.attempt))
+        return self.log.manifest_of(own) if own else content
 
     def abandon(self) -> None:
         """Remove what this attempt has written, unless that may be committed."""
@@ -215,10 +215,10 @@ class LandingPath:
             swept=self._sweep_earlier(),
         )
         entry = replace(entry, state=state.name)
-        recent = [*state.recent, listed(entry)]
+        recent = [*state.recent, without_parts(entry)]
         if len(recent) >= MAX_RECENT_COMMITS:
             older, recent = recent[: -LATE - 1], recent[-LATE - 1 :]
-            self._put(f"{INDEX}/{state.index_name}", packed(read_index(self.root, state.index) + older))
+            self._put(f"{INDEX}/{state.index_name}", encode_index(read_index(self.root, state.index) + older))
             state = replace(state, index=state.index_name)
         state = replace(state, recent=recent)
         stored = encode(state)
@@ -270,7 +270,7 @@ class LandingPath:
                 if entry.generation > swept or entry.generation == head + 1 - LATE:
                     kept = self._sweep(entry)
                     if kept and not any(name.endswith(f"/{MANIFEST}") for name in kept):
-                        self._show(entry, self.log.landed(entry))
+                        self._show(entry, self.log.manifest_of(entry))
                     swept = max(swept, entry.generation)
             remove_unfinished(self.root, head)
         return swept

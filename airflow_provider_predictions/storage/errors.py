@@ -26,7 +26,9 @@ _OF_THE_PATH = (errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP, er
 """A local path that no retry can write to."""
 
 
-def explained(done: str, target: ObjectStoragePath, *but: type[Exception]) -> AbstractContextManager[None]:
+def storage_errors(
+    done: str, target: ObjectStoragePath, *but: type[Exception]
+) -> AbstractContextManager[None]:
     """Turn what any storage raises into an error of this package.
 
     :param done: what could not be done to the target, such as ``written``.
@@ -34,13 +36,15 @@ def explained(done: str, target: ObjectStoragePath, *but: type[Exception]) -> Ab
     :raises ConfigurationError: if the bucket is missing or the storage refuses access.
     :raises StorageError: for everything else.
     """
-    return explaining(
+    return replaced_errors(
         lambda error: _explain(error, f"path: {target} cannot be {done}: {_words(error)}"), *but
     )
 
 
 @contextmanager
-def explaining(explain: Callable[[Exception], PredictionsError], *but: type[Exception]) -> Iterator[None]:
+def replaced_errors(
+    explain: Callable[[Exception], PredictionsError], *but: type[Exception]
+) -> Iterator[None]:
     """Replace errors of other libraries. Each has its own tree of errors, with no root but ``Exception``."""
     unchanged: tuple[type[Exception], ...] = (PredictionsError, *but)
     try:

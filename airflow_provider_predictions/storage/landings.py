@@ -17,7 +17,7 @@ from airflow_provider_predictions.storage.landed import Landed, Span, as_manifes
 from airflow_provider_predictions.storage.log import Entry, Log
 from airflow_provider_predictions.storage.manifest import MANIFEST, Manifest, moved, read_manifest
 from airflow_provider_predictions.storage.objects import names
-from airflow_provider_predictions.storage.state import STATE, State, find, read_index
+from airflow_provider_predictions.storage.state import STATE, State, find_state, read_index
 
 SKEW = timedelta(hours=1)
 """How far the clocks of workers and of a service may differ."""
@@ -32,7 +32,7 @@ def under(path: ObjectStoragePath, span: Span) -> list[Landed]:
     :param span: incremental landings from before it may be left out.
     :raises ConfigurationError: if there is none.
     """
-    state = find(path)
+    state = find_state(path)
     found = _committed(path, state, span) if state else _below(path, span)
     if not found:
         raise ConfigurationError(
@@ -78,7 +78,7 @@ def _below(path: ObjectStoragePath, span: Span) -> list[Landed]:
     found = []
     for below, head in heads.items():
         root = _join(path, below)
-        if f"{below}{STATE}" in listed and (state := find(root)):
+        if f"{below}{STATE}" in listed and (state := find_state(root)):
             found += _committed(root, state, span)
         else:
             found.append(_replacing(root, head))
@@ -104,7 +104,7 @@ def _replacing(root: ObjectStoragePath, head: int) -> Landed:
 
 
 def _of_log(log: Log, entry: Entry) -> Landed:
-    return Landed(log.directory(entry), log.landed(entry), log.root)
+    return Landed(log.directory(entry), log.manifest_of(entry), log.root)
 
 
 def _join(path: ObjectStoragePath, below: str) -> ObjectStoragePath:

@@ -95,7 +95,7 @@ class Log:
         via = temporary_name(self.root, entry.generation)
         return self._decoded(create(name, encode(entry), is_conditional=is_conditional, via=via), name)
 
-    def landed(self, entry: Entry) -> Manifest:
+    def manifest_of(self, entry: Entry) -> Manifest:
         """The manifest of a commit, with URLs of where the path lies now.
 
         :param entry: from the log, the state or the index.

@@ -16,7 +16,7 @@ from fsspec import AbstractFileSystem
 
 from airflow_provider_predictions.api.errors import ConfigurationError, StorageError
 from airflow_provider_predictions.api.limits import MAX_PUT_ATTEMPTS, MIN_SPEED, PIECE_BYTES, STORAGE_SECONDS
-from airflow_provider_predictions.storage.errors import explained, status_of
+from airflow_provider_predictions.storage.errors import status_of, storage_errors
 from airflow_provider_predictions.storage.local import create_file, replace_file, replacing
 
 _EXISTS = (409, 412)
@@ -31,7 +31,7 @@ def prepare(path: ObjectStoragePath) -> None:
     """Create the directory, if the storage has directories."""
     # On an object store, mkdir would create a missing bucket.
     if is_local(path):
-        with explained("made", path):
+        with storage_errors("made", path):
             try:
                 path.mkdir(parents=True, exist_ok=True)
             except (FileExistsError, NotADirectoryError):
@@ -53,7 +53,7 @@ def names(path: ObjectStoragePath, *, deep: bool = False) -> list[str]:
     path.fs.invalidate_cache()
     root = path.path.rstrip("/")
     try:
-        with explained("listed", path, FileNotFoundError):
+        with storage_errors("listed", path, FileNotFoundError):
             found = _ask(path.fs, "find" if deep else "ls", root, **({} if deep else {"detail": False}))
     except FileNotFoundError:
         return []
@@ -67,7 +67,7 @@ def read(target: ObjectStoragePath) -> bytes:
     """
     # A cached listing hides newer objects.
     target.fs.invalidate_cache()
-    with explained("read", target, FileNotFoundError):
+    with storage_errors("read", target, FileNotFoundError):
         content: bytes = _ask(target.fs, "cat_file", target.path)
     return content
 
@@ -79,7 +79,7 @@ def read_start(target: ObjectStoragePath, size: int, longest: float) -> bytes:
     :param longest: seconds.
     :raises FileNotFoundError: if there is none.
     """
-    with explained("read", target, FileNotFoundError):
+    with storage_errors("read", target, FileNotFoundError):
         content: bytes = _ask(target.fs, "cat_file", target.path, start=0, end=size, longest=longest)
     return content
 
@@ -90,7 +90,7 @@ def get_file(target: ObjectStoragePath, file: Path, size: int = 0) -> None:
     :param size: of the object, in bytes. A large one gets more time.
     :raises FileNotFoundError: if there is none.
     """
-    with explained("read", target, FileNotFoundError):
+    with storage_errors("read", target, FileNotFoundError):
         pieces = _in_pieces(target.fs, "get_file")
         _ask(target.fs, "get_file", target.path, str(file), size=size, **pieces)
 
@@ -100,7 +100,7 @@ def put(target: ObjectStoragePath, content: bytes, *, via: Path | None = None) -
 
     :param via: the temporary file on a local path. By default, it lies beside the target.
     """
-    with explained("written", target):
+    with storage_errors("written", target):
         if is_local(target):
             replace_file(Path(target.path), content, via)
         else:
@@ -114,7 +114,7 @@ def put_file(file: Path, target: ObjectStoragePath, *, longest: float = STORAGE_
     :raises FileNotFoundError: if the file is gone.
     """
     size = file.stat().st_size
-    with explained("written", target):
+    with storage_errors("written", target):
         if not is_local(target):
             pieces = _in_pieces(target.fs, "put_file")
             _ask(target.fs, "put_file", str(file), target.path, size=size, longest=longest, **pieces)
@@ -205,7 +205,7 @@ class _Unconditional(Exception):  # noqa: N818  (not an error of anybody)
 
 def _create(target: ObjectStoragePath, content: bytes, via: Path | None = None) -> None:
     """Put an object if there is none, or raise."""
-    with explained("written", target, FileExistsError, _Unconditional):
+    with storage_errors("written", target, FileExistsError, _Unconditional):
         try:
             if is_local(target):
                 create_file(Path(target.path), content, via)
@@ -225,7 +225,7 @@ def _create(target: ObjectStoragePath, content: bytes, via: Path | None = None) 
 
 
 def remove(target: ObjectStoragePath) -> None:
-    with suppress(FileNotFoundError), explained("removed", target, FileNotFoundError):
+    with suppress(FileNotFoundError), storage_errors("removed", target, FileNotFoundError):
         try:
             _ask(target.fs, "rm_file", target.path)
         except NotImplementedError:  # adlfs before 2026.2
@@ -244,7 +244,7 @@ def remove_files(root: ObjectStoragePath, names: Sequence[str]) -> None:
         and not any(_MAGIC.search(t.path) for t in targets)
     ):
         # One request for a thousand objects. A name with a wildcard would remove what it matches.
-        with explained("removed", root):
+        with storage_errors("removed", root):
             _ask(root.fs, "rm", [target.path for target in targets])
     else:
         for target in targets:

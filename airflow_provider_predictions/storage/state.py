@@ -67,7 +67,7 @@ class State(Memory, kw_only=True):
         return f"{self.generation:08}-{self.nonce}.gz"
 
 
-def load(root: ObjectStoragePath) -> State:
+def load_state(root: ObjectStoragePath) -> State:
     """Read the current state of a path. A new one if nothing has landed.
 
     :raises ConfigurationError: if it is missing beside commits, or cannot be read. Starting anew could land
@@ -95,7 +95,7 @@ def _require_commit(root: ObjectStoragePath, content: bytes, state: State) -> No
     raise ConfigurationError(f"path: {root / STATE} is {state.name}, {wrong} {_way_out(root)}")
 
 
-def find(root: ObjectStoragePath) -> State | None:
+def find_state(root: ObjectStoragePath) -> State | None:
     """Read the current state of a path. None if nothing lands incrementally there.
 
     :raises ConfigurationError: if it cannot be read.
@@ -190,7 +190,7 @@ def _begin(root: ObjectStoragePath) -> State:
     found, log, target = names(root), Log(root), root / STATE
     numbers = [int(name) for name in found if name.isdecimal()]
     if {LOG, STATES, MANIFEST}.intersection(found) or any(tagged(root, n, shared=False) for n in numbers):
-        if state := find(root):  # another run was quicker
+        if state := find_state(root):  # another run was quicker
             return state
         entry = log.read(log.head(0))
         if MANIFEST in found or (entry and entry.state is None):
@@ -209,7 +209,7 @@ class Index(Versioned, kw_only=True):
     commits: list[Entry]
 
 
-def listed(entry: Entry) -> Entry:
+def without_parts(entry: Entry) -> Entry:
     """A commit as the state and the index list it."""
     manifest = entry.manifest
     if len(manifest["parts"]) <= MAX_LISTED_PARTS:
@@ -238,6 +238,6 @@ def read_index(root: ObjectStoragePath, name: str | None) -> list[Entry]:
         raise ConfigurationError(f"path: {target} is damaged: {error}. Restore it from a backup") from None
 
 
-def packed(commits: list[Entry]) -> bytes:
+def encode_index(commits: list[Entry]) -> bytes:
     """An index of commits, as it is stored."""
     return gzip.compress(encode(Index(commits=commits)), mtime=0)

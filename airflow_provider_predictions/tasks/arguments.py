@@ -17,7 +17,7 @@ from airflow_provider_predictions.tasks.declaration import (
     Argument,
     Templated,
     declare,
-    naming,
+    naming_task,
     parameters,
 )
 from airflow_provider_predictions.tasks.references import MappedValue, is_reference, left_template
@@ -143,7 +143,7 @@ class ArgumentsTask(BaseOperator):
 
         :raises ConfigurationError: naming the argument that is wrong.
         """
-        with naming(self.task_id):
+        with naming_task(self.task_id):
             values = {name: getattr(self, name, None) for name in self.checked}
             for name, value in values.items():
                 self.checked[name].check_given(value)
@@ -154,7 +154,7 @@ class ArgumentsTask(BaseOperator):
 
         :raises ConfigurationError: naming the argument that is wrong.
         """
-        with naming(self.task_id):
+        with naming_task(self.task_id):
             values = SimpleNamespace(**{name: self._rendered(name) for name in self.checked})
             self.check_together(values)
         for name, made in self.declared.items():

@@ -185,7 +185,7 @@ def parameters(declared: Mapping[str, Argument]) -> str:
 
 
 @contextmanager
-def naming(task_id: str) -> Iterator[None]:
+def naming_task(task_id: str) -> Iterator[None]:
     """Let errors say which task has the wrong argument."""
     try:
         yield

@@ -11,7 +11,7 @@ from typing_extensions import override
 
 from airflow_provider_predictions._compat import OperatorPartial
 from airflow_provider_predictions.api.errors import ConfigurationError
-from airflow_provider_predictions.tasks.declaration import REQUIRED, Argument, naming
+from airflow_provider_predictions.tasks.declaration import REQUIRED, Argument, naming_task
 from airflow_provider_predictions.tasks.references import MappedValue
 
 
@@ -61,7 +61,7 @@ class CheckedPartial(OperatorPartial):
 
     def _check(self, given: Mapping[str, Any]) -> None:
         checked: Mapping[str, Argument] = self.operator_class.checked
-        with naming(self.kwargs["task_id"]):
+        with naming_task(self.kwargs["task_id"]):
             for name in given.keys() & checked.keys():
                 checked[name].check_given(given[name])
                 if given[name] is None:
@@ -73,7 +73,7 @@ class CheckedPartial(OperatorPartial):
             return  # how an author's own __init__ uses them is not known
         values = {name: made.default(argument) for name, argument in made.checked.items()}
         values |= {**self.defaults, **self.kwargs, **given}
-        with naming(self.kwargs["task_id"]):
+        with naming_task(self.kwargs["task_id"]):
             made.check_together(SimpleNamespace(**values))
 
     def _require(self, mapped: Iterable[str]) -> None:
@@ -82,5 +82,5 @@ class CheckedPartial(OperatorPartial):
         given = {*mapped, *self.kwargs, *self.defaults}
         for name in self.operator_class.declared:
             if name in asked and asked[name].default is REQUIRED and name not in given:
-                with naming(self.kwargs["task_id"]):
+                with naming_task(self.kwargs["task_id"]):
                     raise ConfigurationError(f"{name}: must be given to partial() or expand()")

@@ -17,7 +17,7 @@ from pydantic import BaseModel
 from typing_extensions import override
 
 from airflow_provider_predictions._compat import BaseEventTrigger
-from airflow_provider_predictions.api.clock import earlier
+from airflow_provider_predictions.api.clock import time_before
 from airflow_provider_predictions.api.coercion import is_template, short
 from airflow_provider_predictions.api.errors import ConfigurationError
 from airflow_provider_predictions.api.filters import (
@@ -137,7 +137,9 @@ class PredictionsEventTrigger(BaseEventTrigger):
             self.max_age, self.lookback = timedelta_of(spans.max_age), timedelta_of(spans.lookback)
             self._filters = self._checked_filters(statuses=statuses, page_size=page_size, **arguments)
             self._failures = FailureCounter(self.log)
-            self._state = AssetState(self._state_key(), earlier(datetime.now(UTC), self.max_age), self._warn)
+            self._state = AssetState(
+                self._state_key(), time_before(datetime.now(UTC), self.max_age), self._warn
+            )
             self._has_warned = False
             self._open: AsyncGenerator[Any, None] | None = None
 
@@ -261,7 +263,7 @@ class PredictionsEventTrigger(BaseEventTrigger):
             return []
         self._failures.record_success(decide(rows, age=0))
         self._warn_of_words(rows.observed)
-        beginning = earlier(rows.clock.earliest, self.max_age)
+        beginning = time_before(rows.clock.earliest, self.max_age)
         if state.is_new and beginning < state.finished.watermark - MAX_CLOCK_SKEW:
             # This machine's clock is ahead of the service's, so the next poll goes back further.
             state.finished = FinishedEvents(beginning)

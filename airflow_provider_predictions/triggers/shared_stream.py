@@ -13,7 +13,7 @@ from typing_extensions import override
 from airflow_provider_predictions._compat import SharedStreamProducer
 from airflow_provider_predictions.api.filters import Filters
 from airflow_provider_predictions.api.waiting.decide import Wait
-from airflow_provider_predictions.api.waiting.finished_events import Rows
+from airflow_provider_predictions.api.waiting.finished_events import EventTally
 from airflow_provider_predictions.api.waiting.pace import Pace
 from airflow_provider_predictions.hooks.base import PredictionsHook
 from airflow_provider_predictions.triggers.poller import Poller, Subscription
@@ -31,12 +31,12 @@ class StreamItem:
     :param rows: those that the poll read; None for the item before the first poll.
     """
 
-    def __init__(self, look_back_to: Callable[[datetime], None], rows: Rows | None = None) -> None:
+    def __init__(self, look_back_to: Callable[[datetime], None], rows: EventTally | None = None) -> None:
         self.look_back_to = look_back_to
         self._rows = rows
         self._callbacks: list[Callable[[], Awaitable[None]]] = []
 
-    def rows(self, since: datetime) -> Rows | None:
+    def rows(self, since: datetime) -> EventTally | None:
         """The rows, if the poll went back far enough.
 
         :param since: the creation time from which on all rows are needed.
@@ -67,7 +67,7 @@ class SharedStream(SharedStreamProducer):
         self._conn_id = conn_id
         self._filters = filters.model_copy(update={"statuses": None})
         self._pace = Pace(poke_interval)
-        self._subscription: Subscription[Rows] | None = None
+        self._subscription: Subscription[EventTally] | None = None
         self._since: datetime | None = None
         self._has_watcher = asyncio.Event()
 
@@ -78,10 +78,10 @@ class SharedStream(SharedStreamProducer):
         yield item, item
         await self._has_watcher.wait()
         poller = Poller.of(self._hook_class, self._conn_id)
-        async with poller.subscribe(self._wait(), Rows, self._pace) as self._subscription:
+        async with poller.subscribe(self._wait(), EventTally, self._pace) as self._subscription:
             while True:
                 outcome = await self._subscription.outcome()
-                if isinstance(outcome, Rows):
+                if isinstance(outcome, EventTally):
                     self._since = None
                     item = StreamItem(self._look_back_to, outcome)
                     yield item, item

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import pytest
 from hypothesis import strategies as st
 
-from airflow_provider_predictions.api.models import PageRequest
+from airflow_provider_predictions.api.models import GetRequest
 from airflow_provider_predictions.api.page import Page
 from airflow_provider_predictions.api.pagination.base import Paginator
 from airflow_provider_predictions.api.service import Service
@@ -70,7 +70,7 @@ class Listing:
     def remove(self, index: int) -> None:
         self._gone.add(self.rows[index].id)
 
-    def answer(self, request: PageRequest) -> bytes:
+    def answer(self, request: GetRequest) -> bytes:
         params = dict(request.params)
         self.asked.append(params)
         if "skip" in params:
@@ -120,7 +120,7 @@ class Ahead:
 
     def __init__(self, listing: Listing, count: int, luck: Iterator[bool]) -> None:
         self._listing, self._count, self._luck = listing, count, luck
-        self._flying: list[tuple[PageRequest, list[bytes]]] = []
+        self._flying: list[tuple[GetRequest, list[bytes]]] = []
 
     def pages(self, paginator: Paginator, between: Callable[[], None]) -> Iterator[Page]:
         for _ in range(ENDLESS):
@@ -136,7 +136,7 @@ class Ahead:
             yield page
         pytest.fail("the pass does not end")
 
-    def _start(self, requests: list[PageRequest]) -> None:
+    def _start(self, requests: list[GetRequest]) -> None:
         flying = [(request, body) for request, body in self._flying if request in requests]
         known = [request for request, _ in flying]
         flying += [(request, []) for request in requests if request not in known]

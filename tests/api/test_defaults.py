@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from airflow_provider_predictions.api.cradl import Cradl, CradlFilters, CradlPrediction, CradlValue
 from airflow_provider_predictions.api.errors import InvalidRequestError, MalformedAnswerError
 from airflow_provider_predictions.api.http.auth import BearerAuth, ClientCredentialsAuth
-from airflow_provider_predictions.api.models import Column, PageRequest
+from airflow_provider_predictions.api.models import Column, GetRequest
 from airflow_provider_predictions.api.page import Page
 from airflow_provider_predictions.api.service import Service
 from airflow_provider_predictions.api.vlmrun import VlmRun, VlmRunPrediction, VlmRunUsage
@@ -117,9 +117,9 @@ def test_a_filter_or_a_wait_that_means_nothing_is_refused() -> None:
 def test_a_file_elsewhere_is_opened_by_https_only() -> None:
     foreign = "files.test/x"
 
-    assert CRADL.url(PageRequest(f"https://{foreign}")) == f"https://{foreign}"
+    assert CRADL.url(GetRequest(f"https://{foreign}")) == f"https://{foreign}"
     with pytest.raises(InvalidRequestError, match="not https"):
-        CRADL.url(PageRequest(f"http://{foreign}"))
+        CRADL.url(GetRequest(f"http://{foreign}"))
 
 
 @SERVICES

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_predictions.api.clock import ServiceClock, earlier
+from airflow_provider_predictions.api.clock import ServiceClock, time_before
 from airflow_provider_predictions.api.incremental import IncrementalCursor, Memory
 from airflow_provider_predictions.api.limits import (
     MAX_EVENT_BYTES,
@@ -123,7 +123,7 @@ def test_the_first_and_the_last_moment_that_there_are_end_nothing() -> None:
             again = cursor(clock=at(NOON))
             again.restore(json.loads(json.dumps(run.state())))
             assert again.facts()["ahead"] == (moment == END)
-    assert earlier(NOON, timedelta.max) == DAWN
+    assert time_before(NOON, timedelta.max) == DAWN
 
 
 def test_a_window_that_begins_in_the_future_moves_no_watermark_there() -> None:

@@ -13,7 +13,7 @@ from airflow_provider_predictions.api.models import Prediction
 from airflow_provider_predictions.api.observed import expected_words, unmatched_filters, unmatched_words
 from airflow_provider_predictions.api.page import Observed, Page
 from airflow_provider_predictions.api.service import Service
-from airflow_provider_predictions.api.wording import counted, listed, printable
+from airflow_provider_predictions.api.wording import counted, joined, printable
 from airflow_provider_predictions.storage.manifest import Totals
 from tests.api.services import CRADL, SERVICES, VLMRUN
 
@@ -142,7 +142,7 @@ def test_without_words_nothing_is_unmatched() -> None:
 
 def test_numbers_have_their_plural_and_long_lists_an_end() -> None:
     assert [counted(n, "page") for n in (0, 1, 2)] == ["0 pages", "1 page", "2 pages"]
-    assert listed(f"{n:02}" for n in range(25)).endswith("18, 19 and 5 more")
+    assert joined(f"{n:02}" for n in range(25)).endswith("18, 19 and 5 more")
 
 
 def test_a_word_that_only_looks_like_another_is_shown_with_escapes() -> None:

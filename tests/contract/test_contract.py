@@ -12,7 +12,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from airflow_provider_predictions.api.models import PageRequest
+from airflow_provider_predictions.api.models import GetRequest
 from airflow_provider_predictions.sandbox.server import Sandbox
 from tests.conftest import SERVICES, Shell, make_service
 from tests.contract.answers import SCHEMAS, Listing, answers_of
@@ -140,7 +140,7 @@ def test_the_sandbox_answers_as_the_specification_says(
 ) -> None:
     record_store = getattr(sandbox, service_name)
     record_store.fill(200, moving=20)
-    request = PageRequest(
+    request = GetRequest(
         "predictions", {"limit": 1000} if service_name == "vlmrun" else {"maxResults": "100"}
     )
 

@@ -21,7 +21,7 @@ from airflow_provider_predictions.api.state import encode
 from airflow_provider_predictions.report.window import Window, make_window
 from airflow_provider_predictions.storage.log import Log
 from airflow_provider_predictions.storage.objects import put
-from airflow_provider_predictions.storage.state import INDEX, STATE, State, find, packed
+from airflow_provider_predictions.storage.state import INDEX, STATE, State, encode_index, find_state
 from tests.compat import attach
 from tests.report.landed import land, landings_of, left_out, report, table
 from tests.report.records import changed, made
@@ -101,7 +101,7 @@ def long_path(stored: Objects, root: ObjectStoragePath) -> ObjectStoragePath:
 def runs_before(root: ObjectStoragePath, runs: int, parts: int = 1) -> None:
     """Store what so many runs leave under a path, but for their parts."""
     land("vlmrun", root, made("vlmrun", START, END, parts), records_per_part=1, incremental=True)
-    state = find(root)
+    state = find_state(root)
     assert state
     entries = []
     for generation in range(1, runs + 1):
@@ -111,7 +111,7 @@ def runs_before(root: ObjectStoragePath, runs: int, parts: int = 1) -> None:
         entry = replace(state.recent[0], generation=generation, committed_at=at, manifest=manifest)
         entries.append(entry)
     last = replace(state, generation=runs, recent=entries[-30:])
-    put(root / INDEX / last.index_name, packed(entries[:-30]))
+    put(root / INDEX / last.index_name, encode_index(entries[:-30]))
     put(root / STATE, encode(replace(last, index=last.index_name)))
     put(Log(root).name(runs), encode(entries[-1]))
 
@@ -130,7 +130,7 @@ def test_landings_are_found_in_three_reads_with_ten_thousand_behind_them(
     generations, reads = found_in(long_path, WINDOW)
 
     assert generations == list(range(RUNS - 191, RUNS + 1))
-    names = ("_state.json", "_log/00010001.json", f"_index/{find(long_path).index}")
+    names = ("_state.json", "_log/00010001.json", f"_index/{find_state(long_path).index}")
     assert reads == [f"bucket/landed/{name}" for name in names]
 
 
@@ -152,7 +152,7 @@ def test_an_old_window_reads_as_little(long_path: ObjectStoragePath) -> None:
 
 def test_commits_of_many_parts_are_looked_up_within_the_window_only(root: ObjectStoragePath) -> None:
     runs_before(root, 100, parts=6)
-    whole, state = Log(root).read(1), find(root)
+    whole, state = Log(root).read(1), find_state(root)
     assert whole
     assert state
     for entry in state.recent[-8:]:

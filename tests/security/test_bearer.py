@@ -13,7 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from airflow_provider_predictions.api.errors import ConfigurationError, PredictionsError
-from airflow_provider_predictions.api.models import PageRequest
+from airflow_provider_predictions.api.models import GetRequest
 from airflow_provider_predictions.hooks.cradl import CradlHook
 from airflow_provider_predictions.sandbox.server import Sandbox
 from tests.conftest import Shell, make_service
@@ -93,7 +93,7 @@ def test_no_redirect_of_a_file_is_followed(
     sandbox.wire.order(Fault("files", status=status, body=b"", headers={"Location": elsewhere}))
 
     with pytest.raises(PredictionsError, match=f"answered {status}"):
-        shell.get(make_service(sandbox, "cradl"), PageRequest(f"http://localhost:{sandbox.port}/files/x"))
+        shell.get(make_service(sandbox, "cradl"), GetRequest(f"http://localhost:{sandbox.port}/files/x"))
 
     assert stranger.heard == []
 
@@ -162,7 +162,7 @@ def test_a_file_url_leads_the_token_to_no_other_origin(
 def test_the_token_goes_to_the_origin_of_the_base_url_and_to_file_hosts(
     sandbox: Sandbox, stranger: Stranger, shell: Shell
 ) -> None:
-    file = PageRequest(f"http://localhost:{stranger.server_port}/file")
+    file = GetRequest(f"http://localhost:{stranger.server_port}/file")
 
     shell.get(make_service(sandbox, "cradl", file_hosts=("localhost",)), file)
     with pytest.raises(PredictionsError, match="not https"):

@@ -31,7 +31,7 @@ from airflow_provider_predictions.api.http.body import Body
 from airflow_provider_predictions.api.http.client import Client
 from airflow_provider_predictions.api.http.rate_limit import RateLimiter
 from airflow_provider_predictions.api.http.redaction import without, without_values
-from airflow_provider_predictions.api.models import PageRequest, Prediction
+from airflow_provider_predictions.api.models import GetRequest, Prediction
 from airflow_provider_predictions.api.state import decode
 from airflow_provider_predictions.api.vlmrun import VlmRunPrediction
 from airflow_provider_predictions.api.waiting.decide import Wait
@@ -112,9 +112,7 @@ def prediction(text: str) -> Prediction:
 def answered(body: str, **headers: str) -> None:
     """An error of a service, as the client reads it."""
     request = (
-        PageRequest("https://files.test/a", hidden=("valuable",))
-        if "location" in headers
-        else PageRequest("a")
+        GetRequest("https://files.test/a", hidden=("valuable",)) if "location" in headers else GetRequest("a")
     )
     with Client(VLMRUN) as client:
         response = httpx.Response(
@@ -173,7 +171,7 @@ WORK: dict[str, Callable[[str], object]] = {
     "file_request of a host": lambda text: files.file_request("Cradl", f"https://{text}"),
     "file_request of words": lambda text: files.file_request("Cradl", text),
     "redirected": lambda text: files.redirected(
-        "Cradl", PageRequest("https://files.test/a"), RedirectError("", location=text)
+        "Cradl", GetRequest("https://files.test/a"), RedirectError("", location=text)
     ),
     "naming": lambda text: _named(text),
     "one": VLMRUN.one,
@@ -210,7 +208,7 @@ WORK: dict[str, Callable[[str], object]] = {
     "the model of Cradl": lambda text: CradlPrediction.model_validate(
         dict.fromkeys(["status", "createdTime", "inferenceTime", "nextPage", "predictions"], text)
     ),
-    "XCom": lambda text: xcom.storable({"a": [text]}, Counter()),
+    "XCom": lambda text: xcom.xcom_value({"a": [text]}, Counter()),
     "the identity of a path": lambda text: identity(f"s3://bucket/{text}"),
     "the words of a storage": lambda text: errors._words(OSError(text)),
     "the name of a part": manifest.name_of,
@@ -222,7 +220,7 @@ WORK: dict[str, Callable[[str], object]] = {
     "an entry below a source": landings._ENTRY.fullmatch,
     "a manifest below a source": landings._MANIFEST.fullmatch,
     "what a source consists of": arguments._checked_source,
-    "a text of the report": words.clean,
+    "a text of the report": words.without_controls,
     "a state": stored(State),
     "an entry of the log": stored(Entry),
     "an index": stored(Index),
@@ -231,7 +229,7 @@ WORK: dict[str, Callable[[str], object]] = {
 
 
 def _named(text: str) -> None:
-    with files.naming(Prediction(text, "", None, None, b""), PageRequest("https://files.test/a")):
+    with files.naming_prediction(Prediction(text, "", None, None, b""), GetRequest("https://files.test/a")):
         raise NoAnswerError("timed out")
 
 
@@ -310,7 +308,7 @@ def test_of_a_message_that_is_cut_no_half_of_a_secret_is_shown(secret: str) -> N
     for shift in range(len(secret)):
         said = "x" * shift + secret * 10_000
         with Client(service) as client:
-            call = client.call(PageRequest("a"), renewed=False)
+            call = client.call(GetRequest("a"), renewed=False)
             call.token = secret
             error = client._error(call, httpx.Response(400), as_json({"detail": said}))
         assert secret[:3] not in str(error)

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from airflow_provider_predictions.api.errors import UnusableFileError
-from airflow_provider_predictions.api.models import PageRequest, Prediction
+from airflow_provider_predictions.api.models import GetRequest, Prediction
 from airflow_provider_predictions.hooks.cradl import CradlHook
 from airflow_provider_predictions.hooks.vlmrun import VlmRunHook
 from airflow_provider_predictions.operators.xcom import WRITTEN, stored
@@ -69,9 +69,9 @@ def test_a_file_is_asked_for_or_missing(shape: Callable[[int], bytes], depth: in
     row = split(CRADL, record)
 
     with ThreadPoolExecutor(1) as thread:
-        assert thread.submit(CRADL.values_request, row).result() == PageRequest(url)
+        assert thread.submit(CRADL.values_request, row).result() == GetRequest(url)
     with suppress(UnusableFileError):
-        assert below(FRAMES, lambda: CRADL.values_request(row)) == PageRequest(url)
+        assert below(FRAMES, lambda: CRADL.values_request(row)) == GetRequest(url)
 
 
 @pytest.mark.parametrize("depth", DEPTHS)

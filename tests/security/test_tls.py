@@ -21,7 +21,7 @@ from cryptography.x509.oid import NameOID
 
 from airflow_provider_predictions.api.errors import ConfigurationError, NoAnswerError
 from airflow_provider_predictions.api.http.base_client import trusted_certificates
-from airflow_provider_predictions.api.models import PageRequest
+from airflow_provider_predictions.api.models import GetRequest
 from airflow_provider_predictions.hooks.cradl import CradlHook
 from airflow_provider_predictions.hooks.vlmrun import VlmRunHook
 from airflow_provider_predictions.sandbox.server import Sandbox
@@ -226,7 +226,7 @@ def hook_with_extra(
 def test_a_file_of_a_foreign_origin_is_fetched_without_the_token(
     sandbox: Sandbox, listening: Listening, shell: Shell, trusted: None
 ) -> None:
-    file, own = PageRequest(f"{listening.url}/file"), f"{listening.url}/v1"
+    file, own = GetRequest(f"{listening.url}/file"), f"{listening.url}/v1"
 
     for changes in ({}, {"base_url": own}):
         assert shell.get(make_service(sandbox, "cradl", **changes), file) == b"[]"

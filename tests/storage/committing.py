@@ -33,11 +33,15 @@ def write(attempt: Attempt, parts: int = 1, content: bytes = b"{}\n") -> Manifes
 def add(path: ObjectStoragePath, run: str, number: int = 1, *, parts: int = 1, **known: Any) -> Manifest:
     """What an attempt of a run returns that lands incrementally."""
     target = LandingPath(path, TaskRun(run, number=number), "vlmrun")
-    if earlier := target.earlier():
+    if earlier := target.find_committed():
         return earlier
     target.begin()
     content = write(target.attempt, parts)
-    return target.commit(content, replace(target.state, **known)) if parts else target.nothing(content)
+    return (
+        target.commit(content, replace(target.state, **known))
+        if parts
+        else target.end_without_commit(content)
+    )
 
 
 def replace_all(path: ObjectStoragePath, run: str, number: int = 1) -> Manifest:

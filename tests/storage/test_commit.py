@@ -171,7 +171,7 @@ def shown(path: ObjectStoragePath) -> dict:
 def cleared(path: ObjectStoragePath, number: int, tries: int) -> Manifest:
     """What an attempt of Monday's run returns."""
     target = LandingPath(path, TaskRun("monday", number=number, tries=tries, started="2026-11-01T12:00:00Z"))
-    return target.earlier() or target.commit(write(target.attempt))
+    return target.find_committed() or target.commit(write(target.attempt))
 
 
 def test_a_retry_returns_what_its_run_has_landed_and_a_cleared_task_lands_anew(
@@ -257,11 +257,14 @@ def test_two_instances_of_a_mapped_task_do_not_land_under_one_path(file_store: O
         for number in (1, 2):
             sibling = TaskRun("dag monday land 1", number=number, started="2026-11-01T12:00:00Z")
             with pytest.raises(ConfigurationError, match=r"another instance of .* \{\{ ti\.map_index \}\}"):
-                LandingPath(path, sibling, kind).earlier()
+                LandingPath(path, sibling, kind).find_committed()
         for other in ("dag tuesday land 1", "other monday land 1", "dag tuesday other 1"):
-            assert LandingPath(path, TaskRun(other, started="2026-11-01T12:00:00Z"), kind).earlier() is None
+            assert (
+                LandingPath(path, TaskRun(other, started="2026-11-01T12:00:00Z"), kind).find_committed()
+                is None
+            )
         retried = TaskRun("dag monday land 0", number=2, started="2026-11-01T12:00:00Z")
-        assert LandingPath(path, retried, kind).earlier() == content
+        assert LandingPath(path, retried, kind).find_committed() == content
 
 
 def test_a_task_does_not_replace_what_another_task_of_its_run_has_landed(
@@ -274,11 +277,11 @@ def test_a_task_does_not_replace_what_another_task_of_its_run_has_landed(
     for number in (1, 2):
         other = TaskRun("dag monday again -1", number=number, started=start)
         with pytest.raises(ConfigurationError, match=r"task land has written .* \{\{ ti\.task_id \}\}"):
-            LandingPath(file_store, other).earlier()
+            LandingPath(file_store, other).find_committed()
     assert is_whole(content)
 
     rerun = LandingPath(file_store, TaskRun("dag monday again -1", started=restart))
-    assert rerun.earlier() is None
+    assert rerun.find_committed() is None
     rerun.commit(write(rerun.attempt))
     assert not is_whole(content)
 
@@ -286,5 +289,5 @@ def test_a_task_does_not_replace_what_another_task_of_its_run_has_landed(
 def test_two_tasks_of_a_run_land_under_one_incremental_path(file_store: ObjectStoragePath) -> None:
     for task in ("land", "again"):
         target = LandingPath(file_store, TaskRun(f"dag monday {task} -1"), "vlmrun")
-        assert target.earlier() is None
+        assert target.find_committed() is None
         target.commit(write(target.attempt), target.state)

@@ -24,7 +24,7 @@ from airflow_provider_predictions.api.errors import (
 )
 from airflow_provider_predictions.api.limits import MAX_MESSAGE_LENGTH, MAX_PUT_ATTEMPTS
 from airflow_provider_predictions.storage.console import bucket_of, console_url, plain_url
-from airflow_provider_predictions.storage.errors import explained, status_of, worker_disk
+from airflow_provider_predictions.storage.errors import status_of, storage_errors, worker_disk
 from airflow_provider_predictions.storage.objects import (
     _in_pieces,
     create,
@@ -92,7 +92,7 @@ def test_a_status_is_found_in_the_errors_of_each_library(error: Exception | None
     ],
 )
 def test_what_fails_says_what_to_do(file_store: ObjectStoragePath, error, kind, words: str) -> None:
-    with pytest.raises(kind) as raised, explained("read", file_store):
+    with pytest.raises(kind) as raised, storage_errors("read", file_store):
         raise error
 
     assert str(raised.value).startswith(f"path: {file_store} cannot be read: ")
@@ -101,7 +101,7 @@ def test_what_fails_says_what_to_do(file_store: ObjectStoragePath, error, kind, 
 
 def test_what_is_ours_or_excepted_stays_as_it_is(file_store: ObjectStoragePath) -> None:
     for error, but in ((ConflictError("mine"), PredictionsError), (KeyError("theirs"), KeyError)):
-        with pytest.raises(type(error)) as raised, explained("read", file_store, but):
+        with pytest.raises(type(error)) as raised, storage_errors("read", file_store, but):
             raise error
         assert raised.value is error
 
@@ -109,7 +109,7 @@ def test_what_is_ours_or_excepted_stays_as_it_is(file_store: ObjectStoragePath) 
 def test_a_long_text_of_a_library_is_cut(file_store: ObjectStoragePath) -> None:
     with (
         pytest.raises(StorageError, match=f"read: x{{{MAX_MESSAGE_LENGTH}}}. A retry"),
-        explained("read", file_store),
+        storage_errors("read", file_store),
     ):
         raise LibraryError("x" * (MAX_MESSAGE_LENGTH + 1))
 

@@ -15,7 +15,7 @@ from airflow_provider_predictions.storage.attempt import TaskRun
 from airflow_provider_predictions.storage.commit import LandingPath
 from airflow_provider_predictions.storage.log import Log
 from airflow_provider_predictions.storage.manifest import Manifest
-from airflow_provider_predictions.storage.state import load, read_index
+from airflow_provider_predictions.storage.state import load_state, read_index
 from tests.storage.committing import add, is_whole, write
 
 
@@ -34,7 +34,7 @@ class Attempts:
         run = self.rng.choice([*known[-4:], f"run {len(self.tries)}"])
         self.tries[run] = self.tries.get(run, 0) + 1
         target = LandingPath(self.root, TaskRun(run, number=self.tries[run]), "vlmrun")
-        assert target.earlier() == self.committed.get(run)
+        assert target.find_committed() == self.committed.get(run)
         if run not in self.committed:
             self.under_way.append((run, target, write(target.attempt, self.rng.choice([1, 6]))))
 
@@ -58,10 +58,10 @@ def test_state_index_and_log_agree_whoever_commits(file_store: ObjectStoragePath
         if len(attempts.under_way) > attempts.rng.randrange(3):
             attempts.end()
 
-    state, log = load(file_store), Log(file_store)
+    state, log = load_state(file_store), Log(file_store)
     listed = [*read_index(file_store, state.index), *state.recent]
     assert state.index
     assert [entry.generation for entry in listed] == [*range(1, state.generation + 1)]
-    assert all(is_whole(log.landed(entry)) for entry in listed)
-    landed = [log.landed(entry) for entry in listed[MAX_RECENT_COMMITS - 5 :]]
+    assert all(is_whole(log.manifest_of(entry)) for entry in listed)
+    landed = [log.manifest_of(entry) for entry in listed[MAX_RECENT_COMMITS - 5 :]]
     assert landed == sorted(attempts.committed.values(), key=itemgetter("generation"))

@@ -27,15 +27,15 @@ NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
 
 
 def test_a_path_where_nothing_has_landed_has_a_state_that_says_so(file_store: ObjectStoragePath) -> None:
-    assert state.find(file_store) is None
-    assert state.load(file_store) == State() == state.load(file_store)
+    assert state.find_state(file_store) is None
+    assert state.load_state(file_store) == State() == state.load_state(file_store)
 
 
 def test_a_state_is_read_as_the_last_commit_left_it(file_store: ObjectStoragePath) -> None:
     known = {"watermark": NOON, "landed": {"a": NOON, "b\ud800": None}, "rejected": {"c": NOON}}
     manifest = add(file_store, "monday", **known)
 
-    found = state.load(file_store)
+    found = state.load_state(file_store)
 
     assert {name: getattr(found, name) for name in known} == known
     assert (found.generation, found.kind, found.conditional) == (1, "vlmrun", True)
@@ -49,7 +49,7 @@ def test_a_state_is_the_newest_though_its_copy_for_readers_is_late(file_store: O
         late = late or (file_store / "_state.json").read_bytes()
     (file_store / "_state.json").write_bytes(late or b"")
 
-    assert state.load(file_store).generation == 9
+    assert state.load_state(file_store).generation == 9
 
 
 class Disk:
@@ -82,8 +82,12 @@ def test_no_failure_of_power_blocks_a_path(file_store: ObjectStoragePath, monkey
             land(path, f"run {number}")
             disk.lose(Path(path.path))
 
-    assert state.load(paths[0]).generation == state.newest_generation(paths[1])[0] == MAX_RECENT_COMMITS + 2
-    assert read_index(paths[0], state.load(paths[0]).index)
+    assert (
+        state.load_state(paths[0]).generation
+        == state.newest_generation(paths[1])[0]
+        == MAX_RECENT_COMMITS + 2
+    )
+    assert read_index(paths[0], state.load_state(paths[0]).index)
 
 
 def test_few_states_are_kept(file_store: ObjectStoragePath) -> None:
@@ -98,7 +102,7 @@ def test_commits_that_are_many_are_kept_in_an_index(file_store: ObjectStoragePat
         add(file_store, f"run {run}", parts=run % 7 + 1) for run in range(2 * MAX_RECENT_COMMITS + 9)
     ]
 
-    found = state.load(file_store)
+    found = state.load_state(file_store)
     entries = [*read_index(file_store, found.index), *found.recent]
 
     assert [entry.generation for entry in entries] == [*range(1, len(manifests) + 1)]
@@ -123,7 +127,7 @@ def test_a_state_that_cannot_be_read_in_one_of_its_members_is_named(
     target.write_text(json.dumps(json.loads(target.read_text()) | {member: [{"not": "it"}]}))
 
     with pytest.raises(ConfigurationError, match=r"path: .*/_state\.json is not a State of version 1"):
-        state.load(file_store)
+        state.load_state(file_store)
 
 
 @pytest.mark.parametrize("harm", ["[]", "null", "", '"x"', "[" * 100_000, '{"generation": 1}'])
@@ -131,7 +135,7 @@ def test_what_is_no_state_is_named(file_store: ObjectStoragePath, harm: str) -> 
     (file_store / "_state.json").write_text(harm)
 
     with pytest.raises(ConfigurationError, match=r"path: .*/_state\.json is not a State"):
-        state.load(file_store)
+        state.load_state(file_store)
 
 
 @pytest.mark.parametrize("member", State.__struct_fields__)
@@ -145,7 +149,7 @@ def test_a_state_that_lacks_a_member_is_named(file_store: ObjectStoragePath, mem
     with pytest.raises(
         ConfigurationError, match=rf"_state\.json is not a State of version 1: it lacks {member}"
     ):
-        state.find(file_store)
+        state.find_state(file_store)
 
 
 @pytest.mark.parametrize("change", [{"landed": {}}, {"recent": []}, {"watermark": None}, {"swept": 9}])
@@ -211,7 +215,7 @@ def test_a_state_that_is_gone_beside_commits_is_named(file_store: ObjectStorageP
 def test_a_state_that_no_commit_names_is_refused(file_store: ObjectStoragePath) -> None:
     """Somebody has copied what an attempt left that was killed before its commit."""
     add(file_store, "monday")
-    killed = replace(state.load(file_store), generation=2, nonce="c0ffee00")
+    killed = replace(state.load_state(file_store), generation=2, nonce="c0ffee00")
     (file_store / "_states" / killed.name).write_bytes(encode(killed))
     whole = (file_store / "_state.json").read_bytes()
     (file_store / "_state.json").write_bytes(encode(killed))
@@ -244,7 +248,7 @@ def test_an_index_that_is_gone_or_damaged_is_named(file_store: ObjectStoragePath
 def test_an_index_that_a_newer_one_has_replaced_is_read_by_a_retry(file_store: ObjectStoragePath) -> None:
     for run in range(MAX_RECENT_COMMITS):
         add(file_store, f"run {run}")
-    slow = state.load(file_store)
+    slow = state.load_state(file_store)
     for run in range(MAX_RECENT_COMMITS - LATE - 1):
         add(file_store, f"later run {run}")
     add(file_store, "a run that finds nothing", parts=0)

@@ -8,7 +8,7 @@ import pytest
 from airflow.providers.common.compat.sdk import DAG, ObjectStoragePath
 
 from airflow_provider_predictions.operators.cradl import CradlPredictionsToObjectStorageOperator
-from airflow_provider_predictions.operators.lineage import ManifestLink, ReportLink, tell_link
+from airflow_provider_predictions.operators.lineage import ManifestLink, ReportLink, store_console_link
 from airflow_provider_predictions.sandbox.server import Sandbox
 from airflow_provider_predictions.sensors.vlmrun import VlmRunPredictionsSensor
 from airflow_provider_predictions.tasks.base import DashboardLink
@@ -108,7 +108,7 @@ def test_a_manifest_in_a_console_is_linked_to(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("AIRFLOW_CONN_AMAZON", "aws://")
     task = tasks().get_task("land")
 
-    tell_link(task, {}, ObjectStoragePath("s3://amazon@bucket/x/_manifest.json"))
+    store_console_link(task, {}, ObjectStoragePath("s3://amazon@bucket/x/_manifest.json"))
 
     assert "/s3/object/bucket" in ManifestLink().get_link(task, ti_key=Unreadable())
 
@@ -123,7 +123,7 @@ def test_a_connection_may_say_where_its_console_is(monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("AIRFLOW_CONN_MINE", json.dumps(connection))
     task = tasks().get_task("land")
 
-    tell_link(task, {}, ObjectStoragePath(f"{scheme}://mine@bucket/x/_manifest.json"))
+    store_console_link(task, {}, ObjectStoragePath(f"{scheme}://mine@bucket/x/_manifest.json"))
 
     link = ManifestLink().get_link(task, ti_key=Unreadable())
     assert link == "https://console.test/bucket/x%2F_manifest.json"

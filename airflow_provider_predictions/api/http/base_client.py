@@ -39,7 +39,7 @@ from airflow_provider_predictions.api.http.redaction import quotable, without, w
 from airflow_provider_predictions.api.http.retry import policy, retry_after
 from airflow_provider_predictions.api.http.transport import Proxies, unreadable_certificates
 from airflow_provider_predictions.api.limits import MAX_RATE_LIMIT_WAIT, MAX_TIMEOUTS
-from airflow_provider_predictions.api.models import PageRequest
+from airflow_provider_predictions.api.models import GetRequest
 from airflow_provider_predictions.api.service import BASE_URL, Service
 
 log = logging.getLogger(__name__)
@@ -92,7 +92,7 @@ class Call:
     :ivar token: read when the request's turn has come, since another request may renew it meanwhile.
     """
 
-    request: PageRequest
+    request: GetRequest
     url: str
     trusted: bool
     renewed: bool
@@ -118,11 +118,11 @@ class BaseClient:
             key, RateLimiter(service.requests_per_minute, window=service.rate_limit_window)
         )
 
-    def policy(self, request: PageRequest) -> dict[str, Any]:
+    def policy(self, request: GetRequest) -> dict[str, Any]:
         """The arguments of tenacity that retry a request, from now on."""
         return policy(self._attempts, self.clock, shrinks=request.shrinks)
 
-    def call(self, request: PageRequest, *, renewed: bool) -> Call:
+    def call(self, request: GetRequest, *, renewed: bool) -> Call:
         """Reserve a turn for a request.
 
         :raises UnusableFileError: if the connection does not allow its URL.

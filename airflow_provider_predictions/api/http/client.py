@@ -20,11 +20,11 @@ from airflow_provider_predictions.api.errors import (
     TokenRefusedError,
 )
 from airflow_provider_predictions.api.http.base_client import BaseClient, options, trusted_certificates
-from airflow_provider_predictions.api.http.files import MissingFiles, naming, redirected
+from airflow_provider_predictions.api.http.files import MissingFiles, naming_prediction, redirected
 from airflow_provider_predictions.api.http.prefetch import Prefetch
 from airflow_provider_predictions.api.http.transport import AsyncTransport, Transport
 from airflow_provider_predictions.api.limits import MAX_ATTEMPTS, MAX_TIMEOUTS
-from airflow_provider_predictions.api.models import PageRequest, Prediction
+from airflow_provider_predictions.api.models import GetRequest, Prediction
 from airflow_provider_predictions.api.page import Page
 from airflow_provider_predictions.api.pagination.base import RequestFlow
 from airflow_provider_predictions.api.service import Service
@@ -74,7 +74,7 @@ class Client(BaseClient):
         self._closing.wait(seconds)
 
     def get(
-        self, request: PageRequest, read: Callable[[bytes], T], *, ended: threading.Event | None = None
+        self, request: GetRequest, read: Callable[[bytes], T], *, ended: threading.Event | None = None
     ) -> T:
         """Send a request, with retries, and read the response.
 
@@ -84,7 +84,7 @@ class Client(BaseClient):
         found: T = retrying(self._once, request, read, ended or self._closing)
         return found
 
-    def _once(self, request: PageRequest, read: Callable[[bytes], T], ended: threading.Event) -> T:
+    def _once(self, request: GetRequest, read: Callable[[bytes], T], ended: threading.Event) -> T:
         """Send a request, and again at once if another token may work."""
         try:
             return read(self._send(request, ended))
@@ -92,7 +92,7 @@ class Client(BaseClient):
             pass
         return read(self._send(request, ended, renewed=True))
 
-    def _send(self, request: PageRequest, ended: threading.Event, *, renewed: bool = False) -> bytes:
+    def _send(self, request: GetRequest, ended: threading.Event, *, renewed: bool = False) -> bytes:
         call = self.call(request, renewed=renewed)
         while (seconds := call.reservation.refresh(self.clock())) and not self._is_over(ended):
             self.sleep(seconds)
@@ -162,10 +162,10 @@ class Client(BaseClient):
         except PredictionsError as error:
             return self._missing_files.record(prediction, error)
 
-    def _file(self, prediction: Prediction, request: PageRequest) -> Prediction:
+    def _file(self, prediction: Prediction, request: GetRequest) -> Prediction:
         """Request a file once, and once more if it redirects."""
         try:
-            with naming(prediction, request):
+            with naming_prediction(prediction, request):
                 return self._once(request, partial(self.service.with_values, prediction), self._closing)
         except RedirectError as error:
             request = redirected(self.service.title, request, error)
@@ -189,18 +189,18 @@ class AsyncClient(BaseClient):
     async def __aexit__(self, *_: object) -> None:
         await self._http.aclose()
 
-    async def get(self, request: PageRequest, read: Callable[[bytes], T]) -> T:
+    async def get(self, request: GetRequest, read: Callable[[bytes], T]) -> T:
         retrying = tenacity.AsyncRetrying(sleep=self.sleep, **self.policy(request))
         return await retrying(self._once, request, read)
 
-    async def _once(self, request: PageRequest, read: Callable[[bytes], T]) -> T:
+    async def _once(self, request: GetRequest, read: Callable[[bytes], T]) -> T:
         try:
             return read(await self._send(request))
         except TokenRefusedError:
             pass
         return read(await self._send(request, renewed=True))
 
-    async def _send(self, request: PageRequest, *, renewed: bool = False) -> bytes:
+    async def _send(self, request: GetRequest, *, renewed: bool = False) -> bytes:
         call = self.call(request, renewed=renewed)
         while seconds := call.reservation.refresh(self.clock()):
             await self.sleep(seconds)

@@ -26,13 +26,13 @@ from airflow_provider_predictions.api.limits import (
     MAX_NAMED_HOSTS,
     MAX_URL_LENGTH,
 )
-from airflow_provider_predictions.api.models import PageRequest, Prediction
+from airflow_provider_predictions.api.models import GetRequest, Prediction
 from airflow_provider_predictions.api.urls import require_host, split_url
 
 log = logging.getLogger(__name__)
 
 
-def file_request(title: str, url: str, *, anonymous: bool = False) -> PageRequest:
+def file_request(title: str, url: str, *, anonymous: bool = False) -> GetRequest:
     """Make the request for a file. No message quotes its query, which may hold a signature.
 
     :raises UnusableFileError: if it is not an absolute URL.
@@ -48,10 +48,10 @@ def file_request(title: str, url: str, *, anonymous: bool = False) -> PageReques
         what = "is not a URL" if len(url) <= MAX_URL_LENGTH else f"is longer than {MAX_URL_LENGTH} characters"
         raise UnusableFileError(f"{title} names a fileUrl that {what}; it was not opened")
     hidden = tuple(text for _, text in parse_qsl(parts.query))
-    return PageRequest(url, hidden=hidden, anonymous=anonymous)
+    return GetRequest(url, hidden=hidden, anonymous=anonymous)
 
 
-def redirected(title: str, request: PageRequest, error: RedirectError) -> PageRequest:
+def redirected(title: str, request: GetRequest, error: RedirectError) -> GetRequest:
     """Make the request for the place that a file has moved to. It goes without the token, to any host.
 
     :raises RedirectError: if the request was redirected before, or the response names no location.
@@ -67,7 +67,7 @@ def redirected(title: str, request: PageRequest, error: RedirectError) -> PageRe
 
 
 @contextmanager
-def naming(prediction: Prediction, request: PageRequest) -> Iterator[None]:
+def naming_prediction(prediction: Prediction, request: GetRequest) -> Iterator[None]:
     """Add to errors which prediction's values were requested, and from which host."""
     try:
         yield

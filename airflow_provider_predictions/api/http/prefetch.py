@@ -7,7 +7,7 @@ from concurrent.futures import Executor, Future
 from itertools import islice
 from typing import Generic, TypeVar
 
-from airflow_provider_predictions.api.models import PageRequest
+from airflow_provider_predictions.api.models import GetRequest
 
 T = TypeVar("T")
 
@@ -18,13 +18,13 @@ class Prefetch(Generic[T]):
     :param most: how many at once; 0 to send each in the calling thread when it is needed.
     """
 
-    def __init__(self, get: Callable[[PageRequest], T], pool: Executor, most: int) -> None:
+    def __init__(self, get: Callable[[GetRequest], T], pool: Executor, most: int) -> None:
         self._get = get
         self._pool = pool
         self._most = most
-        self._flying: list[tuple[PageRequest, Future[T]]] = []
+        self._flying: list[tuple[GetRequest, Future[T]]] = []
 
-    def start(self, requests: Iterable[PageRequest]) -> None:
+    def start(self, requests: Iterable[GetRequest]) -> None:
         """Send the requests that are not in flight yet. Cancel those in flight that are not listed."""
         wanted = list(islice(requests, self._most))
         for request, flight in self._flying:
@@ -34,7 +34,7 @@ class Prefetch(Generic[T]):
         sent = [request for request, _ in self._flying]
         self._flying += [(each, self._pool.submit(self._get, each)) for each in wanted if each not in sent]
 
-    def first(self, requests: list[PageRequest]) -> T:
+    def first(self, requests: list[GetRequest]) -> T:
         """Return the response to the first request. The others are sent meanwhile."""
         self.start(requests)
         if not self._flying:

@@ -16,7 +16,7 @@ from typing_extensions import override
 from airflow_provider_predictions.api.errors import MalformedAnswerError, PredictionsError
 from airflow_provider_predictions.api.filters import Filters
 from airflow_provider_predictions.api.limits import MAX_EMPTY_PAGES, MAX_PAGES_WITHOUT_NEW_ROWS, MIN_PAGE_SIZE
-from airflow_provider_predictions.api.models import ListEndpoint, PageRequest, Prediction
+from airflow_provider_predictions.api.models import GetRequest, ListEndpoint, Prediction
 from airflow_provider_predictions.api.page import Observed, Page
 from airflow_provider_predictions.api.pagination.seen import SeenRows
 from airflow_provider_predictions.api.state import Versioned, dump, load
@@ -39,7 +39,7 @@ class Proof(NamedTuple):
 class RequestFlow(Protocol):
     """Decides the next request from the responses so far. A client sends the requests."""
 
-    def next_requests(self, count: int) -> list[PageRequest]:
+    def next_requests(self, count: int) -> list[GetRequest]:
         """The next request, and up to ``count - 1`` that probably follow. Empty at the end."""
 
     def parse(self, body: bytes) -> Any:
@@ -192,6 +192,6 @@ class Paginator(RequestFlow):
         seen, is_past = self.position.seen, self.filters.is_past
         return bool(seen.proven and seen.last and is_past(seen.last, newest_first=seen.newest_first))
 
-    def _page_request(self, params: dict[str, str | int], hidden: tuple[str, ...] = ()) -> PageRequest:
+    def _page_request(self, params: dict[str, str | int], hidden: tuple[str, ...] = ()) -> GetRequest:
         shrinks = self._asks_for_page and self._shrinks
-        return PageRequest(self.endpoint.path, {**self.endpoint.params, **params}, hidden, shrinks=shrinks)
+        return GetRequest(self.endpoint.path, {**self.endpoint.params, **params}, hidden, shrinks=shrinks)

@@ -17,7 +17,7 @@ from airflow_provider_predictions.api.errors import (
     RateLimitedError,
 )
 from airflow_provider_predictions.api.filters import Filters
-from airflow_provider_predictions.api.models import ListEndpoint, PageRequest
+from airflow_provider_predictions.api.models import GetRequest, ListEndpoint
 from airflow_provider_predictions.api.page import Page
 from airflow_provider_predictions.api.pagination.base import Paginator, Position, Proof
 from airflow_provider_predictions.api.pagination.seen import SeenRows
@@ -72,7 +72,7 @@ class CursorPaginator(Paginator):
             self._read_oldest_first()
 
     @override
-    def next_requests(self, count: int) -> list[PageRequest]:
+    def next_requests(self, count: int) -> list[GetRequest]:
         at = self.position
         if at.ended:
             return []

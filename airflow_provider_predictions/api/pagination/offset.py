@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing_extensions import override
 
 from airflow_provider_predictions.api.filters import Filters
-from airflow_provider_predictions.api.models import ListEndpoint, PageRequest, Prediction
+from airflow_provider_predictions.api.models import GetRequest, ListEndpoint, Prediction
 from airflow_provider_predictions.api.page import Page
 from airflow_provider_predictions.api.pagination.base import Paginator, Position, Proof
 from airflow_provider_predictions.api.pagination.end import ListEnd, last_id
@@ -90,7 +90,7 @@ class OffsetPaginator(Paginator):
         """Ids of the response before. A resumed pass has none."""
 
     @override
-    def next_requests(self, count: int) -> list[PageRequest]:
+    def next_requests(self, count: int) -> list[GetRequest]:
         at = self.position
         if at.ended:
             return []

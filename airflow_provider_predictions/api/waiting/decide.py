@@ -17,7 +17,7 @@ from airflow_provider_predictions.api.models import Prediction
 from airflow_provider_predictions.api.observed import unmatched_filters
 from airflow_provider_predictions.api.page import Observed, Page
 from airflow_provider_predictions.api.service import Service
-from airflow_provider_predictions.api.wording import counted, counts, storable
+from airflow_provider_predictions.api.wording import counted, counts, encodable
 
 State = Literal["waiting", "done", "failed"]
 ADVICE = "The statuses of fail_on fail the task; with fail_on=() they do not"
@@ -210,7 +210,7 @@ def decide(tally: Tally, age: float, missing_since: Mapping[str, float] | None =
     """
     statuses: Counter[str] = Counter()
     for status, number in sorted(tally.statuses.items()):
-        statuses[storable(status)] += number
+        statuses[encodable(status)] += number
     state, message = _failure(tally, age, missing_since or {}) or _progress(tally, statuses)
     documented = tally.service.terminal_statuses | tally.service.unfinished_statuses
     unknown = tuple(s for s in statuses if s not in documented and tally.wait.waiting_statuses is None)
@@ -222,7 +222,7 @@ def _failure(tally: Tally, age: float, missing_since: Mapping[str, float]) -> tu
     wait, title = tally.wait, tally.service.title
     if failed := sum(tally.statuses[status] for status in {*tally.failing}):
         names = "; ".join(
-            f"{', '.join(map(storable, ids))} {'is' if len(ids) == 1 else 'are'} {what}"
+            f"{', '.join(map(encodable, ids))} {'is' if len(ids) == 1 else 'are'} {what}"
             for what, ids in tally.failed.items()
         )
         count = f"{failed} of {tally.statuses.total()} predictions"

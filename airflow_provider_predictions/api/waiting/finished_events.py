@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 from typing_extensions import override
 
-from airflow_provider_predictions.api.clock import ServiceClock, earlier
+from airflow_provider_predictions.api.clock import ServiceClock, time_before
 from airflow_provider_predictions.api.filters import utc
 from airflow_provider_predictions.api.incremental import IncrementalCursor, Memory
 from airflow_provider_predictions.api.limits import MAX_EVENT_BYTES, MAX_LISTING_DELAY
@@ -22,12 +22,12 @@ from airflow_provider_predictions.api.page import Page
 from airflow_provider_predictions.api.service import Service
 from airflow_provider_predictions.api.state import Versioned
 from airflow_provider_predictions.api.waiting.decide import Tally, Wait
-from airflow_provider_predictions.api.wording import storable
+from airflow_provider_predictions.api.wording import encodable
 
 log = logging.getLogger(__name__)
 
 
-class Rows(Tally):
+class EventTally(Tally):
     """What one poll has read of a part of the list: the tally, and the predictions without their bytes."""
 
     def __init__(self, wait: Wait, service: Service[Any]) -> None:
@@ -46,7 +46,7 @@ class Rows(Tally):
 
     def _chosen(self, page: Page) -> list[Prediction]:
         chosen = list(super()._chosen(page))
-        self.predictions += [msgspec.structs.replace(row, id=storable(row.id), raw=b"") for row in chosen]
+        self.predictions += [msgspec.structs.replace(row, id=encodable(row.id), raw=b"") for row in chosen]
         return chosen
 
 
@@ -82,7 +82,7 @@ class FinishedEvents(Versioned):
         :param lookback: how long after its creation a prediction may appear in the list.
         """
         if clock.is_to_come(self.watermark):
-            watermark = earlier(clock.earliest, lookback)
+            watermark = time_before(clock.earliest, lookback)
             log.warning(
                 "The watcher's watermark %s lies in the future. The watcher resumes from %s and may report "
                 "again what has finished since then", utc(self.watermark), utc(watermark),

@@ -14,7 +14,7 @@ from airflow_provider_predictions.api.models import Prediction, as_time
 from airflow_provider_predictions.api.page import Page
 from airflow_provider_predictions.api.service import Service
 from airflow_provider_predictions.api.waiting.decide import Wait
-from airflow_provider_predictions.api.wording import storable
+from airflow_provider_predictions.api.wording import encodable
 
 SavedRow = Sequence[str | None]
 """Id, status, creation time and group of a prediction, as JSON values."""
@@ -46,7 +46,7 @@ class HiddenRows:
         saved = (
             [row.id, row.status, utc(row.created_at) if row.created_at else None, row.group] for row in rows
         )
-        fitting = (row for row in saved if all(text is None or storable(text) == text for text in row))
+        fitting = (row for row in saved if all(text is None or encodable(text) == text for text in row))
         return [*islice(fitting, MAX_PASSED_ROWS)]
 
     def begin(self) -> None:

@@ -18,12 +18,12 @@ from airflow_provider_predictions.api.errors import (
 )
 from airflow_provider_predictions.api.filters import Filters
 from airflow_provider_predictions.api.limits import MAX_FAILED_LOOKUPS, MIN_POLL_SECONDS
-from airflow_provider_predictions.api.models import PageRequest
+from airflow_provider_predictions.api.models import GetRequest
 from airflow_provider_predictions.api.page import Page
 from airflow_provider_predictions.api.service import Service
 from airflow_provider_predictions.api.waiting.decide import Wait
 from airflow_provider_predictions.api.waiting.list_pass import ListPass, QueryHistory, WantedIds
-from airflow_provider_predictions.api.wording import listed
+from airflow_provider_predictions.api.wording import joined
 
 ListKey = tuple[object, ...]
 
@@ -108,7 +108,7 @@ class StatusQuery:
         """How long the last request took, including its wait for the rate limit."""
         return time.monotonic() - self._asked_at
 
-    def next_requests(self, count: int) -> list[PageRequest]:
+    def next_requests(self, count: int) -> list[GetRequest]:
         """The next page of the list, or lookups of the ids that no page has shown."""
         self._asked_at = time.monotonic()
         if self._listing.paginator:
@@ -213,7 +213,7 @@ class StatusQuery:
         if wait.prediction_ids is not None:
             return ""
         hidden = self.history.hidden.of(wait, type(self.service), time.monotonic())
-        return self._doubt or (f"the list no longer shows {listed(hidden)}" if hidden else "")
+        return self._doubt or (f"the list no longer shows {joined(hidden)}" if hidden else "")
 
 
 def is_of_connection(error: PredictionsError) -> bool:

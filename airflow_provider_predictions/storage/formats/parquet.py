@@ -95,7 +95,7 @@ class Parquet(ParquetFormat):
         for column in self.service.columns:
             text = given.get(column.name, b"null")
             found = getattr(envelope, column.envelope) if column.envelope else _typed(column, text)
-            row[column.name] = clean(found)
+            row[column.name] = as_utf8(found)
             is_finer = column.kind == "time" and _FINER.search(text)
             if text == b"null" or (found is not None and not is_finer):
                 given.pop(column.name, None)
@@ -129,6 +129,6 @@ def _text(raw: bytes) -> str:
     return raw.decode("utf-8", "backslashreplace")
 
 
-def clean(found: Any) -> Any:
+def as_utf8(found: Any) -> Any:
     """Text that UTF-8 can hold."""
     return found.encode("utf-8", "backslashreplace").decode() if isinstance(found, str) else found

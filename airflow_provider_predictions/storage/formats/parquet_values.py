@@ -19,9 +19,9 @@ from airflow_provider_predictions.api.limits import GROUP_BYTES, MAX_NAMED, MAX_
 from airflow_provider_predictions.api.models import Prediction
 from airflow_provider_predictions.api.spelled_json import spelled
 from airflow_provider_predictions.api.values import Choice, Values
-from airflow_provider_predictions.api.wording import counted, listed
+from airflow_provider_predictions.api.wording import counted, joined
 from airflow_provider_predictions.storage.formats.base import VALUES
-from airflow_provider_predictions.storage.formats.parquet import ParquetFormat, clean
+from airflow_provider_predictions.storage.formats.parquet import ParquetFormat, as_utf8
 
 log = logging.getLogger(__name__)
 
@@ -98,7 +98,7 @@ class ParquetValues(ParquetFormat):
         if len(group.values):
             yield self._table(group)
         if deep := deep + group.deep:
-            names = listed([short(id_) for id_ in deep[:MAX_NAMED]])
+            names = joined([short(id_) for id_ in deep[:MAX_NAMED]])
             log.warning("%s with values more than %d levels deep, which land as JSON text: %s",
                         counted(len(deep), "prediction"), MAX_VALUE_DEPTH, names)  # fmt: skip
 
@@ -141,7 +141,7 @@ def _strings(found: list[Any]) -> pa.Array:
     try:
         return pa.array(found, pa.string())
     except UnicodeEncodeError:  # a lone surrogate, or bytes that are no UTF-8
-        return pa.array(map(clean, found), pa.string())
+        return pa.array(map(as_utf8, found), pa.string())
 
 
 def _numbers(texts: pa.Array) -> pa.Array:

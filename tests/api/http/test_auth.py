@@ -26,7 +26,7 @@ from airflow_provider_predictions.api.errors import (
 from airflow_provider_predictions.api.http.auth import ClientCredentialsAuth
 from airflow_provider_predictions.api.http.client import AsyncClient
 from airflow_provider_predictions.api.limits import MAX_TOKEN_ATTEMPTS
-from airflow_provider_predictions.api.models import PageRequest
+from airflow_provider_predictions.api.models import GetRequest
 from airflow_provider_predictions.sandbox import app
 from airflow_provider_predictions.sandbox.server import Sandbox
 from tests.clock import STEP, SimulatedTime
@@ -37,7 +37,7 @@ from tests.wire import Noted, in_front
 
 pytestmark = pytest.mark.usefixtures("simulated_time")
 
-LIST = PageRequest("predictions")
+LIST = GetRequest("predictions")
 
 
 @pytest.fixture
@@ -328,7 +328,7 @@ def test_the_bearer_goes_to_the_hosts_of_api_and_files_only(shell: Shell, fresh:
     url = f"http://localhost:{fresh.port}/files/x"
 
     with pytest.raises(NotFoundError):
-        shell.get(make_service(fresh, "cradl", file_hosts=("localhost",)), PageRequest(url))
+        shell.get(make_service(fresh, "cradl", file_hosts=("localhost",)), GetRequest(url))
 
     assert [seen.authorization is not None for seen in fresh.wire.seen if seen.part == "files"] == [True]
 
@@ -339,7 +339,7 @@ def test_a_file_on_this_machine_is_opened_only_if_the_connection_names_the_host(
     url = f"http://localhost:{fresh.port}/files/x"
 
     with pytest.raises(InvalidRequestError, match="not https://; it was not opened"):
-        shell.get(make_service(fresh, "cradl", file_hosts=()), PageRequest(url))
+        shell.get(make_service(fresh, "cradl", file_hosts=()), GetRequest(url))
 
     assert not [seen for seen in fresh.wire.seen if seen.part == "files"]
 

@@ -27,12 +27,12 @@ from airflow_provider_predictions.api.limits import (
     MAX_RETRY_AFTER,
     MAX_RETRY_WAIT,
 )
-from airflow_provider_predictions.api.models import PageRequest
+from airflow_provider_predictions.api.models import GetRequest
 from tests.conftest import Shell, make_service
 from tests.faults import App, Fault, quota, rate_limit
 from tests.wire import in_front
 
-LIST = PageRequest("predictions")
+LIST = GetRequest("predictions")
 
 
 def test_every_prediction_is_listed_once_and_as_sent(shell: Shell, service, record_store) -> None:
@@ -226,7 +226,7 @@ def test_a_refusal_is_final_and_quotes_the_service(
     sandbox.wire.order(Fault(service.name, status=status, body=body, headers=headers, times=2))
 
     with pytest.raises(error) as caught:
-        shell.get(service, PageRequest("predictions", {"skip": 98765}))
+        shell.get(service, GetRequest("predictions", {"skip": 98765}))
 
     assert words in str(caught.value)
     assert not caught.value.retryable
@@ -287,7 +287,7 @@ def test_a_server_that_does_not_listen_is_an_error_without_a_query(shell: Shell,
     service = make_service(sandbox, "vlmrun", base_url="http://127.0.0.1:9/v1")
 
     with pytest.raises(NoAnswerError) as caught:
-        shell.get(service, PageRequest("predictions", {"skip": 98765}))
+        shell.get(service, GetRequest("predictions", {"skip": 98765}))
 
     assert "127.0.0.1:9" in str(caught.value)
     assert "98765" not in str(caught.value)

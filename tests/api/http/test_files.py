@@ -17,9 +17,9 @@ from airflow_provider_predictions.api.errors import (
     UnusableFileError,
 )
 from airflow_provider_predictions.api.http.client import Client
-from airflow_provider_predictions.api.http.files import MissingFiles, naming
+from airflow_provider_predictions.api.http.files import MissingFiles, naming_prediction
 from airflow_provider_predictions.api.limits import MAX_NAMED_HOSTS
-from airflow_provider_predictions.api.models import PageRequest
+from airflow_provider_predictions.api.models import GetRequest
 from tests.api import services
 from tests.conftest import make_service
 
@@ -28,7 +28,7 @@ OURS = "https://files.test/a?sig=s1&X=s%2F2"
 THEIRS = "https://bucket.test/a?sig=s1"
 
 
-def asked(**record: Any) -> PageRequest | None:
+def asked(**record: Any) -> GetRequest | None:
     return CRADL.values_request(CRADL.row(json.dumps({"predictionId": "p"} | record).encode()))
 
 
@@ -36,7 +36,7 @@ def test_values_in_the_record_or_nowhere_need_no_request() -> None:
     assert asked() is None
     assert asked(fileUrl="") is None
     assert asked(fileUrl=OURS, predictions=[]) is None
-    assert asked(fileUrl=OURS, predictions=None) == PageRequest(OURS, {}, ("s1", "s/2"))
+    assert asked(fileUrl=OURS, predictions=None) == GetRequest(OURS, {}, ("s1", "s/2"))
 
 
 @pytest.mark.parametrize(
@@ -168,8 +168,8 @@ def test_a_page_holds_rows_and_perhaps_a_token(body: bytes, token: str | None, c
 def test_of_many_hosts_that_send_web_pages_a_few_are_named() -> None:
     lacking, reasons = MissingFiles(), Counter[str]()
     for n in range(2 * MAX_NAMED_HOSTS):
-        row, request = CRADL.row(b'{"predictionId": "p"}'), PageRequest(f"https://files-{n}.test/a")
-        with pytest.raises(MalformedAnswerError) as raised, naming(row, request):
+        row, request = CRADL.row(b'{"predictionId": "p"}'), GetRequest(f"https://files-{n}.test/a")
+        with pytest.raises(MalformedAnswerError) as raised, naming_prediction(row, request):
             CRADL.with_values(row, b"<html>")
         reasons[lacking.record(row, raised.value).lacks_values] += 1
 

@@ -14,14 +14,14 @@ from airflow_provider_predictions.api.errors import ConfigurationError, NoAnswer
 from airflow_provider_predictions.api.http.auth import BearerAuth
 from airflow_provider_predictions.api.http.client import AsyncClient, Client
 from airflow_provider_predictions.api.http.transport import Proxies
-from airflow_provider_predictions.api.models import PageRequest
+from airflow_provider_predictions.api.models import GetRequest
 from airflow_provider_predictions.api.vlmrun import VlmRun
 from airflow_provider_predictions.sandbox.server import Sandbox
 from tests.conftest import Shell, client_credentials
 from tests.given import HOOK, connect
 
 PROXY = "http://proxy.test:3128"
-LIST = PageRequest("predictions")
+LIST = GetRequest("predictions")
 NAMES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 
 

@@ -16,19 +16,19 @@ from airflow_provider_predictions.api.errors import (
 )
 from airflow_provider_predictions.api.http.client import Client
 from airflow_provider_predictions.api.limits import MAX_MESSAGE_LENGTH, MIN_VALUE_LENGTH
-from airflow_provider_predictions.api.models import PageRequest
+from airflow_provider_predictions.api.models import GetRequest
 from airflow_provider_predictions.sandbox.server import Sandbox
 from tests.conftest import make_service
 from tests.faults import Fault
 
-LIST = PageRequest("predictions", {"skip": 0})
-ONE = PageRequest("predictions/a-1")
+LIST = GetRequest("predictions", {"skip": 0})
+ONE = GetRequest("predictions/a-1")
 FIELDS = "Check API key (password) of the connection"
 BASE = "Check Base URL (host) of the connection"
 
 
 def error_of(
-    sandbox: Sandbox, request: PageRequest, service: str = "vlmrun", **fault: object
+    sandbox: Sandbox, request: GetRequest, service: str = "vlmrun", **fault: object
 ) -> PredictionsError:
     sandbox.wire.order(Fault(service, **fault))
     with (
@@ -89,7 +89,7 @@ def test_cradl_is_called_by_its_name_and_its_fields(sandbox: Sandbox) -> None:
 
 
 def test_what_a_request_hides_is_not_quoted(sandbox: Sandbox) -> None:
-    request = PageRequest("predictions", {"nextToken": "t-o-k-e-n"}, ("t-o-k-e-n",))
+    request = GetRequest("predictions", {"nextToken": "t-o-k-e-n"}, ("t-o-k-e-n",))
 
     error = error_of(sandbox, request, status=400, body=b'{"detail": "t-o-k-e-n is unknown"}')
 
@@ -136,7 +136,7 @@ def test_a_short_value_of_a_query_hides_no_letters_of_a_message(sandbox: Sandbox
 
     error = error_of(
         sandbox,
-        PageRequest("predictions", {}, hidden),
+        GetRequest("predictions", {}, hidden),
         status=400,
         body=json.dumps({"detail": text}).encode(),
     )

@@ -9,13 +9,13 @@ import pytest
 from airflow_provider_predictions.api.errors import AuthenticationError
 from airflow_provider_predictions.api.http.client import AsyncClient, Client
 from airflow_provider_predictions.api.limits import MIN_RENEWAL_SECONDS
-from airflow_provider_predictions.api.models import PageRequest
+from airflow_provider_predictions.api.models import GetRequest
 from airflow_provider_predictions.sandbox.server import Sandbox
 from tests.clock import SimulatedTime
 from tests.conftest import Shell, client_credentials, make_service
 from tests.faults import Fault
 
-LIST = PageRequest("predictions")
+LIST = GetRequest("predictions")
 
 
 def test_a_token_that_was_good_is_renewed_each_time_that_it_is_refused(sandbox: Sandbox) -> None:
@@ -101,7 +101,7 @@ def test_what_may_be_read_does_not_make_a_lack_of_rights_elsewhere_cost_tokens(s
         for _ in range(10):
             client.get(LIST, bytes)
             with pytest.raises(AuthenticationError):
-                client.get(PageRequest("predictions/secret"), bytes)
+                client.get(GetRequest("predictions/secret"), bytes)
 
     assert sandbox.wire.requests("token") == 2
     assert sandbox.wire.requests("cradl") == 21
@@ -123,7 +123,7 @@ def test_a_token_that_ends_is_replaced_though_a_right_is_lacking_too(sandbox: Sa
     with Client(make_service(sandbox, "cradl")) as client:
         client.get(LIST, bytes)
         with pytest.raises(AuthenticationError):
-            client.get(PageRequest("predictions/secret"), bytes)
+            client.get(GetRequest("predictions/secret"), bytes)
         client.get(LIST, bytes)
         sandbox.tokens.revoke()
         client.get(LIST, bytes)
@@ -141,7 +141,7 @@ def test_a_crowd_that_lacks_the_rights_fetches_one_token_more(sandbox: Sandbox, 
             await client.get(LIST, bytes)
             fault = Fault("cradl", status=status, body=b'{"message": "Forbidden"}', times=1000)
             sandbox.wire.order(fault)
-            flow = (client.get(PageRequest(f"predictions/{n}"), bytes) for n in range(30))
+            flow = (client.get(GetRequest(f"predictions/{n}"), bytes) for n in range(30))
             return await asyncio.gather(*flow, return_exceptions=True)
 
     ended = asyncio.run(run())
@@ -172,8 +172,8 @@ def test_a_fixed_key_that_is_refused_is_not_sent_again(shell: Shell, sandbox: Sa
     assert sandbox.wire.requests("vlmrun") == 1
 
 
-def file_of(sandbox: Sandbox) -> PageRequest:
-    return PageRequest(f"{sandbox.url.replace('127.0.0.1', 'localhost')}/files/x")
+def file_of(sandbox: Sandbox) -> GetRequest:
+    return GetRequest(f"{sandbox.url.replace('127.0.0.1', 'localhost')}/files/x")
 
 
 def test_a_file_that_is_forbidden_costs_no_token_that_the_api_has_accepted(
@@ -205,7 +205,7 @@ def test_a_token_that_nothing_has_accepted_yet_is_replaced_for_a_file_too(
 def test_a_server_that_always_sends_401_renews_the_token_once_a_minute(
     shell: Shell, sandbox: Sandbox, simulated_time: SimulatedTime, path: str
 ) -> None:
-    request = file_of(sandbox) if path == "files" else PageRequest("predictions/x")
+    request = file_of(sandbox) if path == "files" else GetRequest("predictions/x")
     sandbox.wire.order(Fault(path, status=401, body=b"{}", times=99, path="/x"))
     service = make_service(sandbox, "cradl")
 

@@ -18,7 +18,7 @@ from airflow_provider_predictions.api.http.auth import BearerAuth, ClientCredent
 from airflow_provider_predictions.api.http.client import Client
 from airflow_provider_predictions.api.http.token_endpoint import fetch
 from airflow_provider_predictions.api.limits import MAX_TOKEN_RESPONSE_BYTES
-from airflow_provider_predictions.api.models import PageRequest
+from airflow_provider_predictions.api.models import GetRequest
 from airflow_provider_predictions.api.vlmrun import VlmRun
 from airflow_provider_predictions.sandbox.server import Sandbox
 from tests.conftest import Shell, make_service
@@ -29,7 +29,7 @@ TIMEOUT = 0.2
 """Seconds."""
 NO_PORT = "http://127.0.0.1:1/v1"
 """Nothing listens there."""
-LIST = PageRequest("predictions", {"skip": 0, "limit": 10})
+LIST = GetRequest("predictions", {"skip": 0, "limit": 10})
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 
 from airflow_provider_predictions.api.errors import InvalidRequestError, MalformedAnswerError
 from airflow_provider_predictions.api.limits import MAX_EMPTY_PAGES, MAX_PAGES_WITHOUT_NEW_ROWS
-from airflow_provider_predictions.api.models import PageRequest
+from airflow_provider_predictions.api.models import GetRequest
 from airflow_provider_predictions.api.service import Service
 from tests.api.lists import Listing, Row, at, ids_of, is_proven, pages, paginator_of, told
 from tests.api.services import CRADL, VLMRUN
@@ -147,8 +147,8 @@ def test_a_row_out_of_order_in_front_of_a_window_is_not_said_to_have_landed() ->
     assert "order" in (paginator.proof.reason or "")
 
 
-def answering(listing: Listing, body: Callable[[PageRequest], bytes]) -> Listing:
-    def answer(request: PageRequest) -> bytes:
+def answering(listing: Listing, body: Callable[[GetRequest], bytes]) -> Listing:
+    def answer(request: GetRequest) -> bytes:
         listing.asked.append(dict(request.params))
         return body(request)
 
@@ -190,7 +190,7 @@ def test_ever_new_tokens_with_the_same_page_are_no_list(count: int, most: int) -
 def test_ever_more_rows_that_are_no_records_are_no_list(service: Service[Any], count: int, junk: str) -> None:
     listing = newest_first(0)
 
-    def body(_: PageRequest) -> bytes:
+    def body(_: GetRequest) -> bytes:
         number = len(listing.asked)
         rows = ",".join(junk if junk == "null" else str(number * count + n) for n in range(count))
         if service is VLMRUN:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from airflow_provider_predictions.api.models import PageRequest
+from airflow_provider_predictions.api.models import GetRequest
 from tests.api.lists import Listing, Row, pages, paginator_of
 from tests.api.services import VLMRUN
 
@@ -25,7 +25,7 @@ def growth(numbers: Sequence[int], memory: Callable[[], int]) -> int:
     texts = [row.text("id", "created_at") for row in listing.rows]
 
     class Printed:
-        def answer(self, request: PageRequest) -> bytes:
+        def answer(self, request: GetRequest) -> bytes:
             skip, limit = int(request.params["skip"]), int(request.params["limit"])
             return f"[{','.join(texts[skip : skip + limit])}]".encode()
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_predictions.api.errors import MalformedAnswerError
-from airflow_provider_predictions.api.models import PageRequest
+from airflow_provider_predictions.api.models import GetRequest
 from airflow_provider_predictions.api.page import Page
 from airflow_provider_predictions.api.pagination.base import RequestFlow
 from airflow_provider_predictions.api.service import Service
@@ -28,7 +28,7 @@ class Between:
         self.paginator, self.happens, self.asked = paginator, happens, 0
         self.parse, self.advance, self.on_error = paginator.parse, paginator.advance, paginator.on_error
 
-    def next_requests(self, count: int) -> list[PageRequest]:
+    def next_requests(self, count: int) -> list[GetRequest]:
         self.asked += 1
         if self.asked > 1:
             self.happens()

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_predictions.api.models import PageRequest
+from airflow_provider_predictions.api.models import GetRequest
 from airflow_provider_predictions.api.pagination.base import Paginator
 from airflow_provider_predictions.api.service import Service
 from tests.api.lists import (
@@ -58,7 +58,7 @@ class Archive:
     def created(self, number: int) -> datetime:
         return START - timedelta(seconds=self.age(number))
 
-    def answer(self, request: PageRequest) -> bytes:
+    def answer(self, request: GetRequest) -> bytes:
         self.asked += 1
         skip, limit = int(request.params["skip"]), int(request.params["limit"])
         shown = [
@@ -285,9 +285,9 @@ def test_a_cap_of_the_server_does_not_spoil_the_search() -> None:
     archive = Archive(range(MILLION), evenly)
     whole_answer = archive.answer
 
-    def capped(request: PageRequest) -> bytes:
+    def capped(request: GetRequest) -> bytes:
         limit = min(100, int(request.params["limit"]))
-        return whole_answer(PageRequest(request.path, {**request.params, "limit": limit}))
+        return whole_answer(GetRequest(request.path, {**request.params, "limit": limit}))
 
     archive.answer = capped  # type: ignore[method-assign]
 
