@@ -21,6 +21,8 @@ Change: extra ``timeout``."""
 MAX_RESPONSE_BYTES = 256 << 20
 """Bytes of a response, unpacked. A page is in memory as a whole, and a few kilobytes can unpack to gigabytes.
 Change: extra ``max_response_bytes``."""
+MAX_READ_BYTES = 1 << 14
+"""Bytes that are read from a connection at once. Of larger buffers, the unused ends stay in the heap."""
 MAX_UNPACK_BYTES = 1 << 14
 """Bytes of gzip that are unpacked at once. Each member of a gzip file copies what follows it."""
 MAX_IDLE_CONNECTIONS = 32

@@ -23,7 +23,7 @@ import idna
 from typing_extensions import override
 
 from airflow_provider_predictions.api.errors import ConfigurationError
-from airflow_provider_predictions.api.limits import MAX_IDLE_CONNECTIONS, MAX_TIMEOUTS
+from airflow_provider_predictions.api.limits import MAX_IDLE_CONNECTIONS, MAX_READ_BYTES, MAX_TIMEOUTS
 from airflow_provider_predictions.api.urls import split_url
 
 if TYPE_CHECKING:
@@ -67,9 +67,9 @@ class Transport(httpx.BaseTransport):
     def __init__(self, tls: ssl.SSLContext, timeout: float) -> None:
         self._routes = _Routes(httpx.HTTPTransport, tls)
         for route in self._routes.all.values():
-            # Headers could trickle for days. httpx accepts no backend, and httpcore no time limit.
+            # Headers could trickle for days. httpx accepts no backend, and httpcore no limits.
             pool: Any = route._pool
-            pool._network_backend = _TimedBackend(pool._network_backend, timeout * MAX_TIMEOUTS)
+            pool._network_backend = _LimitedBackend(pool._network_backend, timeout * MAX_TIMEOUTS)
 
     @override
     def handle_request(self, request: httpx.Request) -> httpx.Response:
@@ -105,18 +105,18 @@ def unreadable_certificates(error: OSError, *variables: str) -> ConfigurationErr
     )
 
 
-class _TimedBackend:
-    """Opens connections that limit the time of a whole response."""
+class _LimitedBackend:
+    """Opens connections that limit the time of a whole response, and what is read at once."""
 
     def __init__(self, backend: httpcore.NetworkBackend, seconds: float) -> None:
         self._backend = backend
         self._seconds = seconds
 
-    def connect_tcp(self, *args: Any, **kwargs: Any) -> _TimedStream:
-        return _TimedStream(self._backend.connect_tcp(*args, **kwargs), self._seconds)
+    def connect_tcp(self, *args: Any, **kwargs: Any) -> _LimitedStream:
+        return _LimitedStream(self._backend.connect_tcp(*args, **kwargs), self._seconds)
 
 
-class _TimedStream:
+class _LimitedStream:
     """A connection. The time of a response begins when its request is sent."""
 
     def __init__(self, stream: httpcore.NetworkStream, seconds: float) -> None:
@@ -130,14 +130,16 @@ class _TimedStream:
         left = self._deadline - time.monotonic()
         if left <= 0:
             raise httpcore.ReadTimeout("the response takes too long")
-        return self._stream.read(max_bytes, left if timeout is None else min(timeout, left))
+        # For 64 kB, which httpcore asks for, the heap of a landing grew by 30 MB more in 8,000 pages.
+        size = min(max_bytes, MAX_READ_BYTES)
+        return self._stream.read(size, left if timeout is None else min(timeout, left))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         self._stream.write(buffer, timeout)
         self._deadline = time.monotonic() + self._seconds
 
-    def start_tls(self, *args: Any, **kwargs: Any) -> _TimedStream:
-        return _TimedStream(self._stream.start_tls(*args, **kwargs), self._seconds)
+    def start_tls(self, *args: Any, **kwargs: Any) -> _LimitedStream:
+        return _LimitedStream(self._stream.start_tls(*args, **kwargs), self._seconds)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)

@@ -5,19 +5,22 @@ from __future__ import annotations
 import gzip
 import socket
 import socketserver
+import ssl
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import httpx
 import pytest
 
 from airflow_provider_predictions.api.errors import AnswerTooLargeError, MalformedAnswerError, NoAnswerError
 from airflow_provider_predictions.api.http.auth import BearerAuth, ClientCredentialsAuth
 from airflow_provider_predictions.api.http.client import Client
 from airflow_provider_predictions.api.http.token_endpoint import fetch
-from airflow_provider_predictions.api.limits import MAX_TOKEN_RESPONSE_BYTES
+from airflow_provider_predictions.api.http.transport import Transport
+from airflow_provider_predictions.api.limits import MAX_READ_BYTES, MAX_TOKEN_RESPONSE_BYTES
 from airflow_provider_predictions.api.models import GetRequest
 from airflow_provider_predictions.api.vlmrun import VlmRun
 from airflow_provider_predictions.sandbox.server import Sandbox
@@ -125,6 +128,14 @@ def test_an_endless_response_is_read_only_up_to_its_bound(endless: str) -> None:
 
     assert Trickle.left.wait(5)
     assert Trickle.sent < 50 << 20
+
+
+def test_a_response_is_read_in_small_pieces(endless: str) -> None:
+    transport = Transport(ssl.create_default_context(), TIMEOUT)
+    with httpx.Client(transport=transport) as client, client.stream("GET", endless) as response:
+        pieces = [len(piece) for piece, _ in zip(response.iter_raw(), range(100), strict=False)]
+
+    assert 1 <= max(pieces) <= MAX_READ_BYTES
 
 
 def test_an_endless_token_is_read_only_up_to_its_bound(endless: str) -> None:
