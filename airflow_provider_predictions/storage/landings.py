@@ -17,7 +17,7 @@ from airflow_provider_predictions.storage.landed import Landed, Span, as_manifes
 from airflow_provider_predictions.storage.log import Entry, Log
 from airflow_provider_predictions.storage.manifest import MANIFEST, Manifest, moved, read_manifest
 from airflow_provider_predictions.storage.objects import names
-from airflow_provider_predictions.storage.state import STATE, State, find_state, read_index
+from airflow_provider_predictions.storage.state import INDEX, STATE, State, find_state, read_index
 
 SKEW = timedelta(hours=1)
 """How far the clocks of workers and of a service may differ."""
@@ -57,11 +57,21 @@ def of_manifest(content: Any, path: ObjectStoragePath) -> Landed:
 
 
 def _committed(root: ObjectStoragePath, state: State, span: Span) -> list[Landed]:
-    """The commits of an incremental path. Those outside of the span are not located."""
+    """The commits of an incremental path. Those outside of the span are not located.
+
+    :raises ConfigurationError: if the lists of commits lack one, because they were changed.
+    """
     log, entries = Log(root), state.recent
+    first = listed = state.generation - len(entries) + 1
     # What was committed before the span was created before it.
-    if entries and entries[0].committed_at + SKEW > span[0]:
-        entries = read_index(root, state.index) + entries
+    if not entries or entries[0].committed_at + SKEW > span[0]:
+        entries, first = read_index(root, state.index) + entries, 1
+    lacking = {*range(first, state.generation + 1)} - {entry.generation for entry in entries}
+    if lacking:
+        where = root / INDEX / state.index if state.index and min(lacking) < listed else root / STATE
+        raise ConfigurationError(
+            f"path: {where} does not list commit {min(lacking)}, so it was changed. Restore it from a backup"
+        )
     found = []
     for entry in entries:
         landed = Landed(root, cast("Manifest", entry.manifest), root)

@@ -75,9 +75,13 @@ def load_state(root: ObjectStoragePath) -> State:
     :raises ConflictError: if others commit all the time.
     """
     found = _find(root)
-    if found and found[1].generation:
-        _require_commit(root, *found)
-    return found[1] if found else _begin(root)
+    if not found:
+        return _begin(root)
+    content, state = found
+    if state.generation:
+        _require_commit(root, content, state)
+    _require_newest(root, state)
+    return state
 
 
 def _require_commit(root: ObjectStoragePath, content: bytes, state: State) -> None:
@@ -93,6 +97,21 @@ def _require_commit(root: ObjectStoragePath, content: bytes, state: State) -> No
     else:
         return
     raise ConfigurationError(f"path: {root / STATE} is {state.name}, {wrong} {_way_out(root)}")
+
+
+def _require_newest(root: ObjectStoragePath, state: State) -> None:
+    """Refuse a state whose next commit is gone, although later ones were made.
+
+    No attempt writes the state of commit 43 before it has read commit 42.
+    """
+    log, following = Log(root), state.generation + 1
+    found = [name for name in names(root / STATES) if name.partition("-")[0].isdecimal()]
+    later = [name for name in found if int(name.partition("-")[0]) > following]
+    if later and log.read(following) is None:
+        raise ConfigurationError(
+            f"path: {log.name(following)} is missing, although there is {root / STATES / later[-1]}. Restore "
+            "it from a backup"
+        )
 
 
 def find_state(root: ObjectStoragePath) -> State | None:

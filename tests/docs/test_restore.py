@@ -115,6 +115,52 @@ def test_a_state_that_is_gone_with_its_commit_goes_back_by_one_commit(path: Land
     path.assert_whole()
 
 
+@pytest.mark.parametrize("harm", [Path.unlink, spoil, edit])
+def test_a_state_that_is_damaged_with_its_copy_goes_back_by_one_commit(
+    path: Landings, harm: Callable[[Path], None]
+) -> None:
+    (newest,) = path.root.glob("_states/00000003-*")
+    harm(newest)
+    path.remove("_state.json")
+    with pytest.raises((ValueError, FileNotFoundError)):
+        path.restore("restore_state")
+
+    path.remove("_log/00000003.json")
+    path.restore("restore_state")
+
+    assert path.land(0)["count"] == 2
+    path.assert_whole()
+
+
+def test_an_older_state_below_a_commit_that_is_gone_is_restored(path: Landings) -> None:
+    early = next(path.root.glob("_states/00000002-*")).read_bytes()
+    path.land()
+    path.remove("_log/00000003.json")
+    path.root.joinpath("_state.json").write_bytes(early)
+    with pytest.raises(AirflowFailException, match=r"_log/00000003\.json is missing, although there is"):
+        path.land(0)
+
+    path.restore("restore_state")
+    path.restore("restore_log")
+
+    assert path.land(0)["count"] == 0
+    path.assert_whole()
+
+
+def test_states_that_are_newer_than_a_backup_are_deleted(path: Landings) -> None:
+    early = next(path.root.glob("_states/00000002-*")).read_bytes()
+    path.land()
+    path.remove("_log/00000003.json", "_log/00000004.json")
+    path.root.joinpath("_state.json").write_bytes(early)
+    with pytest.raises(AirflowFailException, match=r"_log/00000003\.json is missing, although there is"):
+        path.land(0)
+
+    path.remove("_states/00000004-*", "_states/00000003-*")
+
+    assert path.land(0)["count"] == 4
+    path.assert_whole()
+
+
 @pytest.mark.parametrize("steps", [[], ["restore_states"]])
 def test_states_that_are_gone_are_no_harm(path: Landings, steps: list[str]) -> None:
     before = max(path.root.joinpath("_states").iterdir()).read_bytes()
@@ -183,6 +229,11 @@ def test_an_index_is_restored(connections: Sandbox, tmp_path: Path, harm: Callab
     with pytest.raises(AirflowFailException, match="_index/"):
         path.land(1)
 
+    first = (path.root / "_log/00000001.json").rename(tmp_path / "first.json")
+    with pytest.raises(ValueError, match="_log has "):
+        path.restore("restore_index")
+
+    first.rename(path.root / "_log/00000001.json")
     path.restore("restore_index")
     path.remove("_log/00000001.json")
     path.restore("restore_log")  # which reads the index
@@ -235,7 +286,10 @@ def test_a_log_that_is_gone_where_each_landing_replaces_the_one_before_is_no_har
     assert path.land(incremental=False)["count"] == path.report() == len(connections.vlmrun.rows)
 
 
-def test_records_whose_part_is_gone_land_again_under_another_path(path: Landings, tmp_path: Path) -> None:
+@pytest.mark.parametrize("arguments", [{}, {"incremental": False, "created_before": "2100-01-01"}])
+def test_records_whose_part_is_gone_land_again_under_another_path(
+    path: Landings, tmp_path: Path, arguments: dict[str, Any]
+) -> None:
     path.remove("00000002/*/part-*")
     with pytest.raises(AirflowFailException, match=r"part-.* is missing, "):
         path.report()
@@ -243,10 +297,17 @@ def test_records_whose_part_is_gone_land_again_under_another_path(path: Landings
 
     path.remove("00000002")
     again = Landings(tmp_path / "again", path.sandbox)
-    again.land(0, incremental=False, created_after="2000-01-01", created_before="2100-01-01")
+    again.land(0, created_after="2000-01-01", **arguments)
 
-    assert set(path.ids() + again.ids()) == {record.id for record in path.sandbox.vlmrun.rows}
+    assert set(again.ids()) == {record.id for record in path.sandbox.vlmrun.rows}
     assert again.report() == len(path.sandbox.vlmrun.rows)
+    with pytest.raises(AirflowFailException, match=r"part-.* is missing, "):
+        again.report(path.storage, again.storage)
+    path.sandbox.vlmrun.rows = path.sandbox.vlmrun.rows[:-1]  # the service forgets one that the old path has
+    other = Landings(tmp_path / "other", path.sandbox)
+    other.land(0, created_after="2000-01-01", **arguments)
+    whole = [path.storage / file.relative_to(path.root) for file in path.root.glob("0*/*/_manifest.json")]
+    assert other.report(other.storage, *whole) == len(path.sandbox.vlmrun.rows) + 1
 
 
 def test_a_landing_that_nobody_reads_any_more_can_be_deleted(path: Landings) -> None:

@@ -21,7 +21,14 @@ from airflow_provider_predictions.api.state import encode
 from airflow_provider_predictions.report.window import Window, make_window
 from airflow_provider_predictions.storage.log import Log
 from airflow_provider_predictions.storage.objects import put
-from airflow_provider_predictions.storage.state import INDEX, STATE, State, encode_index, find_state
+from airflow_provider_predictions.storage.state import (
+    INDEX,
+    STATE,
+    State,
+    encode_index,
+    find_state,
+    read_index,
+)
 from tests.compat import attach
 from tests.report.landed import land, landings_of, left_out, report, table
 from tests.report.records import changed, made
@@ -174,6 +181,40 @@ def test_a_late_copy_of_the_state_hides_nothing(tmp_path: Path) -> None:
     (tmp_path / "landed/_state.json").write_bytes(late)
 
     assert report(str(tmp_path / "landed"), WINDOW, tmp_path / "files")["count"] == 11
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda commits: [],
+        lambda commits: commits[1:],
+        lambda commits: commits[-1:],
+        lambda commits: [commits[0], commits[2]],
+    ],
+)
+def test_a_list_that_lacks_a_commit_is_refused(
+    change: Callable[[list[Any]], list[Any]], tmp_path: Path
+) -> None:
+    """The report would count less than has landed."""
+    for seed in (1, 2, 3):
+        land("vlmrun", tmp_path / "landed", made("vlmrun", START, END, 5, seed=seed), incremental=True)
+    state = tmp_path / "landed/_state.json"
+    content = json.loads(state.read_bytes())
+    state.write_text(json.dumps(content | {"recent": change(content["recent"])}))
+
+    with pytest.raises(
+        ConfigurationError, match=r"source: .*_state\.json does not list commit [12], so it was"
+    ):
+        report(str(tmp_path / "landed"), WINDOW, tmp_path / "files")
+
+
+def test_an_index_that_lacks_a_commit_is_refused(root: ObjectStoragePath) -> None:
+    runs_before(root, 40)
+    state = find_state(root)
+    put(root / INDEX / state.index, encode_index(read_index(root, state.index)[1:]))
+
+    with pytest.raises(ConfigurationError, match=rf"{state.index} does not list commit 1, so it was changed"):
+        found_in(root, WINDOW)
 
 
 @pytest.mark.parametrize(

@@ -200,6 +200,29 @@ def test_a_commit_that_is_gone_is_named(file_store: ObjectStoragePath) -> None:
         add(file_store, "wednesday")
 
 
+@pytest.mark.parametrize("number", [0, 1])
+def test_no_run_goes_on_below_a_commit_that_is_gone(file_store: ObjectStoragePath, number: int) -> None:
+    """It would commit in its place, land again what later commits have, and remove the parts of others."""
+    state.load_state(file_store)
+    for day in range(number):
+        add(file_store, f"day {day}")
+    early = (file_store / "_state.json").read_bytes()
+    for day in ("tuesday", "wednesday"):
+        add(file_store, day)
+    (file_store / "_state.json").write_bytes(early)
+    lost = file_store / f"_log/{number + 1:08}.json"
+    content = lost.read_bytes()
+    lost.unlink()
+
+    words = rf"_log/{number + 1:08}\.json is missing, although there is .*_states/{number + 2:08}-"
+    with pytest.raises(ConfigurationError, match=words):
+        add(file_store, "thursday")
+
+    lost.write_bytes(content)
+    (file_store / "_states/Thumbs.db").touch()
+    assert add(file_store, "thursday")["generation"] == number + 3
+
+
 def test_a_state_that_is_gone_beside_commits_is_named(file_store: ObjectStoragePath) -> None:
     add(file_store, "monday")
     (file_store / "_state.json").unlink()
