@@ -276,14 +276,17 @@ def test_a_manifest_of_a_path_that_each_landing_replaces_is_restored(
     assert path.land(incremental=False)["count"] == path.report() == len(connections.vlmrun.rows)
 
 
+@pytest.mark.parametrize("gone", ["_log", "_log/00000001.json", "_log/00000002.json", "*"])
 def test_a_log_that_is_gone_where_each_landing_replaces_the_one_before_is_no_harm(
-    connections: Sandbox, tmp_path: Path
+    connections: Sandbox, tmp_path: Path, gone: str
 ) -> None:
     path = Landings(tmp_path / "landed", connections)
     path.land(incremental=False)
-    path.remove("_log")
+    path.land(incremental=False)
+    path.remove(gone)
 
     assert path.land(incremental=False)["count"] == path.report() == len(connections.vlmrun.rows)
+    assert sorted(path.ids()) == sorted(record.id for record in connections.vlmrun.rows)
 
 
 @pytest.mark.parametrize("arguments", [{}, {"incremental": False, "created_before": "2100-01-01"}])
