@@ -193,14 +193,17 @@ def remove_unfinished(root: ObjectStoragePath, generation: int) -> None:
 
 def remove_numbered(
     root: ObjectStoragePath, folder: str, generation: int, kept: Collection[str | None] = ()
-) -> None:
+) -> list[str]:
     """Remove the objects of attempts in a folder, up to a generation that is over.
 
     :param kept: names to keep.
+    :return: the names of those that were there.
     """
-    found = {name: _NUMBERED.fullmatch(name) for name in names(root / folder) if name not in kept}
+    listed = names(root / folder)
+    found = {name: _NUMBERED.fullmatch(name) for name in listed if name not in kept}
     over = [name for name, number in found.items() if number and int(number[1]) <= generation]
     remove_files(root, [f"{folder}/{name}" for name in over])
+    return listed
 
 
 def tagged(

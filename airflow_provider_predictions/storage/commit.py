@@ -23,7 +23,6 @@ from airflow_provider_predictions.storage.attempt import (
     TaskRun,
     new_nonce,
     path_in_use,
-    remove_numbered,
     remove_unfinished,
     tagged,
     temporary_name,
@@ -44,6 +43,7 @@ from airflow_provider_predictions.storage.state import (
     load_state,
     newest_generation,
     read_index,
+    sweep_states,
     without_parts,
 )
 
@@ -168,8 +168,7 @@ class LandingPath:
         """
         content["path"] = str(self.root)
         self._sweep_earlier()
-        with warning_only(self.root):
-            self._sweep_states(self.state)
+        sweep_states(self.root, self.state)
         own = self._of_run(_commits(find_state(self.root) or self.state, self.attempt))
         return self.log.manifest_of(own) if own else content
 
@@ -206,6 +205,7 @@ class LandingPath:
 
         :return: the commit, which names that state, and the state.
         """
+        sweep_states(self.root, self.state)
         state = replace(
             state,
             generation=entry.generation,
@@ -239,8 +239,6 @@ class LandingPath:
             return
         with warning_only(self.root):
             self._sweep(entry)
-            if state:
-                self._sweep_states(state)
         if state:
             self._show(entry, content)
 
@@ -301,12 +299,6 @@ class LandingPath:
         remove_files(self.root, over)
         remove_unfinished(self.root, generation)
         return kept
-
-    def _sweep_states(self, state: State) -> None:
-        """Keep the two newest states and indexes. A reader may still need the older one."""
-        remove_numbered(self.root, STATES, state.generation, {entry.state for entry in state.recent[-2:]})
-        if state.index == state.index_name:
-            remove_numbered(self.root, INDEX, state.generation, {state.index, self.state.index})
 
 
 def _commits(state: State, attempt: Attempt) -> Iterator[Entry]:

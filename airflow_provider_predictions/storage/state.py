@@ -25,7 +25,14 @@ from airflow_provider_predictions.api.errors import ConfigurationError, Conflict
 from airflow_provider_predictions.api.incremental import Memory
 from airflow_provider_predictions.api.limits import MAX_LISTED_PARTS, MAX_STATE_READS
 from airflow_provider_predictions.api.state import Versioned, decode, encode
-from airflow_provider_predictions.storage.attempt import Generation, Nonce, tagged, temporary_name
+from airflow_provider_predictions.storage.attempt import (
+    Generation,
+    Nonce,
+    remove_numbered,
+    tagged,
+    temporary_name,
+)
+from airflow_provider_predictions.storage.errors import warning_only
 from airflow_provider_predictions.storage.log import LOG, Entry, Log
 from airflow_provider_predictions.storage.manifest import MANIFEST, Manifest
 from airflow_provider_predictions.storage.objects import create, names, read
@@ -75,13 +82,9 @@ def load_state(root: ObjectStoragePath) -> State:
     :raises ConflictError: if others commit all the time.
     """
     found = _find(root)
-    if not found:
-        return _begin(root)
-    content, state = found
-    if state.generation:
-        _require_commit(root, content, state)
-    _require_newest(root, state)
-    return state
+    if found and found[1].generation:
+        _require_commit(root, *found)
+    return found[1] if found else _begin(root)
 
 
 def _require_commit(root: ObjectStoragePath, content: bytes, state: State) -> None:
@@ -99,14 +102,21 @@ def _require_commit(root: ObjectStoragePath, content: bytes, state: State) -> No
     raise ConfigurationError(f"path: {root / STATE} is {state.name}, {wrong} {_way_out(root)}")
 
 
-def _require_newest(root: ObjectStoragePath, state: State) -> None:
-    """Refuse a state whose next commit is gone, although later ones were made.
+def sweep_states(root: ObjectStoragePath, state: State) -> None:
+    """Remove the states and indexes before the current ones. A reader that still wants one gets those.
 
-    No attempt writes the state of commit 43 before it has read commit 42.
+    :raises ConfigurationError: if the next commit is gone, although there is the state of a later one: no
+        attempt writes the state of commit 43 before it has read commit 42.
     """
+    stored: list[str] = []
+    with warning_only(root):
+        kept = {entry.state for entry in state.recent[-1:]}
+        stored = remove_numbered(root, STATES, state.generation, kept)
+        if state.index == state.index_name:
+            remove_numbered(root, INDEX, state.generation, {state.index})
     log, following = Log(root), state.generation + 1
-    found = [name for name in names(root / STATES) if name.partition("-")[0].isdecimal()]
-    later = [name for name in found if int(name.partition("-")[0]) > following]
+    numbers = ((name.partition("-")[0], name) for name in stored)
+    later = [name for number, name in numbers if number.isdecimal() and int(number) > following]
     if later and log.read(following) is None:
         raise ConfigurationError(
             f"path: {log.name(following)} is missing, although there is {root / STATES / later[-1]}. Restore "
