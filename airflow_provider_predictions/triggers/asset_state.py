@@ -6,13 +6,22 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
-from typing import Any
+from typing import Any, TypedDict
+
+import msgspec
 
 from airflow_provider_predictions.api.limits import MAX_ASSET_STATE_SECONDS
 from airflow_provider_predictions.api.state import StateError, dump, load
 from airflow_provider_predictions.api.waiting.finished_events import FinishedEvents
 
 Event = dict[str, Any]
+
+
+class _Counts(TypedDict):
+    """What a watcher reads of an event before it sends it."""
+
+    count: int
+    statuses: dict[str, int]
 
 
 class AssetState:
@@ -42,7 +51,8 @@ class AssetState:
         for state in filter(None, states or ()):
             try:
                 finished, unsent = load(state["feed"], FinishedEvents), [*state["pending"]]
-            except (StateError, LookupError, TypeError) as error:
+                msgspec.convert(unsent, list[_Counts])
+            except (StateError, msgspec.ValidationError, LookupError, TypeError) as error:
                 text = f"The asset's state cannot be read, so the watcher starts anew: {error}"
                 self._warn(StateError(text))
             else:

@@ -16,6 +16,8 @@ from tests.triggers.watching import INTERVAL, Store, ids_of, restored, state_in,
 
 pytestmark = pytest.mark.usefixtures("simulated_time", "has_watchers")
 
+FEED = {"version": 1, "watermark": "2026-11-01T00:00:00Z", "told": {}, "unfinished": {}, "unmet": {}}
+
 
 def test_a_restart_neither_loses_nor_doubles_events(
     connections, record_store: RecordStore, service_name: str, store: Store, watched
@@ -189,7 +191,14 @@ def test_a_watcher_whose_interval_changed_continues_from_its_state(
 
 @pytest.mark.parametrize(
     "state",
-    [{"feed": {"watermark": "2026-11-01T00:00:00Z"}, "pending": []}, {"pending": []}, ["feed"], 5],
+    [
+        {"feed": {"watermark": "2026-11-01T00:00:00Z"}, "pending": []},
+        {"feed": FEED, "pending": ["x"]},
+        {"feed": FEED, "pending": [{"count": "1", "statuses": {}}]},
+        {"pending": []},
+        ["feed"],
+        5,
+    ],
     ids=str,
 )
 def test_a_state_of_another_form_does_not_silence_the_watch(
