@@ -168,7 +168,7 @@ class LandingPath:
         """
         content["path"] = str(self.root)
         self._sweep_earlier()
-        sweep_states(self.root, self.state)
+        sweep_states(self.root, self.state, keep=2)
         own = self._of_run(_commits(find_state(self.root) or self.state, self.attempt))
         return self.log.manifest_of(own) if own else content
 
@@ -205,7 +205,7 @@ class LandingPath:
 
         :return: the commit, which names that state, and the state.
         """
-        sweep_states(self.root, self.state)
+        sweep_states(self.root, self.state, keep=1)  # beside the one that is written now
         state = replace(
             state,
             generation=entry.generation,

@@ -102,15 +102,16 @@ def _require_commit(root: ObjectStoragePath, content: bytes, state: State) -> No
     raise ConfigurationError(f"path: {root / STATE} is {state.name}, {wrong} {_way_out(root)}")
 
 
-def sweep_states(root: ObjectStoragePath, state: State) -> None:
-    """Remove the states and indexes before the current ones. A reader that still wants one gets those.
+def sweep_states(root: ObjectStoragePath, state: State, *, keep: int) -> None:
+    """Remove old states and indexes. A reader that still wants one gets the current one.
 
+    :param keep: how many of the newest states stay. With two, a damaged path can go back by one commit.
     :raises ConfigurationError: if the next commit is gone, although there is the state of a later one: no
         attempt writes the state of commit 43 before it has read commit 42.
     """
     stored: list[str] = []
     with warning_only(root):
-        kept = {entry.state for entry in state.recent[-1:]}
+        kept = {entry.state for entry in state.recent[-keep:]}
         stored = remove_numbered(root, STATES, state.generation, kept)
         if state.index == state.index_name:
             remove_numbered(root, INDEX, state.generation, {state.index})

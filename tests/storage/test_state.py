@@ -95,6 +95,8 @@ def test_few_states_are_kept(file_store: ObjectStoragePath) -> None:
         add(file_store, f"run {run}")
 
     assert [name[:8] for name in names(file_store / "_states")] == ["00000004", "00000005"]
+    add(file_store, "a run that finds nothing", parts=0)
+    assert [name[:8] for name in names(file_store / "_states")] == ["00000004", "00000005"]
 
 
 def test_commits_that_are_many_are_kept_in_an_index(file_store: ObjectStoragePath) -> None:
