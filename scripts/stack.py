@@ -32,6 +32,8 @@ IS_2 = version("apache-airflow").startswith("2.")
 API = "/api/v1" if IS_2 else "/api/v2"
 SHARE = 0.5
 """Of one processor: what Airflow gets at least, while it works, from a machine that does nothing else."""
+LOCK = 60
+"""Seconds for which SQLite waits for another component's lock; its own 5 are too few for a busy machine."""
 
 
 @dataclass(frozen=True)
@@ -101,8 +103,7 @@ class Airflow:
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
             "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
             "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "5",
-            # SQLite waits 5 s for another component's lock: too short for a busy machine.
-            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow.db?timeout=60",
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow.db?timeout={LOCK}",
             "AIRFLOW__SCHEDULER__ENABLE_HEALTH_CHECK": "False",
             "AIRFLOW__WEBSERVER__WEB_SERVER_HOST": "127.0.0.1",
             "AIRFLOW__WEBSERVER__WEB_SERVER_PORT": str(port),
@@ -162,22 +163,29 @@ class Airflow:
 
     def get(self, path: str, **params: object) -> Any:
         """Ask the REST API."""
-        for left in reversed(range(5)):
-            answer = httpx.get(f"{self.url}{API}{path}", params=params, headers=self.headers, timeout=30)
-            if not (left and answer.is_server_error):
-                break
-            time.sleep(1)  # its SQLite has one writer at a time
-        answer.raise_for_status()
-        return answer.json()
+        return self._again("GET", path, params=params).json()
 
     def post(self, path: str, body: dict[str, Any]) -> Any:
-        answer = httpx.post(f"{self.url}{API}{path}", json=body, headers=self.headers, timeout=60)
+        answer = self._ask("POST", path, json=body)
         assert answer.is_success, answer.text
         return answer.json()
 
     def patch(self, path: str, body: dict[str, Any]) -> None:
-        answer = httpx.patch(f"{self.url}{API}{path}", json=body, headers=self.headers, timeout=30)
+        self._again("PATCH", path, json=body)
+
+    def _again(self, method: str, path: str, **content: Any) -> httpx.Response:
+        """Ask what may be asked twice, again while its SQLite is busy with another writer."""
+        for left in reversed(range(5)):
+            answer = self._ask(method, path, **content)
+            if not (left and answer.is_server_error):
+                break
+            time.sleep(1)
         answer.raise_for_status()
+        return answer
+
+    def _ask(self, method: str, path: str, **content: Any) -> httpx.Response:
+        url = f"{self.url}{API}{path}"
+        return httpx.request(method, url, headers=self.headers, timeout=1.5 * LOCK, **content)
 
     def logs(self) -> str:
         """Everything that any component or task has logged."""

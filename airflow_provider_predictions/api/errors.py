@@ -35,6 +35,8 @@ from airflow_provider_predictions.api.limits import MAX_ERROR_BYTES
 
 TOO_MUCH = (413, 504, 524)
 """Statuses for a response that is too large or took too long. 524 is a proxy's timeout."""
+MAYBE_TOO_MUCH = (500, 502)
+"""Statuses that also stand for a response that is larger than the upstream of a gateway may send."""
 
 
 class PredictionsError(Exception):
@@ -69,6 +71,11 @@ class PredictionsError(Exception):
     def asks_for_less(self) -> bool:
         """Whether a smaller page may work, because this one was too large or too slow."""
         return self.is_too_large or self.timed_out or self.status in TOO_MUCH
+
+    @property
+    def may_ask_for_less(self) -> bool:
+        """Whether the service fails, perhaps for a large page only."""
+        return self.status in MAYBE_TOO_MUCH
 
 
 class ConfigurationError(PredictionsError, ValueError):

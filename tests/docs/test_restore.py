@@ -17,6 +17,9 @@ from airflow_provider_predictions.operators.vlmrun import VlmRunPredictionsToObj
 from airflow_provider_predictions.sandbox.server import Sandbox
 from tests.docs.blocks import BLOCKS
 from tests.given import context_of
+from tests.iceberg.catalogs import Catalog, catalog
+
+__all__ = ["catalog"]
 
 pytestmark = pytest.mark.docs
 
@@ -113,6 +116,22 @@ def test_a_state_that_is_gone_with_its_commit_goes_back_by_one_commit(path: Land
 
     assert path.land(0)["count"] == 2
     path.assert_whole()
+
+
+def test_a_table_that_has_the_rows_of_a_lost_commit_gives_them_up(path: Landings, catalog: Catalog) -> None:
+    for manifest in sorted(path.root.glob("*/*/_manifest.json")):
+        catalog.add(str(manifest))
+    path.remove("_state.json", "_log/00000003.json")
+    path.restore("restore_state")
+    again = path.land(0)
+    table = catalog.load()
+    lost = table.current_snapshot().summary.additional_properties["predictions.landing"]
+
+    table.delete(f"landing == '{lost}'")
+    catalog.add(again)
+
+    ids = [row["id"] for row in catalog.rows()]
+    assert sorted(ids) == sorted(record.id for record in path.sandbox.vlmrun.rows)
 
 
 @pytest.mark.parametrize("harm", [Path.unlink, spoil, edit])

@@ -17,6 +17,7 @@ from playwright.sync_api import Browser, expect
 from airflow_provider_predictions.get_provider_info import get_provider_info
 from tests.docs.blocks import ROOT
 from tests.ui.conftest import chromium
+from tests.ui.pictures import shown
 
 pytestmark = pytest.mark.docs
 
@@ -65,6 +66,10 @@ def test_no_style_loads_anything_from_another_host(site: Path) -> None:
     for sheet in site.rglob("*.css"):
         urls = re.findall(r"""(?:url\(|@import\s+)["']?([^"')\s]+)""", sheet.read_text())
         assert not [url for url in urls if ELSEWHERE.match(url)]
+
+
+def test_every_picture_is_on_a_page() -> None:
+    assert {picture.stem for picture in ROOT.glob("docs/images/*.png")} == shown()
 
 
 def test_every_public_class_is_in_the_reference(site: Path) -> None:

@@ -9,7 +9,6 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect, sync_playwright
@@ -18,6 +17,7 @@ from stack import Airflow, add_examples
 from airflow_provider_predictions.sandbox.server import Sandbox
 from tests.compat import needs
 from tests.storage.servers import amazon_ca
+from tests.ui.pictures import path_of
 
 WIDTH, HEIGHT = 1400, 1000
 PATIENCE = 60_000
@@ -100,12 +100,11 @@ def page(anybody: BrowserContext) -> Iterator[Page]:
 
 @pytest.fixture
 def picture(page: Page) -> Callable[..., None]:
-    """Take a picture for the documentation, if that is wanted."""
+    """Take a picture for the documentation, if that is wanted; see ``path_of``."""
 
     def take(name: str, of: Locator | None = None, *, height: int = HEIGHT) -> None:
         """Of an element, or of the top of the page, so many pixels high."""
-        if folder := os.environ.get("SCREENSHOTS"):
-            path = Path(folder, f"{name}.png")
+        if path := path_of(name):
             if of:
                 of.screenshot(path=path, animations="disabled")
             else:

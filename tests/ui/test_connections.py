@@ -69,7 +69,6 @@ def test_a_form_has_labels_placeholders_and_help(page, picture, service_name: st
     for field in extras.values():
         expect(form.get_by_text(field["label"], exact=True)).to_be_visible()
         expect(form.get_by_text(field["description"], exact=True)).to_be_visible()
-    picture(f"{service_name}-connection-extra", form)
 
 
 def test_a_saved_connection_works_and_keeps_its_secret_when_it_is_edited(

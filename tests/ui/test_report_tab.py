@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,6 +20,7 @@ from tests.report.landed import land
 from tests.report.records import made
 from tests.storage.servers import s3_server
 from tests.ui.conftest import HEIGHT, PARSED_ONCE, WIDTH, person
+from tests.ui.pictures import path_of
 
 pytestmark = [pytest.mark.airflow, pytest.mark.browser]
 
@@ -63,12 +63,12 @@ def add_plugin(home: Path) -> None:
 
 @pytest.fixture
 def picture_of() -> Callable[..., None]:
-    """Take a picture of the top of a page for the documentation, if that is wanted."""
+    """Take a picture of the top of a page for the documentation, if that is wanted; see ``path_of``."""
 
     def take(page: Page, name: str, height: int = HEIGHT) -> None:
-        if folder := os.environ.get("SCREENSHOTS"):
+        if path := path_of(name):
             clip = {"x": 0, "y": 0, "width": WIDTH, "height": height}
-            page.screenshot(path=Path(folder, f"{name}.png"), clip=clip, animations="disabled")
+            page.screenshot(path=path, clip=clip, animations="disabled")
 
     return take
 

@@ -134,10 +134,11 @@ class Paginator(RequestFlow):
 
     @override
     def on_error(self, error: PredictionsError) -> None:
-        if not (self._asks_for_page and error.asks_for_less):
+        may_help = error.asks_for_less or (error.may_ask_for_less and self._shrinks)
+        if not (self._asks_for_page and may_help):
             raise error
         size = self.position.page_size
-        if not self._shrinks:
+        if not (self._shrinks and error.asks_for_less):
             named = copy(error)
             named.args = (f"{error}. The page had {size} rows; see page_size",)
             raise named

@@ -117,6 +117,32 @@ def test_a_page_that_is_small_is_asked_for_as_often_as_any(
     assert caught.value.status == status
 
 
+@pytest.mark.parametrize("status", [500, 502])
+def test_a_server_that_fails_may_do_so_for_large_pages_only(
+    shell: Shell, service, record_store, sandbox: Sandbox, status: int
+) -> None:
+    """A gateway sends 502 for a response that is larger than its upstream may send."""
+    record_store.fill(20)
+    too_much(sandbox, service.name, 30, status=status)
+
+    with pytest.raises(ServerError, match=r"The page had 50 rows; see page_size$") as caught:
+        shell.all(service, page_size=50)
+
+    assert sizes(sandbox, service.name) == [50] * MAX_ATTEMPTS
+    assert caught.value.status == status
+    assert len(shell.all(service, page_size=25)) == 20
+
+
+def test_a_server_that_fails_for_small_pages_fails_for_another_reason(
+    shell: Shell, service, record_store, sandbox: Sandbox
+) -> None:
+    record_store.fill(20)
+    too_much(sandbox, service.name, 0, status=502)
+
+    with pytest.raises(ServerError, match=r"^((?!page_size).)*$"):
+        shell.all(service, page_size=MIN_PAGE_SIZE)
+
+
 def test_a_service_that_asks_for_time_gets_it(shell: Shell, service, record_store, sandbox: Sandbox) -> None:
     record_store.fill(20)
     sandbox.wire.order(Fault(service.name, status=504, headers={"Retry-After": "7"}))
