@@ -73,7 +73,7 @@ WRONG = {
         "paths='total'": 'paths: goes with shape="values" only',
         f"{VALUES}, paths=[]": "paths: is empty, and would choose no value",
         f"{VALUES}, paths='lines[3].amount'": "lines[3].amount holds a position, and no label does",
-        f"{VALUES}, paths=['[*].a']": "[*].a holds a position, and no label does; write a",
+        f"{VALUES}, paths=['[*].amount']": "[*].amount holds a position, and no label does; write amount",
         f"{VALUES}, paths=7": "paths: Input should be a valid tuple; found 7",
         "records_per_part='9'": "records_per_part: Input should be a valid integer; found '9'",
         "incremental='no'": "incremental: Input should be a valid boolean; found 'no'",

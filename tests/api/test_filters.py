@@ -15,6 +15,7 @@ from airflow_provider_predictions.api.filters import (
     checked,
     checked_conn_id,
     checked_id,
+    ids,
     seconds_of,
     utc,
     words,
@@ -29,8 +30,15 @@ def test_words_are_a_list_or_the_text_of_one_in_one_order() -> None:
     assert words(" failed, ,cancelled") == ["failed", "cancelled"]
     assert words(None) is None
     assert words("('failed')") == ["failed"]  # a tuple without its comma
+    assert words("""'failed', "cancelled" """) == ["failed", "cancelled"]  # as native rendering reads it
+    assert words(b"failed") == b"failed"  # for pydantic to refuse
     assert Filters(statuses="b,a,b").statuses == ("a", "b")
     assert Filters(statuses=["b", "a"]) == Filters(statuses=("a", "b", "b"))
+
+
+def test_lists_of_ids_are_one_list() -> None:
+    """As mapped tasks give them, some as text."""
+    assert ids([["a", "b"], "c", "['d', 5]"]) == ["a", "b", "c", "d", "5"]
 
 
 @pytest.mark.parametrize("value", ["", ".", "..", "\ud800"])

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_predictions.api.urls import checked_url, is_private_url, is_safe_url, origin
+from airflow_provider_predictions.api.urls import (
+    checked_url,
+    is_private_url,
+    is_safe_url,
+    origin,
+    require_host,
+)
 
 
 @pytest.mark.parametrize(
@@ -32,6 +38,11 @@ def test_an_origin_has_the_port_that_its_scheme_implies() -> None:
     assert origin("http://A.test") == ("http", "a.test", 80)
     assert origin("https://a.test:8443") == ("https", "a.test", 8443)
     assert origin("ftp://a.test") == ("ftp", "a.test", None)
+
+
+def test_a_host_with_what_no_name_has_is_said() -> None:
+    with pytest.raises(ValueError, match=r"^the host holds what no name does$"):
+        require_host("https://a!.test")
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from airflow_provider_predictions.api.errors import ConfigurationError
 from airflow_provider_predictions.api.filters import utc
 from airflow_provider_predictions.api.state import encode
 from airflow_provider_predictions.report.window import Window, make_window
+from airflow_provider_predictions.storage.landings import under
 from airflow_provider_predictions.storage.log import Log
 from airflow_provider_predictions.storage.objects import put
 from airflow_provider_predictions.storage.state import (
@@ -314,6 +315,16 @@ def test_a_state_that_is_missing_or_no_state_is_named(content: bytes | None, tmp
     for source in (str(tmp_path / "in"), str(tmp_path / "in/a")):
         with pytest.raises(ConfigurationError, match=r"^source: .*/in/a/_state\.json is "):
             report(source, WINDOW, tmp_path / "files")
+
+
+def test_a_commit_that_is_listed_and_is_not_there_is_named(
+    root: ObjectStoragePath, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A list of objects may be late."""
+    monkeypatch.setattr(STORE, "find", lambda path, **_: [f"{path}/_log/00000007.json"])
+
+    with pytest.raises(ConfigurationError, match=r"^path: .*_log/00000007\.json is missing, although runs"):
+        under(root, WINDOW.span)
 
 
 def test_a_path_in_which_nothing_was_committed_is_named(tmp_path: Path) -> None:

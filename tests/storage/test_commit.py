@@ -10,11 +10,11 @@ import pytest
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 from airflow_provider_predictions.api.errors import ConfigurationError, ConflictError, StorageError
-from airflow_provider_predictions.storage.attempt import TaskRun
+from airflow_provider_predictions.storage.attempt import TaskRun, remove_numbered
 from airflow_provider_predictions.storage.commit import LATE, LandingPath
-from airflow_provider_predictions.storage.local import replacing
+from airflow_provider_predictions.storage.local import create_file, replacing
 from airflow_provider_predictions.storage.manifest import Manifest
-from airflow_provider_predictions.storage.objects import names
+from airflow_provider_predictions.storage.objects import names, put
 from tests.storage.committing import add, is_whole, replace_all, write
 
 
@@ -108,6 +108,45 @@ def test_what_a_frozen_attempt_writes_later_goes_in_time(file_store: ObjectStora
         add(file_store, f"run {run}")
 
     assert not any(frozen.attempt.nonce in name for name in names(file_store, deep=True))
+
+
+def test_what_a_frozen_attempt_writes_just_before_it_is_swept_again_goes_too(
+    file_store: ObjectStoragePath,
+) -> None:
+    frozen = incremental(file_store, "frozen")
+    for run in range(LATE):
+        add(file_store, f"run {run}")
+    write(frozen.attempt)
+
+    add(file_store, "the last")
+
+    assert not any(frozen.attempt.nonce in name for name in names(file_store, deep=True))
+
+
+def test_a_commit_without_records_has_the_path_itself(file_store: ObjectStoragePath) -> None:
+    target = incremental(file_store, "only rows that are no records")
+
+    content = target.commit(write(target.attempt, parts=0), target.state)
+
+    assert content["path"] == str(file_store)
+
+
+def test_what_is_over_is_removed_and_nothing_newer(file_store: ObjectStoragePath) -> None:
+    for number in range(1, 5):
+        put(file_store / f"_new/{number:08}-{'ab' * 16}.json", b"")
+
+    remove_numbered(file_store, "_new", 2, kept={f"{1:08}-{'ab' * 16}.json"})
+
+    assert [int(name[:8]) for name in names(file_store / "_new")] == [1, 3, 4]
+
+
+def test_a_file_is_created_once(tmp_path: Path) -> None:
+    create_file(tmp_path / "new/file", b"first")
+
+    with pytest.raises(FileExistsError):
+        create_file(tmp_path / "new/file", b"second")
+
+    assert (tmp_path / "new/file").read_bytes() == b"first"
 
 
 def test_a_commit_is_one_though_the_copies_for_readers_fail(file_store: ObjectStoragePath) -> None:

@@ -216,6 +216,15 @@ def test_an_object_whose_response_was_lost_is_found(error: Exception) -> None:
     assert create(Writing(error, arrives=True), b"mine") == b"mine"
 
 
+@pytest.mark.parametrize("error", [botocore(409), botocore(412)])
+def test_an_object_that_was_in_the_way_and_is_gone_is_created(error: Exception) -> None:
+    """S3 answers 409 while it removes another."""
+    target = Writing(error, times=1)
+
+    assert create(target, b"mine") == target.content == b"mine"
+    assert target.puts == 2
+
+
 @pytest.mark.parametrize("error", UNCONDITIONAL)
 def test_a_store_that_is_known_to_know_conditions_is_never_written_to_without(error: Exception) -> None:
     target = Writing(error)
@@ -255,6 +264,23 @@ def test_a_file_system_that_looks_before_it_writes_has_no_conditions() -> None:
     root = Root(fs=Looking(skip_instance_cache=True), protocol="sftp", path="key")
 
     assert not try_to_write(root, "trial")
+
+
+@pytest.mark.parametrize("status", [409, 412])
+def test_a_store_that_refuses_what_exists_has_conditions(status: int) -> None:
+    class Store(AbstractFileSystem):
+        def pipe_file(self, path: str, value: bytes, mode: str = "overwrite", **_: object) -> None:
+            if mode == "create":
+                raise botocore(status)
+
+        def rm_file(self, path: str) -> None:
+            pass
+
+    class Root(SimpleNamespace):
+        def __truediv__(self, name: str) -> Any:
+            return self
+
+    assert try_to_write(Root(fs=Store(skip_instance_cache=True), protocol="s3", path="key"), "trial")
 
 
 @pytest.mark.parametrize("error", ["EPERM", "ENOTSUP", "ENOSYS"])

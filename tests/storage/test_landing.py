@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import shutil
 import tempfile
 import time
@@ -169,13 +170,20 @@ def test_progress_of_other_arguments_is_not_gone_on_with(file_store: ObjectStora
 
 @pytest.mark.parametrize(("age", "good"), [(MAX_RESUME_SECONDS - 60, True), (MAX_RESUME_SECONDS + 60, False)])
 def test_progress_is_good_for_its_lifetime(
-    file_store: ObjectStoragePath, monkeypatch: pytest.MonkeyPatch, age: float, good: bool
+    file_store: ObjectStoragePath,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    age: float,
+    good: bool,
 ) -> None:
     begin(file_store, page(0, 1))
     now = time.time() + age
     monkeypatch.setattr(time, "time", lambda: now)
 
-    assert goes_on(file_store) is good
+    with caplog.at_level(logging.INFO, "airflow_provider_predictions"):
+        assert goes_on(file_store) is good
+
+    assert ("is ignored: it is older than 24 hours" in caplog.text) is not good
 
 
 @pytest.mark.parametrize("content", [b"other", b"", None])

@@ -9,6 +9,7 @@ import json
 import logging
 import os
 import random
+import re
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -60,6 +61,18 @@ def test_a_landing_that_is_interrupted_at_any_request_is_gone_on_with(
         assert len(asked(connections, service_name)) <= whole["requests"] - after + 1
         assert machine.left() == []
         connections.wire.clear()
+
+
+def test_the_log_says_how_far_the_interrupted_attempt_was(
+    land, interrupted, record_store: RecordStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    record_store.fill(300)
+    interrupted(after=12)
+
+    with caplog.at_level(logging.INFO, "airflow_provider_predictions"):
+        land()
+
+    assert re.search(r"Resuming after \d+ parts? and \d+ more records? of an attempt", caplog.text)
 
 
 @pytest.mark.parametrize(("service_name", "arguments"), KINDS)

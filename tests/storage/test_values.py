@@ -296,6 +296,19 @@ def test_line_items_are_rows_by_their_position(of_fields: Convert) -> None:
     ]
 
 
+def test_a_label_is_the_path_without_positions(convert: Convert) -> None:
+    taxes = [[field("rate", "19")], [field("rate", "7")]]
+    lines = [[field("amount", [1, {"in euros": 2}]), field("taxes", taxes)], "no row"]
+    fields = [field("total", "3"), field("lines", lines), field("total", {"sum": [4]})]
+    response = {"total": 3, "lines": [{"amount": [1, {"in euros": 2}], "taxes": [{"rate": 19}]}, "no row"]}
+
+    rows = convert("cradl", json.dumps({"predictionId": "a", "predictions": fields}).encode())
+    rows += convert("vlmrun", json.dumps({"id": "a", "response": response}).encode())
+
+    assert [row["label"] for row in rows] == [re.sub(r"\[\d+\]", "", row["path"]) for row in rows]
+    assert {"lines", "lines.taxes.rate", 'lines.amount["in euros"]'} < {row["label"] for row in rows}
+
+
 def test_a_label_that_comes_again_is_counted(of_fields: Convert) -> None:
     row = [field("amount", "1"), field("amount", "2")]
 

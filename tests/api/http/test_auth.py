@@ -140,6 +140,23 @@ def test_a_fetch_that_takes_too_long_fails_and_the_next_request_starts_another(
     join_fetches()
 
 
+@pytest.mark.parametrize("ask", ["token", "atoken"])
+def test_a_fetch_may_take_almost_five_timeouts(
+    fresh: Sandbox, simulated_time: SimulatedTime, ask: str
+) -> None:
+    credentials = client_credentials(fresh)
+    waits = threading.Event()
+
+    def take_long(token: str) -> None:
+        for _ in range(8):  # some of them after the waiter has begun
+            simulated_time.skip(credentials.timeout / 2)
+            waits.wait(STEP)
+
+    credentials = replace(credentials, on_token=take_long)
+
+    assert credentials.token() if ask == "token" else asyncio.run(credentials.atoken())
+
+
 def test_a_fetch_does_not_keep_a_process_alive(fresh: Sandbox, first_token: Held) -> None:
     flow = threading.Thread(target=client_credentials(fresh).token)
     flow.start()

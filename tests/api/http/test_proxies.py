@@ -45,6 +45,7 @@ def bare(monkeypatch: pytest.MonkeyPatch) -> None:
         ("*.test", "https://api.test/v1", True),
         (".api.test", "https://api.test/v1", True),
         ("api.test.", "https://api.test/v1", True),
+        ("api.test", "https://api.test./v1", True),
         ("pi.test", "https://api.test/v1", False),
         ("api.test.org", "https://api.test/v1", False),
         ("a.test, api.test", "https://api.test/v1", True),

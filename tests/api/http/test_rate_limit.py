@@ -166,6 +166,26 @@ def test_a_single_attempt_ignores_an_earlier_refusal(
         assert record_store.texts()[0] in client.get(request, bytes)
 
 
+def test_a_single_attempt_does_not_wait_for_the_pause_of_others(
+    service, record_store: RecordStore, sandbox: Sandbox
+) -> None:
+    record_store.fill(1)
+    request = service.paginator(service.filters()).next_requests(1)[0]
+    sandbox.wire.order(rate_limit(service.name, retry_after="60"))
+    with Client(service) as client:
+        client.sleep = stop
+        with pytest.raises(InterruptedError):
+            client.get(request, bytes)
+
+    with Client(service, attempts=1) as client:
+        client.sleep = stop
+        assert record_store.texts()[0] in client.get(request, bytes)
+
+
+def stop(seconds: float) -> None:
+    raise InterruptedError(seconds)
+
+
 CALLS = st.lists(st.tuples(st.floats(0, 30), st.booleans(), st.booleans()), max_size=40)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_predictions.api.http.redaction import without
+from airflow_provider_predictions.api.http.redaction import without, without_values
 
 SECRET = "the secret of the tests"
 SIZE = 1_000_000
@@ -67,6 +67,10 @@ QUOTED = 'a/secret &"that"+is=läng'
 )
 def test_a_secret_is_hidden_however_it_is_quoted(quoted: str) -> None:
     assert without(f"<{quoted}> and {quoted}", "other", QUOTED, "") == "<***> and ***"
+
+
+def test_query_values_of_six_letters_are_hidden_and_shorter_ones_are_words() -> None:
+    assert without_values("a page of tokens: tokens", "tokens", "page") == "a page of ***: ***"
 
 
 def test_a_secret_is_hidden_as_python_shows_it() -> None:

@@ -15,6 +15,7 @@ from airflow_provider_predictions.api.errors import (
     ServerError,
 )
 from airflow_provider_predictions.api.http.client import Client
+from airflow_provider_predictions.api.http.files import file_request
 from airflow_provider_predictions.api.limits import MAX_MESSAGE_LENGTH, MIN_VALUE_LENGTH
 from airflow_provider_predictions.api.models import GetRequest
 from airflow_provider_predictions.sandbox.server import Sandbox
@@ -25,6 +26,18 @@ LIST = GetRequest("predictions", {"skip": 0})
 ONE = GetRequest("predictions/a-1")
 FIELDS = "Check API key (password) of the connection"
 BASE = "Check Base URL (host) of the connection"
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_request_without_credentials_is_not_refused_because_of_them(sandbox: Sandbox, status: int) -> None:
+    sandbox.wire.order(Fault("files", status=status))
+    request = file_request("Cradl", f"{sandbox.url}/files/a", anonymous=True)
+
+    with (
+        Client(make_service(sandbox, "cradl"), attempts=1) as client,
+        pytest.raises(InvalidRequestError, match=f"answered {status}"),
+    ):
+        client.get(request, bytes)
 
 
 def error_of(

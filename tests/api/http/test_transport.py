@@ -20,12 +20,12 @@ from airflow_provider_predictions.api.http.auth import BearerAuth, ClientCredent
 from airflow_provider_predictions.api.http.client import Client
 from airflow_provider_predictions.api.http.token_endpoint import fetch
 from airflow_provider_predictions.api.http.transport import Transport
-from airflow_provider_predictions.api.limits import MAX_READ_BYTES, MAX_TOKEN_RESPONSE_BYTES
+from airflow_provider_predictions.api.limits import MAX_ATTEMPTS, MAX_READ_BYTES, MAX_TOKEN_RESPONSE_BYTES
 from airflow_provider_predictions.api.models import GetRequest
 from airflow_provider_predictions.api.vlmrun import VlmRun
 from airflow_provider_predictions.sandbox.server import Sandbox
 from tests.conftest import Shell, make_service
-from tests.faults import App, Message, Receive, Send
+from tests.faults import App, Fault, Message, Receive, Send
 from tests.wire import in_front
 
 TIMEOUT = 0.2
@@ -176,6 +176,16 @@ def test_a_connection_that_ends_without_a_response_names_what_went_wrong() -> No
             body(f"http://127.0.0.1:{server.getsockname()[1]}/v1")
 
 
+def test_a_length_that_is_no_number_is_named(service, sandbox: Sandbox, shell: Shell) -> None:
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\n"
+    sandbox.wire.order(Fault(service.name, how="play", script=(answer,), times=MAX_ATTEMPTS))
+
+    with pytest.raises(
+        MalformedAnswerError, match=rf"^{service.title} sent .* Content-Length is not a number"
+    ):
+        shell.all(service)
+
+
 DRIPS_TIMEOUT = 0.05
 """Seconds of a step, many of which pass."""
 DRIPS = {
@@ -226,9 +236,10 @@ def test_a_response_that_trickles_is_a_timeout_in_any_environment(
         service = VlmRun(f"http://{address}/v1", BearerAuth("key"), timeout=DRIPS_TIMEOUT)
         began = time.monotonic()
 
-        with pytest.raises(NoAnswerError, match=r"0\.25 s in all"):
+        with pytest.raises(NoAnswerError, match=r"0\.25 s in all") as caught:
             shell.once(service, LIST)
 
+        assert caught.value.timed_out
         assert time.monotonic() - began < 100 * DRIPS_TIMEOUT
         server.shutdown()
 
