@@ -54,10 +54,26 @@ def names(path: ObjectStoragePath, *, deep: bool = False) -> list[str]:
     root = path.path.rstrip("/")
     try:
         with storage_errors("listed", path, FileNotFoundError):
-            found = _ask(path.fs, "find" if deep else "ls", root, **({} if deep else {"detail": False}))
+            found = _find(path.fs, root) if deep else _ask(path.fs, "ls", root, detail=False)
     except FileNotFoundError:
         return []
     return sorted(str(PurePosixPath(name).relative_to(root)) for name in found)
+
+
+def _find(fs: AbstractFileSystem, directory: str) -> list[str]:
+    """The files in a directory and below it."""
+    if fs.async_impl or getattr(fs.find, "__func__", None) is not AbstractFileSystem.find:
+        found: list[str] = _ask(fs, "find", directory)
+        return found
+    # fsspec's own ``find`` takes a directory that cannot be listed for an empty one.
+    files = []
+    for entry in fs.ls(directory, detail=True):
+        if entry["type"] != "directory":
+            files.append(entry["name"])
+        else:
+            with suppress(FileNotFoundError):  # removed meanwhile
+                files += _find(fs, entry["name"])
+    return files
 
 
 def read(target: ObjectStoragePath) -> bytes:

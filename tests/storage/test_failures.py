@@ -6,6 +6,7 @@ import errno
 import io
 import os
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -264,6 +265,31 @@ def test_a_file_system_that_looks_before_it_writes_has_no_conditions() -> None:
     root = Root(fs=Looking(skip_instance_cache=True), protocol="sftp", path="key")
 
     assert not try_to_write(root, "trial")
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"), [(errno.EIO, StorageError), (errno.EACCES, ConfigurationError), (errno.ENOENT, None)]
+)
+@pytest.mark.parametrize("folder", ["deep", "deep/down"])
+def test_a_directory_that_cannot_be_listed_is_not_an_empty_one(
+    file_store: ObjectStoragePath, monkeypatch: pytest.MonkeyPatch, folder: str, error: int, kind: Any
+) -> None:
+    """It is one only if it was removed meanwhile."""
+    Path(file_store.path, "deep/down").mkdir(parents=True)
+    for name in ("beside", "deep/down/file"):
+        Path(file_store.path, name).touch()
+    assert names(file_store, deep=True) == ["beside", "deep/down/file"]
+    scan = os.scandir
+
+    def refuse(path: Any) -> Any:
+        if str(path).rstrip("/").endswith(folder):
+            raise OSError(error, os.strerror(error), str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+
+    with pytest.raises(kind, match=r"cannot be listed") if kind else nullcontext():
+        assert names(file_store, deep=True) == ["beside"]
 
 
 @pytest.mark.parametrize("status", [409, 412])
