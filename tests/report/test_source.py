@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import shutil
 from datetime import UTC, datetime
 from pathlib import Path
@@ -46,6 +48,22 @@ def paths(source: object) -> list[str]:
 )
 def test_landings_are_found_in_every_form_and_each_once(base: Path, source: Any) -> None:
     assert [path.removeprefix("file://") for path in paths(source(base))] == [f"{base}/a", f"{base}/b/c"]
+
+
+def test_a_directory_that_cannot_be_listed_is_named_and_not_left_out(
+    base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scan = os.scandir
+
+    def refuse(path: Any) -> Any:
+        if str(path).endswith("/b"):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+
+    with pytest.raises(ConfigurationError, match="cannot be listed: Permission denied"):
+        paths(str(base))
 
 
 def test_reports_that_lie_there_are_no_landings(base: Path) -> None:
