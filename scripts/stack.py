@@ -174,7 +174,7 @@ class Airflow:
         self._again("PATCH", path, json=body)
 
     def _again(self, method: str, path: str, **content: Any) -> httpx.Response:
-        """Ask what may be asked twice, again while its SQLite is busy with another writer."""
+        """Ask what may be asked twice. Its SQLite has one writer at a time, so a busy server fails."""
         for left in reversed(range(5)):
             answer = self._ask(method, path, **content)
             if not (left and answer.is_server_error):
