@@ -6,7 +6,7 @@ import hashlib
 import re
 from collections.abc import Collection
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 from uuid import uuid4
@@ -140,6 +140,7 @@ class Attempt:
     task: TaskRun
     nonce: str
     shared: bool = False
+    _written: set[str] = field(default_factory=set, init=False, compare=False)
 
     @property
     def tag(self) -> str:
@@ -159,7 +160,10 @@ class Attempt:
         return f"{stem}.{DAY if '/' in stem else ''}{self.tag}{suffix}"
 
     def path(self, stem: str, suffix: str = "") -> ObjectStoragePath:
-        return self.root / self.name(stem, suffix)
+        """Where to write an object, which ``remove`` then removes."""
+        name = self.name(stem, suffix)
+        self._written.add(name)
+        return self.root / name
 
     def predecessors(self) -> list[list[str]]:
         """The objects of each earlier attempt of this run at this generation."""
@@ -170,9 +174,11 @@ class Attempt:
         return [*found.values()]
 
     def remove(self) -> None:
-        """Remove all objects of the attempt, once it has lost or failed for good."""
-        found = tagged(self.root, self.generation, shared=self.shared)
-        remove_files(self.root, [name for name, tag in found if tag["nonce"] == self.nonce])
+        """Remove all objects of the attempt, once it has lost or failed for good.
+
+        They are not listed, since a listing can fail, or be stale.
+        """
+        remove_files(self.root, sorted(self._written))
 
 
 NEW = "_new"

@@ -17,6 +17,7 @@ from msgspec.structs import replace
 from airflow_provider_predictions.api.errors import ConfigurationError, ConflictError
 from airflow_provider_predictions.api.filters import utc
 from airflow_provider_predictions.api.limits import MAX_RECENT_COMMITS
+from airflow_provider_predictions.api.models import as_time
 from airflow_provider_predictions.api.state import encode
 from airflow_provider_predictions.storage.attempt import (
     Attempt,
@@ -51,6 +52,7 @@ log = logging.getLogger(__name__)
 
 LATE = 24
 """After so many commits, a generation is swept again, of what a frozen attempt has written since."""
+_UNKNOWN = datetime.min.replace(tzinfo=UTC)
 
 
 class LandingPath:
@@ -197,8 +199,13 @@ class LandingPath:
         return newest if newest and task.number > 1 and task.is_retry_of(newest.task) else None
 
     def _of_run(self, commits: Iterable[Entry]) -> Entry | None:
-        """The first commit of an attempt of this run."""
-        return next((entry for entry in commits if self.attempt.task.is_run_of(entry.task)), None)
+        """The newest commit of this run.
+
+        After a clear, a deleted run of the same id cannot be told from it but by its earlier start, and a
+        frozen attempt of that one may have committed later.
+        """
+        own = [entry for entry in commits if self.attempt.task.is_run_of(entry.task)]
+        return max(own, key=lambda entry: as_time(entry.task.started) or _UNKNOWN, default=None)
 
     def _note(self, entry: Entry, state: State) -> tuple[Entry, State]:
         """Write the state after a commit.

@@ -158,6 +158,19 @@ STORIES = (
         (("a.1 succeeded", "grow"), ("a.1 succeeded", "again"), ("a'.1 list 0", "fail")),
     ),
     Case(
+        "an attempt of a deleted run wakes and commits after the new run, which is cleared",
+        "incremental, made anew",
+        "forgotten",
+        (
+            ("a.1 get *", "freeze"),
+            ("a.1 frozen", "again"),
+            ("a'.1 succeeded", "grow"),
+            ("a'.1 succeeded", "finish"),
+            ("a'.1 succeeded", "wake"),
+            ("a.1 succeeded", "clear"),
+        ),
+    ),
+    Case(
         "a creation time is ahead of the clock",
         "incremental, dates ahead",
         "missing",
@@ -268,6 +281,15 @@ TAPES = (
         "anew, other account",
         "claims",
         tape=(*[0] * 8, 3, 2, 12),
+    ),
+    Case(
+        "there is no room for a copy, and the listing for tidying up is stale",
+        "anew, no room",
+        "worse",
+        tape=(
+            *(1, 2, 9, 2, *[0] * 3, 8, 1, 1, 0, 1, 8, 0, 2, 0, 3, *[0] * 2, 2, *[0] * 3, 3, *[0] * 3),
+            *(1, *[0] * 2, 3, 1, 0, 3, 0, 7),
+        ),
     ),
     Case("two runs land other predictions", "anew, two filters", "changed", tape=(*[0] * 7, 1)),
     Case(

@@ -236,7 +236,7 @@ class World:
             case "clear":
                 has_finished = one.status == "succeeded" or one.number >= which.most
                 started = self.steps if has_finished else which.started
-                most = one.number + MOST_ATTEMPTS - 1
+                most = one.number + MOST_ATTEMPTS
                 since = self.steps if one.status == "succeeded" else which.lands_since
                 clears = which.clears + 1
                 return replace(self._next(one), clears=clears, started=started, most=most, lands_since=since)
