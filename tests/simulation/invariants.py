@@ -95,9 +95,7 @@ class Incremental:
         lives = [
             life for life in self._names if life == attempt.life or (not first and life[0] == attempt.run)
         ]
-        if attempt.which.clears and (
-            not result.parts or any(result.name in self._names[life] for life in lives)
-        ):
+        if attempt.which.clears and any(result.name in self._names[life] for life in lives):
             return
         if first and first.name == result.name:
             return
