@@ -153,21 +153,23 @@ def _rows_after(rows: list[Record], token: str, filters: list[str | None]) -> li
 
 
 def _cradl_page(record_store: RecordStore, query: Mapping[str, str]) -> Response:
-    order, model = query.get("order", "descending"), query.get("modelId")
+    order, model, by = query.get("order", "descending"), query.get("modelId"), query.get("sortBy")
     size = query.get("maxResults", "100")
     if not size.isdecimal() or not 1 <= int(size) <= MAX_PAGE_ROWS:
         return JSONResponse({"message": "Invalid maxResults"}, 400)
-    if query.get("sortBy", "createdTime") != "createdTime" or order not in ("ascending", "descending"):
+    if by not in (None, "createdTime") or order not in ("ascending", "descending"):
         return JSONResponse({"message": "Invalid sortBy or order"}, 400)
     rows = record_store.rows if model is None else [row for row in record_store.rows if row.group == model]
+    if by is None:  # the specification names no order for this
+        rows = sorted(rows, key=lambda row: row.id)
     rows = rows[::-1] if order == "ascending" else rows
     if "nextToken" in query:
         try:
-            rows = _rows_after(rows, query["nextToken"], [order, model])
+            rows = _rows_after(rows, query["nextToken"], [order, model, by])
         except LookupError:
             return JSONResponse({"message": "Invalid nextToken"}, 400)
     shown = rows[: min(int(size), record_store.cap or MAX_PAGE_ROWS)]
-    token = _page_token(shown[-1], [order, model]) if len(shown) < len(rows) else None
+    token = _page_token(shown[-1], [order, model, by]) if len(shown) < len(rows) else None
     body = b'{"predictions": [' + b", ".join(map(record_store.text, shown)) + b'], "nextToken": '
     return json_bytes(body + json.dumps(token).encode() + b', "sortBy": "createdTime"}')
 

@@ -77,18 +77,28 @@ def test_vlmrun_wants_the_key(sandbox: FaultySandbox) -> None:
 
 def test_cradl_pages_by_token(sandbox: FaultySandbox) -> None:
     sandbox.cradl.fill(25)
-    token, rows = None, []
+    query, rows = {"maxResults": 5, "sortBy": "createdTime"}, []
     for _ in range(5):
-        page = cradl(sandbox, maxResults=5, **({"nextToken": token} if token else {})).json()
+        page = cradl(sandbox, **query).json()
         rows += page["predictions"]
-        token = page["nextToken"]
+        query["nextToken"] = page["nextToken"]
 
-    assert token is None
+    assert query["nextToken"] is None
     assert [row["predictionId"] for row in rows] == [row.id for row in sandbox.cradl.rows]
     assert {row["predictions"] for row in rows} == {None}
     assert all(
         row["fileUrl"].startswith(f"http://localhost:{sandbox.port}/") for row in rows if row["fileUrl"]
     )
+
+
+def test_cradl_promises_no_order_if_none_is_asked_for(sandbox: FaultySandbox) -> None:
+    sandbox.cradl.fill(25)
+
+    newest = cradl(sandbox, sortBy="createdTime").json()["predictions"]
+    any_order = cradl(sandbox).json()["predictions"]
+
+    assert newest != any_order
+    assert sorted(map(str, newest)) == sorted(map(str, any_order))
 
 
 @pytest.mark.parametrize(
