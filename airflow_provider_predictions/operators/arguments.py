@@ -65,6 +65,8 @@ def checked_path(path: object) -> str:
         raise ValueError(f"is empty; give a URL such as {A_PATH}")
     if _CONTROL.search(text):
         raise ValueError("holds a control character, such as a line end or a tab")
+    if "::" in text:  # fsspec would read another path
+        raise ValueError("holds ::, which chains URLs; give a path without it")
     if not (url := _URL.fullmatch(text)):
         if text.startswith("~"):
             raise ValueError("starts with ~, which only a shell expands; write the whole path: /home/name/…")

@@ -68,7 +68,8 @@ class ListPredictionsOperator(PredictionsTask):
     XCom cannot hold everything, so a warning counts what had to change. NUL characters and halves of
     surrogate pairs become U+FFFD, and so does the first letter of names that Airflow reserves, such as
     ``__classname__``. NaN and Infinity become null. Integers of more than 64 bits, and values nested deeper
-    than 100 levels, become text. Landing keeps every byte.
+    than 100 levels, become text. Numbers with a fraction or an exponent become doubles, which no warning
+    counts. Landing keeps every byte.
     """
 
     arguments = declare(

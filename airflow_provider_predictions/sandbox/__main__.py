@@ -7,6 +7,8 @@ import shlex
 
 from airflow_provider_predictions.sandbox.server import Sandbox
 
+MAX_PORT = 65535
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(
@@ -14,7 +16,7 @@ def main() -> None:
         description="VLM Run and Cradl on localhost, without an account.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    parser.add_argument("--port", type=int, default=8765)
+    parser.add_argument("--port", type=_port, default=8765, help="0 for any that is free")
     parser.add_argument("--count", type=int, default=250, help="finished predictions of each service")
     parser.add_argument("--moving", type=int, default=8, help="predictions that finish within 16 seconds")
     parser.add_argument("--seed", type=int, default=7, help="equal seeds give equal predictions")
@@ -30,6 +32,12 @@ def main() -> None:
             sandbox.wait()
         except KeyboardInterrupt:
             print("Stopped.")
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) > MAX_PORT:
+        raise argparse.ArgumentTypeError(f"must be a whole number from 0 to {MAX_PORT}")
+    return int(text)
 
 
 if __name__ == "__main__":

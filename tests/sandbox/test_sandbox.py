@@ -213,3 +213,13 @@ def test_the_health_of_vlm_run_needs_no_key(sandbox) -> None:
     answer = httpx.get(f"{sandbox.url}/vlmrun/v1/health")
 
     assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
+
+
+@pytest.mark.parametrize("port", ["-1", "65536", "x"])
+def test_the_command_refuses_what_is_no_port(port: str) -> None:
+    command = [sys.executable, "-m", "airflow_provider_predictions.sandbox", "--port", port]
+
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+    assert ended.returncode == 2
+    assert "argument --port: must be a whole number from 0 to 65535" in ended.stderr

@@ -212,6 +212,9 @@ def test_ids_may_be_uuids_and_lists_of_several_tasks(dag: DAG) -> None:
         ("file:////x", "has a slash too many"),
         ("/x/a\nb", "holds a control character"),
         ("/x/\0", "holds a control character"),
+        ("/x/customer::1", "holds ::, which chains URLs"),
+        ("s3://bucket/customer::1", "holds ::, which chains URLs"),
+        ("simplecache::s3://bucket/x", "holds ::, which chains URLs"),
     ],
 )
 def test_a_path_that_is_another_one_for_the_storage_is_refused(path: str, said: str) -> None:
