@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from statistics import mean, median
 from typing import Any
+from urllib.parse import parse_qs
 
 from airflow_provider_predictions.sandbox.data import Record
 from airflow_provider_predictions.sandbox.store import RecordStore
@@ -160,7 +161,7 @@ class Checks:
         for service in SERVICES:
             polls = len(self.starts[service])
             most = math.ceil(seconds / self.interval) + 1 + load.revoked * (service == "cradl")
-            report.promise(polls <= most, f"{TITLES[service]}: {polls} polls; at most {most} are due")
+            report.promise(0 < polls <= most, f"{TITLES[service]}: {polls} polls; at most {most} are due")
             report.rows.append((f"polls of {TITLES[service]}, of {most:,} at most", f"{polls:,}"))
         for what in ("tasks", "threads", "sockets"):
             left = load.left.get(what)
@@ -228,9 +229,9 @@ class Checks:
 
     def _starts(self, service: str) -> list[float]:
         """When each poll began, which reads the list from its start."""
-        begin = {"vlmrun": "skip=0&", "cradl": "maxResults="}[service]
-        lists = [seen for seen in self.load.servers.sandbox.wire.seen if seen.path.endswith("/predictions")]
-        return [seen.at for seen in lists if seen.query.startswith(begin) and "nextToken" not in seen.query]
+        path = f"/{service}/v1/predictions"
+        lists = [seen for seen in self.load.servers.sandbox.wire.seen if seen.path == path]
+        return [seen.at for seen in lists if _is_start(parse_qs(seen.query))]
 
     def _deadlines(self, service: str) -> Iterator[tuple[float, float]]:
         """When each successful poll began, and when the next poll began.
@@ -250,6 +251,11 @@ class Checks:
         first = bisect(of_polls, (wait.finished, math.inf))
         end = wait.result["ended"] if wait.result else self.load.ended
         return first < len(of_polls) and end >= of_polls[first][1]
+
+
+def _is_start(query: dict[str, list[str]]) -> bool:
+    """Whether a request asks for the first page of a list."""
+    return "nextToken" not in query and query.get("skip", ["0"]) == ["0"]
 
 
 def result(wait: Waiting) -> dict[str, Any]:
