@@ -49,17 +49,26 @@ ARGUMENTS: dict[str, Any] = {"page_size": 20, "records_per_part": 70}
 
 
 def context_of(
-    run: str = "run", attempt: int = 1, *, tries: int = 99, started: datetime | None = None
+    run: str = "run",
+    attempt: int = 1,
+    *,
+    tries: int = 99,
+    started: datetime | None = None,
+    cleared: int = 0,
+    due: datetime | None = None,
 ) -> dict[str, Any]:
     """What Airflow hands to an attempt of the landing of a run.
 
-    :param tries: its ``max_tries``, which grows when the task is cleared.
+    :param tries: its ``max_tries``, which changes when the task is cleared.
     :param started: when the run started.
+    :param cleared: how often the run was cleared.
+    :param due: when the run was to begin; None in Airflow 2.
     """
     names = {"dag_id": "dag", "task_id": "land", "map_index": -1}
     id_ = f"{run} {attempt} {tries} {started}"
     ti = SimpleNamespace(**names, run_id=run, try_number=attempt, max_tries=tries, id=id_)
-    return {"ti": ti, "dag_run": SimpleNamespace(start_date=started or STARTED)}
+    dag_run = SimpleNamespace(start_date=started or STARTED, clear_number=cleared, run_after=due)
+    return {"ti": ti, "dag_run": dag_run}
 
 
 def untagged(name: str) -> str:

@@ -264,9 +264,13 @@ def task_run(context: Context) -> TaskRun:
         return TaskRun("outside of Airflow", tries=1)
     run = f"{ti.dag_id} {ti.run_id} {ti.task_id} {ti.map_index}"
     id_, tries = getattr(ti, "id", None), getattr(ti, "max_tries", None)
-    started = getattr(context.get("dag_run"), "start_date", None)
     tries = ti.try_number if tries is None else tries
-    return TaskRun(run, id_ and str(id_), ti.try_number, tries, started and utc(started))
+    dag_run = context.get("dag_run")
+    started, due = (getattr(dag_run, name, None) for name in ("start_date", "run_after"))
+    cleared = getattr(dag_run, "clear_number", None) or 0
+    return TaskRun(
+        run, id_ and str(id_), ti.try_number, tries, started and utc(started), cleared, due and utc(due)
+    )
 
 
 @contextmanager

@@ -63,10 +63,12 @@ class TaskRun(msgspec.Struct, frozen=True):
     :param run: the task and its run, as text. All attempts have the same.
     :param ti: the id of the task instance, which differs for each attempt. None in Airflow 2.
     :param number: of the attempt, from 1.
-    :param tries: Airflow's ``max_tries``: the number of the last attempt but one. It grows when the task is
-        cleared, and only then.
+    :param tries: Airflow's ``max_tries``: the number of the last attempt but one. It changes when the task is
+        cleared, and only then. It grows, unless the DAG has fewer retries by now.
     :param started: when the run started, if known. It changes when a finished run is cleared, and when a run
         is deleted and recreated under the same id.
+    :param cleared: Airflow's ``clear_number``: how often the run was cleared. A recreated run begins with 0.
+    :param due: Airflow's ``run_after``, if known. A manual run that is recreated has another one.
     """
 
     run: str
@@ -74,6 +76,8 @@ class TaskRun(msgspec.Struct, frozen=True):
     number: int = 1
     tries: int = 0
     started: str | None = None
+    cleared: int = 0
+    due: str | None = None
 
     @property
     def is_last(self) -> bool:
@@ -87,14 +91,13 @@ class TaskRun(msgspec.Struct, frozen=True):
 
     def is_run_of(self, other: TaskRun) -> bool:
         """Whether both are attempts of one run, which was not deleted and recreated under the same id."""
-        if other.run != self.run:
+        if other.run != self.run or not self._shares_run(other):
             return False
         if self.ti and self.ti == other.ti:
             return True
         started, others = as_time(self.started), as_time(other.started)
         if started and others and started != others:
-            # It was cleared, so it has started later. Else one of the runs was recreated.
-            return started > others and self.tries > other.tries and self.number > other.number
+            return started > others and self.number > other.number
         # A recreated run begins with attempt 1 again, under dag.test() even with the same start. Without an
         # id of the task instance, as in Airflow 2, it may also be one attempt that was started twice.
         is_twin = bool(started and others) and not (self.ti and other.ti)
@@ -102,8 +105,20 @@ class TaskRun(msgspec.Struct, frozen=True):
 
     def is_beside(self, other: TaskRun) -> bool:
         """Whether both are of one run of a DAG: two tasks, or two instances of a mapped task."""
-        is_one_start = not (self.started and other.started) or self.started == other.started
-        return is_one_start and self.dag_run == other.dag_run != "" and self.run != other.run
+        return self.dag_run == other.dag_run != "" and self.run != other.run and self._shares_run(other)
+
+    def _shares_run(self, other: TaskRun) -> bool:
+        """Whether both are of one run, if their runs have the same id: none was recreated between them.
+
+        A run that is cleared when it has finished starts again, as a recreated one does. Airflow counts the
+        former.
+        """
+        if self.due and other.due and self.due != other.due:
+            return False
+        started, others = as_time(self.started), as_time(other.started)
+        if not (started and others) or started == others:
+            return True
+        return self.cleared > other.cleared if started > others else self.cleared < other.cleared
 
     @property
     def dag_run(self) -> str:
@@ -118,7 +133,8 @@ class TaskRun(msgspec.Struct, frozen=True):
 
     def is_retry_of(self, other: TaskRun) -> bool:
         """Whether both are attempts of one run, and the task was not cleared between them."""
-        return self.is_run_of(other) and self.tries == other.tries
+        is_one_start = not (self.started and other.started) or self.started == other.started
+        return self.is_run_of(other) and self.tries == other.tries and is_one_start
 
 
 def new_nonce() -> str:

@@ -224,15 +224,37 @@ def test_a_run_that_was_deleted_and_made_anew_lands_what_is_new(
     assert sorted(runs.landed()) == ids(record_store.rows)
 
 
+def test_a_retry_of_a_run_that_was_made_anew_with_more_retries_lands_what_is_new(
+    runs: Runs, record_store: RecordStore
+) -> None:
+    record_store.fill(3)
+    runs(context_of("monday", 1, tries=0))
+    record_store.add()
+
+    assert runs(context_of("monday", 2, tries=2, started=STARTED + timedelta(days=1)))["count"] == 1
+
+
+def test_a_manual_run_that_was_made_anew_and_cleared_lands_what_is_new(
+    runs: Runs, record_store: RecordStore
+) -> None:
+    record_store.fill(3)
+    runs(context_of("monday", 1, tries=0, due=STARTED))
+    record_store.add()
+    later = STARTED + timedelta(days=1)
+
+    assert runs(context_of("monday", 2, tries=1, started=later, cleared=1, due=later))["count"] == 1
+
+
+@pytest.mark.parametrize("tries", [1, 2, 3])
 @pytest.mark.parametrize("started", [STARTED, STARTED + timedelta(days=1)], ids=["running", "finished"])
 def test_a_task_that_is_cleared_returns_the_manifest_of_its_run(
-    runs: Runs, record_store: RecordStore, started: datetime
+    runs: Runs, record_store: RecordStore, started: datetime, tries: int
 ) -> None:
     record_store.fill(3)
     manifest = runs(context_of("monday", 1, tries=2))
     record_store.add()
 
-    assert runs(context_of("monday", 2, tries=3, started=started)) == manifest
+    assert runs(context_of("monday", 2, tries=tries, started=started, cleared=1)) == manifest
 
 
 CHANGES: dict[str, tuple[Any, Any]] = {

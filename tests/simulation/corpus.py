@@ -158,6 +158,18 @@ STORIES = (
         (("a.1 succeeded", "grow"), ("a.1 succeeded", "again"), ("a'.1 list 0", "fail")),
     ),
     Case(
+        "a run is made anew with one more retry, and fails once",
+        "incremental, made anew",
+        "forgotten",
+        (("a.1 succeeded", "grow"), ("a.1 succeeded", "raised"), ("a'.1 list 0", "fail")),
+    ),
+    Case(
+        "a run is cleared when its DAG has no retries any more",
+        "incremental, made anew",
+        "forgotten",
+        (("a.1 succeeded", "lowered"),),
+    ),
+    Case(
         "an attempt of a deleted run wakes and commits after the new run, which is cleared",
         "incremental, made anew",
         "forgotten",

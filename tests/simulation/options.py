@@ -17,7 +17,7 @@ OVER = ("killed", "frozen", "failed")
 """An attempt, for the scheduler, which starts the next one."""
 TWO_AT_ONCE = {"switch", "freeze", "wake", "twin", "late", "deliver"}
 """What makes two attempts, or requests of two, meet."""
-STARTS = {"start", "retry", "move", "other", "again", "clear"}
+STARTS = {"start", "retry", "move", "other", "again", "raised", "clear", "lowered"}
 MOST_LIVES = 2
 """Of a run that is deleted and made anew, and of one that is cleared."""
 
@@ -70,10 +70,11 @@ def _free(world: World, current: Attempt) -> Iterator[Option]:
         yield from (Option("other", (one, number)) for one in failed for number in world.scene.others(one))
     if "again" in world.freedoms:
         done = [one for one in last if one.status != "ready" and one.which.life + 1 < MOST_LIVES]
-        yield from (Option("again", one) for one in done)
+        yield from (Option(kind, one) for one in done for kind in ("again", "raised"))
     if "clear" in world.freedoms:
         ended = [one for one in last if one.status in ("succeeded", "failed")]
-        yield from (Option("clear", one) for one in ended if one.which.clears + 1 < MOST_LIVES)
+        ended = [one for one in ended if one.which.clears + 1 < MOST_LIVES]
+        yield from (Option(kind, one) for one in ended for kind in ("clear", "lowered"))
     if "ahead" in world.freedoms and not world.happened["ahead"]:
         yield Option("ahead")
     if "full" in world.freedoms and not world.happened["full"]:

@@ -35,6 +35,8 @@ WEIGHTS = {
     "other": 2,
     "again": 3,
     "clear": 3,
+    "raised": 1,
+    "lowered": 1,
     "ahead": 2,
     "full": 4,
 }

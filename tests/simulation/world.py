@@ -196,7 +196,7 @@ class World:
                 return self._start(Which(subject, arguments=self.scene.first(subject), started=self.steps))
             case "other", (Attempt() as one, int() as arguments):
                 return self._start(replace(self._next(one), arguments=arguments))
-            case (("retry" | "move" | "twin" | "again" | "clear"), Attempt()):
+            case (("retry" | "move" | "twin" | "again" | "raised" | "clear" | "lowered"), Attempt()):
                 return self._start(self._following(subject, kind))
             case "wake", Attempt():
                 subject.status = "ready"
@@ -231,12 +231,14 @@ class World:
                 return replace(self._next(one), machine=1 - which.machine)
             case "twin":
                 return replace(which, machine=1 - which.machine, is_twin=True)
-            case "again":
-                return Which(one.run, arguments=which.arguments, life=which.life + 1, started=self.steps)
-            case "clear":
+            case "again" | "raised":  # the DAG has one retry more
+                most = MOST_ATTEMPTS + (kind == "raised")
+                life = which.life + 1
+                return Which(one.run, arguments=which.arguments, life=life, started=self.steps, most=most)
+            case "clear" | "lowered":  # the DAG has no retries any more
                 has_finished = one.status == "succeeded" or one.number >= which.most
                 started = self.steps if has_finished else which.started
-                most = one.number + MOST_ATTEMPTS
+                most = one.number + (MOST_ATTEMPTS if kind == "clear" else 1)
                 since = self.steps if one.status == "succeeded" else which.lands_since
                 clears = which.clears + 1
                 return replace(self._next(one), clears=clears, started=started, most=most, lands_since=since)

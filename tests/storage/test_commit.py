@@ -297,6 +297,10 @@ def test_two_instances_of_a_mapped_task_do_not_land_under_one_path(file_store: O
             sibling = TaskRun("dag monday land 1", number=number, started="2026-11-01T12:00:00Z")
             with pytest.raises(ConfigurationError, match=r"another instance of .* \{\{ ti\.map_index \}\}"):
                 LandingPath(path, sibling, kind).find_committed()
+        start_again = "2026-11-01T13:00:00Z"
+        sibling = TaskRun("dag monday land 1", number=2, tries=1, started=start_again, cleared=1)
+        with pytest.raises(ConfigurationError, match=r"another instance of .* \{\{ ti\.map_index \}\}"):
+            LandingPath(path, sibling, kind).find_committed()
         for other in ("dag tuesday land 1", "other monday land 1", "dag tuesday other 1"):
             assert (
                 LandingPath(path, TaskRun(other, started="2026-11-01T12:00:00Z"), kind).find_committed()
@@ -317,6 +321,9 @@ def test_a_task_does_not_replace_what_another_task_of_its_run_has_landed(
         other = TaskRun("dag monday again -1", number=number, started=start)
         with pytest.raises(ConfigurationError, match=r"task land has written .* \{\{ ti\.task_id \}\}"):
             LandingPath(file_store, other).find_committed()
+    cleared = TaskRun("dag monday again -1", number=2, started=restart, cleared=1)
+    with pytest.raises(ConfigurationError, match="task land has written"):
+        LandingPath(file_store, cleared).find_committed()
     assert is_whole(content)
 
     rerun = LandingPath(file_store, TaskRun("dag monday again -1", started=restart))

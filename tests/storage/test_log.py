@@ -72,7 +72,7 @@ def test_a_commit_that_cannot_be_read_is_named(file_store: ObjectStoragePath, ha
 
 
 EARLIER, START, LATER = (f"2026-11-01T{hour}:00:00Z" for hour in (11, 12, 13))
-COMMITTED = TaskRun("monday", "a", 1, tries=2, started=START)
+COMMITTED = TaskRun("monday", "a", 1, tries=2, started=START, due=START)
 
 
 @pytest.mark.parametrize(
@@ -82,11 +82,21 @@ COMMITTED = TaskRun("monday", "a", 1, tries=2, started=START)
         pytest.param(replace(COMMITTED, ti="b", number=2), True, True, id="a retry"),
         pytest.param(replace(COMMITTED, number=2, tries=3), True, False, id="cleared in its run"),
         pytest.param(
-            replace(COMMITTED, number=2, tries=3, started=LATER), True, False, id="cleared after its run"
+            replace(COMMITTED, number=2, tries=3, started=LATER, cleared=1),
+            *(True, False),
+            id="cleared after its run",
+        ),
+        *(
+            pytest.param(
+                replace(COMMITTED, number=2, tries=tries, started=LATER, cleared=1),
+                *(True, False),
+                id=f"cleared after its run with {tries - 1} retries",
+            )
+            for tries in (1, 2)
         ),
         pytest.param(replace(COMMITTED, ti="b", started=LATER), False, False, id="a run made anew"),
         pytest.param(
-            replace(COMMITTED, ti="d", number=3, tries=4, started=EARLIER),
+            replace(COMMITTED, ti="d", number=3, tries=4, started=EARLIER, cleared=1),
             *(False, False),
             id="a task that was cleared before its run was made anew",
         ),
@@ -94,6 +104,16 @@ COMMITTED = TaskRun("monday", "a", 1, tries=2, started=START)
         pytest.param(replace(COMMITTED, ti=None), True, True, id="an attempt of Airflow 2, started twice"),
         pytest.param(
             replace(COMMITTED, ti="c", number=2, started=LATER), False, False, id="a retry in a run made anew"
+        ),
+        pytest.param(
+            replace(COMMITTED, ti="c", number=2, tries=3, started=LATER),
+            *(False, False),
+            id="a retry in a run made anew with more retries",
+        ),
+        pytest.param(
+            replace(COMMITTED, ti="c", number=2, tries=3, started=LATER, cleared=1, due=LATER),
+            *(False, False),
+            id="a manual run that was made anew and cleared",
         ),
         pytest.param(replace(COMMITTED, run="tuesday", number=2), False, False, id="another run"),
         pytest.param(TaskRun("monday", "b", 2), True, False, id="another attempt, where no more is known"),
