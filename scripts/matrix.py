@@ -11,19 +11,24 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from time import monotonic
 from xml.etree import ElementTree
 
-from tables import write_table
+from tables import markdown, write
 
 ROOT = Path(__file__).parent.parent
 VERSIONS = ("2.11", "3.0", "lowest", "prerelease", "python3.12", "python3.13")
-COLUMNS = ("Airflow", "Python", "passed", "skipped", "failed", "missing features (available from)")
+COLUMNS = ("Airflow", "Python", "passed", "skipped", "failed")
 LACKING = re.compile(r"(.*): from Airflow (\S+) on")
 """How a test says that it is skipped because Airflow lacks something; see ``tests/compat.py``."""
+UNTRIED = {
+    "SQL catalogs for Iceberg tables": "3.1",
+    "watchers that miss nothing while the triggerer restarts": "3.3",
+}
+"""What an older Airflow lacks too, with the version that has it. No test of the matrix says so."""
+KINDS = {"lowest": ", lowest versions of all", "prerelease": ", a pre-release"}
 DIFFERS = [
     "tests/hooks", "tests/operators", "tests/sensors", "tests/triggers", "tests/tasks",
     "tests/test_provider_info.py", "tests/test_example_dags.py",
@@ -53,7 +58,7 @@ def main(versions: list[str]) -> None:
     # One more than there are cores: a whole Airflow waits for much of its time.
     with ThreadPoolExecutor((os.cpu_count() or 1) + 1) as pool:
         codes = list(pool.map(run, versions))
-    write_table(ROOT / "docs" / "versions.md", "make test-matrix", COLUMNS, rows())
+    write(ROOT / "docs" / "versions.md", "make test-matrix", report())
     failed = [version for version, code in zip(versions, codes, strict=True) if code]
     sys.exit(f"Tests fail on {', '.join(failed)}" if failed else 0)
 
@@ -80,29 +85,48 @@ def run(version: str) -> int:
     return done.returncode
 
 
-def rows() -> Iterator[tuple[object, ...]]:
-    """What the last run on each version came to; the newest Airflow has run every test."""
+def report() -> str:
+    """What the last run on each version came to, and a list of what each Airflow lacks."""
     newest = ROOT / ".venv"
-    yield row(newest, [newest / "quick.xml", newest / "marked.xml"])
+    # The newest Airflow has run every test.
+    found = [result(newest, [newest / "quick.xml", newest / "marked.xml"])]
     for version in VERSIONS:
         environment = ROOT / f".venv-{version}"
-        yield row(environment, [environment / "results.xml"], version)
+        found.append(result(environment, [environment / "results.xml"], version))
+    lacking: dict[str, set[str]] = {}
+    for (airflow, *_), lacks in found:
+        if lacks:
+            lacking.setdefault(".".join(str(airflow).split(".")[:2]), set()).update(lacks)
+    # Below the table, whose last column a phone would show beside an empty screen.
+    said = "What an older Airflow lacks, and the version that has it:\n"
+    items = [f"- **{airflow}:** {joined(lacks)}.\n" for airflow, lacks in sorted(lacking.items())]
+    return "\n".join([markdown(COLUMNS, [row for row, _ in found]), said, "".join(items)])
 
 
-def row(environment: Path, results: list[Path], version: str = "") -> tuple[object, ...]:
-    """A row of the table."""
+def joined(lacks: set[str]) -> str:
+    """In the order of the letters."""
+    return ", ".join(sorted(lacks, key=lambda what: what.strip("`").lower()))
+
+
+def result(environment: Path, results: list[Path], version: str = "") -> tuple[tuple[object, ...], set[str]]:
+    """A row of the table, and what this Airflow lacks."""
     if not all(file.exists() for file in results):
-        return version or "newest", *["not run"] * (len(COLUMNS) - 1)
+        return (version or "newest", *["not run"] * (len(COLUMNS) - 1)), set()
     python, airflow = subprocess.check_output(
         [environment / "bin" / "python", "-c", ASK], text=True
     ).split()  # fmt: skip
     tests = [test for file in results for test in ElementTree.parse(file).iter("testcase")]
     skipped = [found.get("message", "") for test in tests for found in test.findall("skipped")]
     failed = [test for test in tests if test.findall("failure") or test.findall("error")]
-    lacking = {f"{found[1]} ({found[2]})" for found in map(LACKING.fullmatch, skipped) if found}
-    lowest = ", lowest versions of all" if version == "lowest" else ""
+    lacks = {f"{found[1]} ({found[2]})" for found in map(LACKING.fullmatch, skipped) if found}
+    lacks |= {f"{what} ({since})" for what, since in UNTRIED.items() if numbers(airflow) < numbers(since)}
     passed = len(tests) - len(skipped) - len(failed)
-    return airflow + lowest, python, passed, len(skipped), len(failed), "; ".join(sorted(lacking))
+    return (airflow + KINDS.get(version, ""), python, passed, len(skipped), len(failed)), lacks
+
+
+def numbers(version: str) -> tuple[int, ...]:
+    """A version in an order."""
+    return tuple(map(int, version.split(".")[:2]))
 
 
 ASK = (

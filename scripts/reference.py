@@ -1,4 +1,4 @@
-"""A hook of mkdocs: the tables of the reference, from the declared arguments."""
+"""A hook of mkdocs: the tables of the reference from the declared arguments, and a link from each picture."""
 
 from __future__ import annotations
 
@@ -18,10 +18,12 @@ NAME = r"airflow_provider_predictions\.[\w.]+"
 MARK = re.compile(rf"^<!-- arguments of ({NAME}(?: and {NAME})*) -->$", re.MULTILINE)
 HEAD = "| argument | what it does |\n|---|---|\n"
 """Two columns, so that a phone shows both."""
+PICTURE = re.compile(r"^!\[.*\]\((.*\.png)\)$", re.MULTILINE)
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
-    """Put a table in the place of each mark."""
+    """Put a table in the place of each mark, and let each picture lead to its full size."""
+    markdown = PICTURE.sub(r"[\g<0>](\1)", markdown)
     return MARK.sub(lambda mark: table([*map(named, mark[1].split(" and "))]), markdown)
 
 

@@ -56,15 +56,18 @@ Airflow is at {url}; there is no login. Both services are a sandbox, which gets 
   1. Test a connection    {url}/connections
      The pulse beside vlmrun_default tests it: a message says how many predictions the list shows.
   2. Wait                 {url}/dags/example_vlmrun
-     Trigger, twice, starts a run. The task "wait" is deferred until nothing is unfinished. No worker waits.
+     Press Trigger, and again in the form. The task "wait" is deferred until nothing is unfinished.
+     No worker waits.
   3. See what landed      the task "land" of this run
-     Storage, XCom has the manifest: open return_value. Details has a link to the service.
+     Storage, XCom has the manifest: open return_value. Details has a link to the service, which leads out of
+     the sandbox.
   4. Read a report        {url}/dags/example_report_vlmrun
      Trigger, then open the task "report". The tab Prediction report shows the page about yesterday.
   5. See all reports      the menu Browse, Prediction reports
      The list has the newest report of each task, with its verdict.
   6. React to events      {url}/dags/example_events
-     Switch it on. A run starts by itself whenever predictions finish. The XCom of its task has their ids.
+     Switch it on. Within a minute, and then whenever predictions finish, a run starts by itself.
+     The XCom of its task has their ids.
 
 To add a connection of your own to the sandbox, type this into the form of Add Connection:
 

@@ -199,7 +199,7 @@ def test_a_day_is_reported_beside_the_day_before(
 def test_the_week_is_reported_from_the_landings_of_its_asset(
     airflow_db: None, connections: Sandbox, landing: Path
 ) -> None:
-    needs(3, 0, "asset events in the template context, which were of datasets")
+    needs(3, 0, "`triggering_asset_events` in templates")
     needs_no_scheduler()
     connections.vlmrun.fill(100, days=20)
     run("example_report_vlmrun", landing, "example_report")

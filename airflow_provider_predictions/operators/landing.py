@@ -181,7 +181,7 @@ class PredictionsToObjectStorageOperator(PredictionsTask):
             generation=landing.attempt.generation,
             filters=narrowing(paginator.filters, cursor),
         )
-        progress.say()
+        progress.finish()
         self._observed = landing.progress.totals.observed
         # What the parts of an earlier attempt have matched is not known.
         if content["count"] and not is_resumed and (lacking := form.unmatched()):

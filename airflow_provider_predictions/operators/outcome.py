@@ -50,18 +50,22 @@ def judge_values(content: Manifest, most: int | None) -> str:
     """
     if not (missing := content["values_missing"]):
         return ""
-    named = content["values_missing_ids"]
-    ids = ", ".join(id_[:MAX_MESSAGE_LENGTH] for id_ in named) + (", …" if missing > len(named) else "")
-    text = (
-        f"{missing} of {content['count']} records landed without their values "
-        f"({_counted(content['values_missing_reasons'])}): {ids}"
-    )
+    text = _without_values(content)
     if most is not None and missing > most:
         raise MissingValuesError(
             f"max_values_missing: {text}. They are not fetched again. To let more pass, raise "
             "max_values_missing or set it to None"
         )
     return text
+
+
+def _without_values(content: Manifest) -> str:
+    missing, named = content["values_missing"], content["values_missing_ids"]
+    ids = ", ".join(id_[:MAX_MESSAGE_LENGTH] for id_ in named) + (", …" if missing > len(named) else "")
+    return (
+        f"{missing} of {content['count']} records landed without their values "
+        f"({_counted(content['values_missing_reasons'])}): {ids}"
+    )
 
 
 def judge_rejected(content: Manifest, most: int | None) -> None:

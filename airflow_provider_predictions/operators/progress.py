@@ -40,29 +40,35 @@ class ProgressLog:
             self._span = min(oldest, span[0]), max(newest, span[1])
         if time.monotonic() - self._said >= MIN_LOG_SECONDS:
             self._said = time.monotonic()
-            self.say()
+            self._say(self._share())
 
-    def say(self) -> None:
+    def finish(self) -> None:
+        """Log the last line, unless it was logged before. The whole window is read, so it names no share."""
+        self._say()
+
+    def _say(self, share: str = "") -> None:
         """Log the progress if it has changed, and send the same numbers as metrics."""
         rate = self._records / max(time.monotonic() - self._began, 1e-3)
         records, pages = counted(self._records, "record"), counted(self._pages, "page")
         line = f"{records} in {pages}, {rate:.0f} records/s"
-        now = datetime.now(UTC)
         numbers = {"records": self._records, "pages": self._pages, "records_per_second": rate}
         if self._span:
-            oldest, newest = self._span
-            age = max(now - oldest, timedelta())
+            age = max(datetime.now(UTC) - self._span[0], timedelta())
             numbers["oldest_age_seconds"] = age.total_seconds()
-            line += f"; the oldest record seen is {_words(age)} old"
-            if start := self._filters.created_after:
-                window = (self._filters.created_before or now) - start
-                covered = min(1.0, (newest - oldest) / window) if window else 1.0
-                line += f", of a window of {_words(window)}: about {covered:.0%} read"
+            line += f"; the oldest record seen is {_words(age)} old{share}"
         if self._pages != self._pages_said:
             self._log(line)
         self._pages_said = self._pages
         for name, number in numbers.items():
             Stats.gauge(f"{PREFIX}.{name}", number, tags=self._tags)
+
+    def _share(self) -> str:
+        """How much of the window the records reach over."""
+        if not (self._span and (start := self._filters.created_after)):
+            return ""
+        window = (self._filters.created_before or datetime.now(UTC)) - start
+        covered = min(1.0, (self._span[1] - self._span[0]) / window) if window else 1.0
+        return f", of a window of {_words(window)}: about {covered:.0%} read"
 
 
 def _words(span: timedelta) -> str:

@@ -1,4 +1,4 @@
-"""Ours: a deferred sensor's trigger for each prediction, in one triggerer's event loop."""
+"""Ours: a deferred sensor's trigger for each prediction, in one event loop, as in a triggerer."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ RECORDS = made("vlmrun", END - timedelta(days=2), END, COUNT)
 
 
 class Cell(NamedTuple):
-    """A cell of the table: an expression, and what the guide says becomes of it."""
+    """An expression of the table for one form of parts, and what the guide says becomes of it."""
 
     engine: str
     column: str
@@ -36,13 +36,10 @@ class Cell(NamedTuple):
 
 
 def cells() -> Iterator[Cell]:
-    header, *rows = re.findall(r"^\| (.*) \|$", GUIDE.split("A test runs every cell.")[1], re.MULTILINE)
-    columns = header.split(" | ")
-    for row in rows:
-        engine, *found = row.split(" | ")
-        for column, cell in zip(columns[1:], found, strict=True):
-            expression, said = re.fullmatch(r"`(.*)` (.*)", cell).groups()
-            yield Cell(engine, column, expression, said)
+    table, row = GUIDE.split("A test runs every row.")[1], r"^\| (.*) \| (.*) \| `(.*)` \| (.*) \|$"
+    for engine, forms, expression, said in re.findall(row, table, re.MULTILINE):
+        for form in forms.split(", "):
+            yield Cell(engine, form, expression, said)
 
 
 CELLS = [*cells()]

@@ -72,6 +72,16 @@ def test_every_picture_is_on_a_page() -> None:
     assert {picture.stem for picture in ROOT.glob("docs/images/*.png")} == shown()
 
 
+def test_every_picture_leads_to_its_full_size(site: Path) -> None:
+    """A phone shows it small."""
+    text = "".join(page.read_text() for page in site.rglob("*.html"))
+
+    pictures = re.findall(r'<img [^>]*src="([^"]*images/[^"]*)"', text)
+
+    assert pictures
+    assert pictures == re.findall(r'<a href="([^"]*)"><img [^>]*src="\1"', text)
+
+
 def test_every_public_class_is_in_the_reference(site: Path) -> None:
     anchors = {
         anchor

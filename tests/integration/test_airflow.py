@@ -140,7 +140,7 @@ def test_a_rescheduled_sensor_gives_its_worker_back_and_finishes(airflow, server
 
 
 def test_the_service_says_when_a_task_is_tried_again_and_a_wrong_key_is_not(airflow, server) -> None:
-    needs(3, 3, "retry policies")
+    needs(3, 3, "retries that wait for `Retry-After`")
     airflow.post("/connections", body_of(server, "vlmrun", password="wrong") | {"connection_id": "wrong"})
     with FaultySandbox(count=3) as limited:  # which nothing else asks, so that the task meets the limit
         airflow.post("/connections", body_of(limited, "vlmrun") | {"connection_id": "limited"})
@@ -155,7 +155,7 @@ def test_the_service_says_when_a_task_is_tried_again_and_a_wrong_key_is_not(airf
 
 
 def test_a_landing_starts_what_is_scheduled_by_its_asset(airflow, server, tmp_path: Path) -> None:
-    needs(3, 0, "asset events in the template context, which were of datasets")
+    needs(3, 0, "`triggering_asset_events` in templates")
     run = airflow.start("example_assets", path=f"file://{tmp_path}")
     airflow.patch("/dags/example_assets_downstream", {"is_paused": False})
     assert airflow.until("landed", lambda: airflow.finished(run), 120) == "success"
@@ -171,7 +171,7 @@ def test_a_landing_starts_what_is_scheduled_by_its_asset(airflow, server, tmp_pa
 
 
 def test_each_day_that_lands_is_a_partition_with_a_run_of_its_own(airflow, server, tmp_path: Path) -> None:
-    needs(3, 3, "asset partitions")
+    needs(3, 3, "asset partitions with `partition_keys`")
     days = sorted({f"{row.created:%Y-%m-%d}" for row in server.vlmrun.rows})[:2]
     airflow.patch("/dags/example_partitions_downstream", {"is_paused": False})
 

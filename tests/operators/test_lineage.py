@@ -68,7 +68,7 @@ def test_an_alias_stands_for_the_directory_that_has_landed(
 def test_each_key_is_a_partition(
     connections: Sandbox, record_store: RecordStore, service_name: str, tmp_path: Path
 ) -> None:
-    needs(3, 3, "asset partitions")
+    needs(3, 3, "asset partitions with `partition_keys`")
     asset = Asset(uri="predictions://landed")
 
     _, _, events = land(service_name, tmp_path, [asset], partition_keys="2026-11-01, 2026-11-02")
@@ -83,7 +83,7 @@ def test_partitions_are_refused_where_airflow_has_none(service_name: str) -> Non
 
 
 def test_partitions_of_no_asset_are_refused(service_name: str) -> None:
-    needs(3, 3, "asset partitions")
+    needs(3, 3, "asset partitions with `partition_keys`")
     with pytest.raises(ConfigurationError, match="partition_keys: needs an asset in outlets"):
         LAND[service_name](task_id="land", path="file:///tmp/x", partition_keys="2026-11-01")
 
@@ -251,7 +251,7 @@ class Supervisor:
 def test_an_asset_that_is_named_gets_the_same_facts_and_partitions(
     connections: Sandbox, record_store: RecordStore, service_name: str, tmp_path: Path, monkeypatch, reference
 ) -> None:
-    needs(3, 0, "references to assets")
+    needs(3, 0, "`Asset.ref` as an outlet")
     from airflow.sdk.execution_time import task_runner
 
     monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", Supervisor(), raising=False)
@@ -268,7 +268,7 @@ def test_an_asset_that_is_named_gets_the_same_facts_and_partitions(
 
 @pytest.mark.parametrize("keys", ["2026-11-01", "{{ ds }}"])
 def test_partitions_of_an_alias_are_refused_while_the_file_is_parsed(service_name: str, keys: str) -> None:
-    needs(3, 3, "asset partitions")
+    needs(3, 3, "asset partitions with `partition_keys`")
     outlets = [Asset(uri="predictions://landed"), AssetAlias("landed")]
 
     with pytest.raises(ConfigurationError, match=r"partition_keys: .* alias 'landed'"):
@@ -295,7 +295,7 @@ def test_a_report_refuses_a_condition_too() -> None:
 def test_a_key_that_airflow_would_refuse_is_refused_before_anything_is_written(
     connections: Sandbox, service_name: str, tmp_path: Path
 ) -> None:
-    needs(3, 3, "asset partitions")
+    needs(3, 3, "asset partitions with `partition_keys`")
     outlets = [Asset(uri="predictions://landed")]
     with pytest.raises(ConfigurationError, match=r"partition_keys: .* 251 characters"):
         land(service_name, tmp_path / "x", outlets, partition_keys=["x" * 251])

@@ -14,7 +14,7 @@ from airflow_provider_predictions.api.models import Prediction
 from airflow_provider_predictions.api.page import Page
 from airflow_provider_predictions.operators.progress import ProgressLog
 from airflow_provider_predictions.operators.vlmrun import VlmRunPredictionsToObjectStorageOperator
-from tests.compat import NoStatsLogger, stats_go_to
+from tests.compat import NoStatsLogger, logged, stats_go_to
 
 
 class Recorder(NoStatsLogger):
@@ -53,15 +53,32 @@ def test_a_line_is_written_at_most_every_ten_seconds(metrics: Recorder, simulate
     assert lines[0].startswith("22 records in 11 pages, 2 records/s")
 
 
-def test_the_line_says_how_much_of_the_window_is_read(metrics: Recorder) -> None:
+def test_a_line_on_the_way_says_how_much_of_the_window_is_read(metrics: Recorder, simulated_time) -> None:
     lines: list[str] = []
     window = Filters(created_after=datetime.now(UTC) - timedelta(hours=40))
     progress = ProgressLog(lines.append, "vlmrun", window)
+    time.sleep(11)
+
     progress.page(page(0, 10))
 
-    progress.say()
-
     assert re.search(r"oldest record seen is 10 h old, of a window of 1 d 16 h: about 25% read", lines[0])
+
+
+def test_the_last_line_names_no_share_of_a_window_that_is_read_to_its_end(
+    connections, tmp_path, capsys, caplog
+) -> None:
+    """The records of a window need not reach from its one end to the other."""
+    caplog.set_level("INFO")
+    connections.vlmrun.fill(30, days=1)
+    after = datetime.now(UTC) - timedelta(days=10)
+
+    VlmRunPredictionsToObjectStorageOperator(task_id="land", path=str(tmp_path), created_after=after).execute(
+        {}
+    )
+
+    (line,) = re.findall(r"30 records in .*", logged(capsys, caplog))
+    assert "the oldest record seen is" in line
+    assert "%" not in line
 
 
 def test_the_last_line_comes_once(metrics: Recorder, simulated_time) -> None:
@@ -71,7 +88,7 @@ def test_the_last_line_comes_once(metrics: Recorder, simulated_time) -> None:
     time.sleep(11)
     progress.page(page(2))
 
-    progress.say()
+    progress.finish()
 
     assert len(lines) == 1
     assert lines[0].startswith("2 records in 2 pages")
@@ -80,7 +97,7 @@ def test_the_last_line_comes_once(metrics: Recorder, simulated_time) -> None:
 def test_an_empty_list_has_a_line_too(metrics: Recorder) -> None:
     lines: list[str] = []
 
-    ProgressLog(lines.append, "vlmrun", Filters()).say()
+    ProgressLog(lines.append, "vlmrun", Filters()).finish()
 
     assert lines == ["0 records in 0 pages, 0 records/s"]
 
@@ -92,7 +109,7 @@ def test_one_is_no_plural_and_nothing_is_left_out(metrics: Recorder, subtests) -
             lines: list[str] = []
             progress = ProgressLog(lines.append, "vlmrun", Filters())
             progress.page(page(hours))
-            progress.say()
+            progress.finish()
 
             assert lines[0].startswith("1 record in 1 page, ")
             assert lines[0].endswith(f"the oldest record seen is {words}")

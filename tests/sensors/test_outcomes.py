@@ -15,7 +15,7 @@ from airflow.providers.common.compat.sdk import (
 
 from airflow_provider_predictions.api.errors import TransientError
 from airflow_provider_predictions.sandbox.store import RecordStore
-from tests.compat import AIRFLOW, TaskDeferralError, logged
+from tests.compat import AIRFLOW, TaskDeferralError, logged, needs
 from tests.conftest import moving, on_request
 from tests.faults import Fault
 from tests.given import DONE, WAIT
@@ -67,8 +67,8 @@ def prepare(what: str, record_store: RecordStore, sandbox: Any, service: str) ->
 def test_the_end_of_a_wait_is_the_same_in_each_way(
     wait, mode, record_store: RecordStore, sandbox, service_name, what, flag
 ) -> None:
-    if mode == "reschedule" and what == "max_failures" and AIRFLOW < (3, 3):
-        pytest.skip("failures in a row of rescheduled sensors: from Airflow 3.3 on")
+    if mode == "reschedule" and what == "max_failures":
+        needs(3, 3, "`max_failures` in `reschedule` mode")
     arguments = prepare(what, record_store, sandbox, service_name)
 
     with pytest.raises(TABLE[what][list(FLAGS).index(flag)]):
@@ -145,8 +145,8 @@ def test_a_word_is_named_when_the_wait_times_out(wait, record_store: RecordStore
 def test_a_new_word_that_was_met_in_an_earlier_poll_is_not_named(
     wait, mode, record_store: RecordStore, sandbox, service_name, capsys, caplog
 ) -> None:
-    if mode == "reschedule" and AIRFLOW < (3, 3):
-        pytest.skip("what rescheduled sensors remember: from Airflow 3.3 on")
+    if mode == "reschedule":
+        needs(3, 3, "statuses of earlier polls in `reschedule` mode")
     row = record_store.add()
     row.outcome, row.work = "reviewing", 0
 

@@ -30,7 +30,7 @@ from tests.sensors.waiting import HOUR, INTERVAL, SOON, in_trigger, make, resche
 pytestmark = pytest.mark.usefixtures("simulated_time")
 
 
-STATE_STORE = "failures in a row of rescheduled sensors"
+STATE_STORE = "`max_failures` in `reschedule` mode"
 SHORTEST = Poller.shortest_interval
 
 

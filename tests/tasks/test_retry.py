@@ -21,7 +21,7 @@ from tests.compat import needs
 
 @pytest.fixture(autouse=True)
 def _policies() -> None:
-    needs(3, 3, "retry policies")
+    needs(3, 3, "retries that wait for `Retry-After`")
 
 
 @pytest.mark.parametrize(

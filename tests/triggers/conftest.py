@@ -28,7 +28,7 @@ def store() -> Store:
 def shared(request: pytest.FixtureRequest) -> bool:
     """Both ways to run: alone, as before Airflow 3.3, and with a shared stream."""
     if request.param == "shared":
-        needs(3, 3, "shared streams")
+        needs(3, 3, "watchers that share their polls")
     return bool(request.param == "shared")
 
 

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.usefixtures("simulated_time", "has_watchers")
 
 
 def test_watchers_of_several_statuses_share_a_stream(connections, record_store, service_name: str) -> None:
-    needs(3, 3, "shared streams")
+    needs(3, 3, "watchers that share their polls")
     done, failed = moving(record_store, DONE[service_name], 100), moving(record_store, "failed", 100)
     asked: dict[str, list[dict[str, Any]]] = {DONE[service_name]: [], "failed": []}
 
@@ -52,7 +52,7 @@ def test_a_stream_that_airflow_ends_does_not_end_the_watch(
     connections, record_store, service_name: str, store: Store
 ) -> None:
     """Its database did not say in time that an event is stored."""
-    needs(3, 3, "shared streams")
+    needs(3, 3, "watchers that share their polls")
     first = moving(record_store, DONE[service_name], 100)
 
     async def watch() -> list[str]:
@@ -82,7 +82,7 @@ def test_a_stored_event_does_not_come_again_when_another_watcher_fails(
     connections, record_store, service_name: str
 ) -> None:
     """Airflow does not confirm an item until all its events are stored."""
-    needs(3, 3, "shared streams")
+    needs(3, 3, "watchers that share their polls")
     id_ = moving(record_store, DONE[service_name], 100)
     stores = [Store(), Store()]
     told: list[str] = []

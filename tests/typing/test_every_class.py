@@ -23,7 +23,7 @@ def test_the_sample_uses_every_public_class() -> None:
 
 
 def test_airflow_reads_the_sample() -> None:
-    needs(3, 3, "retry policies")
+    needs(3, 3, "retries that wait for `Retry-After`")
 
     bag = DagBag(str(SAMPLE))
 
