@@ -120,7 +120,8 @@ def _numbers(
     def number_of(measure: Measure, group: str | None) -> Number:
         return {"now": value(measure, group, 0), "before": value(measure, group, 1)}
 
-    ages = [age for age in reversed(range(len(sources.window.starts))) if age <= 1 or sources.is_whole(age)]
+    oldest = max(age for age in range(len(sources.window.starts)) if age <= 1 or sources.is_whole(age))
+    ages = range(oldest, -1, -1)
     totals: dict[str, History] = {
         one.name: {**number_of(one, None), "history": [value(one, None, age) for age in ages]}
         for one in measures

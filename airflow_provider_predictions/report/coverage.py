@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cached_property
 from typing import Any
 
 from airflow_provider_predictions.api.errors import ConfigurationError
 from airflow_provider_predictions.api.models import as_time
+from airflow_provider_predictions.report.streams import Stream
 from airflow_provider_predictions.report.subjects import SUBJECTS
 from airflow_provider_predictions.report.window import Window, in_zone
 from airflow_provider_predictions.report.words import joined_with_and
@@ -80,24 +81,29 @@ class Sources:
         return [SUBJECTS[service].service.title for service in self.services]
 
     @cached_property
-    def since(self) -> dict[str, datetime]:
-        """For each service, the earliest creation time from which its landings are known to be complete."""
-        found: dict[str, datetime] = {}
+    def _streams(self) -> dict[tuple[str, str], Stream]:
+        found = defaultdict[tuple[str, str], list[Landed]](list)
         for landed in self.landings:
-            # An incremental path holds what was finished before, though its older landings may not be listed.
-            committed = landed.committed if "incremental" in landed.manifest else None
-            service = landed.manifest["service"]
-            times = (as_time(landed.manifest["created_min"]), committed, found.get(service))
-            if known := [time for time in times if time]:
-                found[service] = min(known)
-        return found
+            found[landed.manifest["service"], landed.incremental_path].append(landed)
+        return {key: Stream(*key, found[key]) for key in sorted(found)}
+
+    @property
+    def streams(self) -> list[Stream]:
+        return [*self._streams.values()]
 
     def is_whole(self, age: int) -> bool:
-        """Whether the sources cover a period. The period before counts if they cover a part of it."""
-        oldest = min(self.since.values(), default=None)
-        if age == 0 or oldest is None:
-            return age == 0
-        return oldest < self.window.start if age == 1 else oldest <= self.window.starts[age]
+        """Whether the sources cover a period. The period before may begin before the first prediction.
+
+        A stream that had ended before the period counts only if all had: a path may be given up.
+        """
+        start, end = self.window.starts[age], self.window.starts[age - 1]
+        streams = [one for one in self.streams if one.end > start]
+        times = [one.since for one in streams if one.since]
+        return age == 0 or (
+            bool(times)
+            and (max(times) < end if age == 1 else max(times) <= start)
+            and all(one.covers(start, end) for one in streams)
+        )
 
     @cached_property
     def newest(self) -> dict[str, datetime]:
@@ -105,9 +111,9 @@ class Sources:
         return {one.manifest["service"]: one.committed for one in self.landings if one.committed}
 
     @property
-    def ended(self) -> dict[str, datetime]:
-        """The newest commit of each service whose landings end before the period does."""
-        return {service: moment for service, moment in self.newest.items() if moment < self.window.end}
+    def ended(self) -> list[Stream]:
+        """The streams that do not cover the whole period."""
+        return [one for one in self.streams if not one.covers(self.window.start, self.window.end)]
 
     @cached_property
     def limits(self) -> list[str]:
@@ -128,17 +134,12 @@ class Sources:
         moment = as_time(value) if name in ("created_after", "created_before") else None
         if moment is None:
             return False
-        is_whole = moment <= self.window.start if name == "created_after" else moment >= self.window.end
-        return is_whole or not self._has_gap(landed.manifest["service"])
-
-    def _has_gap(self, service: str) -> bool:
-        """Whether all landings of a service together leave out a part of the period."""
-        reached = self.window.start
-        for landed in sorted(self.landings, key=_first):
-            if landed.manifest["service"] == service and _first(landed) <= reached:
-                ends = (as_time(landed.manifest["filters"].get("created_before")), landed.committed)
-                reached = max(reached, min(filter(None, ends), default=self.window.end))
-        return reached < self.window.end
+        start, end = self.window.start, self.window.end
+        if landed.incremental_path and landed.manifest["generation"] > 1:
+            return True  # nobody has set it: the landing began at the watermark
+        if moment <= start if name == "created_after" else moment >= end:
+            return True
+        return self._streams[landed.manifest["service"], landed.incremental_path].covers(start, end)
 
     def restricted(self, age: int) -> list[Landed]:
         """The landings with a filter on statuses that were committed after a period began, or last."""
@@ -167,11 +168,6 @@ class Sources:
         )
 
 
-def _first(landed: Landed) -> datetime:
-    """The earliest creation time of what was to land."""
-    return as_time(landed.manifest["filters"].get("created_after")) or datetime.min.replace(tzinfo=UTC)
-
-
 def notes_of(sources: Sources) -> Iterator[str]:
     """What a reader needs to know about the sources."""
     zone = sources.window.zone
@@ -182,23 +178,45 @@ def notes_of(sources: Sources) -> Iterator[str]:
             f"{'Only' if is_all else 'Of some landings only'} {sources.narrowed} predictions were to land, "
             f"so there is no number of {joined_with_and(missing)} ones here{share}."
         )
-    for service, oldest in sources.since.items():
-        if oldest > sources.window.before:
-            whose = f" of {SUBJECTS[service].service.title}" if len(sources.services) > 1 else ""
-            yield (
-                f"The sources hold nothing{whose} created before {in_zone(oldest, zone):%Y-%m-%d %H:%M}, so "
-                "the period before may not be whole. Give the report earlier landings, too, to compare with "
-                "it."
-            )
+    for stream in sources.streams:
+        yield from _notes_of_past(sources, stream)
     if sources.limits:
         limits = joined_with_and(sources.limits)
         yield f"The landings were limited by {limits}, so predictions may be missing here."
-    for service, committed in sources.ended.items():
-        yield (
-            f"The newest landing of {SUBJECTS[service].service.title} was committed at "
-            f"{in_zone(committed, zone):%Y-%m-%d %H:%M}, before the end of the period. Predictions that were "
-            "created later are missing here."
-        )
+    for stream in sources.streams:
+        if stream.newest and stream.newest < sources.window.end:
+            yield (
+                f"The newest landing of {_name(sources, stream)} began at "
+                f"{in_zone(stream.newest, zone):%Y-%m-%d %H:%M}, before the end of the period. Predictions "
+                "that were created later may be missing here."
+                f"{' A run that finds nothing leaves no trace.' if stream.path else ''}"
+            )
     for landed in sources.telling:
         if landed.manifest["inconsistency"] and landed.manifest["consistent"] is not None:
             yield f"Records may be missing from {landed.path}: {landed.manifest['inconsistency']}"
+
+
+def _notes_of_past(sources: Sources, stream: Stream) -> Iterator[str]:
+    """What the landings of a stream lack at their beginning and in the period before."""
+    since, start, before = stream.since, sources.window.start, sources.window.before
+    whose = f" of {_name(sources, stream)}" if len(sources.streams) > 1 else ""
+    if stream.lacks_commits and (since is None or since > before):
+        yield (
+            f"The sources hold only some of the landings under {stream.path}, so predictions may be missing "
+            "here. Give the report that path."
+        )
+    elif since and since > before:
+        moment = f"{in_zone(since, sources.window.zone):%Y-%m-%d %H:%M}"
+        yield (
+            f"The sources hold nothing{whose} created before {moment}, so the period before may not be "
+            "whole. Give the report earlier landings, too, to compare with it."
+        )
+    elif since and stream.end > before and not stream.covers(before, min(start, stream.end)):
+        yield f"The landings{whose} leave out a part of the period before, so nothing is compared with it."
+
+
+def _name(sources: Sources, stream: Stream) -> str:
+    """The service of a stream, and the path where it has several streams."""
+    if [one.service for one in sources.streams].count(stream.service) == 1:
+        return stream.title
+    return f"{stream.title} {f'under {stream.path}' if stream.path else 'in other paths'}"

@@ -30,7 +30,7 @@ class Number(TypedDict):
 
 
 class History(Number):
-    """A number with up to 8 periods, the oldest first and this one last; None if nothing landed."""
+    """A number with up to 8 periods, the oldest first and this one last; None if it is not known."""
 
     history: list[float | None]
 

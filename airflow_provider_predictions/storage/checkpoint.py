@@ -12,6 +12,7 @@ import shutil
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 
@@ -39,6 +40,7 @@ class Progress(Versioned, kw_only=True):
     :param ids: of all records that were read, one line for each page.
     :param position: where to continue the list. None at its start.
     :param ids_saved: how many bytes of the ids are in earlier checkpoints of the attempt.
+    :param started_at: when the first attempt began to read the list. None in checkpoints of older versions.
     """
 
     arguments: str
@@ -52,11 +54,13 @@ class Progress(Versioned, kw_only=True):
     requests: int = 0
     ids_saved: int = 0
     saved_at: float = 0.0
+    started_at: datetime | None = None
 
     @classmethod
     def new(cls, arguments: str, nonce: str, directory: Path) -> Progress:
         part, rejected, ids = (Spool.new(directory / name) for name in ("part-0", "rejected", "ids"))
-        return cls(arguments=arguments, nonce=nonce, spool=part, rejected=rejected, ids=ids)
+        spools: Any = {"spool": part, "rejected": rejected, "ids": ids}
+        return cls(arguments=arguments, nonce=nonce, started_at=datetime.now(UTC), **spools)
 
     def resume(self, directory: Path) -> None:
         """Open its files to continue them.

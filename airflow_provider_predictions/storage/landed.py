@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,6 +14,7 @@ from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 from airflow_provider_predictions.api.errors import ConfigurationError, DamagedLandingError, StorageError
 from airflow_provider_predictions.api.models import as_time
+from airflow_provider_predictions.storage.attempt import DIRECTORY
 from airflow_provider_predictions.storage.formats.base import RECORDS
 from airflow_provider_predictions.storage.local import sha256_of
 from airflow_provider_predictions.storage.log import Log
@@ -66,6 +68,17 @@ class Landed:
     def committed(self) -> datetime | None:
         """When it was committed; None if the manifest does not say."""
         return as_time(self.manifest.get("committed_at"))
+
+    @property
+    def started(self) -> datetime | None:
+        """When its list began to be read: it may lack what was created later. None if that is not known."""
+        times = as_time(self.manifest.get("started_at")), self.committed
+        return min(filter(None, times), default=None)
+
+    @property
+    def incremental_path(self) -> str:
+        """The path that it was landed under; empty if the landing is not incremental."""
+        return re.sub(rf"/{DIRECTORY}\Z", "", self.key[0]) if "incremental" in self.manifest else ""
 
     @property
     def order(self) -> tuple[datetime, int, list[str]]:

@@ -143,6 +143,8 @@ class Landing:
             facts |= {"shape": self.writer.form.shape, "rows": sum(part.rows or 0 for part in progress.parts)}
         if self.writer.partition_by:
             facts["partition_by"] = self.writer.partition_by
+        if progress.started_at:
+            facts["started_at"] = utc(progress.started_at)
         return manifest(self.attempt.directory, progress.parts, progress.totals, rejected, **facts)
 
     def identities(self) -> Iterator[tuple[str, datetime | None]]:

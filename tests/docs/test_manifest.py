@@ -10,7 +10,7 @@ from airflow_provider_predictions.operators.vlmrun import VlmRunPredictionsToObj
 from airflow_provider_predictions.sandbox.server import Sandbox
 from tests.docs.blocks import BLOCKS
 
-OF_ITS_RUN = {"path", "created_min", "created_max", "committed_at"}
+OF_ITS_RUN = {"path", "created_min", "created_max", "started_at", "committed_at"}
 OF_ITS_PART = {"uri", "url", "bytes", "sha256"}
 
 

@@ -6,7 +6,7 @@ import csv
 import itertools
 import tempfile
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,7 @@ from airflow_provider_predictions.storage.commit import LandingPath
 from airflow_provider_predictions.storage.formats.factory import make_format
 from airflow_provider_predictions.storage.landed import Landed
 from airflow_provider_predictions.storage.landing import Landing
-from airflow_provider_predictions.storage.manifest import Manifest
+from airflow_provider_predictions.storage.manifest import Manifest, is_written
 from airflow_provider_predictions.storage.objects import prepare
 
 SERVICES: dict[str, Service[Any]] = {
@@ -53,6 +53,7 @@ def land(
     records_per_part: int = 100_000,
     incremental: bool = False,
     at: datetime | None = None,
+    began: datetime | None = None,
     statuses: Sequence[str] | None = None,
     shape: str = "records",
     partition_by: str | None = None,
@@ -61,6 +62,7 @@ def land(
     """Land records, as the operator does with what a service answers.
 
     :param at: when it is committed; by default now.
+    :param began: when it begins to read the list; by default when it is committed.
     :param statuses: that were asked for.
     :param facts: of the manifest, where they are to differ.
     """
@@ -72,9 +74,12 @@ def land(
     fine = tuple(row for row in rows if row.fault is None)
     page = Page(fine, rejected=tuple(row for row in rows if row.fault))
     made = make_format(form, codec, service, shape)
-    with Landing(
+    landing = Landing(
         target.attempt, made, records_per_part=records_per_part, arguments="", partition_by=partition_by
-    ) as landing:
+    )
+    with ExitStack() as stack:
+        with travelling(began or at):
+            stack.enter_context(landing)
         landing.take(page, {}, 1)
         given: dict[str, Any] = {
             "requests": 1,
@@ -87,9 +92,18 @@ def land(
             "generation": target.attempt.generation,
             "filters": {"statuses": statuses},
         }
+        if incremental:
+            given["incremental"] = {"watermark": None, "unfinished": 0}
         content = landing.finish(**given | facts)
-        with time_machine.travel(at, tick=False) if at else nullcontext():
+        with travelling(at):
+            if incremental and target.state.generation and not is_written(content):
+                return target.end_without_commit(content)
             return target.commit(content, target.state if incremental else None)
+
+
+def travelling(at: datetime | None) -> AbstractContextManager[Any]:
+    """At a moment; by default now."""
+    return time_machine.travel(at, tick=False) if at else nullcontext()
 
 
 def landings_of(source: object, window: Window) -> list[Landed]:

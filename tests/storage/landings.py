@@ -99,7 +99,7 @@ def stored(manifest: dict[str, Any]) -> list[bytes]:
 def essence(manifest: dict[str, Any]) -> dict[str, Any]:
     """A manifest without where it lies, which commit it is and how often was asked."""
     parts = [{name: part[name] for name in ("count", "bytes", "sha256")} for part in manifest["parts"]]
-    own = ("path", "requests", "generation", "committed_at")
+    own = ("path", "requests", "generation", "started_at", "committed_at")
     return {name: manifest[name] for name in manifest if name not in own} | {"parts": parts}
 
 

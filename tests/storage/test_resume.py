@@ -75,6 +75,18 @@ def test_the_log_says_how_far_the_interrupted_attempt_was(
     assert re.search(r"Resuming after \d+ parts? and \d+ more records? of an attempt", caplog.text)
 
 
+def test_a_landing_began_when_its_first_attempt_did(land, interrupted, record_store: RecordStore) -> None:
+    """The first attempt has read the newest rows, so what is newer is missing."""
+    record_store.fill(300)
+    interrupted(after=12)
+    retried = datetime.now(UTC)
+
+    manifest = land()
+
+    started, committed = (datetime.fromisoformat(manifest[name]) for name in ("started_at", "committed_at"))
+    assert started < retried < committed
+
+
 @pytest.mark.parametrize(("service_name", "arguments"), KINDS)
 def test_a_landing_may_be_interrupted_again_and_again(
     land, interrupted, record_store: RecordStore, file_store, machine: Machine, arguments: dict[str, Any]

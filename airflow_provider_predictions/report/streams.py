@@ -1,0 +1,94 @@
+"""The creation times of which the landings of a report hold all predictions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+
+from airflow_provider_predictions.api.models import as_time
+from airflow_provider_predictions.report.subjects import SUBJECTS
+from airflow_provider_predictions.storage.landed import Landed, Span
+
+_FIRST, _LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Stream:
+    """The landings of an incremental path, or all others of a service: a backfill has a path for each day.
+
+    :param path: the incremental path; empty for the others.
+    :param landings: in the order of their commits, at least one.
+    """
+
+    service: str
+    path: str
+    landings: Sequence[Landed]
+
+    @property
+    def title(self) -> str:
+        return SUBJECTS[self.service].service.title
+
+    @cached_property
+    def newest(self) -> datetime | None:
+        """When the newest landing began to read the list. None if no landing says so."""
+        return max((landed.started for landed in self.landings if landed.started), default=None)
+
+    @cached_property
+    def _first(self) -> Landed:
+        """The first of the commits up to the newest between which none is lacking."""
+        commits = {landed.manifest["generation"]: landed for landed in self.landings}
+        number = max(commits)
+        while number - 1 in commits:
+            number -= 1
+        return commits[number]
+
+    @property
+    def lacks_commits(self) -> bool:
+        """Whether earlier commits of an incremental path were not given."""
+        return bool(self.path) and self._first.manifest["generation"] > 1
+
+    @cached_property
+    def spans(self) -> list[Span]:
+        """The creation times that are covered, the oldest first, without overlaps."""
+        if self.path:
+            # An incremental landing holds what has finished since the one before, whenever it was created.
+            start = self._first.started if self.lacks_commits else _time(self._first, "created_after", _FIRST)
+            spans = [(start or _LAST, self.newest or _FIRST)]
+        else:
+            spans = [
+                (
+                    _time(landed, "created_after", _FIRST),
+                    min(_time(landed, "created_before", _LAST), landed.started or _LAST),
+                )
+                for landed in self.landings
+            ]
+        found: list[Span] = []
+        for start, end in sorted(span for span in spans if span[0] < span[1]):
+            if found and start <= found[-1][1]:
+                start, end = found[-1][0], max(found.pop()[1], end)
+            found.append((start, end))
+        return found
+
+    @cached_property
+    def since(self) -> datetime | None:
+        """Where the first span begins. If nothing limits it, the creation of the first prediction."""
+        if not self.spans or self.spans[0][0] > _FIRST:
+            return self.spans[0][0] if self.spans else None
+        times = [as_time(landed.manifest["created_min"]) for landed in self.landings]
+        times.append(self._first.started if self.path else None)
+        return min(filter(None, times), default=None)
+
+    @property
+    def end(self) -> datetime:
+        """Nothing is known of predictions that were created from then on."""
+        return self.spans[-1][1] if self.spans else self.newest or _LAST
+
+    def covers(self, start: datetime, end: datetime) -> bool:
+        return any(first <= start and end <= last for first, last in self.spans)
+
+
+def _time(landed: Landed, name: str, default: datetime) -> datetime:
+    """A filter on creation times."""
+    return as_time(landed.manifest["filters"].get(name)) or default
