@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from typing import Any
 
 from airflow_provider_predictions.api.errors import ConfigurationError
 from airflow_provider_predictions.api.models import as_time
@@ -16,6 +15,8 @@ from airflow_provider_predictions.report.subjects import SUBJECTS
 from airflow_provider_predictions.report.window import Window, in_zone
 from airflow_provider_predictions.report.words import joined_with_and
 from airflow_provider_predictions.storage.landed import Landed
+
+TIMES = ("created_after", "created_before")
 
 
 @dataclass(frozen=True)
@@ -32,17 +33,13 @@ class Sources:
 
     @cached_property
     def telling(self) -> list[Landed]:
-        """The landings whose filters say what may be missing.
+        """The landings whose filters say what may be missing."""
+        return [*filter(self._tells, self.landings)]
 
-        Of those that are not read, they are the ones that held older predictions only when the period had
-        begun, and the newest.
-        """
-        return [
-            landed
-            for landed in self.landings
-            if not (outside := landed.outside(self.window.span))
-            or (outside == "older" and self._is_after(landed, self.window.start))
-        ]
+    def _tells(self, landed: Landed) -> bool:
+        """Whether it is read, or held older predictions only when the period had begun, or is the newest."""
+        outside = landed.outside(self.window.span)
+        return not outside or (outside == "older" and self._is_after(landed, self.window.start))
 
     def _is_after(self, landed: Landed, start: datetime) -> bool:
         """Whether a landing was committed after a moment, or as the last one of its service."""
@@ -81,15 +78,11 @@ class Sources:
         return [SUBJECTS[service].service.title for service in self.services]
 
     @cached_property
-    def _streams(self) -> dict[tuple[str, str], Stream]:
+    def streams(self) -> list[Stream]:
         found = defaultdict[tuple[str, str], list[Landed]](list)
         for landed in self.landings:
             found[landed.manifest["service"], landed.incremental_path].append(landed)
-        return {key: Stream(*key, found[key]) for key in sorted(found)}
-
-    @property
-    def streams(self) -> list[Stream]:
-        return [*self._streams.values()]
+        return [Stream(*key, found[key]) for key in sorted(found)]
 
     def is_whole(self, age: int) -> bool:
         """Whether the sources cover a period. The period before may begin before the first prediction.
@@ -118,28 +111,24 @@ class Sources:
     @cached_property
     def limits(self) -> list[str]:
         """The filters, besides that on statuses, that may have left out predictions of the period."""
-        return sorted(
-            {
-                name
-                for landed in self.telling
-                for name, value in landed.manifest["filters"].items()
-                if name != "statuses"
-                and value not in (None, [], ())
-                and not self._covers(landed, name, value)
-            }
-        )
+        found = {
+            name
+            for stream in self.streams
+            for landed in filter(self._tells, stream.landings)
+            for name, value in landed.manifest["filters"].items()
+            if name != "statuses" and value not in (None, [], ()) and not self._covers(stream, landed, name)
+        }
+        return sorted(found)
 
-    def _covers(self, landed: Landed, name: str, value: Any) -> bool:
+    def _covers(self, stream: Stream, landed: Landed, name: str) -> bool:
         """Whether a filter on creation times leaves the period whole. Several landings may do so together."""
-        moment = as_time(value) if name in ("created_after", "created_before") else None
+        moment = as_time(landed.manifest["filters"][name]) if name in TIMES else None
         if moment is None:
             return False
         start, end = self.window.start, self.window.end
-        if landed.incremental_path and landed.manifest["generation"] > 1:
-            return True  # nobody has set it: the landing began at the watermark
-        if moment <= start if name == "created_after" else moment >= end:
-            return True
-        return self._streams[landed.manifest["service"], landed.incremental_path].covers(start, end)
+        is_watermark = stream.path and landed.manifest["generation"] > 1  # nobody has set it
+        is_whole = moment <= start if name == "created_after" else moment >= end
+        return bool(is_watermark) or is_whole or stream.covers(start, end)
 
     def restricted(self, age: int) -> list[Landed]:
         """The landings with a filter on statuses that were committed after a period began, or last."""
@@ -217,6 +206,7 @@ def _notes_of_past(sources: Sources, stream: Stream) -> Iterator[str]:
 
 def _name(sources: Sources, stream: Stream) -> str:
     """The service of a stream, and the path where it has several streams."""
+    title = SUBJECTS[stream.service].service.title
     if [one.service for one in sources.streams].count(stream.service) == 1:
-        return stream.title
-    return f"{stream.title} {f'under {stream.path}' if stream.path else 'in other paths'}"
+        return title
+    return f"{title} {f'under {stream.path}' if stream.path else 'in other paths'}"

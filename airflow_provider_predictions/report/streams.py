@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from functools import cached_property
 
 from airflow_provider_predictions.api.models import as_time
-from airflow_provider_predictions.report.subjects import SUBJECTS
 from airflow_provider_predictions.storage.landed import Landed, Span
 
 _FIRST, _LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
@@ -25,10 +24,6 @@ class Stream:
     service: str
     path: str
     landings: Sequence[Landed]
-
-    @property
-    def title(self) -> str:
-        return SUBJECTS[self.service].service.title
 
     @cached_property
     def newest(self) -> datetime | None:
@@ -52,18 +47,17 @@ class Stream:
     @cached_property
     def spans(self) -> list[Span]:
         """The creation times that are covered, the oldest first, without overlaps."""
+        spans = [
+            (
+                _begin(one),
+                min(as_time(one.manifest["filters"].get("created_before")) or _LAST, one.started or _LAST),
+            )
+            for one in self.landings
+        ]
         if self.path:
             # An incremental landing holds what has finished since the one before, whenever it was created.
-            start = self._first.started if self.lacks_commits else _time(self._first, "created_after", _FIRST)
-            spans = [(start or _LAST, self.newest or _FIRST)]
-        else:
-            spans = [
-                (
-                    _time(landed, "created_after", _FIRST),
-                    min(_time(landed, "created_before", _LAST), landed.started or _LAST),
-                )
-                for landed in self.landings
-            ]
+            begin = self._first.started if self.lacks_commits else _begin(self._first)
+            spans = [(begin or _LAST, self.newest or _FIRST)]
         found: list[Span] = []
         for start, end in sorted(span for span in spans if span[0] < span[1]):
             if found and start <= found[-1][1]:
@@ -74,11 +68,11 @@ class Stream:
     @cached_property
     def since(self) -> datetime | None:
         """Where the first span begins. If nothing limits it, the creation of the first prediction."""
-        if not self.spans or self.spans[0][0] > _FIRST:
-            return self.spans[0][0] if self.spans else None
+        begin = self.spans[0][0] if self.spans else None
+        if begin != _FIRST:
+            return begin
         times = [as_time(landed.manifest["created_min"]) for landed in self.landings]
-        times.append(self._first.started if self.path else None)
-        return min(filter(None, times), default=None)
+        return min(filter(None, [*times, self._first.started if self.path else None]), default=None)
 
     @property
     def end(self) -> datetime:
@@ -89,6 +83,5 @@ class Stream:
         return any(first <= start and end <= last for first, last in self.spans)
 
 
-def _time(landed: Landed, name: str, default: datetime) -> datetime:
-    """A filter on creation times."""
-    return as_time(landed.manifest["filters"].get(name)) or default
+def _begin(landed: Landed) -> datetime:
+    return as_time(landed.manifest["filters"].get("created_after")) or _FIRST
