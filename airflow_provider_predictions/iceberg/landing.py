@@ -79,7 +79,8 @@ def committed(given: object) -> CommittedLanding | None:
             )
         if not rows_of(landed):
             return None
-        return CommittedLanding(log.directory(entry), landed, log.root, _mark(entry))
+        is_given = not isinstance(given, str)
+        return CommittedLanding(log.directory(entry), landed, log.root, _mark(entry), is_given=is_given)
 
 
 def _read(given: object) -> tuple[Manifest, ObjectStoragePath]:

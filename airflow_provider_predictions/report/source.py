@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
@@ -41,7 +42,9 @@ def _landings(given: Any, make_path: Callable[[str], ObjectStoragePath], span: S
         if "path" not in given:
             raise ConfigurationError("source: holds an object that is no manifest: it has no path")
         path = make_path(str(given["path"]))
-        return [of_manifest(given, path)] if "parts" in given else under(path, span)
+        if "parts" not in given:
+            return under(path, span)
+        return [replace(of_manifest(given, path), is_given=True)]
     text = str(given)
     if text.endswith(f"/{MANIFEST}"):
         return [newest(make_path(text.removesuffix(f"/{MANIFEST}")))]

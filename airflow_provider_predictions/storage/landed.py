@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, cast
@@ -52,11 +52,15 @@ def as_manifest(content: object, where: object, argument: str) -> Manifest:
 
 @dataclass(frozen=True)
 class Landed:
-    """A landing, the directory where its parts lie now, and the path that it was landed under."""
+    """A landing, the directory where its parts lie now, and the path that it was landed under.
+
+    :param is_given: whether the manifest itself was given. Then a retry reads this landing, never a newer one.
+    """
 
     path: ObjectStoragePath
     manifest: Manifest
     root: ObjectStoragePath
+    is_given: bool = field(default=False, kw_only=True)
 
     @property
     def key(self) -> tuple[str, int]:
@@ -121,8 +125,9 @@ class Landed:
 
         :param facts: what the manifest says about the part.
         :param argument: that named the landing, for the message.
+        :raises ConfigurationError: if another landing has replaced it, and the manifest was given.
         :raises DamagedLandingError: if the part is missing, or not what the manifest says.
-        :raises StorageError: if another landing has replaced it meanwhile.
+        :raises StorageError: if another landing has replaced it meanwhile. A retry reads that one.
         """
         target = self.path / name_of(facts["uri"], is_partitioned="partition_by" in self.manifest)
         file = directory / target.name
@@ -135,10 +140,10 @@ class Landed:
         except FileNotFoundError:
             newer = Log(self.root).read(self.manifest["generation"] + 1)
             if newer and newer.state is None:
-                raise StorageError(
-                    f"{argument}: {target} is gone: another landing has replaced it meanwhile "
-                    f"({newer.task.run}). If {argument} is a path, a retry reads that one; else give its "
-                    "manifest"
+                error = ConfigurationError if self.is_given else StorageError
+                advice = "Land again, to a path of its own" if self.is_given else "A retry reads that one"
+                raise error(
+                    f"{argument}: {target} is gone: another landing has replaced it ({newer.task.run}). {advice}"
                 ) from None
             raise DamagedLandingError(f"{argument}: {target} is missing, but the manifest names it") from None
         if found != facts["sha256"]:

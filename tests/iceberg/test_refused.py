@@ -114,16 +114,29 @@ def test_a_part_that_is_missing(refused: Callable[..., None], landed: Callable[.
     refused("manifest: .* is missing, but the manifest names it", manifest)
 
 
-def test_a_landing_that_was_replaced_since_is_left_to_a_retry(
-    catalog: Catalog, landed: Callable[..., Any]
+def test_a_manifest_of_a_landing_that_was_replaced_since(
+    refused: Callable[..., None], landed: Callable[..., Any]
 ) -> None:
-    """Which reads the new one, where a URL is given."""
+    """A retry would read the same manifest again."""
     manifest = landed()
     landed(some(4))
+
+    refused("manifest: .* is gone: another landing has replaced it", manifest)
+
+
+def test_a_landing_that_is_replaced_while_its_url_is_read_is_left_to_a_retry(
+    catalog: Catalog, landed: Callable[..., Any]
+) -> None:
+    """Which reads the new one."""
+    manifest = landed()
+    late = Path(manifest["path"].removeprefix("file://"), "_manifest.json")
+    content = late.read_bytes()
+    landed(some(4))
+    late.write_bytes(content)
     before = files(catalog)
 
     with pytest.raises(StorageError, match=r"manifest: .* is gone: another landing has replaced it"):
-        catalog.add(manifest)
+        catalog.add(f"{manifest['path']}/_manifest.json")
 
     assert files(catalog) == before
 

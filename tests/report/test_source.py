@@ -14,6 +14,8 @@ import pytest
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 from airflow_provider_predictions.api.errors import ConfigurationError, DamagedLandingError, StorageError
+from airflow_provider_predictions.report.build import build
+from airflow_provider_predictions.report.summary import Options
 from airflow_provider_predictions.report.window import make_window
 from tests.report.landed import land, landings_of, left_out, report
 from tests.report.records import made
@@ -129,15 +131,26 @@ def test_a_part_that_is_gone_is_refused(base: Path, tmp_path: Path) -> None:
 
 
 def test_a_landing_that_is_replaced_while_it_is_read_is_read_by_the_retry(tmp_path: Path) -> None:
-    old, new = (
-        land("vlmrun", tmp_path / "landed", made("vlmrun", START, END, count, seed=1)) for count in (1, 2)
-    )
+    path, work = tmp_path / "landed", tmp_path / "work"
+    land("vlmrun", path, made("vlmrun", START, END, 1))
+    found = landings_of(str(path), WINDOW)
+    land("vlmrun", path, made("vlmrun", START, END, 2))
+    work.mkdir()
 
-    with pytest.raises(StorageError, match="another landing has replaced it meanwhile") as failure:
+    with pytest.raises(StorageError, match="another landing has replaced it"):
+        build(found, WINDOW, work, work, Options())
+
+    assert report(str(path), WINDOW, tmp_path / "files")["count"] == 2
+
+
+def test_no_retry_is_spent_on_the_manifest_of_a_landing_that_was_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "landed"
+    old, new = (land("vlmrun", path, made("vlmrun", START, END, count)) for count in (1, 2))
+
+    with pytest.raises(ConfigurationError, match="^source: .* is gone: another landing has replaced it"):
         report(old, WINDOW, tmp_path / "files")
 
-    assert failure.value.retryable
-    assert report(str(tmp_path / "landed"), WINDOW, tmp_path / "files")["count"] == new["count"] == 2
+    assert report([new], WINDOW, tmp_path / "files")["count"] == 2
 
 
 def test_a_part_with_fewer_records_than_the_manifest_says_is_refused(base: Path, tmp_path: Path) -> None:
