@@ -213,9 +213,11 @@ def _require_own(path: ObjectStoragePath, instance: list[Any] | None) -> None:
 def _doubts(summary: Summary, group_by: str | None) -> Iterator[str]:
     """What was given and matched nothing: it may be a typo."""
     for target in summary["targets"]:
+        name = ":".join(filter(None, (target["measure"], target["group"])))
         if target["state"] == "unknown":
-            name = ":".join(filter(None, (target["measure"], target["group"])))
             yield f"targets: {name} is unknown, and not missed: {target['why']}"
+        elif target["why"]:
+            yield f"targets: {name} is judged, but {target['why']}"
     is_grouped = any("predictions" in numbers for numbers in summary["groups"].values())
     if group_by and summary["count"] and not is_grouped:
         yield f"group_by: none of {counted(summary['count'], 'prediction')} has {group_by}"

@@ -35,7 +35,7 @@ SELECT part, is_unread, "group", given_id(predictionId) AS id,
         list_transform(list_filter(lines, lambda line: complains(line.cell)),
             lambda line: {field: line.name, errors: line.cell.errors, warnings: line.cell.warnings})),
         []) AS said,
-    has_no_list,
+    has_no_list, nullif(fileUrl, '') IS NOT NULL AS has_file,
     len(list_filter(predictions, lambda item: is_blank(item)))
         + len(list_filter(lines, lambda line: is_blank(line.cell))) AS blanks,
     len(list_filter(tables, lambda item: len(item.value) > list_count(item.value))) AS odd_rows,

@@ -77,8 +77,7 @@ class Database:
     def measured(self, groups: Collection[str]) -> dict[tuple[str | None, int, str], float | None]:
         """The measures by group, age and name. Those of no rows are not in it.
 
-        They are those of these groups in the period and the one before, and under the group None those of
-        all predictions together.
+        They are those of these groups, and under the group None those of all predictions together.
         """
         found: dict[tuple[str | None, int, str], float | None] = {}
         for table, of_table in groupby(self.measures, attrgetter("table")):
@@ -87,7 +86,7 @@ class Database:
             rows = self._db.execute(
                 f"""SELECT NULL, age, {numbers} FROM {table} WHERE age IS NOT NULL GROUP BY age
                 UNION ALL SELECT "group", age, {numbers} FROM {table}
-                WHERE age <= 1 AND "group" IN (SELECT unnest($1::VARCHAR[])) GROUP BY "group", age""",
+                WHERE age IS NOT NULL AND "group" IN (SELECT unnest($1::VARCHAR[])) GROUP BY "group", age""",
                 [sorted(groups)],
             ).fetchall()
             for group, age, *values in rows:

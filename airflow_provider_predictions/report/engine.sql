@@ -8,7 +8,7 @@ SET memory_limit = '600MB';
 SET TimeZone = 'UTC';
 
 CREATE TABLE left_out_of (reason VARCHAR, count BIGINT, detail VARCHAR);
-CREATE TABLE part (part INTEGER, place VARCHAR, count BIGINT);
+CREATE TABLE part (part INTEGER, place VARCHAR, count BIGINT, committed TIMESTAMPTZ);
 CREATE TABLE bucket (bucket INTEGER, label VARCHAR);
 CREATE TYPE state AS ENUM ('succeeded', 'failed', 'cancelled', 'waiting');
 -- The rowid is the order in which records came. Age 0 is the period, age 1 the one before, and so on. Of Cradl:
@@ -19,7 +19,7 @@ CREATE TABLE record (
     document VARCHAR, credits DOUBLE, elements DOUBLE, element_type VARCHAR,
     fields STRUCT(confidence DOUBLE, label VARCHAR)[],
     said STRUCT(field VARCHAR, errors JSON, warnings JSON)[],
-    is_unread BOOLEAN, has_no_list BOOLEAN, blanks INTEGER, odd_rows INTEGER, nested INTEGER
+    is_unread BOOLEAN, has_file BOOLEAN, has_no_list BOOLEAN, blanks INTEGER, odd_rows INTEGER, nested INTEGER
 );
 
 CREATE VIEW miscounted AS

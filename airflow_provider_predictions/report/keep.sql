@@ -8,7 +8,6 @@ SELECT unnest([
     {reason: 'line items that are no rows of fields', count: sum(odd_rows)},
     {reason: 'line items within line items', count: sum(nested)}
 ], recursive := true), place AS detail FROM record JOIN part USING (part) GROUP BY part, place;
-DELETE FROM record WHERE is_unread;
 
 BEGIN TRANSACTION;
 CREATE TEMP TABLE older AS
@@ -17,6 +16,17 @@ WHERE id IS NOT NULL AND hash(id) IN (SELECT hash(id) FROM record GROUP BY ALL H
 QUALIFY row_number() OVER (PARTITION BY service, id ORDER BY state = 'waiting', rowid DESC) > 1;
 DELETE FROM record WHERE rowid IN (FROM older);
 COMMIT;
+
+-- What may be of the period, and may not: it landed after the start and has no time.
+CREATE TABLE undated AS
+SELECT count(*) AS records FROM record JOIN part USING (part)
+WHERE created IS NULL AND coalesce(committed > getvariable('starts')[1], true);
+DELETE FROM record WHERE is_unread;
+
+-- Predictions that have values, which are not in their records.
+CREATE TABLE without_values AS
+SELECT age, count(*) AS predictions FROM record
+WHERE service = 'cradl' AND fields IS NULL AND (has_file OR state = 'succeeded') GROUP BY age;
 
 CREATE TABLE field AS
 SELECT age, bucket, label AS "group", count(*) AS fields, count(confidence) AS known, sum(confidence) AS total,

@@ -58,9 +58,9 @@ class Loader:
         with ThreadPoolExecutor(2) as pool:
             files = list(pool.map(self._fetch, range(first, self._read), parts))
         self._db.executemany(
-            "INSERT INTO part VALUES (?, ?, ?)",
+            "INSERT INTO part VALUES (?, ?, ?, ?)",
             [
-                (first + at, f"{landed.path}/{file.name}", facts["count"])
+                (first + at, f"{landed.path}/{file.name}", facts["count"], landed.committed)
                 for at, (file, (landed, facts)) in enumerate(zip(files, parts, strict=True))
             ],
         )

@@ -46,6 +46,11 @@ class Measure:
         """Whether it adds up, so that it is 0 of no rows. All others are unknown then."""
         return self.format not in ("share", "seconds")
 
+    @property
+    def is_of_values(self) -> bool:
+        """Whether it counts what values hold. If some were not read, it is a lower bound."""
+        return self.is_sum and self.table != "record"
+
     def tone(self, now: float | None, before: float | None) -> str:
         """Whether a change is ``good`` or ``bad``; empty if it is neither."""
         if now is None or before is None or now == before or self.better == "none":

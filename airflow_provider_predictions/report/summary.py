@@ -36,7 +36,7 @@ class History(Number):
 
 
 class Target(TypedDict):
-    """A target, and whether it is met. ``why`` says why it is ``unknown``, which is no breach."""
+    """A target, and whether it is met. ``unknown`` is no breach. ``why`` says what is not known."""
 
     measure: str
     group: str | None
@@ -61,7 +61,8 @@ class Verdict(TypedDict):
     """The line at the top of the page, with the measure and the group that it is about.
 
     ``look`` means that a target is missed or a number got worse. ``unknown`` means that nothing can be
-    judged: there are no predictions, nothing to compare with, or failed predictions did not land.
+    judged: no predictions landed, there is nothing to compare with, or failed ones did not land. ``text``
+    also says what may be of the period and is not counted.
     """
 
     state: Literal["normal", "look", "unknown"]

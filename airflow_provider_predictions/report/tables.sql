@@ -14,7 +14,7 @@ WITH amount AS (
     SELECT unnest([$field_amounts], recursive := true), "group", age FROM field WHERE age <= 1 GROUP BY "group", age
     UNION ALL
     SELECT unnest([$problem_amounts], recursive := true), "group", age FROM problem
-    WHERE age <= 1 GROUP BY "group", age
+    WHERE age <= 1 AND NOT EXISTS (FROM without_values AS one WHERE one.age <= 1) GROUP BY "group", age
 ), pair AS (
     SELECT measure, is_sum, "group", grouping("group") = 1 AS is_total,
         coalesce(sum(n) FILTER (age = 0), 0) AS n1, coalesce(sum(n) FILTER (age = 1), 0) AS n0,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -28,21 +29,36 @@ RELEVANT = 1.1
 (the failed share, the duration, what a confidence lacks) also grew to so many times what it was."""
 
 
-def judged(name: str, bounds: Mapping[str, float], numbers: Numbers, sources: Sources) -> Target:
-    """Judge a target."""
+def judged(
+    name: str, bounds: Mapping[str, float], numbers: Numbers, sources: Sources, without_values: int
+) -> Target:
+    """Judge a target.
+
+    :param without_values: the predictions of the period whose values were not read.
+    """
     measure, _, group = name.partition(":")
-    low, high, value, why = bounds.get("min"), bounds.get("max"), None, ""
+    low, high, found = bounds.get("min"), bounds.get("max"), numbers.get(group or None, {}).get(measure)
+    least, most, why = -math.inf, math.inf, ""  # what is known of the number
     if measure not in numbers[None]:
         why = f"{joined_with_and(sources.titles)} has no {measure}"
     elif not MEASURES[measure].is_known(sources.missing[0]):
         why = f"only {sources.narrowed} predictions were to land"
-    elif measure not in numbers.get(group or None, {}):
-        why = f"there is no {without_controls(group)} in this period or in the one before"
-    elif (value := numbers[group or None][measure]["now"]) is None:
+    elif MEASURES[measure].is_of_values and without_values:
+        why = f"the values of {counted(without_values, 'prediction')} have not landed"
+        least = (found and found["now"]) or 0
+    elif found is None:
+        # The name may be a typo, so no bound is met. But a minimum is missed, also if a group is long gone.
+        why = f"there is no {without_controls(group)} in the periods that were read"
+        most = 0 if MEASURES[measure].is_sum else most
+    elif found["now"] is None:
         why = "this period has nothing to compute it from"
-    met = value is not None and (low is None or value >= low) and (high is None or value <= high)
-    state: Any = "unknown" if value is None else "met" if met else "missed"
-    return Target(measure=measure, group=group or None, min=low, max=high, now=value, state=state, why=why)
+    else:
+        least = most = found["now"]
+    missed = (low is not None and most < low) or (high is not None and least > high)
+    met = math.isfinite(least) and (low is None or least >= low) and (high is None or most <= high)
+    state: Any = "missed" if missed else "met" if met else "unknown"
+    now = next(filter(math.isfinite, (least, most)), None) if missed or met else None
+    return Target(measure=measure, group=group or None, min=low, max=high, now=now, state=state, why=why)
 
 
 def verdict(
@@ -51,7 +67,6 @@ def verdict(
     changes: Sequence[Change],
     overall: Sequence[Change],
     currency: str | None,
-    ended: object,
 ) -> Verdict:
     """Decide whether to look, and at what: first a missed target, then what got much worse.
 
@@ -59,12 +74,11 @@ def verdict(
 
     :param changes: of groups, the least likely first.
     :param overall: each measure of all predictions together that could be compared, whatever its score.
-    :param ended: whether a newest landing is from before the end of the period.
     """
     worse = sorted(filter(_is_alarming, [*changes, *overall]), key=lambda one: -abs(one["score"]))
     missed = [target for target in targets if target["state"] == "missed"]
     if not (missed or worse):
-        text = _calm(targets, numbers[None], overall, ended)
+        text = _calm(targets, numbers[None], overall)
         return Verdict(state="normal" if text == NORMAL else "unknown", text=text, measure=None, group=None)
     found: Target | Change = (missed or worse)[0]
     behind = [one for one in worse if one["measure"] == found["measure"] and one not in overall]
@@ -85,14 +99,10 @@ def verdict(
     return Verdict(state="look", text=f"{text} {came}.", measure=measure.name, group=without_controls(group))
 
 
-def _calm(
-    targets: Sequence[Target], totals: Mapping[str, Number], overall: Sequence[Change], ended: object
-) -> str:
+def _calm(targets: Sequence[Target], totals: Mapping[str, Number], overall: Sequence[Change]) -> str:
     """What to say if no target is missed and nothing got much worse."""
     if not totals["predictions"]["now"]:
-        if ended:
-            return "No predictions of this period have landed yet."
-        return "No predictions were created in this period."
+        return "No predictions of this period have landed."
     met = {one["measure"] for one in targets if (one["group"], one["state"]) == (None, "met")}
     if met & {"failed", "failed_share"} or any(one["measure"] == "failed_share" for one in overall):
         return NORMAL

@@ -54,7 +54,7 @@ def as_manifest(content: object, where: object, argument: str) -> Manifest:
 class Landed:
     """A landing, the directory where its parts lie now, and the path that it was landed under.
 
-    :param is_given: whether the manifest itself was given. Then a retry reads this landing, never a newer one.
+    :param is_given: whether the manifest itself was given, so that a retry reads this landing again.
     """
 
     path: ObjectStoragePath
@@ -140,10 +140,14 @@ class Landed:
         except FileNotFoundError:
             newer = Log(self.root).read(self.manifest["generation"] + 1)
             if newer and newer.state is None:
-                error = ConfigurationError if self.is_given else StorageError
-                advice = "Land again, to a path of its own" if self.is_given else "A retry reads that one"
-                raise error(
-                    f"{argument}: {target} is gone: another landing has replaced it ({newer.task.run}). {advice}"
+                if self.is_given:
+                    raise ConfigurationError(
+                        f"{argument}: {target} is gone: another landing has replaced it ({newer.task.run}). "
+                        "Land again, to a path of its own"
+                    ) from None
+                raise StorageError(
+                    f"{argument}: {target} is gone: another landing has replaced it ({newer.task.run}). A "
+                    "retry reads that one"
                 ) from None
             raise DamagedLandingError(f"{argument}: {target} is missing, but the manifest names it") from None
         if found != facts["sha256"]:

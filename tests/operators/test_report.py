@@ -259,7 +259,7 @@ def test_each_target_is_met_missed_or_unknown_with_the_reason(tmp_path: Path) ->
         "failed_share": ("missed", ""),
         "predictions": ("met", ""),
         "errors": ("unknown", "VLM Run has no errors"),
-        "credits": ("unknown", "there is no zoo in this period or in the one before"),
+        "credits": ("unknown", "there is no zoo in the periods that were read"),
     }
     assert summary["verdict"]["state"] == "look"
     assert summary["verdict"]["measure"] == "failed_share"

@@ -51,7 +51,7 @@ def land(
     codec: str | None = None,
     *,
     records_per_part: int = 100_000,
-    incremental: bool = False,
+    incremental: bool | dict[str, Any] = False,
     at: datetime | None = None,
     began: datetime | None = None,
     statuses: Sequence[str] | None = None,
@@ -61,6 +61,7 @@ def land(
 ) -> Manifest:
     """Land records, as the operator does with what a service answers.
 
+    :param incremental: or what the manifest says about an incremental run.
     :param at: when it is committed; by default now.
     :param began: when it begins to read the list; by default when it is committed.
     :param statuses: that were asked for.
@@ -93,10 +94,11 @@ def land(
             "filters": {"statuses": statuses},
         }
         if incremental:
-            given["incremental"] = {"watermark": None, "unfinished": 0}
+            nothing = {"watermark": None, "unfinished": 0}
+            given["incremental"] = nothing if incremental is True else incremental
         content = landing.finish(**given | facts)
         with travelling(at):
-            if incremental and target.state.generation and not is_written(content):
+            if incremental is True and target.state.generation and not is_written(content):
                 return target.end_without_commit(content)
             return target.commit(content, target.state if incremental else None)
 

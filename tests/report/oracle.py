@@ -71,6 +71,7 @@ class Seen:
     element_type: str | None = None
     document: str | None = None
     inference: float | None = None
+    has_unread_values: bool = False
     fields: list[tuple[str, float | None]] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
 
@@ -180,6 +181,8 @@ def as_cradl(raw: bytes) -> Seen:
         document=given.get("documentId"),
         inference=inference,
     )
+    has_file = bool(given.get("fileUrl"))
+    seen.has_unread_values = given.get("predictions") is None and (has_file or seen.state == "succeeded")
     if words(given.get("error")):
         seen.problems.append(Problem("error", "", words(given["error"])))
     _complain(seen, given, "")
@@ -205,6 +208,11 @@ def _complain(seen: Seen, given: Any, label: str) -> None:
         said = given.get(f"{kind}s")
         each = said if isinstance(said, list) else [said]
         seen.problems += [Problem(kind, label, words(one)) for one in each if words(one)]
+
+
+def least(count: int, rows: Sequence[Seen]) -> int | None:
+    """What is known to be in values. None of it is not known, if some values were not read."""
+    return None if not count and any(seen.has_unread_values for seen in rows) else count
 
 
 CONFIDENCES = ("fields", "mean_confidence", "share_under_70", "share_under_90")
@@ -294,11 +302,11 @@ class Oracle:
             for label in {label for seen in (*self.now, *self.before) for label, _ in seen.fields}:
                 values = [known for seen in rows for name, known in seen.fields if name == label]
                 for name, value in zip(CONFIDENCES, self._confidences(values), strict=True):
-                    found[label][name][when] = value
+                    found[label][name][when] = least(value, rows) if name == "fields" else value
             for message in {each.message for seen in (*self.now, *self.before) for each in seen.problems}:
                 kinds = Counter(p.kind for seen in rows for p in seen.problems if p.message == message)
                 for kind in ("error", "warning"):
-                    found[str(message)][f"{kind}s"][when] = kinds[kind]
+                    found[str(message)][f"{kind}s"][when] = least(kinds[kind], rows)
         return found
 
     def _totals(self, rows: Sequence[Seen], end: datetime) -> dict[str, Any]:
@@ -335,6 +343,7 @@ class Oracle:
             fields = [confidence for seen in rows for _, confidence in seen.fields]
             found |= dict(zip(CONFIDENCES, self._confidences(fields), strict=True))
             found |= {"errors": kinds["error"], "warnings": kinds["warning"]}
+            found |= {name: least(found[name], rows) for name in ("errors", "warnings", "fields")}
         return found
 
     def statuses(self) -> dict[str, int]:
@@ -573,6 +582,9 @@ class Oracle:
         if "cradl" in self.services:
             found += [
                 ("mean_confidence", "mean", lambda s: s.fields),
+            ]
+        if "cradl" in self.services and not any(s.has_unread_values for s in (*self.now, *self.before)):
+            found += [
                 ("errors", "sum", lambda s: [(p.message, 1) for p in s.problems if p.kind == "error"]),
                 ("warnings", "sum", lambda s: [(p.message, 1) for p in s.problems if p.kind == "warning"]),
             ]

@@ -159,6 +159,16 @@ def changed(texts: Iterable[bytes], **members: Any) -> list[bytes]:
     return [json.dumps(json.loads(text) | members).encode() for text in texts]
 
 
+def with_values(texts: Iterable[bytes]) -> list[bytes]:
+    """The same records, those of Cradl with empty values where there are none."""
+    return [
+        text
+        if given.get("predictions") is not None or "id" in given
+        else json.dumps(given | {"predictions": []}).encode()
+        for text, given in ((text, json.loads(text)) for text in texts)
+    ]
+
+
 def shuffled(texts: Sequence[bytes], seed: int = 3) -> list[bytes]:
     """In another order."""
     return random.Random(seed).sample(texts, len(texts))

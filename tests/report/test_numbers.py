@@ -16,7 +16,7 @@ from airflow_provider_predictions.report.window import Period, make_window
 from tests.conftest import SERVICES
 from tests.report.landed import FORMS, land, left_out, report, table
 from tests.report.oracle import Oracle, Times
-from tests.report.records import changed, made, odd, shuffled
+from tests.report.records import changed, made, odd, shuffled, with_values
 
 MOMENT = datetime(2026, 11, 3, 7, 30, tzinfo=UTC)
 PERIODS: dict[str, tuple[Period, str, str]] = {
@@ -37,8 +37,11 @@ QUICK = {
 """Those that need no marker."""
 
 
-def landings_of(service: str, times: Times) -> list[list[bytes]]:
-    """Three landings whose predictions come again: finished first, finished later, and in another shape."""
+def landings_of(service: str, times: Times, *, lacks_values: bool = True) -> list[list[bytes]]:
+    """Three landings whose predictions come again: finished first, finished later, and in another shape.
+
+    :param lacks_values: whether values of Cradl were not read.
+    """
     whole = made(service, times.before, times.end, 300) + odd(service, times.before, times.end)
     older = made(service, times.before - 3 * (times.end - times.start), times.before, 100, seed=5)
     newer = made(service, times.end, times.end + (times.end - times.start), 30, seed=6)
@@ -57,7 +60,8 @@ def landings_of(service: str, times: Times) -> list[list[bytes]]:
         *changed(whole[60:120], status="failed", **{error: "it broke again"}),
         *whole[120:150],
     ]
-    return [shuffled(whole), older + late, shuffled(again + newer + boundary)]
+    landings = [shuffled(whole), older + late, shuffled(again + newer + boundary)]
+    return landings if lacks_values else [with_values(one) for one in landings]
 
 
 def times_of(name: str) -> tuple[Any, Times]:
@@ -77,7 +81,7 @@ def times_of(name: str) -> tuple[Any, Times]:
 def test_every_number_is_right(service_name: str, name: str, tmp_path: Path) -> None:
     """Whatever the landings look like: each is in another format."""
     window, times = times_of(name)
-    landings = landings_of(service_name, times)
+    landings = landings_of(service_name, times, lacks_values=name == "moments")
     for place, records in enumerate(landings):
         form, codec = FORMS[(place + list(PERIODS).index(name)) % len(FORMS)]
         land(service_name, tmp_path / f"landed/{place}", records, form, codec, records_per_part=150)
@@ -100,7 +104,7 @@ def test_every_number_is_right_in_money_by_group_and_of_both_services(
         (service, records)
         for service in ("vlmrun", "cradl")
         if name in (service, "both")
-        for records in landings_of(service, times)
+        for records in landings_of(service, times, lacks_values=group_by is not None)
     ]
     for place, (service, records) in enumerate(landed):
         form, codec = FORMS[place % len(FORMS)]

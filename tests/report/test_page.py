@@ -281,16 +281,16 @@ def test_a_page_loads_nothing() -> None:
 
 def test_a_page_of_nothing_says_so() -> None:
     tables = [filled(one.name, " ".join(one.columns), amount=one.amount) for one in content().tables]
-    verdict = {"state": "unknown", "text": "No predictions were created in this period."}
+    verdict = {"state": "unknown", "text": "No predictions of this period have landed."}
     nothing = content(
         dict.fromkeys(MEASURES, (None, None)) | {"predictions": (0, None)},
         tables=tables,
         summary={"changes": [], "verdict": verdict | {"measure": None, "group": None}},
     )
 
-    assert "No predictions were created in this period." in words(render(nothing))
+    assert "No predictions of this period have landed." in words(render(nothing))
     assert "<section" not in render(nothing)
-    assert "No predictions were created" in mail(nothing)
+    assert "No predictions of this period" in mail(nothing)
 
 
 def test_a_page_and_a_mail_are_bounded() -> None:

@@ -147,7 +147,7 @@ def test_no_retry_is_spent_on_the_manifest_of_a_landing_that_was_replaced(tmp_pa
     path = tmp_path / "landed"
     old, new = (land("vlmrun", path, made("vlmrun", START, END, count)) for count in (1, 2))
 
-    with pytest.raises(ConfigurationError, match="^source: .* is gone: another landing has replaced it"):
+    with pytest.raises(ConfigurationError, match=r"^source: .* is gone: another landing has replaced it"):
         report(old, WINDOW, tmp_path / "files")
 
     assert report([new], WINDOW, tmp_path / "files")["count"] == 2
@@ -169,7 +169,7 @@ def test_an_empty_landing_makes_a_report_that_says_so(service_name: str, tmp_pat
     assert summary["count"] == 0
     assert summary["measures"]["predictions"] == {"now": 0, "before": None, "history": [None, 0]}
     assert summary["verdict"]["state"] == "unknown"
-    assert "No predictions were created in this period." in (tmp_path / "files/report.html").read_text()
+    assert "No predictions of this period have landed." in (tmp_path / "files/report.html").read_text()
 
 
 def test_landings_that_are_too_old_are_not_read_and_named(service_name: str, tmp_path: Path) -> None:

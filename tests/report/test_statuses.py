@@ -10,7 +10,7 @@ import pytest
 
 from airflow_provider_predictions.report.window import make_window
 from tests.report.landed import SERVICES, land, report, table
-from tests.report.records import changed, made
+from tests.report.records import changed, made, with_values
 
 START, END = datetime(2026, 11, 2, tzinfo=UTC), datetime(2026, 11, 3, tzinfo=UTC)
 OLDEST, BEFORE = datetime(2026, 10, 30, tzinfo=UTC), datetime(2026, 11, 1, tzinfo=UTC)
@@ -25,7 +25,7 @@ def shares(files: Path) -> list[list[str]]:
 
 def test_of_succeeded_predictions_there_is_no_share_that_failed(service_name: str, tmp_path: Path) -> None:
     done = DONE[service_name]
-    records = changed(made(service_name, OLDEST, END, 60), status=done)
+    records = with_values(changed(made(service_name, OLDEST, END, 60), status=done))
     land(service_name, tmp_path / "landed", records, statuses=[done])
 
     summary = report(str(tmp_path / "landed"), WINDOW, tmp_path / "files")
@@ -46,8 +46,8 @@ def test_of_succeeded_predictions_there_is_no_share_that_failed(service_name: st
 def test_of_incremental_landings_there_is_no_number_of_waiting_ones(
     service_name: str, tmp_path: Path
 ) -> None:
-    records = changed(made(service_name, OLDEST, END, 40), status=DONE[service_name])
-    failed = changed(made(service_name, OLDEST, END, 40, seed=5), status="failed")
+    records = with_values(changed(made(service_name, OLDEST, END, 40), status=DONE[service_name]))
+    failed = with_values(changed(made(service_name, OLDEST, END, 40, seed=5), status="failed"))
     terminal = sorted(SERVICES[service_name].terminal_statuses)
     land(service_name, tmp_path / "landed", records + failed, statuses=terminal, incremental=True)
 

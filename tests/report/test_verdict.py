@@ -148,8 +148,7 @@ def test_landings_that_end_before_the_period_does_are_named(tmp_path: Path, hour
     found = [note for note in summary["notes"] if note.startswith("The newest landing ")]
     assert len(found) == notes
     assert summary["verdict"]["state"] == "unknown"
-    if notes:
-        assert summary["verdict"]["text"] == "No predictions of this period have landed yet."
+    assert summary["verdict"]["text"] == "No predictions of this period have landed."
 
 
 def test_a_service_whose_landings_begin_in_the_period_is_named(tmp_path: Path) -> None:

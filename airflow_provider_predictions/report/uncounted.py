@@ -1,0 +1,71 @@
+"""What may be of the period and is not counted, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+
+from airflow_provider_predictions.api.models import as_time
+from airflow_provider_predictions.api.wording import counted
+from airflow_provider_predictions.report.coverage import Sources
+from airflow_provider_predictions.storage.landed import Landed
+
+_EVER = datetime.min.replace(tzinfo=UTC)
+
+
+def uncounted(sources: Sources, undated: int) -> Iterator[str]:
+    """Sentences on predictions that may be of the period.
+
+    :param undated: records without a creation time that landed after the period began.
+    """
+    waiting, given_up = _unfinished(sources)
+    if waiting:
+        yield f"{_were(waiting)} unfinished."
+    if given_up:
+        yield f"At least {_were(given_up)} given up, unfinished."
+    undated += sum(one.manifest["rejected"] for one in sources.read if _is_after(one, sources.window.start))
+    if undated:
+        of_it = "was landed without a" if undated == 1 else "were landed without a"
+        yield f"{counted(undated, 'record')} {of_it} creation time that can be read."
+
+
+def note_on_values(without: Mapping[int, int]) -> Iterator[str]:
+    """What the landings cannot tell of values.
+
+    :param without: the predictions whose values were not read, by age.
+    """
+    periods = {0: "this period", 1: "the period before"}
+    found = [
+        f"{counted(without[age], 'prediction')} of {words}"
+        for age, words in periods.items()
+        if age in without
+    ]
+    if found:
+        yield (
+            f"The values of {' and '.join(found)} have not landed. Their fields, confidences, and errors and "
+            "warnings of fields are not counted."
+        )
+
+
+def _unfinished(sources: Sources) -> tuple[int, int]:
+    """How many were unfinished when each path was last looked at, and how many were surely given up."""
+    window, reached = sources.window, dict[str, datetime]()
+    waiting, given_up = dict[str, int](), dict[str, int]()
+    for landed in sources.landings:
+        if (path := landed.incremental_path) and _is_after(landed, window.start):
+            facts, since = landed.manifest["incremental"], reached.get(path, _EVER)
+            # All that was created before the watermark is finished or given up.
+            reached[path] = as_time(facts.get("watermark")) or _EVER
+            waiting[path] = facts.get("unfinished", 0) if reached[path] < window.end else 0
+            # Runs may give up the same ones.
+            if since < window.end:
+                given_up[path] = max(given_up.get(path, 0), facts.get("given_up", 0))
+    return sum(waiting.values()), sum(given_up.values())
+
+
+def _is_after(landed: Landed, moment: datetime) -> bool:
+    return landed.committed is None or landed.committed > moment
+
+
+def _were(count: int) -> str:
+    return f"{counted(count, 'prediction')} {'was' if count == 1 else 'were'}"
