@@ -39,7 +39,11 @@ CREATE MACRO words(json) AS one_line(CASE json_type(json)
     WHEN 'VARCHAR' THEN json->>'$'
     WHEN 'ARRAY' THEN array_to_string(from_json(json, '["VARCHAR"]'), '; ')
     WHEN 'NULL' THEN NULL
-    ELSE nullif(json::VARCHAR, '{}') END);
+    ELSE nullif(json(json)::VARCHAR, '{}') END);
+-- Formats keep objects as text with spaces, or without.
+CREATE MACRO spelled(text) AS
+    CASE WHEN (starts_with(text, '{') OR starts_with(text, '[')) AND json_valid(text) THEN json(text)::VARCHAR
+    ELSE text END;
 CREATE MACRO texts(json) AS
     CASE json_type(json) WHEN 'ARRAY' THEN from_json(json, '["VARCHAR"]') ELSE [words(json)] END;
 -- A spreadsheet would take such text for a formula.

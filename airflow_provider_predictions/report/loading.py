@@ -124,8 +124,9 @@ class Loader:
                     {", ".join(columns)}, {self._group(root, read, subject)} AS "group", {empty} AS is_unread,
                     {" OR ".join(no_list) or "NULL"} AS has_no_list FROM {source}""")
                 self._db.execute(statements(service))
-                self._db.execute(f"""INSERT INTO record BY NAME SELECT *, '{service}' AS service,
-                    state_of(status) AS state, age_of(created) AS age, bucket_of(created) AS bucket
+                self._db.execute(f"""INSERT INTO record BY NAME SELECT
+                    * REPLACE (spelled(status) AS status, spelled("group") AS "group"),
+                    '{service}' AS service, state_of(status) AS state, age_of(created) AS age, bucket_of(created) AS bucket
                     FROM {service}_record()""")
                 return size
             except duckdb.InvalidInputException as error:

@@ -150,8 +150,8 @@ def as_vlmrun(raw: bytes) -> Seen:
     usage = given.get("usage") if isinstance(given.get("usage"), dict) else {}
     return Seen(
         id=given.get("id") or None,
-        status=given.get("status") or "pending",
-        group=given.get("domain"),
+        status=text(given.get("status")) or "pending",
+        group=text(given.get("domain")),
         created=when(given.get("created_at")),
         finished=when(given.get("completed_at")),
         message=words(given.get("message")) or words(given.get("error")) or words(usage.get("message")),
@@ -172,8 +172,8 @@ def as_cradl(raw: bytes) -> Seen:
         updated = created + timedelta(seconds=inference)
     seen = Seen(
         id=given.get("predictionId") or None,
-        status=given.get("status") or ("succeeded" if has_results else "pending"),
-        group=given.get("modelId"),
+        status=text(given.get("status")) or ("succeeded" if has_results else "pending"),
+        group=text(given.get("modelId")),
         created=created,
         finished=updated,
         message=words(given.get("error")) or words(given.get("errors")),

@@ -55,6 +55,8 @@ def vlmrun(first: datetime) -> list[dict[str, Any]]:
     return [
         *({"status": status, "domain": "b"} for status in statuses),
         {"domain": "b"},
+        {"domain": "b", "status": {"code": 7, "of": [1, "two"]}},
+        {"domain": {"name": "b", "of": [1, "two"]}, "status": "completed"},
         {"status": "completed"},
         {"status": "completed", "domain": None, "usage": None},
         {"status": "completed", "domain": "", "usage": {}},
@@ -124,6 +126,8 @@ def cradl() -> list[dict[str, Any]]:
             for name in ("errors", "warnings")
             for said in (["one", "two", "one"], ["one"], [], None, "text", "", {}, [None, ""], [" one\n"])
         ),
+        *(failed | {name: {"code": 7, "of": [1, "two"]}} for name in ("error", "errors", "warnings")),
+        {"status": {"code": 7, "of": [1, "two"]}, "modelId": ["n", "m"]},
         failed | {"error": "first", "errors": ["second"]},
         failed | {"errors": ["second", "third"]},
         done
