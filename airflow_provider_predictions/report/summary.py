@@ -77,7 +77,7 @@ class Summary(TypedDict):
     ``measures`` and ``targets`` use the names of ``report.measures``. ``groups`` has the largest groups:
     domains or models (or what ``group_by`` says), and the fields that have confidences. ``changes`` differ
     from the period before by more than chance, the least likely first. ``late`` counts predictions that were
-    created earlier and finished in the period. ``left_out`` counts what the numbers omit, by reason. ``text``
+    created in the seven periods before and finished, or of Cradl were last changed, in this one. ``left_out`` counts what the numbers omit, by reason. ``text``
     is a sentence or two.
     """
 

@@ -125,14 +125,13 @@ COMMENT ON VIEW waiting IS '{"title": "Still waiting", "state": "waiting",
 
 CREATE VIEW late_record AS
 SELECT * FROM record
-WHERE state <> 'waiting'
-    AND finished >= getvariable('starts')[1] AND finished < getvariable('end') AND created < getvariable('starts')[1];
+WHERE age > 0 AND state <> 'waiting' AND finished >= getvariable('starts')[1] AND finished < getvariable('end');
 
 CREATE VIEW late AS
 SELECT day_of(epoch_us(created)) AS created_on, "group", status, count(*) AS predictions
 FROM late_record GROUP BY ALL ORDER BY ALL;
 COMMENT ON VIEW late IS '{"title": "Late arrivals",
-    "meaning": "Predictions that were created before the period and finished in it. They belong to an earlier period, whose report may have been written without them."}';
+    "meaning": "Predictions that were created in one of the seven periods before and finished in this one. For Cradl, they were last changed in this one, because it does not say when a prediction finished. They belong to an earlier period, whose report may have been written without them."}';
 
 CREATE VIEW left_out AS
 SELECT reason, count, detail FROM left_out_of WHERE count > 0 ORDER BY reason, detail;

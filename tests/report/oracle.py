@@ -493,7 +493,7 @@ class Oracle:
         found = Counter(
             (f"{seen.created.astimezone(times.zone):%Y-%m-%d}", seen.group, seen.status)
             for seen in self.all
-            if seen.created and seen.created < times.start
+            if seen.created and times.starts[-1] <= seen.created < times.start
             if seen.status in seen.terminal
             if seen.finished and times.start <= seen.finished < times.end
         )
