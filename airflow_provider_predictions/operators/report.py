@@ -63,7 +63,7 @@ class Report(TypedDict):
     """What a report returns, for a notifier to mail or to post.
 
     ``path``, ``report`` (the page) and ``tables`` (by name) are URLs for ``ObjectStoragePath``. ``text`` is a
-    sentence or two. ``mail`` is the body of a mail, as HTML. ``summary`` is the content of ``summary.json``.
+    few sentences. ``mail`` is the body of a mail, as HTML. ``summary`` is the content of ``summary.json``.
     """
 
     path: str

@@ -69,15 +69,12 @@ def _summary(sources: Sources, database: Database, options: Options) -> Summary:
     window = sources.window
     changes, overall = _changes(database, "changes"), _changes(database, "overall")
     shown = changes[:MAX_CHANGES]
-    ((undated,),), without_values = database.rows("undated"), dict(database.rows("without_values"))
-    totals, groups = _numbers(sources, database, [*options.targets], shown, without_values)
+    totals, groups = _numbers(sources, database, [*options.targets], shown)
     numbers: Numbers = {None: totals, **groups}
-    targets = [
-        judged(name, bounds, numbers, sources, without_values.get(0, 0))
-        for name, bounds in options.targets.items()
-    ]
+    lacking = database.without_values
+    targets = [judged(*target, numbers, sources, lacking.get(0, 0)) for target in options.targets.items()]
     judgement = verdict(targets, numbers, changes, overall, options.currency)
-    judgement["text"] = " ".join([judgement["text"], *uncounted(sources, undated)])
+    judgement["text"] = " ".join([judgement["text"], *uncounted(sources, database.undated)])
     start, end, before = map(utc, (window.start, window.end, window.before))
     title = options.title or f"{joined_with_and(sources.titles)}, {window.title}"
     return {
@@ -96,7 +93,7 @@ def _summary(sources: Sources, database: Database, options: Options) -> Summary:
         "verdict": judgement,
         "late": sum(count for _, count in database.rows("late_by_status")),
         "left_out": dict(database.rows("left_out_by_reason")),
-        "notes": [*notes_of(sources), *note_on_values(without_values)],
+        "notes": [*notes_of(sources), *note_on_values(lacking)],
         "text": _text(title, totals, judgement, count_missed(targets)),
     }
 
@@ -110,11 +107,7 @@ def _changes(database: Database, view: str) -> list[Change]:
 
 
 def _numbers(
-    sources: Sources,
-    database: Database,
-    targets: Sequence[str],
-    changes: Sequence[Change],
-    without_values: Mapping[int, int],
+    sources: Sources, database: Database, targets: Sequence[str], changes: Sequence[Change]
 ) -> tuple[dict[str, History], dict[str | None, dict[str, Number]]]:
     """The measures of all predictions, and of the largest groups and those that targets and changes name."""
     named = {name.partition(":")[2] for name in targets} | {one["group"] or "" for one in changes}
@@ -125,7 +118,7 @@ def _numbers(
     def value(measure: Measure, group: str | None, age: int) -> float | None:
         is_known = sources.is_whole(age) and measure.is_known(sources.missing[age])
         number = found.get((group, age, measure.name), 0 if measure.is_sum else None)
-        is_nothing = measure.is_of_values and age in without_values and not number
+        is_nothing = measure.is_of_values and age in database.without_values and not number
         return number if is_known and not is_nothing else None
 
     def number_of(measure: Measure, group: str | None) -> Number:

@@ -33,6 +33,8 @@ class Database:
     """The records of a report in DuckDB.
 
     :param directory: an empty one for its files.
+    :ivar undated: records without a creation time that landed after the period began.
+    :ivar without_values: by age, the predictions whose values were not read.
     """
 
     def __init__(self, sources: Sources, directory: Path, options: Options) -> None:
@@ -69,6 +71,7 @@ class Database:
         self._fill("left_out_of", self.sources.left_out)
         Loader(self._db, self.directory, self._group_by).load(self.sources.read)
         self._db.execute(statements("keep"))
+        ((self.undated,),), self.without_values = self.rows("undated"), dict(self.rows("without_values"))
 
     def rows(self, view: str) -> list[tuple[Any, ...]]:
         """The rows of a view of ``tables.sql``."""

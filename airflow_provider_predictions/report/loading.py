@@ -126,8 +126,8 @@ class Loader:
                 self._db.execute(statements(service))
                 self._db.execute(f"""INSERT INTO record BY NAME SELECT
                     * REPLACE (spelled(status) AS status, spelled("group") AS "group"),
-                    '{service}' AS service, state_of(status) AS state, age_of(created) AS age, bucket_of(created) AS bucket
-                    FROM {service}_record()""")
+                    '{service}' AS service, state_of(status) AS state, age_of(created) AS age,
+                    bucket_of(created) AS bucket FROM {service}_record()""")
                 return size
             except duckdb.InvalidInputException as error:
                 if "maximum_object_size" not in str(error):

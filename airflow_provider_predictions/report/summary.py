@@ -77,8 +77,8 @@ class Summary(TypedDict):
     ``measures`` and ``targets`` use the names of ``report.measures``. ``groups`` has the largest groups:
     domains or models (or what ``group_by`` says), and the fields that have confidences. ``changes`` differ
     from the period before by more than chance, the least likely first. ``late`` counts predictions that were
-    created in the seven periods before and finished, or of Cradl were last changed, in this one. ``left_out`` counts what the numbers omit, by reason. ``text``
-    is a sentence or two.
+    created in the seven periods before and finished, or of Cradl were last changed, in this one. ``left_out``
+    counts what the numbers omit, by reason. ``text`` is a few sentences.
     """
 
     version: int

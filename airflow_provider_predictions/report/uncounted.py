@@ -22,11 +22,10 @@ def uncounted(sources: Sources, undated: int) -> Iterator[str]:
     if waiting:
         yield f"{_were(waiting)} unfinished."
     if given_up:
-        yield f"At least {_were(given_up)} given up, unfinished."
+        yield f"At least {_were(given_up)} given up after max_age."
     undated += sum(one.manifest["rejected"] for one in sources.read if _is_after(one, sources.window.start))
     if undated:
-        of_it = "was landed without a" if undated == 1 else "were landed without a"
-        yield f"{counted(undated, 'record')} {of_it} creation time that can be read."
+        yield f"{counted(undated, 'record')} landed without a creation time that can be read."
 
 
 def note_on_values(without: Mapping[int, int]) -> Iterator[str]:
@@ -52,7 +51,7 @@ def _unfinished(sources: Sources) -> tuple[int, int]:
     window, reached = sources.window, dict[str, datetime]()
     waiting, given_up = dict[str, int](), dict[str, int]()
     for landed in sources.landings:
-        if (path := landed.incremental_path) and _is_after(landed, window.start):
+        if _is_after(landed, window.start) and (path := landed.incremental_path):
             facts, since = landed.manifest["incremental"], reached.get(path, _EVER)
             # All that was created before the watermark is finished or given up.
             reached[path] = as_time(facts.get("watermark")) or _EVER

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -39,7 +40,7 @@ def test_late_arrivals_of_the_periods_before_are_counted_however_they_landed(
         for created, is_late in world
     ]
     cuts = [0, *sorted(rng.sample(range(40), 5)), 40]
-    for first, last in zip(cuts, cuts[1:], strict=False):
+    for first, last in pairwise(cuts):
         land(service_name, tmp_path / "landed", records[first:last], incremental=True, at=END)
     for place, record in enumerate(records):
         land(service_name, tmp_path / "alone", [record], incremental=True, at=END + timedelta(seconds=place))

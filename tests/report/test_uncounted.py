@@ -46,10 +46,10 @@ def of(path: Path, source: object = None) -> Summary:
         ([(END - HOUR, run(40)), (END, run(0, watermark=END - HOUR))], ""),
         ([(END + HOUR, run(40, watermark=END))], ""),
         ([(START, run(40))], ""),
-        ([(END, run(0, 40, START))], " At least 40 predictions were given up, unfinished."),
+        ([(END, run(0, 40, START))], " At least 40 predictions were given up after max_age."),
         (
             [(END - HOUR, run(0, 3, START)), (END, run(1, 2, START))],
-            " 1 prediction was unfinished. At least 3 predictions were given up, unfinished.",
+            " 1 prediction was unfinished. At least 3 predictions were given up after max_age.",
         ),
         ([(END, run(0, 0, END)), (END + HOUR, run(0, 9, END + HOUR))], ""),
     ],
@@ -91,7 +91,7 @@ def test_records_without_a_time_that_may_be_of_the_period_are_told(service_name:
     summary = of(tmp_path)
 
     assert summary["verdict"]["text"] == (
-        f"{NONE} 5 records were landed without a creation time that can be read."
+        f"{NONE} 5 records landed without a creation time that can be read."
     )
 
 
