@@ -61,7 +61,7 @@ def land(
 ) -> Manifest:
     """Land records, as the operator does with what a service answers.
 
-    :param incremental: or what the manifest says about an incremental run.
+    :param incremental: or what the manifest of a run says about it. Such a run commits whatever it found.
     :param at: when it is committed; by default now.
     :param began: when it begins to read the list; by default when it is committed.
     :param statuses: that were asked for.
