@@ -70,12 +70,13 @@ class PredictionsError(Exception):
     @property
     def asks_for_less(self) -> bool:
         """Whether a smaller page may work, because this one was too large or too slow."""
-        return self.is_too_large or self.timed_out or self.status in TOO_MUCH
+        is_too_much = self.is_too_large or self.timed_out or self.status in TOO_MUCH
+        return is_too_much and not self.of_token
 
     @property
     def may_ask_for_less(self) -> bool:
         """Whether the service fails, perhaps for a large page only."""
-        return self.status in MAYBE_TOO_MUCH
+        return self.status in MAYBE_TOO_MUCH and not self.of_token
 
 
 class ConfigurationError(PredictionsError, ValueError):

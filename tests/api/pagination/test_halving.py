@@ -153,6 +153,34 @@ def test_a_service_that_asks_for_time_gets_it(shell: Shell, service, record_stor
     assert set(sizes(sandbox, service.name)) == {50}
 
 
+@pytest.mark.parametrize("status", [500, 502, 504, 524])
+def test_a_fault_of_the_token_endpoint_is_retried_at_the_size_of_the_page(
+    shell: Shell, sandbox: Sandbox, status: int
+) -> None:
+    sandbox.cradl.fill(20)
+    sandbox.wire.order(Fault("token", status=status, times=MAX_ATTEMPTS - 1))
+
+    listed = shell.all(make_service(sandbox, "cradl"), page_size=100)
+
+    assert len(listed) == 20
+    assert len(shell.slept) == MAX_ATTEMPTS - 1
+    assert set(sizes(sandbox, "cradl")) == {100}
+
+
+@pytest.mark.parametrize("status", [500, 502, 504, 524])
+def test_a_token_endpoint_that_stays_away_is_no_matter_of_the_page_size(
+    shell: Shell, sandbox: Sandbox, status: int
+) -> None:
+    sandbox.wire.order(Fault("token", status=status, times=99))
+
+    with pytest.raises(ServerError, match=rf"answered {status}$") as caught:
+        shell.all(make_service(sandbox, "cradl"), page_size=100)
+
+    assert caught.value.of_token
+    assert sandbox.wire.requests("token") == MAX_ATTEMPTS
+    assert len(shell.slept) == MAX_ATTEMPTS - 1
+
+
 @pytest.mark.parametrize("error", [NoAnswerError("no"), ServerError("no", status=502)])
 def test_what_no_size_cures_is_no_reason_to_ask_for_less(service, error: PredictionsError) -> None:
     paginator = service.paginator(service.filters(page_size=50))
