@@ -192,6 +192,8 @@ class ListPass:
 
     def on_error(self, error: PredictionsError, seconds: float, ids: int) -> None:
         """Continue in another way after a page failed with ``ids`` not answered yet, or raise the error."""
+        if error.of_token:
+            raise error
         if not error.asks_for_less:
             with suppress(PredictionsError):
                 self.paginator.on_error(error)

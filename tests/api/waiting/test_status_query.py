@@ -11,7 +11,9 @@ import pytest
 from airflow_provider_predictions.api.errors import (
     AuthenticationError,
     InvalidRequestError,
+    NoAnswerError,
     NotFoundError,
+    PredictionsError,
     RateLimitedError,
     ServerError,
 )
@@ -122,6 +124,18 @@ def test_after_three_failures_no_other_id_is_looked_up() -> None:
 
     assert asked(found) == []
     assert [found.error_of(Wait(prediction_ids=[id_])) for id_ in order] == [*errors, errors[-1], errors[-1]]
+
+
+@pytest.mark.parametrize(
+    "error", [NoAnswerError("no"), ServerError("408", status=408), ServerError("504", status=504)]
+)
+def test_a_missing_token_says_nothing_about_the_size_of_pages(error: PredictionsError) -> None:
+    found, largest = poll(*map(str, range(100))), QueryHistory().largest
+    found.next_requests(1)
+    error.of_token = True
+    found.on_error(error)
+
+    assert found.history.largest == largest
 
 
 @pytest.mark.parametrize("error", [RateLimitedError("429"), ServerError("503", retry_after=3)])
