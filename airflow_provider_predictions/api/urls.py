@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from socket import inet_aton
 from urllib.parse import SplitResult, urlsplit
 
@@ -14,6 +14,10 @@ from airflow_provider_predictions.api.limits import MAX_HOST_LENGTH, MAX_URL_LEN
 
 _NAME = re.compile(r"[a-z0-9_.-]+")
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
+_PUBLIC_V6 = ip_network("2000::/3")
+"""All public addresses are in it (IANA, IPv6 Address Space). NAT64 and IPv4-compatible ones are not."""
+_SPECIAL = (ip_network("2002::/16"), ip_network("192.0.0.0/24"))
+"""6to4, which holds any IPv4 address, and IETF protocol assignments: Python calls both global."""
 _LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
 
 
@@ -75,14 +79,23 @@ def origin(url: str) -> tuple[str, str | None, int | None]:
 def is_private_url(url: str) -> bool:
     """Whether a URL names an address of this machine or of its network, in any notation.
 
-    Host names are not resolved. Of these, only ``localhost`` is private.
+    It looks at the host that the HTTP library connects to. So does an address that leads to an IPv4 address
+    through a tunnel or a translation. Host names are not resolved. Of these, only ``localhost`` is private.
+
+    :raises httpx.InvalidURL: if it is no URL.
     """
-    host = (urlsplit(url).hostname or "").rstrip(".")
+    # httpx turns other dots into ASCII (U+3002, U+FF0E and U+FF61), urlsplit does not.
+    host = httpx.URL(url).raw_host.decode().lower().rstrip(".")
     try:
         address = _address(host) or ip_address(inet_aton(host))  # also reads 127.1, 2130706433 and 0x7f000001
     except OSError:
         return host == "localhost" or host.endswith(".localhost")
-    return not (getattr(address, "ipv4_mapped", None) or address).is_global
+    return not _is_public(getattr(address, "ipv4_mapped", None) or address)
+
+
+def _is_public(address: IPv4Address | IPv6Address) -> bool:
+    is_special = address.is_multicast or any(address in network for network in _SPECIAL)
+    return address.is_global and not is_special and (address.version == 4 or address in _PUBLIC_V6)
 
 
 def is_safe_url(url: str) -> bool:

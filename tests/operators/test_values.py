@@ -366,6 +366,7 @@ class Elsewhere:
         "http://127.0.0.1:1/files/x",
         "http://files.test/x",
         "https://127.0.0.1:{port}/x",
+        "https://127\u30020\u30020\u30021:{port}/x",
         "https://2130706433/x",
         "https://localhost./x",
         "https://169.254.169.254/x",
