@@ -70,6 +70,8 @@ MAX_ERROR_BYTES = 1 << 20
 """Bytes of an error response that is read for its message. A larger one is no message."""
 MAX_SERVICE_TEXT = 20_000
 """Characters of a service's message that are searched for secrets. The search takes time for each one."""
+MAX_ESCAPE_LAYERS = 3
+"""Escapes within each other under which a secret is found, such as JSON in a URL. Each one takes time."""
 MAX_MESSAGE_LENGTH = 300
 """Characters of a service's message that an error quotes. A line of the log stays readable."""
 MAX_QUOTED_LENGTH = 80

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import base64
-import html
-import json
 import logging
 import re
 from collections.abc import Callable, Iterator
 from functools import partial
-from urllib.parse import quote, quote_plus
 
+from airflow_provider_predictions.api.http.escapes import hide
 from airflow_provider_predictions.api.limits import (
     MAX_MESSAGE_LENGTH,
     MAX_SERVICE_TEXT,
@@ -38,12 +36,15 @@ _WORD = re.compile(r"[\w+/=-]+")
 
 def without(text: str, *secrets: str) -> str:
     """Replace each secret by ``***``, also as it looks in a URL, in JSON, HTML or base64."""
-    for secret in filter(None, secrets):
-        for form in sorted(_forms(secret), key=len, reverse=True):
-            text = text.replace(form, "***")
-        for core in _in_base64(secret):
-            if core in text:
-                text = _WORD.sub(partial(_hidden, core), text)
+    words = [*filter(None, secrets)]
+    cores = {core for word in words for core in _in_base64(word)}
+    for core in cores:
+        if core in text:
+            text = _WORD.sub(partial(_hidden, core), text)
+    text = hide(text, {*words, *cores})
+    # A text around a secret may continue an escape in it.
+    for word in words:
+        text = text.replace(word, "***")
     return text
 
 
@@ -75,12 +76,6 @@ def without_values(text: str, *values: str) -> str:
 
 def _hidden(core: str, word: re.Match[str]) -> str:
     return "***" if core in word[0] else word[0]
-
-
-def _forms(secret: str) -> set[str]:
-    in_json = json.dumps(secret)[1:-1]
-    in_urls = (quote(secret), quote(secret, safe=""), quote_plus(secret))
-    return {secret, *in_urls, in_json, json.dumps(in_json)[1:-1], repr(secret)[1:-1], html.escape(secret)}
 
 
 def _in_base64(secret: str) -> Iterator[str]:
