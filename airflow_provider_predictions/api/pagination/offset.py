@@ -159,6 +159,7 @@ class OffsetPaginator(Paginator):
         return is_untouched and before is not None and at.seen.ordered
 
     def _look(self, search: WindowSearch, rows: RecordBatch) -> None:
+        self._guard.count_page()
         if not self.position.start.look(search, rows):
             self.note_order([None])
             self._begin_at(0)

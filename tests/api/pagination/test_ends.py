@@ -168,6 +168,19 @@ def test_rows_in_ever_new_order_whatever_skip_says_are_no_list(page_size: int) -
         list(pages(paginator_of(VLMRUN, page_size=page_size), listing, most=2 * MAX_PAGES_WITHOUT_NEW_ROWS))
 
 
+@pytest.mark.parametrize("count", [1, 5])
+@pytest.mark.parametrize("page_size", [1, 2, 1000])
+def test_one_page_whatever_skip_says_is_no_list_where_a_window_begins(count: int, page_size: int) -> None:
+    """A cache that ignores the query; all rows of its page are newer than the window, and of one moment."""
+    listing = Listing(Row(f"row{n}", 9) for n in range(count))
+    texts = [row.text("id", "created_at") for row in listing.rows]
+    answering(listing, lambda request: f"[{','.join(texts[: int(request.params['limit'])])}]".encode())
+    paginator = paginator_of(VLMRUN, page_size=page_size, created_before=at(5))
+
+    with pytest.raises(MalformedAnswerError, match="ignores skip"):
+        list(pages(paginator, listing, most=MAX_PAGES_WITHOUT_NEW_ROWS + 2))
+
+
 @pytest.mark.parametrize(
     ("count", "most"),
     [(5, MAX_PAGES_WITHOUT_NEW_ROWS + 1), (0, MAX_EMPTY_PAGES + 1)],
