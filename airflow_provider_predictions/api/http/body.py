@@ -6,6 +6,7 @@ body, and does not notice a missing end.
 
 from __future__ import annotations
 
+import sys
 import zlib
 
 from airflow_provider_predictions.api.errors import AnswerTooLargeError, MalformedAnswerError
@@ -29,7 +30,7 @@ class Body:
 
     def __init__(self, title: str, encoding: str, most: int, *, is_page: bool = True) -> None:
         self._title = title
-        self._left = self._most = most
+        self._left = self._most = min(most, sys.maxsize - 1)  # zlib takes no more than sys.maxsize
         self._is_page = is_page
         self._chunks: list[bytes] = []
         coding = encoding.strip().lower()

@@ -47,6 +47,14 @@ def test_all_members_of_a_gzip_body_are_unpacked() -> None:
         body_of(packed + b"more", encoding="gzip")
 
 
+@pytest.mark.parametrize("most", [2**31, 2**63 - 2, 2**63 - 1, 2**63, 10**30])
+@pytest.mark.parametrize("encoding", ["", "gzip"])
+def test_a_bound_may_be_larger_than_any_body(most: int, encoding: str) -> None:
+    sent = gzip.compress(TEXT) if encoding else TEXT
+
+    assert body_of(sent, encoding=encoding, most=most) == TEXT
+
+
 def test_zeros_behind_a_packed_body_are_padding() -> None:
     packed = gzip.compress(TEXT[:9]) + bytes(3) + gzip.compress(TEXT[9:]) + bytes(40_000)
 
