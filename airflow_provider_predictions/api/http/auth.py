@@ -17,7 +17,7 @@ from typing_extensions import override
 
 from airflow_provider_predictions.api.errors import NoAnswerError, PredictionsError
 from airflow_provider_predictions.api.http.redaction import without
-from airflow_provider_predictions.api.http.token_endpoint import ENDPOINT, Credentials, Token, fetch
+from airflow_provider_predictions.api.http.token_endpoint import Credentials, Token, fetch, too_slow
 from airflow_provider_predictions.api.limits import MAX_TIMEOUTS, MIN_RENEWAL_SECONDS
 
 
@@ -160,10 +160,7 @@ class _TokenSource:
         with self._lock:
             if self._fetching is fetching:
                 self._fetching = None
-        error = NoAnswerError(
-            f"{ENDPOINT} sent no token within {self._credentials.timeout * MAX_TIMEOUTS:g} s, "
-            f"{MAX_TIMEOUTS} times extra timeout"
-        )
+        error = too_slow(self._credentials)
         error.of_token = True
         return error
 

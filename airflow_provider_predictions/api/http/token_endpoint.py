@@ -27,6 +27,7 @@ from airflow_provider_predictions.api.errors import (
 from airflow_provider_predictions.api.http.retry import policy, retry_after
 from airflow_provider_predictions.api.http.transport import Proxies, unreadable_certificates
 from airflow_provider_predictions.api.limits import (
+    MAX_TIMEOUTS,
     MAX_TOKEN_ATTEMPTS,
     MAX_TOKEN_RESPONSE_BYTES,
     TIMEOUT_SECONDS,
@@ -65,16 +66,19 @@ class _Status400Error(TransientError):
 
 
 def fetch(credentials: Credentials) -> Token:
-    """Request a token. Only a 400 is retried here; the caller retries the rest.
+    """Request a token within five timeouts. Only a 400 is retried here; the caller retries the rest.
 
     :raises AuthenticationError: if the endpoint rejects the credentials.
     :raises PredictionsError: for any other failure.
     """
     # Cradl's token endpoint now and then answers a good request with 400. The vendor's SDK retries it, too
     # (cradl-sdk-python, changelog 0.6.1 and 0.6.2).
-    spurious = tenacity.retry_if_exception_type(_Status400Error)
+    retrying = tenacity.Retrying(
+        **policy(MAX_TOKEN_ATTEMPTS) | {"retry": tenacity.retry_if_exception_type(_Status400Error)}
+    )
+    deadline = time.monotonic() + credentials.timeout * MAX_TIMEOUTS
     try:
-        return tenacity.Retrying(**policy(MAX_TOKEN_ATTEMPTS) | {"retry": spurious})(_fetch_once, credentials)
+        return retrying(_fetch_once, credentials, deadline)
     except _Status400Error as error:
         raise AuthenticationError(
             f"{ENDPOINT} answered 400 {MAX_TOKEN_ATTEMPTS} times: "
@@ -83,10 +87,19 @@ def fetch(credentials: Credentials) -> Token:
         ) from error
 
 
-def _fetch_once(credentials: Credentials) -> Token:
+def too_slow(credentials: Credentials) -> NoAnswerError:
+    return NoAnswerError(
+        f"{ENDPOINT} sent no token within {credentials.timeout * MAX_TIMEOUTS:g} s, "
+        f"{MAX_TIMEOUTS} times extra timeout"
+    )
+
+
+def _fetch_once(credentials: Credentials, deadline: float) -> Token:
     import requests
     from oauthlib.oauth2 import BackendApplicationClient, InsecureTransportError, OAuth2Error
     from requests_oauthlib import OAuth2Session
+
+    from airflow_provider_predictions.api.http.deadline_adapter import DeadlineAdapter
 
     asked = time.monotonic()
     lifetimes: list[object] = []
@@ -96,6 +109,8 @@ def _fetch_once(credentials: Credentials) -> Token:
     try:
         with OAuth2Session(client=BackendApplicationClient(client_id=credentials.client_id)) as session:
             session.stream = True
+            for scheme in ("https://", "http://"):
+                session.mount(scheme, DeadlineAdapter(deadline))
             session.hooks["response"] = [partial(_read, lifetimes)]
             answer: dict[str, Any] = session.fetch_token(
                 credentials.auth_url,
@@ -113,6 +128,8 @@ def _fetch_once(credentials: Credentials) -> Token:
             "(for a server on this machine set OAUTHLIB_INSECURE_TRANSPORT=1)"
         ) from None
     except requests.RequestException as error:
+        if time.monotonic() >= deadline:
+            raise too_slow(credentials) from None
         text = f"{ENDPOINT} did not answer: {type(error).__name__}{_hint(error, proxies.variable(url))}"
         raise NoAnswerError(text) from None
     except OSError as error:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import socketserver
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
+from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
@@ -38,6 +41,9 @@ from tests.wire import Noted, in_front
 pytestmark = pytest.mark.usefixtures("simulated_time")
 
 LIST = GetRequest("predictions")
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 999999\r\n\r\n"
+MANY_BYTES = 500
+"""With ``STEP`` between them, they last for seconds."""
 
 
 @pytest.fixture
@@ -138,6 +144,48 @@ def test_a_fetch_that_takes_too_long_fails_and_the_next_request_starts_another(
     assert token_requests(fresh) == 2
     is_over.set()
     join_fetches()
+
+
+@pytest.fixture
+def trickling(simulated_time: SimulatedTime) -> Iterator[socketserver.BaseServer]:
+    """A token endpoint that sends a byte each 50 s, first of the headers and then of the body."""
+
+    class Trickle(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            request = self.request.recv(1 << 16)
+            part = HEAD if b"/body" in request else HEAD.partition(b"\r\n")[0] + b"\r\nX: "
+            with suppress(OSError):
+                self.request.sendall(part)
+                for number in range(MANY_BYTES):
+                    if number < 10:
+                        simulated_time.skip(50)
+                    self.request.sendall(b" ")
+                    over.wait(STEP)
+            left.append(number)
+
+    over, left = threading.Event(), list[int]()
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Trickle) as server:
+        server.left = left  # type: ignore[attr-defined]
+        threading.Thread(target=server.serve_forever, args=(STEP,), daemon=True).start()
+        yield server
+        server.shutdown()
+
+
+@pytest.mark.parametrize("part", ["headers", "body"])
+@pytest.mark.parametrize("ask", ["token", "atoken"])
+def test_a_fetch_that_is_given_up_leaves_no_thread_and_no_connection(
+    trickling: Any, ask: str, part: str
+) -> None:
+    url = f"http://127.0.0.1:{trickling.server_address[1]}/{part}"
+    credentials = ClientCredentialsAuth(url, client_id="me", client_secret="hush", audience="api")
+
+    with pytest.raises(NoAnswerError, match=r"sent no token within 300 s, 5 times extra timeout"):
+        credentials.token() if ask == "token" else asyncio.run(credentials.atoken())
+    join_fetches()
+    trickling.server_close()  # joins its threads
+
+    assert trickling.left
+    assert trickling.left[0] < MANY_BYTES - 1
 
 
 @pytest.mark.parametrize("ask", ["token", "atoken"])
