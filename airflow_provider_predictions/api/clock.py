@@ -39,6 +39,11 @@ class ServiceClock:
         """The latest time noted; this machine's time before the first response."""
         return self.last or datetime.now(UTC)
 
+    @property
+    def cautious(self) -> datetime:
+        """The earlier of the service's time and this machine's, since either clock may be ahead."""
+        return min(self.earliest, datetime.now(UTC))
+
     def is_to_come(self, moment: datetime) -> bool:
         """Whether a moment is ahead of both the service's clock and this machine's."""
         return moment > max(self.latest, datetime.now(UTC))

@@ -168,16 +168,27 @@ class IncrementalCursor:
                 counts.ahead += 1
                 counts.ahead_ids = [*counts.ahead_ids, row.id][:MAX_NAMED]
             return lands
+        is_known = row.id in self.memory.unfinished
+        if is_known:
+            give_up_before = self._forget_before
         if give_up_before and created and created < give_up_before:
             counts.given_up += 1
             counts.given_up_ids = [*counts.given_up_ids, row.id][:MAX_NAMED]
         else:
             counts.unfinished += 1
             if created:
-                if not is_ahead:
+                if not is_ahead or is_known:
                     noted.unfinished[row.id] = created
                 noted.oldest_unfinished = min(noted.oldest_unfinished or created, created)
         return False
+
+    @property
+    def _forget_before(self) -> datetime | None:
+        """The creation time before which known unfinished rows are given up: too old by both clocks.
+
+        For a while, a server may send a wrong time.
+        """
+        return time_before(self.clock.cautious, self.max_age) if self.max_age else None
 
     @property
     def next_watermark(self) -> datetime | None:
@@ -245,8 +256,8 @@ class IncrementalCursor:
 
     def _hidden(self) -> dict[str, datetime]:
         """Id -> since when the list lacks it, for what was unfinished and may come back."""
-        now, observed = self.clock.earliest, self._observed | self.noted.unfinished.keys()
-        give_up_before = time_before(now, self.max_age) if self.max_age else None
+        now, observed = self.clock.cautious, self._observed | self.noted.unfinished.keys()
+        give_up_before = self._forget_before
         return {
             id_: since
             for id_, created in self.memory.unfinished.items()

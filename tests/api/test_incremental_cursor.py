@@ -114,6 +114,19 @@ def test_the_clock_is_the_earliest_that_was_told_also_by_an_attempt_before() -> 
     assert run.noted.counts.ahead == 0
 
 
+@pytest.mark.parametrize("by", [2, -2])
+def test_one_wrong_time_of_the_service_gives_up_nothing_that_was_waited_for(by: int) -> None:
+    now = datetime.now(UTC)
+    known = {"slow": now - 3 * HOUR, "hidden": now - 2 * HOUR}
+    run = cursor(watermark=known["slow"], unfinished=known, max_age=24 * HOUR, clock=at(now + by * 24 * HOUR))
+
+    assert kept(run, row("new", created=now), row("slow", "running", known["slow"])) == ["new"]
+
+    memory = run.next_memory([("new", now)])
+    assert memory.unfinished == known
+    assert memory.watermark == known["slow"]
+
+
 def test_the_first_and_the_last_moment_that_there_are_end_nothing() -> None:
     for moment in (DAWN, END):
         for span in (HOUR, timedelta.max):

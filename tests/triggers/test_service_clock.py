@@ -78,6 +78,25 @@ def test_a_watcher_follows_the_clock_of_the_service(
     assert len(told) <= 2
 
 
+@pytest.mark.parametrize("by", [2 * DAY, 6 * DAY, -2 * DAY], ids=str)
+def test_an_unfinished_prediction_outlasts_wrong_dates(
+    connections, record_store: RecordStore, service_name: str, store: Store, watched, by: timedelta
+) -> None:
+    """As a server sends them whose clock is wrong, one of several, or for a while."""
+    slow = add(record_store, now() - 3 * HOUR, 9 * INTERVAL)
+    others = [add(record_store, now(), 30 + n * INTERVAL) for n in range(8)]
+    watched(2, store)
+    connections.wire.date = lambda: formatdate(time.time() + by.total_seconds(), usegmt=True)
+    told = watched(2, store)
+    connections.wire.date = lambda: formatdate(time.time(), usegmt=True)
+
+    told += watched(10, store)
+
+    reported = ids_of([*{event["batch"]: event for event in told}.values()])  # a restart may repeat one
+    assert {slow.id, *(row.id for row in others[3:])} <= {*reported}
+    assert len({*reported}) == len(reported)
+
+
 def test_a_watcher_looks_back_as_far_as_lookback_says(
     connections, record_store: RecordStore, service_name: str, store: Store, watched
 ) -> None:
