@@ -38,8 +38,8 @@ from airflow_provider_predictions.api.waiting.decide import (
     Wait,
     decide,
 )
-from airflow_provider_predictions.api.waiting.list_pass import QueryHistory
 from airflow_provider_predictions.api.waiting.pace import FailureCounter, Pace
+from airflow_provider_predictions.api.waiting.query_history import QueryHistory
 from airflow_provider_predictions.api.waiting.status_query import StatusQuery
 from airflow_provider_predictions.sensors.arguments import WAITING, check_wait, fail_on
 from airflow_provider_predictions.tasks.base import PredictionsTask

@@ -17,8 +17,8 @@ from airflow_provider_predictions.api.page import Page
 from airflow_provider_predictions.api.service import Service
 from airflow_provider_predictions.api.waiting.decide import Tally, Wait
 from airflow_provider_predictions.api.waiting.hidden_rows import SavedRow
-from airflow_provider_predictions.api.waiting.list_pass import QueryHistory
 from airflow_provider_predictions.api.waiting.pace import Pace
+from airflow_provider_predictions.api.waiting.query_history import QueryHistory
 from airflow_provider_predictions.api.waiting.status_query import (
     ListKey,
     StatusQuery,

@@ -148,7 +148,7 @@ def test_a_page_that_is_refused_ends_no_wait(counted: Counted, states: States, s
 def test_a_smaller_page_is_asked_for_where_a_large_one_is_refused(counted: Counted, states: States) -> None:
     counted.refuse = lambda rows: 200 if rows <= 30 else 413
     assert states(*[[f"id-{n}"] for n in range(100)]) == ["done"] * 100
-    assert counted.rows[:3] == [MAX_FIRST_PAGE_ROWS, 100, 25]
+    assert counted.rows[:3] == [MAX_FIRST_PAGE_ROWS, 100 - MAX_FIRST_PAGE_ROWS + 1, MAX_FIRST_PAGE_ROWS]
     assert len(counted.requests) < 30
 
 

@@ -43,7 +43,7 @@ print(peak() - at_rest)
 # Processor time of the loop's thread, since other processes may stop it at any moment.
 LOOP = """
 import asyncio, gc, sys, time
-from airflow_provider_predictions.api.waiting.list_pass import MAX_PAGE_BYTES
+from airflow_provider_predictions.api.limits import MAX_PAGE_BYTES
 from tests.api.services import CRADL, VLMRUN
 from tests.triggers.test_poll_load import RECORD, listed
 from tests.triggers.waits import fire, trigger

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import random
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from functools import cache
 from typing import Any
 
@@ -22,31 +21,39 @@ from airflow_provider_predictions.api.models import GetRequest
 from airflow_provider_predictions.api.page import Page
 from airflow_provider_predictions.api.service import Service
 from airflow_provider_predictions.api.waiting.decide import Wait
-from airflow_provider_predictions.api.waiting.list_pass import ListPass, QueryHistory, WantedIds
+from airflow_provider_predictions.api.waiting.list_pass import ListPass, WantedIds
+from airflow_provider_predictions.api.waiting.query_history import QueryHistory
 from airflow_provider_predictions.api.wording import joined
 
 ListKey = tuple[object, ...]
 
 
 class SingleLookups:
-    """Ids to look up one by one, in any order."""
+    """Ids to look up one by one. Those that were not looked up for longest come first."""
 
-    def __init__(self) -> None:
+    def __init__(self, history: QueryHistory) -> None:
+        self._history = history
         self.ids: list[str] = []
+        """The next one is the last."""
         self.failed: dict[str, PredictionsError] = {}
         self.has_answers = False
 
-    def start(self, ids: Iterable[str]) -> None:
+    def start(self, ids: Collection[str]) -> None:
         """Look up these ids."""
-        self.ids = [*ids]
-        random.shuffle(self.ids)
+        self.ids = [id_ for id_ in self._history.turns if id_ in ids][::-1]
+
+    def pop(self) -> str:
+        """The next id, whose turn is over."""
+        id_ = self.ids.pop()
+        self._history.take_turn([id_])
+        return id_
 
     def on_error(self, error: PredictionsError) -> None:
         """Skip the id whose lookup failed; after several failures, skip all.
 
         An id that the service does not know may still appear, so it is no failure.
         """
-        id_ = self.ids.pop()
+        id_ = self.pop()
         if isinstance(error, NotFoundError):
             return
         self.failed[id_] = error
@@ -58,9 +65,9 @@ class SingleLookups:
 class StatusQuery:
     """One poll for many waits.
 
-    A few ids are looked up one by one. For more ids, the poll reads pages of the list first, while each page
-    answers more than one id and costs no more bytes than lookups. All waits by filters share one pass over
-    the list, with filters wide enough for each. If the list fails or is slow, ids are looked up one by one.
+    A few ids are looked up one by one. For more ids, the poll reads pages of the list first, as long as that
+    pays off. All waits by filters share one pass over the list, with filters wide enough for each. If the
+    list fails or is slow, ids are looked up one by one.
 
     :param waits: no two are equal.
     :param history: of the polls before. This one adds to it.
@@ -74,7 +81,7 @@ class StatusQuery:
         self.stopped_by: PredictionsError | None = None
         """The error by which the service asked for a pause and ended this poll early."""
         self._wanted = WantedIds(service, waits, self.history)
-        self._lookups = SingleLookups()
+        self._lookups = SingleLookups(self.history)
         self._list_error: PredictionsError | None = None
         self._doubt = ""
         """Why the pass over the list may have missed a row."""
@@ -90,8 +97,10 @@ class StatusQuery:
         )
         self.history.hidden.begin()
         self._listing = ListPass(service, filters, self.history, by_filters=bool(by_filters))
-        self.history.begin(len(self._wanted.missing))
-        if not self._listing.start(len(self._wanted.missing)):
+        if service.requests_per_minute:
+            self.history.add_limit()
+        self.history.begin(self._wanted.missing)
+        if not self._listing.start(self._wanted.near):
             self._lookups.start(self._wanted.missing)
 
     @property
@@ -101,7 +110,7 @@ class StatusQuery:
 
     @property
     def _has_answers(self) -> bool:
-        return self._listing.rows_read > 0 or self._lookups.has_answers
+        return self._listing.has_answers or self._lookups.has_answers
 
     @property
     def _seconds(self) -> float:
@@ -119,17 +128,19 @@ class StatusQuery:
 
     def _end_listing(self) -> None:
         proof = self._listing.paginator.proof
-        if self._listing.target is None and proof.consistent is False:
+        if self._listing.by_filters and proof.consistent is False:
             self._doubt = proof.reason or ""
         if self._remembers and not self._list_error:
             self.history.hidden.end(time.monotonic(), self._hides_for)
         self._listing.paginator = None
+        if self._listing.is_over:
+            self.history.turns |= dict.fromkeys(self._wanted.missing, True)
         self._lookups.start(self._wanted.missing)
 
     @property
     def _remembers(self) -> bool:
         """Whether the pass shows which predictions the list hides. The first ones of a list may change."""
-        return self._listing.target is None and self._listing.filters.max_predictions is None
+        return self._listing.by_filters and self._listing.filters.max_predictions is None
 
     def parse(self, body: bytes) -> Any:
         """The content of a response, and its size in bytes."""
@@ -147,13 +158,14 @@ class StatusQuery:
             return page
         is_first = not self.history.record_seconds
         self.history.add_lookup(size, self._seconds)
-        self._lookups.ids.pop()
+        self._listing.confirm_failure()
+        self._lookups.pop()
         self._lookups.has_answers = True
         page = Page((found,), listed=False)
         self._wanted.remove(page)
-        if is_first and self._listing.target is not None and self.history.page_seconds > MIN_POLL_SECONDS:
+        if is_first and not self._listing.by_filters and self.history.page_seconds > MIN_POLL_SECONDS:
             # The first lookup may show that the slow list is still faster.
-            self._listing.start(len(self._wanted.missing))
+            self._listing.start(self._wanted.near)
         return page
 
     def on_error(self, error: PredictionsError) -> None:
@@ -172,8 +184,12 @@ class StatusQuery:
     def _stop(self, error: PredictionsError) -> None:
         """End the poll; the next one comes later and requests the rest."""
         self.stopped_by = error
+        if isinstance(error, RateLimitedError):
+            self.history.add_limit()
         if self._listing.paginator:
             self._listing.paginator, self._list_error = None, error
+            # The next poll may not come as far, either. So it looks up what this one has not found.
+            self.history.turns |= dict.fromkeys(self._wanted.missing, True)
         else:
             # Now fewer requests matter more than fast ones.
             self.history.page_seconds = 0
@@ -185,11 +201,11 @@ class StatusQuery:
     def _on_page_error(self, error: PredictionsError) -> None:
         """Request another page, or look up each id."""
         try:
-            self._listing.on_error(error, self._seconds, len(self._wanted.missing))
+            self._listing.on_error(error, self._seconds, self._wanted.near)
         except PredictionsError as failure:
             self._list_error = failure
             self._end_listing()
-            if self._listing.target is None and not self._wanted.missing:
+            if self._listing.by_filters and not self._wanted.missing:
                 raise
 
     @property

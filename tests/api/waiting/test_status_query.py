@@ -23,7 +23,12 @@ from airflow_provider_predictions.api.limits import (
     MAX_SINGLE_LOOKUPS,
 )
 from airflow_provider_predictions.api.waiting.decide import Wait
-from airflow_provider_predictions.api.waiting.list_pass import QueryHistory, rows_to_read
+from airflow_provider_predictions.api.waiting.query_history import (
+    REQUEST_BYTES,
+    PageSizes,
+    QueryHistory,
+    rows_to_read,
+)
 from airflow_provider_predictions.api.waiting.status_query import StatusQuery, widened
 from tests.api.lists import Listing, Row, pages
 from tests.api.services import VLMRUN
@@ -66,14 +71,15 @@ def test_few_ids_are_looked_up_and_more_are_read_from_the_list() -> None:
         (MAX_SINGLE_LOOKUPS, QueryHistory(), 0),
         (MAX_SINGLE_LOOKUPS + 1, QueryHistory(), MAX_SINGLE_LOOKUPS + 1),
         (1000, QueryHistory(), MAX_FIRST_PAGE_ROWS),
-        (1000, QueryHistory(row_bytes=2000), 1000),
-        (1000, QueryHistory(row_bytes=500, record_bytes=1000), 2000),
-        (1000, QueryHistory(row_bytes=1000, record_bytes=500), 500),
-        (1000, QueryHistory(largest=MAX_SINGLE_LOOKUPS), 0),
+        (1000, QueryHistory(row_bytes=REQUEST_BYTES), 1998),
+        (1000, QueryHistory(row_bytes=99 * REQUEST_BYTES), 1010),
+        (1000, QueryHistory(row_bytes=99 * REQUEST_BYTES, is_limited=True), 1100),
+        (1000, QueryHistory(row_bytes=2 * REQUEST_BYTES, record_bytes=REQUEST_BYTES / 2), 0),
+        (1000, QueryHistory(sizes=PageSizes(limit=MAX_SINGLE_LOOKUPS)), 0),
     ],
 )
-def test_rows_of_the_list_cost_no_more_bytes_than_single_requests(ids: int, history: Any, rows: int) -> None:
-    assert rows_to_read(ids, history) == rows
+def test_rows_of_the_list_cost_no_more_than_single_requests(ids: int, history: Any, rows: int) -> None:
+    assert rows_to_read(ids, history, 1000) == pytest.approx(rows, abs=1)
 
 
 @pytest.mark.parametrize("jumps", [True, False])
