@@ -121,6 +121,11 @@ class PredictionsSensor(PredictionsTask, BaseSensorOperator):
         with self._progress(context, wait, is_first=is_first) as (failures, words):
             try:
                 tally = self._poll(wait, is_first=is_first)
+                age = (datetime.now(UTC) - started).total_seconds()
+                if self.reschedule and tally.missing and age >= wait.missing_timeout:
+                    # This process polls no more, and a single poll may have met a replica that lags.
+                    self._missing.record(tally, age)
+                    tally = self._poll(wait, is_first=is_first)
             except PredictionsError as error:
                 self._error = error
                 if not failures.record_failure(error):
@@ -128,7 +133,6 @@ class PredictionsSensor(PredictionsTask, BaseSensorOperator):
             else:
                 words.add(tally)
                 self._doubts = words.doubts()
-                age = (datetime.now(UTC) - started).total_seconds()
                 decision = decide(tally, age, self._missing.record(tally, age))
                 failures.record_success(decision)
                 if decision.state != "waiting":
@@ -265,6 +269,7 @@ class PredictionsSensor(PredictionsTask, BaseSensorOperator):
             max_failures=self.max_failures,
             observed=observed,
             unfinished=self._history.hidden.save(wait, self.hook_class.service_class),
+            missing=self._missing.ids,
             not_before=delay and now + delay,
         )
         # The trigger itself ends the wait. This timeout is for a triggerer that is down.

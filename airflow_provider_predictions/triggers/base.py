@@ -45,6 +45,7 @@ class PredictionsTrigger(BaseTrigger):
     :param observed: words of the wait that polls before the deferral saw.
     :param unfinished: predictions that polls before the deferral found unfinished: id, status, creation time
         and group of each.
+    :param missing: ids that the last poll before the deferral missed; None if there was none.
     :param not_before: when the service allows the next request, in seconds since 1970; None for any time.
     """
 
@@ -59,6 +60,7 @@ class PredictionsTrigger(BaseTrigger):
     max_failures: int = MAX_FAILURES
     observed: Collection[str] = field(default_factory=list)
     unfinished: Collection[SavedRow] = field(default_factory=list)
+    missing: Collection[str] | None = None
     not_before: float | None = None
 
     def __post_init__(self) -> None:
@@ -97,7 +99,7 @@ class PredictionsTrigger(BaseTrigger):
         poller.delay(min((self.not_before or 0) - time.time(), MAX_RETRY_AFTER))
         pace = Pace(self.poke_interval, self.max_interval)
         async with poller.subscribe(wait, Tally, pace, self._age(), self.unfinished) as subscription:
-            state, missing = "waiting", MissingIds()
+            state, missing = "waiting", MissingIds(self.missing)
             while state == "waiting":
                 outcome = await subscription.outcome()
                 if isinstance(outcome, Tally):

@@ -22,6 +22,7 @@ from airflow_provider_predictions.triggers.poller import Poller
 from tests.compat import deserialize, serialize
 from tests.conftest import ends_with, event_loop_free, moving, on_request
 from tests.contract.answers import Listing
+from tests.faults import Fault
 from tests.given import DONE, WAIT
 from tests.sensors.waiting import HOUR, INTERVAL, SOON, make
 from tests.wire import in_front
@@ -152,6 +153,16 @@ def test_an_id_that_comes_later_is_waited_for(wait, record_store: RecordStore, s
 def test_an_id_that_never_comes_fails_the_task_after_its_timeout(wait, record_store: RecordStore) -> None:
     with pytest.raises(AirflowFailException, match=r"prediction_ids: .* does not know nobody after"):
         wait(prediction_ids=["nobody"], missing_timeout=5 * INTERVAL)
+
+
+@pytest.mark.parametrize("before", range(4))
+def test_an_id_that_one_poll_does_not_find_fails_no_wait(
+    wait, record_store: RecordStore, connections, service_name, before: int
+) -> None:
+    id_ = moving(record_store, DONE[service_name], 4.5 * INTERVAL)
+    connections.wire.order(Fault(service_name, status=404, body=b"{}", after=before))
+
+    assert wait(prediction_ids=[id_], missing_timeout=INTERVAL / 2)["count"] == 1
 
 
 @pytest.mark.parametrize("gone", [2, 9], ids=["for a while", "for good"])

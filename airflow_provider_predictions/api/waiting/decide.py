@@ -170,21 +170,33 @@ class Tally:
 
 
 class MissingIds:
-    """Since when polls miss ids. A service may hide for a while what it has shown."""
+    """Since when polls miss ids. A service may hide for a while what it has shown.
 
-    def __init__(self) -> None:
-        self._since: dict[str, float] | None = None
+    :param before: ids that the last poll of another process missed; None if there was none.
+    """
+
+    def __init__(self, before: Iterable[str] | None = None) -> None:
+        self._since = None if before is None else dict.fromkeys(before, 0.0)
+        self._has_polled = False
+
+    @property
+    def ids(self) -> list[str] | None:
+        """What the last poll missed, for another process; None if there was none."""
+        return None if self._since is None else [*self._since]
 
     def record(self, tally: Tally, age: float) -> Mapping[str, float]:
         """Record which ids a poll has missed. Return id -> age of the wait since which it is missing.
 
-        An id that is missing from the first poll on has the age 0.
+        An id that is missing from the first poll on has the age 0. Only ids that the poll before has missed,
+        too, are returned, since a single poll may have met a replica that lags.
 
         :param age: of the wait, in seconds, at the poll of the tally.
         """
         before, now = self._since or {}, 0.0 if self._since is None else age
         self._since = {id_: before.get(id_, now) for id_ in tally.missing}
-        return self._since
+        again = self._since.keys() & before.keys() if self._has_polled else ()
+        self._has_polled = True
+        return {id_: self._since[id_] for id_ in again}
 
 
 @dataclass(frozen=True)
@@ -206,18 +218,19 @@ class Decision:
 def decide(tally: Tally, age: float, missing_since: Mapping[str, float] | None = None) -> Decision:
     """Decide what a poll means for a wait that began ``age`` seconds ago.
 
-    :param missing_since: id -> age of the wait since which it is missing; by default 0.
+    :param missing_since: id -> age of the wait since which it is missing. Other ids may still appear. By
+        default, all are missing from the start.
     """
     statuses: Counter[str] = Counter()
     for status, number in sorted(tally.statuses.items()):
         statuses[encodable(status)] += number
-    state, message = _failure(tally, age, missing_since or {}) or _progress(tally, statuses)
+    state, message = _failure(tally, age, missing_since) or _progress(tally, statuses)
     documented = tally.service.terminal_statuses | tally.service.unfinished_statuses
     unknown = tuple(s for s in statuses if s not in documented and tally.wait.waiting_statuses is None)
     return Decision(state, message, dict(statuses), unknown, tally.observed.looked_at)
 
 
-def _failure(tally: Tally, age: float, missing_since: Mapping[str, float]) -> tuple[State, str] | None:
+def _failure(tally: Tally, age: float, missing_since: Mapping[str, float] | None) -> tuple[State, str] | None:
     """Why the wait has failed, if it has."""
     wait, title = tally.wait, tally.service.title
     if failed := sum(tally.statuses[status] for status in {*tally.failing}):
@@ -227,7 +240,8 @@ def _failure(tally: Tally, age: float, missing_since: Mapping[str, float]) -> tu
         )
         count = f"{failed} of {tally.statuses.total()} predictions"
         return "failed", f"{title}: {count}: {names}{_more(failed)}. {ADVICE}"
-    missing = {id_: age - missing_since.get(id_, 0.0) for id_ in tally.missing}
+    since = dict.fromkeys(tally.missing, 0.0) if missing_since is None else missing_since
+    missing = {id_: age - since[id_] for id_ in tally.missing if id_ in since}
     if late := [id_ for id_, seconds in missing.items() if seconds >= wait.missing_timeout]:
         names, seconds = ", ".join(late[:MAX_NAMED]) + _more(len(late)), max(missing.values())
         return (

@@ -220,6 +220,39 @@ def test_an_id_that_was_known_may_be_missing_for_missing_timeout_again() -> None
     assert "does not know b after 60 s" in found[-1].message
 
 
+@pytest.mark.parametrize(
+    ("before", "states"),
+    [
+        (None, ["waiting", "failed"]),
+        (["a"], ["waiting", "failed"]),
+        ([], ["waiting", "waiting", "failed"]),
+    ],
+)
+def test_an_id_counts_as_missing_from_when_another_process_last_saw_it_and_not_after_one_look(
+    before: list[str] | None, states: list[str]
+) -> None:
+    wait, missing = Wait(prediction_ids=["a"], missing_timeout=60), MissingIds(before)
+    ages = [100 + 30 * n for n in range(len(states))]
+
+    tallies = [Tally(wait, VLMRUN) for _ in ages]
+
+    assert [
+        decide(tally, age, missing.record(tally, age)).state for tally, age in zip(tallies, ages, strict=True)
+    ] == states
+
+
+def test_an_id_that_is_missed_once_does_not_fail_a_wait_without_missing_timeout() -> None:
+    wait, missing = Wait(prediction_ids=["a"], missing_timeout=0), MissingIds()
+    seen, hidden = Tally(wait, VLMRUN), Tally(wait, VLMRUN)
+    seen.add(records(VLMRUN, a="running"))
+
+    polls = ((hidden, 0), (seen, 5), (hidden, 10), (seen, 15), (hidden, 20), (hidden, 25))
+
+    found = [decide(tally, age, missing.record(tally, age)).state for tally, age in polls]
+    assert found == ["waiting"] * 5 + ["failed"]
+    assert missing.ids == ["a"]
+
+
 def test_a_decision_names_failures_in_the_services_words() -> None:
     found = of_pages(pages=({"a": "failed", "b": "completed"},))
 
