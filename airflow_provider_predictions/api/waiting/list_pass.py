@@ -115,7 +115,8 @@ class ListPass:
         self.has_answers = True
         history.page_seconds, history.list_end = seconds, self.paginator.list_end
         if rows := len(page.predictions):
-            history.row_bytes = size / rows
+            # Of a response, the page leaves out rows that were in the page before, or outside of the window.
+            history.row_bytes = size / max(rows, len(answer[0] if isinstance(answer, tuple) else answer))
             self._note_size(at.page_size)
         found = wanted.remove(page)
         if found:

@@ -118,6 +118,15 @@ def test_large_records_in_front_are_not_read_for_ids_that_may_come_behind_them(n
         assert polls.bytes <= 1.1 * (ids * LARGE + 2 * MAX_PAGE_BYTES)
 
 
+@pytest.mark.parametrize("newer", [0, 5, 20])
+def test_large_records_are_read_in_pages_while_the_ids_come_first(newer: int) -> None:
+    polls = Polls(range(newer, newer + 300), newer + 400, LARGE)
+
+    for _ in range(3):
+        assert len(polls.requests()) <= 300 * LARGE / MAX_PAGE_BYTES + 10
+        assert polls.bytes <= 1.1 * (300 + newer) * LARGE + MAX_PAGE_BYTES
+
+
 def test_ids_far_behind_are_looked_for_in_the_list_again_after_a_while() -> None:
     polls = Polls(range(60_000, 60_100), 60_200)
     counts = [len(polls.requests()) for _ in range(10)]
