@@ -83,6 +83,20 @@ class Grouping:
         self.waits = waits
         self._service = service
         self.keys = {subscription: subscription.key for subscription in waits}
+        self._subscribers: dict[Key, list[Subscription[Any]]] = {}
+        for subscription, key in self.keys.items():
+            self._subscribers.setdefault(key, []).append(subscription)
+
+    async def deliver(self, outcomes: Mapping[Key, Tally | PredictionsError]) -> None:
+        """Wake the subscribers of what is new for them."""
+        news = (
+            (one, outcome)
+            for key, outcome in outcomes.items()
+            for one in self._subscribers[key]
+            if one.last is not outcome
+        )
+        async for subscription, outcome in _in_batches(news):
+            subscription.deliver(outcome)
 
     @cached_property
     def lists(self) -> dict[ListKey, dict[Key, Wait]]:
@@ -205,9 +219,7 @@ class Poller:
             now = self._loop.time()
             for subscription in keys:
                 subscription.reschedule(now)
-            news = {one: outcomes[key] for one, key in keys.items() if one.last is not outcomes[key]}
-            async for subscription in _in_batches(news):
-                subscription.deliver(news[subscription])
+            await self._grouping.deliver(outcomes)
 
     def _remember(self, subscriptions: Iterable[Subscription[Any]]) -> None:
         """Let the polls of each list know what its new subscribers have seen."""
@@ -243,6 +255,8 @@ class Poller:
                 waits = grouping.lists[name]
                 found, stopped = await self._read_list(client, name, waits, before.get(name))
                 outcomes |= found
+                # What is known need not wait for the other lists.
+                await grouping.deliver({key: one for key, one in found.items() if isinstance(one, Tally)})
                 if is_first or not stopped:
                     self._rotation.last = name
                 if stopped:
@@ -261,6 +275,8 @@ class Poller:
             await _count(query.known, tallies)
             async for page in client.pages(query):
                 await _count(page, tallies)
+                # Lookups that wait for the rate limit may take minutes.
+                await self._grouping.deliver(tallies.completed(page))
         except PredictionsError as error:
             return dict.fromkeys(waits, error), query.stopped_by or (
                 error if is_of_connection(error) else None

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from threading import Thread
@@ -191,6 +193,20 @@ def test_finished_ids_that_no_page_shows_are_asked_for_at_the_pace_of_the_rate_l
 def test_a_rate_limit_is_no_failure_of_a_wait(counted: Counted, states: States) -> None:
     counted.shown, counted.most = [], 3
     assert states([f"id-{n}" for n in range(40)], max_failures=2) == ["done"]
+
+
+def test_a_wait_ends_when_its_ids_are_known_while_others_wait_for_the_rate_limit(
+    counted: Counted, states: States, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name, counted.shown = f"AIRFLOW_CONN_{counted.service_name.upper()}_DEFAULT", []
+    connection = json.loads(os.environ[name])
+    connection["extra"]["requests_per_minute"] = 10
+    monkeypatch.setenv(name, json.dumps(connection))
+
+    # Eleven polls of ten requests, and the first one reads the list.
+    found = states(*[[f"id-{n}"] for n in range(100)], deadline=time.time() + 5.5 * 60)
+
+    assert 40 <= found.count("done") <= 60
 
 
 def test_ids_that_do_not_exist_hide_no_others(counted: Counted, states: States) -> None:

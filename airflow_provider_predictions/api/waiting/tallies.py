@@ -64,6 +64,16 @@ class Tallies:
         self._answered |= {id_: changed.get(id_) or before[id_] for id_ in found}
         return self.counted.values()
 
+    def completed(self, page: Page) -> dict[Key, Tally]:
+        """The tallies of waits by ids that a page completes. Those of the poll before are left out."""
+        keys = {key for id_ in page.statuses for key in self._keys.get(id_, ())} & self.counted.keys()
+        return {
+            key: tally
+            for key in keys
+            if not (tally := self.counted[key]).missing
+            and not ((before := self._before.get(key)) and tally.repeats(before))
+        }
+
     def _count_anew(self, ids: Collection[str]) -> None:
         """Replace the tallies of the poll before that need these ids by what this poll has found so far."""
         for key in {key for id_ in ids for key in self._keys[id_]} & self._tallies.keys():
