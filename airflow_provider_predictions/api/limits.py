@@ -151,6 +151,8 @@ MAX_COLUMN_BYTES = 8 << 20
 """Bytes of records that are in memory twice. A larger page is read row by row, and written in pieces."""
 MAX_SINGLE_LOOKUPS = 5
 """Ids that a poll looks up one by one. VLM Run's standard plan allows ten requests a minute."""
+MAX_POLLS_TO_LARGER_PAGE = 64
+"""Polls after which a wait tries a larger page again that failed. The service may have recovered."""
 MAX_FAILED_LOOKUPS = 3
 """Failed lookups of single ids after which a poll stops. The rest would fail, too."""
 MAX_WAITS_AT_ONCE = 50

@@ -9,6 +9,7 @@ from airflow_provider_predictions.api.limits import (
     MAX_FIRST_PAGE_ROWS,
     MAX_PAGE_BYTES,
     MAX_PAGE_SIZE,
+    MAX_POLLS_TO_LARGER_PAGE,
     MAX_SINGLE_LOOKUPS,
     MIN_PAGE_SIZE,
     MIN_POLL_SECONDS,
@@ -16,14 +17,12 @@ from airflow_provider_predictions.api.limits import (
 from airflow_provider_predictions.api.models import Prediction
 from airflow_provider_predictions.api.waiting.hidden_rows import HiddenRows
 
-REQUEST_BYTES = 10_000
+REQUEST_WEIGHT = 10_000
 """Bytes of a list that a poll rather reads than it sends one more request."""
-LIMITED_REQUEST_BYTES = 10 * REQUEST_BYTES
+LIMITED_REQUEST_WEIGHT = 10 * REQUEST_WEIGHT
 """The same where the service limits requests."""
 SIZE_FACTOR = 4
 """After a page fails, the next one has this many times fewer rows; after an answer, this many times more."""
-MAX_PAUSE = 64
-"""Polls after which a larger page is tried again, at most."""
 FADING = 0.8
 """Each poll that does not read the list shortens the remembered time of a slow page by this factor."""
 FORGOTTEN = 20
@@ -72,7 +71,7 @@ class PageSizes:
     def failed(self, size: int) -> None:
         """Note that larger pages than ``size`` failed, while the service answered other requests."""
         self.largest = self.limit = size
-        self._last_pause = self._pause = min(MAX_PAUSE, 2 * self._last_pause or 1)
+        self._last_pause = self._pause = min(MAX_POLLS_TO_LARGER_PAGE, 2 * self._last_pause or 1)
 
 
 @dataclass
@@ -160,7 +159,7 @@ def rows_of_a_lookup(history: QueryHistory, page_size: int) -> float:
     :param page_size: rows of a page.
     """
     known = history.row_bytes or history.record_bytes
-    request = LIMITED_REQUEST_BYTES if history.is_limited else REQUEST_BYTES
+    request = LIMITED_REQUEST_WEIGHT if history.is_limited else REQUEST_WEIGHT
     record = history.record_bytes or known
     return (record + request) / (known + request / page_size) if known else 0.0
 

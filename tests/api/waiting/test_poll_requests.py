@@ -15,7 +15,7 @@ from airflow_provider_predictions.api.errors import PredictionsError, RateLimite
 from airflow_provider_predictions.api.limits import MAX_FAILED_LOOKUPS, MAX_PAGE_BYTES, MAX_SINGLE_LOOKUPS
 from airflow_provider_predictions.api.models import GetRequest
 from airflow_provider_predictions.api.waiting.decide import Wait
-from airflow_provider_predictions.api.waiting.query_history import REQUEST_BYTES, QueryHistory
+from airflow_provider_predictions.api.waiting.query_history import REQUEST_WEIGHT, QueryHistory
 from airflow_provider_predictions.api.waiting.status_query import StatusQuery
 from tests.api.services import VLMRUN
 
@@ -82,13 +82,13 @@ def test_no_poll_costs_much_more_than_single_requests_and_later_ones_no_more_tha
 ) -> None:
     wanted = range(newer, newer + ids * stride, stride)
     polls = Polls(wanted, wanted[-1] + 1_000)
-    single = ids * (REQUEST_BYTES + SMALL)
+    single = ids * (REQUEST_WEIGHT + SMALL)
 
-    costs = [len(polls.requests()) * REQUEST_BYTES + polls.bytes for _ in range(8)]
+    costs = [len(polls.requests()) * REQUEST_WEIGHT + polls.bytes for _ in range(8)]
 
-    list_ = (wanted[-1] // 1_000 + 2) * REQUEST_BYTES + 1.5 * wanted[-1] * SMALL
-    assert max(costs) <= 2.2 * single + 8 * REQUEST_BYTES
-    assert costs[-1] <= 1.3 * min(single, list_) + 8 * REQUEST_BYTES
+    list_ = (wanted[-1] // 1_000 + 2) * REQUEST_WEIGHT + 1.5 * wanted[-1] * SMALL
+    assert max(costs) <= 2.2 * single + 8 * REQUEST_WEIGHT
+    assert costs[-1] <= 1.3 * min(single, list_) + 8 * REQUEST_WEIGHT
 
 
 @pytest.mark.parametrize(("newer", "first", "later"), [(0, 2, 1), (30, 3, 2), (1_100, 4, 3), (9_000, 12, 11)])

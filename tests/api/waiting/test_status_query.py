@@ -24,7 +24,7 @@ from airflow_provider_predictions.api.limits import (
 )
 from airflow_provider_predictions.api.waiting.decide import Wait
 from airflow_provider_predictions.api.waiting.query_history import (
-    REQUEST_BYTES,
+    REQUEST_WEIGHT,
     PageSizes,
     QueryHistory,
     rows_to_read,
@@ -71,10 +71,10 @@ def test_few_ids_are_looked_up_and_more_are_read_from_the_list() -> None:
         (MAX_SINGLE_LOOKUPS, QueryHistory(), 0),
         (MAX_SINGLE_LOOKUPS + 1, QueryHistory(), MAX_SINGLE_LOOKUPS + 1),
         (1000, QueryHistory(), MAX_FIRST_PAGE_ROWS),
-        (1000, QueryHistory(row_bytes=REQUEST_BYTES), 1998),
-        (1000, QueryHistory(row_bytes=99 * REQUEST_BYTES), 1010),
-        (1000, QueryHistory(row_bytes=99 * REQUEST_BYTES, is_limited=True), 1100),
-        (1000, QueryHistory(row_bytes=2 * REQUEST_BYTES, record_bytes=REQUEST_BYTES / 2), 0),
+        (1000, QueryHistory(row_bytes=REQUEST_WEIGHT), 1998),
+        (1000, QueryHistory(row_bytes=99 * REQUEST_WEIGHT), 1010),
+        (1000, QueryHistory(row_bytes=99 * REQUEST_WEIGHT, is_limited=True), 1100),
+        (1000, QueryHistory(row_bytes=2 * REQUEST_WEIGHT, record_bytes=REQUEST_WEIGHT / 2), 0),
         (1000, QueryHistory(sizes=PageSizes(limit=MAX_SINGLE_LOOKUPS)), 0),
     ],
 )
