@@ -55,7 +55,7 @@ def parsed(token: str) -> object:
 print(
     json.dumps(
         {
-            "listed": listed(),
+            "listed": listed(sort_by="createdTime", order="descending"),
             "oldest first": listed(sort_by="createdTime", order="ascending"),
             "one": client.get_prediction(one),
             "waited for": waited_for(unfinished),
