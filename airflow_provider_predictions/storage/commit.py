@@ -48,6 +48,8 @@ from airflow_provider_predictions.storage.state import (
     without_parts,
 )
 
+_MINUTE = len("2026-11-28T21:41")
+
 log = logging.getLogger(__name__)
 
 LATE = 24
@@ -128,6 +130,8 @@ class LandingPath:
         """
         attempt, now = self.attempt, datetime.now(UTC)
         content["committed_at"] = utc(now)
+        if content.get("started_at", "")[:_MINUTE] == content["committed_at"][:_MINUTE]:
+            del content["started_at"]  # keeps the XComs of many landings small
         if self.unsettled:
             content["unsettled"] = self.unsettled
         if state and not is_written(content):

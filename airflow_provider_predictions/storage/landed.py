@@ -75,9 +75,12 @@ class Landed:
 
     @property
     def started(self) -> datetime | None:
-        """When its list began to be read: it may lack what was created later. None if that is not known."""
-        times = as_time(self.manifest.get("started_at")), self.committed
-        return min(filter(None, times), default=None)
+        """When its list began to be read: it may lack what was created later. None if that is not known.
+
+        A manifest without that time says the minute.
+        """
+        minute = self.committed and self.committed.replace(second=0, microsecond=0)
+        return min(filter(None, (as_time(self.manifest.get("started_at")), minute)), default=None)
 
     @property
     def incremental_path(self) -> str:

@@ -55,7 +55,8 @@ class Manifest(TypedDict):
     and ``rows`` their number. Both are missing where each row is a record, as are the ``rows`` of each part.
     ``partition_by`` is ``created_date`` where each part lies in the directory of a day, and else missing.
     ``requests`` counts those to the service, retries included, and ``duplicates`` the rows that came again.
-    The landing may lack what was created after ``started_at``, when it began to read the list.
+    The landing may lack what was created after ``started_at``, when it began to read the list. It is missing
+    where that was in the minute of ``committed_at``.
     ``generation`` is the number of the commit. ``incremental`` says what an incremental landing left for
     later. ``unsettled`` lists commits that readers may still see in the place of this one. ``complete`` is
     always True: it tells readers of the stored form that nothing is written behind it.

@@ -286,11 +286,24 @@ def test_a_landing_lacks_what_was_created_while_it_read(tmp_path: Path) -> None:
         ]
 
 
+@pytest.mark.parametrize(("began", "is_cut"), [(-1, True), (1, False)])
+def test_a_manifest_says_when_its_landing_began_if_not_in_the_minute_of_the_commit(
+    began: int, is_cut: bool, tmp_path: Path
+) -> None:
+    moments = {"began": END + timedelta(seconds=began), "at": END + timedelta(seconds=59)}
+
+    manifest = land("vlmrun", tmp_path / "a", records("vlmrun", "a", [HOURS - 1]), **moments)
+
+    assert ("started_at" in manifest) == is_cut
+    assert len(report(manifest, WINDOW, tmp_path / "files")["notes"][1:]) == is_cut
+
+
 def test_of_a_manifest_that_does_not_say_when_its_landing_began_the_commit_counts(tmp_path: Path) -> None:
-    manifest = land("vlmrun", tmp_path / "a", records("vlmrun", "a", [HOURS - 1]), at=END)
+    rows, began = records("vlmrun", "a", [HOURS - 1]), END - timedelta(minutes=1)
+    manifest = land("vlmrun", tmp_path / "a", rows, at=END, began=began)
     old = {name: fact for name, fact in manifest.items() if name != "started_at"}
 
-    assert old.keys() < manifest.keys()
+    assert len(report(manifest, WINDOW, tmp_path / "files")["notes"][1:]) == 1
     assert report(old, WINDOW, tmp_path / "files")["notes"][1:] == []
 
 

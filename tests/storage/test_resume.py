@@ -23,6 +23,7 @@ from airflow_provider_predictions.api.errors import PredictionsError, StorageErr
 from airflow_provider_predictions.sandbox.data import Record
 from airflow_provider_predictions.sandbox.server import Sandbox
 from airflow_provider_predictions.sandbox.store import RecordStore
+from tests.clock import SimulatedTime
 from tests.given import ARGUMENTS, LAND, context_of, on_machine, untagged
 from tests.storage.landings import (
     KINDS,
@@ -75,10 +76,13 @@ def test_the_log_says_how_far_the_interrupted_attempt_was(
     assert re.search(r"Resuming after \d+ parts? and \d+ more records? of an attempt", caplog.text)
 
 
-def test_a_landing_began_when_its_first_attempt_did(land, interrupted, record_store: RecordStore) -> None:
+def test_a_landing_began_when_its_first_attempt_did(
+    land, interrupted, record_store: RecordStore, simulated_time: SimulatedTime
+) -> None:
     """The first attempt has read the newest rows, so what is newer is missing."""
     record_store.fill(300)
     interrupted(after=12)
+    simulated_time.skip(60)
     retried = datetime.now(UTC)
 
     manifest = land()
