@@ -56,7 +56,7 @@ class Stream:
         ]
         if self.path:
             # An incremental landing holds what has finished since the one before, whenever it was created.
-            begin = self._first.started if self.lacks_commits else _begin(self._first)
+            begin = self._first.committed if self.lacks_commits else _begin(self._first)
             spans = [(begin or _LAST, self.newest or _FIRST)]
         found: list[Span] = []
         for start, end in sorted(span for span in spans if span[0] < span[1]):

@@ -286,6 +286,24 @@ def test_a_landing_lacks_what_was_created_while_it_read(tmp_path: Path) -> None:
         ]
 
 
+def test_what_a_commit_that_is_not_given_landed_in_the_minute_of_the_next_is_missing(tmp_path: Path) -> None:
+    begins = [HOURS - 48 + 20 / 3600, HOURS - 48 + 40 / 3600, HOURS + 1]
+
+    _, *given = [
+        land(
+            "vlmrun",
+            tmp_path / "a",
+            records("vlmrun", "a", [began - 1 / 3600]),
+            incremental=True,
+            began=moment(began),
+            at=moment(began),
+        )
+        for began in begins
+    ]
+
+    assert history(report(given, WINDOW, tmp_path / "files"))[-2] is None
+
+
 @pytest.mark.parametrize(("began", "is_cut"), [(-1, True), (1, False)])
 def test_a_manifest_says_when_its_landing_began_if_not_in_the_minute_of_the_commit(
     began: int, is_cut: bool, tmp_path: Path
