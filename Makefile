@@ -12,8 +12,8 @@
 # make docs-serve      show the documentation in a browser, and build what changes
 # make benchmark       measure landing, waits and reports beside other tools, in ten minutes; writes docs/benchmarks.md
 # make reliability     let the services and the storage fail in every way; writes tables in docs/reliability.md
-# make soak            land, wait and run many tasks at once while requests fail, for two hours; PARTS=waits runs one
-#                      part; writes tables in docs/evidence.md
+# make soak            land, wait and run many tasks at once while requests fail, for 2.5 hours; PARTS=waits runs
+#                      one part; writes tables in docs/evidence.md
 # make mutation        change the code of api/ and storage/ and see whether a test notices, for half an hour; MINUTES=5
 #                      for less, MODULES="api.http.retry api.waiting.finished_events" for these alone; writes a table in docs/evidence.md
 # make cluster-demo    a backfill on Celery workers, one of which is killed; installs redis-server and postgresql on

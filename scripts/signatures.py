@@ -25,7 +25,6 @@ CLASSES: tuple[type[ArgumentsTask], ...] = (
     cradl.CradlPredictionsToObjectStorageOperator,
     iceberg.PredictionsToIcebergOperator,
     report.PredictionsReportOperator,
-    iceberg.PredictionsToIcebergOperator,
     VlmRunPredictionsSensor,
     CradlPredictionsSensor,
 )
