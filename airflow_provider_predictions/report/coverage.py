@@ -54,9 +54,8 @@ class Sources:
             if outside := landed.outside(self.window.span):
                 reason = f"in landings of {outside} predictions only, which were not read"
                 found[reason, str(landed.root)] += landed.manifest["count"]
-            else:
-                for why, count in landed.manifest["rejected_reasons"].items():
-                    found[f"rows that are no records: {why}", str(landed.path)] += count
+            for why, count in landed.manifest["rejected_reasons"].items():
+                found[f"rows that are no records: {why}", str(landed.path)] += count
         return [(reason, count, place) for (reason, place), count in found.items()]
 
     @cached_property

@@ -23,7 +23,8 @@ def uncounted(sources: Sources, undated: int) -> Iterator[str]:
         yield f"{_were(waiting)} unfinished."
     if given_up:
         yield f"At least {_were(given_up)} given up after max_age."
-    undated += sum(one.manifest["rejected"] for one in sources.read if _is_after(one, sources.window.start))
+    late = (landed for landed in sources.telling if _is_after(landed, sources.window.start))
+    undated += sum(landed.manifest["rejected"] for landed in late)
     if undated:
         yield f"{counted(undated, 'record')} landed without a creation time that can be read."
 

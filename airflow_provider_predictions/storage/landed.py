@@ -89,9 +89,13 @@ class Landed:
 
     @property
     def order(self) -> tuple[datetime, int, list[str]]:
-        """Sorts landings by commit, and those of one moment by content, so that names do not matter."""
+        """Sorts landings by commit, and those of one moment by content, so that names do not matter.
+
+        A run that found nothing to commit has its place by when it began.
+        """
         sums = [part["sha256"] for part in self.manifest.get("parts", ())]
-        return self.committed or datetime.min.replace(tzinfo=UTC), self.manifest["generation"], sums
+        moment = self.committed or self.started or datetime.min.replace(tzinfo=UTC)
+        return moment, self.manifest["generation"], sums
 
     @property
     def shape(self) -> str:

@@ -105,3 +105,21 @@ def test_the_verdict_on_what_has_landed_tells_what_has_not(tmp_path: Path) -> No
     verdict = of(tmp_path)["verdict"]
 
     assert (verdict["state"], verdict["text"]) == ("normal", "Normal. 3 predictions were unfinished.")
+
+
+def test_the_last_run_tells_what_is_unfinished_though_it_found_nothing_to_commit(tmp_path: Path) -> None:
+    committed = land("vlmrun", tmp_path / "landed", [], incremental=run(1, watermark=START), at=END)
+    output = {name: fact for name, fact in committed.items() if name != "committed_at"}
+    output |= {"generation": 2, "started_at": utc(END + HOUR), "incremental": run(0, watermark=END)}
+
+    assert of(tmp_path, [str(tmp_path / "landed"), output])["verdict"]["text"] == NONE
+
+
+def test_rows_that_are_no_records_are_told_though_all_records_beside_them_are_older(tmp_path: Path) -> None:
+    old = made("vlmrun", START - 900 * HOUR, START - 800 * HOUR, 3)
+    land("vlmrun", tmp_path / "landed", [*old, b"7", b"8"], at=END)
+
+    summary = of(tmp_path)
+
+    assert summary["verdict"]["text"] == f"{NONE} 2 records landed without a creation time that can be read."
+    assert [*summary["left_out"].values()] == [3, 2]
