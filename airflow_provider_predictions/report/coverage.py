@@ -36,10 +36,20 @@ class Sources:
         """The landings whose filters say what may be missing."""
         return [*filter(self._tells, self.landings)]
 
-    def _tells(self, landed: Landed) -> bool:
-        """Whether it is read, or held older predictions only when the period had begun, or is the newest."""
+    def _tells(self, landed: Landed, age: int = 0) -> bool:
+        """Whether it is read, or its filters may be why it holds nothing of a period.
+
+        It may have held older predictions only when the period had begun, or newer ones only as the first
+        that began after the end.
+        """
         outside = landed.outside(self.window.span)
-        return not outside or (outside == "older" and self._is_after(landed, self.window.start))
+        if outside == "newer":
+            return any(landed is one for one in self._closing)
+        return not outside or self._is_after(landed, self.window.starts[age])
+
+    @cached_property
+    def _closing(self) -> list[Landed | None]:
+        return [stream.first_after(self.window.end) for stream in self.streams]
 
     def _is_after(self, landed: Landed, start: datetime) -> bool:
         """Whether a landing was committed after a moment, or as the last one of its service."""
@@ -131,8 +141,9 @@ class Sources:
 
     def restricted(self, age: int) -> list[Landed]:
         """The landings with a filter on statuses that were committed after a period began, or last."""
-        given = (landed for landed in self.telling if landed.statuses is not None)
-        return [landed for landed in given if self._is_after(landed, self.window.starts[age])]
+        given = (landed for landed in self.landings if landed.statuses is not None)
+        told = (landed for landed in given if self._is_after(landed, self.window.starts[age]))
+        return [landed for landed in told if self._tells(landed, age)]
 
     @cached_property
     def missing(self) -> list[set[str]]:

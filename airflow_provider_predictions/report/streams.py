@@ -79,6 +79,11 @@ class Stream:
         """Nothing is known of predictions that were created from then on."""
         return self.spans[-1][1] if self.spans else self.newest or _LAST
 
+    def first_after(self, moment: datetime) -> Landed | None:
+        """The first landing that began after a moment, and was to hold what was created before it, too."""
+        began = (one for one in self.landings if one.started and one.started >= moment > _begin(one))
+        return next(began, None)
+
     def covers(self, start: datetime, end: datetime) -> bool:
         return any(first <= start and end <= last for first, last in self.spans)
 

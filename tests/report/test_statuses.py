@@ -108,3 +108,59 @@ def test_where_no_failed_prediction_was_to_land_none_is_counted_though_all_that_
     assert summary["measures"]["failed"]["now"] is None
     assert [target["state"] for target in summary["targets"]] == ["unknown"]
     assert summary["notes"][0].startswith("Only completed predictions were to land, so")
+
+
+@pytest.mark.parametrize("incremental", [True, False])
+def test_where_no_failed_prediction_was_to_land_none_is_counted_though_all_that_landed_is_newer(
+    incremental: bool, tmp_path: Path
+) -> None:
+    """The failed predictions of the period are left out by the first landing that began after it."""
+    hour = timedelta(hours=1)
+    older = changed(made("vlmrun", BEFORE, START, 5), status="completed")
+    newer = changed(made("vlmrun", END, END + 6 * hour, 5), status="completed")
+    doubt = {"consistent": False, "inconsistency": "a row is missing."}
+    paths = ["a", "a"] if incremental else ["a", "b"]
+    for path, records, at, facts in zip(
+        paths, (older, newer), (START, END + 6 * hour), ({}, doubt), strict=True
+    ):
+        land(
+            "vlmrun",
+            tmp_path / "in" / path,
+            records,
+            incremental=incremental,
+            statuses=["completed"],
+            at=at,
+            **facts,
+        )
+
+    summary = report(str(tmp_path / "in"), WINDOW, tmp_path / "files", targets={"failed": {"max": 0}})
+
+    assert summary["measures"]["failed"]["now"] is None
+    assert [target["state"] for target in summary["targets"]] == ["unknown"]
+    assert summary["notes"][0].startswith("Only completed predictions were to land, so")
+    assert summary["notes"][-1].endswith(": a row is missing.")
+
+
+def test_a_later_landing_that_holds_newer_predictions_only_tells_nothing_of_the_period(
+    tmp_path: Path,
+) -> None:
+    hour = timedelta(hours=1)
+    for day, statuses in ((START, None), (END, None), (END + 24 * hour, ["completed"])):
+        records = changed(made("vlmrun", day, day + hour, 5, seed=day.day), status="completed")
+        land("vlmrun", tmp_path / "in", records, incremental=True, statuses=statuses, at=day + 2 * hour)
+
+    summary = report(str(tmp_path / "in"), WINDOW, tmp_path / "files")
+
+    assert summary["measures"]["failed"]["now"] == 0
+
+
+def test_of_a_period_before_in_which_no_failed_prediction_was_to_land_none_is_counted(tmp_path: Path) -> None:
+    """All that landed in it was created before the oldest period."""
+    day = timedelta(days=1)
+    for created, at, statuses in ((START - 30 * day, START - day / 2, ["completed"]), (START, END, None)):
+        records = changed(made("vlmrun", created, created + day, 5, seed=at.day), status="completed")
+        land("vlmrun", tmp_path / "in", records, incremental=True, statuses=statuses, at=at)
+
+    failed = report(str(tmp_path / "in"), WINDOW, tmp_path / "files")["measures"]["failed"]
+
+    assert (failed["now"], failed["before"]) == (0, None)
