@@ -53,8 +53,7 @@ class Sources:
 
     def _is_after(self, landed: Landed, start: datetime) -> bool:
         """Whether a landing was committed after a moment, or as the last one of its service."""
-        moment = landed.committed
-        return moment is None or moment > start or moment == self.newest[landed.manifest["service"]]
+        return landed.is_after(start) or landed.committed == self.newest[landed.manifest["service"]]
 
     @property
     def left_out(self) -> list[tuple[str, int, str]]:

@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from airflow_provider_predictions.api.models import as_time
 from airflow_provider_predictions.api.wording import counted
 from airflow_provider_predictions.report.coverage import Sources
-from airflow_provider_predictions.storage.landed import Landed
 
 _EVER = datetime.min.replace(tzinfo=UTC)
 
@@ -23,7 +22,7 @@ def uncounted(sources: Sources, undated: int) -> Iterator[str]:
         yield f"{_were(waiting)} unfinished."
     if given_up:
         yield f"At least {_were(given_up)} given up after max_age."
-    late = (landed for landed in sources.telling if _is_after(landed, sources.window.start))
+    late = (landed for landed in sources.telling if landed.is_after(sources.window.start))
     undated += sum(landed.manifest["rejected"] for landed in late)
     if undated:
         yield f"{counted(undated, 'record')} landed without a creation time that can be read."
@@ -34,13 +33,10 @@ def note_on_values(without: Mapping[int, int]) -> Iterator[str]:
 
     :param without: the predictions whose values were not read, by age.
     """
-    periods = {0: "this period", 1: "the period before"}
-    found = [
-        f"{counted(without[age], 'prediction')} of {words}"
-        for age, words in periods.items()
-        if age in without
-    ]
-    if found:
+    periods = enumerate(("this period", "the period before"))
+    if found := [
+        f"{counted(without[age], 'prediction')} of {words}" for age, words in periods if age in without
+    ]:
         yield (
             f"The values of {' and '.join(found)} have not landed. Their fields, confidences, and errors and "
             "warnings of fields are not counted."
@@ -52,7 +48,7 @@ def _unfinished(sources: Sources) -> tuple[int, int]:
     window, reached = sources.window, dict[str, datetime]()
     waiting, given_up = dict[str, int](), dict[str, int]()
     for landed in sources.landings:
-        if _is_after(landed, window.start) and (path := landed.incremental_path):
+        if landed.is_after(window.start) and (path := landed.incremental_path):
             facts, since = landed.manifest["incremental"], reached.get(path, _EVER)
             # All that was created before the watermark is finished or given up.
             reached[path] = as_time(facts.get("watermark")) or _EVER
@@ -61,10 +57,6 @@ def _unfinished(sources: Sources) -> tuple[int, int]:
             if since < window.end:
                 given_up[path] = max(given_up.get(path, 0), facts.get("given_up", 0))
     return sum(waiting.values()), sum(given_up.values())
-
-
-def _is_after(landed: Landed, moment: datetime) -> bool:
-    return landed.committed is None or landed.committed > moment
 
 
 def _were(count: int) -> str:

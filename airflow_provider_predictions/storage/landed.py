@@ -82,6 +82,10 @@ class Landed:
         minute = self.committed and self.committed.replace(second=0, microsecond=0)
         return min(filter(None, (as_time(self.manifest.get("started_at")), minute)), default=None)
 
+    def is_after(self, moment: datetime) -> bool:
+        """Whether it was committed after a moment, as far as is known."""
+        return self.committed is None or self.committed > moment
+
     @property
     def incremental_path(self) -> str:
         """The path that it was landed under; empty if the landing is not incremental."""
