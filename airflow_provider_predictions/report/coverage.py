@@ -112,6 +112,11 @@ class Sources:
         return {one.manifest["service"]: one.committed for one in self.landings if one.committed}
 
     @property
+    def reach_period(self) -> bool:
+        """Whether any landing may hold predictions of the period."""
+        return any(one.end > self.window.start for one in self.streams)
+
+    @property
     def ended(self) -> list[Stream]:
         """The streams that do not cover the whole period."""
         return [one for one in self.streams if not one.covers(self.window.start, self.window.end)]

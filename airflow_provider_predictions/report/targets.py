@@ -52,6 +52,10 @@ def judged(
         most = 0 if MEASURES[measure].is_sum else most
     elif found["now"] is None:
         why = "this period has nothing to compute it from"
+    elif not sources.reach_period:
+        # A maximum may hold or not. But a minimum is missed, so that a service that stops is seen.
+        why = "no landing has read the list since the period began"
+        most = found["now"] if MEASURES[measure].is_sum else most
     else:
         least = most = found["now"]
     missed = (low is not None and most < low) or (high is not None and least > high)

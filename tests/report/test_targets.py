@@ -120,6 +120,29 @@ def test_values_that_were_not_read_would_change_no_judgement(seed: int, tmp_path
     assert len(notes) == bool(lacking)
 
 
+@pytest.mark.parametrize(("hour", "state"), [(-1, "unknown"), (0, "unknown"), (1, "met")])
+def test_a_period_in_which_no_landing_has_read_the_list_meets_no_maximum(
+    hour: int, state: str, tmp_path: Path
+) -> None:
+    rng, bounds = random.Random(1), {"failed": {"max": 0}, "predictions": {"max": 9}}
+    rows = [json.dumps(cradl(rng, START - DAY, number)).encode() for number in range(3)]
+    land("cradl", tmp_path / "a", rows, at=START + timedelta(hours=hour))
+
+    targets = report(str(tmp_path / "a"), WINDOW, tmp_path / "files", targets=bounds)["targets"]
+
+    assert [target["state"] for target in targets] == [state, state]
+
+
+def test_a_period_in_which_no_landing_has_read_the_list_misses_its_minimum(tmp_path: Path) -> None:
+    rows = [json.dumps(cradl(random.Random(1), START - DAY, 1)).encode()]
+    land("cradl", tmp_path / "a", rows, at=START - DAY / 2)
+    bounds = {"predictions": {"min": 1, "max": 9}}
+
+    (target,) = report(str(tmp_path / "a"), WINDOW, tmp_path / "files", targets=bounds)["targets"]
+
+    assert (target["state"], target["now"]) == ("missed", 0)
+
+
 def test_errors_that_were_not_read_are_no_change(tmp_path: Path) -> None:
     rng = random.Random(1)
     before = [cradl(rng, START - DAY, number) | {"errors": ["blurred"]} for number in range(40)]
