@@ -136,6 +136,14 @@ class TaskRun(msgspec.Struct, frozen=True):
         is_one_start = not (self.started and other.started) or self.started == other.started
         return self.is_run_of(other) and self.tries == other.tries and is_one_start
 
+    def returns(self, other: TaskRun) -> bool:
+        """Whether this attempt lands nothing right under a path where the other has committed.
+
+        One that was frozen before it began may find what a later one has landed and returned.
+        """
+        is_late = other.number > self.number and other.is_run_of(self)
+        return is_late or (self.number > 1 and self.is_retry_of(other))
+
 
 def new_nonce() -> str:
     """A random name for an attempt. Try numbers are not unique (apache/airflow #59378)."""

@@ -97,15 +97,15 @@ class LandingPath:
         """The manifest that an earlier attempt of this run has committed. None if there is none.
 
         On an incremental path, later commits of other runs do not matter. On any other path, only a retry
-        gets the manifest. A task that was cleared lands anew.
+        gets the manifest, or an attempt that a later one has overtaken. A task that was cleared lands anew.
 
         :raises ConfigurationError: if another task of this run, or another instance of this mapped task, has
             landed here. On an incremental path, two tasks may.
         """
         head = self.log.read(self.state.generation) if self.state.generation and not self.kind else None
         self._require_own([head] if head else self.state.recent)
-        entry = self._of_run(_commits(self.state, self.attempt)) if self.kind else self._retried(head)
-        if entry is None:
+        entry = self._of_run(_commits(self.state, self.attempt)) if self.kind else head
+        if entry is None or not (self.kind or self.attempt.task.returns(entry.task)):
             return None
         content = self.log.manifest_of(entry)
         if self.kind:
@@ -196,11 +196,6 @@ class LandingPath:
                 raise path_in_use(self.root)
             if not self.kind:
                 raise path_in_use(self.root, other.task_id)
-
-    def _retried(self, newest: Entry | None) -> Entry | None:
-        """The newest commit, if an earlier attempt of this run made it and the task was not cleared."""
-        task = self.attempt.task
-        return newest if newest and task.number > 1 and task.is_retry_of(newest.task) else None
 
     def _of_run(self, commits: Iterable[Entry]) -> Entry | None:
         """The newest commit of this run.

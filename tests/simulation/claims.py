@@ -73,6 +73,12 @@ class Claims:
                 f"claims: {attempt} has committed without {sorted(missing)}, which it claims"
             )
 
+    def in_order(self) -> None:
+        """No attempt has replaced what a later one of its run has just landed, and returned."""
+        *_, before, newest = [None, None, *self._committed]
+        if before and newest and before.life == newest.life and before.number > newest.number:
+            raise InvariantError(f"stale: {newest} has replaced what {before} has landed")
+
     def left_out(self, rows: Iterable[dict[str, Any]]) -> set[str]:
         """What some commit has rightly left out for good."""
         found = set()

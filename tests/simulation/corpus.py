@@ -83,6 +83,23 @@ STORIES = (
         (("a.1 *" + SECOND_PART, "freeze"), ("a.1 frozen", "start"), ("b.1 succeeded", "wake")),
     ),
     Case(
+        "an attempt is frozen before it has read anything, and wakes after its retry has committed",
+        "anew, store",
+        "stale",
+        (("a.1 get _manifest.json", "freeze"), ("a.1 frozen", "retry"), ("a.2 succeeded", "wake")),
+    ),
+    Case(
+        "an attempt is frozen before it has read anything, and wakes after it was cleared",
+        "anew, made anew",
+        "stale",
+        (
+            ("a.1 get _manifest.json", "freeze"),
+            ("a.1 frozen", "retry"),
+            ("a.2 succeeded", "clear"),
+            ("a.3 succeeded", "wake"),
+        ),
+    ),
+    Case(
         "an attempt is frozen before its commit until its lock is old",
         "incremental, store",
         "doubled",

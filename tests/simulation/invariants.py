@@ -144,6 +144,7 @@ class Anew:
             newest = self._committed[-1]
             ids = once(id_ for id_, _ in records(newest.parts, objects))
             self._claims.check(newest, steps, objects, ids)
+            self._claims.in_order()
         self.see(layout.shown(objects), objects)
 
     def see(self, shown: list[Commit], objects: Mapping[str, bytes]) -> None:

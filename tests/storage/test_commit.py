@@ -270,6 +270,28 @@ def test_an_attempt_that_was_overtaken_by_its_retry_returns_its_manifest(
     assert frozen.commit(content) == manifest == shown(file_store)
 
 
+@pytest.mark.parametrize(
+    "retry",
+    [
+        pytest.param(TaskRun("monday", number=2, started="2026-11-01T12:00:00Z"), id="a retry"),
+        pytest.param(
+            TaskRun("monday", number=2, tries=1, started="2026-11-01T13:00:00Z", cleared=1), id="cleared"
+        ),
+    ],
+)
+def test_an_attempt_that_was_frozen_before_it_began_replaces_nothing_of_a_later_one(
+    file_store: ObjectStoragePath, retry: TaskRun
+) -> None:
+    target = LandingPath(file_store, retry)
+    manifest = target.commit(write(target.attempt))
+
+    frozen = LandingPath(file_store, TaskRun("monday", number=1, started="2026-11-01T12:00:00Z"))
+
+    assert frozen.find_committed() == manifest
+    made_anew = TaskRun("monday", number=1, started="2026-11-01T14:00:00Z")
+    assert LandingPath(file_store, made_anew).find_committed() is None
+
+
 def test_a_manifest_that_is_shown_late_has_its_parts(file_store: ObjectStoragePath) -> None:
     """Its attempt was frozen between its commit and the manifest, and woke after another commit."""
     first = replace_all(file_store, "monday")
