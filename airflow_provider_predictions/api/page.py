@@ -70,7 +70,7 @@ class Page:
     :param duplicates: the number of rows that an earlier page had.
     :param rejected: rows that are not records.
     :param observed: counts of the new records before filters; None if nothing was counted.
-    :param listed: False for records requested by id.
+    :param listed: False for records that answer waits by ids only.
     :param ids: of the new records before filters.
     """
 

@@ -77,11 +77,17 @@ class Subscription(Generic[T]):
 
 
 class Grouping:
-    """The waits of subscriptions, by their keys and lists. It holds for later polls while no wait changes."""
+    """The waits of subscriptions, by their keys and lists. It holds for later polls while no wait changes.
 
-    def __init__(self, waits: Mapping[Subscription[Any], Wait], service: type[Service[Any]]) -> None:
+    :param apart: whether waits by ids share no pass over the list with waits by filters.
+    """
+
+    def __init__(
+        self, waits: Mapping[Subscription[Any], Wait], service: type[Service[Any]], *, apart: bool = False
+    ) -> None:
         self.waits = waits
         self._service = service
+        self.apart = apart
         self.keys = {subscription: subscription.key for subscription in waits}
         self._subscribers: dict[Key, list[Subscription[Any]]] = {}
         for subscription, key in self.keys.items():
@@ -103,7 +109,8 @@ class Grouping:
         """The waits for each list."""
         lists: dict[ListKey, dict[Key, Wait]] = {}
         for subscription, wait in self.waits.items():
-            lists.setdefault(list_of(self._service, wait), {})[self.keys[subscription]] = wait
+            name = list_of(self._service, wait, apart=self.apart)
+            lists.setdefault(name, {})[self.keys[subscription]] = wait
         return lists
 
 
@@ -149,6 +156,8 @@ class Poller:
         self._task: asyncio.Task[None] | None = None
         self._rotation = Rotation()
         self._grouping = Grouping({}, hook_class.service_class)
+        self._apart = False
+        """Whether the rate limit has stopped a pass that waits by ids shared with waits by filters."""
         self._tallies: dict[ListKey, Tallies] = {}
         """Of the last poll, of each list that it could read."""
         self._not_before = 0.0
@@ -203,8 +212,8 @@ class Poller:
         while True:
             await self._until_due()
             waits = {one: one.wait for one in self._subscriptions}
-            if waits != self._grouping.waits:
-                self._grouping = Grouping(waits, self.hook_class.service_class)
+            if waits != self._grouping.waits or self._apart != self._grouping.apart:
+                self._grouping = Grouping(waits, self.hook_class.service_class, apart=self._apart)
             keys = self._grouping.keys
             try:
                 self._remember(keys)
@@ -260,6 +269,9 @@ class Poller:
                 if is_first or not stopped:
                     self._rotation.last = name
                 if stopped:
+                    # The pass may never come to its end. So each kind of wait gets its turn.
+                    kinds = {wait.prediction_ids is None for wait in waits.values()}
+                    self._apart = self._apart or len(kinds) > 1
                     self.delay(stopped.retry_after or 0)
                     return dict.fromkeys(grouping.keys.values(), stopped) | outcomes
                 is_first = False

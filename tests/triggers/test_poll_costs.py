@@ -16,7 +16,7 @@ from airflow_provider_predictions.api.limits import MAX_FIRST_PAGE_ROWS, MAX_PAG
 from tests.clock import SimulatedTime
 from tests.given import DONE, WAIT, bare, connect
 from tests.sensors.waiting import make
-from tests.triggers.waits import run_all, trigger
+from tests.triggers.waits import INTERVAL, run_all, trigger
 
 pytestmark = pytest.mark.usefixtures("counted", "simulated_time")
 
@@ -286,3 +286,19 @@ def test_a_slow_list_is_read_where_single_requests_meet_the_rate_limit(
     assert states(*[[id_] for id_ in ids]) == ["done"] * 90
     assert len(counted.rows) > 2
     assert len(counted.requests) < 100
+
+
+def test_a_wait_by_filters_adds_its_own_pages_to_those_of_a_thousand_waits_for_ids(counted: Counted) -> None:
+    counted.size = 1000
+    ids = [trigger(counted.service_name, prediction_ids=[f"id-{n}"]) for n in range(1000)]
+    found = run_all(*ids, trigger(counted.service_name, filters={"statuses": ["new"]}))
+    assert {payload["state"] for payload in found} == {"done"}
+    assert len(counted.requests) <= 35
+
+
+def test_a_wait_by_filters_that_meets_the_rate_limit_holds_up_no_wait_for_ids(counted: Counted) -> None:
+    counted.most = 20
+    end = time.time() + 20 * INTERVAL
+    endless = trigger(counted.service_name, filters={"page_size": 10}, deadline=end)
+    far = [trigger(counted.service_name, prediction_ids=[f"id-{n}"], deadline=end) for n in (900, 901)]
+    assert [payload["state"] for payload in run_all(endless, *far)] == ["timeout", "done", "done"]

@@ -77,7 +77,6 @@ class ListPass:
         """None while no page is requested."""
         self._pass: Any = None
         """The paginator, also while single ids are requested."""
-        self.has_answers = False
         self.is_over = False
         """Whether no further page would pay off, for ids that the pages did not show."""
         self._rows = self._found = 0
@@ -87,6 +86,11 @@ class ListPass:
         self._failed = 0
         """Rows of the last page that failed, until something else is answered."""
         self._failed_seconds = 0.0
+
+    @property
+    def has_window(self) -> bool:
+        """Whether the pass leaves out a part of the list."""
+        return bool(self.filters.created_after or self.filters.created_before)
 
     @property
     def _most(self) -> int:
@@ -112,14 +116,13 @@ class ListPass:
         """Return the records of a page of ``size`` bytes, and remove their ids from ``wanted``."""
         history, at = self._history, self.paginator.position
         page: Page = self.paginator.advance(answer)
-        self.has_answers = True
         history.page_seconds, history.list_end = seconds, self.paginator.list_end
         if rows := len(page.predictions):
             # Of a response, the page leaves out rows that were in the page before, or outside of the window.
             history.row_bytes = size / max(rows, len(answer[0] if isinstance(answer, tuple) else answer))
             self._note_size(at.page_size)
         found = wanted.remove(page)
-        if found:
+        if found and not self.by_filters:
             history.depth = self._rows + max(n for n, id_ in enumerate(page.ids, 1) if id_ in found)
         self._rows += rows + len(page.rejected)
         self._found += len(found)

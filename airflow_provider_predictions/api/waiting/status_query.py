@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -36,7 +37,6 @@ class SingleLookups:
         self.ids: list[str] = []
         """The next one is the last."""
         self.failed: dict[str, PredictionsError] = {}
-        self.has_answers = False
 
     def start(self, ids: Collection[str]) -> None:
         """Look up these ids."""
@@ -65,9 +65,9 @@ class SingleLookups:
 class StatusQuery:
     """One poll for many waits.
 
-    A few ids are looked up one by one. For more ids, the poll reads pages of the list first, as long as that
-    pays off. All waits by filters share one pass over the list, with filters wide enough for each. If the
-    list fails or is slow, ids are looked up one by one.
+    All waits by filters share one pass over the list, with filters wide enough for each. It also shows ids.
+    Of the rest, a few are looked up one by one. For more ids, the poll reads pages of the list first, as long
+    as that pays off. If the list fails or is slow, ids are looked up one by one.
 
     :param waits: no two are equal.
     :param history: of the polls before. This one adds to it.
@@ -82,21 +82,26 @@ class StatusQuery:
         """The error by which the service asked for a pause and ended this poll early."""
         self._wanted = WantedIds(service, waits, self.history)
         self._lookups = SingleLookups(self.history)
+        self._has_answers = False
         self._list_error: PredictionsError | None = None
+        """Of the pass by filters; without one, of the pass for ids."""
         self._doubt = ""
         """Why the pass over the list may have missed a row."""
         self._asked_at = 0.0
         sizes = [int(size) for wait in waits if (size := wait.filters.get("page_size"))]
         by_filters = [found for wait in waits if (found := wait.list_filters(service))]
-        filters = widened(service, by_filters) if by_filters else service.filters()
+        self._all = service.filters(page_size=min(sizes, default=None))
+        filters = self._all
         if by_filters:
+            filters = widened(service, by_filters, shows_ids=bool(self._wanted.missing))
             sizes.append(filters.page_size or service.default_page_size)
-        filters = filters.model_copy(update={"page_size": min(sizes, default=None)})
+            filters = filters.model_copy(update={"page_size": min(sizes)})
         self._hides_for = max(
             (wait.missing_timeout for wait in waits if wait.prediction_ids is None), default=0
         )
         self.history.hidden.begin()
-        self._listing = ListPass(service, filters, self.history, by_filters=bool(by_filters))
+        self._by_filters = bool(by_filters)
+        self._listing = ListPass(service, filters, self.history, by_filters=self._by_filters)
         if service.requests_per_minute:
             self.history.add_limit()
         self.history.begin(self._wanted.missing)
@@ -109,10 +114,6 @@ class StatusQuery:
         return self._wanted.known
 
     @property
-    def _has_answers(self) -> bool:
-        return self._listing.has_answers or self._lookups.has_answers
-
-    @property
     def _seconds(self) -> float:
         """How long the last request took, including its wait for the rate limit."""
         return time.monotonic() - self._asked_at
@@ -120,7 +121,7 @@ class StatusQuery:
     def next_requests(self, count: int) -> list[GetRequest]:
         """The next page of the list, or lookups of the ids that no page has shown."""
         self._asked_at = time.monotonic()
-        if self._listing.paginator:
+        while self._listing.paginator:
             if requests := self._listing.paginator.next_requests(1):
                 return list(requests)
             self._end_listing()
@@ -133,6 +134,11 @@ class StatusQuery:
         if self._remembers and not self._list_error:
             self.history.hidden.end(time.monotonic(), self._hides_for)
         self._listing.paginator = None
+        if self._listing.has_window and not self._list_error:
+            # The ids that are outside of the window may be in the list, too.
+            self._listing = ListPass(self.service, self._all, self.history, by_filters=False)
+            if self._listing.start(self._wanted.near):
+                return
         if self._listing.is_over:
             self.history.turns |= dict.fromkeys(self._wanted.missing, True)
         self._lookups.start(self._wanted.missing)
@@ -151,16 +157,18 @@ class StatusQuery:
     def advance(self, answer: Any) -> Page:
         """The records of a response."""
         found, size = answer
+        self._has_answers = True
         if self._listing.paginator:
             page = self._listing.advance(found, size, self._seconds, self._wanted)
             if self._remembers:
                 self.history.hidden.add(page, self.service.terminal_statuses)
-            return page
+            # Waits by filters have counted the rows of their own pass.
+            is_second = self._by_filters and not self._listing.by_filters
+            return replace(page, listed=False) if is_second else page
         is_first = not self.history.record_seconds
         self.history.add_lookup(size, self._seconds)
         self._listing.confirm_failure()
         self._lookups.pop()
-        self._lookups.has_answers = True
         page = Page((found,), listed=False)
         self._wanted.remove(page)
         if is_first and not self._listing.by_filters and self.history.page_seconds > MIN_POLL_SECONDS:
@@ -187,7 +195,8 @@ class StatusQuery:
         if isinstance(error, RateLimitedError):
             self.history.add_limit()
         if self._listing.paginator:
-            self._listing.paginator, self._list_error = None, error
+            self._note_list_error(error)
+            self._listing.paginator = None
             # The next poll may not come as far, either. So it looks up what this one has not found.
             self.history.turns |= dict.fromkeys(self._wanted.missing, True)
         else:
@@ -203,10 +212,14 @@ class StatusQuery:
         try:
             self._listing.on_error(error, self._seconds, self._wanted.near)
         except PredictionsError as failure:
-            self._list_error = failure
+            self._note_list_error(failure)
             self._end_listing()
             if self._listing.by_filters and not self._wanted.missing:
                 raise
+
+    def _note_list_error(self, error: PredictionsError) -> None:
+        if self._listing.by_filters or not self._by_filters:
+            self._list_error = error
 
     @property
     def has_failed(self) -> bool:
@@ -243,13 +256,14 @@ def is_of_all(error: PredictionsError) -> bool:
     return error.retryable or isinstance(error, AuthenticationError)
 
 
-def widened(service: Service[Any], filters: Sequence[Filters]) -> Filters:
+def widened(service: Service[Any], filters: Sequence[Filters], *, shows_ids: bool = False) -> Filters:
     """The narrowest filters that match whatever any of these matches.
 
     :param filters: of waits with the same :func:`list_of`.
+    :param shows_ids: whether to match all predictions of the time window, since waits by ids need them, too.
     """
     first, *others = filters
-    if all(other == first for other in others):
+    if not shows_ids and all(other == first for other in others):
         return first
     starts = [found.created_after for found in filters]
     ends = [found.created_before for found in filters]
@@ -260,16 +274,18 @@ def widened(service: Service[Any], filters: Sequence[Filters]) -> Filters:
     )
 
 
-def list_of(service: type[Service[Any]], wait: Wait) -> ListKey:
+def list_of(service: type[Service[Any]], wait: Wait, *, apart: bool = False) -> ListKey:
     """A key that is equal for waits that one pass over the list can answer.
 
     Filters that the service applies, and the order, make another list. So does ``max_predictions``, since the
     first predictions depend on where the pass begins. All other filters are applied here. Waits by ids need
     the whole list.
+
+    :param apart: whether waits by ids share no pass with waits by filters.
     """
     names = _of_list(service)
     if wait.prediction_ids is not None:
-        return (None,) * len(names)
+        return ("prediction_ids",) if apart else (None,) * len(names)
     if wait.filters.get("max_predictions") is not None:
         return (wait.model_dump_json(include={"filters"}),)
     return tuple(wait.filters.get(name) for name in names)

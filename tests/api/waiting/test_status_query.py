@@ -22,7 +22,7 @@ from airflow_provider_predictions.api.limits import (
     MAX_FIRST_PAGE_ROWS,
     MAX_SINGLE_LOOKUPS,
 )
-from airflow_provider_predictions.api.waiting.decide import Wait
+from airflow_provider_predictions.api.waiting.decide import Tally, Wait
 from airflow_provider_predictions.api.waiting.query_history import (
     REQUEST_WEIGHT,
     PageSizes,
@@ -31,7 +31,8 @@ from airflow_provider_predictions.api.waiting.query_history import (
 )
 from airflow_provider_predictions.api.waiting.status_query import StatusQuery, widened
 from tests.api.lists import Listing, Row, pages
-from tests.api.services import VLMRUN
+from tests.api.lists import at as second
+from tests.api.services import SERVICES, VLMRUN
 
 
 def at(hour: int) -> datetime:
@@ -96,6 +97,28 @@ def test_a_poll_of_rows_that_moved_says_that_it_may_have_missed_one(jumps: bool)
     assert read == {*"abcde"} - ({"e"} if jumps else set())
     assert bool(found.doubt_of(Wait())) is jumps
     assert not found.doubt_of(Wait(prediction_ids="a"))
+
+
+@SERVICES
+@pytest.mark.parametrize(
+    ("filters", "count"),
+    [({"created_after": second(18)}, 3), ({"created_before": second(3)}, 2), ({"statuses": "new"}, 0)],
+    ids=["newest", "oldest", "statuses"],
+)
+def test_filters_of_a_wait_hide_no_ids_from_others(service: Any, filters: Any, count: int) -> None:
+    listing = Listing(Row(str(n), n) for n in range(20, 0, -1))
+    by_filters = Wait(filters=service.filters(**filters).model_dump(mode="json", exclude_none=True))
+    ids = [Wait(prediction_ids=row.id) for row in listing.rows]
+    query, tally, read = StatusQuery(service, [*ids, by_filters]), Tally(by_filters, service), {*()}
+
+    while (requests := query.next_requests(20)) and requests[0].params:
+        page = query.advance(query.parse(listing.answer(requests[0])))
+        tally.add(page)
+        read |= page.statuses.keys()
+
+    assert len(requests) <= MAX_SINGLE_LOOKUPS
+    assert len(read) + len(requests) == len(ids)
+    assert tally.statuses.total() == count
 
 
 def test_an_unknown_id_is_no_failure_and_a_refused_one_is() -> None:
