@@ -302,3 +302,24 @@ def test_a_wait_by_filters_that_meets_the_rate_limit_holds_up_no_wait_for_ids(co
     endless = trigger(counted.service_name, filters={"page_size": 10}, deadline=end)
     far = [trigger(counted.service_name, prediction_ids=[f"id-{n}"], deadline=end) for n in (900, 901)]
     assert [payload["state"] for payload in run_all(endless, *far)] == ["timeout", "done", "done"]
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_page_that_fails_once_is_requested_again_before_the_ids(counted: Counted, number: int) -> None:
+    counted.size = 1000
+    states = iter([200] * (number - 1) + [503])
+    counted.refuse = lambda rows: next(states, 200)
+
+    found = run_all(*[trigger(counted.service_name, prediction_ids=[f"id-{n}"]) for n in range(1000)])
+
+    assert {payload["state"] for payload in found} == {"done"}
+    assert len(counted.requests) <= 35
+
+
+def test_a_list_that_fails_again_is_left_alone_for_the_rest_of_a_poll(counted: Counted) -> None:
+    counted.size, counted.refuse = 1000, lambda rows: 503
+
+    found = run_all(*[trigger(counted.service_name, prediction_ids=[f"id-{n}"]) for n in range(50)])
+
+    assert {payload["state"] for payload in found} == {"done"}
+    assert len(counted.rows) == 2

@@ -86,6 +86,9 @@ class ListPass:
         self._failed = 0
         """Rows of the last page that failed, until something else is answered."""
         self._failed_seconds = 0.0
+        self._is_interrupted = False
+        """Whether the last page failed for a reason that may be over soon."""
+        self._may_resume = True
 
     @property
     def has_window(self) -> bool:
@@ -186,14 +189,22 @@ class ListPass:
             return
         if helps and not answered:
             history.sizes.first = max(MIN_PAGE_SIZE, smaller)
+        self._is_interrupted = error.retryable and not is_of_size(error)
         raise error
 
-    def confirm_failure(self) -> None:
-        """Note that the list failed while the service answered another request: the list is the reason."""
+    def resume(self) -> bool:
+        """Return whether to request the page that failed again, since the service answered another request.
+
+        Once in a poll, the failure may have been the service's. After that, the list is the reason.
+        """
+        if self._is_interrupted and self._may_resume:
+            self._may_resume, self._failed = False, 0
+            return True
         if self._failed:
             self._history.page_seconds = self._failed_seconds
             self._history.sizes.failed(self._history.sizes.after_failure(self._failed))
             self._failed = 0
+        return False
 
 
 def is_of_size(error: PredictionsError) -> bool:

@@ -167,11 +167,12 @@ class StatusQuery:
             return replace(page, listed=False) if is_second else page
         is_first = not self.history.record_seconds
         self.history.add_lookup(size, self._seconds)
-        self._listing.confirm_failure()
+        resumes = self._listing.resume()
         self._lookups.pop()
         page = Page((found,), listed=False)
         self._wanted.remove(page)
-        if is_first and not self._listing.by_filters and self.history.page_seconds > MIN_POLL_SECONDS:
+        is_slow = is_first and self.history.page_seconds > MIN_POLL_SECONDS
+        if (is_slow or resumes) and not self._listing.by_filters:
             # The first lookup may show that the slow list is still faster.
             self._listing.start(self._wanted.near)
         return page
