@@ -20,6 +20,8 @@ class Leftovers:
         self._incremental = incremental
         self._known: set[str] = set()
         self._late: set[str] = set()
+        self._whole: set[str] = set()
+        """All that was ever written to its end."""
 
     def see(self, objects: Mapping[str, bytes]) -> None:
         """Note what was written for a generation that another attempt had committed: it may stay for long."""
@@ -29,6 +31,7 @@ class Leftovers:
             if author and author[0] <= head:
                 self._late.add(name)
         self._known = {*objects}
+        self._whole |= {name for name in objects if not name.endswith(".new")}
 
     def found(self, objects: Mapping[str, bytes]) -> list[str]:
         """What nothing names; and what is named and is not there."""
@@ -42,8 +45,9 @@ class Leftovers:
         if not copied or "No space left" not in str(attempt.error):
             return
         committed = {commit.nonce for commit in layout.commits(objects, incremental=self._incremental)}
+        wrote = _parts(self._whole)  # another attempt that has committed may have removed some
         for tag, count in _parts(objects).items():
-            if tag[1] not in committed and self._authors[tag[1]] is attempt and count <= copied:
+            if tag[1] not in committed and self._authors[tag[1]] is attempt and wrote[tag] <= copied:
                 raise InvariantError(f"worse: {attempt} has no room, and leaves {count} copies of parts")
 
 
