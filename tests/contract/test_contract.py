@@ -121,7 +121,8 @@ def test_they_are_listed_as_sent(listed: list[bytes], service_name: str) -> None
 def xcom_holds(value: Any) -> bool:
     """Whether a list pushes a value as it is: see operators.xcom."""
     if isinstance(value, dict):
-        return all(xcom_holds(name) and xcom_holds(member) for name, member in value.items())
+        of_airflow = value.keys() & {"__classname__", "__id__", "__type", "__var"}
+        return not of_airflow and all(map(xcom_holds, [*value, *value.values()]))
     if isinstance(value, list):
         return all(map(xcom_holds, value))
     return "\0" not in value if isinstance(value, str) else not isinstance(value, int) or abs(value) < 2**63
