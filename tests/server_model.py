@@ -1,8 +1,8 @@
 """A model of both services' lists: whatever their contracts allow to happen between any two requests.
 
-A seed makes a history. The model never moves a row that stays, and never alters its creation time. It never
-stops short of the rows that it has at the place where the response before has stopped: a server that always
-stops there cannot be told from one whose list ends there.
+A seed makes a history. The model never alters the creation time of a row. It moves a row that stays only if
+that is among its habits. It never stops short of the rows that it has at the place where the response before
+has stopped: a server that always stops there cannot be told from one whose list ends there.
 """
 
 from __future__ import annotations
@@ -55,7 +55,10 @@ class Habits:
     """What a server does beside what every list does: to grow in front, to shrink, and to finish predictions.
 
     :param in_order: whether the newest rows come first; ties there are.
-    :param inserts: whether rows come to the list elsewhere than in front.
+    :param adds: whether rows come to the list in front.
+    :param inserts: whether they come elsewhere.
+    :param removes: whether rows leave it.
+    :param moves: how rows of VLM Run's list move: to the ``front``, or as a ``trade`` of two places.
     :param cuts: whether a response may hold any prefix of its rows, and the cap may change.
     :param lags: whether some responses come from an older replica.
     :param offsets: whether Cradl's tokens are offsets; else they name the row in front.
@@ -64,7 +67,10 @@ class Habits:
     """
 
     in_order: bool = True
+    adds: bool = True
     inserts: bool = True
+    removes: bool = True
+    moves: tuple[str, ...] = ()
     cuts: bool = True
     lags: bool = True
     offsets: bool = False
@@ -196,18 +202,24 @@ class ServerModel:
         return rows[:size]
 
     def _happen(self) -> None:
-        what = self.rng.choice(["add", "add", "insert", "remove", "remove", "finish", "cap", "expire"])
-        if what == "add":
+        usual = ["add", "add", "insert", "remove", "remove", "finish", "cap", "expire"]
+        what = self.rng.choice([*usual, *self.habits.moves])
+        if what == "add" and self.habits.adds:
             self._insert(0)
         elif what == "insert" and self.habits.inserts:
             self._insert(self.rng.randrange(len(self.rows) + 1))
-        elif what == "remove" and self.rows:
+        elif what == "remove" and self.rows and self.habits.removes:
             for _ in range(self.rng.choice([1, 1, 1, 5])):
                 if self.rows:
                     del self.rows[self.rng.choice([0, self.rng.randrange(len(self.rows))])]
         elif what == "finish" and self.rows:
             index = self.rng.randrange(len(self.rows))
             self.rows[index] = replace(self.rows[index], status=DONE[self.service])
+        elif what == "front" and self.rows:
+            self.rows.insert(0, self.rows.pop(self.rng.randrange(len(self.rows))))
+        elif what == "trade" and self.rows:
+            one, other = (self.rng.randrange(len(self.rows)) for _ in range(2))
+            self.rows[one], self.rows[other] = self.rows[other], self.rows[one]
         elif what == "cap" and self.habits.cuts:
             self._cap = self.rng.choice([None, 2, 3, 5])
         elif what == "expire" and self.habits.expires and not self.expired:
@@ -231,9 +243,9 @@ class ServerModel:
             return None if age == 11 and self.rng.random() < 0.3 else now - timedelta(minutes=10 * age)
         newest = before.created if before and before.created else now
         oldest = behind.created if behind and behind.created else newest - LATE
-        if before is None:  # it comes to the list soon after it was made
-            oldest = max(oldest, newest - LATE)
-        seconds = int((newest - oldest).total_seconds())
+        if before is None:  # it comes to the list soon after it was made, as the newest one
+            oldest = max([newest - LATE, *(row.created for row in self.rows if row.created)])
+        seconds = max(0, int((newest - oldest).total_seconds()))
         return oldest + timedelta(seconds=self.rng.choice([0, self.rng.randrange(seconds + 1)]))
 
     def _note(self) -> None:

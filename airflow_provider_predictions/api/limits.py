@@ -108,6 +108,8 @@ MAX_PAGES_WITHOUT_NEW_ROWS = 100
 """Pages in a row without a new record. Such a list has no end."""
 MAX_EMPTY_PAGES = 1000
 """Empty pages in a row. A database that filters after reading sends some."""
+MAX_FRONT_READS = 3
+"""Times that a pass looks for missing rows at the front of a list. Then the list has them elsewhere."""
 MAX_SEARCHES = 2
 """Searches for the start of a time window. A list that outgrows two of them is read from its start."""
 MAX_RECENT_PAGES = 2

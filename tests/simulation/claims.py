@@ -35,6 +35,16 @@ class Claims:
         attempt = self._authors.get(commit.nonce)
         return attempt.life if attempt else (commit.run or "", 0)
 
+    def is_of(self, commit: Commit, attempt: Attempt) -> bool:
+        """Whether a commit may be taken for one of the run of an attempt.
+
+        A run that was deleted and one that was made again cannot be told apart, if a task of one was cleared.
+        """
+        author = self._authors.get(commit.nonce)
+        if author is None or author.run != attempt.run:
+            return False
+        return author.life == attempt.life or bool(author.which.clears or attempt.which.clears)
+
     def after(self, commit: Commit) -> int:
         """How many steps were taken when it was first seen."""
         return self._seen[commit.nonce]

@@ -164,7 +164,7 @@ class Anew:
         own = [
             commit
             for commit in self._committed
-            if self._claims.by(commit) == attempt.life and commit.parts == parts
+            if commit.parts == parts and self._claims.is_of(commit, attempt)
         ]
         if not own:
             raise InvariantError(f"uncommitted: {attempt} returns {attempt.outcome}, which is no commit")

@@ -2,56 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 from typing_extensions import override
 
 from airflow_provider_predictions.api.filters import Filters
+from airflow_provider_predictions.api.limits import MAX_FRONT_READS
 from airflow_provider_predictions.api.models import GetRequest, ListEndpoint, Prediction
 from airflow_provider_predictions.api.page import Page
 from airflow_provider_predictions.api.pagination.base import Paginator, Position, Proof
 from airflow_provider_predictions.api.pagination.end import ListEnd, last_id
+from airflow_provider_predictions.api.pagination.front import Front
+from airflow_provider_predictions.api.pagination.overlap import Overlap, is_resorted
 from airflow_provider_predictions.api.pagination.search import WindowSearch, WindowStart
 from airflow_provider_predictions.api.record_batch import RecordBatch
-from airflow_provider_predictions.api.state import Versioned
 
 _BLIND = Proof(None, "two pages shared no row, so a removed row may have hidden another")
 _SHIFTED = Proof(False, "rows moved while the list was read, and its order cannot show a missed row")
+_LACKING = Proof(False, "the list has more records than came: one may have moved among those that were read")
+_REPEATED = Proof(None, "an id came twice: the list has it twice, or a row moved and hid another one")
+_LIMITED = Proof(None, "rows came in front of those that were read, and others may have moved there")
 _RESORTED = Proof(False, "rows with one creation time came in another order, so one may be missing")
-
-
-class Overlap(Versioned):
-    """The row that two pages share, and the steps back to find it.
-
-    :ivar step: rows to step back if the next page does not start with a known row.
-    :ivar row_id: id of the row that the next page should start with.
-    :ivar left_at: index of the page that the last step back left.
-    :ivar shifted: whether any page did not start with that row.
-    :ivar blind: whether any page shared no row with the one before.
-    :ivar resorted: whether rows with one creation time came in another order than before.
-    """
-
-    step: int
-    row_id: str = ""
-    left_at: int = 0
-    shifted: bool = False
-    blind: bool = False
-    resorted: bool = False
-
-    def take_page(self, rows: RecordBatch, is_passed: Callable[[Prediction], bool]) -> bool:
-        """Take the next page. Return whether no row can be missing between it and the page before."""
-        if rows and rows.ids[0] == self.row_id:
-            return True
-        self.shifted = self.shifted or bool(self.row_id)
-        first = next((row for row in rows if row.fault is None), None)
-        return first is not None and is_passed(first)
-
-    def step_back(self, skip: int) -> int:
-        """Return where to look for a known row, each time twice as far back from ``skip``."""
-        self.left_at = skip
-        self.step *= 2
-        return max(0, skip - self.step // 2)
 
 
 class OffsetPosition(Position, kw_only=True):
@@ -61,6 +32,7 @@ class OffsetPosition(Position, kw_only=True):
     start: WindowStart
     overlap: Overlap
     end: ListEnd
+    front: Front
 
 
 class OffsetPaginator(Paginator):
@@ -84,6 +56,7 @@ class OffsetPaginator(Paginator):
             start=WindowStart(),
             overlap=Overlap(page_size),
             end=ListEnd(page_size),
+            front=Front(),
         )
         super().__init__(endpoint, filters, position)
         self._before: list[str] = []
@@ -129,12 +102,16 @@ class OffsetPaginator(Paginator):
             return _BLIND
         if at.overlap.resorted:
             return _RESORTED
-        if at.overlap.shifted and not at.seen.ordered:
+        if not at.seen.ordered and at.overlap.shifted:
             return _SHIFTED
+        if not at.seen.ordered and self._lacks_rows:
+            return _REPEATED
         if at.start.index or self._is_past_window:
             title = self.endpoint.title
             reason = f"only rows near the time window were read, and {title} does not promise their order"
             return Proof(None, reason)
+        if self._lacks_rows:
+            return _LIMITED if at.left == 0 else _LACKING
         return Proof(True)
 
     @property
@@ -158,6 +135,12 @@ class OffsetPaginator(Paginator):
         is_untouched = at.skip == 0 and at.seen.last is None and at.start.searches_left > 0
         return is_untouched and before is not None and at.seen.ordered
 
+    @property
+    def _lacks_rows(self) -> bool:
+        """Whether the list has more records than came, though it was read from its start."""
+        at = self.position
+        return not at.start.index and at.front.came < at.front.length
+
     def _look(self, search: WindowSearch, rows: RecordBatch) -> None:
         self._guard.count_page()
         if not self.position.start.look(search, rows):
@@ -167,10 +150,14 @@ class OffsetPaginator(Paginator):
             self._begin_at(search.low)
 
     def _begin_at(self, skip: int) -> None:
+        self._go_to(skip)
+        self.position.start = WindowStart(skip, searches_left=0)
+        self._guard.expect_again(self.position.seen.count)
+
+    def _go_to(self, skip: int) -> None:
         at = self.position
-        at.skip, at.overlap.step, at.end.behind = skip, at.end.size, False
-        at.start = WindowStart(skip, searches_left=0)
-        self._guard.expect_again(at.seen.count)
+        at.skip, at.overlap.step, at.overlap.row_id = skip, at.end.size, ""
+        at.end.stop, at.end.behind = None, False
 
     def _take_overlap(self, rows: RecordBatch) -> bool:
         """Take the start of a page. Return whether no row can be missing in front of it."""
@@ -200,13 +187,17 @@ class OffsetPaginator(Paginator):
         at.end.stop, at.end.is_near = None, False
 
     def _note_order_of(self, rows: RecordBatch) -> bool:
-        times, last = rows.times_to_compare, self.position.seen.last
-        return self.note_order([last, *times] if last and not self._shared_rows else times)
+        times, seen = rows.times_to_compare, self.position.seen
+        if self.position.front.is_next:  # a row that has moved there tells nothing about the others
+            return self.note_order([time for time in times if time is None])
+        is_again = self._shared_rows or not rows or seen.knows(rows[0])
+        return self.note_order([seen.last, *times] if seen.last and not is_again else times)
 
     def _read_on(self, rows: RecordBatch) -> Page:
-        at, overlap, end = self.position, self.position.overlap, self.position.end
+        at, front = self.position, self.position.front
+        overlap, end = at.overlap, at.end
         if end.behind and not rows:
-            at.ended, self.list_end = True, overlap.row_id
+            self._end(overlap.row_id)
             return Page(())
         first = self._shared_rows if at.skip else 0
         end.largest = max(end.largest, len(rows))
@@ -219,7 +210,7 @@ class OffsetPaginator(Paginator):
         # A database may sort rows with one creation time anew for each response.
         if at.seen.ordered and not rows.order:
             ties = [id_ for id_, time in zip(rows.ids, rows.times, strict=True) if time == at.seen.last]
-            overlap.resorted = overlap.resorted or _is_resorted(self._before, ties)
+            overlap.resorted = overlap.resorted or is_resorted(self._before, ties)
         self._before = rows.ids
         page = self.new_rows(rows[first:size])
         is_new = page.duplicates < size - first
@@ -229,19 +220,39 @@ class OffsetPaginator(Paginator):
         known_end = self.list_end if at.seen.ordered else ""
         is_end = end.take_page(rows, at.page_size, known_end, is_new=is_new, is_whole=is_whole)
         end.behind = False
+        if not front.is_next:
+            front.count_rows(at.skip, rows[:size])
+        front.came += len(page.ids)
         at.skip += max(0, size - self._shared_rows)
         if is_end and end.went_on and self._shared_rows and end.stop != known_end:
             at.skip, end.behind, is_end = at.skip + 1, True, False
         overlap.step, overlap.row_id = end.size, rows.ids[size - 1] if rows else ""
         is_back = not self._shared_rows and not is_new and at.skip == overlap.left_at
+        if front.is_next and page.duplicates:  # rejected rows behind known ones have come, too
+            page = replace(page, rejected=())
+        elif (is_end or is_back or at.ended) and not front.reads:
+            page = replace(page, rejected=(*page.rejected, *rows[size:]))
         if is_end or is_back:
-            at.ended, self.list_end = True, last_id(rows)
-        return replace(page, rejected=(*page.rejected, *rows[size:])) if at.ended else page
+            self._end(last_id(rows))
+        elif front.is_next and front.ends_in(rows[:size], page.ids):
+            self._end(self.list_end)
+        return page
 
+    def _end(self, list_end: str) -> None:
+        """End the pass, or read the front of the list again if rows have shifted.
 
-def _is_resorted(before: list[str], ids: list[str]) -> bool:
-    """Whether known rows come in another order than in the response before, or behind a new one."""
-    places = {id_: place for place, id_ in enumerate(before)}
-    found = [places.get(id_, len(before)) for id_ in ids]
-    is_joined = bool(found) and found[0] < len(before)  # else the pass has stepped back
-    return is_joined and found != sorted(found)
+        If the list had more rows than have come then, its end is read again: it may have become shorter.
+        """
+        at, front, self.list_end = self.position, self.position.front, list_end
+        most = MAX_FRONT_READS if self._lacks_rows else int(at.overlap.shifted)
+        at.end.is_near = True
+        if at.ended or self.proof not in (Proof(True), _LACKING):
+            at.ended = True
+        elif front.is_next and self._lacks_rows:
+            self._go_to(max(0, front.length - 1))
+        elif not front.is_next and front.reads < most:
+            front.reads, front.newest = front.reads + 1, at.seen.first
+            self._go_to(0)
+        else:
+            at.ended = True
+        front.is_next = not (at.ended or front.is_next)

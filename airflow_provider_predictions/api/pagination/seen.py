@@ -1,7 +1,7 @@
 """Remember which rows of a list were yielded.
 
-While rows come in the order of creation, every row beyond the last one is new. So hardly any id is looked up,
-and the ids stay in a file. Without that order, every row is looked up.
+While rows come in the order of creation, rows behind the last one are new, and so are rows in front of the
+first. So hardly any id is looked up, and the ids stay in a file. Without that order, every row is looked up.
 """
 
 from __future__ import annotations
@@ -63,6 +63,7 @@ class SeenRows(Versioned, dict=True):
     :ivar newest_first: the expected order. It is checked, never assumed.
     :ivar ordered: whether all rows so far came in that order.
     :ivar moved: whether two rows had different times. Otherwise no order is proven.
+    :ivar first: creation time of the row furthest up the list.
     :ivar last: creation time of the row furthest down the list.
     :ivar ties: ids of rows created at that time, up to ``MAX_TIES``.
     :ivar count: rows yielded.
@@ -71,6 +72,7 @@ class SeenRows(Versioned, dict=True):
     newest_first: bool = True
     ordered: bool = True
     moved: bool = False
+    first: datetime | None = None
     last: datetime | None = None
     ties: set[str] = msgspec.field(default_factory=set)
     count: int = 0
@@ -78,6 +80,8 @@ class SeenRows(Versioned, dict=True):
     def __post_init__(self) -> None:
         self.earlier: Callable[[], Iterable[str]] = tuple
         """Returns the ids yielded before this pass resumed. Called only if the order does not suffice."""
+        self._top: set[str] = set()
+        """Ids of the first page, whose rows come again when the front of the list is read again."""
         self._recent: deque[set[str]] = deque(maxlen=MAX_RECENT_PAGES)
         self._ids: HashFile | Index = HashFile()
 
@@ -101,9 +105,9 @@ class SeenRows(Versioned, dict=True):
 
     def knows(self, row: Prediction) -> bool:
         is_tie = self.ordered and row.created_at == self.last
-        if self.ordered and not is_tie and self._lies_ahead(row):
+        if self.ordered and not is_tie and (self._lies_ahead(row) or self._lies_in_front(row)):
             return False
-        if row.id in self.ties or any(row.id in page for page in self._recent):
+        if row.id in self.ties or any(row.id in page for page in (self._top, *self._recent)):
             return True
         if is_tie and len(self.ties) < MAX_TIES:
             return False
@@ -125,7 +129,7 @@ class SeenRows(Versioned, dict=True):
         first, last = rows.times_to_compare
         if not first or (self.last and not self._is_behind(self.last, first)):
             return False
-        self.last, self.ties = last, {rows.ids[-1]}
+        self.first, self.last, self.ties = self.first or first, last, {rows.ids[-1]}
         self._note(rows.ids)
         return True
 
@@ -141,6 +145,9 @@ class SeenRows(Versioned, dict=True):
             else:
                 fresh[row.id] = row
                 self._pass(row)
+        for row in fresh.values():
+            if self.first is None or self._lies_in_front(row):
+                self.first = row.created_at
         self._note(fresh)
         found = [*fresh.values(), *rejected]
         return rows if len(found) == len(rows) and not rejected else RecordBatch(found)
@@ -159,7 +166,12 @@ class SeenRows(Versioned, dict=True):
         last, created = self.last, row.created_at
         return last is None or created is None or self._is_behind(last, created)
 
+    def _lies_in_front(self, row: Prediction) -> bool:
+        first, created = self.first, row.created_at
+        return first is not None and created is not None and self._is_behind(created, first)
+
     def _note(self, ids: Collection[str]) -> None:
         known = set(ids)
         self._ids.add(map(hash, ids))
         self._recent.append(known)
+        self._top = self._top or known

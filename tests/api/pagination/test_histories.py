@@ -36,6 +36,7 @@ class Reading:
         self.filters = {"page_size": self.rng.choice(SIZES)} | self._window()
         self.paginator = self._paginator()
         self.listed: list[str] = []
+        self.read: list[str] = []
         with ModelClient(service, self.server) as client:
             while self._read(client):
                 self._die()
@@ -52,6 +53,7 @@ class Reading:
         """Whether it stopped before the end."""
         for page in client.pages(self.paginator):
             self.listed += [prediction.id for prediction in page.predictions]
+            self.read += page.ids
             if self.rng.random() < 0.1:
                 return True
         return False
@@ -59,7 +61,7 @@ class Reading:
     def _die(self) -> None:
         position = json.loads(json.dumps(self.paginator.state()))
         self.paginator = self._paginator()
-        self.paginator.restore(position, lambda: iter(list(self.listed)))
+        self.paginator.restore(position, lambda: iter(list(self.read)))
 
     @property
     def missing(self) -> set[str]:
@@ -108,3 +110,30 @@ def test_of_a_list_in_order_hardly_anything_is_missed_also_where_that_is_not_pro
     assert sum(bool(reading.missing) for reading in readings) <= len(readings) / 50
     if service is VLMRUN:
         assert sum(is_proven(reading.paginator) for reading in readings) > len(readings) / 2
+
+
+@HISTORIES
+@pytest.mark.parametrize("in_order", [True, False], ids=["in order", "in any order"])
+def test_a_list_whose_rows_move_is_not_said_to_be_whole_where_one_is_missing(
+    in_order: bool, seeds: range
+) -> None:
+    habits = Habits(in_order=in_order, adds=False, inserts=False, removes=False, moves=("front", "trade"))
+    readings = [Reading(VLMRUN, seed, habits) for seed in seeds]
+
+    missing = [seed for seed, reading in zip(seeds, readings, strict=True) if reading.missing]
+    assert not [seed for seed in missing if is_proven(readings[seed - seeds[0]].paginator)]
+    assert len(missing) > len(readings) / 20
+    assert sum(is_proven(reading.paginator) for reading in readings) > len(readings) / 10
+
+
+@HISTORIES
+@pytest.mark.parametrize("moves", [("front",), ("front", "trade")], ids=["to the front", "anywhere"])
+def test_hardly_ever_is_a_row_that_moved_made_up_for_by_one_that_came_or_went(
+    moves: tuple[str, ...], seeds: range
+) -> None:
+    """A row that moves while another one is removed leaves no trace."""
+    readings = [Reading(VLMRUN, seed, Habits(moves=moves)) for seed in seeds]
+
+    assert sum(bool(reading.missing) and is_proven(reading.paginator) for reading in readings) <= (
+        len(readings) / 100
+    )

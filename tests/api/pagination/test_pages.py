@@ -39,15 +39,23 @@ def ids_of(pages: list[Page]) -> list[str]:
     return [prediction.id for page in pages for prediction in page.predictions]
 
 
-def test_rows_added_in_front_are_not_read_twice(shell: Shell, service, record_store: RecordStore) -> None:
+def test_rows_added_in_front_are_not_read_twice_and_come_last_or_not_at_all(
+    shell: Shell, service, record_store: RecordStore
+) -> None:
     record_store.fill(60)
     before = [row.id for row in record_store.rows]
 
     pages = shell.pages(service, Between(service.paginator(service.filters(page_size=10)), record_store.add))
 
-    assert ids_of(pages) == before
+    listed = ids_of(pages)
+    assert listed[:60] == before
+    assert len(set(listed)) == len(listed)
     if service.name == "vlmrun":
         assert sum(page.duplicates for page in pages) > 0
+        came = [row.id for row in record_store.rows if row.id not in before]
+        assert listed[60:] == came[-len(listed[60:]) :]
+    else:
+        assert listed == before
 
 
 @pytest.mark.parametrize("page_size", [2, 7, 30])

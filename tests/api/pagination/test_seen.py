@@ -138,8 +138,8 @@ def test_seen_rows_resume_from_their_state() -> None:
     again.earlier = lambda: ["a", "b", "c"]
 
     assert state == {
-        "version": 1, "newest_first": True, "ordered": True, "moved": True, "last": utc(at(1)),
-        "ties": ["b", "c"], "count": 3,
+        "version": 1, "newest_first": True, "ordered": True, "moved": True, "first": utc(at(2)),
+        "last": utc(at(1)), "ties": ["b", "c"], "count": 3,
     }  # fmt: skip
     assert dump(again) == state
     assert [again.knows(row(name, 1)) for name in "bcd"] == [True, True, False]
