@@ -16,7 +16,8 @@ from airflow_provider_predictions.api.waiting.decide import Wait
 from airflow_provider_predictions.api.waiting.finished_events import EventTally
 from airflow_provider_predictions.api.waiting.pace import Pace
 from airflow_provider_predictions.hooks.base import PredictionsHook
-from airflow_provider_predictions.triggers.poller import Poller, Subscription
+from airflow_provider_predictions.triggers.poller import Poller
+from airflow_provider_predictions.triggers.subscriptions import Subscription
 
 if TYPE_CHECKING:
     from airflow.triggers.shared_stream import AdvanceItem
