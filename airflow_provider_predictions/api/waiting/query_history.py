@@ -85,6 +85,7 @@ class QueryHistory:
     :ivar page_seconds: seconds of the last page.
     :ivar depth: rows of the list that the last pass read until it had found what it could.
     :ivar is_limited: whether the number of requests is known to be limited.
+    :ivar is_refused: whether the rate limit stopped the last poll before any answer.
     :ivar sizes: of pages.
     :ivar turns: id that is looked for -> whether pages did not show it. The next to look up comes first.
     :ivar finished: finished predictions that a wait needs, without their bytes. They are not requested again.
@@ -98,6 +99,7 @@ class QueryHistory:
     page_seconds: float = 0
     depth: int = 0
     is_limited: bool = False
+    is_refused: bool = False
     sizes: PageSizes = field(default_factory=PageSizes)
     turns: dict[str, bool] = field(default_factory=dict)
     finished: dict[str, Prediction] = field(default_factory=dict)

@@ -157,7 +157,7 @@ class StatusQuery:
     def advance(self, answer: Any) -> Page:
         """The records of a response."""
         found, size = answer
-        self._has_answers = True
+        self._has_answers, self.history.is_refused = True, False
         if self._listing.paginator:
             page = self._listing.advance(found, size, self._seconds, self._wanted)
             if self._remembers:
@@ -198,8 +198,10 @@ class StatusQuery:
         if self._listing.paginator:
             self._note_list_error(error)
             self._listing.paginator = None
-            # The next poll may not come as far, either. So it looks up what this one has not found.
-            self.history.turns |= dict.fromkeys(self._wanted.missing, True)
+            # The next poll may not come as far, either. At its first request, the list may not be the reason.
+            if self._has_answers or self.history.is_refused:
+                self.history.turns |= dict.fromkeys(self._wanted.missing, True)
+            self.history.is_refused = not self._has_answers
         else:
             # Now fewer requests matter more than fast ones.
             self.history.page_seconds = 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -220,6 +221,33 @@ def test_a_rate_limit_makes_a_poll_read_further() -> None:
 
     assert polls.requests().count(0) <= MAX_SINGLE_LOOKUPS
     assert len(polls.requests()) < 30
+
+
+@pytest.mark.parametrize("answered", [0, 1, 5])
+def test_after_a_rate_limit_refused_its_first_page_a_poll_reads_the_list_as_before(answered: int) -> None:
+    polls = Polls(range(200), 3_000)
+    for _ in range(answered):
+        polls.requests()
+
+    polls.fail = lambda rows: RateLimitedError("429")
+    with pytest.raises(RateLimitedError):
+        polls.requests()
+    polls.fail = lambda rows: None
+
+    assert len(polls.requests()) <= 2
+    assert len(polls.requests()) <= 2
+
+
+def test_a_rate_limit_that_always_refuses_the_list_leaves_single_predictions() -> None:
+    polls = Polls(range(40), 100)
+    polls.fail = lambda rows: RateLimitedError("429") if rows else None
+    for _ in range(2):
+        with suppress(RateLimitedError):
+            polls.requests()
+
+    polls.requests()
+
+    assert {*polls.answered} == {*polls.ids}
 
 
 @settings(deadline=None, max_examples=12)
