@@ -150,6 +150,17 @@ def test_a_row_that_moves_while_another_one_is_removed_leaves_no_trace() -> None
     assert is_proven(paginator)
 
 
+@pytest.mark.parametrize("twin", [Row("", junk="null"), Row("row29", 1)], ids=["junk", "an id twice"])
+def test_a_row_that_moves_in_a_list_with_such_a_row_at_its_end_leaves_no_trace(twin: Row) -> None:
+    """A known limit: the end is read again, and with it the row that is no record of its own."""
+    listing, moves = changing(moving(20, 8))
+    listing.ever.append(twin)
+    paginator = paginator_of(VLMRUN, page_size=PAGE_SIZE)
+
+    assert "row20" not in ids_of(pages(paginator, listing, moves))
+    assert is_proven(paginator)
+
+
 @pytest.mark.parametrize("page_size", [2, 5])
 def test_rows_without_a_creation_time_that_come_in_front_come_once(page_size: int) -> None:
     new = [Row("new0", 100), Row("new1"), Row("new2", 99), Row("new3")]
