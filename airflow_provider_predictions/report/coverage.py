@@ -7,16 +7,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
+from typing import Any
 
 from airflow_provider_predictions.api.errors import ConfigurationError
-from airflow_provider_predictions.api.models import as_time
-from airflow_provider_predictions.report.streams import Stream
+from airflow_provider_predictions.report.streams import Stream, narrowing
 from airflow_provider_predictions.report.subjects import SUBJECTS
 from airflow_provider_predictions.report.window import Window, in_zone
 from airflow_provider_predictions.report.words import joined_with_and
 from airflow_provider_predictions.storage.landed import Landed
-
-TIMES = ("created_after", "created_before")
 
 
 @dataclass(frozen=True)
@@ -54,6 +52,16 @@ class Sources:
     def _is_after(self, landed: Landed, start: datetime) -> bool:
         """Whether a landing was committed after a moment, or as the last one of its service."""
         return landed.is_after(start) or landed.committed == self.newest[landed.manifest["service"]]
+
+    def _lacking(self, age: int) -> Iterator[tuple[Landed, dict[str, Any]]]:
+        """What each landing may lack of a period: the filters that are the reason, with their values."""
+        start, end = self.window.period(age)
+        for stream in self.streams:
+            for landed in (one for one in stream.landings if self._tells(one, age)):
+                reasons = stream.cuts(landed, start, end)
+                if self._is_after(landed, start):
+                    reasons += narrowing(landed)
+                yield landed, {name: landed.manifest["filters"][name] for name in reasons}
 
     @property
     def left_out(self) -> list[tuple[str, int, str]]:
@@ -97,7 +105,7 @@ class Sources:
 
         A stream that had ended before the period counts only if all had: a path may be given up.
         """
-        start, end = self.window.starts[age], self.window.starts[age - 1]
+        start, end = self.window.period(age)
         streams = [one for one in self.streams if one.end > start]
         times = [one.since for one in streams if one.since]
         return age == 0 or (
@@ -116,38 +124,10 @@ class Sources:
         """Whether any landing may hold predictions of the period."""
         return any(one.end > self.window.start for one in self.streams)
 
-    @property
-    def ended(self) -> list[Stream]:
-        """The streams that do not cover the whole period."""
-        return [one for one in self.streams if not one.covers(self.window.start, self.window.end)]
-
     @cached_property
     def limits(self) -> list[str]:
         """The filters, besides that on statuses, that may have left out predictions of the period."""
-        found = {
-            name
-            for stream in self.streams
-            for landed in filter(self._tells, stream.landings)
-            for name, value in landed.manifest["filters"].items()
-            if name != "statuses" and value not in (None, [], ()) and not self._covers(stream, landed, name)
-        }
-        return sorted(found)
-
-    def _covers(self, stream: Stream, landed: Landed, name: str) -> bool:
-        """Whether a filter on creation times leaves the period whole. Several landings may do so together."""
-        moment = as_time(landed.manifest["filters"][name]) if name in TIMES else None
-        if moment is None:
-            return False
-        start, end = self.window.start, self.window.end
-        is_watermark = stream.path and landed.manifest["generation"] > 1  # nobody has set it
-        is_whole = moment <= start if name == "created_after" else moment >= end
-        return bool(is_watermark) or is_whole or stream.covers(start, end)
-
-    def restricted(self, age: int) -> list[Landed]:
-        """The landings with a filter on statuses that were committed after a period began, or last."""
-        given = (landed for landed in self.landings if landed.statuses is not None)
-        told = (landed for landed in given if self._is_after(landed, self.window.starts[age]))
-        return [landed for landed in told if self._tells(landed, age)]
+        return sorted({name for _, lacks in self._lacking(0) for name in lacks} - {"statuses"})
 
     @cached_property
     def missing(self) -> list[set[str]]:
@@ -155,9 +135,10 @@ class Sources:
         return [
             {
                 state
-                for landed in self.restricted(age)
+                for landed, lacks in self._lacking(age)
+                if "statuses" in lacks
                 for state, words in SUBJECTS[landed.manifest["service"]].states.items()
-                if not words <= (landed.statuses or set())
+                if not words <= {*lacks["statuses"]}
             }
             for age in range(len(self.window.starts))
         ]
@@ -165,10 +146,8 @@ class Sources:
     @property
     def narrowed(self) -> str:
         """The statuses that the landings were limited to, in words."""
-        asked = {landed.statuses for landed in self.restricted(1)}
-        return " or only ".join(
-            sorted(joined_with_and(sorted(words)) for words in asked if words is not None)
-        )
+        asked = (lacks["statuses"] for _, lacks in self._lacking(1) if "statuses" in lacks)
+        return " or only ".join(sorted({joined_with_and(sorted(words)) for words in asked}))
 
 
 def notes_of(sources: Sources) -> Iterator[str]:

@@ -10,6 +10,7 @@ from functools import cached_property
 from airflow_provider_predictions.api.models import as_time
 from airflow_provider_predictions.storage.landed import Landed, Span
 
+_TIMES = ("created_after", "created_before")
 _FIRST, _LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
 
@@ -47,13 +48,7 @@ class Stream:
     @cached_property
     def spans(self) -> list[Span]:
         """The creation times that are covered, the oldest first, without overlaps."""
-        spans = [
-            (
-                _begin(one),
-                min(as_time(one.manifest["filters"].get("created_before")) or _LAST, one.started or _LAST),
-            )
-            for one in self.landings
-        ]
+        spans = [(_begin(one), min(_end(one), one.started or _LAST)) for one in self.landings]
         if self.path:
             # An incremental landing holds what has finished since the one before, whenever it was created.
             begin = self._first.committed if self.lacks_commits else _begin(self._first)
@@ -87,6 +82,24 @@ class Stream:
     def covers(self, start: datetime, end: datetime) -> bool:
         return any(first <= start and end <= last for first, last in self.spans)
 
+    def cuts(self, landed: Landed, start: datetime, end: datetime) -> list[str]:
+        """The filters by which a landing leaves out creation times that no other covers."""
+        is_watermark = self.path and landed.manifest["generation"] > 1  # nobody has set it
+        if is_watermark or self.covers(start, end):
+            return []
+        found = {"created_after": _begin(landed) > start, "created_before": _end(landed) < end}
+        return [name for name, is_cut in found.items() if is_cut]
+
+
+def narrowing(landed: Landed) -> list[str]:
+    """The filters of a landing, besides those on creation times."""
+    given = {name: value for name, value in landed.manifest["filters"].items() if name not in _TIMES}
+    return [name for name, value in given.items() if value or (name == "statuses" and value is not None)]
+
 
 def _begin(landed: Landed) -> datetime:
     return as_time(landed.manifest["filters"].get("created_after")) or _FIRST
+
+
+def _end(landed: Landed) -> datetime:
+    return as_time(landed.manifest["filters"].get("created_before")) or _LAST

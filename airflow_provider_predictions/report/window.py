@@ -69,6 +69,10 @@ class Window:
         """The start of the period before."""
         return self.starts[1]
 
+    def period(self, age: int) -> tuple[datetime, datetime]:
+        """The start of a period, and the first moment after it. Age 0 is this one, age 1 the one before."""
+        return self.starts[age], self.starts[age - 1] if age else self.end
+
     @property
     def span(self) -> tuple[datetime, datetime]:
         """From the start of the oldest period until the end of this one."""
