@@ -116,7 +116,7 @@ def _numbers(
     found, measures = database.measured(groups), database.measures
 
     def value(measure: Measure, group: str | None, age: int) -> float | None:
-        is_known = sources.is_whole(age) and measure.is_known(sources.missing[age])
+        is_known = sources.is_whole[age] and measure.is_known(sources.missing[age])
         number = found.get((group, age, measure.name), 0 if measure.is_sum else None)
         is_nothing = measure.is_of_values and age in database.without_values and not number
         return number if is_known and not is_nothing else None
@@ -124,7 +124,7 @@ def _numbers(
     def number_of(measure: Measure, group: str | None) -> Number:
         return {"now": value(measure, group, 0), "before": value(measure, group, 1)}
 
-    oldest = max(age for age in range(len(sources.window.starts)) if age <= 1 or sources.is_whole(age))
+    oldest = max(age for age in range(len(sources.window.starts)) if age <= 1 or sources.is_whole[age])
     ages = range(oldest, -1, -1)
     totals: dict[str, History] = {
         one.name: {**number_of(one, None), "history": [value(one, None, age) for age in ages]}

@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any
 
 from airflow_provider_predictions.api.errors import ConfigurationError
-from airflow_provider_predictions.report.streams import Stream, narrowing
+from airflow_provider_predictions.report.streams import TIMES, Stream, narrowing
 from airflow_provider_predictions.report.subjects import SUBJECTS
 from airflow_provider_predictions.report.window import Window, in_zone
 from airflow_provider_predictions.report.words import joined_with_and
@@ -100,7 +100,13 @@ class Sources:
             found[landed.manifest["service"], landed.incremental_path].append(landed)
         return [Stream(*key, found[key]) for key in sorted(found)]
 
-    def is_whole(self, age: int) -> bool:
+    @cached_property
+    def is_whole(self) -> list[bool]:
+        """For each age, whether that period can be compared: covered, with the filters of this one."""
+        ages = range(len(self.window.starts))
+        return [age == 0 or (self._covers(age) and not self.differing(age)) for age in ages]
+
+    def _covers(self, age: int) -> bool:
         """Whether the sources cover a period. The period before may begin before the first prediction.
 
         A stream that had ended before the period counts only if all had: a path may be given up.
@@ -108,11 +114,19 @@ class Sources:
         start, end = self.window.period(age)
         streams = [one for one in self.streams if one.end > start]
         times = [one.since for one in streams if one.since]
-        return age == 0 or (
+        return (
             bool(times)
             and (max(times) < end if age == 1 else max(times) <= start)
             and all(one.covers(start, end) for one in streams)
         )
+
+    def differing(self, age: int) -> list[str]:
+        """The filters, besides statuses, by which a covered period holds other predictions than this one."""
+        if not self._covers(age):
+            return []
+        periods = self.window.period(0), self.window.period(age)
+        found = {name for stream in self.streams for name in stream.differing(periods)}
+        return sorted(found.union(name for name in self.limits if name in TIMES))
 
     @cached_property
     def newest(self) -> dict[str, datetime]:
@@ -165,6 +179,11 @@ def notes_of(sources: Sources) -> Iterator[str]:
     if sources.limits:
         limits = joined_with_and(sources.limits)
         yield f"The landings were limited by {limits}, so predictions may be missing here."
+    if differing := sources.differing(1):
+        yield (
+            "The landings of this period and of the period before have different filters "
+            f"({joined_with_and(differing)}), so nothing is compared."
+        )
     for stream in sources.streams:
         if stream.newest and stream.newest < sources.window.end:
             yield (

@@ -54,7 +54,7 @@ class Database:
             price=options.price_per_credit,
             longest_message=MAX_MESSAGE_LENGTH,
             starts=list(window.starts),
-            is_compared=sources.is_whole(1),
+            is_compared=sources.is_whole[1],
             buckets=[bucket.start for bucket in window.buckets],
             end=window.end,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -10,7 +11,7 @@ from functools import cached_property
 from airflow_provider_predictions.api.models import as_time
 from airflow_provider_predictions.storage.landed import Landed, Span
 
-_TIMES = ("created_after", "created_before")
+TIMES = ("created_after", "created_before")
 _FIRST, _LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
 
@@ -90,10 +91,26 @@ class Stream:
         found = {"created_after": _begin(landed) > start, "created_before": _end(landed) < end}
         return [name for name, is_cut in found.items() if is_cut]
 
+    def differing(self, periods: Sequence[Span]) -> list[str]:
+        """The filters that had several values in these periods, each of which did not cover all of them."""
+        names = {name for landed in self.landings for name in narrowing(landed)} - {"statuses"}
+        return [name for name in names if self._differs(name, periods)]
+
+    def _differs(self, name: str, periods: Sequence[Span]) -> bool:
+        by_value = defaultdict[str, list[Landed]](list)
+        for landed in self.landings:
+            by_value[str(landed.manifest["filters"].get(name) or None)].append(landed)
+        parts = [Stream(self.service, "", landings) for landings in by_value.values()]
+        found = [part for part in parts if any(part.touches(*period) for period in periods)]
+        return len(found) > 1 and not all(part.covers(*period) for part in found for period in periods)
+
+    def touches(self, start: datetime, end: datetime) -> bool:
+        return any(first < end and start < last for first, last in self.spans)
+
 
 def narrowing(landed: Landed) -> list[str]:
     """The filters of a landing, besides those on creation times."""
-    given = {name: value for name, value in landed.manifest["filters"].items() if name not in _TIMES}
+    given = {name: value for name, value in landed.manifest["filters"].items() if name not in TIMES}
     return [name for name, value in given.items() if value or (name == "statuses" and value is not None)]
 
 

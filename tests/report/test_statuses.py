@@ -164,3 +164,51 @@ def test_of_a_period_before_in_which_no_failed_prediction_was_to_land_none_is_co
     failed = report(str(tmp_path / "in"), WINDOW, tmp_path / "files")["measures"]["failed"]
 
     assert (failed["now"], failed["before"]) == (0, None)
+
+
+A, B = {"domains": ["a"]}, {"domains": ["b"]}
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "named"),
+    [
+        ([A], [B], "domains"),
+        ([{}], [A], "domains"),
+        ([A], [{}], "domains"),
+        ([A, B], [A], "domains"),
+        ([A], [A | {"max_predictions": 9}], "max_predictions"),
+        ([A], [B | {"max_predictions": 9}], "domains and max_predictions"),
+        (
+            [{}],
+            [{"created_after": (START + timedelta(hours=6)).isoformat()}],
+            "created_after and created_before",
+        ),
+        ([{}], [{"created_before": (END - timedelta(hours=6)).isoformat()}], "created_before"),
+        ([{}], [{}], ""),
+        ([A], [A], ""),
+        ([A, B], [A, B], ""),
+    ],
+)
+def test_periods_whose_landings_have_different_filters_are_not_compared(
+    before: list[dict[str, Any]], now: list[dict[str, Any]], named: str, tmp_path: Path
+) -> None:
+    for start, end, several in ((BEFORE, START, before), (START, END, now)):
+        for place, given in enumerate(several):
+            span = {"created_after": start.isoformat(), "created_before": end.isoformat()}
+            status = "failed" if start == START else "completed"
+            landed = changed(made("vlmrun", start, end, 40, seed=start.day * 9 + place), status=status)
+            path = tmp_path / "in" / f"{start:%d}" / str(place)
+            land("vlmrun", path, landed, filters={"statuses": None} | span | given, at=end)
+
+    summary = report(str(tmp_path / "in"), WINDOW, tmp_path / "files")
+
+    totals = summary["measures"].values()
+    is_compared = not named
+    assert any(one["before"] is not None for one in totals) == is_compared
+    assert bool(summary["changes"]) == is_compared
+    assert summary["verdict"]["state"] == ("look" if is_compared else "unknown")
+    notes = [note for note in summary["notes"] if "different" in note]
+    assert notes == [
+        f"The landings of this period and of the period before have different filters ({named}), so nothing "
+        "is compared."
+    ] * bool(named)
