@@ -28,7 +28,7 @@ def landings(
     :param source: manifests, their URLs, paths of landings, and directories above some.
     :raises ConfigurationError: if nothing has landed there.
     """
-    found: dict[tuple[str, int], Landed] = {}
+    found: dict[tuple[str, int, str | None], Landed] = {}
     for given in source:
         with named("source"):
             for landed in _landings(given, make_path, window.span):

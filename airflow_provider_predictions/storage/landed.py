@@ -63,10 +63,13 @@ class Landed:
     is_given: bool = field(default=False, kw_only=True)
 
     @property
-    def key(self) -> tuple[str, int]:
-        """Identifies the landing. Its path alone does not: commits without records have no directory."""
+    def key(self) -> tuple[str, int, str | None]:
+        """Identifies the landing. Its path alone does not: commits without records have no directory.
+
+        A run that commits nothing returns the generation that the next commit has.
+        """
         where = os.path.realpath(self.path.path) if is_local(self.path) else str(self.path)
-        return where, self.manifest["generation"]
+        return where, self.manifest["generation"], self.manifest.get("committed_at")
 
     @property
     def committed(self) -> datetime | None:

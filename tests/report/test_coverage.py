@@ -356,3 +356,19 @@ def test_the_output_of_one_run_is_not_taken_for_all_that_has_landed(count: int, 
         "here. Give the report that path."
     ]
     assert summary["verdict"]["text"] != NONE
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+def test_the_output_of_a_run_that_committed_nothing_hides_no_later_commit(
+    is_first: bool, tmp_path: Path
+) -> None:
+    """Both have the number after that of the newest commit."""
+    root, empty = tmp_path / "landed", {"watermark": None, "unfinished": 0}
+    land("vlmrun", root, records("vlmrun", "a", [HOURS - 20]), incremental=empty, at=END + HOUR / 2)
+    output = land("vlmrun", root, [], incremental=True, at=END + HOUR)
+    land("vlmrun", root, [], incremental=empty | {"unfinished": 3}, at=END + 2 * HOUR)
+
+    source = [output, str(root)] if is_first else [str(root), output]
+    summary = report(source, WINDOW, tmp_path / "files")
+
+    assert "3 predictions were unfinished." in summary["verdict"]["text"]
