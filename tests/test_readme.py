@@ -42,7 +42,7 @@ def test_the_readme_is_read_in_two_minutes() -> None:
 
 def measured(row: str) -> tuple[float, float, float]:
     """The first median of a row of the benchmarks that has a spread, with its lowest and highest value."""
-    found = re.search(rf"^\| {row}.*?([\d,.]+) \(([\d,.]+) - ([\d,.]+)\)", BENCHMARKS, re.MULTILINE)
+    found = re.search(rf"^\| {row}.*?(-?[\d,.]+) \((-?[\d,.]+) - ([\d,.]+)\)", BENCHMARKS, re.MULTILINE)
     assert found
     median, lowest, highest = (float(number.replace(",", "")) for number in found.groups())
     return median, lowest, highest
@@ -71,12 +71,13 @@ def test_every_figure_of_the_readme_is_one_that_a_run_has_written_rounded() -> N
 
     assert f"about {rate[0]} records of VLM Run a second ({rate[1]} to {rate[2]})" in bullets
     assert f"{ratio[0]} times as many as the vendor's SDK ({ratio[1]} to {ratio[2]})" in bullets
-    assert f"a million records takes about {memory[0]} MB more memory than one of 10,000" in bullets
+    assert f"a million records takes at most {memory[2]} MB more memory than one of 10,000" in bullets
     assert f"{ours[1]} deferred sensors on one connection" in bullets
     assert "send one request a poll while records are small" in bullets
     assert f"{others[1]} of Airflow's HttpSensor send {others[2]} requests" in bullets
     named = re.findall(r"\d[\d,.]*\d", bullets)
-    assert {*named} == {*rate, *ratio, memory[0], ours[1], others[2], "10,000"}
+    figures = {*rate, *ratio, memory[2], ours[1], others[2], "10,000"}
+    assert {*named} == {figure for figure in figures if len(figure) > 1}
 
 
 def test_every_public_class_is_in_the_table() -> None:
