@@ -9,7 +9,7 @@ import subprocess
 import threading
 import time
 from bisect import bisect
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from statistics import mean, median
@@ -150,7 +150,7 @@ class Checks:
         self.interval = INTERVAL / load.speed
         self.ended = [wait for wait in load.waits.values() if wait.result]
         self.starts = {service: self._starts(service) for service in SERVICES}
-        self.deadlines = {service: list(self._deadlines(service)) for service in SERVICES}
+        self.polls = {service: list(self._polls(service)) for service in SERVICES}
 
     def report(self, count: int) -> Report:
         """The table, and the promises that did not hold."""
@@ -233,24 +233,37 @@ class Checks:
         lists = [seen for seen in self.load.servers.sandbox.wire.seen if seen.path == path]
         return [seen.at for seen in lists if _is_start(parse_qs(seen.query))]
 
-    def _deadlines(self, service: str) -> Iterator[tuple[float, float]]:
-        """When each successful poll began, and when the next poll began.
-
-        A poll does not count if a token was fetched meanwhile: the list may have been read again.
-        """
-        failed = [seen.at for seen, fault in self.faults.came if seen.part == service and fault.how != "slow"]
+    def _polls(self, service: str) -> Iterator[tuple[float, float]]:
+        seen = self.load.servers.sandbox.wire.seen
+        failed = [one.at for one, fault in self.faults.came if one.part == service and fault.how != "slow"]
         if service == "cradl":
-            failed += [seen.at for seen in self.load.servers.sandbox.wire.seen if seen.part == "token"]
-        for start, end in pairwise(self.starts[service]):
-            if not any(start <= moment < end for moment in failed):
-                yield start, end
+            # With a new token, the list may have been read again.
+            failed += [one.at for one in seen if one.part == "token"]
+        return polls(self.starts[service], failed)
 
     def _is_late(self, wait: Waiting) -> bool:
         """Whether a wait did not end with the first poll that could know."""
-        of_polls = self.deadlines[wait.service]
+        of_polls = self.polls[wait.service]
         first = bisect(of_polls, (wait.finished, math.inf))
         end = wait.result["ended"] if wait.result else self.load.ended
         return first < len(of_polls) and end >= of_polls[first][1]
+
+
+def polls(starts: Sequence[float], failed: Collection[float]) -> Iterator[tuple[float, float]]:
+    """When each successful poll began, and when the next one began.
+
+    A poll may read the list again after a request failed, and keeps what it has found before. So a time after
+    a failure may belong to the poll that failed, and that one's beginning counts.
+
+    :param starts: when the list was read from its start.
+    :param failed: when requests failed.
+    """
+    began, has_failed = 0.0, False
+    for start, end in pairwise(starts):
+        began = began if has_failed else start
+        has_failed = any(start <= moment < end for moment in failed)
+        if not has_failed:
+            yield began, end
 
 
 def _is_start(query: dict[str, list[str]]) -> bool:

@@ -8,6 +8,7 @@ import pytest
 from soak import histories, landing, rate_limiter, waits
 from soak.common import FAULTS, mix
 from soak.rate_limiter import SCENARIOS, densest
+from soak.waits import polls
 
 from tests.faults import RandomFaults, RateLimitRule, Seen
 from tests.simulation.scenarios import SCENARIOS as SIMULATED
@@ -42,6 +43,13 @@ def test_landings_at_once_respect_a_limit_that_only_the_service_knows() -> None:
 
     assert report.broken == []
     assert len(report.rows) == 2
+
+
+def test_a_list_that_is_read_again_after_a_failure_may_belong_to_the_poll_that_failed() -> None:
+    assert list(polls([10, 20, 30], failed=())) == [(10, 20), (20, 30)]
+    assert list(polls([10, 11, 20, 30], failed=[10.5])) == [(10, 20), (20, 30)]
+    assert list(polls([10, 11, 12, 20, 30], failed=[10.5, 11])) == [(10, 20), (20, 30)]
+    assert list(polls([10, 20], failed=[10])) == []
 
 
 def test_the_densest_window_is_found() -> None:
