@@ -228,17 +228,25 @@ class Checks:
             report.rows.append((f"{what}, at most, in the same hours", f"{before} and {after}"))
 
     def _starts(self, service: str) -> list[float]:
-        """When each poll began, which reads the list from its start."""
-        path = f"/{service}/v1/predictions"
+        """When each poll began, which reads the list from its start.
+
+        A poll may do so again at once after a request failed.
+        """
+        path, failed = f"/{service}/v1/predictions", self._failed(service)
         lists = [seen for seen in self.load.servers.sandbox.wire.seen if seen.path == path]
-        return [seen.at for seen in lists if _is_start(parse_qs(seen.query))]
+        starts = [seen.at for seen in lists if _is_start(parse_qs(seen.query))]
+        return [start for start in starts if not any(0 < start - at < self.interval / 2 for at in failed)]
+
+    def _failed(self, service: str) -> list[float]:
+        """When requests failed."""
+        came = self.faults.came
+        return [seen.at for seen, fault in came if seen.part == service and fault.how != "slow"]
 
     def _polls(self, service: str) -> Iterator[tuple[float, float]]:
-        seen = self.load.servers.sandbox.wire.seen
-        failed = [one.at for one, fault in self.faults.came if one.part == service and fault.how != "slow"]
+        failed = self._failed(service)
         if service == "cradl":
             # With a new token, the list may have been read again.
-            failed += [one.at for one in seen if one.part == "token"]
+            failed += [seen.at for seen in self.load.servers.sandbox.wire.seen if seen.part == "token"]
         return polls(self.starts[service], failed)
 
     def _is_late(self, wait: Waiting) -> bool:
