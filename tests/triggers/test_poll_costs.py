@@ -316,6 +316,21 @@ def test_a_page_that_fails_once_is_requested_again_before_the_ids(counted: Count
     assert len(counted.requests) <= 35
 
 
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_page_that_fails_once_for_a_wait_by_filters_is_requested_again_for_the_ids(
+    counted: Counted, number: int
+) -> None:
+    counted.size = 1000
+    states = iter([200] * (number - 1) + [503])
+    counted.refuse = lambda rows: next(states, 200)
+    ids = [trigger(counted.service_name, prediction_ids=[f"id-{n}"]) for n in range(1000)]
+
+    found = run_all(*ids, trigger(counted.service_name, filters={"statuses": ["new"]}))
+
+    assert {payload["state"] for payload in found} == {"done"}
+    assert len(counted.requests) <= 70
+
+
 def test_a_list_that_fails_again_is_left_alone_for_the_rest_of_a_poll(counted: Counted) -> None:
     counted.size, counted.refuse = 1000, lambda rows: 503
 

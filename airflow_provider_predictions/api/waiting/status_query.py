@@ -136,12 +136,15 @@ class StatusQuery:
         self._listing.paginator = None
         if self._listing.has_window and not self._list_error:
             # The ids that are outside of the window may be in the list, too.
-            self._listing = ListPass(self.service, self._all, self.history, by_filters=False)
+            self._listing = self._pass_for_ids()
             if self._listing.start(self._wanted.near):
                 return
         if self._listing.is_over:
             self.history.turns |= dict.fromkeys(self._wanted.missing, True)
         self._lookups.start(self._wanted.missing)
+
+    def _pass_for_ids(self) -> ListPass:
+        return ListPass(self.service, self._all, self.history, by_filters=False)
 
     @property
     def _remembers(self) -> bool:
@@ -172,6 +175,9 @@ class StatusQuery:
         page = Page((found,), listed=False)
         self._wanted.remove(page)
         is_slow = is_first and self.history.page_seconds > MIN_POLL_SECONDS
+        if resumes and self._listing.by_filters:
+            # What failed for the waits by filters may work for the many ids.
+            self._listing = self._pass_for_ids()
         if (is_slow or resumes) and not self._listing.by_filters:
             # The first lookup may show that the slow list is still faster.
             self._listing.start(self._wanted.near)
