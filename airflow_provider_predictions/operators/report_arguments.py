@@ -52,6 +52,8 @@ def checked_group(group_by: Any) -> str:
     """Check a path of members, such as ``metadata.customer``."""
     if not isinstance(group_by, str) or not all(group_by.split(".")) or not group_by.isprintable():
         raise ValueError("must be a member of the record, or a path such as metadata.customer")
+    if group_by.partition(".")[0].lower() == "file_index":
+        raise ValueError("must not be file_index, which is DuckDB's name for the number of a file")
     return group_by
 
 

@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any
 
 from airflow_provider_predictions.api.errors import ConfigurationError
-from airflow_provider_predictions.report.streams import TIMES, Stream, narrowing
+from airflow_provider_predictions.report.streams import TIMES, Stream, may_hold, narrowing
 from airflow_provider_predictions.report.subjects import SUBJECTS
 from airflow_provider_predictions.report.window import Window, in_zone
 from airflow_provider_predictions.report.words import joined_with_and
@@ -32,7 +32,8 @@ class Sources:
     @cached_property
     def telling(self) -> list[Landed]:
         """The landings whose filters say what may be missing."""
-        return [*filter(self._tells, self.landings)]
+        period = self.window.period(0)
+        return [landed for landed in self.landings if may_hold(landed, *period) and self._tells(landed)]
 
     def _tells(self, landed: Landed, age: int = 0) -> bool:
         """Whether it is read, or its filters may be why it holds nothing of a period.
@@ -59,8 +60,10 @@ class Sources:
         for stream in self.streams:
             for landed in (one for one in stream.landings if self._tells(one, age)):
                 reasons = stream.cuts(landed, start, end)
-                if self._is_after(landed, start):
-                    reasons += narrowing(landed)
+                if may_hold(landed, start, end) and self._is_after(landed, start):
+                    # What a landing has seen last replaces what one without a filter has seen.
+                    is_all = stream.holds_all(start, end)
+                    reasons += [name for name in narrowing(landed) if name == "statuses" or not is_all]
                 yield landed, {name: landed.manifest["filters"][name] for name in reasons}
 
     @property
@@ -121,7 +124,7 @@ class Sources:
         )
 
     def differing(self, age: int) -> list[str]:
-        """The filters, besides statuses, by which a covered period holds other predictions than this one."""
+        """The filters by which a covered period holds other predictions than this one."""
         if not self._covers(age):
             return []
         periods = self.window.period(0), self.window.period(age)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 
 from airflow_provider_predictions.api.models import as_time
 from airflow_provider_predictions.storage.landed import Landed, Span
 
 TIMES = ("created_after", "created_before")
+_TICK = timedelta(microseconds=1)
 _FIRST, _LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
 
@@ -49,17 +50,17 @@ class Stream:
     @cached_property
     def spans(self) -> list[Span]:
         """The creation times that are covered, the oldest first, without overlaps."""
-        spans = [(_begin(one), min(_end(one), one.started or _LAST)) for one in self.landings]
+        spans = [_span(one) for one in self.landings]
         if self.path:
             # An incremental landing holds what has finished since the one before, whenever it was created.
             begin = self._first.committed if self.lacks_commits else _begin(self._first)
             spans = [(begin or _LAST, self.newest or _FIRST)]
-        found: list[Span] = []
-        for start, end in sorted(span for span in spans if span[0] < span[1]):
-            if found and start <= found[-1][1]:
-                start, end = found[-1][0], max(found.pop()[1], end)
-            found.append((start, end))
-        return found
+        return _joined(spans)
+
+    @cached_property
+    def _windows(self) -> list[Span]:
+        """The creation times that the landings were to hold."""
+        return _joined((_begin(one), _end(one)) for one in self.landings)
 
     @cached_property
     def since(self) -> datetime | None:
@@ -81,37 +82,89 @@ class Stream:
         return next(began, None)
 
     def covers(self, start: datetime, end: datetime) -> bool:
-        return any(first <= start and end <= last for first, last in self.spans)
+        return _cover(self.spans, start, end)
 
     def cuts(self, landed: Landed, start: datetime, end: datetime) -> list[str]:
         """The filters by which a landing leaves out creation times that no other covers."""
         is_watermark = self.path and landed.manifest["generation"] > 1  # nobody has set it
         if is_watermark or self.covers(start, end):
             return []
-        found = {"created_after": _begin(landed) > start, "created_before": _end(landed) < end}
-        return [name for name, is_cut in found.items() if is_cut]
+        first, last = _begin(landed), _end(landed)
+        is_cut = {
+            "created_after": first > start and not _cover(self._windows, first - _TICK, first),
+            "created_before": last < end and not _cover(self._windows, last, last + _TICK),
+        }
+        return [name for name, is_edge in is_cut.items() if is_edge]
+
+    def holds_all(self, start: datetime, end: datetime) -> bool:
+        """Whether landings without a filter cover a period."""
+        return self._unfiltered.covers(start, end)
+
+    @cached_property
+    def _unfiltered(self) -> Stream:
+        return Stream(self.service, "", [landed for landed in self.landings if not narrowing(landed)])
 
     def differing(self, periods: Sequence[Span]) -> list[str]:
-        """The filters that had several values in these periods, each of which did not cover all of them."""
-        names = {name for landed in self.landings for name in narrowing(landed)} - {"statuses"}
-        return [name for name in names if self._differs(name, periods)]
-
-    def _differs(self, name: str, periods: Sequence[Span]) -> bool:
-        by_value = defaultdict[str, list[Landed]](list)
+        """The filters of landings in these periods that did not all cover the same ones of them."""
+        if all(self.holds_all(*period) for period in periods):
+            return []
+        by_filters = defaultdict[tuple[tuple[str, str], ...], list[Landed]](list)
         for landed in self.landings:
-            by_value[str(landed.manifest["filters"].get(name) or None)].append(landed)
-        parts = [Stream(self.service, "", landings) for landings in by_value.values()]
-        found = [part for part in parts if any(part.touches(*period) for period in periods)]
-        return len(found) > 1 and not all(part.covers(*period) for part in found for period in periods)
+            values = landed.manifest["filters"]
+            by_filters[tuple((name, str(values[name])) for name in narrowing(landed))].append(landed)
+        parts = {given: Stream(self.service, "", landings) for given, landings in by_filters.items()}
+        found = {given for given, part in parts.items() if any(part.touches(*period) for period in periods)}
+        if len(found) < 2 or all(parts[given].covers(*period) for given in found for period in periods):
+            return []
+        common = set.intersection(*map(set, found))
+        return [name for given in found for name, _ in {*given} - common]
 
     def touches(self, start: datetime, end: datetime) -> bool:
         return any(first < end and start < last for first, last in self.spans)
 
 
+def may_hold(landed: Landed, start: datetime, end: datetime) -> bool:
+    """Whether the time window of a landing has a part of a period."""
+    return _begin(landed) < end and start < _end(landed)
+
+
+def _joined(spans: Iterable[Span]) -> list[Span]:
+    """The oldest first, without overlaps."""
+    found: list[Span] = []
+    for start, end in sorted(span for span in spans if span[0] < span[1]):
+        if found and start <= found[-1][1]:
+            start, end = found[-1][0], max(found.pop()[1], end)
+        found.append((start, end))
+    return found
+
+
+def _cover(spans: Iterable[Span], start: datetime, end: datetime) -> bool:
+    return any(first <= start and end <= last for first, last in spans)
+
+
 def narrowing(landed: Landed) -> list[str]:
-    """The filters of a landing, besides those on creation times."""
-    given = {name: value for name, value in landed.manifest["filters"].items() if name not in TIMES}
-    return [name for name, value in given.items() if value or (name == "statuses" and value is not None)]
+    """The filters that a landing has applied, besides those on creation times."""
+    values = landed.manifest["filters"] | {"max_predictions": _is_limited(landed)}
+    given = sorted(name for name in values if name not in TIMES)
+    return [name for name in given if values[name] or (name == "statuses" and values[name] is not None)]
+
+
+def _is_limited(landed: Landed) -> bool:
+    """Whether a landing ended at ``max_predictions``. It holds the newest or the oldest ones then."""
+    most = landed.manifest["filters"].get("max_predictions")
+    return most is not None and landed.manifest["count"] >= most
+
+
+def _span(landed: Landed) -> Span:
+    """The creation times of which a landing holds all that its other filters match."""
+    start, end = _begin(landed), min(_end(landed), landed.started or _LAST)
+    if _is_limited(landed):
+        oldest, newest = as_time(landed.manifest["created_min"]), as_time(landed.manifest["created_max"])
+        if not (oldest and newest and landed.manifest["ordered"]):
+            return _LAST, _FIRST
+        # Others may have the creation time of the last one.
+        return max(start, oldest + _TICK), min(end, newest)
+    return start, end
 
 
 def _begin(landed: Landed) -> datetime:

@@ -32,7 +32,7 @@ WITH amount AS (
 )
 SELECT measure, "group", is_total, round(now, 9) AS now, round(before, 9) AS before, round(score, 6) AS score
 FROM scored
-WHERE isfinite(now) AND isfinite(before) AND getvariable('is_compared') AND (SELECT count(*) FROM record WHERE age = 1) > 0;
+WHERE isfinite(now) AND isfinite(before) AND NOT isnan(coalesce(score, 0)) AND getvariable('is_compared') AND (SELECT count(*) FROM record WHERE age = 1) > 0;
 
 CREATE VIEW changes AS
 SELECT measure, "group", now, before, score FROM compared WHERE NOT is_total AND abs(score) >= 2

@@ -64,12 +64,13 @@ class Landed:
 
     @property
     def key(self) -> tuple[str, int, str | None]:
-        """Identifies the landing. Its path alone does not: commits without records have no directory.
+        """Identifies the landing: where it was landed, its generation, and when it was committed.
 
         A run that commits nothing returns the generation that the next commit has.
         """
         where = os.path.realpath(self.path.path) if is_local(self.path) else str(self.path)
-        return where, self.manifest["generation"], self.manifest.get("committed_at")
+        root = re.sub(rf"/{DIRECTORY}\Z", "", where)
+        return root, self.manifest["generation"], self.manifest.get("committed_at")
 
     @property
     def committed(self) -> datetime | None:
@@ -92,7 +93,7 @@ class Landed:
     @property
     def incremental_path(self) -> str:
         """The path that it was landed under; empty if the landing is not incremental."""
-        return re.sub(rf"/{DIRECTORY}\Z", "", self.key[0]) if "incremental" in self.manifest else ""
+        return self.key[0] if "incremental" in self.manifest else ""
 
     @property
     def order(self) -> tuple[datetime, int, list[str]]:

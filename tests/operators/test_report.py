@@ -367,6 +367,7 @@ def test_a_logo_that_is_missing_is_named(tmp_path: Path) -> None:
         ({"currency": "euro", "price_per_credit": 1}, "currency: .*EUR"),
         ({"price_per_credit": -1, "currency": "EUR"}, "price_per_credit: "),
         ({"group_by": "metadata..customer"}, "group_by: "),
+        ({"group_by": "File_Index.a"}, "group_by: must not be file_index"),
         ({"title": "a\nb"}, "title: .*one line"),
         ({"prediction_url": "https://app.example.com"}, "prediction_url: .*{id}"),
         ({"prediction_url": "javascript:{id}"}, "prediction_url: "),

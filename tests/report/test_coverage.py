@@ -372,3 +372,34 @@ def test_the_output_of_a_run_that_committed_nothing_hides_no_later_commit(
     summary = report(source, WINDOW, tmp_path / "files")
 
     assert "3 predictions were unfinished." in summary["verdict"]["text"]
+
+
+@pytest.mark.parametrize("after", [None, FIRST - DAY])
+def test_a_landing_of_the_newest_predictions_covers_no_period_before_the_oldest_of_them(
+    after: datetime | None, tmp_path: Path
+) -> None:
+    hours = [HOURS - 48 + hour for hour in range(20, 48)]
+    given = filters(after) | {"max_predictions": len(hours)}
+    land("vlmrun", tmp_path / "a", records("vlmrun", "a", hours), filters=given, at=END)
+
+    summary = report(str(tmp_path / "a"), WINDOW, tmp_path / "files")
+
+    assert history(summary) == [None, 24]
+    assert [note.split(" created")[0] for note in summary["notes"]] == [
+        "The sources hold nothing",
+        "The landings were limited by max_predictions, so predictions may be missing here.",
+    ]
+
+
+def test_a_landing_that_began_before_the_end_is_the_only_reason_that_is_named(tmp_path: Path) -> None:
+    for day, began in (-2, END - DAY), (-1, END - HOUR / 12):
+        window = filters(END + day * DAY, END + (day + 1) * DAY)
+        rows = records("vlmrun", "a", [HOURS + 24 * day + 1])
+        land("vlmrun", tmp_path / "in" / str(day), rows, filters=window, at=began)
+
+    summary = report(str(tmp_path / "in"), WINDOW, tmp_path / "files")
+
+    assert history(summary) == [1, 1]
+    assert [note[:57] for note in summary["notes"]] == [
+        "The newest landing of VLM Run began at 2026-11-28 23:55, "
+    ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -231,3 +231,25 @@ def test_the_first_and_the_last_moment_that_there_are_end_no_report(tmp_path: Pa
         summary = report(str(tmp_path / created[:4]), make_window((START, END), zone, END), tmp_path / zone)
 
         assert summary["count"] == 0
+
+
+def test_a_mean_whose_variance_no_float_can_hold_is_not_compared(tmp_path: Path) -> None:
+    hour = timedelta(hours=1)
+    for day in (START, END):
+        rows = [
+            json.dumps(
+                {
+                    "predictionId": f"{day:%d} {n}",
+                    "createdTime": (day - 12 * hour + n * hour / 60).isoformat(),
+                    "status": "succeeded",
+                    "inferenceTime": 1e200 * n,
+                }
+            ).encode()
+            for n in range(1, 9)
+        ]
+        land("cradl", tmp_path / "in" / f"{day:%d}", rows)
+
+    summary = report(str(tmp_path / "in"), WINDOW, tmp_path / "files")
+
+    assert summary["changes"] == []
+    json.loads((tmp_path / "files/summary.json").read_text(), parse_constant=pytest.fail)

@@ -52,6 +52,16 @@ def test_landings_are_found_in_every_form_and_each_once(base: Path, source: Any)
     assert [path.removeprefix("file://") for path in paths(source(base))] == [f"{base}/a", f"{base}/b/c"]
 
 
+def test_a_landing_that_is_too_old_counts_once_if_its_path_and_its_manifest_are_given(tmp_path: Path) -> None:
+    old, path = datetime(2026, 10, 1, tzinfo=UTC), tmp_path / "landed"
+    rows = [made("vlmrun", day, day + (END - START), 5, seed=day.day) for day in (old, START)]
+    manifests = [land("vlmrun", path, each, incremental=True) for each in rows]
+
+    for source in ([str(path), *manifests], [*manifests, str(path)]):
+        report(source, WINDOW, tmp_path / "files")
+        assert [*left_out(tmp_path / "files").values()] == [5]
+
+
 def test_a_directory_that_cannot_be_listed_is_named_and_not_left_out(
     base: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

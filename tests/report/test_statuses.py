@@ -154,6 +154,25 @@ def test_a_later_landing_that_holds_newer_predictions_only_tells_nothing_of_the_
     assert summary["measures"]["failed"]["now"] == 0
 
 
+def test_a_filter_of_landings_of_other_days_says_nothing_of_the_period(tmp_path: Path) -> None:
+    """Yesterday's window landed after the period had begun."""
+    for start, statuses, status in (
+        (BEFORE, ["completed"], "completed"),
+        (START, None, "failed"),
+        (END, ["completed"], "completed"),
+    ):
+        day = start + timedelta(days=1)
+        given = {"statuses": statuses, "created_after": start.isoformat(), "created_before": day.isoformat()}
+        rows = changed(made("vlmrun", start, day, 5, seed=day.day), status=status)
+        at = day + timedelta(minutes=5)
+        land("vlmrun", tmp_path / "in" / f"{start:%d}", rows, filters=given, at=at)
+
+    summary = report(str(tmp_path / "in"), WINDOW, tmp_path / "files", targets={"failed": {"max": 0}})
+
+    assert [target["state"] for target in summary["targets"]] == ["missed"]
+    assert not [note for note in summary["notes"] if "to land" in note or "limited" in note]
+
+
 def test_of_a_period_before_in_which_no_failed_prediction_was_to_land_none_is_counted(tmp_path: Path) -> None:
     """All that landed in it was created before the oldest period."""
     day = timedelta(days=1)
@@ -166,7 +185,17 @@ def test_of_a_period_before_in_which_no_failed_prediction_was_to_land_none_is_co
     assert (failed["now"], failed["before"]) == (0, None)
 
 
-A, B = {"domains": ["a"]}, {"domains": ["b"]}
+def test_what_one_landing_holds_whole_is_not_limited_by_the_filters_of_another(tmp_path: Path) -> None:
+    rows = changed(made("vlmrun", START, END, 5), status="completed")
+    for path, domains in ("a", None), ("b", ["domain"]):
+        land("vlmrun", tmp_path / "in" / path, rows, filters={"statuses": None, "domains": domains}, at=END)
+
+    notes = report(str(tmp_path / "in"), WINDOW, tmp_path / "files")["notes"]
+
+    assert not [note for note in notes if "limited" in note]
+
+
+A, B, NINE = {"domains": ["a"]}, {"domains": ["b"]}, {"max_predictions": 9}
 
 
 @pytest.mark.parametrize(
@@ -176,8 +205,8 @@ A, B = {"domains": ["a"]}, {"domains": ["b"]}
         ([{}], [A], "domains"),
         ([A], [{}], "domains"),
         ([A, B], [A], "domains"),
-        ([A], [A | {"max_predictions": 9}], "max_predictions"),
-        ([A], [B | {"max_predictions": 9}], "domains and max_predictions"),
+        ([A], [A | NINE], "max_predictions"),
+        ([A], [B | NINE], "domains and max_predictions"),
         (
             [{}],
             [{"created_after": (START + timedelta(hours=6)).isoformat()}],
@@ -187,6 +216,10 @@ A, B = {"domains": ["a"]}, {"domains": ["b"]}
         ([{}], [{}], ""),
         ([A], [A], ""),
         ([A, B], [A, B], ""),
+        ([{}], [{"statuses": ["completed", "failed"]}], "statuses"),
+        ([{"statuses": ["completed", "failed"]}], [{}], "statuses"),
+        ([A, B | NINE], [B, A | NINE], "domains and max_predictions"),
+        ([{}, A], [{}, B], ""),
     ],
 )
 def test_periods_whose_landings_have_different_filters_are_not_compared(

@@ -169,7 +169,8 @@ def test_a_service_whose_landings_begin_in_the_period_is_named(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("filters", "named"),
     [
-        ({"max_predictions": 24}, "max_predictions"),
+        ({"max_predictions": 9}, "max_predictions"),
+        ({"max_predictions": 10}, None),
         ({"domains": ["domain 0"]}, "domains"),
         ({"created_before": (START + timedelta(hours=12)).isoformat()}, "created_before"),
         ({"created_after": (START + timedelta(hours=12)).isoformat()}, "created_after"),
