@@ -45,7 +45,7 @@ def _watermark(task: Any, client: Client, state: State) -> datetime | None:
     found = min([now, *commits]) if commits else time_before(now, timedelta_of(task.lookback))
     task.log.warning(
         "path: its state says that all is settled up to %s, which lies in the future. This run continues "
-        "from the last commit, %s", watermark, found,
+        "from %s", watermark, found,
     )  # fmt: skip
     return found
 

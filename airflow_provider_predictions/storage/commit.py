@@ -25,12 +25,9 @@ from airflow_provider_predictions.storage.attempt import (
     new_nonce,
     path_in_use,
     remove_unfinished,
-    tagged,
     temporary_name,
 )
-from airflow_provider_predictions.storage.checkpoint import CHECKPOINT
 from airflow_provider_predictions.storage.errors import warning_only
-from airflow_provider_predictions.storage.local import UNFINISHED
 from airflow_provider_predictions.storage.log import Entry, Log
 from airflow_provider_predictions.storage.manifest import MANIFEST, Manifest, as_json, is_written
 from airflow_provider_predictions.storage.objects import names, put, remove_files, try_to_write
@@ -47,6 +44,7 @@ from airflow_provider_predictions.storage.state import (
     sweep_states,
     without_parts,
 )
+from airflow_provider_predictions.storage.sweep import sweep
 
 _MINUTE = len("2026-11-28T21:41")
 
@@ -107,16 +105,7 @@ class LandingPath:
         entry = self._of_run(_commits(self.state, self.attempt)) if self.kind else head
         if entry is None or not (self.kind or self.attempt.task.returns(entry.task)):
             return None
-        content = self.log.manifest_of(entry)
-        if self.kind:
-            self._show(entry, content)  # it may have died before it wrote this
-        elif entry.generation in self.unsettled:
-            # The attempt that has committed may be frozen, and write its manifest later.
-            self._publish(entry, {**content, "unsettled": self.unsettled})
-        else:
-            with warning_only(self.root):
-                self._sweep(entry)
-        return content
+        return self._returned(entry)
 
     def commit(self, content: Manifest, state: State | None = None) -> Manifest:
         """Commit what this attempt has landed, or remove it if another attempt was quicker.
@@ -152,8 +141,15 @@ class LandingPath:
             return content
         self._may_have_committed = False
         self.abandon()
-        if own := self._of_run(_commits(load_state(self.root), attempt) if state else [winner]):
-            return self.log.manifest_of(own)
+        if state:
+            own = self._of_run(_commits(load_state(self.root), attempt))
+        else:
+            head, self.unsettled = newest_generation(self.root)
+            winner = self.log.read(head) or winner
+            is_own = attempt.task.returns(winner.task) or attempt.task.is_retry_of(winner.task)
+            own = winner if is_own else None
+        if own:
+            return self._returned(own)
         overtaken = f"path: another run landed under {self.root} while this one did ({winner.task.run})."
         if state:
             raise ConflictError(f"{overtaken} What it landed is committed; a retry lands the rest")
@@ -176,7 +172,7 @@ class LandingPath:
         self._sweep_earlier()
         sweep_states(self.root, self.state, keep=2)
         own = self._of_run(_commits(find_state(self.root) or self.state, self.attempt))
-        return self.log.manifest_of(own) if own else content
+        return self._returned(own) if own else content
 
     def abandon(self) -> None:
         """Remove what this attempt has written, unless that may be committed."""
@@ -188,6 +184,19 @@ class LandingPath:
             for folder in (STATES, INDEX) if self.kind else ():
                 left = [name for name in names(self.root / folder) if own in name]
                 remove_files(self.root, [f"{folder}/{name}" for name in left])
+
+    def _returned(self, entry: Entry) -> Manifest:
+        """The manifest that another attempt of this run has committed, and may not have written any more."""
+        content = self.log.manifest_of(entry)
+        if self.kind:
+            self._show(entry, content)
+        elif entry.generation in self.unsettled:
+            # The attempt that has committed may be frozen, and write its manifest later.
+            self._publish(entry, {**content, "unsettled": self.unsettled})
+        else:
+            with warning_only(self.root):
+                self._sweep(entry)
+        return content
 
     def _require_own(self, commits: Iterable[Entry]) -> None:
         """Refuse a path where another task of this run has landed."""
@@ -239,14 +248,28 @@ class LandingPath:
         if state:
             with warning_only(self.root):
                 self._put(STATE, encode(state))
-        elif self.log.read(entry.generation + 1) is None:
-            self._show(entry, content)  # before the parts go that the old manifest names
-        else:  # a newer manifest may be there
-            return
+        else:
+            is_newest = self.log.read(entry.generation + 1) is None
+            if is_newest:
+                self._show(entry, content)  # before the parts go that the old manifest names
+            self._show_newer(entry.generation)
+            if not is_newest:
+                return
         with warning_only(self.root):
             self._sweep(entry)
         if state:
             self._show(entry, content)
+
+    def _show_newer(self, generation: int) -> None:
+        """Write the manifest of a newer commit if readers see another one.
+
+        Its attempt may have died before it wrote it. Or this attempt has written an older one over it: a
+        library sends a put again whose answer was lost.
+        """
+        while self.log.read(generation + 1):
+            generation, unsettled = newest_generation(self.root)
+            if generation in unsettled and (entry := self.log.read(generation)):
+                self._show(entry, {**self.log.manifest_of(entry), "unsettled": unsettled})
 
     def _show(self, entry: Entry, content: Manifest) -> None:
         """Write the manifest beside its parts."""
@@ -280,31 +303,7 @@ class LandingPath:
         return swept
 
     def _sweep(self, entry: Entry) -> list[str]:
-        """Remove what attempts left that did not commit, and what no visible manifest can name any more.
-
-        Once a generation has its entry, no other attempt can commit it, however long it was frozen. So all
-        that the entry does not name is over. A generation without an entry is never swept.
-
-        The attempt that commits may be frozen before it writes its manifest right under a path, and write it
-        over a newer one, months later. So a generation is unsettled, and its parts stay, until the next
-        attempt that commits has seen its manifest or a newer one.
-
-        :param entry: of the generation. Right under the path, earlier generations are swept, too.
-        :return: the names of committed objects.
-        """
-        shared, generation = self.attempt.shared, entry.generation
-        others = filter(None, map(self.log.read, {*self.unsettled} - {generation}))
-        authors = {each.generation: each.nonce for each in (entry, *others)}
-        kept, over = [], []
-        for name, tag in tagged(self.root, None if shared else generation, shared=shared):
-            is_named = authors.get(int(tag["generation"])) == tag["nonce"]
-            if is_named and f"{CHECKPOINT}-" not in name and not name.endswith(UNFINISHED):
-                kept.append(name)
-            elif int(tag["generation"]) <= generation:
-                over.append(name)
-        remove_files(self.root, over)
-        remove_unfinished(self.root, generation)
-        return kept
+        return sweep(self.log, entry, self.unsettled, shared=self.attempt.shared)
 
 
 def _commits(state: State, attempt: Attempt) -> Iterator[Entry]:

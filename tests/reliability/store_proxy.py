@@ -7,6 +7,7 @@ import re
 import socket
 import struct
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, Self
 
@@ -25,6 +26,7 @@ class StoreFault:
     :param times: with how many requests.
     :param seconds: of ``slow``.
     :param header: only of requests whose head holds this, in lower case.
+    :param meanwhile: runs before an answer is lost, in a thread.
     """
 
     method: str
@@ -36,6 +38,7 @@ class StoreFault:
     times: int = 1_000_000
     seconds: float = 0
     header: str = ""
+    meanwhile: Callable[[], object] | None = None
 
     def meets(self, method: str, target: str, head: str) -> bool:
         """Whether it is for this request."""
@@ -150,7 +153,9 @@ class Proxy:
         kept = [line for line in lines if not line.lower().startswith(("expect:", "connection:"))]
         sent = "\r\n".join([first, *kept, "Connection: close", "", ""]).encode("latin-1") + body
         answer = await self._forward(sent)
-        if how == "lose":
+        if fault and how == "lose":
+            if fault.meanwhile:
+                await asyncio.to_thread(fault.meanwhile)
             _reset(writer)
         else:
             writer.write(answer)

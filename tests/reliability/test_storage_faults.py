@@ -5,6 +5,7 @@ Each fault is a row of the second table in docs/reliability.md, which ``make rel
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -31,6 +32,7 @@ from tests.reliability.storage import (
 )
 from tests.reliability.store_proxy import Proxy, StoreFault
 from tests.reliability.test_storage_full import DISKS
+from tests.storage.committing import is_whole, replace_all
 
 PAGE = Path(__file__).parents[2] / "docs" / "reliability.md"
 
@@ -103,6 +105,22 @@ def test_a_checkpoint_that_cannot_be_read_is_no_reason_to_read_the_list_again(
 
 
 @pytest.mark.faults
+def test_a_manifest_that_is_sent_again_after_another_landing_does_not_stay_over_it(
+    proxy: Proxy, store: Store, land
+) -> None:
+    def land_another() -> None:
+        proxy.clear()
+        replace_all(store.path, "another run")
+
+    proxy.order(StoreFault("PUT", "_manifest", "lose", times=1, meanwhile=land_another))
+
+    land(store.path, 1)
+
+    shown = json.loads(store.objects()["_manifest.json"])
+    assert shown["generation"] == 2
+    assert is_whole(shown)
+
+
 def test_a_put_that_nobody_takes_ends(proxy: Proxy, store: Store, tmp_path: Path, seconds) -> None:
     file = tmp_path / "part"
     file.write_bytes(b"0" * 1000)

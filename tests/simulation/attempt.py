@@ -11,7 +11,7 @@ import greenlet
 FAULTS = {
     "get": ("fail",),
     "ls": ("fail", "stale"),
-    "put": ("fail", "arrived", "late"),
+    "put": ("fail", "arrived", "late", "repeated"),
     "create": ("fail", "arrived", "late", "repeated"),
     "rm": ("fail", "arrived", "late"),
     "list": ("fail",),
@@ -24,7 +24,7 @@ FAULTS = {
 """What may go wrong with each call.
 
 ``fail`` never arrives; ``arrived`` does, though its sender gets an error; ``late`` does so later, or never;
-``repeated`` is sent again by a library that missed the response. ``stale`` lists what was there before.
+``repeated`` is sent again, by a library that missed the response. ``stale`` lists what was there before.
 """
 
 MOST_ATTEMPTS = 3
@@ -109,6 +109,8 @@ class Attempt:
         self.call = "begin"
         self.place = ""
         self.fault: str | None = None
+        self.failed: set[str] = set()
+        """The kinds of its calls of which one failed."""
         self.result: Any = None
         self.error: Exception | None = None
         self.locks: list[Any] = []

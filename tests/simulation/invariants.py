@@ -135,6 +135,7 @@ class Anew:
         self._ever: set[tuple[tuple[str, str], ...]] = set()
         self._committed: list[Commit] = []
         self._ids: set[str] = set()
+        self._newest_shown = -1
 
     def check(self, objects: Mapping[str, bytes], steps: int) -> None:
         """After a step: what is shown, and its parts."""
@@ -157,6 +158,8 @@ class Anew:
         for commit in shown:
             self._ever.add(commit.parts)
             self._ids = once(id_ for id_, _ in records(commit.parts, objects))
+            places = [n for n, one in enumerate(self._committed) if one.parts == commit.parts]
+            self._newest_shown = max([self._newest_shown, *places])
 
     def ended(self, attempt: Attempt) -> None:
         """A success returns a commit, of its own run; a task that was cleared lands anew."""
@@ -168,6 +171,8 @@ class Anew:
         ]
         if not own:
             raise InvariantError(f"uncommitted: {attempt} returns {attempt.outcome}, which is no commit")
+        if self._newest_shown < self._committed.index(own[0]):
+            raise InvariantError(f"hidden: readers have seen only older ones than {attempt} returns")
         if not any(self._claims.after(commit) > attempt.which.lands_since for commit in own):
             raise InvariantError(f"old: {attempt} was cleared, and returns {attempt.outcome} of before")
 

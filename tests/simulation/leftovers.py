@@ -40,9 +40,9 @@ class Leftovers:
         return [*sorted(unnamed), *(f"no {name}" for name in sorted(missing))]
 
     def ended(self, attempt: Attempt, objects: Mapping[str, bytes]) -> None:
-        """Where there is no room, a retry keeps its copies only if it came further than they do."""
+        """Where there is no room, a retry keeps its copies only if it came further, or cannot remove them."""
         copied = max(_parts(attempt.read).values(), default=0)
-        if not copied or "No space left" not in str(attempt.error):
+        if not copied or "No space left" not in str(attempt.error) or attempt.failed & {"rm", "remove"}:
             return
         committed = {commit.nonce for commit in layout.commits(objects, incremental=self._incremental)}
         wrote = _parts(self._whole)  # another attempt that has committed may have removed some

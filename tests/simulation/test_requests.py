@@ -17,8 +17,8 @@ from tests.simulation.tape import Story
         pytest.param("incremental, store", "a.1", 2, 12, id="the first incremental landing"),
         pytest.param("incremental, store", "last.1", 1, 12, id="a later one"),
         pytest.param("incremental, store", "b.1", 0, 9, id="one that finds nothing"),
-        pytest.param("anew, store", "a.1", 3, 9, id="the first landing that is not incremental"),
-        pytest.param("anew, store", "b.1", 3, 10, id="one that replaces it"),
+        pytest.param("anew, store", "a.1", 3, 10, id="the first landing that is not incremental"),
+        pytest.param("anew, store", "b.1", 3, 11, id="one that replaces it"),
     ],
 )
 def test_a_landing_asks_its_storage_so_often(scenario: str, attempt: str, parts: int, others: int) -> None:

@@ -124,6 +124,8 @@ class World:
         if attempt.status == "over":
             raise HistoryOver
         fault, attempt.fault = attempt.fault, None
+        if fault:
+            attempt.failed.add(call)
         self.log.append(f"{len(self.tape):4} {attempt.where}{f'  <- {fault}' if fault else ''}")
         if fault == "fail":
             raise OSError(5, "the call never arrived")
@@ -147,7 +149,7 @@ class World:
             raise OSError(5, "no response; the call may still arrive")
         change()
         if fault == "repeated":
-            change()
+            self.act(call, place, change)
         if fault == "arrived":
             raise OSError(5, "the call arrived, its response did not")
         if fault and fault.startswith("arrived "):

@@ -169,6 +169,21 @@ def test_a_manifest_copy_that_was_not_written_is_written_by_the_retry(file_store
     assert json.loads(copy.read_bytes()) == manifest
 
 
+@pytest.mark.parametrize("parts", [0, 1])
+def test_a_manifest_copy_that_was_not_written_is_written_by_an_attempt_that_was_overtaken(
+    file_store: ObjectStoragePath, parts: int
+) -> None:
+    slower = incremental(file_store, "monday", 2)
+    manifest = add(file_store, "monday")
+    copy = ObjectStoragePath(manifest["path"]) / "_manifest.json"
+    copy.unlink()
+
+    content = write(slower.attempt, parts)
+    found = slower.commit(content, slower.state) if parts else slower.end_without_commit(content)
+
+    assert json.loads(copy.read_bytes()) == manifest == found
+
+
 def test_an_attempt_whose_files_were_swept_may_be_retried(file_store: ObjectStoragePath) -> None:
     """It was overtaken while it wrote a part."""
     slower = incremental(file_store, "tuesday")
@@ -268,6 +283,49 @@ def test_an_attempt_that_was_overtaken_by_its_retry_returns_its_manifest(
     manifest = replace_all(file_store, "monday", 2)
 
     assert frozen.commit(content) == manifest == shown(file_store)
+
+
+def test_a_manifest_whose_attempt_died_before_it_wrote_it_is_written_by_the_one_that_lost_to_it(
+    file_store: ObjectStoragePath,
+) -> None:
+    slower = LandingPath(file_store, TaskRun("monday", number=2))
+    content = write(slower.attempt)
+    manifest = replace_all(file_store, "monday")
+    (file_store / "_manifest.json").unlink()
+
+    assert slower.commit(content) == manifest
+
+    assert shown(file_store) == manifest | {"unsettled": [1]}
+
+
+def test_an_attempt_fails_whose_run_has_landed_what_another_run_has_replaced(
+    file_store: ObjectStoragePath,
+) -> None:
+    slower = LandingPath(file_store, TaskRun("monday", number=2))
+    content = write(slower.attempt)
+    replace_all(file_store, "monday")
+    manifest = replace_all(file_store, "tuesday")
+
+    with pytest.raises(ConfigurationError, match=r"another run landed .*\(tuesday\)\. Give each run"):
+        slower.commit(content)
+
+    assert shown(file_store) == manifest
+    assert is_whole(manifest)
+
+
+def test_a_cleared_task_does_not_return_what_an_attempt_from_before_the_clear_commits_first(
+    file_store: ObjectStoragePath,
+) -> None:
+    again = TaskRun("monday", number=2, tries=2, started="2026-11-01T13:00:00Z", cleared=1)
+    before, after = (
+        LandingPath(file_store, TaskRun("monday", started="2026-11-01T12:00:00Z")),
+        LandingPath(file_store, again),
+    )
+    content = write(after.attempt)
+    before.commit(write(before.attempt))
+
+    with pytest.raises(ConflictError, match="same name, as after a clear"):
+        after.commit(content)
 
 
 @pytest.mark.parametrize(
