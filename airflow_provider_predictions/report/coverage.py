@@ -32,8 +32,7 @@ class Sources:
     @cached_property
     def telling(self) -> list[Landed]:
         """The landings whose filters say what may be missing."""
-        period = self.window.period(0)
-        return [landed for landed in self.landings if may_hold(landed, *period) and self._tells(landed)]
+        return [*filter(self._tells, self.landings)]
 
     def _tells(self, landed: Landed, age: int = 0) -> bool:
         """Whether it is read, or its filters may be why it holds nothing of a period.
@@ -58,11 +57,11 @@ class Sources:
         """What each landing may lack of a period: the filters that are the reason, with their values."""
         start, end = self.window.period(age)
         for stream in self.streams:
+            gaps, is_all = stream.gaps(start, end), stream.holds_all(start, end)
             for landed in (one for one in stream.landings if self._tells(one, age)):
-                reasons = stream.cuts(landed, start, end)
+                reasons = stream.cuts(landed, gaps)
                 if may_hold(landed, start, end) and self._is_after(landed, start):
                     # What a landing has seen last replaces what one without a filter has seen.
-                    is_all = stream.holds_all(start, end)
                     reasons += [name for name in narrowing(landed) if name == "statuses" or not is_all]
                 yield landed, {name: landed.manifest["filters"][name] for name in reasons}
 
@@ -163,7 +162,7 @@ class Sources:
     @property
     def narrowed(self) -> str:
         """The statuses that the landings were limited to, in words."""
-        asked = (lacks["statuses"] for _, lacks in self._lacking(1) if "statuses" in lacks)
+        asked = (lacks["statuses"] for _, lacks in self._lacking(0) if "statuses" in lacks)
         return " or only ".join(sorted({joined_with_and(sorted(words)) for words in asked}))
 
 

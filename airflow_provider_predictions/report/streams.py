@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
+from itertools import chain
 
 from airflow_provider_predictions.api.models import as_time
 from airflow_provider_predictions.storage.landed import Landed, Span
@@ -58,9 +59,9 @@ class Stream:
         return _joined(spans)
 
     @cached_property
-    def _windows(self) -> list[Span]:
-        """The creation times that the landings were to hold."""
-        return _joined((_begin(one), _end(one)) for one in self.landings)
+    def _read(self) -> list[Span]:
+        """The creation times in which the list was read, however many predictions were to land."""
+        return self.spans if self.path else _joined(map(_span_read, self.landings))
 
     @cached_property
     def since(self) -> datetime | None:
@@ -84,17 +85,21 @@ class Stream:
     def covers(self, start: datetime, end: datetime) -> bool:
         return _cover(self.spans, start, end)
 
-    def cuts(self, landed: Landed, start: datetime, end: datetime) -> list[str]:
-        """The filters by which a landing leaves out creation times that no other covers."""
-        is_watermark = self.path and landed.manifest["generation"] > 1  # nobody has set it
-        if is_watermark or self.covers(start, end):
-            return []
-        first, last = _begin(landed), _end(landed)
-        is_cut = {
-            "created_after": first > start and not _cover(self._windows, first - _TICK, first),
-            "created_before": last < end and not _cover(self._windows, last, last + _TICK),
+    def gaps(self, start: datetime, end: datetime) -> list[Span]:
+        """The creation times, in part of a period, in which no landing has read the list."""
+        edges = [_FIRST, *chain.from_iterable(self._read), _LAST]
+        pairs = zip(edges[::2], edges[1::2], strict=True)
+        return [(first, last) for first, last in pairs if first < end and start < last]
+
+    def cuts(self, landed: Landed, gaps: Sequence[Span]) -> list[str]:
+        """The filters of a landing at which gaps begin or end."""
+        if self.path and landed.manifest["generation"] > 1:
+            return []  # it began at the watermark, which nobody has set
+        found = {
+            "created_after": any(_begin(landed) == last for _, last in gaps),
+            "created_before": any(_end(landed) == first for first, _ in gaps),
         }
-        return [name for name, is_edge in is_cut.items() if is_edge]
+        return [name for name, is_cut in found.items() if is_cut]
 
     def holds_all(self, start: datetime, end: datetime) -> bool:
         """Whether landings without a filter cover a period."""
@@ -120,7 +125,7 @@ class Stream:
         return [name for given in found for name, _ in {*given} - common]
 
     def touches(self, start: datetime, end: datetime) -> bool:
-        return any(first < end and start < last for first, last in self.spans)
+        return any(first < end and start < last for first, last in self._read)
 
 
 def may_hold(landed: Landed, start: datetime, end: datetime) -> bool:
@@ -152,12 +157,12 @@ def narrowing(landed: Landed) -> list[str]:
 def _is_limited(landed: Landed) -> bool:
     """Whether a landing ended at ``max_predictions``. It holds the newest or the oldest ones then."""
     most = landed.manifest["filters"].get("max_predictions")
-    return most is not None and landed.manifest["count"] >= most
+    return isinstance(most, int) and landed.manifest["count"] >= most
 
 
 def _span(landed: Landed) -> Span:
     """The creation times of which a landing holds all that its other filters match."""
-    start, end = _begin(landed), min(_end(landed), landed.started or _LAST)
+    start, end = _span_read(landed)
     if _is_limited(landed):
         oldest, newest = as_time(landed.manifest["created_min"]), as_time(landed.manifest["created_max"])
         if not (oldest and newest and landed.manifest["ordered"]):
@@ -165,6 +170,10 @@ def _span(landed: Landed) -> Span:
         # Others may have the creation time of the last one.
         return max(start, oldest + _TICK), min(end, newest)
     return start, end
+
+
+def _span_read(landed: Landed) -> Span:
+    return _begin(landed), min(_end(landed), landed.started or _LAST)
 
 
 def _begin(landed: Landed) -> datetime:

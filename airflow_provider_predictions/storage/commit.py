@@ -144,10 +144,11 @@ class LandingPath:
         if state:
             own = self._of_run(_commits(load_state(self.root), attempt))
         else:
-            head, self.unsettled = newest_generation(self.root)
-            winner = self.log.read(head) or winner
-            is_own = attempt.task.returns(winner.task) or attempt.task.is_retry_of(winner.task)
-            own = winner if is_own else None
+            own = self._own(winner)
+            if own:  # unless another run has replaced it
+                head, self.unsettled = newest_generation(self.root)
+                winner = self.log.read(head) or winner
+                own = self._own(winner)
         if own:
             return self._returned(own)
         overtaken = f"path: another run landed under {self.root} while this one did ({winner.task.run})."
@@ -184,6 +185,11 @@ class LandingPath:
             for folder in (STATES, INDEX) if self.kind else ():
                 left = [name for name in names(self.root / folder) if own in name]
                 remove_files(self.root, [f"{folder}/{name}" for name in left])
+
+    def _own(self, entry: Entry) -> Entry | None:
+        """A commit right under the path, if this attempt returns it after it has lost to it."""
+        task = self.attempt.task
+        return entry if task.returns(entry.task) or task.is_retry_of(entry.task) else None
 
     def _returned(self, entry: Entry) -> Manifest:
         """The manifest that another attempt of this run has committed, and may not have written any more."""
@@ -248,23 +254,21 @@ class LandingPath:
         if state:
             with warning_only(self.root):
                 self._put(STATE, encode(state))
-        else:
-            is_newest = self.log.read(entry.generation + 1) is None
-            if is_newest:
-                self._show(entry, content)  # before the parts go that the old manifest names
-            self._show_newer(entry.generation)
-            if not is_newest:
-                return
+        elif self.log.read(entry.generation + 1) is None:
+            self._show(entry, content)  # before the parts go that the old manifest names
+            with warning_only(self.root):
+                self._show_newer(entry.generation)
+        else:  # a newer manifest may be there
+            return
         with warning_only(self.root):
             self._sweep(entry)
         if state:
             self._show(entry, content)
 
     def _show_newer(self, generation: int) -> None:
-        """Write the manifest of a newer commit if readers see another one.
+        """Write the manifest of a newer commit again if that of this generation is over it.
 
-        Its attempt may have died before it wrote it. Or this attempt has written an older one over it: a
-        library sends a put again whose answer was lost.
+        A library sends a put again whose answer was lost, and others may have committed meanwhile.
         """
         while self.log.read(generation + 1):
             generation, unsettled = newest_generation(self.root)

@@ -121,6 +121,7 @@ def test_a_manifest_that_is_sent_again_after_another_landing_does_not_stay_over_
     assert is_whole(shown)
 
 
+@pytest.mark.faults
 def test_a_put_that_nobody_takes_ends(proxy: Proxy, store: Store, tmp_path: Path, seconds) -> None:
     file = tmp_path / "part"
     file.write_bytes(b"0" * 1000)

@@ -391,6 +391,32 @@ def test_a_landing_of_the_newest_predictions_covers_no_period_before_the_oldest_
     ]
 
 
+def test_a_gap_in_the_period_is_named_though_windows_join(tmp_path: Path) -> None:
+    """The first of two windows was read before its end."""
+    days = [(-48, -24, HOURS), (-24, -12, HOURS - 22), (-12, 0, HOURS)]
+    for start, end, began in days:
+        window = filters(END + start * HOUR, END + end * HOUR)
+        rows = records("vlmrun", "a", [HOURS + start + 1])
+        land("vlmrun", tmp_path / "in" / str(start), rows, filters=window, at=moment(began))
+
+    summary = report(str(tmp_path / "in"), WINDOW, tmp_path / "files")
+
+    assert history(summary) == [None, 2]
+    assert f"The landings were limited by created_after, so predictions {MISSING}." in summary["notes"]
+
+
+def test_landings_without_an_order_are_told_apart_by_their_filters_too(tmp_path: Path) -> None:
+    hours = [HOURS - 47, HOURS - 23]
+    for path, asked, facts in (
+        ("a", {"domains": ["a"]}, {}),
+        ("b", {"max_predictions": 2}, {"ordered": False}),
+    ):
+        rows = records("vlmrun", path, hours if path == "a" else [*hours[1:], HOURS - 2])
+        land("vlmrun", tmp_path / "in" / path, rows, filters=filters() | asked, at=END, **facts)
+
+    assert history(report(str(tmp_path / "in"), WINDOW, tmp_path / "files"))[-2] is None
+
+
 def test_a_landing_that_began_before_the_end_is_the_only_reason_that_is_named(tmp_path: Path) -> None:
     for day, began in (-2, END - DAY), (-1, END - HOUR / 12):
         window = filters(END + day * DAY, END + (day + 1) * DAY)

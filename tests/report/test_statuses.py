@@ -173,6 +173,22 @@ def test_a_filter_of_landings_of_other_days_says_nothing_of_the_period(tmp_path:
     assert not [note for note in summary["notes"] if "to land" in note or "limited" in note]
 
 
+@pytest.mark.parametrize("before", [None, ["failed"]])
+def test_the_statuses_that_are_named_are_those_of_the_period(
+    before: list[str] | None, tmp_path: Path
+) -> None:
+    for start, statuses in (BEFORE, before), (START, ["completed"]):
+        end = start + timedelta(days=1)
+        given = {"statuses": statuses, "created_after": start.isoformat(), "created_before": end.isoformat()}
+        rows = changed(made("vlmrun", start, end, 5, seed=end.day), status="completed")
+        land("vlmrun", tmp_path / "in" / f"{start:%d}", rows, filters=given, at=end)
+
+    summary = report(str(tmp_path / "in"), WINDOW, tmp_path / "files", targets={"failed": {"max": 0}})
+
+    assert " only completed predictions were to land" in summary["notes"][0]
+    assert summary["targets"][0]["why"] == "only completed predictions were to land"
+
+
 def test_of_a_period_before_in_which_no_failed_prediction_was_to_land_none_is_counted(tmp_path: Path) -> None:
     """All that landed in it was created before the oldest period."""
     day = timedelta(days=1)

@@ -11,7 +11,7 @@ import greenlet
 FAULTS = {
     "get": ("fail",),
     "ls": ("fail", "stale"),
-    "put": ("fail", "arrived", "late", "repeated"),
+    "put": ("fail", "arrived", "late"),
     "create": ("fail", "arrived", "late", "repeated"),
     "rm": ("fail", "arrived", "late"),
     "list": ("fail",),
@@ -24,7 +24,7 @@ FAULTS = {
 """What may go wrong with each call.
 
 ``fail`` never arrives; ``arrived`` does, though its sender gets an error; ``late`` does so later, or never;
-``repeated`` is sent again, by a library that missed the response. ``stale`` lists what was there before.
+``repeated`` is sent again by a library that missed the response. ``stale`` lists what was there before.
 """
 
 MOST_ATTEMPTS = 3

@@ -171,7 +171,7 @@ class Anew:
         ]
         if not own:
             raise InvariantError(f"uncommitted: {attempt} returns {attempt.outcome}, which is no commit")
-        if self._newest_shown < self._committed.index(own[0]):
+        if own[-1] is self._committed[-1] and self._newest_shown < len(self._committed) - 1:
             raise InvariantError(f"hidden: readers have seen only older ones than {attempt} returns")
         if not any(self._claims.after(commit) > attempt.which.lands_since for commit in own):
             raise InvariantError(f"old: {attempt} was cleared, and returns {attempt.outcome} of before")
