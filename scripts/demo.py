@@ -115,12 +115,15 @@ def run() -> None:
 
 
 def report_on(manifest: dict[str, Any]) -> dict[str, Any]:
-    """Report on the newer half of what has landed, in whole days, beside the older one."""
+    """Report on the newer half of what has landed, in whole days, beside the older one.
+
+    What was created earlier on the first day may not have landed.
+    """
     from airflow_provider_predictions.operators.report import PredictionsReportOperator
 
     oldest, newest = (date.fromisoformat(manifest[name][:10]) for name in ("created_min", "created_max"))
     end = newest + timedelta(days=1)
-    start = end - max(timedelta(days=1), (end - oldest) // 2)
+    start = end - max(timedelta(days=1), (newest - oldest) // 2)
     operator = PredictionsReportOperator(
         task_id="report",
         source=manifest,
