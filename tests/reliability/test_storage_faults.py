@@ -122,6 +122,20 @@ def test_a_manifest_that_is_sent_again_after_another_landing_does_not_stay_over_
 
 
 @pytest.mark.faults
+def test_a_landing_that_is_shown_succeeds_though_it_cannot_look_for_a_newer_one(
+    proxy: Proxy, store: Store, land
+) -> None:
+    def refuse_to_look() -> None:
+        proxy.order(StoreFault("GET|HEAD", "_log/00000002"))
+
+    proxy.order(StoreFault("PUT", "_manifest", "lose", times=1, meanwhile=refuse_to_look))
+
+    manifest = land(store.path, 1)
+
+    assert json.loads(store.objects()["_manifest.json"]) == manifest
+
+
+@pytest.mark.faults
 def test_a_put_that_nobody_takes_ends(proxy: Proxy, store: Store, tmp_path: Path, seconds) -> None:
     file = tmp_path / "part"
     file.write_bytes(b"0" * 1000)
